@@ -1,0 +1,208 @@
+//! What may vanish at any moment: publish and subscribe between the processes of a fleet, IM passwords, who is logged in
+//! where, and the directory of live nodes.
+//!
+//! Everything here may be emptied, frozen or cut off at any moment, and no message may be lost, doubled or put out of
+//! order by that: whoever listens compares what came with the database. An engine is one file with the same names as
+//! the others ([`memory`]).
+
+mod directory;
+pub mod memory;
+mod password;
+mod presence;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+pub use directory::{NodeAddress, NodeRecord};
+pub use password::{PasswordHash, hash_password};
+pub use presence::{DevicePresence, Presence};
+use proto::{ConversationId, UserId, wire::Platform};
+
+/// The handle; cloning it is cheap.
+#[derive(Clone)]
+pub enum Backplane {
+    /// Everything in this process.
+    Memory(Arc<memory::Memory>),
+}
+
+/// The backplane cannot be reached now. Nothing was accepted unchecked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the backplane cannot be reached now")]
+pub struct Unavailable;
+
+/// Where a payload is published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Channel {
+    /// The entries, marks and typing of one conversation, for every node with a participant on it.
+    Conversation(ConversationId),
+    /// What concerns one person, for every node they are logged in to.
+    User(UserId),
+}
+
+/// One process in publish and subscribe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SubscriberId(u64);
+
+/// What a subscriber does with a payload: hand it over and return at once. It is called from wherever a publisher is.
+pub type Handler = Arc<dyn Fn(Channel, Bytes) + Send + Sync>;
+
+/// A login's place among the logins of its device: the higher one wins, wherever it arrived first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Generation(pub u64);
+
+impl Backplane {
+    /// A backplane within this process.
+    pub fn memory() -> Self {
+        Self::Memory(Arc::default())
+    }
+
+    /// Joins publish and subscribe: `handler` gets what is published on the channels that are subscribed to.
+    pub fn join(&self, handler: Handler) -> SubscriberId {
+        match self {
+            Self::Memory(memory) => memory.join(handler),
+        }
+    }
+
+    /// Leaves publish and subscribe; the handler is not called any more once this has returned.
+    pub fn leave(&self, subscriber: SubscriberId) {
+        match self {
+            Self::Memory(memory) => memory.leave(subscriber),
+        }
+    }
+
+    /// Subscribes; what is published after this has returned reaches the handler (while nothing fails).
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn subscribe(&self, subscriber: SubscriberId, channel: Channel) -> Result<(), Unavailable> {
+        match self {
+            Self::Memory(memory) => memory.subscribe(subscriber, channel),
+        }
+    }
+
+    /// Ends a subscription. Not waited for: a payload that still comes is ignored by who gets it.
+    pub fn unsubscribe(&self, subscriber: SubscriberId, channel: Channel) {
+        match self {
+            Self::Memory(memory) => memory.unsubscribe(subscriber, channel),
+        }
+    }
+
+    /// Publishes to the subscribers of a channel, but for the one (if any) that has served itself already. Never waits
+    /// and never fails: what is lost is found again by comparing with the database.
+    pub fn publish(&self, channel: Channel, payload: Bytes, but: Option<SubscriberId>) {
+        match self {
+            Self::Memory(memory) => memory.publish(channel, &payload, but),
+        }
+    }
+
+    /// Keeps an IM password until it expires. Several of one device are valid at once; past
+    /// [`password::PASSWORDS_PER_DEVICE`] the oldest goes.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn put_im_password(
+        &self,
+        user: UserId,
+        device_id: &str,
+        password: PasswordHash,
+        expires_at_ms: i64,
+    ) -> Result<(), Unavailable> {
+        match self {
+            Self::Memory(memory) => memory.put_im_password(user, device_id, password, expires_at_ms),
+        }
+    }
+
+    /// When this password of this user and device expires, epoch milliseconds; none when it is not theirs or has
+    /// expired at `now_ms`. Looks at as many bytes whether or not it finds one.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn check_im_password(
+        &self,
+        user: UserId,
+        device_id: &str,
+        password: &PasswordHash,
+        now_ms: i64,
+    ) -> Result<Option<i64>, Unavailable> {
+        match self {
+            Self::Memory(memory) => memory.check_im_password(user, device_id, password, now_ms),
+        }
+    }
+
+    /// Ends all IM passwords of a device.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn revoke_im_passwords(&self, user: UserId, device_id: &str) -> Result<(), Unavailable> {
+        match self {
+            Self::Memory(memory) => memory.revoke_im_passwords(user, device_id),
+        }
+    }
+
+    /// Puts a login of a device into the books and gives it the next generation; an older login of the same device
+    /// must end when it learns of it.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn claim_session(
+        &self,
+        user: UserId,
+        device_id: &str,
+        platform: Platform,
+    ) -> Result<Generation, Unavailable> {
+        match self {
+            Self::Memory(memory) => memory.claim_session(user, device_id, platform),
+        }
+    }
+
+    /// The session of this generation has ended at `now_ms`; does nothing when a newer one has the device.
+    pub fn release_session(&self, user: UserId, device_id: &str, generation: Generation, now_ms: i64) {
+        match self {
+            Self::Memory(memory) => memory.release_session(user, device_id, generation, now_ms),
+        }
+    }
+
+    /// Who of these people is logged in, in the order asked for.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn presence(&self, users: &[UserId]) -> Result<Vec<Presence>, Unavailable> {
+        match self {
+            Self::Memory(memory) => Ok(users.iter().map(|user| memory.presence(*user)).collect()),
+        }
+    }
+
+    /// Puts a node into the directory, or renews it, until `until_ms`.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn announce_node(&self, node: NodeRecord, until_ms: i64) -> Result<(), Unavailable> {
+        match self {
+            Self::Memory(memory) => memory.announce_node(node, until_ms),
+        }
+    }
+
+    /// Takes a node out of the directory at once.
+    pub async fn withdraw_node(&self, node_id: &str) {
+        match self {
+            Self::Memory(memory) => memory.withdraw_node(node_id),
+        }
+    }
+
+    /// The live nodes, least loaded first.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn nodes(&self, now_ms: i64) -> Result<Vec<NodeRecord>, Unavailable> {
+        match self {
+            Self::Memory(memory) => memory.nodes(now_ms),
+        }
+    }
+
+    /// Whether the backplane answers.
+    pub async fn is_available(&self) -> bool {
+        match self {
+            Self::Memory(memory) => memory.is_available(),
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! What can go wrong with a database, and whose fault it is.
+
+/// An error of the database.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The URL names no engine of ours.
+    #[error("{0}")]
+    Url(String),
+    /// The database could not be opened.
+    #[error("the database cannot be opened: {0}")]
+    Open(String),
+    /// A constraint refused the statement.
+    #[error("constraint {} is broken", .0.constraint)]
+    Violation(Violation),
+    /// The engine refused or failed; what it says may hold values, so it goes to the log and never to a caller outside.
+    #[error("the database failed: {0}")]
+    Engine(String),
+    /// A column does not hold what the code expects.
+    #[error("column {column} holds no {expected}")]
+    Column {
+        /// Its position, from 0.
+        column: usize,
+        /// The type asked for.
+        expected: &'static str,
+    },
+    /// A transaction awaited something else than its own statements; nothing was written.
+    #[error("a transaction awaited something else than its statements")]
+    Suspended,
+    /// The work panicked; nothing was written.
+    #[error("the work on the database panicked")]
+    Panicked,
+    /// The database was closed.
+    #[error("the database is closed")]
+    Closed,
+}
+
+/// A broken constraint, under the same name on every engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// `{table}_pkey` for a primary key, `{table}_{column}_{column}_key` for a unique index or constraint, the
+    /// constraint's own name for a check, `foreign_key` for a reference.
+    pub constraint: String,
+}
+
+impl Error {
+    /// The name of the broken constraint, if that is what went wrong.
+    pub fn constraint(&self) -> Option<&str> {
+        match self {
+            Self::Violation(violation) => Some(&violation.constraint),
+            _ => None,
+        }
+    }
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        match violation(&error) {
+            Some(constraint) => Self::Violation(Violation { constraint }),
+            None => Self::Engine(error.to_string()),
+        }
+    }
+}
+
+/// SQLite tells table and columns, not the constraint's name: build the name that PostgreSQL would give.
+fn violation(error: &rusqlite::Error) -> Option<String> {
+    let rusqlite::Error::SqliteFailure(failure, Some(message)) = error else {
+        return None;
+    };
+    if failure.code != rusqlite::ErrorCode::ConstraintViolation {
+        return None;
+    }
+    let (_, subject) = message.split_once(": ").unwrap_or(("", "foreign_key"));
+    let columns: Vec<(&str, &str)> = subject
+        .split(", ")
+        .filter_map(|column| column.split_once('.'))
+        .collect();
+    let Some((table, _)) = columns.first() else {
+        return Some(subject.to_owned());
+    };
+    Some(match failure.extended_code {
+        rusqlite::ffi::SQLITE_CONSTRAINT_PRIMARYKEY | rusqlite::ffi::SQLITE_CONSTRAINT_ROWID => {
+            format!("{table}_pkey")
+        }
+        _ => {
+            let columns: Vec<&str> = columns.iter().map(|(_, column)| *column).collect();
+            format!("{table}_{}_key", columns.join("_"))
+        }
+    })
+}

@@ -1,0 +1,188 @@
+//! One handle on the database of a fleet: reads, transactions, migrations, and our own names for broken constraints.
+//!
+//! A statement is written once, for every engine: `$1` parameters, `ON CONFLICT`, `RETURNING`, BIGINT, TEXT, BOOLEAN
+//! and BYTEA columns. An engine is one folder with the same names as the others ([`sqlite`]); nothing above this crate
+//! names an engine but the journal's batch append, which reaches it by [`Database::engine`].
+//!
+//! Reads go to any connection and see what is committed. Whatever must see itself or be whole goes through
+//! [`Database::transaction`].
+
+mod error;
+mod ids;
+mod migrations;
+pub mod sqlite;
+mod value;
+
+use std::{borrow::Cow, future::Future, pin::Pin, sync::Arc};
+
+pub use error::{Error, Violation};
+pub use migrations::{LATEST_VERSION, MIGRATIONS};
+pub use value::{FromValue, Row, Value};
+
+/// What a transaction's closure gives back.
+pub type TransactionFuture<'t, T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 't>>;
+
+/// The text of a statement.
+pub type Sql = Cow<'static, str>;
+
+/// The handle; cloning it is cheap.
+#[derive(Clone)]
+pub struct Database {
+    engine: Engine,
+    ids: Arc<ids::Ids>,
+}
+
+/// What the handle stands on.
+#[derive(Clone)]
+pub enum Engine {
+    /// A file of this process alone.
+    Sqlite(sqlite::Sqlite),
+}
+
+impl Database {
+    /// Opens the database that a URL names and brings its schema to [`LATEST_VERSION`]. `sqlite://path/to/file` is
+    /// created when it is not there; its folder must be.
+    ///
+    /// # Errors
+    /// [`Error::Url`] when the URL names no engine of ours; [`Error::Open`] when the file cannot be opened, is in use by
+    /// another process, or is newer than this program.
+    pub async fn open(url: &str) -> Result<Self, Error> {
+        let Some(path) = url.strip_prefix("sqlite://") else {
+            return Err(Error::Url(format!(
+                "the database URL must begin with sqlite://, as in sqlite://data/huizhen.db; got a URL with the scheme {:?}",
+                url.split("://").next().unwrap_or_default()
+            )));
+        };
+        let sqlite = sqlite::Sqlite::open(path.into()).await?;
+        Ok(Self {
+            engine: Engine::Sqlite(sqlite),
+            ids: Arc::default(),
+        })
+    }
+
+    /// The engine, for the journal's batch append.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Rows of one reading statement.
+    ///
+    /// # Errors
+    /// As the engine says.
+    pub async fn query(&self, sql: impl Into<Sql>, params: Vec<Value>) -> Result<Vec<Row>, Error> {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.query(sql.into(), params).await,
+        }
+    }
+
+    /// The first row of one reading statement, if there is one.
+    ///
+    /// # Errors
+    /// As the engine says.
+    pub async fn query_first(&self, sql: impl Into<Sql>, params: Vec<Value>) -> Result<Option<Row>, Error> {
+        Ok(self.query(sql, params).await?.into_iter().next())
+    }
+
+    /// Runs a closure's statements as one transaction: committed (and synced) when it gives `Ok`, rolled back when it
+    /// gives `Err`. Once begun it runs to its end, also when this future is dropped.
+    ///
+    /// The closure awaits nothing but its own statements: on SQLite it runs on the writer's thread, and the next batch
+    /// of messages waits for it.
+    ///
+    /// ```ignore
+    /// database.transaction(move |tx| Box::pin(async move {
+    ///     tx.execute("UPDATE consult SET status = $1 WHERE id = $2", params!["finished", id]).await?;
+    ///     Ok::<_, Error>(())
+    /// })).await?;
+    /// ```
+    ///
+    /// # Errors
+    /// What the closure gives, or what the commit says.
+    pub async fn transaction<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: for<'t, 'c> FnOnce(&'t mut Transaction<'c>) -> TransactionFuture<'t, T, E> + Send + 'static,
+    {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.transaction(work).await,
+        }
+    }
+
+    /// A new id of a sequence. Ids are handed out in blocks, so a restart may leave some unused.
+    ///
+    /// # Errors
+    /// As the engine says.
+    pub async fn allocate_id(&self, sequence: &'static str) -> Result<i64, Error> {
+        self.ids.allocate(self, sequence).await
+    }
+
+    /// The version of the schema in force.
+    ///
+    /// # Errors
+    /// As the engine says.
+    pub async fn schema_version(&self) -> Result<i64, Error> {
+        let row = self
+            .query_first("SELECT max(version) FROM refinery_schema_history", vec![])
+            .await?;
+        row.map_or(Ok(0), |row| row.get(0))
+    }
+
+    /// Ends the engine's threads after what they have begun. Further calls fail with [`Error::Closed`].
+    pub async fn close(&self) {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.close().await,
+        }
+    }
+}
+
+/// A transaction in progress.
+pub struct Transaction<'c> {
+    engine: EngineTransaction<'c>,
+}
+
+enum EngineTransaction<'c> {
+    Sqlite(&'c mut rusqlite::Connection),
+}
+
+impl Transaction<'_> {
+    /// Rows of one statement.
+    ///
+    /// # Errors
+    /// [`Error::Violation`] for a broken constraint, else as the engine says.
+    pub async fn query(&mut self, sql: impl Into<Sql>, params: Vec<Value>) -> Result<Vec<Row>, Error> {
+        match &mut self.engine {
+            EngineTransaction::Sqlite(connection) => sqlite::query(connection, &sql.into(), &params),
+        }
+    }
+
+    /// The first row of one statement, if there is one.
+    ///
+    /// # Errors
+    /// As [`Self::query`].
+    pub async fn query_first(
+        &mut self,
+        sql: impl Into<Sql>,
+        params: Vec<Value>,
+    ) -> Result<Option<Row>, Error> {
+        Ok(self.query(sql, params).await?.into_iter().next())
+    }
+
+    /// Runs one statement and tells how many rows it changed.
+    ///
+    /// # Errors
+    /// As [`Self::query`].
+    pub async fn execute(&mut self, sql: impl Into<Sql>, params: Vec<Value>) -> Result<u64, Error> {
+        match &mut self.engine {
+            EngineTransaction::Sqlite(connection) => sqlite::execute(connection, &sql.into(), &params),
+        }
+    }
+}
+
+/// Parameters of a statement: `params![id, name]`.
+#[macro_export]
+macro_rules! params {
+    ($($value:expr),* $(,)?) => {
+        vec![$($crate::Value::from($value)),*]
+    };
+}

@@ -1,0 +1,17 @@
+//! The schema, as numbered steps that every engine runs. A step that has been released is never changed.
+
+/// `V{number}__{name}` and the text of each step. In the text, `{without_rowid}` stands where SQLite should keep a
+/// narrow table as one B-tree; other engines see nothing there.
+pub const MIGRATIONS: [(&str, &str); 1] = [("V1__journal", include_str!("../migrations/V1__journal.sql"))];
+
+/// The version that this program works with.
+pub const LATEST_VERSION: i64 = MIGRATIONS.len() as i64;
+
+pub(crate) fn steps(without_rowid: &str) -> Result<Vec<refinery::Migration>, refinery::Error> {
+    MIGRATIONS
+        .iter()
+        .map(|(name, sql)| {
+            refinery::Migration::unapplied(name, &sql.replace("{without_rowid}", without_rowid))
+        })
+        .collect()
+}

@@ -1,0 +1,149 @@
+//! SQLite: a file of this process alone, with one writer thread that runs whole jobs in turn, a few reader threads, and
+//! a thread that checkpoints the write-ahead log off the writer's path.
+
+mod checkpoint;
+mod open;
+mod statement;
+mod worker;
+
+use std::{
+    future::Future,
+    path::{Path, PathBuf},
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, Waker},
+};
+
+use rusqlite::Connection;
+pub(crate) use statement::{execute, query};
+
+use self::worker::Worker;
+use crate::{EngineTransaction, Error, Row, Sql, Transaction, TransactionFuture, Value};
+
+/// Reader threads: enough that a long list does not hold up a login; each costs a page cache.
+const READERS: usize = 3;
+
+/// The handle; cloning it is cheap.
+#[derive(Clone)]
+pub struct Sqlite {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    path: PathBuf,
+    writer: Worker,
+    readers: Vec<Worker>,
+    next_reader: AtomicUsize,
+    _lock: std::fs::File,
+}
+
+impl Sqlite {
+    pub(crate) async fn open(path: PathBuf) -> Result<Self, Error> {
+        tokio::task::spawn_blocking(move || Self::open_blocking(path))
+            .await
+            .map_err(|_| Error::Panicked)?
+    }
+
+    fn open_blocking(path: PathBuf) -> Result<Self, Error> {
+        let lock = open::lock(&path)?;
+        let (mut connection, checkpointer) = open::writer(&path)?;
+        open::migrate(&mut connection)?;
+        let writer = Worker::start("sqlite-writer", connection, Some(checkpointer));
+        let readers = (0..READERS)
+            .map(|at| {
+                Ok(Worker::start(
+                    &format!("sqlite-reader-{at}"),
+                    open::reader(&path)?,
+                    None,
+                ))
+            })
+            .collect::<Result<_, Error>>()?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                path,
+                writer,
+                readers,
+                next_reader: AtomicUsize::new(0),
+                _lock: lock,
+            }),
+        })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.inner.path
+    }
+
+    /// Runs a job on the writer's thread, in its turn, within a transaction: committed (and synced) when it gives `Ok`,
+    /// rolled back when it gives `Err` or panics. It runs to its end also when this future is dropped.
+    ///
+    /// # Errors
+    /// What the job gives, or what the commit says.
+    pub async fn write<T, E>(
+        &self,
+        job: impl FnOnce(&mut Connection) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        self.inner
+            .writer
+            .run(move |connection| {
+                connection
+                    .execute_batch("BEGIN IMMEDIATE")
+                    .map_err(|error| E::from(error.into()))?;
+                let value = job(connection)?;
+                worker::commit(connection).map_err(E::from)?;
+                Ok(value)
+            })
+            .await
+    }
+
+    /// Runs a job on a reader's thread. What it sees is one snapshot only within one statement.
+    ///
+    /// # Errors
+    /// What the job gives.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Connection) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let at = self.inner.next_reader.fetch_add(1, Ordering::Relaxed) % self.inner.readers.len();
+        self.inner.readers[at].run(job).await
+    }
+
+    pub(crate) async fn query(&self, sql: Sql, params: Vec<Value>) -> Result<Vec<Row>, Error> {
+        self.read(move |connection| query(connection, &sql, &params))
+            .await
+    }
+
+    pub(crate) async fn transaction<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: for<'t, 'c> FnOnce(&'t mut Transaction<'c>) -> TransactionFuture<'t, T, E> + Send + 'static,
+    {
+        self.write(move |connection| {
+            let mut transaction = Transaction {
+                engine: EngineTransaction::Sqlite(connection),
+            };
+            let future = pin!(work(&mut transaction));
+            // Every statement is ready at once here, so the first poll is the last one.
+            match future.poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(outcome) => outcome,
+                Poll::Pending => Err(Error::Suspended.into()),
+            }
+        })
+        .await
+    }
+
+    pub(crate) async fn close(&self) {
+        self.inner.writer.close().await;
+        for reader in &self.inner.readers {
+            reader.close().await;
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! A thread that owns a connection and runs jobs on it, one after another.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use parking_lot::Mutex;
+use rusqlite::{Connection, ErrorCode};
+use tokio::sync::{mpsc, oneshot};
+
+use super::checkpoint::Checkpointer;
+use crate::Error;
+
+/// Jobs that wait for a thread. Beyond that callers wait for a place, which holds up their own requests only.
+const QUEUED_JOBS: usize = 1024;
+
+type Job = Box<dyn FnOnce(&mut Connection) + Send>;
+
+pub(super) struct Worker {
+    jobs: Mutex<Option<mpsc::Sender<Job>>>,
+    ended: tokio::sync::Mutex<Option<oneshot::Receiver<()>>>,
+}
+
+impl Worker {
+    /// Starts the thread. One with a checkpointer tells it after every job how long the log has become.
+    pub(super) fn start(name: &str, mut connection: Connection, checkpointer: Option<Checkpointer>) -> Self {
+        let (jobs, mut waiting) = mpsc::channel::<Job>(QUEUED_JOBS);
+        let (end, ended) = oneshot::channel();
+        let body = move || {
+            while let Some(job) = waiting.blocking_recv() {
+                // A job answers through its own channel; a panic drops that, and the caller sees Error::Panicked.
+                let outcome = catch_unwind(AssertUnwindSafe(|| job(&mut connection)));
+                if outcome.is_err() {
+                    tracing::error!("a job on the database panicked; its transaction is rolled back");
+                }
+                if !connection.is_autocommit() {
+                    roll_back(&connection);
+                }
+                if let Some(checkpointer) = &checkpointer {
+                    checkpointer.after_job(&connection);
+                }
+            }
+            drop(checkpointer);
+            drop(connection);
+            let _ = end.send(());
+        };
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(body);
+        // Without its threads the process cannot serve at all, and this is its start.
+        thread.expect("the operating system gives a thread");
+        Self {
+            jobs: Mutex::new(Some(jobs)),
+            ended: tokio::sync::Mutex::new(Some(ended)),
+        }
+    }
+
+    pub(super) async fn run<T, E>(
+        &self,
+        job: impl FnOnce(&mut Connection) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        let jobs = self.jobs.lock().clone().ok_or(Error::Closed)?;
+        let job: Job = Box::new(move |connection| {
+            let outcome = job(connection);
+            if outcome.is_err() && !connection.is_autocommit() {
+                roll_back(connection);
+            }
+            let _ = answer.send(outcome);
+        });
+        jobs.send(job).await.map_err(|_| Error::Closed)?;
+        answered.await.map_err(|_| Error::Panicked)?
+    }
+
+    /// No more jobs; waits for the ones that are queued.
+    pub(super) async fn close(&self) {
+        self.jobs.lock().take();
+        if let Some(ended) = self.ended.lock().await.take() {
+            let _ = ended.await;
+        }
+    }
+}
+
+fn roll_back(connection: &Connection) {
+    if let Err(error) = connection.execute_batch("ROLLBACK") {
+        tracing::error!(%error, "a rollback failed");
+    }
+}
+
+/// Commits, which syncs the log. After a failed sync nobody can tell what is on the disk: the process ends, and the
+/// next start reads what really is there.
+pub(super) fn commit(connection: &Connection) -> Result<(), Error> {
+    match connection.execute_batch("COMMIT") {
+        Ok(()) => Ok(()),
+        Err(error) => {
+            if error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure) {
+                tracing::error!(%error, "the disk failed during a commit; the process ends so that nothing false is acknowledged");
+                std::process::abort();
+            }
+            Err(error.into())
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The connection that a good client keeps.

@@ -1,0 +1,333 @@
+//! The registry of MIME types: how to read a body, and who may send which.
+
+use prost::Message;
+
+use crate::wire::{self, Role};
+
+/// The longest `mime_type`, bytes.
+pub const MAX_MIME_BYTES: usize = 127;
+/// The most bytes of `Image.thumbnail`.
+pub const MAX_THUMBNAIL_BYTES: usize = 16 * 1024;
+
+/// How the body of a registered type is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// UTF-8 without NUL.
+    Text,
+    /// [`wire::Image`].
+    Image,
+    /// [`wire::Audio`].
+    Audio,
+    /// [`wire::Video`].
+    Video,
+    /// [`wire::File`].
+    File,
+    /// [`wire::Location`].
+    Location,
+    /// [`wire::VasCard`].
+    Vas,
+    /// [`wire::AdviceCard`].
+    Advice,
+    /// [`wire::ConsultCard`].
+    Consult,
+    /// [`wire::CallCard`].
+    Call,
+    /// [`wire::Notice`].
+    Notice,
+}
+
+/// Who may send a registered type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Senders {
+    /// Every participant.
+    Everybody,
+    /// Doctors and assistants.
+    Staff,
+    /// Doctors.
+    Doctors,
+    /// Assistants.
+    Assistants,
+    /// Only the server, from the record that it stands for.
+    Server,
+}
+
+impl Senders {
+    /// Whether somebody with this role may send.
+    pub fn include(self, role: Role) -> bool {
+        match self {
+            Self::Everybody => true,
+            Self::Staff => matches!(role, Role::Doctor | Role::Assistant),
+            Self::Doctors => role == Role::Doctor,
+            Self::Assistants => role == Role::Assistant,
+            Self::Server => false,
+        }
+    }
+}
+
+/// One line of the registry.
+#[derive(Clone, Copy, Debug)]
+pub struct Registered {
+    /// The MIME type, as on the wire.
+    pub mime_type: &'static str,
+    /// How its body is read.
+    pub form: Form,
+    /// Who may send it.
+    pub senders: Senders,
+}
+
+const fn line(mime_type: &'static str, form: Form, senders: Senders) -> Registered {
+    Registered {
+        mime_type,
+        form,
+        senders,
+    }
+}
+
+/// Everything that is registered. Other well-formed types are carried untouched.
+pub const REGISTRY: [Registered; 15] = [
+    line("text/plain", Form::Text, Senders::Everybody),
+    line("image/jpeg", Form::Image, Senders::Everybody),
+    line("image/png", Form::Image, Senders::Everybody),
+    line("image/webp", Form::Image, Senders::Everybody),
+    line("audio/aac", Form::Audio, Senders::Everybody),
+    line("audio/amr", Form::Audio, Senders::Everybody),
+    line("audio/opus", Form::Audio, Senders::Everybody),
+    line("video/mp4", Form::Video, Senders::Everybody),
+    line("application/octet-stream", Form::File, Senders::Everybody),
+    line(
+        "application/vnd.huizhen.location",
+        Form::Location,
+        Senders::Everybody,
+    ),
+    line("application/vnd.huizhen.vas", Form::Vas, Senders::Server),
+    line("application/vnd.huizhen.advice", Form::Advice, Senders::Doctors),
+    line("application/vnd.huizhen.consult", Form::Consult, Senders::Staff),
+    line("application/vnd.huizhen.call", Form::Call, Senders::Server),
+    line(
+        "application/vnd.huizhen.notice",
+        Form::Notice,
+        Senders::Assistants,
+    ),
+];
+
+/// Why content is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// A field of the request does not hold what it must.
+    Invalid {
+        /// `mime_type` or `body`.
+        field: &'static str,
+        /// What is wrong and what to do.
+        message: String,
+    },
+    /// The sender's role may not send this type.
+    Forbidden {
+        /// What is wrong and what to do.
+        message: String,
+    },
+}
+
+/// The registry's line for a type; none when it is not registered.
+pub fn registered(mime_type: &str) -> Option<&'static Registered> {
+    REGISTRY
+        .iter()
+        .find(|registered| registered.mime_type == mime_type)
+}
+
+/// Whether text is `type/subtype` of RFC 6838, in lower case and without parameters.
+pub fn is_well_formed(mime_type: &str) -> bool {
+    let name = |part: &str| {
+        part.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
+            && part
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"!#$&-^_.+".contains(&b))
+    };
+    mime_type.len() <= MAX_MIME_BYTES
+        && mime_type
+            .split_once('/')
+            .is_some_and(|(kind, subtype)| name(kind) && name(subtype))
+}
+
+/// Checks what does not depend on who sends: the type is well formed and the body is what the type says.
+///
+/// # Errors
+/// [`Refused::Invalid`] with the field.
+pub fn check_content(mime_type: &str, body: &[u8]) -> Result<(), Refused> {
+    let Some(registered) = registered(mime_type) else {
+        if is_well_formed(mime_type) {
+            return Ok(());
+        }
+        return Err(Refused::Invalid {
+            field: "mime_type",
+            message: format!(
+                "mime_type must be type/subtype in lower case, at most {MAX_MIME_BYTES} bytes, without parameters"
+            ),
+        });
+    };
+    let problem = match registered.form {
+        Form::Text => check_text(body),
+        Form::Image => parse::<wire::Image>(body, |image| {
+            check_uri(&image.uri)?;
+            if image.thumbnail.len() > MAX_THUMBNAIL_BYTES {
+                return Err(format!("thumbnail is over {MAX_THUMBNAIL_BYTES} bytes"));
+            }
+            Ok(())
+        }),
+        Form::Audio => parse::<wire::Audio>(body, |audio| check_uri(&audio.uri)),
+        Form::Video => parse::<wire::Video>(body, |video| check_uri(&video.uri)),
+        Form::File => parse::<wire::File>(body, |file| {
+            check_uri(&file.uri)?;
+            if file.sha256.is_empty() || file.sha256.len() == 32 {
+                Ok(())
+            } else {
+                Err("sha256 must be 32 bytes".into())
+            }
+        }),
+        Form::Location => parse::<wire::Location>(body, |location| {
+            let on_earth =
+                (-90.0..=90.0).contains(&location.latitude) && (-180.0..=180.0).contains(&location.longitude);
+            if on_earth {
+                Ok(())
+            } else {
+                Err("latitude must be within 90 and longitude within 180 degrees".into())
+            }
+        }),
+        Form::Vas => parse::<wire::VasCard>(body, |_| Ok(())),
+        Form::Advice => parse::<wire::AdviceCard>(body, |_| Ok(())),
+        Form::Consult => parse::<wire::ConsultCard>(body, |_| Ok(())),
+        Form::Call => parse::<wire::CallCard>(body, |_| Ok(())),
+        Form::Notice => parse::<wire::Notice>(body, |_| Ok(())),
+    };
+    problem.map_err(|message| Refused::Invalid {
+        field: "body",
+        message: format!("{mime_type}: {message}"),
+    })
+}
+
+/// Checks who sends: whether this role may send this type.
+///
+/// # Errors
+/// [`Refused::Forbidden`].
+pub fn check_sender(mime_type: &str, role: Role) -> Result<(), Refused> {
+    match registered(mime_type) {
+        Some(registered) if !registered.senders.include(role) => Err(Refused::Forbidden {
+            message: format!("your role in this conversation may not send {mime_type}"),
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn check_text(body: &[u8]) -> Result<(), String> {
+    let text = std::str::from_utf8(body).map_err(|error| format!("not UTF-8: {error}"))?;
+    if text.is_empty() {
+        return Err("the text is empty".into());
+    }
+    if text.contains('\0') {
+        return Err("the text has a NUL character".into());
+    }
+    Ok(())
+}
+
+fn check_uri(uri: &str) -> Result<(), String> {
+    let plain =
+        !uri.is_empty() && uri.len() <= 2048 && !uri.contains(|c: char| c.is_control() || c.is_whitespace());
+    if plain {
+        Ok(())
+    } else {
+        Err("uri must have 1 to 2048 bytes, without spaces or control characters".into())
+    }
+}
+
+fn parse<M: Message + Default>(
+    body: &[u8],
+    check: impl FnOnce(&M) -> Result<(), String>,
+) -> Result<(), String> {
+    let message = M::decode(body).map_err(|error| format!("the body is not its message: {error}"))?;
+    check(&message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_registered_type_is_well_formed_and_listed_once() {
+        for (at, registered) in REGISTRY.iter().enumerate() {
+            assert!(is_well_formed(registered.mime_type), "{}", registered.mime_type);
+            assert!(
+                REGISTRY[at + 1..]
+                    .iter()
+                    .all(|other| other.mime_type != registered.mime_type)
+            );
+        }
+    }
+
+    #[test]
+    fn text_must_be_text() {
+        assert!(check_content("text/plain", "你好".as_bytes()).is_ok());
+        for bad in [&b""[..], b"a\0b", b"\xff\xfe", b"\xe4\xbd"] {
+            assert!(
+                matches!(
+                    check_content("text/plain", bad),
+                    Err(Refused::Invalid { field: "body", .. })
+                ),
+                "{bad:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_structured_body_must_be_its_message() {
+        let image = wire::Image {
+            uri: "media/1".into(),
+            ..Default::default()
+        };
+        assert!(check_content("image/png", &image.encode_to_vec()).is_ok());
+        assert!(check_content("image/png", b"\x89PNG\r\n").is_err());
+        assert!(check_content("image/png", b"").is_err(), "an image without a uri");
+        let nowhere = wire::Location {
+            latitude: f64::NAN,
+            ..Default::default()
+        };
+        assert!(check_content("application/vnd.huizhen.location", &nowhere.encode_to_vec()).is_err());
+    }
+
+    #[test]
+    fn unknown_but_well_formed_types_pass_and_others_do_not() {
+        assert!(check_content("application/vnd.acme.thing+json", b"\xff\0").is_ok());
+        for bad in [
+            "",
+            "text",
+            "Text/Plain",
+            "text/plain; charset=utf-8",
+            "a/b/c",
+            "a/\0",
+            "/x",
+            "x/",
+        ] {
+            assert!(
+                matches!(
+                    check_content(bad, b"x"),
+                    Err(Refused::Invalid {
+                        field: "mime_type",
+                        ..
+                    })
+                ),
+                "{bad:?}"
+            );
+        }
+        assert!(check_content(&format!("a/{}", "b".repeat(MAX_MIME_BYTES)), b"").is_err());
+    }
+
+    #[test]
+    fn cards_cannot_be_forged() {
+        let refused = |mime, role| check_sender(mime, role).is_err();
+        assert!(refused("application/vnd.huizhen.vas", Role::Doctor));
+        assert!(refused("application/vnd.huizhen.advice", Role::Patient));
+        assert!(refused("application/vnd.huizhen.advice", Role::Peer));
+        assert!(refused("application/vnd.huizhen.notice", Role::Doctor));
+        assert!(!refused("application/vnd.huizhen.advice", Role::Doctor));
+        assert!(!refused("application/vnd.huizhen.consult", Role::Assistant));
+        assert!(!refused("text/plain", Role::Patient));
+    }
+}
