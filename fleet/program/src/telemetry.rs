@@ -6,9 +6,6 @@ use anyhow::Context;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
-/// What is logged when RUST_LOG does not say.
-const DEFAULT_FILTER: &str = "info";
-
 /// Buckets of durations, milliseconds: from a commit on a fast disk to what nobody waits for.
 const MS_BUCKETS: [f64; 15] = [
     0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 5000.0, 10_000.0,
@@ -28,16 +25,17 @@ pub enum LogFormat {
     Json,
 }
 
-/// Starts logs (to standard error) and metrics; a second call in the same process changes nothing.
+/// Starts logs (to standard error) and metrics; a second call in the same process changes nothing. `default_filter` is
+/// what is logged when RUST_LOG does not say, as in `info`.
 ///
 /// # Errors
 /// When RUST_LOG cannot be read.
-pub fn start(format: LogFormat) -> anyhow::Result<PrometheusHandle> {
+pub fn start(format: LogFormat, default_filter: &str) -> anyhow::Result<PrometheusHandle> {
     let filter = match std::env::var("RUST_LOG") {
         Ok(text) if !text.is_empty() => EnvFilter::try_new(&text).with_context(|| {
             format!("RUST_LOG={text:?} cannot be read; as in RUST_LOG=info,im_server=debug")
         })?,
-        _ => EnvFilter::new(DEFAULT_FILTER),
+        _ => EnvFilter::new(default_filter),
     };
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -1,9 +1,9 @@
 //! Settings: a TOML file, then the environment, then flags; the later wins.
 //!
 //! Every program is one clap command. Each long flag of it is a key of the file (`--im-addr` is `im_addr`) and an
-//! environment variable (`HUIZHEN_IM_ADDR`). What file and environment say becomes the flag's default value, so that
-//! clap itself decides the precedence and reads every value in the same way. An unknown key or a bad value stops the
-//! start.
+//! environment variable (`HUIZHEN_IM_ADDR`). What file and environment say is put before the flags as if it had been typed
+//! there, so that clap reads every value in the same way and its rules between flags hold for all of them. An unknown
+//! key or a bad value stops the start.
 
 mod given;
 mod print;
@@ -11,7 +11,9 @@ mod toml_file;
 
 use std::{ffi::OsString, path::PathBuf};
 
-use clap::{Arg, ArgAction, ArgMatches, Command, builder::BoolishValueParser, error::ErrorKind};
+use clap::{
+    Arg, ArgAction, ArgMatches, Command, builder::BoolishValueParser, error::ErrorKind, parser::ValueSource,
+};
 
 use self::given::{Given, Origin};
 use crate::telemetry::LogFormat;
@@ -99,13 +101,13 @@ impl From<clap::Error> for Stop {
     }
 }
 
-/// Reads the settings of this process, and ends it when there is nothing to start.
-pub fn read(command: Command) -> ArgMatches {
-    let arguments: Vec<OsString> = std::env::args_os().collect();
+/// Reads the settings of this process from its arguments (the program's name first) and its environment, and ends it
+/// when there is nothing to start.
+pub fn read(command: Command, arguments: &[OsString]) -> ArgMatches {
     let environment: Vec<(String, String)> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
-    resolve(command, &arguments, &environment).unwrap_or_else(|stop| stop.exit())
+    resolve(command, arguments, &environment).unwrap_or_else(|stop| stop.exit())
 }
 
 /// Reads settings from arguments (the program's name first), an environment, and the file that either of them names.
@@ -154,7 +156,10 @@ pub fn resolve(
         return Err(Stop::refused(&problems));
     }
 
-    let matches = with_defaults(command.clone(), &path, &given).try_get_matches_from(arguments)?;
+    // A flag wins over both.
+    given.retain(|id, _| leaf_matches(&first).value_source(id) != Some(ValueSource::CommandLine));
+    let arguments = with_given(leaf, &path, &given, arguments);
+    let matches = command.clone().try_get_matches_from(arguments)?;
     if leaf_matches(&matches).get_flag("print_config") {
         return Err(Stop::asked(print::in_force(leaf, leaf_matches(&matches), &given)));
     }
@@ -217,14 +222,32 @@ fn with_settable_switches(mut command: Command) -> Command {
     command
 }
 
-fn with_defaults(mut command: Command, path: &[String], given: &Given) -> Command {
-    if let Some((name, rest)) = path.split_first() {
-        return command.mut_subcommand(name, |sub| with_defaults(sub, rest, given));
+/// The arguments with the given settings put behind the subcommand's name, before everything else.
+fn with_given(leaf: &Command, path: &[String], given: &Given, arguments: &[OsString]) -> Vec<OsString> {
+    let mut at = 1.min(arguments.len());
+    for name in path {
+        let rest = arguments[at..]
+            .iter()
+            .position(|argument| argument == name.as_str());
+        at += rest.map_or(0, |skipped| skipped + 1);
     }
-    for (id, setting) in given {
-        command = command.mut_arg(id, |argument| argument.default_values(setting.values.clone()));
-    }
-    command
+    let typed = settable(leaf).flat_map(|argument| {
+        let setting = given.get(argument.get_id().as_str());
+        let values = setting
+            .map(|setting| setting.values.as_slice())
+            .unwrap_or_default();
+        let long = argument.get_long().unwrap_or_default();
+        values
+            .iter()
+            .map(move |value| OsString::from(format!("--{long}={value}")))
+    });
+    let (before, after) = arguments.split_at(at);
+    before
+        .iter()
+        .cloned()
+        .chain(typed)
+        .chain(after.iter().cloned())
+        .collect()
 }
 
 fn subcommands_named(matches: &ArgMatches) -> Vec<String> {

@@ -74,12 +74,10 @@ pub(super) fn template(command: &Command, set: &[(&str, &str)]) -> String {
 }
 
 fn source(matches: &ArgMatches, given: &Given, id: &str) -> String {
-    if matches.value_source(id) == Some(ValueSource::CommandLine) {
-        return "flag".into();
-    }
     match given.get(id).map(|setting| &setting.origin) {
         Some(Origin::File { line }) => format!("file, line {line}"),
         Some(Origin::Environment) => format!("environment, {}", variable_name(id)),
+        None if matches.value_source(id) == Some(ValueSource::CommandLine) => "flag".into(),
         None => "default".into(),
     }
 }

@@ -31,7 +31,7 @@ async fn get(address: SocketAddr, path: &str) -> (u16, String) {
 
 #[tokio::test]
 async fn readiness_is_what_the_checks_say() {
-    let metrics = telemetry::start(LogFormat::Text).unwrap();
+    let metrics = telemetry::start(LogFormat::Text, "info").unwrap();
     let database = Arc::new(AtomicBool::new(true));
     let backplane = Arc::new(AtomicBool::new(true));
     let check = |flag: &Arc<AtomicBool>| {
@@ -95,7 +95,7 @@ async fn readiness_is_what_the_checks_say() {
 
 #[tokio::test]
 async fn connections_over_the_limit_are_closed_and_others_served() {
-    let metrics = telemetry::start(LogFormat::Text).unwrap();
+    let metrics = telemetry::start(LogFormat::Text, "info").unwrap();
     let socket = listener::bind("--admin-addr", "127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
     let shutdown = CancellationToken::new();

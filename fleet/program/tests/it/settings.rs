@@ -23,7 +23,7 @@ struct Sample {
     #[arg(long, value_delimiter = ',')]
     trusted_proxies: Vec<String>,
     /// Secret
-    #[arg(long)]
+    #[arg(long, required_if_eq("log", "json"))]
     pay_secret: Option<String>,
 }
 
@@ -107,6 +107,16 @@ fn the_later_source_wins() {
             .proxy_protocol
     );
     assert_eq!(run(&["sample", "serve"], &[]).unwrap().max_sessions, 20_000);
+}
+
+#[test]
+fn rules_between_flags_hold_for_every_source() {
+    let both = "log = \"json\"\npay_secret = \"x\"\n";
+    assert!(with_file(both, &[], &[]).is_ok());
+    assert!(with_file("pay_secret = \"x\"\n", &["--log", "json"], &[]).is_ok());
+    assert!(with_file("log = \"json\"\n", &[], &[("HUIZHEN_PAY_SECRET", "x")]).is_ok());
+    let stop = with_file("log = \"json\"\n", &[], &[]).unwrap_err();
+    assert!(stop.text.contains("--pay-secret"), "{}", stop.text);
 }
 
 #[test]
@@ -271,6 +281,12 @@ fn help_comes_before_a_broken_file_and_other_commands_take_no_file() {
     let environment = [("HUIZHEN_CONFIG".to_owned(), "/nowhere".to_owned())];
     assert!(resolve(command(), &arguments, &environment).is_ok());
     assert!(refused(&["sample", "serve", "--max-sesions", "1"], &[]).contains("--max-sessions"));
+    let stop = with_file(
+        "im_addr = \"127.0.0.1:7\"\n",
+        &["--max-sessions", "x", "--im-addr", "y"],
+        &[],
+    );
+    assert!(stop.unwrap_err().text.contains("'x' for '--max-sessions"));
 }
 
 #[test]
