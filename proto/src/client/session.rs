@@ -1,0 +1,297 @@
+//! The loop that moves bytes for the state machine: connect, write what it says, hand it what comes.
+
+use std::collections::{HashMap, VecDeque};
+use std::future::{Future, pending};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use super::connection::{Connection, Reader, Writer};
+use super::directory::{Address, Directory, DirectoryError, Password};
+use super::event::Event;
+use super::handle::{Answer, Command, RequestError};
+use super::settings::Settings;
+use super::state::{Machine, Next};
+
+type Renewal = Pin<Box<dyn Future<Output = Result<Password, DirectoryError>> + Send>>;
+
+pub(super) struct Session<D> {
+    directory: Arc<D>,
+    settings: Settings,
+    machine: Machine,
+    commands: mpsc::Receiver<Command>,
+    events: mpsc::Sender<Event>,
+    /// Events that the channel has no room for; while there are any, nothing is read from the node, so that it holds
+    /// no more than one frame or one lost connection brings.
+    backlog: VecDeque<Event>,
+    waiting: HashMap<u64, oneshot::Sender<Answer>>,
+    servers: Vec<Address>,
+    started: Instant,
+}
+
+/// The app wants no more.
+struct Stopped;
+
+struct Established {
+    connection: Connection,
+    servers: Vec<Address>,
+    password: Option<Password>,
+}
+
+impl<D: Directory> Session<D> {
+    pub(super) fn new(
+        directory: D,
+        settings: Settings,
+        machine: Machine,
+        commands: mpsc::Receiver<Command>,
+        events: mpsc::Sender<Event>,
+    ) -> Self {
+        Self {
+            directory: Arc::new(directory),
+            settings,
+            machine,
+            commands,
+            events,
+            backlog: VecDeque::new(),
+            waiting: HashMap::new(),
+            servers: Vec::new(),
+            started: Instant::now(),
+        }
+    }
+
+    pub(super) async fn run(mut self) {
+        // Stopped is a way out like any other: what was told already still reaches the app.
+        let _ = self.until_told_to_stay_away().await;
+        while let Some(event) = self.backlog.pop_front() {
+            if self.events.send(event).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn until_told_to_stay_away(&mut self) -> Result<(), Stopped> {
+        loop {
+            let attempt = Box::pin(establish(
+                self.directory.clone(),
+                self.servers.clone(),
+                self.machine.failures(),
+                self.settings.connect_timeout,
+                self.machine.needs_password(self.now()),
+            ));
+            let cause = match self.meanwhile(attempt).await? {
+                Ok(established) => {
+                    self.servers = established.servers;
+                    if let Some(password) = established.password {
+                        self.machine.password(self.now(), password);
+                    }
+                    Box::pin(self.online(established.connection)).await?
+                }
+                Err(DirectoryError::Unavailable(cause)) => cause,
+                Err(DirectoryError::Refused(cause)) => {
+                    self.machine.shut_out(cause);
+                    self.pass_on();
+                    return Ok(());
+                }
+            };
+            let next = self.machine.disconnected(cause, rand::random());
+            self.pass_on();
+            match next {
+                Next::ComeBack(delay) => self.meanwhile(sleep(delay)).await?,
+                Next::StayAway => return Ok(()),
+            }
+        }
+    }
+
+    /// Serves the app while something else is waited for.
+    async fn meanwhile<F: Future>(&mut self, future: F) -> Result<F::Output, Stopped> {
+        tokio::pin!(future);
+        loop {
+            tokio::select! {
+                output = &mut future => return Ok(output),
+                command = self.commands.recv(), if self.machine.has_room() => self.command(command)?,
+                room = room(&self.events), if !self.backlog.is_empty() => self.hand_over(room)?,
+            }
+        }
+    }
+
+    /// Lives on one connection; gives the reason of its end.
+    async fn online(&mut self, connection: Connection) -> Result<String, Stopped> {
+        let (mut reader, mut writer) = connection.split();
+        let mut renewal: Option<Renewal> = None;
+        self.machine.connected(self.now());
+        loop {
+            if let Some(cause) = self.move_output(&mut reader, &mut writer, &mut renewal) {
+                // Logout and the like may still be on their way out; a node that is gone does not take them.
+                let _ = timeout(Duration::from_secs(1), writer.flush()).await;
+                return Ok(cause);
+            }
+            let deadline = self.machine.deadline().map(|at| self.started + at);
+            tokio::select! {
+                received = reader.receive(), if self.backlog.is_empty() => match received {
+                    Ok(Some(frame)) => self.machine.received(self.now(), frame),
+                    Ok(None) => return Ok("the node closed the connection".to_owned()),
+                    Err(error) => return Ok(error.to_string()),
+                },
+                flushed = writer.flush(), if !writer.is_flushed() => {
+                    if let Err(error) = flushed {
+                        return Ok(format!("the connection failed: {error}"));
+                    }
+                }
+                command = self.commands.recv(), if self.machine.has_room() => self.command(command)?,
+                room = room(&self.events), if !self.backlog.is_empty() => self.hand_over(room)?,
+                password = renew(&mut renewal) => {
+                    renewal = None;
+                    self.machine.renewed_password(self.now(), password.ok());
+                }
+                () = until(deadline) => self.machine.tick(self.now()),
+            }
+        }
+    }
+
+    /// Moves what the machine wants out to where it goes; gives the reason if the connection is to be closed.
+    fn move_output(
+        &mut self,
+        reader: &mut Reader,
+        writer: &mut Writer,
+        renewal: &mut Option<Renewal>,
+    ) -> Option<String> {
+        let output = self.pass_on();
+        for frame in &output.frames {
+            writer.queue(frame);
+        }
+        if output.fetch_password {
+            let directory = self.directory.clone();
+            *renewal = Some(Box::pin(async move { directory.password().await }));
+        }
+        if let Some(bytes) = output.max_server_frame_bytes {
+            reader.set_limit(bytes);
+        }
+        output.hang_up
+    }
+
+    /// Hands events and answers to the app.
+    fn pass_on(&mut self) -> super::state::Output {
+        let mut output = self.machine.take_output();
+        for event in output.events.drain(..) {
+            if self.backlog.is_empty() {
+                match self.events.try_send(event) {
+                    Ok(()) => {}
+                    Err(
+                        mpsc::error::TrySendError::Full(event) | mpsc::error::TrySendError::Closed(event),
+                    ) => {
+                        self.backlog.push_back(event);
+                    }
+                }
+            } else {
+                self.backlog.push_back(event);
+            }
+        }
+        for (request_id, answer) in output.answers.drain(..) {
+            if let Some(waiting) = self.waiting.remove(&request_id) {
+                // The app may have stopped waiting.
+                let _ = waiting.send(answer);
+            }
+        }
+        output
+    }
+
+    fn command(&mut self, command: Option<Command>) -> Result<(), Stopped> {
+        let now = self.now();
+        match command {
+            Some(Command::Send(message)) => self.machine.submit(now, message),
+            Some(Command::Tell(body)) => self.machine.tell(now, body),
+            Some(Command::Ask(body, answer)) => match self.machine.ask(now, body) {
+                Some(request_id) => {
+                    self.waiting.insert(request_id, answer);
+                }
+                None => {
+                    let _ = answer.send(Err(RequestError::Disconnected));
+                }
+            },
+            Some(Command::Logout) => {
+                if !self.machine.leave() {
+                    return Err(Stopped);
+                }
+            }
+            Some(Command::Close) | None => return Err(Stopped),
+        }
+        Ok(())
+    }
+
+    fn hand_over(&mut self, room: Result<(), Stopped>) -> Result<(), Stopped> {
+        room?;
+        if let Some(event) = self.backlog.pop_front() {
+            self.events.try_send(event).map_err(|_| Stopped)?;
+        }
+        Ok(())
+    }
+
+    fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+}
+
+/// Waits until an event can be sent; nobody else sends, so that the room stays.
+async fn room(events: &mpsc::Sender<Event>) -> Result<(), Stopped> {
+    events.reserve().await.map(drop).map_err(|_| Stopped)
+}
+
+/// Asks for what is needed and connects. With every failure the next server of the list is tried.
+async fn establish<D: Directory>(
+    directory: Arc<D>,
+    known: Vec<Address>,
+    failures: u32,
+    limit: Duration,
+    needs_password: bool,
+) -> Result<Established, DirectoryError> {
+    let servers = match directory.servers().await {
+        Ok(servers) if !servers.is_empty() => servers,
+        Err(DirectoryError::Refused(cause)) => return Err(DirectoryError::Refused(cause)),
+        // The directory is away: the nodes of last time may still be there.
+        _ if !known.is_empty() => known,
+        Err(error) => return Err(error),
+        Ok(_) => {
+            return Err(DirectoryError::Unavailable(
+                "the directory names no node".to_owned(),
+            ));
+        }
+    };
+    let password = if needs_password {
+        Some(directory.password().await?)
+    } else {
+        None
+    };
+    let address = &servers[failures as usize % servers.len()];
+    match timeout(limit, Connection::connect(address)).await {
+        Ok(Ok(connection)) => Ok(Established {
+            connection,
+            servers,
+            password,
+        }),
+        Ok(Err(error)) => Err(DirectoryError::Unavailable(format!(
+            "cannot connect to {}: {error}",
+            address.address
+        ))),
+        Err(_) => Err(DirectoryError::Unavailable(format!(
+            "cannot connect to {} within {limit:?}",
+            address.address
+        ))),
+    }
+}
+
+async fn renew(renewal: &mut Option<Renewal>) -> Result<Password, DirectoryError> {
+    match renewal {
+        Some(renewal) => renewal.await,
+        None => pending().await,
+    }
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => pending().await,
+    }
+}

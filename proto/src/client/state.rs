@@ -1,0 +1,575 @@
+//! What a good client decides, without I/O and without a clock: frames, time and chance come in, frames and events go
+//! out. `now` is the time since the client was started.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use super::copies::Snapshot;
+use super::directory::Password;
+use super::event::Event;
+use super::handle::RequestError;
+use super::outbox::{Outbox, Outgoing};
+use super::settings::Settings;
+use crate::PROTOCOL_VERSION;
+use crate::bye::{self, Advice};
+use crate::frame::MAX_FRAME_BYTES;
+use crate::wire::{self, ClientFrame, ErrorCode, ServerFrame, client_frame, server_frame};
+
+/// How long to wait where an answer asks for a pause without saying how long.
+const DEFAULT_PAUSE: Duration = Duration::from_secs(1);
+/// A password is not used for a login when it expires within this time.
+const PASSWORD_MARGIN: Duration = Duration::from_secs(10);
+/// Which part of a password's life passes before it is renewed.
+const RENEW_AFTER: f64 = 0.8;
+
+/// What the session loop is to do.
+#[derive(Debug, Default)]
+pub(super) struct Output {
+    /// To be written, in this order.
+    pub(super) frames: Vec<ClientFrame>,
+    /// To be told to the app, in this order.
+    pub(super) events: Vec<Event>,
+    /// Answers to what the app asked, by request id.
+    pub(super) answers: Vec<(u64, Result<server_frame::Body, RequestError>)>,
+    /// From now on the node's frames may be so long.
+    pub(super) max_server_frame_bytes: Option<usize>,
+    /// A fresh password is needed for a renewal.
+    pub(super) fetch_password: bool,
+    /// The connection is to be closed, and why.
+    pub(super) hang_up: Option<String>,
+}
+
+/// What comes after a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Connect again after this time.
+    ComeBack(Duration),
+    /// Never connect again.
+    StayAway,
+}
+
+#[derive(Debug)]
+struct KeptPassword {
+    password: String,
+    good_until: Duration,
+}
+
+#[derive(Debug)]
+enum Link {
+    Offline,
+    LoggingIn { since: Duration },
+    Online(Box<Online>),
+}
+
+#[derive(Debug)]
+struct Online {
+    heartbeat: Duration,
+    max_frame_bytes: usize,
+    /// The node's clock when ours was 0, epoch milliseconds.
+    server_epoch_ms: i64,
+    sync: Sync,
+    renewal: Renewal,
+    pinged: Option<Duration>,
+    last_sent: Duration,
+    last_received: Duration,
+    /// What the app asked and has no answer to.
+    questions: HashSet<u64>,
+}
+
+#[derive(Debug)]
+enum Sync {
+    Asked { request_id: u64, since: Duration },
+    PutOff { until: Duration },
+    Done,
+}
+
+#[derive(Debug)]
+enum Renewal {
+    At(Duration),
+    Fetching,
+    Asked { request_id: u64, password: String },
+}
+
+/// One client, over all its connections.
+#[derive(Debug)]
+pub(super) struct Machine {
+    settings: Settings,
+    known: Snapshot,
+    outbox: Outbox,
+    link: Link,
+    password: Option<KeptPassword>,
+    bye: Option<wire::Bye>,
+    leaving: bool,
+    last_request_id: u64,
+    /// Connections since the last one that came as far as a complete Sync.
+    failures: u32,
+    output: Output,
+}
+
+impl Machine {
+    pub(super) fn new(settings: Settings, known: Snapshot) -> Self {
+        Self {
+            settings,
+            known,
+            outbox: Outbox::default(),
+            link: Link::Offline,
+            password: None,
+            bye: None,
+            leaving: false,
+            last_request_id: 0,
+            failures: 0,
+            output: Output::default(),
+        }
+    }
+
+    /// What has gathered since the last call.
+    pub(super) fn take_output(&mut self) -> Output {
+        std::mem::take(&mut self.output)
+    }
+
+    /// Whether another message may be taken from the app.
+    pub(super) fn has_room(&self) -> bool {
+        self.outbox.has_room()
+    }
+
+    /// How often connecting has failed since it last went well.
+    pub(super) fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// Whether a login needs a password that is not at hand.
+    pub(super) fn needs_password(&self, now: Duration) -> bool {
+        self.password
+            .as_ref()
+            .is_none_or(|kept| kept.good_until < now + PASSWORD_MARGIN)
+    }
+
+    /// A password for the next login.
+    pub(super) fn password(&mut self, now: Duration, password: Password) {
+        self.password = Some(KeptPassword {
+            password: password.password,
+            good_until: now + Duration::from_secs(password.expire_s),
+        });
+    }
+
+    /// A connection stands.
+    pub(super) fn connected(&mut self, now: Duration) {
+        let password = self.password.as_ref().map(|kept| kept.password.clone());
+        self.link = Link::LoggingIn { since: now };
+        self.bye = None;
+        self.frame(
+            0,
+            client_frame::Body::Login(wire::Login {
+                protocol_version: PROTOCOL_VERSION,
+                user_id: self.settings.user_id,
+                password: password.unwrap_or_default(),
+                device_id: self.settings.device_id.clone(),
+                platform: self.settings.platform as i32,
+                app_version: self.settings.app_version.clone(),
+            }),
+        );
+    }
+
+    /// The app sends a message.
+    pub(super) fn submit(&mut self, now: Duration, message: Outgoing) {
+        self.outbox.push(message);
+        self.send_due(now);
+    }
+
+    /// The app asks something; the answer comes under the number returned. Not asked again on another connection.
+    pub(super) fn ask(&mut self, now: Duration, body: client_frame::Body) -> Option<u64> {
+        let request_id = self.next_request_id();
+        let Link::Online(online) = &mut self.link else {
+            return None;
+        };
+        online.questions.insert(request_id);
+        online.last_sent = now;
+        self.frame(request_id, body);
+        Some(request_id)
+    }
+
+    /// The app tells something that is not answered; lost when there is no connection.
+    pub(super) fn tell(&mut self, now: Duration, body: client_frame::Body) {
+        if let Link::Online(online) = &mut self.link {
+            online.last_sent = now;
+            self.frame(0, body);
+        }
+    }
+
+    /// The app logs out: true when the node has to be told first.
+    pub(super) fn leave(&mut self) -> bool {
+        self.leaving = true;
+        let told = matches!(self.link, Link::Online(_));
+        if told {
+            self.frame(0, client_frame::Body::Logout(wire::Logout {}));
+        }
+        told
+    }
+
+    /// A fresh password for the session that is running, or none to be had.
+    pub(super) fn renewed_password(&mut self, now: Duration, password: Option<Password>) {
+        let request_id = self.next_request_id();
+        let Link::Online(online) = &mut self.link else {
+            return;
+        };
+        let Some(password) = password else {
+            online.renewal = Renewal::At(now + DEFAULT_PAUSE * 10);
+            return;
+        };
+        online.renewal = Renewal::Asked {
+            request_id,
+            password: password.password.clone(),
+        };
+        online.last_sent = now;
+        self.frame(
+            request_id,
+            client_frame::Body::Renew(wire::Renew {
+                password: password.password,
+            }),
+        );
+    }
+
+    /// A frame came from the node.
+    pub(super) fn received(&mut self, now: Duration, frame: ServerFrame) {
+        use server_frame::Body;
+        if let Link::Online(online) = &mut self.link {
+            online.last_received = now;
+            online.pinged = None;
+            if online.questions.remove(&frame.request_id) {
+                let answer = match frame.body {
+                    Some(Body::Error(error)) => Err(RequestError::Refused(error)),
+                    Some(body) => Ok(body),
+                    None => Err(RequestError::Unknown),
+                };
+                self.output.answers.push((frame.request_id, answer));
+                return;
+            }
+        }
+        match frame.body {
+            Some(Body::LoginOk(ok)) => self.logged_in(now, &ok),
+            Some(Body::Bye(bye)) => self.goodbye(bye),
+            Some(Body::RenewOk(ok)) => self.renewed(now, frame.request_id, ok.expires_at_ms),
+            Some(Body::SendOk(ok)) => self.sent(now, frame.request_id, ok),
+            Some(Body::SyncDone(done)) => self.synced(now, frame.request_id, done),
+            Some(Body::Error(error)) => self.refused(now, frame.request_id, error),
+            Some(Body::Entry(entry)) => {
+                if self.known.entry(&entry) {
+                    self.event(Event::Entry(Box::new(entry)));
+                }
+            }
+            Some(Body::Conversation(mut conversation)) => {
+                conversation.reset = self.known.conversation(&conversation);
+                self.event(Event::Conversation(Box::new(conversation)));
+            }
+            Some(Body::Marks(marks)) => self.event(Event::Marks(marks)),
+            Some(Body::Typing(typing)) => self.event(Event::Typing(typing)),
+            Some(Body::CallSignal(signal)) => self.event(Event::CallSignal(signal)),
+            // A Pong is a sign of life, noted above. The rest answers questions that nobody waits for any more, or is
+            // newer than this client.
+            Some(Body::Pong(_) | Body::RecallOk(_) | Body::HistoryPage(_) | Body::Presence(_)) | None => {}
+        }
+    }
+
+    /// When [`tick`](Self::tick) has something to do, if nothing else happens before.
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        match &self.link {
+            Link::Offline => None,
+            Link::LoggingIn { since } => Some(*since + self.settings.login_timeout),
+            Link::Online(online) => {
+                let answer = self.settings.answer_timeout;
+                let sync = match online.sync {
+                    Sync::Asked { since, .. } => Some(since.max(online.last_received) + answer),
+                    Sync::PutOff { until } => Some(until),
+                    Sync::Done => None,
+                };
+                let renewal = match online.renewal {
+                    Renewal::At(at) => Some(at),
+                    Renewal::Fetching | Renewal::Asked { .. } => None,
+                };
+                let life = match online.pinged {
+                    Some(since) => since + answer,
+                    None => online.last_sent + online.heartbeat,
+                };
+                let unanswered = self.outbox.oldest().map(|since| since + answer);
+                [Some(life), sync, renewal, unanswered, self.outbox.release()]
+                    .into_iter()
+                    .flatten()
+                    .min()
+            }
+        }
+    }
+
+    /// Time has passed.
+    pub(super) fn tick(&mut self, now: Duration) {
+        let answer = self.settings.answer_timeout;
+        match &mut self.link {
+            Link::Offline => {}
+            Link::LoggingIn { since } => {
+                if now >= *since + self.settings.login_timeout {
+                    self.hang_up("the node did not answer the login");
+                }
+            }
+            Link::Online(online) => {
+                if online.pinged.is_some_and(|since| now >= since + answer) {
+                    return self.hang_up("the node gave no sign of life");
+                }
+                if self.outbox.oldest().is_some_and(|since| now >= since + answer) {
+                    return self.hang_up("the node did not answer a message");
+                }
+                if let Sync::Asked { since, .. } = online.sync
+                    && now >= since.max(online.last_received) + answer
+                {
+                    return self.hang_up("the node did not answer a Sync");
+                }
+                if let Renewal::At(at) = online.renewal
+                    && now >= at
+                {
+                    online.renewal = Renewal::Fetching;
+                    self.output.fetch_password = true;
+                }
+                if online.pinged.is_none() && now >= online.last_sent + online.heartbeat {
+                    online.pinged = Some(now);
+                    online.last_sent = now;
+                    self.frame(0, client_frame::Body::Ping(wire::Ping {}));
+                }
+                if let Link::Online(online) = &self.link
+                    && let Sync::PutOff { until } = online.sync
+                    && now >= until
+                {
+                    self.sync(now);
+                }
+                self.send_due(now);
+            }
+        }
+    }
+
+    /// The connection is gone, or could not be made. `random` in 0..1.
+    pub(super) fn disconnected(&mut self, cause: String, random: f64) -> Next {
+        if let Link::Online(online) = std::mem::replace(&mut self.link, Link::Offline) {
+            for request_id in online.questions {
+                self.output
+                    .answers
+                    .push((request_id, Err(RequestError::Disconnected)));
+            }
+        }
+        self.outbox.connection_lost();
+        let (advice, told) = match self.bye.take() {
+            Some(bye) => (
+                bye::advice(bye.reason),
+                Duration::from_millis(bye.retry_after_ms.into()),
+            ),
+            None => (Advice::ComeBack, Duration::ZERO),
+        };
+        if advice == Advice::NewPassword {
+            self.password = None;
+        }
+        let next = if self.leaving || advice == Advice::StayAway {
+            Next::StayAway
+        } else {
+            Next::ComeBack(self.settings.backoff.delay(self.failures, told, random))
+        };
+        self.failures = self.failures.saturating_add(1);
+        let retry_in = match next {
+            Next::ComeBack(delay) => Some(delay),
+            Next::StayAway => None,
+        };
+        self.event(Event::Disconnected { cause, retry_in });
+        next
+    }
+
+    /// The directory will never again give what a login needs.
+    pub(super) fn shut_out(&mut self, cause: String) {
+        self.leaving = true;
+        self.disconnected(cause, 0.0);
+    }
+
+    fn logged_in(&mut self, now: Duration, ok: &wire::LoginOk) {
+        if !matches!(self.link, Link::LoggingIn { .. }) {
+            return;
+        }
+        let server_epoch_ms = ok.server_time_ms - millis(now);
+        let expires = since_start(ok.expires_at_ms, server_epoch_ms);
+        if let Some(kept) = &mut self.password {
+            kept.good_until = expires;
+        }
+        let max_frame_bytes = match ok.max_frame_bytes {
+            0 => MAX_FRAME_BYTES,
+            bytes => bytes as usize,
+        };
+        self.link = Link::Online(Box::new(Online {
+            heartbeat: Duration::from_secs(ok.heartbeat_s.max(1).into()),
+            max_frame_bytes,
+            server_epoch_ms,
+            sync: Sync::Done,
+            renewal: Renewal::At(renew_at(now, expires)),
+            pinged: None,
+            last_sent: now,
+            last_received: now,
+            questions: HashSet::new(),
+        }));
+        self.output.max_server_frame_bytes = Some(2 * max_frame_bytes);
+        self.event(Event::Connected {
+            session_id: ok.session_id,
+        });
+        self.sync(now);
+        self.send_due(now);
+    }
+
+    fn sync(&mut self, now: Duration) {
+        let request_id = self.next_request_id();
+        let Link::Online(online) = &mut self.link else {
+            return;
+        };
+        online.sync = Sync::Asked {
+            request_id,
+            since: now,
+        };
+        online.last_sent = now;
+        let sync = wire::Sync {
+            items: self.known.sync_items(online.max_frame_bytes),
+            updated_since_ms: self.known.synced_ms,
+            limit: self.settings.sync_limit,
+        };
+        self.frame(request_id, client_frame::Body::Sync(sync));
+    }
+
+    fn synced(&mut self, now: Duration, request_id: u64, done: wire::SyncDone) {
+        let Link::Online(online) = &mut self.link else {
+            return;
+        };
+        if !matches!(online.sync, Sync::Asked { request_id: asked, .. } if asked == request_id) {
+            return;
+        }
+        online.sync = Sync::Done;
+        if done.more {
+            return self.sync(now);
+        }
+        self.failures = 0;
+        self.known.synced_ms = done.synced_ms;
+        self.event(Event::Synced {
+            synced_ms: done.synced_ms,
+        });
+    }
+
+    fn sent(&mut self, now: Duration, request_id: u64, ok: wire::SendOk) {
+        if let Some(message) = self.outbox.answered(request_id) {
+            self.event(Event::Sent {
+                client_msg_id: message.client_msg_id,
+                conversation_id: message.conversation_id,
+                seq: ok.seq,
+                created_ms: ok.created_ms,
+                duplicate: ok.duplicate,
+            });
+            self.send_due(now);
+        }
+    }
+
+    fn renewed(&mut self, now: Duration, answered: u64, expires_at_ms: i64) {
+        let Link::Online(online) = &mut self.link else {
+            return;
+        };
+        let expires = since_start(expires_at_ms, online.server_epoch_ms);
+        let next = Renewal::At(renew_at(now, expires));
+        match std::mem::replace(&mut online.renewal, next) {
+            Renewal::Asked { request_id, password } if request_id == answered => {
+                self.password = Some(KeptPassword {
+                    password,
+                    good_until: expires,
+                });
+            }
+            unrelated => online.renewal = unrelated,
+        }
+    }
+
+    fn refused(&mut self, now: Duration, request_id: u64, error: wire::Error) {
+        let pause = match error.retry_after_ms {
+            0 => DEFAULT_PAUSE,
+            ms => Duration::from_millis(ms.into()),
+        };
+        if let Link::Online(online) = &mut self.link {
+            if matches!(online.sync, Sync::Asked { request_id: asked, .. } if asked == request_id) {
+                online.sync = Sync::PutOff { until: now + pause };
+                return;
+            }
+            if matches!(&online.renewal, Renewal::Asked { request_id: asked, .. } if *asked == request_id) {
+                // Ask for another password; at expires_at the node says Bye EXPIRED if none is taken.
+                online.renewal = Renewal::At(now + pause);
+                return;
+            }
+        }
+        let again = matches!(error.code(), ErrorCode::Unavailable | ErrorCode::RateLimited);
+        if again && self.outbox.put_off(request_id, now + pause) {
+            return;
+        }
+        if let Some(message) = self.outbox.answered(request_id) {
+            self.event(Event::SendFailed {
+                client_msg_id: message.client_msg_id,
+                conversation_id: message.conversation_id,
+                error,
+            });
+            self.send_due(now);
+        }
+    }
+
+    fn goodbye(&mut self, bye: wire::Bye) {
+        self.event(Event::Bye {
+            reason: bye.reason,
+            advice: bye::advice(bye.reason),
+            detail: bye.detail.clone(),
+        });
+        let cause = format!(
+            "the node said goodbye: {} {}",
+            bye.reason().as_str_name(),
+            bye.detail
+        );
+        self.hang_up(cause.trim_end());
+        self.bye = Some(bye);
+    }
+
+    fn send_due(&mut self, now: Duration) {
+        let Link::Online(online) = &mut self.link else {
+            return;
+        };
+        let last = &mut self.last_request_id;
+        let frames = self.outbox.due(now, || {
+            *last += 1;
+            *last
+        });
+        if !frames.is_empty() {
+            online.last_sent = now;
+            self.output.frames.extend(frames);
+        }
+    }
+
+    fn hang_up(&mut self, cause: &str) {
+        self.output.hang_up = Some(cause.to_owned());
+    }
+
+    fn event(&mut self, event: Event) {
+        self.output.events.push(event);
+    }
+
+    fn frame(&mut self, request_id: u64, body: client_frame::Body) {
+        self.output.frames.push(ClientFrame {
+            request_id,
+            body: Some(body),
+        });
+    }
+
+    fn next_request_id(&mut self) -> u64 {
+        self.last_request_id += 1;
+        self.last_request_id
+    }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn since_start(at_ms: i64, server_epoch_ms: i64) -> Duration {
+    Duration::from_millis(u64::try_from(at_ms.saturating_sub(server_epoch_ms)).unwrap_or(0))
+}
+
+fn renew_at(now: Duration, expires: Duration) -> Duration {
+    now + expires.saturating_sub(now).mul_f64(RENEW_AFTER)
+}
