@@ -1,5 +1,7 @@
 //! The database handle, on real files.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
 mod constraints;
 mod full_disk;
 mod ids;
