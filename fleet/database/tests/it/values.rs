@@ -13,7 +13,8 @@ async fn values_come_back_as_they_went() {
         .await;
     let long = "会".repeat(400_000);
     let blob: Vec<u8> = (0..1_000_000u32).map(|at| (at % 251) as u8).collect();
-    let things: Vec<(i64, Option<String>, Option<Bytes>, Option<bool>)> = vec![
+    type Thing = (i64, Option<String>, Option<Bytes>, Option<bool>);
+    let things: Vec<Thing> = vec![
         (i64::MIN, None, None, None),
         (i64::MAX, Some(String::new()), Some(Bytes::new()), Some(false)),
         (
@@ -89,7 +90,7 @@ async fn parameters_are_bound_by_number() {
         .unwrap();
     let values: Vec<String> = (0..3).map(|at| row.get(at).unwrap()).collect();
     assert_eq!(values, ["two", "one", "two"]);
-    let mut many: Vec<Value> = (1..=12).map(|at| Value::Integer(at)).collect();
+    let mut many: Vec<Value> = (1..=12).map(Value::Integer).collect();
     many.reverse();
     let row = scratch
         .database
