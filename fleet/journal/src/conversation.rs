@@ -30,8 +30,39 @@ pub struct Conversation {
 }
 
 /// The columns of [`Conversation::from_row`].
-pub(crate) const COLUMNS: &str =
-    "c.id, c.kind, c.consult_id, c.epoch, c.open, c.title, c.last_seq, c.updated_ms";
+macro_rules! columns {
+    () => {
+        "c.id, c.kind, c.consult_id, c.epoch, c.open, c.title, c.last_seq, c.updated_ms"
+    };
+}
+pub(crate) use columns;
+
+const CONVERSATION: &str = concat!("SELECT ", columns!(), " FROM conversation c WHERE c.id = $1");
+
+const PARTICIPANTS: &str = "SELECT user_id, role, from_seq FROM participant
+    WHERE conversation_id = $1 AND to_seq IS NULL ORDER BY user_id";
+
+/// Ids in one statement of [`last_seqs_sql`]; the last statement repeats an id to come to this number, so that one text
+/// is prepared.
+const SEQS_AT_ONCE: usize = 200;
+
+const JOINS: &str = "SELECT conversation_id, user_id, from_seq, changed_ms FROM participant
+    WHERE changed_ms >= $1 AND to_seq IS NULL ORDER BY changed_ms LIMIT $2";
+
+const SHARING: &str = "SELECT 1 FROM participant mine JOIN participant theirs
+      ON theirs.conversation_id = mine.conversation_id AND theirs.user_id = $2
+    WHERE mine.user_id = $1 AND mine.to_seq IS NULL AND theirs.to_seq IS NULL LIMIT 1";
+
+/// Every statement here, for the tests that explain them.
+pub(crate) const STATEMENTS: &[&str] = &[CONVERSATION, PARTICIPANTS, JOINS, SHARING];
+
+pub(crate) fn last_seqs_sql() -> String {
+    let places: Vec<String> = (1..=SEQS_AT_ONCE).map(|at| format!("${at}")).collect();
+    format!(
+        "SELECT id, last_seq FROM conversation WHERE id IN ({})",
+        places.join(", ")
+    )
+}
 
 impl Conversation {
     pub(crate) fn from_row(row: &Row) -> Result<Self, Error> {
@@ -65,8 +96,7 @@ impl Journal {
     /// # Errors
     /// As the database says.
     pub async fn conversation(&self, id: ConversationId) -> Result<Option<Conversation>, Error> {
-        let sql = format!("SELECT {COLUMNS} FROM conversation c WHERE c.id = $1");
-        let row = self.database.query_first(sql, params![id.get()]).await?;
+        let row = self.database.query_first(CONVERSATION, params![id.get()]).await?;
         row.as_ref().map(Conversation::from_row).transpose()
     }
 
@@ -83,19 +113,13 @@ impl Journal {
     /// # Errors
     /// As the database says.
     pub async fn last_seqs(&self, ids: &[ConversationId]) -> Result<Vec<(ConversationId, Seq)>, Error> {
-        /// Ids in one statement; the last statement repeats an id to come to this number, so that one text is prepared.
-        const AT_ONCE: usize = 200;
+        let sql = last_seqs_sql();
         let mut answer = Vec::with_capacity(ids.len());
-        for chunk in ids.chunks(AT_ONCE) {
-            let places: Vec<String> = (1..=AT_ONCE).map(|at| format!("${at}")).collect();
-            let sql = format!(
-                "SELECT id, last_seq FROM conversation WHERE id IN ({})",
-                places.join(", ")
-            );
-            let padded = (0..AT_ONCE)
+        for chunk in ids.chunks(SEQS_AT_ONCE) {
+            let padded = (0..SEQS_AT_ONCE)
                 .map(|at| chunk[at.min(chunk.len() - 1)].get().into())
                 .collect();
-            for row in self.database.query(sql, padded).await? {
+            for row in self.database.query(sql.clone(), padded).await? {
                 answer.push((
                     ConversationId::from_database(row.get(0)?),
                     Seq::from_database(row.get(1)?),
@@ -111,14 +135,7 @@ impl Journal {
     /// # Errors
     /// As the database says.
     pub async fn joins_since(&self, since_ms: i64, limit: i64) -> Result<Vec<Join>, Error> {
-        let rows = self
-            .database
-            .query(
-                "SELECT conversation_id, user_id, from_seq, changed_ms FROM participant
-                 WHERE changed_ms >= $1 AND to_seq IS NULL ORDER BY changed_ms LIMIT $2",
-                params![since_ms, limit],
-            )
-            .await?;
+        let rows = self.database.query(JOINS, params![since_ms, limit]).await?;
         rows.iter()
             .map(|row| {
                 Ok(Join {
@@ -144,12 +161,7 @@ impl Journal {
         for other in others {
             let row = self
                 .database
-                .query_first(
-                    "SELECT 1 FROM participant mine JOIN participant theirs
-                       ON theirs.conversation_id = mine.conversation_id AND theirs.user_id = $2
-                     WHERE mine.user_id = $1 AND mine.to_seq IS NULL AND theirs.to_seq IS NULL LIMIT 1",
-                    params![user.get(), other.get()],
-                )
+                .query_first(SHARING, params![user.get(), other.get()])
                 .await?;
             if row.is_some() {
                 sharing.push(*other);
@@ -173,13 +185,7 @@ pub struct Join {
 }
 
 pub(crate) async fn participants(database: &Database, id: ConversationId) -> Result<Vec<Participant>, Error> {
-    let rows = database
-        .query(
-            "SELECT user_id, role, from_seq FROM participant
-             WHERE conversation_id = $1 AND to_seq IS NULL ORDER BY user_id",
-            params![id.get()],
-        )
-        .await?;
+    let rows = database.query(PARTICIPANTS, params![id.get()]).await?;
     rows.iter()
         .map(|row| {
             Ok(Participant {

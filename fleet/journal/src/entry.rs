@@ -6,20 +6,27 @@ use prost::Message;
 use proto::{ConversationId, Seq, UserId, wire};
 
 /// The columns of `entry` in the order of [`Entry::from_row`] and [`Entry::params`].
-pub(crate) const COLUMNS: &str = "conversation_id, seq, sender_id, kind, created_ms, client_msg_id, mime_type, body, \
-                                  reply_to_seq, corrects_seq, extra, recalled";
+macro_rules! columns {
+    () => {
+        "conversation_id, seq, sender_id, kind, created_ms, client_msg_id, mime_type, body, reply_to_seq, \
+         corrects_seq, extra, recalled"
+    };
+}
+pub(crate) use columns;
 
-/// Adds an entry; its columns are [`COLUMNS`].
-pub(crate) const INSERT: &str =
-    "INSERT INTO entry (conversation_id, seq, sender_id, kind, created_ms, client_msg_id, \
-     mime_type, body, reply_to_seq, corrects_seq, extra, recalled)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+/// Adds an entry.
+pub(crate) const INSERT: &str = concat!(
+    "INSERT INTO entry (",
+    columns!(),
+    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+);
 
 /// The same with SQLite's own names for parameters, for the batch append, which goes past the database handle.
-pub(crate) const INSERT_SQLITE: &str =
-    "INSERT INTO entry (conversation_id, seq, sender_id, kind, created_ms, \
-     client_msg_id, mime_type, body, reply_to_seq, corrects_seq, extra, recalled)
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+pub(crate) const INSERT_SQLITE: &str = concat!(
+    "INSERT INTO entry (",
+    columns!(),
+    ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
+);
 
 /// One entry of a journal.
 #[derive(Clone, Debug, PartialEq)]
@@ -91,7 +98,7 @@ impl Entry {
         ]
     }
 
-    /// A row of [`COLUMNS`].
+    /// A row of [`columns!`].
     pub(crate) fn from_row(row: &Row) -> Result<Self, database::Error> {
         let extra = match row.get::<Option<Bytes>>(10)? {
             Some(extra) => wire::Entry::decode(extra).map_err(|error| {
@@ -127,6 +134,15 @@ pub(crate) fn extra(mentions: &[i64], event: Option<&wire::entry::Event>) -> Opt
         };
         extra.encode_to_vec().into()
     })
+}
+
+/// The mentions within such a column.
+pub(crate) fn mentions(extra: Option<&[u8]>) -> Vec<i64> {
+    // What cannot be read mentions nobody: it was written by this crate.
+    extra
+        .and_then(|extra| wire::Entry::decode(extra).ok())
+        .map(|extra| extra.mentions)
+        .unwrap_or_default()
 }
 
 /// A column that holds a number of a wire enumeration; a number that this version does not know reads as unspecified.

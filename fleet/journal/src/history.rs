@@ -8,6 +8,28 @@ use crate::{
     entry::{self, Entry},
 };
 
+const SPANS: &str = "SELECT from_seq, to_seq FROM participant
+    WHERE conversation_id = $1 AND user_id = $2 ORDER BY from_seq";
+
+const VISIBLE_SPANS: &str = "SELECT p.from_seq, COALESCE(p.to_seq, c.last_seq)
+    FROM participant p JOIN conversation c ON c.id = p.conversation_id
+    WHERE p.conversation_id = $1 AND p.user_id = $2 ORDER BY p.from_seq";
+
+const ENTRIES: &str = concat!(
+    "SELECT ",
+    entry::columns!(),
+    " FROM entry WHERE conversation_id = $1 AND seq >= $2 AND seq <= $3 ORDER BY seq LIMIT $4"
+);
+
+const NEWEST_ENTRIES: &str = concat!(
+    "SELECT ",
+    entry::columns!(),
+    " FROM entry WHERE conversation_id = $1 AND seq >= $2 AND seq <= $3 ORDER BY seq DESC LIMIT $4"
+);
+
+/// Every statement here, for the tests that explain them.
+pub(crate) const STATEMENTS: &[&str] = &[SPANS, VISIBLE_SPANS, ENTRIES, NEWEST_ENTRIES];
+
 /// A span of participation: both ends included; no end while the person is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
@@ -50,17 +72,30 @@ impl Journal {
     pub async fn spans(&self, conversation: ConversationId, user: UserId) -> Result<Vec<Span>, Error> {
         let rows = self
             .database
-            .query(
-                "SELECT from_seq, to_seq FROM participant
-                 WHERE conversation_id = $1 AND user_id = $2 ORDER BY from_seq",
-                params![conversation.get(), user.get()],
-            )
+            .query(SPANS, params![conversation.get(), user.get()])
             .await?;
         rows.iter()
             .map(|row| {
                 Ok(Span {
                     from: Seq::from_database(row.get(0)?),
                     to: row.get::<Option<i64>>(1)?.map(Seq::from_database),
+                })
+            })
+            .collect()
+    }
+
+    /// The same, the last one ended where the conversation stood at that moment: somebody who is removed right now must
+    /// not see what is written between this statement and the next.
+    async fn visible_spans(&self, conversation: ConversationId, user: UserId) -> Result<Vec<Span>, Error> {
+        let rows = self
+            .database
+            .query(VISIBLE_SPANS, params![conversation.get(), user.get()])
+            .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(Span {
+                    from: Seq::from_database(row.get(0)?),
+                    to: Some(Seq::from_database(row.get(1)?)),
                 })
             })
             .collect()
@@ -77,13 +112,13 @@ impl Journal {
         direction: Direction,
         limit: usize,
     ) -> Result<Page, crate::Error> {
-        let spans = self.spans(conversation, user).await?;
+        let spans = self.visible_spans(conversation, user).await?;
         if spans.is_empty() {
             return Err(crate::Error::NoAccess);
         }
         let mut entries = Vec::new();
         for (low, high) in ranges(&spans, direction) {
-            let wanted = limit + 1 - entries.len();
+            let wanted = limit.saturating_add(1) - entries.len();
             let found = match direction {
                 Direction::After(_) => self.entries(conversation, low, high, wanted).await?,
                 Direction::Before(_) => self.newest_entries(conversation, low, high, wanted).await?,
@@ -112,7 +147,7 @@ impl Journal {
         high: Seq,
         limit: usize,
     ) -> Result<Vec<Entry>, Error> {
-        self.read_entries(conversation, low, high, limit, "ASC").await
+        self.read_entries(conversation, low, high, limit, ENTRIES).await
     }
 
     async fn newest_entries(
@@ -122,7 +157,8 @@ impl Journal {
         high: Seq,
         limit: usize,
     ) -> Result<Vec<Entry>, Error> {
-        self.read_entries(conversation, low, high, limit, "DESC").await
+        self.read_entries(conversation, low, high, limit, NEWEST_ENTRIES)
+            .await
     }
 
     async fn read_entries(
@@ -131,12 +167,8 @@ impl Journal {
         low: Seq,
         high: Seq,
         limit: usize,
-        order: &str,
+        sql: &'static str,
     ) -> Result<Vec<Entry>, Error> {
-        let sql = format!(
-            "SELECT {} FROM entry WHERE conversation_id = $1 AND seq >= $2 AND seq <= $3 ORDER BY seq {order} LIMIT $4",
-            entry::COLUMNS
-        );
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows = self
             .database

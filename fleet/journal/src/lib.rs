@@ -31,6 +31,24 @@ pub use crate::{
     error::Error,
 };
 
+/// The text of every statement that this crate runs on the engine in use, for tests that prepare and explain them.
+#[doc(hidden)]
+pub fn statements() -> Vec<String> {
+    let constants = [
+        append::sqlite::STATEMENTS,
+        conversation::STATEMENTS,
+        history::STATEMENTS,
+        marks::STATEMENTS,
+        overview::STATEMENTS,
+        recall::STATEMENTS,
+        record::STATEMENTS,
+    ];
+    let constants = constants.concat();
+    let mut statements: Vec<String> = constants.into_iter().map(str::to_owned).collect();
+    statements.push(conversation::last_seqs_sql());
+    statements
+}
+
 /// The handle on the journals; cloning it is cheap.
 #[derive(Clone)]
 pub struct Journal {

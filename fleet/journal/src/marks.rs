@@ -18,8 +18,29 @@ pub struct Mark {
     pub read_seq: Seq,
 }
 
+/// Somebody who never was in the conversation gets no row, and no mark passes the newest entry that they may see.
+const SAVE: &str = "INSERT INTO mark (conversation_id, user_id, received_seq, read_seq)
+    SELECT v.conversation_id, v.user_id,
+           CASE WHEN $3 > v.newest THEN v.newest ELSE $3 END,
+           CASE WHEN $4 > v.newest THEN v.newest ELSE $4 END
+    FROM (SELECT p.conversation_id, p.user_id, max(COALESCE(p.to_seq, c.last_seq)) AS newest
+          FROM participant p JOIN conversation c ON c.id = p.conversation_id
+          WHERE p.conversation_id = $1 AND p.user_id = $2
+          GROUP BY p.conversation_id, p.user_id) AS v
+    WHERE true
+    ON CONFLICT (conversation_id, user_id) DO UPDATE SET
+      received_seq = CASE WHEN excluded.received_seq > mark.received_seq
+        THEN excluded.received_seq ELSE mark.received_seq END,
+      read_seq = CASE WHEN excluded.read_seq > mark.read_seq
+        THEN excluded.read_seq ELSE mark.read_seq END
+    RETURNING received_seq, read_seq";
+
+/// Every statement here, for the tests that explain them.
+pub(crate) const STATEMENTS: &[&str] = &[SAVE];
+
 impl Journal {
-    /// Moves marks forward, in one transaction; a mark never moves back. Gives them as they stand then.
+    /// Moves marks forward, in one transaction; a mark never moves back, nor past the newest entry that the person may
+    /// see. Gives them as they stand then; those of people who never were in the conversation are left out.
     ///
     /// # Errors
     /// As the database says.
@@ -31,14 +52,7 @@ impl Journal {
                     for mark in marks {
                         let row = tx
                             .query_first(
-                                "INSERT INTO mark (conversation_id, user_id, received_seq, read_seq)
-                                 VALUES ($1, $2, $3, $4)
-                                 ON CONFLICT (conversation_id, user_id) DO UPDATE SET
-                                   received_seq = CASE WHEN excluded.received_seq > mark.received_seq
-                                     THEN excluded.received_seq ELSE mark.received_seq END,
-                                   read_seq = CASE WHEN excluded.read_seq > mark.read_seq
-                                     THEN excluded.read_seq ELSE mark.read_seq END
-                                 RETURNING received_seq, read_seq",
+                                SAVE,
                                 params![
                                     mark.conversation.get(),
                                     mark.user.get(),

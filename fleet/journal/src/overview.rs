@@ -16,6 +16,32 @@ use crate::{
 /// Unread messages are counted up to here; an app shows "99+".
 pub const UNREAD_CAP: i64 = 100;
 
+macro_rules! overviews {
+    ($which:literal) => {
+        concat!(
+            "SELECT ",
+            conversation::columns!(),
+            ", p.from_seq, p.to_seq, p.role, m.received_seq, m.read_seq
+             FROM participant p
+             JOIN conversation c ON c.id = p.conversation_id
+             LEFT JOIN mark m ON m.conversation_id = p.conversation_id AND m.user_id = p.user_id
+             WHERE p.user_id = $1 ",
+            $which,
+            " ORDER BY p.conversation_id, p.from_seq"
+        )
+    };
+}
+
+const OVERVIEWS: &str = overviews!("");
+const OVERVIEW: &str = overviews!("AND p.conversation_id = $2");
+
+const UNREAD: &str = "SELECT count(*) FROM (
+    SELECT 1 FROM entry WHERE conversation_id = $1 AND seq >= $2 AND seq <= $3
+       AND kind = $4 AND sender_id <> $5 AND NOT recalled LIMIT $6) AS new_messages";
+
+/// Every statement here, for the tests that explain them.
+pub(crate) const STATEMENTS: &[&str] = &[OVERVIEWS, OVERVIEW, UNREAD];
+
 /// A conversation as one person has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Overview {
@@ -76,20 +102,7 @@ impl Journal {
         user: UserId,
         only: Option<ConversationId>,
     ) -> Result<Vec<Overview>, Error> {
-        let which = if only.is_some() {
-            "AND p.conversation_id = $2"
-        } else {
-            ""
-        };
-        let sql = format!(
-            "SELECT {}, p.from_seq, p.to_seq, p.role, m.received_seq, m.read_seq
-             FROM participant p
-             JOIN conversation c ON c.id = p.conversation_id
-             LEFT JOIN mark m ON m.conversation_id = p.conversation_id AND m.user_id = p.user_id
-             WHERE p.user_id = $1 {which}
-             ORDER BY p.conversation_id, p.from_seq",
-            conversation::COLUMNS
-        );
+        let sql = if only.is_some() { OVERVIEW } else { OVERVIEWS };
         let mut parameters = params![user.get()];
         parameters.extend(only.map(|only| only.get().into()));
         let mut overviews: Vec<Overview> = Vec::new();
@@ -118,7 +131,7 @@ impl Journal {
         Ok(overviews)
     }
 
-    /// Messages of others that a person may see and has not read, at most [`UNREAD_CAP`].
+    /// Messages of others that a person may see and has not read, at most [`UNREAD_CAP`], as of the overview.
     ///
     /// # Errors
     /// As the database says.
@@ -126,20 +139,19 @@ impl Journal {
         let mut unread = 0;
         for span in overview.spans.iter().rev() {
             let low = span.from.max(overview.read_seq.next());
-            let high = span.to.map_or(i64::MAX, Seq::get);
-            if low.get() > high || unread >= UNREAD_CAP {
+            // Not further than the overview saw: they may have been removed since.
+            let high = span.to.unwrap_or(overview.conversation.last_seq);
+            if low > high || unread >= UNREAD_CAP {
                 continue;
             }
             let row = self
                 .database
                 .query_first(
-                    "SELECT count(*) FROM (
-                         SELECT 1 FROM entry WHERE conversation_id = $1 AND seq >= $2 AND seq <= $3
-                            AND kind = $4 AND sender_id <> $5 AND NOT recalled LIMIT $6) AS new_messages",
+                    UNREAD,
                     params![
                         overview.conversation.id.get(),
                         low.get(),
-                        high,
+                        high.get(),
                         i64::from(EntryKind::Message as i32),
                         user.get(),
                         UNREAD_CAP - unread

@@ -15,6 +15,23 @@ use crate::{
 /// How long a sender may take a message back, milliseconds.
 pub const SENDER_LIMIT_MS: i64 = 2 * 60 * 1000;
 
+const FACTS: &str = "SELECT p.role, c.open, e.sender_id, e.kind, e.created_ms, e.recalled
+    FROM participant p
+    JOIN conversation c ON c.id = p.conversation_id
+    JOIN entry e ON e.conversation_id = p.conversation_id AND e.seq = $3
+    WHERE p.conversation_id = $1 AND p.user_id = $2 AND p.to_seq IS NULL
+      AND EXISTS (SELECT 1 FROM participant s WHERE s.conversation_id = $1 AND s.user_id = $2
+                    AND s.from_seq <= $3 AND (s.to_seq IS NULL OR s.to_seq >= $3))";
+
+/// The RECALLED entry comes after what it is about; there is one, so the first found is it.
+const RECALLED_BY: &str = "SELECT seq FROM entry
+    WHERE conversation_id = $1 AND seq > $2 AND corrects_seq = $2 AND kind = $3 ORDER BY seq LIMIT 1";
+
+const WITHHOLD: &str = "UPDATE entry SET recalled = $1 WHERE conversation_id = $2 AND seq = $3";
+
+/// Every statement here, for the tests that explain them.
+pub(crate) const STATEMENTS: &[&str] = &[FACTS, RECALLED_BY, WITHHOLD];
+
 /// What decides whether a message may be taken back.
 #[derive(Clone, Copy, Debug)]
 struct Facts {
@@ -46,18 +63,16 @@ impl Journal {
             .transaction(move |tx| {
                 Box::pin(async move {
                     let facts = facts(tx, conversation, by, seq).await?;
+                    may_recall(facts)?;
                     if facts.recalled
                         && let Some(first) = recalled_by(tx, conversation, seq).await?
                     {
                         return Ok((first, Unpublished::default()));
                     }
                     decide(facts, now_ms)?;
-                    let recalled_seq = journal.next_seq(tx, conversation, now_ms).await?;
-                    tx.execute(
-                        "UPDATE entry SET recalled = $1 WHERE conversation_id = $2 AND seq = $3",
-                        params![true, conversation.get(), seq.get()],
-                    )
-                    .await?;
+                    let recalled_seq = journal.lock_next_seq(tx, conversation, now_ms).await?;
+                    tx.execute(WITHHOLD, params![true, conversation.get(), seq.get()])
+                        .await?;
                     let entry = Entry {
                         corrects_seq: seq,
                         ..blank(conversation, recalled_seq, by, EntryKind::Recalled, now_ms)
@@ -83,16 +98,7 @@ async fn facts(
     seq: Seq,
 ) -> Result<Facts, Error> {
     let row = tx
-        .query_first(
-            "SELECT p.role, c.open, e.sender_id, e.kind, e.created_ms, e.recalled
-             FROM participant p
-             JOIN conversation c ON c.id = p.conversation_id
-             JOIN entry e ON e.conversation_id = p.conversation_id AND e.seq = $3
-             WHERE p.conversation_id = $1 AND p.user_id = $2 AND p.to_seq IS NULL
-               AND EXISTS (SELECT 1 FROM participant s WHERE s.conversation_id = $1 AND s.user_id = $2
-                             AND s.from_seq <= $3 AND (s.to_seq IS NULL OR s.to_seq >= $3))",
-            params![conversation.get(), by.get(), seq.get()],
-        )
+        .query_first(FACTS, params![conversation.get(), by.get(), seq.get()])
         .await?
         .ok_or(Error::NoAccess)?;
     Ok(Facts {
@@ -111,32 +117,39 @@ async fn recalled_by(
     conversation: ConversationId,
     seq: Seq,
 ) -> Result<Option<Seq>, Error> {
-    // The RECALLED entry comes after what it is about; there is one, so the first found is it.
     let row = tx
         .query_first(
-            "SELECT seq FROM entry WHERE conversation_id = $1 AND seq > $2 AND corrects_seq = $2 AND kind = $3 LIMIT 1",
-            params![conversation.get(), seq.get(), i64::from(EntryKind::Recalled as i32)],
+            RECALLED_BY,
+            params![
+                conversation.get(),
+                seq.get(),
+                i64::from(EntryKind::Recalled as i32)
+            ],
         )
         .await?;
     row.map(|row| Ok(Seq::from_database(row.get(0)?))).transpose()
 }
 
-fn decide(facts: Facts, now_ms: i64) -> Result<(), Error> {
+/// Whether this is something that this person may take back, ever.
+fn may_recall(facts: Facts) -> Result<(), Error> {
     if facts.kind != EntryKind::Message {
         return Err(Error::Invalid {
             field: "seq",
             message: "only messages can be recalled, this is an event".into(),
         });
     }
-    if facts.role == Role::Assistant {
-        return if facts.open { Ok(()) } else { Err(Error::Closed) };
-    }
-    if facts.sender != facts.by {
+    if facts.role != Role::Assistant && facts.sender != facts.by {
         return Err(Error::Forbidden(
             "only its sender or the team's assistant may recall a message".into(),
         ));
     }
-    if now_ms - facts.created_ms > SENDER_LIMIT_MS {
+    Ok(())
+}
+
+/// Whether they may take it back now.
+fn decide(facts: Facts, now_ms: i64) -> Result<(), Error> {
+    may_recall(facts)?;
+    if facts.role != Role::Assistant && now_ms - facts.created_ms > SENDER_LIMIT_MS {
         return Err(Error::Forbidden(
             "a message can be recalled by its sender within 2 minutes".into(),
         ));

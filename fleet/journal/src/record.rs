@@ -19,6 +19,25 @@ use crate::{
 /// The sequence that conversations get their ids from; a consult has the id of its conversation.
 pub const CONVERSATION_SEQUENCE: &str = "conversation";
 
+const CREATE: &str = "INSERT INTO conversation
+    (id, kind, consult_id, epoch, open, title, last_seq, created_ms, updated_ms)
+    VALUES ($1, $2, $3, 1, $4, $5, 0, $6, $6)";
+
+const LOCK: &str = "UPDATE conversation SET updated_ms = $1 WHERE id = $2 RETURNING last_seq";
+
+const MOVE: &str = "UPDATE conversation SET last_seq = $1 WHERE id = $2 AND last_seq = $3";
+
+const SET_OPEN: &str = "UPDATE conversation SET open = $1 WHERE id = $2";
+
+const JOIN: &str = "INSERT INTO participant (conversation_id, user_id, from_seq, to_seq, role, changed_ms)
+    VALUES ($1, $2, $3, NULL, $4, $5)";
+
+const LEAVE: &str = "UPDATE participant SET to_seq = $1, changed_ms = $2
+    WHERE conversation_id = $3 AND user_id = $4 AND to_seq IS NULL RETURNING role";
+
+/// Every statement here, for the tests that explain them.
+pub(crate) const STATEMENTS: &[&str] = &[CREATE, LOCK, MOVE, SET_OPEN, JOIN, LEAVE, INSERT];
+
 /// What a transaction wrote and nobody has been told yet.
 #[must_use = "publish it after the commit, or the people concerned learn of it seconds later"]
 #[derive(Debug, Default)]
@@ -92,9 +111,15 @@ impl Journal {
         now_ms: i64,
     ) -> Result<Unpublished, Error> {
         tx.execute(
-            "INSERT INTO conversation (id, kind, consult_id, epoch, open, title, last_seq, created_ms, updated_ms)
-             VALUES ($1, $2, $3, 1, $4, $5, 0, $6, $6)",
-            params![new.id.get(), i64::from(new.kind as i32), new.consult_id, true, new.title, now_ms],
+            CREATE,
+            params![
+                new.id.get(),
+                i64::from(new.kind as i32),
+                new.consult_id,
+                true,
+                new.title,
+                now_ms
+            ],
         )
         .await?;
         let mut unpublished = Unpublished::default();
@@ -107,7 +132,8 @@ impl Journal {
         Ok(unpublished)
     }
 
-    /// Appends what happened to a conversation and does what it means for who is in it and whether it is open.
+    /// Appends what happened to a conversation and does what it means for who is in it and whether it is open. A refusal
+    /// leaves nothing behind, so a caller may go on in the same transaction.
     ///
     /// # Errors
     /// [`Error::AlreadyIn`]; [`Error::NoAccess`] when the conversation does not exist or the person who leaves is not in.
@@ -119,7 +145,7 @@ impl Journal {
         event: Event,
         now_ms: i64,
     ) -> Result<Unpublished, Error> {
-        let seq = self.next_seq(tx, conversation, now_ms).await?;
+        let seq = self.lock_next_seq(tx, conversation, now_ms).await?;
         let mut notices = Vec::new();
         let (kind, event) = match event {
             Event::Joined(participant) => {
@@ -143,11 +169,8 @@ impl Journal {
                 (EntryKind::ParticipantLeft, entry::Event::Participant(event))
             }
             Event::Status(status) => {
-                tx.execute(
-                    "UPDATE conversation SET open = $1 WHERE id = $2",
-                    params![status.open, conversation.get()],
-                )
-                .await?;
+                tx.execute(SET_OPEN, params![status.open, conversation.get()])
+                    .await?;
                 (EntryKind::StatusChanged, entry::Event::Status(status))
             }
             Event::Vas(kind, card) => (kind, entry::Event::Vas(card)),
@@ -163,9 +186,9 @@ impl Journal {
         })
     }
 
-    /// Takes the next seq of a conversation. The row stays locked to the end of the transaction where an engine locks
-    /// rows, so entries are committed in the order of their seqs.
-    pub(crate) async fn next_seq(
+    /// The next seq of a conversation, which [`insert`] then takes. The row stays locked to the end of the transaction
+    /// where an engine locks rows, so entries are committed in the order of their seqs.
+    pub(crate) async fn lock_next_seq(
         &self,
         tx: &mut Transaction<'_>,
         conversation: ConversationId,
@@ -173,13 +196,8 @@ impl Journal {
     ) -> Result<Seq, Error> {
         // Whether or not this transaction is committed, appends must look again.
         self.cache.forget(conversation);
-        let row = tx
-            .query_first(
-                "UPDATE conversation SET last_seq = last_seq + 1, updated_ms = $1 WHERE id = $2 RETURNING last_seq",
-                params![now_ms, conversation.get()],
-            )
-            .await?;
-        Ok(Seq::from_database(row.ok_or(Error::NoAccess)?.get(0)?))
+        let row = tx.query_first(LOCK, params![now_ms, conversation.get()]).await?;
+        Ok(Seq::from_database(row.ok_or(Error::NoAccess)?.get(0)?).next())
     }
 }
 
@@ -207,7 +225,16 @@ pub(crate) fn blank(
     }
 }
 
+/// Adds an entry under the seq that [`Journal::lock_next_seq`] gave and moves `last_seq` there: both or neither, so that
+/// what is refused between the two leaves no gap (invariant I2).
 pub(crate) async fn insert(tx: &mut Transaction<'_>, entry: Entry) -> Result<Published, Error> {
+    let (seq, conversation) = (entry.seq, entry.conversation);
+    let moved = tx
+        .execute(MOVE, params![seq.get(), conversation.get(), seq.previous().get()])
+        .await?;
+    if moved != 1 {
+        return Err(database::Error::Engine("a conversation moved under its lock".into()).into());
+    }
     tx.execute(INSERT, entry.params()).await?;
     Ok(Published::new(entry))
 }
@@ -221,8 +248,7 @@ async fn join(
 ) -> Result<(), Error> {
     let outcome = tx
         .execute(
-            "INSERT INTO participant (conversation_id, user_id, from_seq, to_seq, role, changed_ms)
-             VALUES ($1, $2, $3, NULL, $4, $5)",
+            JOIN,
             params![
                 conversation.get(),
                 participant.user.get(),
@@ -249,11 +275,7 @@ async fn leave(
     now_ms: i64,
 ) -> Result<Role, Error> {
     let row = tx
-        .query_first(
-            "UPDATE participant SET to_seq = $1, changed_ms = $2
-             WHERE conversation_id = $3 AND user_id = $4 AND to_seq IS NULL RETURNING role",
-            params![seq.get(), now_ms, conversation.get(), user.get()],
-        )
+        .query_first(LEAVE, params![seq.get(), now_ms, conversation.get(), user.get()])
         .await?;
     Ok(enumeration(row.ok_or(Error::NoAccess)?.get(0)?))
 }

@@ -53,6 +53,7 @@ pub(crate) fn difference(
     mime_type: &str,
     body: &[u8],
     reply_to_seq: i64,
+    mentions: &[i64],
 ) -> Option<&'static str> {
     if message.mime_type != mime_type {
         return Some("mime_type");
@@ -60,7 +61,10 @@ pub(crate) fn difference(
     if message.body != body {
         return Some("body");
     }
-    (message.reply_to_seq.get() != reply_to_seq).then_some("reply_to_seq")
+    if message.reply_to_seq.get() != reply_to_seq {
+        return Some("reply_to_seq");
+    }
+    (message.mentions != mentions).then_some("mentions")
 }
 
 #[cfg(test)]
@@ -132,12 +136,19 @@ mod tests {
     #[test]
     fn a_resend_must_say_the_same() {
         let first = message("text/plain", 3);
-        assert_eq!(difference(&first, "text/plain", b"hello", 3), None);
-        assert_eq!(difference(&first, "text/plain", b"other", 3), Some("body"));
-        assert_eq!(difference(&first, "image/png", b"hello", 3), Some("mime_type"));
+        assert_eq!(difference(&first, "text/plain", b"hello", 3, &[]), None);
+        assert_eq!(difference(&first, "text/plain", b"other", 3, &[]), Some("body"));
         assert_eq!(
-            difference(&first, "text/plain", b"hello", 0),
+            difference(&first, "image/png", b"hello", 3, &[]),
+            Some("mime_type")
+        );
+        assert_eq!(
+            difference(&first, "text/plain", b"hello", 0, &[]),
             Some("reply_to_seq")
+        );
+        assert_eq!(
+            difference(&first, "text/plain", b"hello", 3, &[7]),
+            Some("mentions")
         );
     }
 }

@@ -7,7 +7,7 @@
 
 pub(crate) mod cache;
 mod decide;
-mod sqlite;
+pub(crate) mod sqlite;
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,7 +1,8 @@
 //! A batch of messages on SQLite, run on the writer's thread within one transaction.
 //!
 //! Row by row: that is the fastest way there (docs/decisions/), since a statement costs no round trip. What is taken
-//! from the cache is put back by the caller's commit only; a batch that fails leaves nothing behind.
+//! from the cache is put back when the batch is ready to be committed. Should the commit fail, the cache knows of seqs
+//! that are not there, and the next batch finds that out by its compare-and-set.
 
 use std::collections::HashMap;
 
@@ -16,8 +17,37 @@ use super::{
 };
 use crate::{
     Entry, Error,
-    entry::{INSERT_SQLITE, enumeration, extra},
+    entry::{INSERT_SQLITE, enumeration, extra, mentions},
 };
+
+const LOAD: &str = "SELECT open, last_seq FROM conversation WHERE id = ?1";
+
+const LOAD_ROLE: &str =
+    "SELECT role FROM participant WHERE conversation_id = ?1 AND user_id = ?2 AND to_seq IS NULL";
+
+const CLAIM: &str =
+    "INSERT INTO sent (conversation_id, sender_id, client_msg_id, seq) VALUES (?1, ?2, ?3, ?4)
+    ON CONFLICT DO NOTHING";
+
+const FIND_SENT: &str =
+    "SELECT seq FROM sent WHERE conversation_id = ?1 AND sender_id = ?2 AND client_msg_id = ?3";
+
+const READ_FIRST: &str = "SELECT mime_type, body, reply_to_seq, created_ms, extra FROM entry
+    WHERE conversation_id = ?1 AND seq = ?2";
+
+const COMPARE_AND_SET: &str =
+    "UPDATE conversation SET last_seq = ?1, updated_ms = ?2 WHERE id = ?3 AND last_seq = ?4 AND open";
+
+/// Every statement here, for the tests that explain them.
+pub(crate) const STATEMENTS: &[&str] = &[
+    LOAD,
+    LOAD_ROLE,
+    CLAIM,
+    FIND_SENT,
+    READ_FIRST,
+    COMPARE_AND_SET,
+    INSERT_SQLITE,
+];
 
 /// What a batch did.
 pub(super) struct Written {
@@ -32,6 +62,10 @@ struct Touched {
     known: Option<Known>,
     /// `last_seq` before this batch.
     seen: Seq,
+    /// Whether `known` was in the cache.
+    cached: bool,
+    /// Whether somebody was refused on the ground of `known`.
+    refused: bool,
 }
 
 type Batch = HashMap<ConversationId, Touched>;
@@ -103,17 +137,22 @@ fn try_append(
     Ok(outcomes)
 }
 
-/// Moves the versions of the conversations that got entries; refuses when one is not what the batch was decided on.
+/// Moves the versions of the conversations that got entries; refuses when one is not what the batch was decided on. A
+/// refusal writes nothing, so what it was decided on is looked up: nobody may be kept out by what the cache remembers.
 fn compare_and_set(connection: &Connection, batch: &Batch, now_ms: i64) -> Result<(), Failure> {
     let mut update = connection
-        .prepare_cached(
-            "UPDATE conversation SET last_seq = ?1, updated_ms = ?2 WHERE id = ?3 AND last_seq = ?4 AND open",
-        )
+        .prepare_cached(COMPARE_AND_SET)
         .map_err(|error| Failure::Database(error.into()))?;
     for (conversation, touched) in batch {
         let Some(known) = &touched.known else { continue };
         let last_seq = known.standing.last_seq;
         if last_seq == touched.seen {
+            if touched.cached && touched.refused {
+                let now = load(connection, *conversation).map_err(Failure::Database)?;
+                if now.map(|now| now.standing.last_seq) != Some(touched.seen) {
+                    return Err(Failure::Stale);
+                }
+            }
             continue;
         }
         let rows = update
@@ -141,12 +180,19 @@ fn append_one(
     let touched = match batch.entry(message.conversation) {
         std::collections::hash_map::Entry::Occupied(occupied) => occupied.into_mut(),
         std::collections::hash_map::Entry::Vacant(vacant) => {
-            let known = match cache.take(message.conversation) {
+            let cached = cache.take(message.conversation);
+            let is_cached = cached.is_some();
+            let known = match cached {
                 Some(known) => Some(known),
                 None => load(connection, message.conversation)?,
             };
             let seen = known.as_ref().map_or(Seq::ZERO, |known| known.standing.last_seq);
-            vacant.insert(Touched { known, seen })
+            vacant.insert(Touched {
+                known,
+                seen,
+                cached: is_cached,
+                refused: false,
+            })
         }
     };
     let role = match &mut touched.known {
@@ -177,13 +223,19 @@ fn append_one(
             })
         }
         // A resend of what was accepted while it was allowed is still answered with its seq.
-        Err(refused) => resend(connection, message)?.ok_or(refused),
+        Err(refused) => match resend(connection, message)? {
+            Some(first) => Ok(first),
+            None => {
+                touched.refused = true;
+                Err(refused)
+            }
+        },
     }
 }
 
 fn load(connection: &Connection, conversation: ConversationId) -> Result<Option<Known>, DatabaseError> {
     let standing = connection
-        .prepare_cached("SELECT open, last_seq FROM conversation WHERE id = ?1")?
+        .prepare_cached(LOAD)?
         .query_row([conversation.get()], |row| {
             Ok(Standing {
                 open: row.get(0)?,
@@ -203,9 +255,7 @@ fn load_role(
     user: UserId,
 ) -> Result<Option<wire::Role>, DatabaseError> {
     let role: Option<i64> = connection
-        .prepare_cached(
-            "SELECT role FROM participant WHERE conversation_id = ?1 AND user_id = ?2 AND to_seq IS NULL",
-        )?
+        .prepare_cached(LOAD_ROLE)?
         .query_row([conversation.get(), user.get()], |row| row.get(0))
         .optional()?;
     Ok(role.map(enumeration))
@@ -213,17 +263,12 @@ fn load_role(
 
 /// Takes the client_msg_id for a seq; false when it stands for an entry already.
 fn claim(connection: &Connection, message: &NewMessage, seq: Seq) -> Result<bool, DatabaseError> {
-    let rows = connection
-        .prepare_cached(
-            "INSERT INTO sent (conversation_id, sender_id, client_msg_id, seq) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT DO NOTHING",
-        )?
-        .execute(params![
-            message.conversation.get(),
-            message.sender.get(),
-            message.client_msg_id,
-            seq.get()
-        ])?;
+    let rows = connection.prepare_cached(CLAIM)?.execute(params![
+        message.conversation.get(),
+        message.sender.get(),
+        message.client_msg_id,
+        seq.get()
+    ])?;
     Ok(rows == 1)
 }
 
@@ -249,9 +294,7 @@ fn insert(connection: &Connection, message: &NewMessage, seq: Seq, now_ms: i64) 
 /// The answer to a message whose client_msg_id is taken; none when it is not.
 fn resend(connection: &Connection, message: &NewMessage) -> Result<Option<Accepted>, Error> {
     let seq: Option<i64> = connection
-        .prepare_cached(
-            "SELECT seq FROM sent WHERE conversation_id = ?1 AND sender_id = ?2 AND client_msg_id = ?3",
-        )
+        .prepare_cached(FIND_SENT)
         .map_err(DatabaseError::from)?
         .query_row(
             params![
@@ -265,13 +308,13 @@ fn resend(connection: &Connection, message: &NewMessage) -> Result<Option<Accept
         .map_err(DatabaseError::from)?;
     let Some(seq) = seq else { return Ok(None) };
     let first = connection
-        .prepare_cached(
-            "SELECT mime_type, body, reply_to_seq, created_ms FROM entry WHERE conversation_id = ?1 AND seq = ?2",
-        )
+        .prepare_cached(READ_FIRST)
         .map_err(DatabaseError::from)?
         .query_row([message.conversation.get(), seq], |row| {
             let (mime_type, body) = (row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_blob()?);
-            Ok((difference(message, mime_type, body, row.get(2)?), row.get(3)?))
+            let mentions = mentions(row.get_ref(4)?.as_blob_or_null()?);
+            let difference = difference(message, mime_type, body, row.get(2)?, &mentions);
+            Ok((difference, row.get(3)?))
         })
         .optional()
         .map_err(DatabaseError::from)?;
