@@ -362,6 +362,44 @@ async fn a_batch_that_the_database_refuses_leaves_nothing_and_harms_nobody_later
     assert_eq!(world.all(id).await.len(), 6);
 }
 
+/// The commit itself is refused: its senders are told, and the cache's knowledge of seqs that were never there does no
+/// harm (I2).
+#[tokio::test]
+async fn i1_i2_a_commit_that_fails_acknowledges_nothing_and_leaves_no_gap() {
+    let world = World::new().await;
+    let id = world.conversation(&PAIR).await;
+    world.send(text(id, 1, "a", "x")).await.unwrap();
+    world
+        .execute(
+            "CREATE TABLE planted_parent (id INTEGER PRIMARY KEY);
+             CREATE TABLE planted (id INTEGER REFERENCES planted_parent (id) DEFERRABLE INITIALLY DEFERRED);
+             CREATE TRIGGER planted_trigger AFTER INSERT ON entry BEGIN INSERT INTO planted VALUES (1); END",
+        )
+        .await;
+    let outcome = world.send(text(id, 1, "b", "x")).await;
+    assert!(matches!(outcome, Err(Error::Database(_))), "{outcome:?}");
+    assert_eq!(world.last_seq(id).await, 3);
+    assert_eq!(world.ledger.published.lock().len(), 1);
+    world.execute("DROP TRIGGER planted_trigger").await;
+    let accepted = world.send(text(id, 1, "b", "x")).await.unwrap();
+    assert_eq!((accepted.seq.get(), accepted.duplicate), (4, false));
+    world.all(id).await;
+}
+
+/// The file holds less than the cache remembers, as when a commit failed after its batch had been given up.
+#[tokio::test]
+async fn i2_a_cache_that_is_ahead_of_the_file_leaves_no_gap() {
+    let world = World::new().await;
+    let id = world.conversation(&PAIR).await;
+    world.send(text(id, 1, "a", "x")).await.unwrap();
+    world
+        .execute("DELETE FROM entry WHERE seq = 3; DELETE FROM sent; UPDATE conversation SET last_seq = 2")
+        .await;
+    assert_eq!(world.send(text(id, 1, "b", "x")).await.unwrap().seq.get(), 3);
+    assert_eq!(world.send(text(id, 1, "a", "x")).await.unwrap().seq.get(), 4);
+    world.all(id).await;
+}
+
 /// I2, I4: 64 senders, 8 conversations, everything sent three times over, from tasks that know nothing of each other.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn i2_i4_a_rush_of_senders_who_resend_everything_makes_one_entry_each() {
