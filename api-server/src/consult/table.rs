@@ -269,7 +269,7 @@ const HIDE_ALL: &str = "UPDATE consult_person SET shelf = $1 WHERE user_id = $2 
 /// Takes everything from somebody's history.
 pub(super) async fn hide_all(tx: &mut Transaction<'_>, user: UserId) -> Result<(), Error> {
     tx.execute(
-        "UPDATE consult_person SET shelf = $1 WHERE user_id = $2 AND shelf = $3",
+        HIDE_ALL,
         params![Shelf::Hidden.as_str(), user.get(), Shelf::History.as_str()],
     )
     .await?;
