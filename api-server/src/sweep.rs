@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use backplane::Backplane;
 
 use crate::{account, app::App, clock::now_ms, error::Error, once};
 
@@ -37,8 +36,7 @@ async fn sweep(app: &App) -> Result<(), Error> {
     let now_ms = now_ms();
     app.limits.forget_full();
     app.attempts.forget_old(now_ms);
-    let Backplane::Memory(memory) = &app.backplane;
-    memory.forget_expired(now_ms);
+    app.backplane.forget_expired(now_ms);
     account::save_last_use(app).await?;
     account::forget_codes(&app.database, now_ms).await?;
     while once::forget_old(&app.database, now_ms).await? {
