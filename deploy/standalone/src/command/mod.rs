@@ -105,7 +105,10 @@ mod tests {
                 .collect()
         };
         assert_eq!(with(&["huizhen"]), ["huizhen", "serve"]);
-        assert_eq!(with(&["huizhen", "--data", "x"]), ["huizhen", "serve", "--data", "x"]);
+        assert_eq!(
+            with(&["huizhen", "--data", "x"]),
+            ["huizhen", "serve", "--data", "x"]
+        );
         assert_eq!(with(&["huizhen", "--help"]), ["huizhen", "--help"]);
         assert_eq!(with(&["huizhen", "chat", "-x"]), ["huizhen", "chat", "-x"]);
     }

@@ -98,7 +98,11 @@ impl Talk {
     }
 
     /// Talks; true when everything that was to be sent is acknowledged.
-    pub(super) async fn run(mut self, mut events: Events, mut lines: Receiver<String>) -> anyhow::Result<bool> {
+    pub(super) async fn run(
+        mut self,
+        mut events: Events,
+        mut lines: Receiver<String>,
+    ) -> anyhow::Result<bool> {
         let mut marks = interval(MARK_EVERY);
         marks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -201,9 +205,7 @@ impl Talk {
             None => self
                 .conversations
                 .values()
-                .find(|conversation| {
-                    conversation.kind() == ConversationKind::Consult && conversation.open
-                })
+                .find(|conversation| conversation.kind() == ConversationKind::Consult && conversation.open)
                 .map(|conversation| conversation.conversation_id),
         };
         self.conversation = chosen;
@@ -216,7 +218,10 @@ impl Talk {
             return Ok(());
         };
         // What Sync brought counts as seen; what comes from now on is counted as it comes.
-        self.seen = self.conversations.get(&id).map_or(0, |conversation| conversation.last_seq);
+        self.seen = self
+            .conversations
+            .get(&id)
+            .map_or(0, |conversation| conversation.last_seq);
         let client = self.client.clone();
         self.stage = Stage::Naming(tokio::spawn(async move {
             let beginning = client_frame::Body::History(History {
@@ -290,7 +295,8 @@ impl Talk {
             Err(error) => {
                 self.well = false;
                 self.show(
-                    &json!({"event": "input_error", "line": line, "message": format!("{error:#}")}).to_string(),
+                    &json!({"event": "input_error", "line": line, "message": format!("{error:#}")})
+                        .to_string(),
                 );
                 return Ok(());
             }

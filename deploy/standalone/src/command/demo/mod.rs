@@ -137,7 +137,10 @@ mod tests {
 
     #[test]
     fn a_path_is_one_word() {
-        assert_eq!(quoted(Path::new("./target/release/huizhen")), "./target/release/huizhen");
+        assert_eq!(
+            quoted(Path::new("./target/release/huizhen")),
+            "./target/release/huizhen"
+        );
         assert_eq!(quoted(Path::new("/a b/it's")), "'/a b/it'\\''s'");
     }
 
@@ -146,7 +149,13 @@ mod tests {
         for good in ["127.0.0.1:80", "127.1.2.3:0", "[::1]:80", "localhost:80"] {
             assert!(is_loopback(good), "{good}");
         }
-        for bad in ["0.0.0.0:80", "[::]:80", "10.0.0.1:80", "localhost.example:80", "x"] {
+        for bad in [
+            "0.0.0.0:80",
+            "[::]:80",
+            "10.0.0.1:80",
+            "localhost.example:80",
+            "x",
+        ] {
             assert!(!is_loopback(bad), "{bad}");
         }
     }
