@@ -34,8 +34,8 @@ pub(crate) enum Command {
     #[command(after_help = serve::EXAMPLES)]
     Serve(Box<serve::Arguments>),
     /// Serve on loopback with people and an open consult to try things with
-    #[command(after_help = demo::EXAMPLES, mut_arg("data", |data| data.default_value("./data/demo")))]
-    Demo(Box<demo::Arguments>),
+    #[command(after_help = demo::EXAMPLES, mut_arg("data", |data| data.default_value("data/demo")))]
+    Demo(Box<serve::Arguments>),
     /// Talk in a consult from a terminal
     #[command(after_help = chat::EXAMPLES)]
     Chat(chat::Arguments),
@@ -105,7 +105,10 @@ mod tests {
                 .collect()
         };
         assert_eq!(with(&["huizhen"]), ["huizhen", "serve"]);
-        assert_eq!(with(&["huizhen", "--data", "x"]), ["huizhen", "serve", "--data", "x"]);
+        assert_eq!(
+            with(&["huizhen", "--data", "x"]),
+            ["huizhen", "serve", "--data", "x"]
+        );
         assert_eq!(with(&["huizhen", "--help"]), ["huizhen", "--help"]);
         assert_eq!(with(&["huizhen", "chat", "-x"]), ["huizhen", "chat", "-x"]);
     }
