@@ -13,10 +13,10 @@ use std::{ffi::OsString, process::ExitCode};
 
 const EXAMPLES: &str = "\
 Examples:
-  huizhen                                   serve, with data in ./data
-  huizhen demo                              serve with a team, a patient and doctors to try things with
-  huizhen chat data/demo/patient.token      talk in a consult of the demo
-  huizhen serve --help                      all settings";
+  huizhen                                serve, data in ./data
+  huizhen demo                           serve with people to try
+  huizhen chat data/demo/patient.token   talk as one of them
+  huizhen serve --help                   all settings";
 
 /// Instant messaging for medical consults: everything in one process, and the commands around it
 #[derive(clap::Parser, Debug)]
