@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 /// Settings of a node; flags, environment and file carry the same names.
 #[derive(Clone, Debug, clap::Args)]
+// Flattened beside another crate's `Settings`, and clap wants the names of groups unique.
+#[group(skip)]
 #[command(next_help_heading = "Instant messaging")]
 pub struct Settings {
     /// Where apps connect with framed protobuf over TCP.

@@ -22,16 +22,8 @@ Examples:
   huizhen demo
   huizhen demo --data data/demo";
 
-/// The settings of the demo: those of `serve`.
-#[derive(clap::Args, Debug)]
-pub(crate) struct Arguments {
-    #[command(flatten)]
-    serve: serve::Arguments,
-}
-
 /// Serves until a signal. What was set up by an earlier run in the same folder goes on.
-pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let mut settings = arguments.serve;
+pub(super) async fn run(mut settings: serve::Arguments) -> anyhow::Result<ExitCode> {
     let metrics = telemetry::start(settings.common.log, "warn")?;
     on_loopback(&settings)?;
     make_private_folder(&settings.data)?;
