@@ -1,1 +1,59 @@
+//! The REST service: the records around conversations, and what opens, changes and closes them.
+//!
+//! A folder is a domain: `mod.rs` names its routes, `table.rs` holds all its SQL, the other files are one thing done
+//! each. [`error`] lists every refusal; [`observe`] is what each request passes; [`once`] makes writes happen once.
 
+mod account;
+pub mod answer;
+mod app;
+mod chat;
+mod clock;
+mod consult;
+mod docs;
+pub mod error;
+mod health;
+mod im;
+pub mod input;
+mod limits;
+mod network;
+mod observe;
+mod once;
+mod routes;
+mod server;
+mod settings;
+mod sweep;
+mod team;
+
+use backplane::Backplane;
+use database::Database;
+use journal::Journal;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+pub use crate::{
+    health::FEATURE_LEVEL,
+    network::Network,
+    routes::document,
+    settings::{Settings, SmsProvider},
+};
+
+/// Serves REST on a listener until `shutdown`; then requests that are running end, and no others begin.
+///
+/// # Errors
+/// When the settings cannot be carried out.
+pub async fn serve(
+    settings: Settings,
+    database: Database,
+    journal: Journal,
+    backplane: Backplane,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    let app = App::new(&settings, database, journal, backplane, shutdown.clone())?;
+    let router = routes::router(app.clone())?;
+    let sweep = tokio::spawn(sweep::run(app));
+    server::run(listener, router, shutdown).await;
+    sweep.await?;
+    Ok(())
+}

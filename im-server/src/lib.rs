@@ -1,1 +1,31 @@
+//! One TCP node of a fleet: it takes logins, hands what people send to the journal, and gives every session each entry
+//! that its user may see, once and in order.
+//!
+//! How to read it: [`Node`] is the whole; `listen` accepts, `login` turns a connection into a `session`, `connection` is
+//! the task of one session, `request` holds one file per request, `rooms` and `room` are the conversations with somebody
+//! here in them, `delivery` decides what comes next in one, `outbox` is what waits to be written to one socket, `sweep`
+//! is the one timer for everybody.
 
+mod clock;
+mod connection;
+mod delivery;
+mod directory;
+mod limits;
+mod listen;
+mod login;
+mod marks;
+mod node;
+mod outbox;
+mod proxy_protocol;
+mod request;
+mod room;
+mod rooms;
+mod session;
+mod settings;
+mod sweep;
+mod transport;
+mod users;
+
+pub use listen::Listeners;
+pub use node::Node;
+pub use settings::Settings;

@@ -129,6 +129,13 @@ impl Backplane {
         }
     }
 
+    /// Forgets what has expired, where the engine does not do so by itself; somebody calls it now and then.
+    pub fn forget_expired(&self, now_ms: i64) {
+        match self {
+            Self::Memory(memory) => memory.forget_expired(now_ms),
+        }
+    }
+
     /// Ends all IM passwords of a device.
     ///
     /// # Errors

@@ -207,8 +207,7 @@ impl Memory {
         Ok(())
     }
 
-    /// Forgets passwords that have expired; somebody calls it now and then.
-    pub fn forget_expired(&self, now_ms: i64) {
+    pub(crate) fn forget_expired(&self, now_ms: i64) {
         self.passwords.retain(|_, passwords| {
             passwords.retain(|password| password.expires_at_ms > now_ms);
             !passwords.is_empty()

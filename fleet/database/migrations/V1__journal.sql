@@ -35,6 +35,9 @@ CREATE TABLE participant (
     changed_ms BIGINT NOT NULL,
     PRIMARY KEY (conversation_id, user_id, from_seq)
 );
+-- Nobody is in twice at a time, whatever requests race.
+CREATE UNIQUE INDEX participant_conversation_id_user_id_key ON participant (conversation_id, user_id)
+    WHERE to_seq IS NULL;
 CREATE INDEX participant_by_user ON participant (user_id, conversation_id);
 -- The sweep that repairs lost announcements asks for recent changes.
 CREATE INDEX participant_by_change ON participant (changed_ms);

@@ -37,8 +37,9 @@ pub enum Error {
 /// A broken constraint, under the same name on every engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
-    /// `{table}_pkey` for a primary key, `{table}_{column}_{column}_key` for a unique index or constraint, the
-    /// constraint's own name for a check, `foreign_key` for a reference.
+    /// `{table}_pkey` for a primary key, `{table}_{column}_{column}_key` for a unique index or constraint,
+    /// `{table}_{column}_not_null` for a column that must hold something, the constraint's own name for a check,
+    /// `foreign_key` for a reference.
     pub constraint: String,
 }
 
@@ -75,12 +76,15 @@ fn violation(error: &rusqlite::Error) -> Option<String> {
         .filter_map(|column| column.split_once('.'))
         .collect();
     let Some((table, _)) = columns.first() else {
-        return Some(subject.to_owned());
+        // A check's name, or `index 'name'` of an index on an expression.
+        let name = subject.trim_start_matches("index ").trim_matches('\'');
+        return Some(name.to_owned());
     };
     Some(match failure.extended_code {
         rusqlite::ffi::SQLITE_CONSTRAINT_PRIMARYKEY | rusqlite::ffi::SQLITE_CONSTRAINT_ROWID => {
             format!("{table}_pkey")
         }
+        rusqlite::ffi::SQLITE_CONSTRAINT_NOTNULL => format!("{table}_{}_not_null", columns[0].1),
         _ => {
             let columns: Vec<&str> = columns.iter().map(|(_, column)| *column).collect();
             format!("{table}_{}_key", columns.join("_"))

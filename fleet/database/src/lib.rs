@@ -53,6 +53,12 @@ impl Database {
                 url.split("://").next().unwrap_or_default()
             )));
         };
+        // SQLite reads these as databases in memory, one for each connection, or as options.
+        if path.is_empty() || path.starts_with(":memory:") || path.starts_with("file:") {
+            return Err(Error::Url(format!(
+                "the database URL must name a file, as in sqlite://data/huizhen.db; got {url:?}"
+            )));
+        }
         let sqlite = sqlite::Sqlite::open(path.into()).await?;
         Ok(Self {
             engine: Engine::Sqlite(sqlite),

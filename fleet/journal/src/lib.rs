@@ -1,1 +1,102 @@
+//! Conversations and their journals: who is in, what was said, in one order, durable before it is acknowledged.
+//!
+//! A conversation is one append-only journal of entries with seq 1, 2, 3 … Everything that happens in it is an entry:
+//! messages ([`append`]), and what the records around it tell (joins, leaves, states; [`record`]), written in the same
+//! transaction as the record. `conversation.last_seq` is the version of all that decides who may write.
+//!
+//! Reading is in [`history`] (entries, within one's spans of participation), [`overview`] (which conversations there
+//! are) and [`marks`] (how far people got). [`announcement`] is what travels between the processes of a fleet.
 
+pub mod announcement;
+pub mod append;
+pub mod conversation;
+mod entry;
+mod error;
+pub mod history;
+pub mod marks;
+pub mod overview;
+pub mod recall;
+pub mod record;
+
+use std::sync::Arc;
+
+use backplane::{Backplane, Channel};
+use bytes::Bytes;
+use database::Database;
+
+use crate::append::cache::Cache;
+pub use crate::{
+    announcement::{Published, UserNotice},
+    entry::Entry,
+    error::Error,
+};
+
+/// The text of every statement that this crate runs on the engine in use, for tests that prepare and explain them.
+#[doc(hidden)]
+pub fn statements() -> Vec<String> {
+    let constants = [
+        append::sqlite::STATEMENTS,
+        conversation::STATEMENTS,
+        history::STATEMENTS,
+        marks::STATEMENTS,
+        overview::STATEMENTS,
+        recall::STATEMENTS,
+        record::STATEMENTS,
+    ];
+    let constants = constants.concat();
+    let mut statements: Vec<String> = constants.into_iter().map(str::to_owned).collect();
+    statements.push(conversation::last_seqs_sql());
+    statements
+}
+
+/// The handle on the journals; cloning it is cheap.
+#[derive(Clone)]
+pub struct Journal {
+    database: Database,
+    backplane: Backplane,
+    /// What appends of this process know of conversations.
+    cache: Arc<Cache>,
+}
+
+impl Journal {
+    /// A handle on the journals of this database, announcing on this backplane. One per process: appends rely on what
+    /// they saw last, and records written through another handle on the same SQLite file would go unnoticed until the
+    /// compare-and-set refuses.
+    pub fn new(database: Database, backplane: Backplane) -> Self {
+        Self {
+            database,
+            backplane,
+            cache: Arc::default(),
+        }
+    }
+
+    /// The database.
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// The backplane.
+    pub fn backplane(&self) -> &Backplane {
+        &self.backplane
+    }
+
+    /// Announces what a transaction wrote, after it has been committed.
+    pub fn publish(&self, unpublished: record::Unpublished) {
+        for published in unpublished.entries {
+            self.backplane.publish(
+                Channel::Conversation(published.conversation),
+                published.payload(),
+                None,
+            );
+        }
+        for (user, notice) in unpublished.notices {
+            self.notify(user, &notice);
+        }
+    }
+
+    /// Tells every node that a person is logged in to.
+    pub fn notify(&self, user: proto::UserId, notice: &UserNotice) {
+        self.backplane
+            .publish(Channel::User(user), Bytes::from(notice.encode()), None);
+    }
+}

@@ -10,21 +10,35 @@ use std::{
         atomic::{AtomicBool, AtomicI64, Ordering},
         mpsc,
     },
+    thread::JoinHandle,
 };
 
 use rusqlite::{Connection, hooks::Wal};
 
 use crate::Error;
 
-/// Log pages (4 KiB) after which the thread moves them. Smaller logs move the same hot pages more often.
-const CHECKPOINT_PAGES: i64 = 16_000;
-/// Log pages after which the writer itself begins the log anew, after the thread has moved it: 256 MiB. Under constant
-/// load the thread alone never reaches the end of the log, and the file would grow without bound.
-const RESTART_PAGES: i64 = 64_000;
+/// How long the log may get.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// Log pages (4 KiB) after which the thread moves them. Smaller logs move the same hot pages more often.
+    pub(super) checkpoint_pages: i64,
+    /// Log pages after which the writer itself begins the log anew, after the thread has moved it. Under constant load
+    /// the thread alone never reaches the end of the log, and the file would grow without bound.
+    pub(super) restart_pages: i64,
+}
+
+/// 64 MiB and 256 MiB.
+pub(super) const LIMITS: Limits = Limits {
+    checkpoint_pages: 16_000,
+    restart_pages: 64_000,
+};
 
 /// What the writer tells after each job.
 pub(super) struct Checkpointer {
-    wake: mpsc::SyncSender<()>,
+    limits: Limits,
+    /// None while it is being dropped, which ends the thread.
+    wake: Option<mpsc::SyncSender<()>>,
+    thread: Option<JoinHandle<()>>,
     busy: Arc<AtomicBool>,
     /// The length of the log after the writer's last commit, pages.
     log_pages: Arc<AtomicI64>,
@@ -35,7 +49,7 @@ pub(super) struct Checkpointer {
 }
 
 impl Checkpointer {
-    pub(super) fn start(path: &Path, writer: &mut Connection) -> Result<Self, Error> {
+    pub(super) fn start(path: &Path, writer: &mut Connection, limits: Limits) -> Result<Self, Error> {
         let open_error = |error: &dyn std::fmt::Display| Error::Open(error.to_string());
         let connection = Connection::open(path).map_err(|error| open_error(&error))?;
         // Only checkpoints run here. NORMAL still syncs the log before, and the database after the pages are moved.
@@ -67,19 +81,25 @@ impl Checkpointer {
         };
         let thread = std::thread::Builder::new()
             .name("sqlite-checkpoint".into())
-            .spawn(body);
-        thread.map_err(|error| open_error(&error))?;
+            .spawn(body)
+            .map_err(|error| open_error(&error))?;
         Ok(Self {
-            wake,
+            limits,
+            wake: Some(wake),
+            thread: Some(thread),
             busy,
             log_pages,
-            next: Cell::new(CHECKPOINT_PAGES),
+            next: Cell::new(limits.checkpoint_pages),
             restart: Cell::new(false),
         })
     }
 
     /// Looks at the length of the log after a job of the writer.
     pub(super) fn after_job(&self, writer: &Connection) {
+        let Limits {
+            checkpoint_pages,
+            restart_pages,
+        } = self.limits;
         let pages = self.log_pages.load(Ordering::Relaxed);
         if self.busy.load(Ordering::Acquire) {
             return;
@@ -87,15 +107,27 @@ impl Checkpointer {
         if self.restart.take() {
             // What is left to move is what came in while the thread moved the rest.
             checkpoint(writer, "RESTART");
-            self.next.set(CHECKPOINT_PAGES);
+            self.next.set(checkpoint_pages);
         } else if pages >= self.next.get() {
-            self.restart.set(pages >= RESTART_PAGES);
-            self.next.set(pages + CHECKPOINT_PAGES);
+            self.restart.set(pages >= restart_pages);
+            self.next.set(pages + checkpoint_pages);
             self.busy.store(true, Ordering::Release);
-            let _ = self.wake.try_send(());
-        } else if pages < self.next.get() - 2 * CHECKPOINT_PAGES {
+            if let Some(wake) = &self.wake {
+                let _ = wake.try_send(());
+            }
+        } else if pages < self.next.get() - 2 * checkpoint_pages {
             // SQLite began the log anew by itself, since all of it had been moved.
-            self.next.set(CHECKPOINT_PAGES);
+            self.next.set(checkpoint_pages);
+        }
+    }
+}
+
+impl Drop for Checkpointer {
+    /// Waits for the thread: whoever opens the file next must not meet a checkpoint of ours.
+    fn drop(&mut self) {
+        self.wake.take();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
         }
     }
 }
@@ -107,5 +139,98 @@ fn checkpoint(connection: &Connection, mode: &str) {
         .record(started.elapsed().as_secs_f64());
     if let Err(error) = outcome {
         tracing::warn!(%error, mode, "a checkpoint failed; the next one moves what is left");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Under constant load, commit after commit, with somebody reading all the time.
+    #[test]
+    fn the_log_stays_bounded_and_everything_is_there_after_reopening() {
+        const LIMITS: Limits = Limits {
+            checkpoint_pages: 200,
+            restart_pages: 800,
+        };
+        const COMMITS: i64 = 2_000;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test.db");
+        let log = folder.path().join("test.db-wal");
+        let mut writer = Connection::open(&path).unwrap();
+        writer
+            .execute_batch(
+                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
+                 CREATE TABLE note (id INTEGER PRIMARY KEY, body BLOB)",
+            )
+            .unwrap();
+        let reader = Connection::open(&path).unwrap();
+        let checkpointer = Checkpointer::start(&path, &mut writer, LIMITS).unwrap();
+        let mut longest = 0;
+        for id in 1..=COMMITS {
+            writer
+                .execute("INSERT INTO note VALUES (?1, zeroblob(12000))", [id])
+                .unwrap();
+            checkpointer.after_job(&writer);
+            let seen: i64 = reader
+                .query_row("SELECT max(id) FROM note", [], |row| row.get(0))
+                .unwrap();
+            assert_eq!(seen, id);
+            longest = longest.max(std::fs::metadata(&log).unwrap().len());
+        }
+        // The thread works while the writer goes on; what it may get behind depends on the machine, so there is room.
+        let bound = 4 * LIMITS.restart_pages as u64 * 4_120;
+        assert!(longest < bound, "the log grew to {longest} bytes");
+        assert!(
+            longest > LIMITS.checkpoint_pages as u64 * 4_096,
+            "nothing was tested: {longest} bytes"
+        );
+        drop((checkpointer, reader, writer));
+        let reopened = Connection::open(&path).unwrap();
+        let (rows, last): (i64, i64) = reopened
+            .query_row("SELECT count(*), max(id) FROM note", [], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .unwrap();
+        assert_eq!((rows, last), (COMMITS, COMMITS));
+    }
+
+    /// A reader that keeps its snapshot holds the log; when it lets go, the log is begun anew.
+    #[test]
+    fn a_slow_reader_holds_the_log_up_only_while_it_reads() {
+        const LIMITS: Limits = Limits {
+            checkpoint_pages: 50,
+            restart_pages: 100,
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test.db");
+        let log = folder.path().join("test.db-wal");
+        let mut writer = Connection::open(&path).unwrap();
+        writer
+            .execute_batch(
+                "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 10;
+                 CREATE TABLE note (id INTEGER PRIMARY KEY, body BLOB); INSERT INTO note VALUES (0, NULL)",
+            )
+            .unwrap();
+        let reader = Connection::open(&path).unwrap();
+        let checkpointer = Checkpointer::start(&path, &mut writer, LIMITS).unwrap();
+        let write = |from: i64| {
+            for id in from..from + 200 {
+                writer
+                    .execute("INSERT INTO note VALUES (?1, zeroblob(12000))", [id])
+                    .unwrap();
+                checkpointer.after_job(&writer);
+            }
+        };
+        reader.execute_batch("BEGIN; SELECT count(*) FROM note").unwrap();
+        write(1);
+        let held = std::fs::metadata(&log).unwrap().len();
+        assert!(held > 200 * 12_000, "{held}");
+        reader.execute_batch("COMMIT").unwrap();
+        for round in 1..10 {
+            write(1 + 200 * round);
+        }
+        let after = std::fs::metadata(&log).unwrap().len();
+        assert!(after < 5 * held, "the log goes on growing: {held}, then {after}");
     }
 }

@@ -20,7 +20,7 @@ use std::{
 use rusqlite::Connection;
 pub(crate) use statement::{execute, query};
 
-use self::worker::Worker;
+use self::worker::{Worker, WriterKeeps};
 use crate::{EngineTransaction, Error, Row, Sql, Transaction, TransactionFuture, Value};
 
 /// Reader threads: enough that a long list does not hold up a login; each costs a page cache.
@@ -37,7 +37,6 @@ struct Inner {
     writer: Worker,
     readers: Vec<Worker>,
     next_reader: AtomicUsize,
-    _lock: std::fs::File,
 }
 
 impl Sqlite {
@@ -51,7 +50,8 @@ impl Sqlite {
         let lock = open::lock(&path)?;
         let (mut connection, checkpointer) = open::writer(&path)?;
         open::migrate(&mut connection)?;
-        let writer = Worker::start("sqlite-writer", connection, Some(checkpointer));
+        let keeps = WriterKeeps { checkpointer, lock };
+        let writer = Worker::start("sqlite-writer", connection, Some(keeps));
         let readers = (0..READERS)
             .map(|at| {
                 Ok(Worker::start(
@@ -67,7 +67,6 @@ impl Sqlite {
                 writer,
                 readers,
                 next_reader: AtomicUsize::new(0),
-                _lock: lock,
             }),
         })
     }
@@ -141,9 +140,10 @@ impl Sqlite {
     }
 
     pub(crate) async fn close(&self) {
-        self.inner.writer.close().await;
         for reader in &self.inner.readers {
             reader.close().await;
         }
+        // Last, since whoever closes the file last moves the log into it.
+        self.inner.writer.close().await;
     }
 }

@@ -2,12 +2,14 @@
 
 use std::{
     fs::File,
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::checkpoint::Checkpointer;
+use super::checkpoint::{Checkpointer, LIMITS};
 use crate::{Error, migrations};
 
 /// Versions before this one have a race of the write-ahead log that can corrupt the file.
@@ -19,6 +21,10 @@ const WRITER_CACHE_KIB: i32 = 64 * 1024;
 const READER_CACHE_KIB: i32 = 8 * 1024;
 /// Statements kept prepared for a connection: more than the program has.
 const STATEMENTS: usize = 512;
+
+/// How long a process waits for one that is just ending.
+const LOCK_WAIT: Duration = Duration::from_secs(1);
+const LOCK_RETRY: Duration = Duration::from_millis(20);
 
 /// Takes the lock file beside the database: closing any other handle on the database file itself would drop SQLite's
 /// own locks, and a second process must not serve the same conversations.
@@ -37,18 +43,24 @@ pub(super) fn lock(path: &Path) -> Result<File, Error> {
                 lock_path.display()
             ))
         })?;
-    lock.try_lock().map_err(|error| {
-        Error::Open(match error {
-            std::fs::TryLockError::WouldBlock => {
-                format!(
+    let deadline = Instant::now() + LOCK_WAIT;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(lock),
+            Err(std::fs::TryLockError::WouldBlock) if Instant::now() < deadline => {
+                std::thread::sleep(LOCK_RETRY);
+            }
+            Err(std::fs::TryLockError::WouldBlock) => {
+                return Err(Error::Open(format!(
                     "{} is in use by another process; stop that one first",
                     path.display()
-                )
+                )));
             }
-            std::fs::TryLockError::Error(error) => format!("{}: {error}", lock_path.display()),
-        })
-    })?;
-    Ok(lock)
+            Err(std::fs::TryLockError::Error(error)) => {
+                return Err(Error::Open(format!("{}: {error}", lock_path.display())));
+            }
+        }
+    }
 }
 
 /// The connection that writes, and the checkpointer of its log.
@@ -60,14 +72,26 @@ pub(super) fn writer(path: &Path) -> Result<(Connection, Checkpointer), Error> {
         )));
     }
     let open_error = |error: rusqlite::Error| Error::Open(format!("{}: {error}", path.display()));
+    create(path)?;
     let mut connection = Connection::open(path).map_err(open_error)?;
-    connection
-        .pragma_update(None, "journal_mode", "WAL")
-        .map_err(open_error)?;
-    make_durable(&connection).map_err(open_error)?;
     connection
         .pragma_update(None, "synchronous", "FULL")
         .map_err(open_error)?;
+    let mode: String = connection
+        .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
+        .map_err(open_error)?;
+    if mode != "wal" {
+        return Err(Error::Open(format!(
+            "{}: its file system has no write-ahead log ({mode}); use a local disk",
+            path.display()
+        )));
+    }
+    if !make_durable(&connection).map_err(open_error)? {
+        return Err(Error::Open(format!(
+            "{}: another program is reading it; close that one first",
+            path.display()
+        )));
+    }
     connection
         .pragma_update(None, "cache_size", -WRITER_CACHE_KIB)
         .map_err(open_error)?;
@@ -75,8 +99,16 @@ pub(super) fn writer(path: &Path) -> Result<(Connection, Checkpointer), Error> {
         .pragma_update(None, "temp_store", "MEMORY")
         .map_err(open_error)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    let checkpointer = Checkpointer::start(path, &mut connection)?;
+    let checkpointer = Checkpointer::start(path, &mut connection, LIMITS)?;
     Ok((connection, checkpointer))
+}
+
+/// Makes the file when it is not there, for nobody else to read: it holds what patients say. SQLite gives its log the
+/// same permissions.
+fn create(path: &Path) -> Result<(), Error> {
+    let made = File::options().create(true).append(true).mode(0o600).open(path);
+    made.map(drop)
+        .map_err(|error| Error::Open(format!("{}: {error}", path.display())))
 }
 
 /// A connection that only reads.
@@ -96,26 +128,42 @@ pub(super) fn reader(path: &Path) -> Result<Connection, Error> {
 
 /// Invariant I1 after a crash: a process killed in the middle of a commit's fdatasync leaves a row that is visible from
 /// the page cache but not on the disk. Answering a resend from it would acknowledge what a power loss can still remove.
-/// So before the first read the whole log is synced and moved into the database.
-fn make_durable(connection: &Connection) -> Result<(), rusqlite::Error> {
-    let (busy, _, _): (i64, i64, i64) =
-        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-        })?;
-    if busy == 0 {
-        Ok(())
-    } else {
-        Err(rusqlite::Error::ExecuteReturnedResults)
-    }
+/// So before the first read the whole log is synced and moved into the database; false when a reader is in the way.
+fn make_durable(connection: &Connection) -> Result<bool, rusqlite::Error> {
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
+        Ok(row.get::<_, i64>(0)? == 0)
+    })
 }
 
 /// Brings the schema to the version of this program.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), Error> {
+    let version = schema_version(connection).map_err(|error| Error::Open(error.to_string()))?;
+    if version > migrations::LATEST_VERSION {
+        return Err(Error::Open(format!(
+            "the database has schema version {version}, which is newer than this program's {}; run the newer program",
+            migrations::LATEST_VERSION
+        )));
+    }
     let steps = migrations::steps("WITHOUT ROWID").map_err(|error| Error::Open(error.to_string()))?;
     refinery::Runner::new(&steps)
         .set_abort_divergent(true)
         .set_abort_missing(true)
+        // All steps and their history in one transaction. Else each step and its line of history are two, and a process
+        // that dies between them leaves a file that never opens again.
+        .set_grouped(true)
         .run(connection)
         .map_err(|error| Error::Open(format!("the schema cannot be brought up to date: {error}")))?;
     Ok(())
+}
+
+/// The version that the file has; 0 when it is empty.
+fn schema_version(connection: &Connection) -> Result<i64, rusqlite::Error> {
+    if !connection.table_exists(None, "refinery_schema_history")? {
+        return Ok(0);
+    }
+    connection.query_row(
+        "SELECT coalesce(max(version), 0) FROM refinery_schema_history",
+        [],
+        |row| row.get(0),
+    )
 }

@@ -27,7 +27,15 @@ fn prepare<'c>(connection: &'c Connection, sql: &str) -> Result<CachedStatement<
     Ok(connection.prepare_cached(&text)?)
 }
 
+/// SQLite takes what is not bound as NULL, silently; other engines refuse.
 fn bind(statement: &mut CachedStatement<'_>, params: &[Value]) -> Result<(), Error> {
+    let wanted = statement.parameter_count();
+    if params.len() != wanted {
+        return Err(Error::Engine(format!(
+            "the statement takes {wanted} parameters and got {}",
+            params.len()
+        )));
+    }
     for (at, value) in params.iter().enumerate() {
         statement.raw_bind_parameter(at + 1, value)?;
     }
@@ -43,7 +51,7 @@ pub(crate) fn query(connection: &mut Connection, sql: &str, params: &[Value]) ->
     let mut answer = Vec::new();
     while let Some(row) = rows.next()? {
         let values = (0..columns)
-            .map(|at| Ok(value(row.get_ref(at)?)))
+            .map(|at| value(at, row.get_ref(at)?))
             .collect::<Result<_, Error>>()?;
         answer.push(Row(values));
     }
@@ -57,15 +65,20 @@ pub(crate) fn execute(connection: &mut Connection, sql: &str, params: &[Value]) 
     Ok(statement.raw_execute()? as u64)
 }
 
-fn value(column: ValueRef<'_>) -> Value {
-    match column {
+fn value(at: usize, column: ValueRef<'_>) -> Result<Value, Error> {
+    Ok(match column {
         ValueRef::Null => Value::Null,
         ValueRef::Integer(integer) => Value::Integer(integer),
         // No column of ours holds one, and money must not pass through one.
-        ValueRef::Real(_) => Value::Null,
+        ValueRef::Real(_) => {
+            return Err(Error::Column {
+                column: at,
+                expected: "value but a floating-point number",
+            });
+        }
         ValueRef::Text(text) => Value::Text(String::from_utf8_lossy(text).into_owned()),
         ValueRef::Blob(blob) => Value::Bytes(bytes::Bytes::copy_from_slice(blob)),
-    }
+    })
 }
 
 impl ToSql for Value {

@@ -1,6 +1,10 @@
 //! A thread that owns a connection and runs jobs on it, one after another.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    cell::Cell,
+    fs::File,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 use parking_lot::Mutex;
 use rusqlite::{Connection, ErrorCode};
@@ -14,17 +18,32 @@ const QUEUED_JOBS: usize = 1024;
 
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 
+thread_local! {
+    /// Whether this thread is one of ours. A transaction that asks the handle instead of itself would put a job behind
+    /// itself, which would run after the transaction was rolled back for waiting.
+    static OURS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// What only the writer's thread has.
+pub(super) struct WriterKeeps {
+    /// Ends before the connection is closed.
+    pub(super) checkpointer: Checkpointer,
+    /// Given back after the connection is closed: nobody else may have the file before the last job is done.
+    pub(super) lock: File,
+}
+
 pub(super) struct Worker {
     jobs: Mutex<Option<mpsc::Sender<Job>>>,
     ended: tokio::sync::Mutex<Option<oneshot::Receiver<()>>>,
 }
 
 impl Worker {
-    /// Starts the thread. One with a checkpointer tells it after every job how long the log has become.
-    pub(super) fn start(name: &str, mut connection: Connection, checkpointer: Option<Checkpointer>) -> Self {
+    /// Starts the thread. The writer's tells its checkpointer after every job how long the log has become.
+    pub(super) fn start(name: &str, mut connection: Connection, keeps: Option<WriterKeeps>) -> Self {
         let (jobs, mut waiting) = mpsc::channel::<Job>(QUEUED_JOBS);
         let (end, ended) = oneshot::channel();
         let body = move || {
+            OURS.set(true);
             while let Some(job) = waiting.blocking_recv() {
                 // A job answers through its own channel; a panic drops that, and the caller sees Error::Panicked.
                 let outcome = catch_unwind(AssertUnwindSafe(|| job(&mut connection)));
@@ -34,12 +53,17 @@ impl Worker {
                 if !connection.is_autocommit() {
                     roll_back(&connection);
                 }
-                if let Some(checkpointer) = &checkpointer {
-                    checkpointer.after_job(&connection);
+                if let Some(keeps) = &keeps {
+                    keeps.checkpointer.after_job(&connection);
                 }
             }
-            drop(checkpointer);
+            let lock = keeps.map(|WriterKeeps { checkpointer, lock }| {
+                drop(checkpointer);
+                lock
+            });
+            // The last one to close the file moves the log into it.
             drop(connection);
+            drop(lock);
             let _ = end.send(());
         };
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn(body);
@@ -59,6 +83,9 @@ impl Worker {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
+        if OURS.get() {
+            return Err(Error::Suspended.into());
+        }
         let (answer, answered) = oneshot::channel();
         let jobs = self.jobs.lock().clone().ok_or(Error::Closed)?;
         let job: Job = Box::new(move |connection| {

@@ -1,0 +1,139 @@
+//! SMS codes: 6 digits, good for 5 minutes and 5 tries, one a minute for each phone.
+
+use axum::extract::State;
+use bytes::Bytes;
+use database::{Database, Transaction};
+use serde::{Deserialize, Deserializer};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ObjectBuilder, RefOr, Schema, schema::Type},
+};
+
+use super::{phone::Phone, table};
+use crate::{
+    answer::{Answer, Empty, Envelope},
+    app::App,
+    clock::now_ms,
+    error::{Error, Word},
+    input::{Json, broken},
+};
+
+/// How long a code is good, milliseconds.
+const LIFETIME_MS: i64 = 5 * 60 * 1000;
+/// How long a phone waits for its next code, milliseconds.
+const INTERVAL_MS: i64 = 60 * 1000;
+/// Wrong tries that a code stands.
+const MAX_TRIES: i64 = 5;
+
+/// Which phone gets a code.
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct AskForCode {
+    phone: Phone,
+}
+
+/// Sends a code to a phone
+///
+/// 6 digits, good for 5 minutes and 5 tries. The answer is the same whether or not the phone has an account.
+#[utoipa::path(
+    post, path = "/account/code", tag = "account", request_body = AskForCode,
+    responses(
+        (status = 200, body = Envelope<Empty>),
+        (status = 429, description = "`account.code_too_soon`"),
+        (status = 503, description = "`account.sms_unavailable`")
+    )
+)]
+pub(crate) async fn ask(State(app): State<App>, Json(body): Json<AskForCode>) -> Result<Answer, Error> {
+    let code = format!("{:06}", rand::random_range(0..1_000_000_u32));
+    let salt: [u8; 16] = rand::random();
+    let now_ms = now_ms();
+    let stored = table::StoredCode {
+        salt: Bytes::copy_from_slice(&salt),
+        hash: Bytes::copy_from_slice(&hash(&salt, &body.phone, &code)),
+        created_ms: now_ms,
+    };
+    if let Err(wait_ms) = table::put_code(&app.database, body.phone.clone(), stored, INTERVAL_MS).await? {
+        let seconds = wait_ms.max(0).unsigned_abs().div_ceil(1000).max(1);
+        return Err(Error::new(Word::CodeTooSoon).field("phone").retry_after(seconds));
+    }
+    if let Err(error) = app.sms.send(&body.phone, &code).await {
+        // Nobody got it: the phone may ask again at once.
+        table::remove_code(&app.database, body.phone, now_ms).await?;
+        return Err(error);
+    }
+    Answer::empty()
+}
+
+/// A code as somebody typed it.
+#[derive(Clone)]
+pub(crate) struct Code(String);
+
+impl<'de> Deserialize<'de> for Code {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let text = text.trim();
+        if text.len() == 6 && text.bytes().all(|b| b.is_ascii_digit()) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(broken("应为 6 位数字", "it must be 6 digits"))
+        }
+    }
+}
+
+impl PartialSchema for Code {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .pattern(Some("^[0-9]{6}$"))
+            .into()
+    }
+}
+
+impl ToSchema for Code {}
+
+/// Whether a code is the one that the phone was sent; a wrong one is counted, so the transaction must be committed either
+/// way. The code stays good.
+pub(super) async fn check(
+    tx: &mut Transaction<'_>,
+    phone: &Phone,
+    code: &Code,
+    now_ms: i64,
+) -> Result<bool, Error> {
+    let Some(stored) = table::begin_try(tx, phone, MAX_TRIES, now_ms - LIFETIME_MS).await? else {
+        return Ok(false);
+    };
+    let right = bool::from(hash(&stored.salt, phone, &code.0)[..].ct_eq(&stored.hash));
+    if right {
+        table::take_back_try(tx, phone).await?;
+    }
+    Ok(right)
+}
+
+/// As [`check`]; a right code is used up.
+pub(super) async fn take(
+    tx: &mut Transaction<'_>,
+    phone: &Phone,
+    code: &Code,
+    now_ms: i64,
+) -> Result<bool, Error> {
+    let right = check(tx, phone, code, now_ms).await?;
+    if right {
+        table::use_up_code(tx, phone).await?;
+    }
+    Ok(right)
+}
+
+/// Forgets codes that are good no more.
+pub(crate) async fn forget_old(database: &Database, now_ms: i64) -> Result<(), Error> {
+    table::forget_codes(database, now_ms - LIFETIME_MS).await
+}
+
+fn hash(salt: &[u8], phone: &Phone, code: &str) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(salt);
+    hash.update(phone.as_str().as_bytes());
+    hash.update([0]);
+    hash.update(code.as_bytes());
+    hash.finalize().into()
+}

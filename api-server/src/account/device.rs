@@ -1,0 +1,148 @@
+//! Devices: what a login opens and what a logout ends.
+
+use database::Transaction;
+use journal::UserNotice;
+use proto::UserId;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{
+    push_token::PushToken,
+    table,
+    token::{AccessToken, LIFETIME_MS, TokenHash},
+};
+use crate::{app::App, error::Error, input::Text};
+
+/// Devices of one user; one more login logs out the one that was used least recently.
+pub(crate) const MAX_DEVICES: usize = 10;
+
+/// What kind of device it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Platform {
+    Ios,
+    Android,
+    Harmony,
+    Web,
+    MiniProgram,
+    Desktop,
+}
+
+impl Platform {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ios => "ios",
+            Self::Android => "android",
+            Self::Harmony => "harmony",
+            Self::Web => "web",
+            Self::MiniProgram => "mini_program",
+            Self::Desktop => "desktop",
+        }
+    }
+}
+
+/// A device whose token has been removed from the database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// Whose.
+    pub user: UserId,
+    /// Which.
+    pub device_id: String,
+    /// The token that it had.
+    pub token: TokenHash,
+}
+
+/// A device to log in on.
+#[derive(Debug)]
+pub(crate) struct NewLogin {
+    pub(crate) user: UserId,
+    pub(crate) device_id: Text<1, 64>,
+    pub(crate) platform: Platform,
+    pub(crate) push_token: Option<PushToken>,
+}
+
+/// A login's answer.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Login {
+    /// Who is logged in.
+    user_id: i64,
+    /// For the header X-AUTH-TOKEN. Only this answer ever holds it.
+    access_token: String,
+    /// When the token expires, epoch milliseconds.
+    expires_at_ms: i64,
+}
+
+/// Logs a device in within a transaction: its token is new, and an earlier one of the same device ends. Gives the answer,
+/// and the devices that had to go.
+pub(crate) async fn open(
+    app: &App,
+    tx: &mut Transaction<'_>,
+    new: NewLogin,
+    now_ms: i64,
+) -> Result<(Login, Vec<Device>), Error> {
+    let user = new.user;
+    // Locks the account where an engine locks rows, so that logins that race count each other's devices.
+    table::touch_login(tx, user, now_ms).await?;
+    let token = AccessToken::random();
+    let expires_at_ms = now_ms + LIFETIME_MS;
+    if let Some(push_token) = &new.push_token {
+        table::take_push_token(tx, push_token, user, &new.device_id).await?;
+    }
+    let before = table::devices(tx, user).await?;
+    table::put_device(tx, &new, &token.hash(), expires_at_ms, now_ms).await?;
+
+    let mut gone = Vec::new();
+    let mut others = Vec::with_capacity(before.len());
+    for row in before {
+        if row.device_id == *new.device_id {
+            // The same device under a new token: only its old token ends.
+            app.tokens.revoke([&row.token]);
+        } else {
+            let used_ms = app
+                .tokens
+                .last_used_ms(&row.token)
+                .unwrap_or(0)
+                .max(row.last_used_ms);
+            others.push((used_ms, row));
+        }
+    }
+    others.sort_by_key(|(used_ms, _)| std::cmp::Reverse(*used_ms));
+    for (_, row) in others.drain(..).skip(MAX_DEVICES - 1) {
+        table::remove_device(tx, user, &row.device_id).await?;
+        gone.push(Device {
+            user,
+            device_id: row.device_id,
+            token: row.token,
+        });
+    }
+    let login = Login {
+        user_id: user.get(),
+        access_token: token.into_string(),
+        expires_at_ms,
+    };
+    Ok((login, gone))
+}
+
+/// Ends what devices have beside the database, once they are gone from it: tokens in memory, IM passwords, live sessions
+/// on whatever node.
+pub(crate) async fn log_out(app: &App, devices: &[Device]) {
+    if devices.is_empty() {
+        return;
+    }
+    app.tokens.revoke(devices.iter().map(|device| &device.token));
+    for device in devices {
+        if let Err(error) = app
+            .backplane
+            .revoke_im_passwords(device.user, &device.device_id)
+            .await
+        {
+            tracing::warn!(user = device.user.get(), %error, "IM passwords of a logged-out device live on until they expire");
+        }
+        app.journal.notify(
+            device.user,
+            &UserNotice::LoggedOut {
+                device_id: device.device_id.clone(),
+            },
+        );
+    }
+}

@@ -1,0 +1,131 @@
+//! Logging in, by password or by code.
+
+use axum::extract::State;
+use proto::UserId;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::{
+    code::{self, Code},
+    device::{Device, Login, NewLogin, Platform, log_out, open},
+    password::Password,
+    phone::Phone,
+    push_token::PushToken,
+    table,
+};
+use crate::{
+    answer::{Answer, Envelope},
+    app::App,
+    clock::now_ms,
+    error::{Error, Word},
+    input::{Json, Text},
+};
+
+/// Who logs in, by what proof, and on which device.
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct LogIn {
+    phone: Phone,
+    /// This, or `code`.
+    password: Option<Password>,
+    /// From POST /account/code.
+    code: Option<Code>,
+    /// Chosen by the app once for each installation; 1 to 64 characters.
+    device_id: Text<1, 64>,
+    platform: Platform,
+    push_token: Option<PushToken>,
+}
+
+/// Logs a device in
+///
+/// A device has one access token: the same device_id again ends its old one. At most 10 devices a user; one more logs out
+/// the one that was used least recently. An unknown phone and a wrong password look alike.
+#[utoipa::path(
+    post, path = "/account/login", tag = "account", request_body = LogIn,
+    responses(
+        (status = 200, body = Envelope<Login>),
+        (status = 401, description = "`account.login_refused`"),
+        (status = 403, description = "`account.code_refused`"),
+        (status = 404, description = "`account.not_registered`"),
+        (status = 429, description = "`account.too_many_attempts`")
+    )
+)]
+pub(crate) async fn log_in(State(app): State<App>, Json(body): Json<LogIn>) -> Result<Answer, Error> {
+    let proof = match (body.password, body.code) {
+        (Some(password), _) => Proof::Account(by_password(&app, &body.phone, password).await?),
+        (None, Some(code)) => Proof::Code(body.phone, code),
+        (None, None) => {
+            return Err(Error::invalid(
+                "password",
+                "须提供 password 或短信验证码 code",
+                "either password or an SMS code must be given",
+            ));
+        }
+    };
+    let new = move |user| NewLogin {
+        user,
+        device_id: body.device_id,
+        platform: body.platform,
+        push_token: body.push_token,
+    };
+    let handle = app.clone();
+    app.to_the_end(async move {
+        let (login, gone) = store(&handle, proof, new).await?;
+        log_out(&handle, &gone).await;
+        Answer::one(&login)
+    })
+    .await
+}
+
+/// What proves who it is.
+enum Proof {
+    /// The password did.
+    Account(UserId),
+    /// A code will, within the transaction that uses it up.
+    Code(Phone, Code),
+}
+
+async fn by_password(app: &App, phone: &Phone, password: Password) -> Result<UserId, Error> {
+    app.attempts.begin(phone, now_ms())?;
+    let account = table::account_of_phone(&app.database, phone).await?;
+    let (user, hash) = account.map_or((None, None), |account| (Some(account.id), account.password_hash));
+    // The same work and the same answer, whether the phone has no account, the account no password, or this is wrong.
+    let right = app.passwords.verify(password, hash).await?;
+    match user {
+        Some(user) if right => {
+            app.attempts.succeed(phone);
+            Ok(user)
+        }
+        _ => Err(Word::LoginRefused.into()),
+    }
+}
+
+async fn store(
+    app: &App,
+    proof: Proof,
+    new: impl FnOnce(UserId) -> NewLogin + Send + 'static,
+) -> Result<(Login, Vec<Device>), Error> {
+    let handle = app.clone();
+    app.database
+        .transaction(move |tx| {
+            Box::pin(async move {
+                let now_ms = now_ms();
+                let user = match proof {
+                    Proof::Account(user) => user,
+                    Proof::Code(phone, code) => {
+                        if !code::check(tx, &phone, &code, now_ms).await? {
+                            // Committed, so that the try is counted.
+                            return Ok(Err(Error::new(Word::CodeRefused).field("code")));
+                        }
+                        let Some(user) = table::user_of_phone(tx, &phone).await? else {
+                            // The code stays good: it can be used to register.
+                            return Ok(Err(Error::new(Word::AccountUnknown).field("phone")));
+                        };
+                        table::use_up_code(tx, &phone).await?;
+                        user
+                    }
+                };
+                Ok::<_, Error>(Ok(open(&handle, tx, new(user), now_ms).await?))
+            })
+        })
+        .await?
+}

@@ -1,0 +1,47 @@
+//! Accounts and devices: registering, logging in and out, SMS codes, passwords, push tokens.
+//!
+//! A device has one access token at a time. What ends a device (logout, a password change, the eleventh login) ends its
+//! token, its push token, its IM passwords and its live sessions: see [`log_out`].
+
+mod attempts;
+mod code;
+mod device;
+mod devices;
+mod login;
+mod password;
+mod phone;
+mod push_token;
+mod register;
+mod sms;
+mod table;
+mod token;
+mod user;
+
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+pub use attempts::Attempts;
+pub use device::Device;
+pub use password::Passwords;
+pub(crate) use push_token::PushToken;
+pub use sms::Sms;
+pub use token::Tokens;
+pub use user::{Authentication, Role, User};
+
+pub(crate) use code::forget_old as forget_codes;
+pub(crate) use device::{Login, NewLogin, Platform, log_out, open};
+pub(crate) use table::{NewAccount, SEQUENCE, new_account, person};
+pub(crate) use token::{authenticate, is_valid, save_last_use};
+
+use crate::app::App;
+
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(code::ask))
+        .routes(routes!(register::register))
+        .routes(routes!(login::log_in))
+        .routes(routes!(devices::log_out_here))
+        .routes(routes!(push_token::put))
+        .routes(routes!(devices::list))
+        .routes(routes!(devices::remove))
+        .routes(routes!(password::change))
+}

@@ -1,0 +1,226 @@
+//! Passwords: argon2id, few at a time and off the threads that serve.
+
+use std::{fmt, time::Duration};
+
+use argon2::{
+    Argon2,
+    password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
+};
+use axum::extract::State;
+use proto::UserId;
+use serde::{Deserialize, Deserializer};
+use tokio::{sync::Semaphore, time::timeout};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ObjectBuilder, RefOr, Schema, schema::Type},
+};
+
+use super::{
+    User,
+    code::{self, Code},
+    device::{Device, log_out},
+    phone::Phone,
+    table,
+};
+use crate::{
+    answer::{Answer, Empty, Envelope},
+    app::App,
+    clock::now_ms,
+    error::{Error, Word},
+    input::{Json, broken},
+};
+
+/// Hashes at a time: each takes 19 MiB and a core for some 20 ms.
+const AT_ONCE: usize = 2;
+/// How long a request waits for its turn.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// Verified when there is no account or no password, so that this takes as long as a wrong password. Nothing hashes to it.
+const NOBODY: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+/// A password as somebody chose it: 8 to 128 characters.
+#[derive(Clone)]
+pub(crate) struct Password(String);
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(…)")
+    }
+}
+
+impl<'de> Deserialize<'de> for Password {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if (8..=128).contains(&text.chars().count()) {
+            Ok(Self(text))
+        } else {
+            Err(broken(
+                "密码应为 8 到 128 个字符",
+                "a password has 8 to 128 characters",
+            ))
+        }
+    }
+}
+
+impl PartialSchema for Password {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .min_length(Some(8))
+            .max_length(Some(128))
+            .into()
+    }
+}
+
+impl ToSchema for Password {}
+
+/// The hashing, with its turns.
+pub struct Passwords(Semaphore);
+
+impl Default for Passwords {
+    fn default() -> Self {
+        Self(Semaphore::new(AT_ONCE))
+    }
+}
+
+impl Passwords {
+    /// The hash of a password, with a salt of its own.
+    pub(super) async fn hash(&self, password: Password) -> Result<String, Error> {
+        self.in_turn(move || {
+            Argon2::default()
+                .hash_password(password.0.as_bytes())
+                .map(|hash| hash.to_string())
+                .map_err(Error::internal)
+        })
+        .await
+    }
+
+    /// Whether a password is the one of a hash. Takes as long when there is none.
+    pub(super) async fn verify(&self, password: Password, hash: Option<String>) -> Result<bool, Error> {
+        self.in_turn(move || {
+            let hash = hash.as_deref().unwrap_or(NOBODY);
+            let hash = PasswordHash::new(hash).map_err(Error::internal)?;
+            Ok(Argon2::default()
+                .verify_password(password.0.as_bytes(), &hash)
+                .is_ok())
+        })
+        .await
+    }
+
+    async fn in_turn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let _turn = timeout(LONGEST_WAIT, self.0.acquire())
+            .await
+            .map_err(|_| Error::unavailable("too many passwords wait for their turn"))?
+            .map_err(Error::internal)?;
+        tokio::task::spawn_blocking(work).await.map_err(Error::internal)?
+    }
+}
+
+/// A new password, and a proof that this is its owner: the current password, or a code sent to the phone.
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct ChangePassword {
+    /// The password in force, if there is one.
+    current_password: Option<Password>,
+    /// A code from POST /account/code, instead.
+    code: Option<Code>,
+    new_password: Password,
+}
+
+/// Changes the password
+///
+/// Ends all other devices of the user. An access token alone is not enough: the current password or an SMS code is asked
+/// for as well.
+#[utoipa::path(
+    put, path = "/account/password", tag = "account", request_body = ChangePassword,
+    responses(
+        (status = 200, body = Envelope<Empty>),
+        (status = 403, description = "`account.password_refused`, `account.code_refused`"),
+        (status = 429, description = "`account.too_many_attempts`")
+    ),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn change(
+    State(app): State<App>,
+    user: User,
+    Json(body): Json<ChangePassword>,
+) -> Result<Answer, Error> {
+    let Some(account) = table::account(&app.database, user.id).await? else {
+        return Err(Word::AuthRequired.into());
+    };
+    let Some(phone) = account.phone.as_deref().and_then(Phone::parse) else {
+        // A team's assistant is logged in by the team's owner.
+        return Err(Word::PasswordRefused.into());
+    };
+    let code = match (body.current_password, body.code) {
+        (Some(current), _) => {
+            app.attempts.begin(&phone, now_ms())?;
+            if !app.passwords.verify(current, account.password_hash).await? {
+                return Err(Error::new(Word::PasswordRefused).field("current_password"));
+            }
+            app.attempts.succeed(&phone);
+            None
+        }
+        (None, Some(code)) => Some(code),
+        (None, None) => {
+            return Err(Error::invalid(
+                "current_password",
+                "须提供 current_password 或短信验证码 code",
+                "either current_password or an SMS code must be given",
+            ));
+        }
+    };
+    let hash = app.passwords.hash(body.new_password).await?;
+    let ended = app.clone();
+    app.to_the_end(async move {
+        let gone = store(&ended, user, phone, code, hash).await?;
+        log_out(&ended, &gone).await;
+        Answer::empty()
+    })
+    .await
+}
+
+async fn store(
+    app: &App,
+    user: User,
+    phone: Phone,
+    code: Option<Code>,
+    hash: String,
+) -> Result<Vec<Device>, Error> {
+    app.database
+        .transaction(move |tx| {
+            Box::pin(async move {
+                if let Some(code) = &code
+                    && !code::take(tx, &phone, code, now_ms()).await?
+                {
+                    // Committed, so that the try is counted.
+                    return Ok(Err(Error::new(Word::CodeRefused).field("code")));
+                }
+                table::set_password(tx, user.id, &hash).await?;
+                let gone = other_devices(tx, user.id, &user.device_id).await?;
+                Ok::<_, Error>(Ok(gone))
+            })
+        })
+        .await?
+}
+
+async fn other_devices(
+    tx: &mut database::Transaction<'_>,
+    user: UserId,
+    this: &str,
+) -> Result<Vec<Device>, Error> {
+    let mut gone = Vec::new();
+    for row in table::devices(tx, user).await? {
+        if row.device_id != this {
+            table::remove_device(tx, user, &row.device_id).await?;
+            gone.push(Device {
+                user,
+                device_id: row.device_id,
+                token: row.token,
+            });
+        }
+    }
+    Ok(gone)
+}

@@ -1,0 +1,132 @@
+//! Phone numbers, in one form.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ObjectBuilder, RefOr, Schema, schema::Type},
+};
+
+use crate::input::broken;
+
+/// A phone number in E.164 form: `+8613800138000`.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Phone(String);
+
+impl Phone {
+    /// Reads a number as people write it; without a country it is one of mainland China.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let plain: String = text
+            .trim()
+            .chars()
+            .filter(|c| !matches!(c, ' ' | '-' | '(' | ')'))
+            .collect();
+        let (digits, international) = match plain.strip_prefix('+').or_else(|| plain.strip_prefix("00")) {
+            Some(digits) => (digits, true),
+            None => (plain.as_str(), false),
+        };
+        if !digits.bytes().all(|b| b.is_ascii_digit()) {
+            return None;
+        }
+        let chinese = |digits: &str| digits.len() == 11 && digits.starts_with('1');
+        if !international {
+            let national = digits
+                .strip_prefix("86")
+                .filter(|rest| chinese(rest))
+                .unwrap_or(digits);
+            return chinese(national).then(|| Self(format!("+86{national}")));
+        }
+        let valid = match digits.strip_prefix("86") {
+            Some(national) => chinese(national),
+            None => (7..=15).contains(&digits.len()) && !digits.starts_with('0'),
+        };
+        valid.then(|| Self(format!("+{digits}")))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The last two digits alone: numbers stay out of logs.
+impl fmt::Debug for Phone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Phone(…{})", &self.0[self.0.len() - 2..])
+    }
+}
+
+impl<'de> Deserialize<'de> for Phone {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(&String::deserialize(deserializer)?).ok_or_else(|| {
+            broken(
+                "应为 11 位手机号，或以 + 和国家代码开头的号码",
+                "it must be a mobile number of 11 digits, or a number that begins with + and the country",
+            )
+        })
+    }
+}
+
+impl PartialSchema for Phone {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .description(Some(
+                "A phone number; without a country it is one of mainland China.",
+            ))
+            .examples(["13800138000", "+8613800138000"])
+            .into()
+    }
+}
+
+impl ToSchema for Phone {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_number_has_one_form() {
+        for text in [
+            "13800138000",
+            " 138-0013-8000 ",
+            "+86 138 0013 8000",
+            "8613800138000",
+            "008613800138000",
+            "(+86)13800138000",
+        ] {
+            assert_eq!(Phone::parse(text).unwrap().as_str(), "+8613800138000", "{text}");
+        }
+        assert_eq!(
+            Phone::parse("+44 20 7946 0018").unwrap().as_str(),
+            "+442079460018"
+        );
+    }
+
+    #[test]
+    fn what_is_no_number_is_refused() {
+        for text in [
+            "",
+            "+",
+            "1380013800",
+            "138001380000",
+            "23800138000",
+            "1380013800x",
+            "+8612345",
+            "+0123456789",
+            "+1234567890123456",
+            "１３８００１３８０００",
+            "13800138000\0",
+        ] {
+            assert!(Phone::parse(text).is_none(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_number_does_not_show_in_logs() {
+        assert_eq!(
+            format!("{:?}", Phone::parse("13800138042").unwrap()),
+            "Phone(…42)"
+        );
+    }
+}

@@ -1,0 +1,114 @@
+//! Registering.
+
+use axum::extract::State;
+use proto::UserId;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::{
+    code::{self, Code},
+    device::{Login, NewLogin, Platform, open},
+    password::Password,
+    phone::Phone,
+    push_token::PushToken,
+    table::{self, NewAccount},
+    user::Role,
+};
+use crate::{
+    answer::{Answer, Envelope},
+    app::App,
+    clock::now_ms,
+    error::{Error, Word},
+    input::{Json, Text},
+};
+
+/// A new account, and the device that it is made on.
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct Register {
+    phone: Phone,
+    /// From POST /account/code.
+    code: Code,
+    name: Text<1, 64>,
+    role: RegisteredRole,
+    /// 8 to 128 characters; without it one logs in by code.
+    password: Option<Password>,
+    /// Chosen by the app once for each installation; 1 to 64 characters.
+    device_id: Text<1, 64>,
+    platform: Platform,
+    push_token: Option<PushToken>,
+}
+
+/// What one can register as.
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RegisteredRole {
+    Member,
+    Doctor,
+}
+
+/// Makes an account and logs in
+#[utoipa::path(
+    post, path = "/account/register", tag = "account", request_body = Register,
+    responses(
+        (status = 200, body = Envelope<Login>),
+        (status = 403, description = "`account.code_refused`"),
+        (status = 409, description = "`account.exists`")
+    )
+)]
+pub(crate) async fn register(State(app): State<App>, Json(body): Json<Register>) -> Result<Answer, Error> {
+    let password_hash = match body.password.clone() {
+        // The code comes first: nobody without one makes us hash.
+        Some(password) => {
+            check_code(&app, &body).await?;
+            Some(app.passwords.hash(password).await?)
+        }
+        None => None,
+    };
+    let user = UserId::from_database(app.database.allocate_id(table::SEQUENCE).await?);
+    let handle = app.clone();
+    let login = app
+        .database
+        .transaction(move |tx| {
+            Box::pin(async move {
+                let now_ms = now_ms();
+                if !code::take(tx, &body.phone, &body.code, now_ms).await? {
+                    // Committed, so that the try is counted.
+                    return Ok(Err(refused()));
+                }
+                let account = NewAccount {
+                    id: user,
+                    phone: Some(body.phone.as_str().to_owned()),
+                    name: body.name.into_string(),
+                    role: match body.role {
+                        RegisteredRole::Member => Role::Member,
+                        RegisteredRole::Doctor => Role::Doctor,
+                    },
+                    password_hash,
+                };
+                table::new_account(tx, account, now_ms).await?;
+                let new = NewLogin {
+                    user,
+                    device_id: body.device_id,
+                    platform: body.platform,
+                    push_token: body.push_token,
+                };
+                let (login, _) = open(&handle, tx, new, now_ms).await?;
+                Ok::<_, Error>(Ok(login))
+            })
+        })
+        .await??;
+    Answer::one(&login)
+}
+
+async fn check_code(app: &App, body: &Register) -> Result<(), Error> {
+    let (phone, code) = (body.phone.clone(), body.code.clone());
+    let right = app
+        .database
+        .transaction(move |tx| Box::pin(async move { code::check(tx, &phone, &code, now_ms()).await }))
+        .await?;
+    if right { Ok(()) } else { Err(refused()) }
+}
+
+fn refused() -> Error {
+    Error::new(Word::CodeRefused).field("code")
+}

@@ -1,0 +1,166 @@
+//! What every request works with.
+
+use std::{ops::Deref, sync::Arc};
+
+use backplane::Backplane;
+use database::{Database, Transaction, TransactionFuture};
+use journal::{Journal, record::Unpublished};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    account::{Attempts, Device, Passwords, Sms, Tokens, log_out},
+    answer::Answer,
+    clock::now_ms,
+    error::{Error, Word},
+    limits::Limits,
+    network::Network,
+    once::{self, Once, Running},
+    settings::Settings,
+};
+
+/// The handle; cloning it is cheap.
+#[derive(Clone)]
+pub struct App(Arc<Parts>);
+
+/// What the handle stands for.
+pub struct Parts {
+    /// The truth.
+    pub database: Database,
+    /// Conversations.
+    pub journal: Journal,
+    /// IM passwords and the directory of nodes.
+    pub backplane: Backplane,
+    /// Access tokens that were seen lately.
+    pub tokens: Tokens,
+    /// Rates of users and addresses.
+    pub limits: Limits,
+    /// Failed password logins.
+    pub attempts: Attempts,
+    /// Password hashing.
+    pub passwords: Passwords,
+    /// The way of SMS codes.
+    pub sms: Sms,
+    /// Requests with an Idempotency-Key that are running here.
+    pub running: Running,
+    /// Proxies that are believed.
+    pub trusted_proxies: Vec<Network>,
+    /// Set when the service is to end.
+    pub shutdown: CancellationToken,
+}
+
+/// What a write did: its answer, and what must follow the commit.
+pub struct Written {
+    /// The answer, now and for repeated requests.
+    pub answer: Answer,
+    /// Entries that nobody has been told of.
+    pub unpublished: Unpublished,
+    /// Devices whose tokens this write removed.
+    pub logged_out: Vec<Device>,
+}
+
+impl Written {
+    /// A write with nothing to follow.
+    pub fn new(answer: Answer) -> Self {
+        Self {
+            answer,
+            unpublished: Unpublished::default(),
+            logged_out: Vec::new(),
+        }
+    }
+
+    /// With entries to announce.
+    #[must_use]
+    pub fn publishing(mut self, unpublished: Unpublished) -> Self {
+        self.unpublished = unpublished;
+        self
+    }
+}
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl App {
+    pub(crate) fn new(
+        settings: &Settings,
+        database: Database,
+        journal: Journal,
+        backplane: Backplane,
+        shutdown: CancellationToken,
+    ) -> anyhow::Result<Self> {
+        Ok(Self(Arc::new(Parts {
+            database,
+            journal,
+            backplane,
+            tokens: Tokens::default(),
+            limits: Limits::new(settings),
+            attempts: Attempts::default(),
+            passwords: Passwords::default(),
+            sms: Sms::new(settings)?,
+            running: Running::default(),
+            trusted_proxies: settings.trusted_proxies.clone(),
+            shutdown,
+        })))
+    }
+
+    /// Runs a write once: its effect, and the answer under its Idempotency-Key, in one transaction; then what must
+    /// follow. It runs to its end also when the caller goes away.
+    ///
+    /// # Errors
+    /// What the write gives; [`Word::KeyReused`] and [`Word::KeyRunning`].
+    pub async fn write<F>(&self, once: Once, work: F) -> Result<Answer, Error>
+    where
+        F: for<'t, 'c> FnOnce(&'t mut Transaction<'c>) -> TransactionFuture<'t, Written, Error>
+            + Send
+            + 'static,
+    {
+        if let Some(answer) = once.first_answer(&self.database).await? {
+            return Ok(answer);
+        }
+        let app = self.clone();
+        self.to_the_end(async move {
+            let claim = once.claim();
+            let outcome = app
+                .database
+                .transaction(move |tx| {
+                    Box::pin(async move {
+                        if let Some(claim) = &claim
+                            && !once::take(tx, claim, now_ms()).await?
+                        {
+                            return Ok(None);
+                        }
+                        let written = work(tx).await?;
+                        if let Some(claim) = &claim {
+                            once::keep(tx, claim, &written.answer).await?;
+                        }
+                        Ok::<_, Error>(Some(written))
+                    })
+                })
+                .await?;
+            let Some(written) = outcome else {
+                // Another process was faster: its answer is there, unless it is being rolled back right now.
+                let first = once.first_answer(&app.database).await?;
+                return first.ok_or_else(|| Word::KeyRunning.into());
+            };
+            app.journal.publish(written.unpublished);
+            log_out(&app, &written.logged_out).await;
+            Ok(written.answer)
+        })
+        .await
+    }
+
+    /// Runs work to its end also when the request's future is dropped: what follows a commit must not be left out.
+    ///
+    /// # Errors
+    /// What the work gives; [`Word::Internal`] when it panics.
+    pub async fn to_the_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        tokio::spawn(work).await.map_err(Error::internal)?
+    }
+}

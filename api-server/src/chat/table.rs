@@ -1,0 +1,91 @@
+//! The SQL of private chats.
+
+use database::{Database, Row, Transaction, params};
+use proto::{ConversationId, UserId};
+
+use super::Chat;
+use crate::{error::Error, input::PageQuery};
+
+const COLUMNS: &str = "c.conversation_id, c.other_id, a.name, c.created_ms";
+
+fn chat_row(row: &Row) -> Result<Chat, Error> {
+    Ok(Chat {
+        conversation_id: row.get(0)?,
+        user_id: row.get(1)?,
+        name: row.get(2)?,
+        created: row.get(3)?,
+    })
+}
+
+/// The chat of two, as the first has it.
+pub(super) async fn chat(
+    tx: &mut Transaction<'_>,
+    user: UserId,
+    other: UserId,
+) -> Result<Option<Chat>, Error> {
+    let row = tx
+        .query_first(
+            format!(
+                "SELECT {COLUMNS} FROM chat c JOIN account a ON a.id = c.other_id
+                 WHERE c.user_id = $1 AND c.other_id = $2"
+            ),
+            params![user.get(), other.get()],
+        )
+        .await?;
+    row.as_ref().map(chat_row).transpose()
+}
+
+/// Puts a chat of two; false when there is one. The row of the lower id comes first, so that requests of both sides that
+/// race meet there.
+pub(super) async fn put_chat(
+    tx: &mut Transaction<'_>,
+    pair: [UserId; 2],
+    conversation: ConversationId,
+    now_ms: i64,
+) -> Result<bool, Error> {
+    let [low, high] = if pair[0] < pair[1] {
+        pair
+    } else {
+        [pair[1], pair[0]]
+    };
+    for (user, other) in [(low, high), (high, low)] {
+        let put = tx
+            .execute(
+                "INSERT INTO chat (user_id, other_id, conversation_id, created_ms) VALUES ($1, $2, $3, $4)
+                 ON CONFLICT (user_id, other_id) DO NOTHING",
+                params![user.get(), other.get(), conversation.get(), now_ms],
+            )
+            .await?;
+        if put == 0 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+pub(super) fn list_sql() -> String {
+    format!(
+        "SELECT {COLUMNS} FROM chat c JOIN account a ON a.id = c.other_id
+         WHERE c.user_id = $1 AND (c.created_ms, c.conversation_id) < ($2, $3)
+         ORDER BY c.created_ms DESC, c.conversation_id DESC LIMIT $4"
+    )
+}
+
+pub(super) const COUNT: &str = "SELECT count(*) FROM chat WHERE user_id = $1";
+
+/// One more than the page holds, the newest first.
+pub(super) async fn list(database: &Database, user: UserId, page: &PageQuery) -> Result<Vec<Chat>, Error> {
+    let start = page.start();
+    let rows = database
+        .query(
+            list_sql(),
+            params![user.get(), start.at, start.id, page.limit + 1],
+        )
+        .await?;
+    rows.iter().map(chat_row).collect()
+}
+
+pub(super) async fn count(database: &Database, user: UserId) -> Result<i64, Error> {
+    let row = database.query_first(COUNT, params![user.get()]).await?;
+    Ok(row.map_or(Ok(0), |row| row.get(0))?)
+}

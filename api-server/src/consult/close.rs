@@ -1,0 +1,106 @@
+//! The end of a consult: finished, or cancelled.
+
+use axum::extract::State;
+use journal::record::{Event, Unpublished};
+use proto::wire::StatusEvent;
+
+use super::{
+    life::{Seat, Status},
+    record::ConsultEnvelope,
+    table,
+};
+use crate::{
+    account::User,
+    answer::Answer,
+    app::{App, Written},
+    clock::now_ms,
+    docs::IdempotencyKey,
+    error::{Error, Word},
+    input::{Id, Nothing, PathId, Write},
+    once::Once,
+};
+
+/// Finishes a consult
+///
+/// By the team's assistant or a doctor who is in it, once a doctor was brought in. Its conversations are read-only from then on.
+#[utoipa::path(
+    post, path = "/consult/{id}/finish", tag = "consult",
+    params(("id" = i64, Path, minimum = 1), IdempotencyKey),
+    responses(
+        (status = 200, body = ConsultEnvelope),
+        (status = 403, description = "`consult.forbidden`"),
+        (status = 404, description = "`consult.not_found`"),
+        (status = 409, description = "`consult.ended`, `consult.waiting`")
+    ),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn finish(
+    State(app): State<App>,
+    user: User,
+    PathId(id): PathId,
+    Write {
+        body: Nothing {},
+        once,
+    }: Write<Nothing>,
+) -> Result<Answer, Error> {
+    end(&app, user, id, once, Seat::may_finish, Status::finish).await
+}
+
+/// Cancels a consult
+///
+/// By its patient or the team's assistant. Its conversations are read-only from then on.
+#[utoipa::path(
+    post, path = "/consult/{id}/cancel", tag = "consult",
+    params(("id" = i64, Path, minimum = 1), IdempotencyKey),
+    responses(
+        (status = 200, body = ConsultEnvelope),
+        (status = 403, description = "`consult.forbidden`"),
+        (status = 404, description = "`consult.not_found`"),
+        (status = 409, description = "`consult.ended`")
+    ),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn cancel(
+    State(app): State<App>,
+    user: User,
+    PathId(id): PathId,
+    Write {
+        body: Nothing {},
+        once,
+    }: Write<Nothing>,
+) -> Result<Answer, Error> {
+    end(&app, user, id, once, Seat::may_cancel, Status::cancel).await
+}
+
+async fn end(
+    app: &App,
+    user: User,
+    id: Id,
+    once: Once,
+    may: fn(Seat) -> bool,
+    step: fn(Status) -> Result<Status, Word>,
+) -> Result<Answer, Error> {
+    let journal = app.journal.clone();
+    app.write(once, move |tx| {
+        Box::pin(async move {
+            let now_ms = now_ms();
+            let (consult, seat) = table::consult_in(tx, id.get(), user.id).await?;
+            if !may(seat) {
+                return Err(Word::ConsultForbidden.into());
+            }
+            let next = step(consult.status)?;
+            table::step(tx, &consult, next, now_ms).await?;
+            let mut unpublished = Unpublished::default();
+            for conversation in [consult.id, consult.staff_room] {
+                let closed = Event::Status(StatusEvent {
+                    status: next.as_str().to_owned(),
+                    open: false,
+                });
+                unpublished.extend(journal.record(tx, conversation, user.id, closed, now_ms).await?);
+            }
+            let (consult, seat) = table::consult_in(tx, id.get(), user.id).await?;
+            Ok(Written::new(consult.answer(seat)?).publishing(unpublished))
+        })
+    })
+    .await
+}

@@ -1,0 +1,36 @@
+//! Consults (咨询): begun by a member with a team, answered by doctors whom the team's assistant brings in.
+//!
+//! [`life`] says which state follows which. Every step is written into the consult's conversations in the same transaction
+//! as its record: the main conversation, whose id is the consult's, and the staff room, which the patient never sees.
+
+mod close;
+mod create;
+mod doctor;
+mod entry;
+mod hide;
+mod life;
+mod list;
+mod messages;
+mod record;
+mod show;
+mod table;
+
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+pub(crate) use table::shared_a_consult;
+
+use crate::app::App;
+
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(create::create))
+        .routes(routes!(list::in_process))
+        .routes(routes!(list::history, hide::hide_all))
+        .routes(routes!(hide::hide_one))
+        .routes(routes!(show::show))
+        .routes(routes!(doctor::bring_in))
+        .routes(routes!(doctor::take_out))
+        .routes(routes!(close::finish))
+        .routes(routes!(close::cancel))
+        .routes(routes!(messages::list))
+}

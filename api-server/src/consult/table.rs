@@ -1,0 +1,292 @@
+//! The SQL of consults.
+
+use database::{Database, Transaction, params};
+use proto::{ConversationId, UserId};
+
+use super::{
+    life::{Seat, Status},
+    record::{COLUMNS, JOINS, Known},
+};
+use crate::{
+    error::{Error, Word},
+    input::PageQuery,
+};
+
+/// Which list of its person a consult stands on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shelf {
+    /// Waiting or in process.
+    InProcess,
+    /// Ended.
+    History,
+    /// Ended, and taken from the history by its owner.
+    Hidden,
+    /// Of a doctor who was taken out: on no list, and not to be seen.
+    Removed,
+}
+
+impl Shelf {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::InProcess => "in_process",
+            Self::History => "history",
+            Self::Hidden => "hidden",
+            Self::Removed => "removed",
+        }
+    }
+}
+
+/// A consult to be made.
+pub(super) struct NewConsult {
+    pub(super) id: ConversationId,
+    pub(super) staff_room: ConversationId,
+    pub(super) creator: UserId,
+    pub(super) target: UserId,
+    pub(super) team_id: i64,
+    pub(super) assistant: UserId,
+    pub(super) symptom_type: String,
+    pub(super) symptom_content: String,
+    pub(super) images: String,
+}
+
+pub(super) async fn new_consult(tx: &mut Transaction<'_>, new: NewConsult, now_ms: i64) -> Result<(), Error> {
+    tx.execute(
+        "INSERT INTO consult (id, status, creator_id, target_id, team_id, assistant_id, staff_conversation_id,
+                              symptom_type, symptom_content, images, created_ms, ended_ms)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, NULL)",
+        params![
+            new.id.get(),
+            Status::Waiting.as_str(),
+            new.creator.get(),
+            new.target.get(),
+            new.team_id,
+            new.assistant.get(),
+            new.staff_room.get(),
+            new.symptom_type,
+            new.symptom_content,
+            new.images,
+            now_ms
+        ],
+    )
+    .await?;
+    put_person(tx, new.id, new.creator, Seat::Patient, now_ms, now_ms).await?;
+    put_person(tx, new.id, new.assistant, Seat::Assistant, now_ms, now_ms).await?;
+    Ok(())
+}
+
+/// Seats somebody; false when they are in it already.
+async fn put_person(
+    tx: &mut Transaction<'_>,
+    consult: ConversationId,
+    user: UserId,
+    seat: Seat,
+    created_ms: i64,
+    now_ms: i64,
+) -> Result<bool, Error> {
+    let seated = tx
+        .execute(
+            "INSERT INTO consult_person (consult_id, user_id, role, shelf, created_ms, joined_ms)
+             VALUES ($1, $2, $3, $4, $5, $6)
+             ON CONFLICT (consult_id, user_id) DO UPDATE SET shelf = excluded.shelf, joined_ms = excluded.joined_ms
+             WHERE consult_person.shelf = $7",
+            params![
+                consult.get(),
+                user.get(),
+                seat.as_str(),
+                Shelf::InProcess.as_str(),
+                created_ms,
+                now_ms,
+                Shelf::Removed.as_str()
+            ],
+        )
+        .await?;
+    Ok(seated == 1)
+}
+
+/// Brings a doctor in.
+pub(super) async fn seat_doctor(
+    tx: &mut Transaction<'_>,
+    consult: &Known,
+    doctor: UserId,
+    now_ms: i64,
+) -> Result<(), Error> {
+    let (created_ms, _) = consult.place();
+    if put_person(tx, consult.id, doctor, Seat::Doctor, created_ms, now_ms).await? {
+        Ok(())
+    } else {
+        Err(Error::new(Word::ConsultAlreadyIn).field("doctor_id"))
+    }
+}
+
+/// Takes a doctor out.
+pub(super) async fn unseat_doctor(
+    tx: &mut Transaction<'_>,
+    consult: ConversationId,
+    doctor: UserId,
+) -> Result<(), Error> {
+    let unseated = tx
+        .execute(
+            "UPDATE consult_person SET shelf = $1
+             WHERE consult_id = $2 AND user_id = $3 AND role = 'doctor' AND shelf = $4",
+            params![
+                Shelf::Removed.as_str(),
+                consult.get(),
+                doctor.get(),
+                Shelf::InProcess.as_str()
+            ],
+        )
+        .await?;
+    if unseated == 1 {
+        Ok(())
+    } else {
+        Err(Error::new(Word::ConsultDoctorNotFound).field("doctor_id"))
+    }
+}
+
+/// What somebody is in a consult, for a statement's end.
+const SEATED: &str = "FROM consult_person p JOIN consult c ON c.id = p.consult_id";
+
+fn one() -> String {
+    format!(
+        "SELECT {COLUMNS}, p.role {SEATED} {JOINS}
+         WHERE p.consult_id = $1 AND p.user_id = $2 AND p.shelf <> 'removed'"
+    )
+}
+
+fn seat(row: &database::Row) -> Result<(Known, Seat), Error> {
+    let role: String = row.get(14)?;
+    let seat = Seat::from_database(&role).ok_or_else(|| Error::internal("consult_person.role is unknown"))?;
+    Ok((Known::from_row(row)?, seat))
+}
+
+/// A consult and what the user is in it. The same refusal when there is none and when it is not theirs (any more).
+pub(super) async fn consult_of(
+    database: &Database,
+    consult: i64,
+    user: UserId,
+) -> Result<(Known, Seat), Error> {
+    let row = database.query_first(one(), params![consult, user.get()]).await?;
+    seat(&row.ok_or(Word::ConsultNotFound)?)
+}
+
+/// As [`consult_of`], within a transaction.
+pub(super) async fn consult_in(
+    tx: &mut Transaction<'_>,
+    consult: i64,
+    user: UserId,
+) -> Result<(Known, Seat), Error> {
+    let row = tx.query_first(one(), params![consult, user.get()]).await?;
+    seat(&row.ok_or(Word::ConsultNotFound)?)
+}
+
+/// Moves a consult from the state that was read to the next one; refused when another transaction was faster.
+pub(super) async fn step(
+    tx: &mut Transaction<'_>,
+    consult: &Known,
+    next: Status,
+    now_ms: i64,
+) -> Result<(), Error> {
+    let ended_ms = (!next.is_open()).then_some(now_ms);
+    let moved = tx
+        .execute(
+            "UPDATE consult SET status = $1, ended_ms = $2 WHERE id = $3 AND status = $4",
+            params![next.as_str(), ended_ms, consult.id.get(), consult.status.as_str()],
+        )
+        .await?;
+    if moved == 0 {
+        return Err(Word::ConsultEnded.into());
+    }
+    if !next.is_open() {
+        tx.execute(
+            "UPDATE consult_person SET shelf = $1 WHERE consult_id = $2 AND shelf = $3",
+            params![
+                Shelf::History.as_str(),
+                consult.id.get(),
+                Shelf::InProcess.as_str()
+            ],
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+pub(super) fn list_sql() -> String {
+    format!(
+        "SELECT {COLUMNS} {SEATED} {JOINS}
+         WHERE p.user_id = $1 AND p.shelf = $2 AND (p.created_ms, p.consult_id) < ($3, $4)
+         ORDER BY p.created_ms DESC, p.consult_id DESC LIMIT $5"
+    )
+}
+
+pub(super) const COUNT: &str = "SELECT count(*) FROM consult_person WHERE user_id = $1 AND shelf = $2";
+
+/// One more than the page holds, the newest first.
+pub(super) async fn list(
+    database: &Database,
+    user: UserId,
+    shelf: Shelf,
+    page: &PageQuery,
+) -> Result<Vec<Known>, Error> {
+    let start = page.start();
+    let rows = database
+        .query(
+            list_sql(),
+            params![user.get(), shelf.as_str(), start.at, start.id, page.limit + 1],
+        )
+        .await?;
+    rows.iter().map(Known::from_row).collect()
+}
+
+pub(super) async fn count(database: &Database, user: UserId, shelf: Shelf) -> Result<i64, Error> {
+    let row = database
+        .query_first(COUNT, params![user.get(), shelf.as_str()])
+        .await?;
+    Ok(row.map_or(Ok(0), |row| row.get(0))?)
+}
+
+/// Takes a consult from somebody's history.
+pub(super) async fn hide(tx: &mut Transaction<'_>, consult: i64, user: UserId) -> Result<(), Error> {
+    let hidden = tx
+        .execute(
+            "UPDATE consult_person SET shelf = $1 WHERE consult_id = $2 AND user_id = $3 AND shelf IN ($1, $4)",
+            params![
+                Shelf::Hidden.as_str(),
+                consult,
+                user.get(),
+                Shelf::History.as_str()
+            ],
+        )
+        .await?;
+    if hidden == 1 {
+        return Ok(());
+    }
+    consult_in(tx, consult, user).await?;
+    Err(Word::ConsultNotEnded.into())
+}
+
+/// Takes everything from somebody's history.
+pub(super) async fn hide_all(tx: &mut Transaction<'_>, user: UserId) -> Result<(), Error> {
+    tx.execute(
+        "UPDATE consult_person SET shelf = $1 WHERE user_id = $2 AND shelf = $3",
+        params![Shelf::Hidden.as_str(), user.get(), Shelf::History.as_str()],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Whether a doctor is or was in a consult of a patient.
+pub(crate) async fn shared_a_consult(
+    tx: &mut Transaction<'_>,
+    patient: UserId,
+    doctor: UserId,
+) -> Result<bool, Error> {
+    let row = tx
+        .query_first(
+            "SELECT 1 FROM consult_person mine
+             JOIN consult_person theirs ON theirs.consult_id = mine.consult_id AND theirs.user_id = $2
+             WHERE mine.user_id = $1 AND mine.role = 'patient' AND theirs.role = 'doctor' LIMIT 1",
+            params![patient.get(), doctor.get()],
+        )
+        .await?;
+    Ok(row.is_some())
+}

@@ -1,0 +1,359 @@
+//! Everything that a request can be refused with: one stable word each, its HTTP status, a sentence in Chinese and in
+//! English. `docs/errors.md` has a line for each word; a test fails when one is missing.
+
+use std::{borrow::Cow, sync::Arc};
+
+use axum::{
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+
+macro_rules! words {
+    ($($(#[$doc:meta])* $name:ident = $status:ident $word:literal, $zh:literal, $en:literal;)*) => {
+        /// What went wrong, for programs. A word is for ever.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Word {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Word {
+            /// Every word.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// As it stands in `error`.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $word,)*
+                }
+            }
+
+            /// The HTTP status that it comes with.
+            pub const fn status(self) -> StatusCode {
+                match self {
+                    $(Self::$name => StatusCode::$status,)*
+                }
+            }
+
+            const fn zh(self) -> &'static str {
+                match self {
+                    $(Self::$name => $zh,)*
+                }
+            }
+
+            const fn en(self) -> &'static str {
+                match self {
+                    $(Self::$name => $en,)*
+                }
+            }
+        }
+    };
+}
+
+words! {
+    /// The body is not JSON.
+    BadJson = BAD_REQUEST "request.bad_json",
+        "请求体不是合法的 JSON，请检查格式后重试", "The body is not valid JSON; check its form and send it again";
+    /// A field, parameter or header does not hold what it must.
+    Invalid = BAD_REQUEST "request.invalid",
+        "请求中有字段不符合要求", "A field of the request does not hold what it must";
+    /// No route has this path.
+    NoRoute = NOT_FOUND "request.not_found",
+        "没有这个接口，请对照 /docs 检查路径", "No endpoint has this path; compare it with /docs";
+    /// The path exists, not with this method.
+    NoMethod = METHOD_NOT_ALLOWED "request.method_not_allowed",
+        "该路径不支持此请求方法，支持的方法见 Allow 头", "This path does not take this method; the Allow header names those that it takes";
+    /// The body did not arrive in time.
+    BodyTimeout = REQUEST_TIMEOUT "request.body_timeout",
+        "请求体未在 10 秒内传完，请检查网络后重试", "The body did not arrive within 10 seconds; check the network and send it again";
+    /// The body is too long.
+    BodyTooLarge = PAYLOAD_TOO_LARGE "request.body_too_large",
+        "请求体超过 64 KiB，请缩短内容", "The body is over 64 KiB; shorten it";
+    /// Too many requests of this user or address.
+    RateLimited = TOO_MANY_REQUESTS "request.rate_limited",
+        "请求过于频繁，请在 Retry-After 所示秒数后重试", "Too many requests; try again after the seconds that Retry-After tells";
+    /// The Idempotency-Key was used with another request.
+    KeyReused = UNPROCESSABLE_ENTITY "idempotency.key_reused",
+        "这个 Idempotency-Key 已用于内容不同的请求，请换一个新的键", "This Idempotency-Key was used for another request; give each request its own";
+    /// The first request with this Idempotency-Key has no answer yet.
+    KeyRunning = CONFLICT "idempotency.running",
+        "使用同一 Idempotency-Key 的请求仍在处理，请稍后重试", "The first request with this Idempotency-Key is still running; try again in a moment";
+    /// No access token, or one that is unknown, expired or revoked.
+    AuthRequired = UNAUTHORIZED "auth.required",
+        "请先登录：X-AUTH-TOKEN 缺失、已过期或已注销", "Log in first: the X-AUTH-TOKEN is missing, expired or revoked";
+    /// The phone has an account already.
+    AccountExists = CONFLICT "account.exists",
+        "该手机号已注册，请直接登录", "This phone has an account already; log in instead";
+    /// The phone, though proven to be the caller's, has no account.
+    AccountUnknown = NOT_FOUND "account.not_registered",
+        "该手机号尚未注册，请先注册", "This phone has no account yet; register first";
+    /// Wrong phone or password; nobody can tell which.
+    LoginRefused = UNAUTHORIZED "account.login_refused",
+        "手机号或密码不正确，请检查后重试，或改用短信验证码登录", "The phone or the password is wrong; check them, or log in by SMS code";
+    /// The code is wrong, expired, used, or was tried too often.
+    CodeRefused = FORBIDDEN "account.code_refused",
+        "验证码不正确、已过期或尝试次数过多，请重新获取", "The code is wrong, expired or was tried too often; ask for a new one";
+    /// A code went to this phone less than a minute ago.
+    CodeTooSoon = TOO_MANY_REQUESTS "account.code_too_soon",
+        "每个手机号每分钟只能获取一次验证码，请稍后再试", "A phone gets one code a minute; wait and ask again";
+    /// Too many failed logins with this phone.
+    TooManyAttempts = TOO_MANY_REQUESTS "account.too_many_attempts",
+        "密码尝试次数过多，请稍后再试，或改用短信验证码登录", "Too many wrong passwords for this phone; wait, or log in by SMS code";
+    /// The SMS could not be sent.
+    SmsUnavailable = SERVICE_UNAVAILABLE "account.sms_unavailable",
+        "短信暂时无法发送，请稍后重试", "The SMS cannot be sent now; try again later";
+    /// The present password (or the code) is wrong.
+    PasswordRefused = FORBIDDEN "account.password_refused",
+        "当前密码不正确，请检查后重试，或改用短信验证码", "The current password is wrong; check it, or prove yourself by SMS code";
+    /// The user has no such device.
+    DeviceNotFound = NOT_FOUND "account.device_not_found",
+        "没有这台设备，请刷新设备列表", "There is no such device of yours; load the list of devices again";
+    /// Only doctors do this.
+    DoctorsOnly = FORBIDDEN "team.doctors_only",
+        "只有医生可以创建或加入团队", "Only doctors create or join teams";
+    /// No such team, or not to be seen.
+    TeamNotFound = NOT_FOUND "team.not_found",
+        "没有这个团队，请检查团队 id", "There is no such team; check its id";
+    /// The doctor is in as many teams as one may be.
+    TeamLimit = CONFLICT "team.limit_reached",
+        "每位医生最多创建或加入 5 个团队", "A doctor creates or joins at most 5 teams";
+    /// Only the team's owner (and for some things its assistant) does this.
+    TeamForbidden = FORBIDDEN "team.forbidden",
+        "只有团队创建者（部分操作含群助手）可以这样做", "Only the team's owner (for some things its assistant too) may do this";
+    /// No such doctor.
+    TeamDoctorNotFound = NOT_FOUND "team.doctor_not_found",
+        "没有这位医生，请检查 doctor_id", "There is no such doctor; check doctor_id";
+    /// The doctor is in the team already.
+    TeamAlreadyIn = CONFLICT "team.already_in",
+        "这位医生已在团队中", "The doctor is in the team already";
+    /// No such consult, or it is not the caller's.
+    ConsultNotFound = NOT_FOUND "consult.not_found",
+        "没有这个咨询，请检查咨询 id", "There is no such consult; check its id";
+    /// Only members begin consults.
+    MembersOnly = FORBIDDEN "consult.members_only",
+        "只有会员可以发起咨询", "Only members begin consults";
+    /// creator_member_id is somebody else.
+    NotCreator = FORBIDDEN "consult.not_creator",
+        "creator_member_id 必须是您自己的 id", "creator_member_id must be your own id";
+    /// target_member_id is none of the creator's family.
+    TargetNotFound = NOT_FOUND "consult.target_not_found",
+        "target_member_id 必须是您自己或您的家庭成员", "target_member_id must be yourself or one of your family";
+    /// doctor_id is no doctor of the team.
+    ConsultDoctorNotFound = NOT_FOUND "consult.doctor_not_found",
+        "团队或咨询中没有这位医生，请检查 doctor_id", "The team or the consult has no such doctor; check doctor_id";
+    /// The doctor is in the consult already.
+    ConsultAlreadyIn = CONFLICT "consult.already_in",
+        "这位医生已在咨询中", "The doctor is in the consult already";
+    /// The consult is finished or cancelled.
+    ConsultEnded = CONFLICT "consult.ended",
+        "咨询已结束或已取消，不能再更改", "The consult is finished or cancelled and changes no more";
+    /// A consult without a doctor cannot be finished.
+    ConsultWaiting = CONFLICT "consult.waiting",
+        "尚无医生接诊，不能完成咨询；可以取消", "No doctor was brought in yet, so it cannot be finished; it can be cancelled";
+    /// The caller sees the consult, but their role may not do this.
+    ConsultForbidden = FORBIDDEN "consult.forbidden",
+        "您在该咨询中的角色不能这样做", "Your role in this consult may not do this";
+    /// Only consults that have ended can be hidden.
+    ConsultNotEnded = CONFLICT "consult.not_ended",
+        "进行中的咨询不能从历史中删除", "A consult in progress is not in the history and cannot be deleted from it";
+    /// No such person, or no common team or consult.
+    ChatNotFound = NOT_FOUND "chat.person_not_found",
+        "没有可以私信的此人：需在同一团队，或有过共同的咨询", "There is no such person to chat with: you need a common team, or a consult you shared";
+    /// Something that the service needs is away.
+    Unavailable = SERVICE_UNAVAILABLE "server.unavailable",
+        "服务暂时不可用，请在 Retry-After 所示秒数后重试", "The service is not available now; try again after the seconds that Retry-After tells";
+    /// A fault of ours.
+    Internal = INTERNAL_SERVER_ERROR "server.internal",
+        "服务器内部错误，请稍后重试；反馈时请附上 request_id", "An error of the server; try again later, and quote request_id when you report it";
+}
+
+/// A refusal or a failure of one request. Its text for people is made where the request's language is known.
+#[derive(Clone, Debug)]
+pub struct Error {
+    word: Word,
+    field: Option<Cow<'static, str>>,
+    /// The rule that was broken, in Chinese and in English; without it the word's own sentence is used.
+    rule: Option<(Cow<'static, str>, Cow<'static, str>)>,
+    retry_after_s: Option<u64>,
+    /// For the log only.
+    inner: Option<Arc<str>>,
+}
+
+/// The language of messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Language {
+    /// The default.
+    Chinese,
+    /// When `Accept-Language` prefers it.
+    English,
+}
+
+impl Error {
+    /// An error with its word's own sentence.
+    pub const fn new(word: Word) -> Self {
+        Self {
+            word,
+            field: None,
+            rule: None,
+            retry_after_s: None,
+            inner: None,
+        }
+    }
+
+    /// A field that breaks a rule, told in both languages.
+    pub fn invalid(
+        field: impl Into<Cow<'static, str>>,
+        zh: impl Into<Cow<'static, str>>,
+        en: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self {
+            rule: Some((zh.into(), en.into())),
+            ..Self::new(Word::Invalid).field(field)
+        }
+    }
+
+    /// A fault of ours; `inner` goes to the log.
+    pub fn internal(inner: impl std::fmt::Display) -> Self {
+        Self {
+            inner: Some(inner.to_string().into()),
+            ..Self::new(Word::Internal)
+        }
+    }
+
+    /// Something that the service needs is away; `inner` goes to the log.
+    pub fn unavailable(inner: impl std::fmt::Display) -> Self {
+        /// How long a dependency that restarts is usually away.
+        const RETRY_AFTER_S: u64 = 5;
+        Self {
+            inner: Some(inner.to_string().into()),
+            ..Self::new(Word::Unavailable).retry_after(RETRY_AFTER_S)
+        }
+    }
+
+    /// With the field that is at fault.
+    #[must_use]
+    pub fn field(mut self, field: impl Into<Cow<'static, str>>) -> Self {
+        self.field = Some(field.into());
+        self
+    }
+
+    /// With the seconds after which to try again.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after_s = Some(seconds);
+        self
+    }
+
+    /// With a text for the log.
+    #[must_use]
+    pub fn because(mut self, inner: impl std::fmt::Display) -> Self {
+        self.inner = Some(inner.to_string().into());
+        self
+    }
+
+    /// The word.
+    pub fn word(&self) -> Word {
+        self.word
+    }
+
+    /// The field at fault.
+    pub fn at(&self) -> Option<&str> {
+        self.field.as_deref()
+    }
+
+    /// The seconds after which to try again.
+    pub fn retry_after_s(&self) -> Option<u64> {
+        self.retry_after_s
+    }
+
+    /// What the log gets to know.
+    pub fn inner(&self) -> Option<&str> {
+        self.inner.as_deref()
+    }
+
+    /// The sentence for people.
+    pub fn message(&self, language: Language) -> String {
+        let field = self.field.as_deref().unwrap_or("");
+        match (&self.rule, language) {
+            (Some((zh, _)), Language::Chinese) => format!("字段 {field} 不符合要求：{zh}"),
+            (Some((_, en)), Language::English) => format!("The field {field} is not as it must be: {en}"),
+            (None, Language::Chinese) => self.word.zh().to_owned(),
+            (None, Language::English) => self.word.en().to_owned(),
+        }
+    }
+}
+
+impl From<Word> for Error {
+    fn from(word: Word) -> Self {
+        Self::new(word)
+    }
+}
+
+impl From<database::Error> for Error {
+    fn from(error: database::Error) -> Self {
+        match error {
+            database::Error::Closed => Self::unavailable(error),
+            _ => Self::internal(error),
+        }
+    }
+}
+
+impl From<journal::Error> for Error {
+    /// What a caller can cause is turned into their own word where it happens; what comes here is a fault.
+    fn from(error: journal::Error) -> Self {
+        match error {
+            journal::Error::Database(error) => error.into(),
+            other => Self::internal(other),
+        }
+    }
+}
+
+impl From<backplane::Unavailable> for Error {
+    fn from(error: backplane::Unavailable) -> Self {
+        Self::unavailable(error)
+    }
+}
+
+impl IntoResponse for Error {
+    /// The bare status with the error beside it; [`crate::observe`] writes the envelope, since it knows the language and
+    /// the request's id.
+    fn into_response(self) -> Response {
+        let mut response = self.word.status().into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn words_are_unique_dotted_and_of_an_error_status() {
+        let mut seen = HashSet::new();
+        for word in Word::ALL {
+            assert!(seen.insert(word.as_str()), "{} is there twice", word.as_str());
+            assert!(
+                word.as_str()
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b == b'.' || b == b'_')
+            );
+            assert_eq!(word.as_str().matches('.').count(), 1);
+            assert!(word.status().is_client_error() || word.status().is_server_error());
+        }
+    }
+
+    #[test]
+    fn every_word_has_its_line_in_the_documentation() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/errors.md");
+        let text = std::fs::read_to_string(path).unwrap();
+        for word in Word::ALL {
+            let line = format!("| `{}` | {} |", word.as_str(), word.status().as_u16());
+            assert!(
+                text.contains(&line),
+                "docs/errors.md lacks a line that begins with {line}"
+            );
+        }
+    }
+}

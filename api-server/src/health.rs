@@ -1,0 +1,103 @@
+//! Whether the service lives, whether it can serve, and which version it is.
+
+use axum::extract::{RawQuery, State};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    answer::{Answer, Envelope},
+    app::App,
+    error::Error,
+};
+
+/// What this version of REST can do; it moves when endpoints are added, so that an app can ask for less.
+pub const FEATURE_LEVEL: u32 = 1;
+
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(livez))
+        .routes(routes!(readyz))
+        .routes(routes!(version))
+}
+
+/// How the service is.
+#[derive(Serialize, ToSchema)]
+struct Health {
+    /// ok, or degraded when logins to IM nodes must wait.
+    status: &'static str,
+    /// With `?verbose`: each thing that the service needs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checks: Option<Checks>,
+}
+
+/// Each thing that the service needs.
+#[derive(Serialize, ToSchema)]
+struct Checks {
+    /// The database answers.
+    database: bool,
+    /// The schema's version.
+    schema_version: i64,
+    /// The backplane answers.
+    backplane: bool,
+}
+
+/// What is running.
+#[derive(Serialize, ToSchema)]
+struct Version {
+    /// Of the program.
+    version: &'static str,
+    /// The commit that it was built from, if the build told it.
+    commit: &'static str,
+    /// What this version of REST can do.
+    feature_level: u32,
+}
+
+/// The process answers
+#[utoipa::path(get, path = "/livez", tag = "service", responses((status = 200, body = Envelope<Health>)))]
+async fn livez() -> Result<Answer, Error> {
+    Answer::one(&Health {
+        status: "ok",
+        checks: None,
+    })
+}
+
+/// The service can serve
+#[utoipa::path(
+    get, path = "/readyz", tag = "service",
+    params(("verbose" = Option<bool>, Query, description = "Tell of each thing that is needed")),
+    responses((status = 200, body = Envelope<Health>))
+)]
+async fn readyz(State(app): State<App>, RawQuery(query): RawQuery) -> Result<Answer, Error> {
+    if app.shutdown.is_cancelled() {
+        return Err(Error::unavailable("draining"));
+    }
+    let schema_version = app.database.schema_version().await.map_err(Error::unavailable)?;
+    if schema_version < database::LATEST_VERSION {
+        return Err(Error::unavailable("the schema is older than the program"));
+    }
+    let backplane = app.backplane.is_available().await;
+    let verbose = query.is_some_and(|query| {
+        query
+            .split('&')
+            .any(|part| part.split('=').next() == Some("verbose"))
+    });
+    Answer::one(&Health {
+        status: if backplane { "ok" } else { "degraded" },
+        checks: verbose.then_some(Checks {
+            database: true,
+            schema_version,
+            backplane,
+        }),
+    })
+}
+
+/// Which version is running
+#[utoipa::path(get, path = "/version", tag = "service", responses((status = 200, body = Envelope<Version>)))]
+async fn version() -> Result<Answer, Error> {
+    Answer::one(&Version {
+        version: env!("CARGO_PKG_VERSION"),
+        commit: option_env!("HUIZHEN_COMMIT").unwrap_or("unknown"),
+        feature_level: FEATURE_LEVEL,
+    })
+}

@@ -1,0 +1,55 @@
+//! 1.2: a password for the IM nodes.
+
+use axum::extract::State;
+use backplane::hash_password;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{
+    account::{User, is_valid},
+    answer::{Answer, Envelope},
+    app::App,
+    clock::now_ms,
+    error::{Error, Word},
+};
+
+/// How long an IM password is good, seconds.
+const EXPIRE_S: i64 = 3600;
+
+/// A password for the IM nodes.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ImPassword {
+    /// How long it is good, seconds.
+    #[schema(example = 3600)]
+    expire: i64,
+    /// 32 hexadecimal digits.
+    #[schema(example = "3dd734329f5abcdf7dde9ba87301bb1f")]
+    password: String,
+}
+
+/// A password for the IM nodes (1.2)
+///
+/// Bound to this user and device; good until it expires or the device logs out. Several are good at once.
+#[utoipa::path(
+    get, path = "/im/password", tag = "im",
+    responses((status = 200, body = Envelope<ImPassword>)),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn get(State(app): State<App>, user: User) -> Result<Answer, Error> {
+    let password = hex::encode(rand::random::<[u8; 16]>());
+    let expires_at_ms = now_ms() + EXPIRE_S * 1000;
+    app.backplane
+        .put_im_password(user.id, &user.device_id, hash_password(&password), expires_at_ms)
+        .await?;
+    // A logout that ran beside this request may have ended the device's passwords before this one was there.
+    if !is_valid(&app, &user).await? {
+        app.backplane
+            .revoke_im_passwords(user.id, &user.device_id)
+            .await?;
+        return Err(Word::AuthRequired.into());
+    }
+    Answer::one(&ImPassword {
+        expire: EXPIRE_S,
+        password,
+    })
+}

@@ -1,0 +1,51 @@
+//! 1.1: the live IM nodes.
+
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{
+    account::User,
+    answer::{Answer, Envelope},
+    app::App,
+    clock::now_ms,
+    error::Error,
+};
+
+/// An IM node.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Server {
+    #[schema(example = "192.168.3.1")]
+    ip: String,
+    /// Framed TCP.
+    #[schema(example = 9501)]
+    port: u16,
+    /// The same over TLS, if the node has a certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls_port: Option<u16>,
+    /// The same over WebSocket, if the node listens for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ws_port: Option<u16>,
+}
+
+/// Where the IM nodes are (1.1)
+///
+/// The live nodes, the least loaded first; one that drains or died is absent within 10 s.
+#[utoipa::path(
+    get, path = "/im/servers", tag = "im",
+    responses((status = 200, body = Envelope<Vec<Server>>)),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn list(State(app): State<App>, _: User) -> Result<Answer, Error> {
+    let nodes = app.backplane.nodes(now_ms()).await?;
+    let servers: Vec<Server> = nodes
+        .into_iter()
+        .map(|node| Server {
+            ip: node.address.ip,
+            port: node.address.port,
+            tls_port: node.address.tls_port,
+            ws_port: node.address.ws_port,
+        })
+        .collect();
+    Answer::one(&servers)
+}

@@ -1,0 +1,96 @@
+//! Bodies: at most 64 KiB, whole within 10 seconds, JSON.
+
+use std::time::Duration;
+
+use axum::{
+    body::Body,
+    extract::{FromRequest, Request},
+    http::header,
+};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Limited};
+use serde::{Deserialize, de::DeserializeOwned};
+use utoipa::ToSchema;
+
+use super::rule;
+use crate::{
+    account::User,
+    app::App,
+    error::{Error, Word},
+    once::Once,
+};
+
+/// The longest body, bytes. Media go through uploads of their own.
+const MAX_BODY_BYTES: usize = 64 * 1024;
+/// How long a body may take from its head on, however it dribbles.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A JSON body of a request that repeats no harm or must not be kept (passwords, codes).
+#[derive(Debug)]
+pub struct Json<T>(pub T);
+
+/// A JSON body of a user's write, with its Idempotency-Key.
+#[derive(Debug)]
+pub struct Write<T> {
+    /// The body.
+    pub body: T,
+    /// What makes it happen once.
+    pub once: Once,
+}
+
+/// A body without fields; it may be left out.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct Nothing {}
+
+impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, _: &App) -> Result<Self, Error> {
+        let bytes = read(request.into_body()).await?;
+        parse(&bytes).map(Self)
+    }
+}
+
+impl<T: DeserializeOwned> FromRequest<App> for Write<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Error> {
+        let (mut parts, body) = request.into_parts();
+        let user = User::of(&mut parts.extensions)?;
+        if parts
+            .headers
+            .get(header::CONTENT_LENGTH)
+            .and_then(|length| length.to_str().ok()?.parse::<usize>().ok())
+            .is_some_and(|length| length > MAX_BODY_BYTES)
+        {
+            return Err(Word::BodyTooLarge.into());
+        }
+        let bytes = read(body).await?;
+        let once = Once::of(app, &user, &parts, &bytes)?;
+        let bytes = if bytes.is_empty() {
+            Bytes::from_static(b"{}")
+        } else {
+            bytes
+        };
+        let body = parse(&bytes)?;
+        Ok(Self { body, once })
+    }
+}
+
+async fn read(body: Body) -> Result<Bytes, Error> {
+    match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY_BYTES).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(Word::BodyTooLarge.into()),
+        // The peer went away in the middle; nobody reads this answer.
+        Ok(Err(_)) => Err(Word::BadJson.into()),
+        Err(_) => Err(Word::BodyTimeout.into()),
+    }
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut deserializer)
+        .map_err(|error| rule::error(&error.path().to_string(), error.inner()))?;
+    deserializer.end().map_err(|_| Error::new(Word::BadJson))?;
+    Ok(value)
+}

@@ -1,0 +1,173 @@
+//! What every request passes: its id, its language, the limits, who sends it, the envelope of its error, the metrics.
+
+use std::{net::IpAddr, panic::AssertUnwindSafe, time::Instant};
+
+use axum::{
+    body::Body,
+    extract::{MatchedPath, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use futures_util::FutureExt;
+
+use crate::{
+    account::{Authentication, authenticate},
+    answer::Failure,
+    app::App,
+    error::{Error, Language, Word},
+    input::preferred_language,
+    limits::Budget,
+    network::client_address,
+};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The longest request id that is taken from outside, bytes.
+const MAX_REQUEST_ID_BYTES: usize = 128;
+
+/// The address at the other end of the connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub IpAddr);
+
+/// The middleware around all routes.
+pub async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let request_id = request_id(request.headers());
+    let language = preferred_language(request.headers());
+    let method = request.method().clone();
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
+
+    let mut budget = None;
+    let mut response = match admit(&app, &mut request, &mut budget).await {
+        Ok(()) => AssertUnwindSafe(next.run(request))
+            .catch_unwind()
+            .await
+            .unwrap_or_else(|_| Error::internal("a handler panicked").into_response()),
+        Err(error) => error.into_response(),
+    };
+
+    if response.status() == StatusCode::METHOD_NOT_ALLOWED && response.extensions().get::<Error>().is_none() {
+        response.extensions_mut().insert(Error::new(Word::NoMethod));
+    }
+    let mut refused_for = "";
+    if let Some(error) = response.extensions_mut().remove::<Error>() {
+        refused_for = error.word().as_str();
+        if error.word().status().is_server_error() {
+            tracing::error!(%request_id, %route, error = refused_for, inner = error.inner().unwrap_or(""), "a request failed");
+        }
+        write_failure(&mut response, &error, language, &request_id);
+    }
+    if let Ok(value) = HeaderValue::from_str(&request_id) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    if let Some(budget) = budget {
+        write_budget(response.headers_mut(), budget);
+    }
+
+    let took = started.elapsed();
+    let status = response.status().as_u16();
+    metrics::counter!(
+        "huizhen_rest_requests_total",
+        "method" => method.as_str().to_owned(), "route" => route.clone(), "status" => status.to_string()
+    )
+    .increment(1);
+    metrics::histogram!("huizhen_rest_request_seconds", "route" => route.clone()).record(took.as_secs_f64());
+    tracing::debug!(
+        %request_id, %method, %route, status, error = refused_for,
+        took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX), "request"
+    );
+    response
+}
+
+/// Takes the request from the budgets of its address and its user, and finds out who that is.
+async fn admit(app: &App, request: &mut Request, left: &mut Option<Budget>) -> Result<(), Error> {
+    let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
+    if let Some(peer) = peer {
+        let address = client_address(peer, request.headers(), &app.trusted_proxies);
+        pass(app.limits.take_address(address), left)?;
+    }
+    let authentication = match token(request.headers()) {
+        None => Authentication::Anonymous,
+        Some(token) => match authenticate(app, token).await {
+            Ok(Some(user)) => {
+                pass(app.limits.take_user(user.id), left)?;
+                Authentication::User(user)
+            }
+            Ok(None) => Authentication::Anonymous,
+            // Only routes that must know the user fail.
+            Err(error) => Authentication::Failed(error),
+        },
+    };
+    request.extensions_mut().insert(authentication);
+    Ok(())
+}
+
+/// Keeps the tighter of the two budgets for the headers.
+fn pass(budget: Budget, left: &mut Option<Budget>) -> Result<(), Error> {
+    if left.is_none_or(|other| budget.remaining <= other.remaining) {
+        *left = Some(budget);
+    }
+    match budget.retry_after_s {
+        None => Ok(()),
+        Some(seconds) => Err(Error::new(Word::RateLimited).retry_after(seconds)),
+    }
+}
+
+fn token(headers: &HeaderMap) -> Option<&str> {
+    if let Some(token) = headers.get("x-auth-token") {
+        return token.to_str().ok();
+    }
+    let (scheme, token) = headers
+        .get(header::AUTHORIZATION)?
+        .to_str()
+        .ok()?
+        .split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// The request's own id when it is plain enough to stand in a log, else a new one.
+fn request_id(headers: &HeaderMap) -> String {
+    let given = headers
+        .get(REQUEST_ID)
+        .and_then(|value| value.to_str().ok())
+        .filter(|id| {
+            (1..=MAX_REQUEST_ID_BYTES).contains(&id.len())
+                && id
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b))
+        });
+    given.map_or_else(|| hex::encode(rand::random::<[u8; 12]>()), str::to_owned)
+}
+
+fn write_failure(response: &mut Response, error: &Error, language: Language, request_id: &str) {
+    let message = error.message(language);
+    let failure = Failure {
+        success: false,
+        code: error.word().status().as_u16(),
+        error: error.word().as_str(),
+        message: &message,
+        field: error.at(),
+        request_id,
+    };
+    // Strings and numbers: this cannot fail.
+    let body = serde_json::to_vec(&failure).unwrap_or_default();
+    *response.body_mut() = Body::from(body);
+    let headers = response.headers_mut();
+    headers.remove(header::CONTENT_LENGTH);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Some(seconds) = error.retry_after_s() {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if error.word() == Word::AuthRequired {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+}
+
+fn write_budget(headers: &mut HeaderMap, budget: Budget) {
+    headers.insert("x-ratelimit-limit", HeaderValue::from(budget.limit));
+    headers.insert("x-ratelimit-remaining", HeaderValue::from(budget.remaining));
+    headers.insert("x-ratelimit-reset", HeaderValue::from(budget.reset_s));
+}

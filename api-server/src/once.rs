@@ -1,0 +1,188 @@
+//! Idempotency keys: a write that is sent again is done once and answered as the first time.
+
+use std::sync::Arc;
+
+use axum::{extract::MatchedPath, http::request::Parts};
+use bytes::Bytes;
+use dashmap::DashSet;
+use database::{Database, Transaction, params};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    account::User,
+    answer::Answer,
+    app::App,
+    clock::now_ms,
+    error::{Error, Word},
+};
+
+/// How long a first answer is kept, milliseconds: longer than any app keeps trying.
+pub const KEPT_MS: i64 = 7 * 24 * 60 * 60 * 1000;
+/// The longest key, bytes.
+const MAX_KEY_BYTES: usize = 128;
+
+/// Whether and how a write is protected from being done twice.
+#[derive(Debug)]
+pub struct Once {
+    key: Option<(Claim, Guard)>,
+}
+
+/// A key in its scope, and the request that it stands for.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    user: i64,
+    route: String,
+    key: String,
+    request_hash: [u8; 32],
+}
+
+/// Keys whose first request is running in this process: (user, route, key).
+#[derive(Clone, Debug, Default)]
+pub struct Running(Arc<DashSet<(i64, String, String)>>);
+
+#[derive(Debug)]
+struct Guard {
+    running: Running,
+    key: (i64, String, String),
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.running.0.remove(&self.key);
+    }
+}
+
+impl Once {
+    /// Reads the request's key.
+    pub(crate) fn of(app: &App, user: &User, parts: &Parts, body: &Bytes) -> Result<Self, Error> {
+        let Some(key) = parts.headers.get("idempotency-key") else {
+            return Ok(Self { key: None });
+        };
+        let key = key
+            .to_str()
+            .ok()
+            .filter(|key| (1..=MAX_KEY_BYTES).contains(&key.len()))
+            .ok_or_else(|| {
+                Error::invalid(
+                    "Idempotency-Key",
+                    format!("应为 1 到 {MAX_KEY_BYTES} 个可见 ASCII 字符"),
+                    format!("it must have 1 to {MAX_KEY_BYTES} visible ASCII characters"),
+                )
+            })?;
+        let template = parts
+            .extensions
+            .get::<MatchedPath>()
+            .map_or("", MatchedPath::as_str);
+        let route = format!("{} {template}", parts.method);
+        let mut hash = Sha256::new();
+        hash.update(parts.uri.path().as_bytes());
+        hash.update([0]);
+        hash.update(body);
+        let claim = Claim {
+            user: user.id.get(),
+            route,
+            key: key.to_owned(),
+            request_hash: hash.finalize().into(),
+        };
+        let key = (claim.user, claim.route.clone(), claim.key.clone());
+        if !app.running.0.insert(key.clone()) {
+            return Err(Error::new(Word::KeyRunning).retry_after(1));
+        }
+        let guard = Guard {
+            running: app.running.clone(),
+            key,
+        };
+        Ok(Self {
+            key: Some((claim, guard)),
+        })
+    }
+
+    pub(crate) fn claim(&self) -> Option<Claim> {
+        self.key.as_ref().map(|(claim, _)| claim.clone())
+    }
+
+    /// The first answer under this key, if there is one.
+    pub(crate) async fn first_answer(&self, database: &Database) -> Result<Option<Answer>, Error> {
+        let Some((claim, _)) = &self.key else {
+            return Ok(None);
+        };
+        let row = database
+            .query_first(
+                "SELECT request_hash, answer FROM idempotency
+                 WHERE user_id = $1 AND route = $2 AND idempotency_key = $3 AND created_ms > $4",
+                params![
+                    claim.user,
+                    claim.route.as_str(),
+                    claim.key.as_str(),
+                    now_ms() - KEPT_MS
+                ],
+            )
+            .await?;
+        let Some(row) = row else {
+            return Ok(None);
+        };
+        if row.get::<Bytes>(0)? != claim.request_hash[..] {
+            return Err(Error::new(Word::KeyReused).field("Idempotency-Key"));
+        }
+        Ok(Some(Answer::replayed(row.get(1)?)))
+    }
+}
+
+/// Takes the key within the transaction; false when another request has it. Where an engine lets transactions run side
+/// by side, the later one waits here for the first.
+pub(crate) async fn take(tx: &mut Transaction<'_>, claim: &Claim, now_ms: i64) -> Result<bool, Error> {
+    let taken = tx
+        .execute(
+            "INSERT INTO idempotency (user_id, route, idempotency_key, request_hash, answer, created_ms)
+             VALUES ($1, $2, $3, $4, $5, $6)
+             ON CONFLICT (user_id, route, idempotency_key) DO UPDATE
+             SET request_hash = excluded.request_hash, answer = excluded.answer, created_ms = excluded.created_ms
+             WHERE idempotency.created_ms <= $7",
+            params![
+                claim.user,
+                claim.route.as_str(),
+                claim.key.as_str(),
+                &claim.request_hash[..],
+                Bytes::new(),
+                now_ms,
+                now_ms - KEPT_MS
+            ],
+        )
+        .await?;
+    Ok(taken == 1)
+}
+
+/// Keeps the answer under the key that was taken.
+pub(crate) async fn keep(tx: &mut Transaction<'_>, claim: &Claim, answer: &Answer) -> Result<(), Error> {
+    tx.execute(
+        "UPDATE idempotency SET answer = $1 WHERE user_id = $2 AND route = $3 AND idempotency_key = $4",
+        params![
+            answer.body().clone(),
+            claim.user,
+            claim.route.as_str(),
+            claim.key.as_str()
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Forgets answers that are older than [`KEPT_MS`], some at a time so that messages do not wait; true when there may be more.
+pub(crate) async fn forget_old(database: &Database, now_ms: i64) -> Result<bool, Error> {
+    /// Rows of one transaction: a few milliseconds.
+    const AT_ONCE: i64 = 500;
+    let forgotten = database
+        .transaction(move |tx| {
+            Box::pin(async move {
+                tx.execute(
+                    "DELETE FROM idempotency WHERE (user_id, route, idempotency_key) IN (
+                         SELECT user_id, route, idempotency_key FROM idempotency
+                         WHERE created_ms <= $1 ORDER BY created_ms LIMIT $2)",
+                    params![now_ms - KEPT_MS, AT_ONCE],
+                )
+                .await
+            })
+        })
+        .await?;
+    Ok(i64::try_from(forgotten).is_ok_and(|forgotten| forgotten == AT_ONCE))
+}

@@ -1,0 +1,45 @@
+//! All routes: served and documented from the same list.
+
+use axum::{Router, middleware};
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::{
+    account,
+    app::App,
+    chat, consult, docs,
+    error::{Error, Word},
+    health, im, observe, team,
+};
+
+/// The documented routes of every domain.
+fn documented() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(docs::frame())
+        .merge(account::routes())
+        .merge(im::routes())
+        .merge(team::routes())
+        .merge(consult::routes())
+        .merge(chat::routes())
+        .merge(health::routes())
+}
+
+/// The OpenAPI document.
+pub fn document() -> OpenApi {
+    let mut document = documented().into_openapi();
+    docs::complete(&mut document);
+    document
+}
+
+/// Everything that is served.
+///
+/// # Errors
+/// When the document cannot be written.
+pub(crate) fn router(app: App) -> anyhow::Result<Router> {
+    let (router, mut document) = documented().split_for_parts();
+    docs::complete(&mut document);
+    Ok(router
+        .merge(docs::routes(&document)?)
+        .fallback(|| std::future::ready(Error::new(Word::NoRoute)))
+        .layer(middleware::from_fn_with_state(app.clone(), observe::observe))
+        .with_state(app))
+}

@@ -1,0 +1,88 @@
+//! Settings of the REST service.
+
+use std::{net::SocketAddr, num::NonZeroU32};
+
+use clap::{Args, ValueEnum};
+
+use crate::network::Network;
+
+/// The flags of the REST service.
+#[derive(Args, Clone, Debug)]
+pub struct Settings {
+    /// Where REST listens
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8080")]
+    pub rest_addr: SocketAddr,
+
+    /// How SMS codes are sent: `log` writes them to the log (for development), `webhook` posts them to a URL
+    #[arg(long, value_enum, default_value_t = SmsProvider::Log)]
+    pub sms_provider: SmsProvider,
+
+    /// Where the webhook provider posts {"phone","code"} as JSON
+    #[arg(long, value_name = "URL", required_if_eq("sms_provider", "webhook"))]
+    pub sms_webhook_url: Option<url::Url>,
+
+    /// Requests a second of one user; five times as many at once
+    #[arg(long, value_name = "N", default_value = "20")]
+    pub requests_per_s_user: NonZeroU32,
+
+    /// Requests a second of one address; five times as many at once
+    #[arg(long, value_name = "N", default_value = "100")]
+    pub requests_per_s_address: NonZeroU32,
+
+    /// Proxies whose X-Forwarded-For is believed, as addresses or networks (10.0.0.0/8); none by default
+    #[arg(long, value_name = "NETWORK", value_delimiter = ',')]
+    pub trusted_proxies: Vec<Network>,
+}
+
+/// How SMS codes are sent.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SmsProvider {
+    /// To the log, for development.
+    Log,
+    /// By a POST to a URL.
+    Webhook,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            rest_addr: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            sms_provider: SmsProvider::Log,
+            sms_webhook_url: None,
+            requests_per_s_user: NonZeroU32::MIN.saturating_add(19),
+            requests_per_s_address: NonZeroU32::MIN.saturating_add(99),
+            trusted_proxies: Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Program {
+        #[command(flatten)]
+        settings: Settings,
+    }
+
+    #[test]
+    fn the_default_is_what_no_flags_give() {
+        let parsed = Program::try_parse_from(["api-server"]).unwrap().settings;
+        assert_eq!(format!("{parsed:?}"), format!("{:?}", Settings::default()));
+    }
+
+    #[test]
+    fn flags_out_of_range_are_refused() {
+        for bad in [
+            &["x", "--requests-per-s-user", "0"][..],
+            &["x", "--trusted-proxies", "10.0.0.0/33"],
+            &["x", "--sms-provider", "webhook"],
+            &["x", "--sms-webhook-url", "not a url"],
+        ] {
+            assert!(Program::try_parse_from(bad).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! What is tidied up now and then: forgotten keys, expired codes, times of last use.
+
+use std::time::Duration;
+
+
+use crate::{account, app::App, clock::now_ms, error::Error, once};
+
+/// How often.
+const EVERY: Duration = Duration::from_secs(30);
+
+/// Sweeps until the service ends.
+pub(crate) async fn run(app: App) {
+    let mut ticks = tokio::time::interval(EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = app.shutdown.cancelled() => break,
+            _ = ticks.tick() => {}
+        }
+        if let Err(error) = sweep(&app).await {
+            tracing::warn!(
+                inner = error.inner().unwrap_or(""),
+                "sweeping failed; it is tried again"
+            );
+        }
+    }
+    if let Err(error) = account::save_last_use(&app).await {
+        tracing::warn!(
+            inner = error.inner().unwrap_or(""),
+            "times of last use could not be saved"
+        );
+    }
+}
+
+async fn sweep(app: &App) -> Result<(), Error> {
+    let now_ms = now_ms();
+    app.limits.forget_full();
+    app.attempts.forget_old(now_ms);
+    app.backplane.forget_expired(now_ms);
+    account::save_last_use(app).await?;
+    account::forget_codes(&app.database, now_ms).await?;
+    while once::forget_old(&app.database, now_ms).await? {
+        tokio::task::yield_now().await;
+    }
+    Ok(())
+}

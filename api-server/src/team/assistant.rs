@@ -1,0 +1,71 @@
+//! Logging in as a team's assistant.
+
+use axum::extract::State;
+use proto::UserId;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::table;
+use crate::{
+    account::{self, Login, NewLogin, Platform, PushToken, User},
+    answer::{Answer, Envelope},
+    app::App,
+    clock::now_ms,
+    error::{Error, Word},
+    input::{Json, PathId, Text},
+};
+
+/// The device that somebody acts as the assistant on.
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct AssistantLogIn {
+    /// Chosen by the app once for each installation; 1 to 64 characters.
+    device_id: Text<1, 64>,
+    platform: Platform,
+    push_token: Option<PushToken>,
+}
+
+/// Logs a device in as the team's assistant
+///
+/// By the team's owner. At most 10 devices, as with every account.
+#[utoipa::path(
+    post, path = "/team/{id}/assistant/login", tag = "team", request_body = AssistantLogIn,
+    params(("id" = i64, Path, minimum = 1)),
+    responses(
+        (status = 200, body = Envelope<Login>),
+        (status = 403, description = "`team.forbidden`"),
+        (status = 404, description = "`team.not_found`")
+    ),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn log_in(
+    State(app): State<App>,
+    user: User,
+    PathId(id): PathId,
+    Json(body): Json<AssistantLogIn>,
+) -> Result<Answer, Error> {
+    let handle = app.clone();
+    app.to_the_end(async move {
+        let opener = handle.clone();
+        let (login, gone) = handle
+            .database
+            .transaction(move |tx| {
+                Box::pin(async move {
+                    let team = table::team_in(tx, id.get()).await?.ok_or(Word::TeamNotFound)?;
+                    if team.owner_id != user.id.get() {
+                        return Err(Error::new(Word::TeamForbidden));
+                    }
+                    let new = NewLogin {
+                        user: UserId::from_database(team.assistant_id),
+                        device_id: body.device_id,
+                        platform: body.platform,
+                        push_token: body.push_token,
+                    };
+                    account::open(&opener, tx, new, now_ms()).await
+                })
+            })
+            .await?;
+        account::log_out(&handle, &gone).await;
+        Answer::one(&login)
+    })
+    .await
+}

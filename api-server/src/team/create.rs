@@ -1,0 +1,82 @@
+//! Making a team.
+
+use axum::extract::State;
+use proto::UserId;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::{Team, table};
+use crate::{
+    account::{self, NewAccount, Role, User},
+    answer::{Answer, Envelope},
+    app::{App, Written},
+    clock::now_ms,
+    docs::IdempotencyKey,
+    error::{Error, Word},
+    input::{Fen, Text, Write},
+};
+
+/// A team to be made.
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct NewTeam {
+    name: Text<1, 64>,
+    introduction: Text<0, 2000>,
+    /// 会员加入协议.
+    agreement: Text<0, 20000>,
+    membership_fee_fen: Fen,
+    consult_price_fen: Fen,
+}
+
+/// Makes a team
+///
+/// By a doctor, who is its owner and first doctor. A doctor creates or joins at most 5 teams, counted together. The team's
+/// assistant account is made with it.
+#[utoipa::path(
+    post, path = "/team", tag = "team", request_body = NewTeam, params(IdempotencyKey),
+    responses(
+        (status = 200, body = Envelope<Team>),
+        (status = 403, description = "`team.doctors_only`"),
+        (status = 409, description = "`team.limit_reached`")
+    ),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn create(
+    State(app): State<App>,
+    user: User,
+    Write { body, once }: Write<NewTeam>,
+) -> Result<Answer, Error> {
+    if user.role != Role::Doctor {
+        return Err(Word::DoctorsOnly.into());
+    }
+    let team_id = app.database.allocate_id(table::SEQUENCE).await?;
+    let assistant = UserId::from_database(app.database.allocate_id(account::SEQUENCE).await?);
+    app.write(once, move |tx| {
+        Box::pin(async move {
+            let now_ms = now_ms();
+            let team = Team {
+                team_id,
+                name: body.name.into_string(),
+                introduction: body.introduction.into_string(),
+                agreement: body.agreement.into_string(),
+                membership_fee_fen: body.membership_fee_fen.get(),
+                consult_price_fen: body.consult_price_fen.get(),
+                owner_id: user.id.get(),
+                assistant_id: assistant.get(),
+                doctor_ids: vec![user.id.get()],
+                created_ms: now_ms,
+            };
+            let account = NewAccount {
+                id: assistant,
+                phone: None,
+                name: format!("{}群助手", team.name),
+                role: Role::Assistant,
+                password_hash: None,
+            };
+            account::new_account(tx, account, now_ms).await?;
+            table::new_team(tx, &team).await?;
+            table::add_doctor(tx, team_id, user.id, now_ms).await?;
+            Ok(Written::new(Answer::one(&team)?))
+        })
+    })
+    .await
+}

@@ -1,0 +1,27 @@
+//! Looking at a team.
+
+use axum::extract::State;
+
+use super::{Team, table};
+use crate::{
+    account::User,
+    answer::{Answer, Envelope},
+    app::App,
+    error::{Error, Word},
+    input::PathId,
+};
+
+/// A team
+///
+/// For everybody who is logged in: patients choose by it.
+#[utoipa::path(
+    get, path = "/team/{id}", tag = "team", params(("id" = i64, Path, minimum = 1)),
+    responses((status = 200, body = Envelope<Team>), (status = 404, description = "`team.not_found`")),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn show(State(app): State<App>, _: User, PathId(id): PathId) -> Result<Answer, Error> {
+    let team = table::team(&app.database, id.get())
+        .await?
+        .ok_or(Word::TeamNotFound)?;
+    Answer::one(&team)
+}

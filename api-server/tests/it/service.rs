@@ -1,0 +1,249 @@
+//! A running service and what is around it.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    num::NonZeroU32,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use api_server::{Settings, SmsProvider};
+use axum::{Json, Router, extract::State, http::StatusCode, routing::post};
+use backplane::Backplane;
+use database::Database;
+use journal::Journal;
+use parking_lot::Mutex;
+use serde_json::Value;
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+/// A running service; it ends with the test.
+pub struct Service {
+    pub url: String,
+    pub address: SocketAddr,
+    pub database: Database,
+    pub journal: Journal,
+    pub backplane: Backplane,
+    pub sms: Inbox,
+    pub client: reqwest::Client,
+    pub shutdown: CancellationToken,
+    pub ended: Option<JoinHandle<anyhow::Result<()>>>,
+    _folder: tempfile::TempDir,
+}
+
+/// The phones: the last code that each got.
+#[derive(Clone, Default)]
+pub struct Inbox {
+    codes: Arc<Mutex<HashMap<String, String>>>,
+    broken: Arc<AtomicBool>,
+}
+
+impl Inbox {
+    pub fn code(&self, phone: &str) -> Option<String> {
+        self.codes.lock().get(phone).cloned()
+    }
+
+    pub fn set_broken(&self, broken: bool) {
+        self.broken.store(broken, Ordering::SeqCst);
+    }
+}
+
+/// What came back.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: reqwest::header::HeaderMap,
+    pub text: String,
+    pub json: Value,
+}
+
+impl Reply {
+    /// The result, of an answer that must be a success.
+    #[track_caller]
+    pub fn result(&self) -> Value {
+        assert_eq!(self.status, 200, "{}", self.text);
+        assert_eq!(self.json["success"], true, "{}", self.text);
+        assert_eq!(self.json["code"], 200, "{}", self.text);
+        self.json["result"].clone()
+    }
+
+    /// Checks a refusal.
+    #[track_caller]
+    pub fn refused(&self, status: u16, word: &str) -> &Self {
+        assert_eq!(self.status, status, "{}", self.text);
+        assert_eq!(self.json["success"], false, "{}", self.text);
+        assert_eq!(self.json["code"], status, "{}", self.text);
+        assert_eq!(self.json["error"], word, "{}", self.text);
+        assert!(!self.json["message"].as_str().unwrap().is_empty());
+        assert_eq!(self.json["request_id"], self.header("x-request-id"));
+        self
+    }
+
+    /// Checks the field of a refusal.
+    #[track_caller]
+    pub fn field(&self, field: &str) -> &Self {
+        assert_eq!(self.json["field"], field, "{}", self.text);
+        self
+    }
+
+    #[track_caller]
+    pub fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .unwrap_or_else(|| panic!("no header {name}: {}", self.text))
+            .to_str()
+            .unwrap()
+    }
+}
+
+/// A request to be sent.
+pub struct Call<'s> {
+    builder: reqwest::RequestBuilder,
+    _service: &'s Service,
+}
+
+impl Call<'_> {
+    pub fn token(mut self, token: &str) -> Self {
+        self.builder = self.builder.header("X-AUTH-TOKEN", token);
+        self
+    }
+
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.builder = self.builder.header(name, value);
+        self
+    }
+
+    pub fn key(self, key: &str) -> Self {
+        self.header("Idempotency-Key", key)
+    }
+
+    pub fn json(mut self, body: Value) -> Self {
+        self.builder = self.builder.json(&body);
+        self
+    }
+
+    pub fn body(mut self, body: impl Into<reqwest::Body>) -> Self {
+        self.builder = self.builder.body(body);
+        self
+    }
+
+    pub async fn send(self) -> Reply {
+        self.try_send().await.unwrap()
+    }
+
+    pub async fn try_send(self) -> reqwest::Result<Reply> {
+        let response = self.builder.send().await?;
+        let status = response.status().as_u16();
+        let headers = response.headers().clone();
+        let text = response.text().await?;
+        Ok(Reply {
+            status,
+            headers,
+            json: serde_json::from_str(&text).unwrap_or(Value::Null),
+            text,
+        })
+    }
+}
+
+/// Settings under which no test meets a limit that it does not look for.
+pub fn roomy() -> Settings {
+    Settings {
+        requests_per_s_user: NonZeroU32::new(10_000).unwrap(),
+        requests_per_s_address: NonZeroU32::new(10_000).unwrap(),
+        ..Settings::default()
+    }
+}
+
+impl Service {
+    pub async fn start() -> Self {
+        Self::start_with(roomy()).await
+    }
+
+    pub async fn start_with(settings: Settings) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let folder = tempfile::tempdir().unwrap();
+        let sms = Inbox::default();
+        let settings = Settings {
+            sms_provider: SmsProvider::Webhook,
+            sms_webhook_url: Some(listen_for_sms(sms.clone()).await),
+            ..settings
+        };
+        let path = folder.path().join("huizhen.db");
+        let database = Database::open(&format!("sqlite://{}", path.display()))
+            .await
+            .unwrap();
+        let backplane = Backplane::memory();
+        let journal = Journal::new(database.clone(), backplane.clone());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let shutdown = CancellationToken::new();
+        let ended = tokio::spawn(api_server::serve(
+            settings,
+            database.clone(),
+            journal.clone(),
+            backplane.clone(),
+            listener,
+            shutdown.clone(),
+        ));
+        Self {
+            url: format!("http://{address}"),
+            address,
+            database,
+            journal,
+            backplane,
+            sms,
+            client: reqwest::Client::builder().no_proxy().build().unwrap(),
+            shutdown,
+            ended: Some(ended),
+            _folder: folder,
+        }
+    }
+
+    pub fn call(&self, method: reqwest::Method, path: &str) -> Call<'_> {
+        Call {
+            builder: self.client.request(method, format!("{}{path}", self.url)),
+            _service: self,
+        }
+    }
+
+    pub fn get(&self, path: &str) -> Call<'_> {
+        self.call(reqwest::Method::GET, path)
+    }
+
+    pub fn post(&self, path: &str) -> Call<'_> {
+        self.call(reqwest::Method::POST, path)
+    }
+
+    pub fn put(&self, path: &str) -> Call<'_> {
+        self.call(reqwest::Method::PUT, path)
+    }
+
+    pub fn delete(&self, path: &str) -> Call<'_> {
+        self.call(reqwest::Method::DELETE, path)
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+    }
+}
+
+async fn listen_for_sms(inbox: Inbox) -> url::Url {
+    async fn receive(State(inbox): State<Inbox>, Json(message): Json<Value>) -> StatusCode {
+        if inbox.broken.load(Ordering::SeqCst) {
+            return StatusCode::INTERNAL_SERVER_ERROR;
+        }
+        let text = |name: &str| message[name].as_str().unwrap().to_owned();
+        inbox.codes.lock().insert(text("phone"), text("code"));
+        StatusCode::OK
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/sms", listener.local_addr().unwrap());
+    let router = Router::new().route("/sms", post(receive)).with_state(inbox);
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    url.parse().unwrap()
+}

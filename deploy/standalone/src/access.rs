@@ -1,0 +1,79 @@
+//! A token file: who somebody is and where their REST service is, for `huizhen chat`.
+
+use std::{
+    io::Write,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::Path,
+};
+
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+
+/// A logged-in device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Access {
+    /// Where REST is, as in `http://127.0.0.1:8080`.
+    pub(crate) api: String,
+    /// Who.
+    pub(crate) user_id: i64,
+    /// Their name, for people.
+    pub(crate) name: String,
+    /// The device that the token was made for.
+    pub(crate) device_id: String,
+    /// Goes into X-AUTH-TOKEN.
+    pub(crate) access_token: String,
+}
+
+impl Access {
+    /// Reads a token file.
+    pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
+        let text = std::fs::read_to_string(path).with_context(|| {
+            format!(
+                "the token file {} cannot be read; `huizhen demo` makes some",
+                path.display()
+            )
+        })?;
+        serde_json::from_str(&text).with_context(|| {
+            format!(
+                "{} is no token file; it is JSON with api, user_id, name, device_id and access_token",
+                path.display()
+            )
+        })
+    }
+
+    /// Writes a token file that only its owner may read.
+    pub(crate) fn write(&self, path: &Path) -> anyhow::Result<()> {
+        write_private(path, &serde_json::to_string_pretty(self)?)
+    }
+}
+
+/// Writes a file with mode 0600; it appears whole or not at all.
+pub(crate) fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(format!(".{}", std::process::id()));
+    let write = || -> std::io::Result<()> {
+        let mut file = std::fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&beside)?;
+        file.write_all(text.as_bytes())?;
+        file.write_all(b"\n")?;
+        file.sync_all()?;
+        std::fs::rename(&beside, path)
+    };
+    write().with_context(|| format!("{} cannot be written", path.display()))
+}
+
+/// Makes a folder that only its owner may look into, if it is not there: it holds the records of patients.
+pub(crate) fn make_private_folder(folder: &Path) -> anyhow::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .with_context(|| format!("the folder {} cannot be made", folder.display()))
+}

@@ -1,0 +1,227 @@
+//! The words of the terminal client, Chinese and English.
+
+use std::time::Duration;
+
+use proto::{
+    bye::Advice,
+    mime::{self, Form},
+    wire::{ByeReason, Entry, EntryKind, Role, entry::Event},
+};
+
+/// The language that somebody's terminal is set to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Language {
+    Chinese,
+    English,
+}
+
+impl Language {
+    /// As LC_ALL, LC_MESSAGES or LANG says; the first that is set decides.
+    pub(super) fn of_environment() -> Self {
+        let set = ["LC_ALL", "LC_MESSAGES", "LANG"]
+            .into_iter()
+            .filter_map(|name| std::env::var(name).ok())
+            .find(|value| !value.is_empty());
+        match set {
+            Some(value) if value.starts_with("zh") => Self::Chinese,
+            _ => Self::English,
+        }
+    }
+
+    fn pick(self, chinese: &str, english: &str) -> String {
+        match self {
+            Self::Chinese => chinese.to_owned(),
+            Self::English => english.to_owned(),
+        }
+    }
+
+    /// A role as it stands behind a name.
+    pub(super) fn role(self, role: Role) -> String {
+        match role {
+            Role::Patient => self.pick("病人", "patient"),
+            Role::Doctor => self.pick("医生", "doctor"),
+            Role::Assistant => self.pick("群助手", "assistant"),
+            Role::Peer | Role::Unspecified => self.pick("用户", "user"),
+        }
+    }
+
+    /// Somebody: name and role.
+    pub(super) fn person(self, name: &str, role: Role) -> String {
+        match self {
+            Self::Chinese => format!("{name}（{}）", self.role(role)),
+            Self::English => format!("{name} ({})", self.role(role)),
+        }
+    }
+
+    /// A consult's state.
+    fn status(self, status: &str) -> String {
+        match status {
+            "waiting" => self.pick("等待医生", "waiting"),
+            "in_process" => self.pick("进行中", "in process"),
+            "finished" => self.pick("已结束", "finished"),
+            "cancelled" => self.pick("已取消", "cancelled"),
+            other => other.to_owned(),
+        }
+    }
+
+    /// The line above a conversation.
+    pub(super) fn title(self, id: i64, title: &str, open: bool) -> String {
+        let state = if open {
+            self.pick("可发言", "open")
+        } else {
+            self.pick("只读", "read-only")
+        };
+        match self {
+            Self::Chinese => format!("── {title} · 会话 {id} · {state} · 输入一行即发送，Ctrl-D 退出 ──"),
+            Self::English => {
+                format!("── {title} · conversation {id} · {state} · type a line to send, Ctrl-D leaves ──")
+            }
+        }
+    }
+
+    /// What somebody wrote.
+    pub(super) fn message(self, entry: &Entry) -> String {
+        if entry.recalled {
+            return self.pick("（已撤回）", "(recalled)");
+        }
+        let known = mime::registered(&entry.mime_type).map(|registered| registered.form);
+        let what = match known {
+            Some(Form::Text) => return String::from_utf8_lossy(&entry.body).into_owned(),
+            Some(Form::Image) => self.pick("图片", "image"),
+            Some(Form::Audio) => self.pick("语音", "voice"),
+            Some(Form::Video) => self.pick("视频", "video"),
+            Some(Form::File) => self.pick("文件", "file"),
+            Some(Form::Location) => self.pick("位置", "location"),
+            Some(Form::Vas) => self.pick("增值服务", "value-added service"),
+            Some(Form::Advice) => self.pick("医嘱", "advice"),
+            Some(Form::Consult) => self.pick("咨询", "consult"),
+            Some(Form::Call) => self.pick("通话", "call"),
+            Some(Form::Notice) => self.pick("通知", "notice"),
+            None => entry.mime_type.clone(),
+        };
+        format!("[{what}]")
+    }
+
+    /// What happened, with the one who caused it; none for a kind that is newer than this program.
+    pub(super) fn event(self, entry: &Entry, who: &str, about: &str) -> Option<String> {
+        let kind = EntryKind::try_from(entry.kind).ok()?;
+        Some(match (kind, &entry.event) {
+            (EntryKind::ParticipantJoined, _) => match self {
+                Self::Chinese => format!("{about} 加入了会话"),
+                Self::English => format!("{about} joined"),
+            },
+            (EntryKind::ParticipantLeft, _) => match self {
+                Self::Chinese => format!("{about} 离开了会话"),
+                Self::English => format!("{about} left"),
+            },
+            (EntryKind::StatusChanged, Some(Event::Status(status))) => {
+                let status = self.status(&status.status);
+                match self {
+                    Self::Chinese => format!("咨询状态：{status}"),
+                    Self::English => format!("the consult is {status}"),
+                }
+            }
+            (EntryKind::Recalled, _) => match self {
+                Self::Chinese => format!("{who} 撤回了第 {} 条", entry.corrects_seq),
+                Self::English => format!("{who} recalled message {}", entry.corrects_seq),
+            },
+            (
+                EntryKind::VasProposed
+                | EntryKind::VasConfirmed
+                | EntryKind::VasDeclined
+                | EntryKind::VasWithdrawn,
+                Some(Event::Vas(vas)),
+            ) => {
+                let did = match kind {
+                    EntryKind::VasProposed => self.pick("提出", "proposed"),
+                    EntryKind::VasConfirmed => self.pick("确认", "confirmed"),
+                    EntryKind::VasDeclined => self.pick("拒绝", "declined"),
+                    _ => self.pick("撤回", "withdrew"),
+                };
+                let price = format!("¥{}.{:02}", vas.price_fen / 100, vas.price_fen % 100);
+                match self {
+                    Self::Chinese => format!("{who} {did}了增值服务：{}，{price}", vas.name),
+                    Self::English => format!("{who} {did} a value-added service: {}, {price}", vas.name),
+                }
+            }
+            (EntryKind::CallStarted, _) => match self {
+                Self::Chinese => format!("{who} 发起了通话"),
+                Self::English => format!("{who} started a call"),
+            },
+            (EntryKind::CallEnded, _) => self.pick("通话结束", "the call ended"),
+            (EntryKind::MediaReady, _) => self.pick("文件已可查看", "an upload is ready"),
+            _ => return None,
+        })
+    }
+
+    /// Behind somebody's message that nobody can name.
+    pub(super) fn unknown_person(self, user_id: i64) -> String {
+        match self {
+            Self::Chinese => format!("用户 {user_id}"),
+            Self::English => format!("user {user_id}"),
+        }
+    }
+
+    pub(super) fn connected_again(self) -> String {
+        self.pick("── 已重新连接 ──", "── connected again ──")
+    }
+
+    pub(super) fn disconnected(self, cause: &str, retry_in: Duration) -> String {
+        let seconds = retry_in.as_secs_f64();
+        match self {
+            Self::Chinese => format!("── 连接断开（{cause}），{seconds:.1} 秒后重试 ──"),
+            Self::English => format!("── disconnected ({cause}); trying again in {seconds:.1} s ──"),
+        }
+    }
+
+    pub(super) fn bye(self, reason: i32, advice: Advice, detail: &str) -> String {
+        let word = ByeReason::try_from(reason).map_or_else(
+            |_| reason.to_string(),
+            |reason| reason.as_str_name().replace("BYE_REASON_", ""),
+        );
+        let then = match advice {
+            Advice::ComeBack => self.pick("稍后重连", "coming back"),
+            Advice::NewPassword => self.pick("取新密码后重连", "coming back with a new password"),
+            Advice::StayAway => self.pick("不再重连", "staying away"),
+        };
+        match self {
+            Self::Chinese => format!("── 服务器告别：{word}（{detail}），{then} ──"),
+            Self::English => format!("── the server says goodbye: {word} ({detail}), {then} ──"),
+        }
+    }
+
+    pub(super) fn refused(self, message: &str) -> String {
+        match self {
+            Self::Chinese => format!("✗ 未发送：{message}"),
+            Self::English => format!("✗ not sent: {message}"),
+        }
+    }
+
+    pub(super) fn gone(self, cause: &str) -> String {
+        match self {
+            Self::Chinese => format!("连接已结束：{cause}"),
+            Self::English => format!("the connection has ended: {cause}"),
+        }
+    }
+
+    pub(super) fn unanswered(self, count: usize) -> String {
+        match self {
+            Self::Chinese => format!("有 {count} 条消息没有得到确认"),
+            Self::English => format!("{count} messages were not acknowledged"),
+        }
+    }
+
+    pub(super) fn no_conversation(self, known: &[i64]) -> String {
+        match self {
+            Self::Chinese => format!("没有进行中的咨询；用 --conversation 指定会话，现有：{known:?}"),
+            Self::English => format!("no open consult; choose with --conversation, there are: {known:?}"),
+        }
+    }
+
+    pub(super) fn not_yours(self, id: i64, known: &[i64]) -> String {
+        match self {
+            Self::Chinese => format!("没有会话 {id}；现有：{known:?}"),
+            Self::English => format!("there is no conversation {id}; there are: {known:?}"),
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Ports, limits and the clock.
+
+use std::time::SystemTime;
+
+use jiff::Timestamp;
+use program::{listener, open_files as limits};
+
+use super::{Finding, serve::Arguments};
+
+/// When this program was written: no clock that is right is before it.
+const OLDEST_MS: i64 = 1_767_225_600_000;
+/// How far a file may be ahead of the clock: clocks are corrected by fractions of a second.
+const MAX_AHEAD_MS: i64 = 2_000;
+
+/// Each port is free.
+pub(super) async fn ports(settings: &Arguments) -> Vec<Finding> {
+    let mut wanted = vec![
+        ("--im-addr", settings.im.im_addr.to_string()),
+        ("--ws-addr", settings.im.ws_addr.to_string()),
+        ("--rest-addr", settings.api.rest_addr.to_string()),
+        ("--admin-addr", settings.common.admin_addr.clone()),
+    ];
+    if settings.im.tls_cert.is_some() {
+        wanted.push(("--tls-addr", settings.im.tls_addr.to_string()));
+    }
+    let mut findings = Vec::new();
+    for (flag, address) in wanted {
+        findings.push(match listener::bind(flag, &address).await {
+            Ok(_) => Finding::ok("port", format!("{flag} {address} is free")),
+            Err(error) => Finding::fail(
+                "port",
+                format!("{error:#}"),
+                format!("huizhen serve {flag} 127.0.0.1:0"),
+            ),
+        });
+    }
+    findings
+}
+
+/// The open-file limit holds the sessions that are allowed.
+pub(super) fn open_files(settings: &Arguments) -> Finding {
+    const ABOUT: &str = "open files";
+    let sessions = u64::from(settings.im.max_sessions);
+    let limit = match limits::raise() {
+        Ok(limit) => limit,
+        Err(error) => {
+            return Finding::warn(
+                ABOUT,
+                format!("the limit cannot be raised: {error}"),
+                "ulimit -n 65536",
+            );
+        }
+    };
+    if limit.connections() >= sessions {
+        return Finding::ok(
+            ABOUT,
+            format!(
+                "{} may be open; --max-sessions {sessions} and {} for the rest fit",
+                limit.soft,
+                limits::RESERVE
+            ),
+        );
+    }
+    let needed = sessions + limits::RESERVE;
+    Finding::fail(
+        ABOUT,
+        format!(
+            "{} may be open, and --max-sessions {sessions} needs {needed}",
+            limit.soft
+        ),
+        format!("ulimit -n {needed} (in a systemd unit: LimitNOFILE={needed})"),
+    )
+}
+
+/// The clock is in the present, and not behind what was written before.
+pub(super) fn clock(settings: &Arguments) -> Finding {
+    const ABOUT: &str = "clock";
+    const MEND: &str = "sudo timedatectl set-ntp true";
+    let now = Timestamp::now();
+    let now_ms = now.as_millisecond();
+    if now_ms < OLDEST_MS {
+        return Finding::fail(ABOUT, format!("it says {now:.0}, which is in the past"), MEND);
+    }
+    let newest = std::fs::read_dir(&settings.data)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.metadata().ok()?.modified().ok())
+        .max();
+    match newest.and_then(ms) {
+        Some(written_ms) if written_ms > now_ms + MAX_AHEAD_MS => Finding::warn(
+            ABOUT,
+            format!(
+                "it says {now:.0}, which is {} s before the newest file of the data folder",
+                (written_ms - now_ms) / 1000
+            ),
+            MEND,
+        ),
+        _ => Finding::ok(ABOUT, format!("it says {now:.0}")),
+    }
+}
+
+fn ms(time: SystemTime) -> Option<i64> {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    i64::try_from(since.as_millis()).ok()
+}

@@ -1,0 +1,106 @@
+//! `huizhen check`: a line for each thing that a server needs, ok, warn or fail, with the command that mends it.
+
+mod certificate;
+mod machine;
+mod store;
+
+use std::{fmt, process::ExitCode};
+
+use super::serve;
+
+pub(super) const EXAMPLES: &str = "\
+The exit status is 1 when a line says fail.
+
+Examples:
+  huizhen check
+  huizhen check --config data/huizhen.toml";
+
+/// How a thing is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Ok,
+    Warn,
+    Fail,
+}
+
+/// One line of the report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Finding {
+    verdict: Verdict,
+    about: &'static str,
+    text: String,
+    /// What to do about it, as somebody would type it.
+    mend: Option<String>,
+}
+
+impl Finding {
+    fn ok(about: &'static str, text: impl Into<String>) -> Self {
+        Self {
+            verdict: Verdict::Ok,
+            about,
+            text: text.into(),
+            mend: None,
+        }
+    }
+
+    fn warn(about: &'static str, text: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self {
+            verdict: Verdict::Warn,
+            about,
+            text: text.into(),
+            mend: Some(mend.into()),
+        }
+    }
+
+    fn fail(about: &'static str, text: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self {
+            verdict: Verdict::Fail,
+            ..Self::warn(about, text, mend)
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verdict = match self.verdict {
+            Verdict::Ok => "ok",
+            Verdict::Warn => "warn",
+            Verdict::Fail => "fail",
+        };
+        write!(f, "{verdict:5} {:12} {}", self.about, self.text)?;
+        if let Some(mend) = &self.mend {
+            write!(f, "\n                   → {mend}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Looks at everything and prints the lines.
+pub(super) async fn run(settings: serve::Arguments) -> anyhow::Result<ExitCode> {
+    // Settings that cannot be read have ended the program before.
+    let mut findings = vec![Finding::ok(
+        "settings",
+        match &settings.common.config {
+            Some(file) => format!("{} and the environment can be read", file.display()),
+            None => "no file; the environment and flags can be read".to_owned(),
+        },
+    )];
+    findings.push(store::folder(&settings));
+    findings.push(store::database(&settings).await);
+    findings.extend(machine::ports(&settings).await);
+    findings.push(machine::open_files(&settings));
+    findings.push(machine::clock(&settings));
+    findings.push(store::sync_time(&settings));
+    findings.extend(certificate::findings(&settings));
+    for finding in &findings {
+        println!("{finding}");
+    }
+    let failed = findings
+        .iter()
+        .any(|finding| finding.verdict == Verdict::Fail);
+    Ok(if failed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}

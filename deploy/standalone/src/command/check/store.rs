@@ -1,0 +1,128 @@
+//! The data folder, the database in it, and the disk under it.
+
+use std::{
+    fs::File,
+    io::Write,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use database::Database;
+
+use super::{Finding, serve::Arguments};
+
+/// Times that a sync is measured.
+const SYNCS: usize = 20;
+/// Above this each lone message waits noticeably.
+const SLOW_SYNC: Duration = Duration::from_millis(20);
+/// Above this something is wrong with the disk.
+const BROKEN_SYNC: Duration = Duration::from_millis(500);
+
+/// The data folder is there, and can be written.
+pub(super) fn folder(settings: &Arguments) -> Finding {
+    let data = &settings.data;
+    let name = data.display();
+    if !data.exists() {
+        return Finding::warn(
+            "data folder",
+            format!("{name} is not there yet; the first start makes it"),
+            format!("huizhen init --data {name}"),
+        );
+    }
+    match probe(data) {
+        Ok(_) => Finding::ok("data folder", format!("{name} can be written")),
+        Err(error) => Finding::fail(
+            "data folder",
+            format!("{name} cannot be written: {error}"),
+            format!("sudo chown -R \"$USER\" {name}"),
+        ),
+    }
+}
+
+/// The database can be opened, and has the version of this program.
+pub(super) async fn database(settings: &Arguments) -> Finding {
+    const ABOUT: &str = "database";
+    let url = settings.database_url();
+    let file = url.strip_prefix("sqlite://").map(Path::new);
+    if file.is_some_and(|file| !file.exists()) {
+        return Finding::ok(ABOUT, format!("{url} is not there yet; the first start makes it"));
+    }
+    if file.is_some_and(is_served) {
+        return Finding::warn(
+            ABOUT,
+            format!("{url} is served by a running process, so it is not opened here"),
+            format!("curl 'http://{}/readyz?verbose'", settings.common.admin_addr),
+        );
+    }
+    let opened = async {
+        let database = Database::open(&url).await?;
+        let version = database.schema_version().await;
+        database.close().await;
+        version
+    };
+    match opened.await {
+        Ok(version) => Finding::ok(ABOUT, format!("{url} opens; its schema has version {version}")),
+        Err(error) => Finding::fail(
+            ABOUT,
+            error.to_string(),
+            "use the version of huizhen that wrote it, or restore a backup",
+        ),
+    }
+}
+
+/// How long this disk takes to make something durable: each batch of messages waits so long.
+pub(super) fn sync_time(settings: &Arguments) -> Finding {
+    const ABOUT: &str = "fsync";
+    if !settings.data.exists() {
+        return Finding::ok(ABOUT, "not measured: there is no data folder yet");
+    }
+    match probe(&settings.data) {
+        Ok(median) => {
+            let text = format!("{:.2} ms (median of {SYNCS})", median.as_secs_f64() * 1000.0);
+            let mend = "huizhen serve --data on a local disk, better an SSD";
+            if median > BROKEN_SYNC {
+                Finding::fail(ABOUT, text, mend)
+            } else if median > SLOW_SYNC {
+                Finding::warn(ABOUT, text, mend)
+            } else {
+                Finding::ok(ABOUT, text)
+            }
+        }
+        Err(error) => Finding::fail(
+            ABOUT,
+            format!("not measured: {error}"),
+            "see the line about the data folder",
+        ),
+    }
+}
+
+/// Writes and syncs a file of its own some times; the median of one write with its sync.
+fn probe(folder: &Path) -> std::io::Result<Duration> {
+    let path = folder.join(format!(".check.{}", std::process::id()));
+    let measured = measure(&path);
+    let removed = std::fs::remove_file(&path);
+    let median = measured?;
+    removed?;
+    Ok(median)
+}
+
+fn measure(path: &Path) -> std::io::Result<Duration> {
+    let mut file = File::create(path)?;
+    let mut times = Vec::with_capacity(SYNCS);
+    for _ in 0..SYNCS {
+        let begun = Instant::now();
+        file.write_all(&[0x5a; 4096])?;
+        file.sync_data()?;
+        times.push(begun.elapsed());
+    }
+    times.sort();
+    Ok(times[SYNCS / 2])
+}
+
+/// Whether another process holds the lock beside a SQLite file.
+fn is_served(file: &Path) -> bool {
+    let mut lock = file.as_os_str().to_owned();
+    lock.push(".lock");
+    File::open(lock)
+        .is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock)))
+}

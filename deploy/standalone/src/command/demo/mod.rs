@@ -1,0 +1,153 @@
+//! `huizhen demo`: serve on loopback, with people and an open consult to try things with.
+
+mod people;
+mod sms;
+mod state;
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context, bail};
+use program::{shutdown, telemetry};
+
+use self::{people::Scene, sms::Sms};
+use super::serve;
+use crate::{access::make_private_folder, rest::Rest, standalone::Standalone};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  huizhen demo
+  huizhen demo --data data/demo";
+
+/// The settings of the demo: those of `serve`.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    serve: serve::Arguments,
+}
+
+/// Serves until a signal. What was set up by an earlier run in the same folder goes on.
+pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let mut settings = arguments.serve;
+    let metrics = telemetry::start(settings.common.log, "warn")?;
+    on_loopback(&settings)?;
+    make_private_folder(&settings.data)?;
+    let signal = shutdown::on_signal()?;
+    // Codes come here instead of going out: the demo registers people as an app would.
+    let sms = Sms::start().await?;
+    settings.api.sms_provider = api_server::SmsProvider::Webhook;
+    settings.api.sms_webhook_url = Some(sms.url().parse().context("the address of the SMS receiver")?);
+
+    let running = Box::pin(Standalone::start(&settings, metrics)).await?;
+    running.announce(settings.common.ports_file.as_deref())?;
+    let base = format!("http://{}", running.rest_address()?);
+    let rest = Rest::new(&base)?;
+    let set_up = people::set_up(&rest, &base, &settings.data, &sms);
+    let scene = tokio::select! {
+        scene = Box::pin(set_up) => Some(scene.context("the demo cannot be set up")?),
+        () = signal.cancelled() => None,
+    };
+    if let Some(scene) = scene {
+        print!("{}", invitation(&scene, &base, &settings.data));
+        sms.print_from_now_on();
+    }
+    running.until(signal).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The demo's people have their tokens in files and talk without TLS: nobody else's machine has business here.
+fn on_loopback(settings: &serve::Arguments) -> anyhow::Result<()> {
+    let addresses = [
+        ("--im-addr", settings.im.im_addr.clone()),
+        ("--ws-addr", settings.im.ws_addr.clone()),
+        ("--rest-addr", settings.api.rest_addr.to_string()),
+    ];
+    for (flag, address) in addresses {
+        if !is_loopback(&address) {
+            bail!(
+                "the demo serves on loopback only, and {flag} is {address}; `huizhen serve` serves elsewhere"
+            );
+        }
+    }
+    Ok(())
+}
+
+fn is_loopback(address: &str) -> bool {
+    match address.parse::<SocketAddr>() {
+        Ok(address) => address.ip().is_loopback(),
+        Err(_) => address.starts_with("localhost:"),
+    }
+}
+
+/// What somebody sees when all is ready: two lines to paste, and the pages.
+fn invitation(scene: &Scene, base: &str, data: &Path) -> String {
+    let program = quoted(&own_path());
+    let line = |file: &Path| format!("{program} chat {}", quoted(file));
+    format!(
+        "
+会诊演示已就绪。在两个终端里各粘贴一行，病人和医生就可以对话：
+The demo is ready. Paste each line into a terminal of its own, and patient and doctor can talk:
+
+  {patient}    # 病人 patient: {patient_name}
+  {doctor}    # 医生 doctor: {doctor_name}
+
+接口文档 API: {base}/docs
+数据目录 data: {data} (kill -9 丢不了已确认的消息；再次启动即可继续 · survives kill -9, start it again to go on)
+Ctrl-C 停止 stops it.
+
+",
+        patient = line(&scene.patient_token),
+        doctor = line(&scene.doctor_token),
+        patient_name = scene.patient_name,
+        doctor_name = scene.doctor_name,
+        data = data.display(),
+    )
+}
+
+/// This program, as somebody in this folder would type it.
+fn own_path() -> PathBuf {
+    let Ok(path) = std::env::current_exe() else {
+        return "huizhen".into();
+    };
+    match std::env::current_dir().map(|here| path.strip_prefix(here).map(Path::to_path_buf)) {
+        Ok(Ok(below)) => Path::new(".").join(below),
+        _ => path,
+    }
+}
+
+/// A path as one word of a shell.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = text
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"/._-+,:@%=".contains(&byte));
+    if plain {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_one_word() {
+        assert_eq!(quoted(Path::new("./target/release/huizhen")), "./target/release/huizhen");
+        assert_eq!(quoted(Path::new("/a b/it's")), "'/a b/it'\\''s'");
+    }
+
+    #[test]
+    fn only_loopback_is_loopback() {
+        for good in ["127.0.0.1:80", "127.1.2.3:0", "[::1]:80", "localhost:80"] {
+            assert!(is_loopback(good), "{good}");
+        }
+        for bad in ["0.0.0.0:80", "[::]:80", "10.0.0.1:80", "localhost.example:80", "x"] {
+            assert!(!is_loopback(bad), "{bad}");
+        }
+    }
+}

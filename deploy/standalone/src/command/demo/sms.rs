@@ -1,0 +1,113 @@
+//! Where the demo's SMS codes arrive: a webhook on loopback, under a path that nobody can guess.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::Context;
+use axum::{Json, Router, extract::State, routing::post};
+use serde::Deserialize;
+use tokio::{net::TcpListener, sync::Notify, time::timeout};
+
+/// Codes that are kept: more than the demo ever waits for at once.
+const MAX_CODES: usize = 64;
+/// The longest wait for a code that was asked for.
+const WAIT: Duration = Duration::from_secs(10);
+
+/// The receiver of codes.
+pub(super) struct Sms {
+    url: String,
+    inbox: Arc<Inbox>,
+}
+
+#[derive(Default)]
+struct Inbox {
+    codes: Mutex<HashMap<String, String>>,
+    arrived: Notify,
+    prints: AtomicBool,
+}
+
+#[derive(Deserialize)]
+struct Message {
+    phone: String,
+    code: String,
+}
+
+impl Sms {
+    /// Starts to receive.
+    pub(super) async fn start() -> anyhow::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0")
+            .await
+            .context("the SMS receiver cannot listen")?;
+        let address = listener.local_addr()?;
+        let path = format!("/{:032x}", rand::random::<u128>());
+        let inbox = Arc::new(Inbox::default());
+        let routes = Router::new()
+            .route(&path, post(receive))
+            .with_state(Arc::clone(&inbox));
+        tokio::spawn(async move {
+            if let Err(error) = axum::serve(listener, routes).await {
+                tracing::error!(%error, "the SMS receiver ended");
+            }
+        });
+        Ok(Self {
+            url: format!("http://{address}{path}"),
+            inbox,
+        })
+    }
+
+    /// Where the provider posts.
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The code that went to a phone.
+    pub(super) async fn code(&self, phone: &str) -> anyhow::Result<String> {
+        timeout(WAIT, async {
+            loop {
+                let mut arrived = std::pin::pin!(self.inbox.arrived.notified());
+                // Before the look, so that a code that comes after it is not missed.
+                arrived.as_mut().enable();
+                if let Some(code) = self.inbox.take(phone) {
+                    return code;
+                }
+                arrived.await;
+            }
+        })
+        .await
+        .context("the SMS code did not come")
+    }
+
+    /// From now on codes are shown: whoever tries registering on /docs has no other way to get theirs.
+    pub(super) fn print_from_now_on(&self) {
+        self.inbox.prints.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Inbox {
+    fn take(&self, phone: &str) -> Option<String> {
+        self.codes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(phone)
+    }
+}
+
+async fn receive(State(inbox): State<Arc<Inbox>>, Json(message): Json<Message>) {
+    if inbox.prints.load(Ordering::Relaxed) {
+        println!("SMS to {}: code {}", message.phone, message.code);
+        return;
+    }
+    let mut codes = inbox.codes.lock().unwrap_or_else(PoisonError::into_inner);
+    if codes.len() >= MAX_CODES {
+        codes.clear();
+    }
+    codes.insert(message.phone, message.code);
+    drop(codes);
+    inbox.arrived.notify_waiters();
+}

@@ -1,0 +1,46 @@
+//! What the demo remembers in its folder, so that a restart goes on with the same people.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+
+use crate::access::write_private;
+
+/// The contents of `demo.json`.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct State {
+    /// Their passwords by their phones: written before an account is made, so that it can always be logged in to.
+    pub(super) passwords: BTreeMap<String, String>,
+    pub(super) team_id: Option<i64>,
+    pub(super) consultation_id: Option<i64>,
+    /// How many consults were made: part of the key under which the next one is made once.
+    #[serde(default)]
+    pub(super) consults: u32,
+    #[serde(skip)]
+    path: PathBuf,
+}
+
+impl State {
+    pub(super) fn read(folder: &Path) -> anyhow::Result<Self> {
+        let path = folder.join("demo.json");
+        let state = match std::fs::read(&path) {
+            Ok(text) => serde_json::from_slice(&text).with_context(|| {
+                format!(
+                    "{} cannot be understood; remove the folder to begin anew",
+                    path.display()
+                )
+            })?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Self::default(),
+            Err(error) => return Err(error).with_context(|| format!("{} cannot be read", path.display())),
+        };
+        Ok(Self { path, ..state })
+    }
+
+    pub(super) fn write(&self) -> anyhow::Result<()> {
+        write_private(&self.path, &serde_json::to_string_pretty(self)?)
+    }
+}

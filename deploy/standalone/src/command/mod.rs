@@ -1,0 +1,112 @@
+//! The subcommands, a file or folder each.
+
+mod chat;
+mod check;
+mod completions;
+mod demo;
+mod frame;
+mod init;
+mod migrate;
+pub(crate) mod serve;
+
+use std::{ffi::OsString, process::ExitCode};
+
+const EXAMPLES: &str = "\
+Examples:
+  huizhen                                   serve, with data in ./data
+  huizhen demo                              serve with a team, a patient and doctors to try things with
+  huizhen chat data/demo/patient.token      talk in a consult of the demo
+  huizhen serve --help                      all settings";
+
+/// Instant messaging for medical consults: everything in one process, and the commands around it
+#[derive(clap::Parser, Debug)]
+#[command(name = "huizhen", version, after_help = EXAMPLES, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    /// What to do
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(clap::Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Serve everything in this process (the default)
+    #[command(after_help = serve::EXAMPLES)]
+    Serve(Box<serve::Arguments>),
+    /// Serve on loopback with people and an open consult to try things with
+    #[command(after_help = demo::EXAMPLES, mut_arg("data", |data| data.default_value("./data/demo")))]
+    Demo(Box<demo::Arguments>),
+    /// Talk in a consult from a terminal
+    #[command(after_help = chat::EXAMPLES)]
+    Chat(chat::Arguments),
+    /// Make a data folder, a commented settings file and a development certificate
+    #[command(after_help = init::EXAMPLES)]
+    Init(init::Arguments),
+    /// Look at settings, database, ports, limits, clock, disk and certificate, and say what to mend
+    #[command(after_help = check::EXAMPLES)]
+    Check(Box<serve::Arguments>),
+    /// Bring the database's schema to the version of this program
+    #[command(after_help = migrate::EXAMPLES)]
+    Migrate(Box<serve::Arguments>),
+    /// Look into frames of the wire
+    #[command(subcommand)]
+    Frame(frame::Command),
+    /// Print the completions of a shell
+    #[command(after_help = completions::EXAMPLES)]
+    Completions(completions::Arguments),
+}
+
+impl Command {
+    pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Serve(arguments) => Box::pin(serve::run(*arguments)).await,
+            Self::Demo(arguments) => Box::pin(demo::run(*arguments)).await,
+            Self::Chat(arguments) => Box::pin(chat::run(arguments)).await,
+            Self::Init(arguments) => init::run(&arguments),
+            Self::Check(arguments) => Box::pin(check::run(*arguments)).await,
+            Self::Migrate(arguments) => Box::pin(migrate::run(*arguments)).await,
+            Self::Frame(command) => frame::run(&command),
+            Self::Completions(arguments) => completions::run(&arguments),
+        }
+    }
+}
+
+/// The arguments with `serve` where no subcommand is named.
+pub(crate) fn with_default(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let first = arguments.get(1).and_then(|argument| argument.to_str());
+    let names_nothing = match first {
+        None => arguments.len() <= 1,
+        Some("-h" | "--help" | "-V" | "--version") => false,
+        Some(first) => first.starts_with('-'),
+    };
+    if names_nothing {
+        arguments.insert(1.min(arguments.len()), "serve".into());
+    }
+    arguments
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_commands_are_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn serve_is_the_default() {
+        let with = |arguments: &[&str]| -> Vec<String> {
+            with_default(arguments.iter().map(Into::into).collect())
+                .into_iter()
+                .map(|argument| argument.into_string().unwrap())
+                .collect()
+        };
+        assert_eq!(with(&["huizhen"]), ["huizhen", "serve"]);
+        assert_eq!(with(&["huizhen", "--data", "x"]), ["huizhen", "serve", "--data", "x"]);
+        assert_eq!(with(&["huizhen", "--help"]), ["huizhen", "--help"]);
+        assert_eq!(with(&["huizhen", "chat", "-x"]), ["huizhen", "chat", "-x"]);
+    }
+}

@@ -1,0 +1,48 @@
+//! `huizhen serve`.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use program::{settings::Common, shutdown, telemetry};
+
+use crate::standalone::Standalone;
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  huizhen serve
+  huizhen serve --config data/huizhen.toml
+  huizhen serve --im-addr 127.0.0.1:0 --rest-addr 127.0.0.1:0 --ports-file data/ports.json
+  huizhen serve --print-config";
+
+/// The settings of the one-process server.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// The folder of everything that is kept; made when it is not there
+    #[arg(long, value_name = "DIR", default_value = "./data")]
+    pub(crate) data: PathBuf,
+    #[command(flatten)]
+    pub(crate) im: im_server::Settings,
+    #[command(flatten)]
+    pub(crate) api: api_server::Settings,
+}
+
+impl Arguments {
+    /// The database: the one that is set, or a file in the data folder.
+    pub(crate) fn database_url(&self) -> String {
+        match &self.common.database_url {
+            Some(url) => url.clone(),
+            None => format!("sqlite://{}", self.data.join("huizhen.db").display()),
+        }
+    }
+}
+
+/// Serves until a signal.
+pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let metrics = telemetry::start(arguments.common.log, "info")?;
+    let signal = shutdown::on_signal()?;
+    let running = Standalone::start(&arguments, metrics).await?;
+    running.announce(arguments.common.ports_file.as_deref())?;
+    running.until(signal).await?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,182 @@
+//! Everything in one process: an im-server node and the REST service on one database.
+
+use std::{net::SocketAddr, path::Path, time::Duration};
+
+use anyhow::Context;
+use backplane::Backplane;
+use database::Database;
+use im_server::{Listeners, Node};
+use journal::Journal;
+use metrics_exporter_prometheus::PrometheusHandle;
+use program::{
+    admin::{self, Readiness},
+    listener::{self, Ports},
+    open_files,
+};
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use crate::{access, command::serve::Arguments};
+
+/// How long REST's last answers may take after a signal.
+const REST_GRACE: Duration = Duration::from_secs(10);
+
+/// The running servers.
+pub(crate) struct Standalone {
+    ports: Ports,
+    database: Database,
+    node: Node,
+    drain: Duration,
+    rest: JoinHandle<anyhow::Result<()>>,
+    stop_rest: CancellationToken,
+    readiness: Readiness,
+    stop_admin: CancellationToken,
+}
+
+struct Bound {
+    ports: Ports,
+    im: Listeners,
+    rest: TcpListener,
+    admin: TcpListener,
+}
+
+impl Standalone {
+    /// Binds all listeners, opens the database and starts to serve.
+    pub(crate) async fn start(arguments: &Arguments, metrics: PrometheusHandle) -> anyhow::Result<Self> {
+        if let Err(error) = open_files::raise() {
+            tracing::warn!(%error, "the open-file limit cannot be raised");
+        }
+        access::make_private_folder(&arguments.data)?;
+        let bound = bind(arguments).await?;
+        let database = Database::open(&arguments.database_url()).await?;
+        let backplane = Backplane::memory();
+
+        let journal = Journal::new(database.clone(), backplane.clone());
+        let node = Node::start_with(&arguments.im, journal.clone(), bound.im).await?;
+        let stop_rest = CancellationToken::new();
+        let rest = tokio::spawn(api_server::serve(
+            arguments.api.clone(),
+            database.clone(),
+            journal,
+            backplane.clone(),
+            bound.rest,
+            stop_rest.clone(),
+        ));
+        let readiness = readiness(&database, &backplane);
+        let stop_admin = CancellationToken::new();
+        tokio::spawn(admin::serve(
+            bound.admin,
+            metrics,
+            readiness.clone(),
+            stop_admin.clone(),
+        ));
+        Ok(Self {
+            ports: bound.ports,
+            database,
+            node,
+            drain: Duration::from_secs(arguments.im.drain_s.into()),
+            rest,
+            stop_rest,
+            readiness,
+            stop_admin,
+        })
+    }
+
+    /// Tells where the listeners are.
+    pub(crate) fn announce(&self, ports_file: Option<&Path>) -> anyhow::Result<()> {
+        self.ports.announce(ports_file)
+    }
+
+    /// Where REST is.
+    pub(crate) fn rest_address(&self) -> anyhow::Result<SocketAddr> {
+        self.ports.get("rest").context("REST has no listener")
+    }
+
+    /// Serves until the signal, then drains: out of the directory, Bye to sessions, journal flushed.
+    pub(crate) async fn until(mut self, signal: CancellationToken) -> anyhow::Result<()> {
+        let ended = tokio::select! {
+            () = signal.cancelled() => None,
+            ended = &mut self.rest => Some(ended),
+        };
+        self.readiness.drain();
+        self.stop_rest.cancel();
+        self.node.drain(self.drain).await;
+        let ended = match ended {
+            Some(ended) => Some(ended),
+            None => tokio::time::timeout(REST_GRACE, &mut self.rest).await.ok(),
+        };
+        self.stop_admin.cancel();
+        self.database.close().await;
+        match ended {
+            Some(ended) => ended.context("the REST service panicked")?,
+            None => {
+                tracing::warn!("requests that took longer than {} s were cut off", REST_GRACE.as_secs());
+                Ok(())
+            }
+        }
+    }
+}
+
+async fn bind(arguments: &Arguments) -> anyhow::Result<Bound> {
+    let mut ports = Ports::default();
+    let im = listener::bind("--im-addr", &arguments.im.im_addr).await?;
+    ports.add("im", &im)?;
+    let ws = listener::bind("--ws-addr", &arguments.im.ws_addr).await?;
+    ports.add("ws", &ws)?;
+    let tls = match &arguments.im.tls_cert {
+        Some(_) => {
+            let tls = listener::bind("--tls-addr", &arguments.im.tls_addr).await?;
+            ports.add("tls", &tls)?;
+            Some(tls)
+        }
+        None => None,
+    };
+    let rest = listener::bind("--rest-addr", arguments.api.rest_addr).await?;
+    ports.add("rest", &rest)?;
+    let admin = listener::bind("--admin-addr", &arguments.common.admin_addr).await?;
+    ports.add("admin", &admin)?;
+    Ok(Bound {
+        ports,
+        im: Listeners {
+            tcp: im,
+            ws: Some(ws),
+            tls,
+        },
+        rest,
+        admin,
+    })
+}
+
+fn readiness(database: &Database, backplane: &Backplane) -> Readiness {
+    let database = database.clone();
+    let backplane = backplane.clone();
+    Readiness::builder()
+        .require("database", move || {
+            let database = database.clone();
+            async move {
+                let version = database
+                    .schema_version()
+                    .await
+                    .map_err(|error| error.to_string())?;
+                if version == database::LATEST_VERSION {
+                    Ok(())
+                } else {
+                    Err(format!(
+                        "the schema has version {version}, this program needs {}",
+                        database::LATEST_VERSION
+                    ))
+                }
+            }
+        })
+        .degrade("backplane", move || {
+            let backplane = backplane.clone();
+            async move {
+                if backplane.is_available().await {
+                    Ok(())
+                } else {
+                    Err("cannot be reached".to_owned())
+                }
+            }
+        })
+        .build()
+}

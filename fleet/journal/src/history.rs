@@ -1,0 +1,235 @@
+//! Reading entries. People see those within their spans of participation and no others (invariant I5).
+
+use database::{Error, params};
+use proto::{ConversationId, Seq, UserId};
+
+use crate::{
+    Journal,
+    entry::{self, Entry},
+};
+
+const SPANS: &str = "SELECT from_seq, to_seq FROM participant
+    WHERE conversation_id = $1 AND user_id = $2 ORDER BY from_seq";
+
+const VISIBLE_SPANS: &str = "SELECT p.from_seq, COALESCE(p.to_seq, c.last_seq)
+    FROM participant p JOIN conversation c ON c.id = p.conversation_id
+    WHERE p.conversation_id = $1 AND p.user_id = $2 ORDER BY p.from_seq";
+
+const ENTRIES: &str = concat!(
+    "SELECT ",
+    entry::columns!(),
+    " FROM entry WHERE conversation_id = $1 AND seq >= $2 AND seq <= $3 ORDER BY seq LIMIT $4"
+);
+
+const NEWEST_ENTRIES: &str = concat!(
+    "SELECT ",
+    entry::columns!(),
+    " FROM entry WHERE conversation_id = $1 AND seq >= $2 AND seq <= $3 ORDER BY seq DESC LIMIT $4"
+);
+
+/// Every statement here, for the tests that explain them.
+pub(crate) const STATEMENTS: &[&str] = &[SPANS, VISIBLE_SPANS, ENTRIES, NEWEST_ENTRIES];
+
+/// A span of participation: both ends included; no end while the person is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The entry by which they joined.
+    pub from: Seq,
+    /// The entry by which they left.
+    pub to: Option<Seq>,
+}
+
+impl Span {
+    /// Whether an entry lies in it.
+    pub fn contains(&self, seq: Seq) -> bool {
+        self.from <= seq && self.to.is_none_or(|to| seq <= to)
+    }
+}
+
+/// Which entries to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// The oldest ones above a seq.
+    After(Seq),
+    /// The newest ones below a seq.
+    Before(Seq),
+}
+
+/// Entries in the order of seq.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Page {
+    /// What was found.
+    pub entries: Vec<Entry>,
+    /// More lie beyond, in the direction asked for.
+    pub has_more: bool,
+}
+
+impl Journal {
+    /// The spans of a person in a conversation, in order; empty when they never were in it or it does not exist.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn spans(&self, conversation: ConversationId, user: UserId) -> Result<Vec<Span>, Error> {
+        let rows = self
+            .database
+            .query(SPANS, params![conversation.get(), user.get()])
+            .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(Span {
+                    from: Seq::from_database(row.get(0)?),
+                    to: row.get::<Option<i64>>(1)?.map(Seq::from_database),
+                })
+            })
+            .collect()
+    }
+
+    /// The same, the last one ended where the conversation stood at that moment: somebody who is removed right now must
+    /// not see what is written between this statement and the next.
+    async fn visible_spans(&self, conversation: ConversationId, user: UserId) -> Result<Vec<Span>, Error> {
+        let rows = self
+            .database
+            .query(VISIBLE_SPANS, params![conversation.get(), user.get()])
+            .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(Span {
+                    from: Seq::from_database(row.get(0)?),
+                    to: Some(Seq::from_database(row.get(1)?)),
+                })
+            })
+            .collect()
+    }
+
+    /// Entries that a person may see, at most `limit`.
+    ///
+    /// # Errors
+    /// [`crate::Error::NoAccess`] when they never were in the conversation or it does not exist.
+    pub async fn history(
+        &self,
+        conversation: ConversationId,
+        user: UserId,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Page, crate::Error> {
+        let spans = self.visible_spans(conversation, user).await?;
+        if spans.is_empty() {
+            return Err(crate::Error::NoAccess);
+        }
+        let mut entries = Vec::new();
+        for (low, high) in ranges(&spans, direction) {
+            let wanted = limit.saturating_add(1) - entries.len();
+            let found = match direction {
+                Direction::After(_) => self.entries(conversation, low, high, wanted).await?,
+                Direction::Before(_) => self.newest_entries(conversation, low, high, wanted).await?,
+            };
+            entries.extend(found);
+            if entries.len() > limit {
+                break;
+            }
+        }
+        let has_more = entries.len() > limit;
+        entries.truncate(limit);
+        if matches!(direction, Direction::Before(_)) {
+            entries.reverse();
+        }
+        Ok(Page { entries, has_more })
+    }
+
+    /// Entries of a conversation whoever sees them, `low` to `high` included, the oldest `limit` of them in order.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn entries(
+        &self,
+        conversation: ConversationId,
+        low: Seq,
+        high: Seq,
+        limit: usize,
+    ) -> Result<Vec<Entry>, Error> {
+        self.read_entries(conversation, low, high, limit, ENTRIES).await
+    }
+
+    async fn newest_entries(
+        &self,
+        conversation: ConversationId,
+        low: Seq,
+        high: Seq,
+        limit: usize,
+    ) -> Result<Vec<Entry>, Error> {
+        self.read_entries(conversation, low, high, limit, NEWEST_ENTRIES)
+            .await
+    }
+
+    async fn read_entries(
+        &self,
+        conversation: ConversationId,
+        low: Seq,
+        high: Seq,
+        limit: usize,
+        sql: &'static str,
+    ) -> Result<Vec<Entry>, Error> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = self
+            .database
+            .query(sql, params![conversation.get(), low.get(), high.get(), limit])
+            .await?;
+        rows.iter().map(Entry::from_row).collect()
+    }
+}
+
+/// The seqs to read, as ranges with both ends included, nearest to where reading begins first.
+fn ranges(spans: &[Span], direction: Direction) -> Vec<(Seq, Seq)> {
+    const LAST: Seq = Seq::from_database(i64::MAX);
+    let clip = |span: &Span| {
+        let (low, high) = (span.from, span.to.unwrap_or(LAST));
+        let (low, high) = match direction {
+            Direction::After(after) => (low.max(Seq::from_database(after.get().saturating_add(1))), high),
+            Direction::Before(before) => (low, high.min(before.previous())),
+        };
+        (low <= high).then_some((low, high))
+    };
+    let mut ranges: Vec<_> = spans.iter().filter_map(clip).collect();
+    if matches!(direction, Direction::Before(_)) {
+        ranges.reverse();
+    }
+    ranges
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn seq(seq: i64) -> Seq {
+        Seq::from_database(seq)
+    }
+
+    proptest! {
+        #[test]
+        fn ranges_hold_exactly_what_the_spans_hold(
+            lengths in prop::collection::vec((1i64..6, 0i64..6), 1..5),
+            open in any::<bool>(),
+            at in 0i64..40,
+            after in any::<bool>(),
+        ) {
+            let mut spans = Vec::new();
+            let mut next = 1;
+            for (gap, length) in &lengths {
+                let from = next + gap;
+                spans.push(Span { from: seq(from), to: Some(seq(from + length)) });
+                next = from + length;
+            }
+            if open { spans.last_mut().unwrap().to = None; }
+            let direction = if after { Direction::After(seq(at)) } else { Direction::Before(seq(at)) };
+            let ranges = ranges(&spans, direction);
+            for candidate in 0..60 {
+                let expected = spans.iter().any(|span| span.contains(seq(candidate)))
+                    && if after { candidate > at } else { candidate < at };
+                let found = ranges.iter().any(|(low, high)| *low <= seq(candidate) && seq(candidate) <= *high);
+                prop_assert_eq!(found, expected, "{}", candidate);
+            }
+        }
+    }
+}

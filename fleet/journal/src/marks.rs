@@ -1,0 +1,78 @@
+//! How far people got: cumulative marks, one for each person and conversation.
+
+use database::{Error, params};
+use proto::{ConversationId, Seq, UserId};
+
+use crate::Journal;
+
+/// How far one person got in one conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// The person.
+    pub user: UserId,
+    /// Up to where their devices have everything.
+    pub received_seq: Seq,
+    /// Up to where they have read.
+    pub read_seq: Seq,
+}
+
+/// Somebody who never was in the conversation gets no row, and no mark passes the newest entry that they may see.
+const SAVE: &str = "INSERT INTO mark (conversation_id, user_id, received_seq, read_seq)
+    SELECT v.conversation_id, v.user_id,
+           CASE WHEN $3 > v.newest THEN v.newest ELSE $3 END,
+           CASE WHEN $4 > v.newest THEN v.newest ELSE $4 END
+    FROM (SELECT p.conversation_id, p.user_id, max(COALESCE(p.to_seq, c.last_seq)) AS newest
+          FROM participant p JOIN conversation c ON c.id = p.conversation_id
+          WHERE p.conversation_id = $1 AND p.user_id = $2
+          GROUP BY p.conversation_id, p.user_id) AS v
+    WHERE true
+    ON CONFLICT (conversation_id, user_id) DO UPDATE SET
+      received_seq = CASE WHEN excluded.received_seq > mark.received_seq
+        THEN excluded.received_seq ELSE mark.received_seq END,
+      read_seq = CASE WHEN excluded.read_seq > mark.read_seq
+        THEN excluded.read_seq ELSE mark.read_seq END
+    RETURNING received_seq, read_seq";
+
+/// Every statement here, for the tests that explain them.
+pub(crate) const STATEMENTS: &[&str] = &[SAVE];
+
+impl Journal {
+    /// Moves marks forward, in one transaction; a mark never moves back, nor past the newest entry that the person may
+    /// see. Gives them as they stand then; those of people who never were in the conversation are left out.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn save_marks(&self, marks: Vec<Mark>) -> Result<Vec<Mark>, Error> {
+        self.database
+            .transaction(move |tx| {
+                Box::pin(async move {
+                    let mut standing = Vec::with_capacity(marks.len());
+                    for mark in marks {
+                        let row = tx
+                            .query_first(
+                                SAVE,
+                                params![
+                                    mark.conversation.get(),
+                                    mark.user.get(),
+                                    // What has been read has been received.
+                                    mark.received_seq.max(mark.read_seq).get(),
+                                    mark.read_seq.get()
+                                ],
+                            )
+                            .await?;
+                        if let Some(row) = row {
+                            standing.push(Mark {
+                                received_seq: Seq::from_database(row.get(0)?),
+                                read_seq: Seq::from_database(row.get(1)?),
+                                ..mark
+                            });
+                        }
+                    }
+                    Ok(standing)
+                })
+            })
+            .await
+    }
+}

@@ -1,0 +1,221 @@
+//! Taking a message back. The original stays sealed in the database for the record (invariant I8).
+
+use database::{Transaction, params};
+use proto::{
+    ConversationId, Seq, UserId,
+    wire::{EntryKind, Role},
+};
+
+use crate::{
+    Entry, Error, Journal,
+    entry::enumeration,
+    record::{Unpublished, blank, insert},
+};
+
+/// How long a sender may take a message back, milliseconds.
+pub const SENDER_LIMIT_MS: i64 = 2 * 60 * 1000;
+
+const FACTS: &str = "SELECT p.role, c.open, e.sender_id, e.kind, e.created_ms, e.recalled
+    FROM participant p
+    JOIN conversation c ON c.id = p.conversation_id
+    JOIN entry e ON e.conversation_id = p.conversation_id AND e.seq = $3
+    WHERE p.conversation_id = $1 AND p.user_id = $2 AND p.to_seq IS NULL
+      AND EXISTS (SELECT 1 FROM participant s WHERE s.conversation_id = $1 AND s.user_id = $2
+                    AND s.from_seq <= $3 AND (s.to_seq IS NULL OR s.to_seq >= $3))";
+
+/// The RECALLED entry comes after what it is about; there is one, so the first found is it.
+const RECALLED_BY: &str = "SELECT seq FROM entry
+    WHERE conversation_id = $1 AND seq > $2 AND corrects_seq = $2 AND kind = $3 ORDER BY seq LIMIT 1";
+
+const WITHHOLD: &str = "UPDATE entry SET recalled = $1 WHERE conversation_id = $2 AND seq = $3";
+
+/// Every statement here, for the tests that explain them.
+pub(crate) const STATEMENTS: &[&str] = &[FACTS, RECALLED_BY, WITHHOLD];
+
+/// What decides whether a message may be taken back.
+#[derive(Clone, Copy, Debug)]
+struct Facts {
+    by: UserId,
+    role: Role,
+    open: bool,
+    sender: UserId,
+    kind: EntryKind,
+    created_ms: i64,
+    recalled: bool,
+}
+
+impl Journal {
+    /// Takes a message back and tells the seq of the RECALLED entry. A repeated request adds nothing and tells the
+    /// first one's seq. What must be published comes beside it.
+    ///
+    /// # Errors
+    /// [`Error::NoAccess`] when they are not in it or may not see the entry, [`Error::Forbidden`] when it is not theirs
+    /// or too old, [`Error::Invalid`] when it is no message, [`Error::Closed`].
+    pub async fn recall(
+        &self,
+        conversation: ConversationId,
+        by: UserId,
+        seq: Seq,
+        now_ms: i64,
+    ) -> Result<(Seq, Unpublished), Error> {
+        let journal = self.clone();
+        self.database
+            .transaction(move |tx| {
+                Box::pin(async move {
+                    let facts = facts(tx, conversation, by, seq).await?;
+                    may_recall(facts)?;
+                    if facts.recalled
+                        && let Some(first) = recalled_by(tx, conversation, seq).await?
+                    {
+                        return Ok((first, Unpublished::default()));
+                    }
+                    decide(facts, now_ms)?;
+                    let recalled_seq = journal.lock_next_seq(tx, conversation, now_ms).await?;
+                    tx.execute(WITHHOLD, params![true, conversation.get(), seq.get()])
+                        .await?;
+                    let entry = Entry {
+                        corrects_seq: seq,
+                        ..blank(conversation, recalled_seq, by, EntryKind::Recalled, now_ms)
+                    };
+                    let published = insert(tx, entry).await?;
+                    Ok((
+                        recalled_seq,
+                        Unpublished {
+                            entries: vec![published],
+                            notices: Vec::new(),
+                        },
+                    ))
+                })
+            })
+            .await
+    }
+}
+
+async fn facts(
+    tx: &mut Transaction<'_>,
+    conversation: ConversationId,
+    by: UserId,
+    seq: Seq,
+) -> Result<Facts, Error> {
+    let row = tx
+        .query_first(FACTS, params![conversation.get(), by.get(), seq.get()])
+        .await?
+        .ok_or(Error::NoAccess)?;
+    Ok(Facts {
+        by,
+        role: enumeration(row.get(0)?),
+        open: row.get(1)?,
+        sender: UserId::from_database(row.get(2)?),
+        kind: enumeration(row.get(3)?),
+        created_ms: row.get(4)?,
+        recalled: row.get(5)?,
+    })
+}
+
+async fn recalled_by(
+    tx: &mut Transaction<'_>,
+    conversation: ConversationId,
+    seq: Seq,
+) -> Result<Option<Seq>, Error> {
+    let row = tx
+        .query_first(
+            RECALLED_BY,
+            params![
+                conversation.get(),
+                seq.get(),
+                i64::from(EntryKind::Recalled as i32)
+            ],
+        )
+        .await?;
+    row.map(|row| Ok(Seq::from_database(row.get(0)?))).transpose()
+}
+
+/// Whether this is something that this person may take back, ever.
+fn may_recall(facts: Facts) -> Result<(), Error> {
+    if facts.kind != EntryKind::Message {
+        return Err(Error::Invalid {
+            field: "seq",
+            message: "only messages can be recalled, this is an event".into(),
+        });
+    }
+    if facts.role != Role::Assistant && facts.sender != facts.by {
+        return Err(Error::Forbidden(
+            "only its sender or the team's assistant may recall a message".into(),
+        ));
+    }
+    Ok(())
+}
+
+/// Whether they may take it back now.
+fn decide(facts: Facts, now_ms: i64) -> Result<(), Error> {
+    may_recall(facts)?;
+    if facts.role != Role::Assistant && now_ms - facts.created_ms > SENDER_LIMIT_MS {
+        return Err(Error::Forbidden(
+            "a message can be recalled by its sender within 2 minutes".into(),
+        ));
+    }
+    if facts.open { Ok(()) } else { Err(Error::Closed) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts() -> Facts {
+        Facts {
+            by: UserId::from_database(1),
+            role: Role::Patient,
+            open: true,
+            sender: UserId::from_database(1),
+            kind: EntryKind::Message,
+            created_ms: 1_000,
+            recalled: false,
+        }
+    }
+
+    #[test]
+    fn the_sender_has_two_minutes() {
+        assert!(decide(facts(), 1_000 + SENDER_LIMIT_MS).is_ok());
+        assert!(matches!(
+            decide(facts(), 1_001 + SENDER_LIMIT_MS),
+            Err(Error::Forbidden(_))
+        ));
+    }
+
+    #[test]
+    fn others_may_not_but_the_assistant_may_at_any_time() {
+        let other = Facts {
+            by: UserId::from_database(2),
+            role: Role::Doctor,
+            ..facts()
+        };
+        assert!(matches!(decide(other, 1_000), Err(Error::Forbidden(_))));
+        let assistant = Facts {
+            role: Role::Assistant,
+            ..other
+        };
+        assert!(decide(assistant, i64::MAX / 2).is_ok());
+    }
+
+    #[test]
+    fn events_and_closed_conversations_stay_as_they_are() {
+        let event = Facts {
+            kind: EntryKind::StatusChanged,
+            ..facts()
+        };
+        assert!(matches!(
+            decide(event, 1_000),
+            Err(Error::Invalid { field: "seq", .. })
+        ));
+        assert!(matches!(
+            decide(
+                Facts {
+                    open: false,
+                    ..facts()
+                },
+                1_000
+            ),
+            Err(Error::Closed)
+        ));
+    }
+}

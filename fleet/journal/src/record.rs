@@ -1,0 +1,281 @@
+//! What REST writes into a journal: entries that tell of a record, in the record's own transaction.
+//!
+//! What comes back must be published after the commit ([`Journal::publish`]); a lost announcement is late by seconds
+//! only, since nodes compare their seqs with the database.
+
+use bytes::Bytes;
+use database::{Transaction, params};
+use proto::{
+    ConversationId, Seq, UserId,
+    wire::{ConversationKind, EntryKind, ParticipantEvent, Role, StatusEvent, VasEvent, entry},
+};
+
+use crate::{
+    Entry, Error, Journal, UserNotice,
+    announcement::Published,
+    entry::{INSERT, enumeration},
+};
+
+/// The sequence that conversations get their ids from; a consult has the id of its conversation.
+pub const CONVERSATION_SEQUENCE: &str = "conversation";
+
+const CREATE: &str = "INSERT INTO conversation
+    (id, kind, consult_id, epoch, open, title, last_seq, created_ms, updated_ms)
+    VALUES ($1, $2, $3, 1, $4, $5, 0, $6, $6)";
+
+const LOCK: &str = "UPDATE conversation SET updated_ms = $1 WHERE id = $2 RETURNING last_seq";
+
+const MOVE: &str = "UPDATE conversation SET last_seq = $1 WHERE id = $2 AND last_seq = $3";
+
+const SET_OPEN: &str = "UPDATE conversation SET open = $1 WHERE id = $2";
+
+const JOIN: &str = "INSERT INTO participant (conversation_id, user_id, from_seq, to_seq, role, changed_ms)
+    VALUES ($1, $2, $3, NULL, $4, $5)";
+
+const LEAVE: &str = "UPDATE participant SET to_seq = $1, changed_ms = $2
+    WHERE conversation_id = $3 AND user_id = $4 AND to_seq IS NULL RETURNING role";
+
+/// Every statement here, for the tests that explain them.
+pub(crate) const STATEMENTS: &[&str] = &[CREATE, LOCK, MOVE, SET_OPEN, JOIN, LEAVE, INSERT];
+
+/// What a transaction wrote and nobody has been told yet.
+#[must_use = "publish it after the commit, or the people concerned learn of it seconds later"]
+#[derive(Debug, Default)]
+pub struct Unpublished {
+    pub(crate) entries: Vec<Published>,
+    pub(crate) notices: Vec<(UserId, UserNotice)>,
+}
+
+impl Unpublished {
+    /// Adds what was written later in the same transaction.
+    pub fn extend(&mut self, later: Self) {
+        self.entries.extend(later.entries);
+        self.notices.extend(later.notices);
+    }
+
+    /// The seq of the last entry written.
+    pub fn last_seq(&self) -> Option<Seq> {
+        self.entries.last().map(|published| published.seq)
+    }
+}
+
+/// A conversation to be made.
+#[derive(Clone, Debug)]
+pub struct NewConversation {
+    /// From [`CONVERSATION_SEQUENCE`], allocated before the transaction.
+    pub id: ConversationId,
+    /// What kind it is.
+    pub kind: ConversationKind,
+    /// The consult that it belongs to.
+    pub consult_id: Option<i64>,
+    /// Its title.
+    pub title: String,
+    /// Who is in it from the beginning; each joins by an entry. The names go into those entries.
+    pub participants: Vec<NewParticipant>,
+}
+
+/// Somebody who joins.
+#[derive(Clone, Debug)]
+pub struct NewParticipant {
+    /// The person.
+    pub user: UserId,
+    /// What they are in it.
+    pub role: Role,
+    /// Their name, for the entry that tells of it.
+    pub name: String,
+}
+
+/// What happened to a record, for its conversation.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// Somebody joins.
+    Joined(NewParticipant),
+    /// Somebody leaves or is removed. They still see the entry that tells of it.
+    Left(UserId),
+    /// The consult's state changed; the conversation takes messages from now on or no more.
+    Status(StatusEvent),
+    /// A value-added service was proposed, confirmed, declined or withdrawn.
+    Vas(EntryKind, VasEvent),
+}
+
+impl Journal {
+    /// Makes a conversation with its first participants.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn create_conversation(
+        &self,
+        tx: &mut Transaction<'_>,
+        new: NewConversation,
+        by: UserId,
+        now_ms: i64,
+    ) -> Result<Unpublished, Error> {
+        tx.execute(
+            CREATE,
+            params![
+                new.id.get(),
+                i64::from(new.kind as i32),
+                new.consult_id,
+                true,
+                new.title,
+                now_ms
+            ],
+        )
+        .await?;
+        let mut unpublished = Unpublished::default();
+        for participant in new.participants {
+            unpublished.extend(
+                self.record(tx, new.id, by, Event::Joined(participant), now_ms)
+                    .await?,
+            );
+        }
+        Ok(unpublished)
+    }
+
+    /// Appends what happened to a conversation and does what it means for who is in it and whether it is open. A refusal
+    /// leaves nothing behind, so a caller may go on in the same transaction.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyIn`]; [`Error::NoAccess`] when the conversation does not exist or the person who leaves is not in.
+    pub async fn record(
+        &self,
+        tx: &mut Transaction<'_>,
+        conversation: ConversationId,
+        by: UserId,
+        event: Event,
+        now_ms: i64,
+    ) -> Result<Unpublished, Error> {
+        let seq = self.lock_next_seq(tx, conversation, now_ms).await?;
+        let mut notices = Vec::new();
+        let (kind, event) = match event {
+            Event::Joined(participant) => {
+                join(tx, conversation, seq, &participant, now_ms).await?;
+                notices.push((participant.user, UserNotice::Added { conversation, seq }));
+                let NewParticipant { user, role, name } = participant;
+                let event = ParticipantEvent {
+                    user_id: user.get(),
+                    role: role as i32,
+                    name,
+                };
+                (EntryKind::ParticipantJoined, entry::Event::Participant(event))
+            }
+            Event::Left(user) => {
+                let role = leave(tx, conversation, seq, user, now_ms).await?;
+                let event = ParticipantEvent {
+                    user_id: user.get(),
+                    role: role as i32,
+                    name: String::new(),
+                };
+                (EntryKind::ParticipantLeft, entry::Event::Participant(event))
+            }
+            Event::Status(status) => {
+                tx.execute(SET_OPEN, params![status.open, conversation.get()])
+                    .await?;
+                (EntryKind::StatusChanged, entry::Event::Status(status))
+            }
+            Event::Vas(kind, card) => (kind, entry::Event::Vas(card)),
+        };
+        let entry = Entry {
+            event: Some(event),
+            ..blank(conversation, seq, by, kind, now_ms)
+        };
+        let published = insert(tx, entry).await?;
+        Ok(Unpublished {
+            entries: vec![published],
+            notices,
+        })
+    }
+
+    /// The next seq of a conversation, which [`insert`] then takes. The row stays locked to the end of the transaction
+    /// where an engine locks rows, so entries are committed in the order of their seqs.
+    pub(crate) async fn lock_next_seq(
+        &self,
+        tx: &mut Transaction<'_>,
+        conversation: ConversationId,
+        now_ms: i64,
+    ) -> Result<Seq, Error> {
+        // Whether or not this transaction is committed, appends must look again.
+        self.cache.forget(conversation);
+        let row = tx.query_first(LOCK, params![now_ms, conversation.get()]).await?;
+        Ok(Seq::from_database(row.ok_or(Error::NoAccess)?.get(0)?).next())
+    }
+}
+
+pub(crate) fn blank(
+    conversation: ConversationId,
+    seq: Seq,
+    by: UserId,
+    kind: EntryKind,
+    now_ms: i64,
+) -> Entry {
+    Entry {
+        conversation,
+        seq,
+        sender: by,
+        kind,
+        created_ms: now_ms,
+        client_msg_id: String::new(),
+        mime_type: String::new(),
+        body: Bytes::new(),
+        reply_to_seq: Seq::ZERO,
+        corrects_seq: Seq::ZERO,
+        mentions: Vec::new(),
+        event: None,
+        recalled: false,
+    }
+}
+
+/// Adds an entry under the seq that [`Journal::lock_next_seq`] gave and moves `last_seq` there: both or neither, so that
+/// what is refused between the two leaves no gap (invariant I2).
+pub(crate) async fn insert(tx: &mut Transaction<'_>, entry: Entry) -> Result<Published, Error> {
+    let (seq, conversation) = (entry.seq, entry.conversation);
+    let moved = tx
+        .execute(MOVE, params![seq.get(), conversation.get(), seq.previous().get()])
+        .await?;
+    if moved != 1 {
+        return Err(database::Error::Engine("a conversation moved under its lock".into()).into());
+    }
+    tx.execute(INSERT, entry.params()).await?;
+    Ok(Published::new(entry))
+}
+
+async fn join(
+    tx: &mut Transaction<'_>,
+    conversation: ConversationId,
+    seq: Seq,
+    participant: &NewParticipant,
+    now_ms: i64,
+) -> Result<(), Error> {
+    let outcome = tx
+        .execute(
+            JOIN,
+            params![
+                conversation.get(),
+                participant.user.get(),
+                seq.get(),
+                i64::from(participant.role as i32),
+                now_ms
+            ],
+        )
+        .await;
+    match outcome {
+        Ok(_) => Ok(()),
+        Err(error) if error.constraint() == Some("participant_conversation_id_user_id_key") => {
+            Err(Error::AlreadyIn)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn leave(
+    tx: &mut Transaction<'_>,
+    conversation: ConversationId,
+    seq: Seq,
+    user: UserId,
+    now_ms: i64,
+) -> Result<Role, Error> {
+    let row = tx
+        .query_first(LEAVE, params![seq.get(), now_ms, conversation.get(), user.get()])
+        .await?;
+    Ok(enumeration(row.ok_or(Error::NoAccess)?.get(0)?))
+}

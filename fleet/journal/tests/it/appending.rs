@@ -1,0 +1,479 @@
+//! One send, and batches of them: what is accepted, what is refused, and what a resend gets.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use journal::{Error, Journal, append::Accepted};
+use proto::{ConversationId, Seq, wire::Role};
+
+use crate::world::{World, card, now_ms, participant, record, seq, status, text, user};
+
+const PAIR: [(i64, Role); 2] = [(1, Role::Patient), (2, Role::Doctor)];
+
+fn duplicate_of(outcome: Result<Accepted, Error>, seq: i64) {
+    let accepted = outcome.unwrap();
+    assert_eq!((accepted.seq.get(), accepted.duplicate), (seq, true));
+}
+
+#[tokio::test]
+async fn i5_none_and_not_yours_are_refused_in_the_same_words() {
+    let world = World::new().await;
+    let ours = world.conversation(&PAIR).await;
+    let none = ConversationId::from_database(999_999);
+    let not_yours = world.send(text(ours, 7, "a", "x")).await.unwrap_err();
+    let not_there = world.send(text(none, 7, "a", "x")).await.unwrap_err();
+    assert!(matches!(not_yours, Error::NoAccess), "{not_yours}");
+    assert!(matches!(not_there, Error::NoAccess), "{not_there}");
+    assert_eq!(not_yours.to_string(), not_there.to_string());
+    assert_eq!(world.last_seq(ours).await, 2);
+    let history = |conversation| {
+        let direction = journal::history::Direction::After(Seq::ZERO);
+        world.journal.history(conversation, user(7), direction, 10)
+    };
+    assert!(matches!(history(ours).await, Err(Error::NoAccess)));
+    assert!(matches!(history(none).await, Err(Error::NoAccess)));
+    assert_eq!(world.journal.overview(user(7), ours).await.unwrap(), None);
+    assert_eq!(world.journal.overview(user(7), none).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn i5_whoever_has_left_sends_no_more_until_they_are_back() {
+    let world = World::new().await;
+    let id = world.conversation(&PAIR).await;
+    world.send(text(id, 2, "a", "x")).await.unwrap();
+    let left = journal::record::Event::Left(user(2));
+    assert_eq!(world.record(id, left).await.unwrap().get(), 4);
+    assert!(matches!(
+        world.send(text(id, 2, "b", "x")).await,
+        Err(Error::NoAccess)
+    ));
+    world.send(text(id, 1, "c", "they have gone")).await.unwrap();
+    // What was accepted while they were in is answered still.
+    duplicate_of(world.send(text(id, 2, "a", "x")).await, 3);
+    let joined = journal::record::Event::Joined(participant(2, Role::Doctor));
+    world.record(id, joined).await.unwrap();
+    assert_eq!(world.send(text(id, 2, "b", "x")).await.unwrap().seq.get(), 7);
+    assert_eq!(world.seen_by(id, 2).await, [2, 3, 4, 6, 7]);
+    assert_eq!(world.seen_by(id, 1).await, [1, 2, 3, 4, 5, 6, 7]);
+}
+
+#[tokio::test]
+async fn a_closed_conversation_takes_no_messages_until_it_is_opened() {
+    let world = World::new().await;
+    let id = world.conversation(&PAIR).await;
+    world.send(text(id, 1, "a", "x")).await.unwrap();
+    world.record(id, status(false)).await.unwrap();
+    assert!(matches!(
+        world.send(text(id, 1, "b", "x")).await,
+        Err(Error::Closed)
+    ));
+    // A stranger does not learn that it is closed.
+    assert!(matches!(
+        world.send(text(id, 9, "b", "x")).await,
+        Err(Error::NoAccess)
+    ));
+    duplicate_of(world.send(text(id, 1, "a", "x")).await, 3);
+    world.record(id, status(true)).await.unwrap();
+    assert_eq!(world.send(text(id, 1, "b", "x")).await.unwrap().seq.get(), 6);
+}
+
+#[tokio::test]
+async fn cards_are_refused_to_whoever_may_not_send_them() {
+    let world = World::new().await;
+    let people = [(1, Role::Patient), (2, Role::Doctor), (3, Role::Assistant)];
+    let id = world.conversation(&people).await;
+    for (mime_type, senders) in [
+        ("application/vnd.huizhen.advice", [false, true, false]),
+        ("application/vnd.huizhen.notice", [false, false, true]),
+        ("application/vnd.huizhen.vas", [false, false, false]),
+        ("application/vnd.huizhen.call", [false, false, false]),
+    ] {
+        for (sender, may) in (1..).zip(senders) {
+            let mut message = text(id, sender, mime_type, "");
+            message.mime_type = mime_type.into();
+            let outcome = world.send(message).await;
+            if may {
+                outcome.unwrap();
+            } else {
+                assert!(
+                    matches!(outcome, Err(Error::Forbidden(_))),
+                    "{mime_type} by {sender}"
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_reply_to_the_future_is_refused_and_one_to_the_newest_is_not() {
+    let world = World::new().await;
+    let id = world.conversation(&PAIR).await;
+    let reply = |client_msg_id: &str, to: i64| {
+        let mut message = text(id, 1, client_msg_id, "x");
+        message.reply_to_seq = seq(to);
+        message
+    };
+    let refused = world.send(reply("a", 3)).await;
+    assert!(
+        matches!(&refused, Err(Error::Invalid { field: "reply_to_seq", message }) if message.contains("newest entry is 2")),
+        "{refused:?}"
+    );
+    assert_eq!(world.send(reply("a", 2)).await.unwrap().seq.get(), 3);
+    // Within one batch, too: the second one answers the first one.
+    let outcomes = world.send_all(vec![reply("b", 3), reply("c", 4)]).await;
+    assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+}
+
+#[tokio::test]
+async fn i4_a_resend_with_other_content_names_the_field_and_changes_nothing() {
+    let world = World::new().await;
+    let id = world.conversation(&PAIR).await;
+    let first = text(id, 1, "a", "hello");
+    world.send(first.clone()).await.unwrap();
+    let mut others = Vec::new();
+    for field in ["mime_type", "body", "reply_to_seq", "mentions"] {
+        let mut other = first.clone();
+        match field {
+            "mime_type" => other.mime_type = "text/markdown".into(),
+            "body" => other.body = "hello!".into(),
+            "reply_to_seq" => other.reply_to_seq = seq(1),
+            _ => other.mentions = vec![2],
+        }
+        others.push((field, other));
+    }
+    for (wanted, other) in others {
+        let outcome = world.send(other).await;
+        assert!(
+            matches!(outcome, Err(Error::Conflict { field }) if field == wanted),
+            "{wanted}: {outcome:?}"
+        );
+    }
+    duplicate_of(world.send(first).await, 3);
+    assert_eq!(world.all(id).await.len(), 3);
+}
+
+#[tokio::test]
+async fn i4_the_same_id_twice_in_one_batch_is_one_entry() {
+    let world = World::new().await;
+    let id = world.conversation(&PAIR).await;
+    let outcomes = world
+        .send_all(vec![
+            text(id, 1, "a", "x"),
+            text(id, 1, "a", "x"),
+            text(id, 1, "a", "other"),
+            text(id, 2, "a", "another person's a"),
+            text(id, 1, "b", "y"),
+            text(id, 1, "a", "x"),
+        ])
+        .await;
+    let mut outcomes = outcomes.into_iter();
+    let first = outcomes.next().unwrap().unwrap();
+    assert_eq!((first.seq.get(), first.duplicate), (3, false));
+    let again = outcomes.next().unwrap().unwrap();
+    assert_eq!((again.seq, again.duplicate), (first.seq, true));
+    assert_eq!(again.created_ms, first.created_ms);
+    assert!(matches!(
+        outcomes.next(),
+        Some(Err(Error::Conflict { field: "body" }))
+    ));
+    assert_eq!(outcomes.next().unwrap().unwrap().seq.get(), 4);
+    assert_eq!(outcomes.next().unwrap().unwrap().seq.get(), 5);
+    duplicate_of(outcomes.next().unwrap(), 3);
+    assert_eq!(world.all(id).await.len(), 5);
+}
+
+#[tokio::test]
+async fn i4_an_id_counts_for_one_sender_in_one_conversation() {
+    let world = World::new().await;
+    let one = world.conversation(&PAIR).await;
+    let two = world.conversation(&PAIR).await;
+    for (id, sender) in [(one, 1), (one, 2), (two, 1), (two, 2)] {
+        let accepted = world.send(text(id, sender, "a", "x")).await.unwrap();
+        assert!(!accepted.duplicate);
+    }
+}
+
+#[tokio::test]
+async fn i8_bodies_of_any_bytes_come_back_as_they_went() {
+    let mut world = World::new().await;
+    let id = world.conversation(&PAIR).await;
+    let mut bodies: Vec<Vec<u8>> = vec![vec![], vec![0], (0..=255).collect(), vec![7; 60_000]];
+    bodies.push("会诊".as_bytes().to_vec());
+    for (at, body) in bodies.iter().enumerate() {
+        let mut message = text(id, 1, &format!("m{at}"), "");
+        message.mime_type = "application/x-any".into();
+        message.body = body.clone().into();
+        message.mentions = vec![i64::MAX >> 11, at as i64];
+        world.send(message).await.unwrap();
+    }
+    world = world.reopen().await;
+    for (entry, body) in world.all(id).await[2..].iter().zip(&bodies) {
+        assert_eq!(entry.body, *body);
+        assert_eq!(entry.mentions.len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn i2_a_reopened_file_goes_on_at_the_right_seq() {
+    let mut world = World::new().await;
+    let id = world.conversation(&PAIR).await;
+    for round in 0..4 {
+        for at in 0..5 {
+            let accepted = world
+                .send(text(id, 1, &format!("{round}-{at}"), "x"))
+                .await
+                .unwrap();
+            assert_eq!(accepted.seq.get(), 3 + round * 5 + at);
+        }
+        duplicate_of(world.send(text(id, 1, "0-0", "x")).await, 3);
+        world = world.reopen().await;
+    }
+    assert_eq!(world.all(id).await.len(), 22);
+}
+
+#[tokio::test]
+async fn i1_ending_an_appender_settles_everything_submitted() {
+    let world = World::new().await;
+    let id = world.conversation(&PAIR).await;
+    let mut waiting = Vec::new();
+    for at in 0..3_000 {
+        let (answer, answered) = tokio::sync::oneshot::channel();
+        world
+            .appender
+            .submit(text(id, 1, &format!("m{at}"), "x"), answer)
+            .await
+            .unwrap();
+        waiting.push(answered);
+    }
+    world.appender.end().await;
+    for mut answered in waiting {
+        answered.try_recv().unwrap().unwrap();
+    }
+    assert_eq!(world.ledger.published.lock().len(), 3_000);
+    let conversation = world.journal.conversation(id).await.unwrap().unwrap();
+    assert_eq!(conversation.last_seq.get(), 3_002);
+}
+
+/// What the cache remembers is wrong once another handle has written; a compare-and-set finds out (I2), and a refusal
+/// looks again (I5).
+#[tokio::test]
+async fn i2_i5_what_another_handle_wrote_is_found_out() {
+    let world = World::new().await;
+    let id = world.conversation(&PAIR).await;
+    let other = Journal::new(
+        world.journal.database().clone(),
+        world.journal.backplane().clone(),
+    );
+    world.send(text(id, 1, "a", "x")).await.unwrap();
+    // The seq that the cache would give is taken: entry's own key refuses it.
+    record(&other, id, card()).await.unwrap();
+    assert_eq!(world.send(text(id, 1, "b", "x")).await.unwrap().seq.get(), 5);
+    // Closed behind its back.
+    record(&other, id, status(false)).await.unwrap();
+    assert!(matches!(
+        world.send(text(id, 1, "c", "x")).await,
+        Err(Error::Closed)
+    ));
+    // Opened again: a refusal must not be remembered.
+    record(&other, id, status(true)).await.unwrap();
+    assert_eq!(world.send(text(id, 1, "c", "x")).await.unwrap().seq.get(), 8);
+    // A stranger whom it has refused joins.
+    assert!(matches!(
+        world.send(text(id, 9, "a", "x")).await,
+        Err(Error::NoAccess)
+    ));
+    let joined = journal::record::Event::Joined(participant(9, Role::Doctor));
+    record(&other, id, joined).await.unwrap();
+    assert_eq!(world.send(text(id, 9, "a", "x")).await.unwrap().seq.get(), 10);
+    // Somebody whom it has accepted is removed.
+    record(&other, id, journal::record::Event::Left(user(9)))
+        .await
+        .unwrap();
+    assert!(matches!(
+        world.send(text(id, 9, "b", "x")).await,
+        Err(Error::NoAccess)
+    ));
+    assert_eq!(world.all(id).await.len(), 11);
+}
+
+/// One stale conversation makes a whole batch begin again; the others of it must not be doubled.
+#[tokio::test]
+async fn i4_a_batch_that_begins_again_writes_each_message_once() {
+    let world = World::new().await;
+    let mut ids = Vec::new();
+    for _ in 0..6 {
+        let id = world.conversation(&PAIR).await;
+        world.send(text(id, 1, "warm", "x")).await.unwrap();
+        ids.push(id);
+    }
+    let other = Journal::new(
+        world.journal.database().clone(),
+        world.journal.backplane().clone(),
+    );
+    for stale in [ids[0], ids[5], ids[3]] {
+        record(&other, stale, card()).await.unwrap();
+        let round = stale.get();
+        let messages = ids.iter().flat_map(|id| {
+            [
+                text(*id, 1, &format!("{round}"), "x"),
+                text(*id, 2, &format!("{round}"), "x"),
+            ]
+        });
+        for outcome in world.send_all(messages.collect()).await {
+            assert!(!outcome.unwrap().duplicate);
+        }
+    }
+    for id in ids {
+        let extra = i64::from([0, 3, 5].contains(&(id.get() - 1)));
+        assert_eq!(world.all(id).await.len() as i64, 3 + 6 + extra);
+    }
+}
+
+/// A row that the batch cannot live with: nothing of the batch is written, its senders are told, and the next one is
+/// right.
+#[tokio::test]
+async fn a_batch_that_the_database_refuses_leaves_nothing_and_harms_nobody_later() {
+    let world = World::new().await;
+    let id = world.conversation(&PAIR).await;
+    world.send(text(id, 1, "a", "x")).await.unwrap();
+    world
+        .execute(
+            "CREATE TRIGGER planted BEFORE INSERT ON entry WHEN NEW.client_msg_id = 'bad'
+             BEGIN SELECT RAISE(ABORT, 'planted'); END",
+        )
+        .await;
+    let outcomes = world
+        .send_all(vec![
+            text(id, 1, "b", "x"),
+            text(id, 1, "bad", "x"),
+            text(id, 1, "c", "x"),
+        ])
+        .await;
+    assert!(outcomes.iter().any(Result::is_err));
+    for outcome in outcomes {
+        match outcome {
+            Ok(_) | Err(Error::Database(_)) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+    world.execute("DROP TRIGGER planted").await;
+    for client_msg_id in ["b", "bad", "c", "a"] {
+        world.send(text(id, 1, client_msg_id, "x")).await.unwrap();
+    }
+    assert_eq!(world.all(id).await.len(), 6);
+}
+
+/// The commit itself is refused: its senders are told, and the cache's knowledge of seqs that were never there does no
+/// harm (I2).
+#[tokio::test]
+async fn i1_i2_a_commit_that_fails_acknowledges_nothing_and_leaves_no_gap() {
+    let world = World::new().await;
+    let id = world.conversation(&PAIR).await;
+    world.send(text(id, 1, "a", "x")).await.unwrap();
+    world
+        .execute(
+            "CREATE TABLE planted_parent (id INTEGER PRIMARY KEY);
+             CREATE TABLE planted (id INTEGER REFERENCES planted_parent (id) DEFERRABLE INITIALLY DEFERRED);
+             CREATE TRIGGER planted_trigger AFTER INSERT ON entry BEGIN INSERT INTO planted VALUES (1); END",
+        )
+        .await;
+    let outcome = world.send(text(id, 1, "b", "x")).await;
+    assert!(matches!(outcome, Err(Error::Database(_))), "{outcome:?}");
+    assert_eq!(world.last_seq(id).await, 3);
+    assert_eq!(world.ledger.published.lock().len(), 1);
+    world.execute("DROP TRIGGER planted_trigger").await;
+    let accepted = world.send(text(id, 1, "b", "x")).await.unwrap();
+    assert_eq!((accepted.seq.get(), accepted.duplicate), (4, false));
+    world.all(id).await;
+}
+
+/// The file holds less than the cache remembers, as when a commit failed after its batch had been given up.
+#[tokio::test]
+async fn i2_a_cache_that_is_ahead_of_the_file_leaves_no_gap() {
+    let world = World::new().await;
+    let id = world.conversation(&PAIR).await;
+    world.send(text(id, 1, "a", "x")).await.unwrap();
+    world
+        .execute("DELETE FROM entry WHERE seq = 3; DELETE FROM sent; UPDATE conversation SET last_seq = 2")
+        .await;
+    assert_eq!(world.send(text(id, 1, "b", "x")).await.unwrap().seq.get(), 3);
+    assert_eq!(world.send(text(id, 1, "a", "x")).await.unwrap().seq.get(), 4);
+    world.all(id).await;
+}
+
+/// I2, I4: 64 senders, 8 conversations, everything sent three times over, from tasks that know nothing of each other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i2_i4_a_rush_of_senders_who_resend_everything_makes_one_entry_each() {
+    const MESSAGES: i64 = 25;
+    let world = World::new().await;
+    let mut ids = Vec::new();
+    for at in 0..8 {
+        let people: Vec<_> = (0..8)
+            .map(|person| (100 + at * 8 + person, Role::Doctor))
+            .collect();
+        ids.push(world.conversation(&people).await);
+    }
+    let mut tasks = Vec::new();
+    for person in 0..64i64 {
+        let id = ids[(person / 8) as usize];
+        // The same app on two devices, and one of them sends everything again at once.
+        for device in 0..3 {
+            let appender = world.appender.clone();
+            tasks.push(tokio::spawn(async move {
+                let mut got = Vec::new();
+                for at in 0..MESSAGES {
+                    let (answer, answered) = tokio::sync::oneshot::channel();
+                    let client_msg_id = format!("m{at}");
+                    let message = text(id, 100 + person, &client_msg_id, &format!("{person} {at}"));
+                    appender.submit(message, answer).await.unwrap();
+                    if device == 0 {
+                        tokio::task::yield_now().await;
+                    }
+                    let accepted = answered.await.unwrap().unwrap();
+                    got.push(((id, 100 + person, client_msg_id), accepted));
+                }
+                got
+            }));
+        }
+    }
+    let mut seqs: BTreeMap<_, BTreeSet<i64>> = BTreeMap::new();
+    let mut firsts = 0;
+    for task in tasks {
+        for (message, accepted) in task.await.unwrap() {
+            seqs.entry(message).or_default().insert(accepted.seq.get());
+            firsts += i64::from(!accepted.duplicate);
+        }
+    }
+    assert_eq!(firsts, 64 * MESSAGES);
+    assert!(
+        seqs.values().all(|seqs| seqs.len() == 1),
+        "one seq for each message"
+    );
+    for id in ids {
+        let entries = world.all(id).await;
+        assert_eq!(entries.len() as i64, 8 + 8 * MESSAGES);
+        // A sender who waits for each answer is in order.
+        for person in 0..8 {
+            let of_one: Vec<_> = entries
+                .iter()
+                .filter(|entry| entry.sender.get() == entries[8].sender.get() + person)
+                .filter(|entry| !entry.client_msg_id.is_empty())
+                .map(|entry| entry.client_msg_id.clone())
+                .collect();
+            let wanted: Vec<_> = (0..MESSAGES).map(|at| format!("m{at}")).collect();
+            assert!(of_one.is_empty() || of_one == wanted);
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_time_of_an_entry_is_when_it_was_accepted_first() {
+    let world = World::new().await;
+    let id = world.conversation(&PAIR).await;
+    let before = now_ms();
+    let first = world.send(text(id, 1, "a", "x")).await.unwrap();
+    assert!((before..=now_ms()).contains(&first.created_ms));
+    let again = world.send(text(id, 1, "a", "x")).await.unwrap();
+    assert_eq!(again.created_ms, first.created_ms);
+    let updated = world.journal.conversation(id).await.unwrap().unwrap().updated_ms;
+    assert_eq!(updated, first.created_ms);
+}

@@ -1,0 +1,17 @@
+//! The journal on real SQLite files: what is accepted and refused, in which order, who sees it, and what survives.
+//!
+//! Invariants are those of the design: I1 ack means durable, I2 one order, I3 exactly once in order, I4 idempotent send,
+//! I5 participants only, I8 nothing is erased.
+
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
+mod announcements;
+mod appending;
+mod durability;
+mod model;
+mod races;
+mod random;
+mod recalling;
+mod recording;
+mod statements;
+mod world;

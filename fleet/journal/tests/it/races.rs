@@ -1,0 +1,77 @@
+//! What happens between two statements of one reader.
+
+use std::{future::Future, pin::pin, task::Poll};
+
+use journal::{history::Direction, record::Event};
+use proto::{Seq, wire::Role};
+
+use crate::world::{World, text, user};
+
+/// Polls a future once, and waits until every reader of the database has done what it was asked for so far.
+async fn begin<F: Future + Unpin>(world: &World, future: &mut F) {
+    std::future::poll_fn(|context| {
+        assert!(std::pin::Pin::new(&mut *future).poll(context).is_pending());
+        Poll::Ready(())
+    })
+    .await;
+    for _ in 0..16 {
+        world.journal.database().query("SELECT 1", vec![]).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn i5_who_is_removed_while_they_read_sees_nothing_that_came_after() {
+    let world = World::new().await;
+    let id = world.conversation(&[(1, Role::Patient), (2, Role::Doctor)]).await;
+    world.send(text(id, 1, "a", "for both")).await.unwrap();
+    for direction in [
+        Direction::After(Seq::ZERO),
+        Direction::Before(Seq::from_database(99)),
+    ] {
+        let mut reading = pin!(world.journal.history(id, user(2), direction, 100));
+        begin(&world, &mut reading).await;
+        world.record(id, Event::Left(user(2))).await.unwrap();
+        world.send(text(id, 1, "b", "not for them")).await.unwrap();
+        let last_visible = world.journal.spans(id, user(2)).await.unwrap();
+        let last_visible = last_visible.last().unwrap().to.unwrap();
+        let page = reading.await.unwrap();
+        let newest = page.entries.last().unwrap();
+        assert!(
+            newest.seq <= last_visible,
+            "{:?} after {last_visible}",
+            newest.seq
+        );
+        let rejoined = Event::Joined(crate::world::participant(2, Role::Doctor));
+        world.record(id, rejoined).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn i5_unread_counts_nothing_that_came_after_the_overview() {
+    let world = World::new().await;
+    let id = world.conversation(&[(1, Role::Patient), (2, Role::Doctor)]).await;
+    world.send(text(id, 1, "a", "for both")).await.unwrap();
+    let overview = world.journal.overview(user(2), id).await.unwrap().unwrap();
+    world.record(id, Event::Left(user(2))).await.unwrap();
+    world.send(text(id, 1, "b", "not for them")).await.unwrap();
+    assert_eq!(world.journal.unread(user(2), &overview).await.unwrap(), 1);
+    let overview = world.journal.overview(user(2), id).await.unwrap().unwrap();
+    assert_eq!(world.journal.unread(user(2), &overview).await.unwrap(), 1);
+}
+
+/// I1, I4: whoever stops waiting for an answer gets the same one by asking again.
+#[tokio::test]
+async fn i1_i4_an_answer_that_nobody_waited_for_is_given_again() {
+    let world = World::new().await;
+    let id = world.conversation(&[(1, Role::Patient)]).await;
+    let (answer, answered) = tokio::sync::oneshot::channel();
+    world
+        .appender
+        .submit(text(id, 1, "a", "x"), answer)
+        .await
+        .unwrap();
+    drop(answered);
+    let again = world.send(text(id, 1, "a", "x")).await.unwrap();
+    assert_eq!((again.seq.get(), again.duplicate), (2, true));
+    assert_eq!(world.all(id).await.len(), 2);
+}

@@ -1,0 +1,456 @@
+//! Random operations, many at once, against the naive model.
+//!
+//! What is done at once has no order of its own. The seqs that were given out tell it: what added entries is applied to
+//! the model in that order, and must add just those. What added nothing (refusals, resends) must be what the model says
+//! in at least one of the states that it went through meanwhile.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use journal::{
+    Entry, Error, Journal,
+    append::NewMessage,
+    history::Direction,
+    marks::Mark,
+    overview::{Overview, UNREAD_CAP},
+    record::Event,
+};
+use proto::{
+    ConversationId, Seq, UserId,
+    wire::{EntryKind, Role},
+};
+use tokio::sync::oneshot;
+
+use crate::{
+    model::{Model, Op, Outcome, recall_clock},
+    world::{Answer, World, card, now_ms, participant, record, seq, status, user},
+};
+
+/// People 1 to 7; not all of them are in.
+const PEOPLE: i64 = 7;
+const MIME_TYPES: [&str; 5] = [
+    "text/plain",
+    "text/plain",
+    "application/vnd.huizhen.advice",
+    "application/vnd.huizhen.notice",
+    "application/vnd.huizhen.vas",
+];
+const ROLES: [Role; 3] = [Role::Patient, Role::Doctor, Role::Assistant];
+/// How long to go on with new seeds after the fixed ones, in debug.
+const TIME: Duration = Duration::from_secs(8);
+const FIXED_SEEDS: u64 = 24;
+const BURSTS: usize = 30;
+
+/// SplitMix64.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, limit: i64) -> i64 {
+        (self.next() % limit as u64) as i64
+    }
+
+    fn one_of<T: Copy>(&mut self, choices: &[T]) -> T {
+        choices[self.below(choices.len() as i64) as usize]
+    }
+
+    fn chance(&mut self, percent: i64) -> bool {
+        self.below(100) < percent
+    }
+}
+
+fn random_op(random: &mut Random, conversation: ConversationId, model: &Model) -> Op {
+    let person = 1 + random.below(PEOPLE);
+    match random.below(100) {
+        0..64 => Op::Send(NewMessage {
+            conversation,
+            sender: user(person),
+            // Few ids and few bodies, so that both resends and conflicts come about.
+            client_msg_id: format!("m{}", random.below(60)),
+            mime_type: if random.chance(80) {
+                MIME_TYPES[0].into()
+            } else {
+                random.one_of(&MIME_TYPES).into()
+            },
+            body: Bytes::from(format!("body {}", random.below(2))),
+            mentions: if random.chance(5) { vec![1, 2] } else { Vec::new() },
+            reply_to_seq: if random.chance(10) {
+                seq(random.below(model.last() + 3))
+            } else {
+                Seq::ZERO
+            },
+        }),
+        64..74 => Op::Join(person, random.one_of(&ROLES)),
+        74..82 => Op::Leave(person),
+        82..86 => Op::Status(random.chance(75)),
+        86..95 => Op::Recall {
+            by: person,
+            seq: random.below(model.last() + 2),
+            late: random.chance(30),
+        },
+        95..97 => Op::GiveUp,
+        _ => Op::LeaveOrNotAndCard(person),
+    }
+}
+
+/// Does it for real, in a task of its own.
+async fn perform(
+    journal: Journal,
+    appender: journal::append::Appender<Answer>,
+    conversation: ConversationId,
+    op: Op,
+) -> Outcome {
+    let recorded = match op {
+        Op::Send(message) => {
+            let (answer, answered) = oneshot::channel();
+            appender.submit(message, answer).await.unwrap();
+            return Outcome::of_send(answered.await.unwrap());
+        }
+        Op::Join(person, role) => {
+            record(&journal, conversation, Event::Joined(participant(person, role))).await
+        }
+        Op::Leave(person) => record(&journal, conversation, Event::Left(user(person))).await,
+        Op::Status(open) => record(&journal, conversation, status(open)).await,
+        Op::Recall { by, seq: about, late } => {
+            let outcome = journal
+                .recall(conversation, user(by), seq(about), recall_clock(late))
+                .await;
+            match outcome {
+                Ok((first, unpublished)) if unpublished.last_seq().is_none() => {
+                    return Outcome::Sent {
+                        seq: first.get(),
+                        duplicate: true,
+                    };
+                }
+                Ok((first, unpublished)) => {
+                    assert_eq!(unpublished.last_seq(), Some(first));
+                    journal.publish(unpublished);
+                    Ok(first)
+                }
+                Err(error) => Err(error),
+            }
+        }
+        Op::GiveUp => {
+            let inner = journal.clone();
+            let outcome: Result<Seq, Error> = journal
+                .database()
+                .transaction(move |tx| {
+                    Box::pin(async move {
+                        let recorded = inner.record(tx, conversation, user(1), card(), now_ms()).await?;
+                        assert!(recorded.last_seq().is_some());
+                        Err(Error::Database(database::Error::Closed))
+                    })
+                })
+                .await;
+            outcome
+        }
+        Op::LeaveOrNotAndCard(person) => {
+            let inner = journal.clone();
+            let outcome = journal
+                .database()
+                .transaction(move |tx| {
+                    Box::pin(async move {
+                        let left = Event::Left(user(person));
+                        let mut unpublished =
+                            match inner.record(tx, conversation, user(1), left, now_ms()).await {
+                                Ok(unpublished) => unpublished,
+                                Err(Error::NoAccess) => journal::record::Unpublished::default(),
+                                Err(error) => return Err(error),
+                            };
+                        unpublished.extend(inner.record(tx, conversation, user(1), card(), now_ms()).await?);
+                        Ok(unpublished)
+                    })
+                })
+                .await;
+            outcome.map(|unpublished| {
+                let last = unpublished.last_seq().unwrap();
+                journal.publish(unpublished);
+                last
+            })
+        }
+    };
+    Outcome::of_record(recorded)
+}
+
+/// Applies what was done at once to the model, in the order that the seqs tell.
+fn replay(model: &mut Model, done: Vec<(Op, Outcome)>) {
+    let mut states = vec![model.clone()];
+    let (mut added, others): (Vec<_>, Vec<_>) = done
+        .into_iter()
+        .partition(|(_, outcome)| outcome.added().is_some());
+    added.sort_by_key(|(_, outcome)| outcome.added());
+    for (op, outcome) in added {
+        assert_eq!(model.apply(&op), outcome, "I2, I4, I5: {op:?}");
+        states.push(model.clone());
+    }
+    for (op, outcome) in others {
+        let possible = states.iter().any(|state| state.clone().apply(&op) == outcome);
+        assert!(possible, "{op:?} gave {outcome:?}, which it never could");
+    }
+}
+
+fn assert_entry(entry: &Entry, model: &Model) {
+    let expected = &model.entries[(entry.seq.get() - 1) as usize];
+    let told = (
+        entry.kind,
+        entry.sender.get(),
+        entry.client_msg_id.as_str(),
+        entry.reply_to_seq.get(),
+        entry.corrects_seq.get(),
+        entry.recalled,
+    );
+    let wanted = (
+        expected.kind,
+        expected.sender,
+        expected.client_msg_id.as_str(),
+        expected.reply_to,
+        expected.corrects,
+        expected.recalled,
+    );
+    assert_eq!(told, wanted, "seq {}", entry.seq);
+    // I8: the row keeps what was said …
+    assert_eq!(
+        (&entry.mime_type, &entry.body, &entry.mentions),
+        (&expected.mime_type, &expected.body, &expected.mentions)
+    );
+    // … and nobody is shown it any more.
+    let shown = entry.clone().into_wire();
+    if expected.recalled {
+        assert!(shown.recalled && shown.body.is_empty() && shown.mime_type.is_empty());
+        assert!(shown.mentions.is_empty());
+    } else {
+        assert_eq!(shown.body, expected.body);
+    }
+}
+
+async fn assert_histories(world: &World, random: &mut Random, id: ConversationId, model: &Model) {
+    for person in 1..=PEOPLE + 1 {
+        let visible = model.visible(person);
+        let all = world
+            .journal
+            .history(id, user(person), Direction::After(Seq::ZERO), 100_000)
+            .await;
+        if !model.spans.contains_key(&person) {
+            assert!(matches!(all, Err(Error::NoAccess)), "I5");
+            continue;
+        }
+        let all = all.unwrap();
+        let seqs: Vec<i64> = all.entries.iter().map(|entry| entry.seq.get()).collect();
+        assert_eq!(seqs, visible, "I5: what {person} sees");
+        assert!(!all.has_more);
+        for entry in &all.entries {
+            assert_entry(entry, model);
+        }
+        let (at, limit) = (random.below(model.last() + 3), 1 + random.below(8) as usize);
+        let after: Vec<i64> = visible.iter().copied().filter(|seq| *seq > at).collect();
+        let page = world
+            .journal
+            .history(id, user(person), Direction::After(seq(at)), limit)
+            .await
+            .unwrap();
+        let seqs: Vec<i64> = page.entries.iter().map(|entry| entry.seq.get()).collect();
+        assert_eq!(seqs, after[..after.len().min(limit)], "after {at}");
+        assert_eq!(page.has_more, after.len() > limit);
+        let before: Vec<i64> = visible.iter().copied().filter(|seq| *seq < at).collect();
+        let page = world
+            .journal
+            .history(id, user(person), Direction::Before(seq(at)), limit)
+            .await
+            .unwrap();
+        let seqs: Vec<i64> = page.entries.iter().map(|entry| entry.seq.get()).collect();
+        assert_eq!(seqs, before[before.len().saturating_sub(limit)..], "before {at}");
+        assert_eq!(page.has_more, before.len() > limit);
+    }
+}
+
+async fn assert_overviews(world: &World, models: &[(ConversationId, Model)]) {
+    for person in 1..=PEOPLE + 1 {
+        let mut overviews = world.journal.overviews(user(person)).await.unwrap();
+        let newest_first = overviews
+            .windows(2)
+            .all(|pair| pair[0].conversation.updated_ms >= pair[1].conversation.updated_ms);
+        assert!(newest_first);
+        overviews.sort_by_key(|overview| overview.conversation.id);
+        let expected: Vec<_> = models
+            .iter()
+            .filter(|(_, model)| model.spans.contains_key(&person))
+            .collect();
+        let ids: Vec<_> = overviews
+            .iter()
+            .map(|overview| overview.conversation.id)
+            .collect();
+        assert_eq!(ids, expected.iter().map(|(id, _)| *id).collect::<Vec<_>>());
+        for (overview, (id, model)) in overviews.iter().zip(expected) {
+            assert_overview(world, person, overview, model).await;
+            let alone = world.journal.overview(user(person), *id).await.unwrap();
+            assert_eq!(alone.as_ref(), Some(overview));
+        }
+    }
+}
+
+async fn assert_overview(world: &World, person: i64, overview: &Overview, model: &Model) {
+    let spans = &model.spans[&person];
+    assert_eq!(overview.conversation.open, model.open);
+    assert_eq!(overview.conversation.last_seq.get(), model.last());
+    assert_eq!(overview.role, spans.last().unwrap().role);
+    assert_eq!(overview.is_in(), model.role(person).is_some());
+    assert_eq!(
+        Some(overview.last_visible().get()),
+        model.visible(person).last().copied()
+    );
+    let told: Vec<_> = overview
+        .spans
+        .iter()
+        .map(|span| (span.from.get(), span.to.map(Seq::get)))
+        .collect();
+    let wanted: Vec<_> = spans.iter().map(|span| (span.from, span.to)).collect();
+    assert_eq!(told, wanted);
+    let mark = model.marks.get(&person).copied().unwrap_or_default();
+    assert_eq!((overview.received_seq.get(), overview.read_seq.get()), mark);
+    let unread = world.journal.unread(user(person), overview).await.unwrap();
+    assert_eq!(unread, model.unread(person).min(UNREAD_CAP), "unread of {person}");
+}
+
+async fn assert_all(world: &World, random: &mut Random, models: &[(ConversationId, Model)]) {
+    for (id, model) in models {
+        let entries = world.all(*id).await;
+        assert_eq!(entries.len() as i64, model.last());
+        for entry in &entries {
+            assert_entry(entry, model);
+        }
+        let inside = world.journal.participants(*id).await.unwrap();
+        let told: Vec<_> = inside
+            .iter()
+            .map(|inside| (inside.user.get(), inside.role))
+            .collect();
+        let wanted: Vec<_> = (1..=PEOPLE)
+            .filter_map(|person| Some((person, model.role(person)?)))
+            .collect();
+        assert_eq!(told, wanted);
+        assert_histories(world, random, *id, model).await;
+    }
+    assert_overviews(world, models).await;
+    let ids: Vec<ConversationId> = models.iter().map(|(id, _)| *id).collect();
+    let mut seqs = world.journal.last_seqs(&ids).await.unwrap();
+    seqs.sort();
+    let wanted: Vec<_> = models
+        .iter()
+        .map(|(id, model)| (*id, seq(model.last())))
+        .collect();
+    assert_eq!(seqs, wanted);
+    assert_published(world, models);
+}
+
+/// What appends published: each entry once, in the order of seqs within its conversation (I3 begins here).
+fn assert_published(world: &World, models: &[(ConversationId, Model)]) {
+    let published = world.ledger.published.lock();
+    for (id, model) in models {
+        let seqs: Vec<i64> = published
+            .iter()
+            .filter(|published| published.conversation == *id)
+            .map(|published| published.seq.get())
+            .collect();
+        let messages: Vec<i64> = (1..=model.last())
+            .filter(|seq| model.entries[(*seq - 1) as usize].kind == EntryKind::Message)
+            .filter(|seq| *seq > seqs.first().copied().unwrap_or(i64::MAX) - 1)
+            .collect();
+        assert_eq!(seqs, messages, "published in order, each once");
+    }
+}
+
+async fn save_marks(world: &World, random: &mut Random, models: &mut [(ConversationId, Model)]) {
+    let mut marks = Vec::new();
+    let mut wanted = Vec::new();
+    for (id, model) in models.iter_mut() {
+        let person = 1 + random.below(PEOPLE);
+        let (received, read) = (random.below(model.last() + 3), random.below(model.last() + 3));
+        marks.push(Mark {
+            conversation: *id,
+            user: UserId::from_database(person),
+            received_seq: seq(received),
+            read_seq: seq(read),
+        });
+        if let Some((received, read)) = model.mark(person, received, read) {
+            wanted.push((*id, person, received, read));
+        }
+    }
+    let saved = world.journal.save_marks(marks).await.unwrap();
+    let told: Vec<_> = saved
+        .iter()
+        .map(|mark| {
+            let (received, read) = (mark.received_seq.get(), mark.read_seq.get());
+            (mark.conversation, mark.user.get(), received, read)
+        })
+        .collect();
+    assert_eq!(told, wanted);
+}
+
+async fn run(seed: u64) {
+    let mut random = Random(seed);
+    let mut world = World::new().await;
+    let people = [(1, Role::Patient), (2, Role::Doctor), (3, Role::Assistant)];
+    let mut models = Vec::new();
+    for _ in 0..3 {
+        let id = world.conversation(&people).await;
+        models.push((id, Model::new(&people)));
+    }
+    for burst in 0..BURSTS {
+        let mut tasks = Vec::new();
+        for _ in 0..1 + random.below(24) {
+            let at = random.below(models.len() as i64) as usize;
+            let (id, model) = &models[at];
+            let op = random_op(&mut random, *id, model);
+            // From two devices at once, or an app that resends at once.
+            let times = if random.chance(25) { 2 } else { 1 };
+            for _ in 0..times {
+                let task = perform(world.journal.clone(), world.appender.clone(), *id, op.clone());
+                tasks.push((at, op.clone(), tokio::spawn(task)));
+            }
+        }
+        let mut done: Vec<Vec<_>> = models.iter().map(|_| Vec::new()).collect();
+        for (at, op, task) in tasks {
+            done[at].push((op, task.await.unwrap()));
+        }
+        for ((_, model), done) in models.iter_mut().zip(done) {
+            replay(model, done);
+        }
+        save_marks(&world, &mut random, &mut models).await;
+        if burst % 6 == 5 {
+            assert_all(&world, &mut random, &models).await;
+        }
+        if burst == BURSTS / 2 {
+            world = world.reopen().await;
+        }
+    }
+    world.end().await;
+}
+
+/// I2, I4, I5, I8: `HUIZHEN_TEST_SEED` runs one seed again.
+#[test]
+fn i2_i4_i5_i8_random_operations_agree_with_the_model() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    if let Ok(seed) = std::env::var("HUIZHEN_TEST_SEED") {
+        return runtime.block_on(run(seed.parse().unwrap()));
+    }
+    let started = Instant::now();
+    let fresh = now_ms() as u64;
+    let mut at = 0;
+    while at < FIXED_SEEDS || started.elapsed() < TIME {
+        let seed = if at < FIXED_SEEDS { at } else { fresh + at };
+        println!("HUIZHEN_TEST_SEED={seed}");
+        runtime.block_on(run(seed));
+        at += 1;
+    }
+    println!("{at} seeds in {:?}", started.elapsed());
+}

@@ -1,0 +1,177 @@
+//! Taking back: who may, until when, and that nothing of it is shown again while the row keeps it (I8).
+
+use journal::{Error, history::Direction, record::Event};
+use proto::{
+    ConversationId, Seq,
+    wire::{EntryKind, Role},
+};
+
+use crate::world::{World, card, now_ms, seq, status, text, user};
+
+const SECRET: &str = "what nobody must see again";
+const LATE_MS: i64 = journal::recall::SENDER_LIMIT_MS + 60_000;
+
+/// Person 1 a patient, 2 a doctor, 3 an assistant; entry 4 is the patient's.
+async fn world() -> (World, ConversationId) {
+    let world = World::new().await;
+    let people = [(1, Role::Patient), (2, Role::Doctor), (3, Role::Assistant)];
+    let id = world.conversation(&people).await;
+    world.send(text(id, 1, "a", SECRET)).await.unwrap();
+    (world, id)
+}
+
+async fn recall(world: &World, id: ConversationId, by: i64, about: i64, now_ms: i64) -> Result<Seq, Error> {
+    let (first, unpublished) = world.journal.recall(id, user(by), seq(about), now_ms).await?;
+    world.journal.publish(unpublished);
+    Ok(first)
+}
+
+#[tokio::test]
+async fn i8_a_recalled_body_is_nowhere_in_history_and_stays_in_its_row() {
+    let (world, id) = world().await;
+    assert_eq!(recall(&world, id, 1, 4, now_ms()).await.unwrap().get(), 5);
+    for person in 1..=3 {
+        for direction in [Direction::After(Seq::ZERO), Direction::Before(seq(99))] {
+            let page = world
+                .journal
+                .history(id, user(person), direction, 100)
+                .await
+                .unwrap();
+            for entry in page.entries {
+                let shown = entry.into_wire();
+                assert!(!shown.body.windows(4).any(|part| part == b"must"));
+                if shown.seq == 4 {
+                    assert!(shown.recalled && shown.mime_type.is_empty());
+                }
+                if shown.seq == 5 {
+                    assert_eq!((shown.kind, shown.corrects_seq), (EntryKind::Recalled as i32, 4));
+                }
+            }
+        }
+    }
+    let row = world
+        .journal
+        .database()
+        .query_first(
+            "SELECT body FROM entry WHERE conversation_id = $1 AND seq = 4",
+            database::params![id.get()],
+        )
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(row.get::<bytes::Bytes>(0).unwrap(), SECRET);
+}
+
+#[tokio::test]
+async fn i4_recalling_twice_is_recalling_once() {
+    let (world, id) = world().await;
+    for by in [1, 1, 3, 1] {
+        assert_eq!(recall(&world, id, by, 4, now_ms()).await.unwrap().get(), 5);
+    }
+    // Also when it would be too late for a first time, and after the consult was closed.
+    assert_eq!(
+        recall(&world, id, 1, 4, now_ms() + LATE_MS).await.unwrap().get(),
+        5
+    );
+    world.record(id, status(false)).await.unwrap();
+    assert_eq!(recall(&world, id, 1, 4, now_ms()).await.unwrap().get(), 5);
+    assert_eq!(world.all(id).await.len(), 6);
+    // Who may not take it back is not told more by its having been done.
+    assert!(matches!(
+        recall(&world, id, 2, 4, now_ms()).await,
+        Err(Error::Forbidden(_))
+    ));
+}
+
+#[tokio::test]
+async fn others_late_senders_strangers_and_events_are_refused() {
+    let (world, id) = world().await;
+    let other = world.conversation(&[(8, Role::Patient)]).await;
+    let none = ConversationId::from_database(999_999);
+    let now = now_ms();
+    assert!(matches!(
+        recall(&world, id, 2, 4, now).await,
+        Err(Error::Forbidden(_))
+    ));
+    assert!(matches!(
+        recall(&world, id, 1, 4, now + LATE_MS).await,
+        Err(Error::Forbidden(_))
+    ));
+    for (conversation, by, about) in [(id, 9, 4), (none, 1, 4), (other, 1, 1), (id, 1, 99), (id, 1, 0)] {
+        assert!(matches!(
+            recall(&world, conversation, by, about, now).await,
+            Err(Error::NoAccess)
+        ));
+    }
+    world.record(id, card()).await.unwrap();
+    for by in 1..=3 {
+        let event = recall(&world, id, by, 5, now).await;
+        assert!(
+            matches!(event, Err(Error::Invalid { field: "seq", .. })),
+            "{event:?}"
+        );
+    }
+    assert_eq!(world.all(id).await.len(), 5);
+    // The assistant may, at any time.
+    assert_eq!(recall(&world, id, 3, 4, now + LATE_MS).await.unwrap().get(), 6);
+}
+
+#[tokio::test]
+async fn i5_what_one_may_not_see_one_may_not_take_back() {
+    let (world, id) = world().await;
+    world.record(id, Event::Left(user(1))).await.unwrap();
+    assert!(matches!(
+        recall(&world, id, 1, 4, now_ms()).await,
+        Err(Error::NoAccess)
+    ));
+    let back = Event::Joined(crate::world::participant(1, Role::Patient));
+    world.record(id, back).await.unwrap();
+    assert_eq!(recall(&world, id, 1, 4, now_ms()).await.unwrap().get(), 7);
+    // An assistant who came later does not see it, so it is not there.
+    world.send(text(id, 2, "b", "x")).await.unwrap();
+    let later = Event::Joined(crate::world::participant(5, Role::Assistant));
+    world.record(id, later).await.unwrap();
+    assert!(matches!(
+        recall(&world, id, 5, 8, now_ms()).await,
+        Err(Error::NoAccess)
+    ));
+}
+
+#[tokio::test]
+async fn a_closed_conversation_stays_as_it_is() {
+    let (world, id) = world().await;
+    world.record(id, status(false)).await.unwrap();
+    for by in [1, 3] {
+        assert!(matches!(
+            recall(&world, id, by, 4, now_ms()).await,
+            Err(Error::Closed)
+        ));
+    }
+}
+
+#[tokio::test]
+async fn i4_a_resend_of_what_was_recalled_is_answered_and_shows_nothing() {
+    let (world, id) = world().await;
+    recall(&world, id, 1, 4, now_ms()).await.unwrap();
+    let again = world.send(text(id, 1, "a", SECRET)).await.unwrap();
+    assert_eq!((again.seq.get(), again.duplicate), (4, true));
+    let published = world.ledger.published.lock().len();
+    assert_eq!(published, 1, "the resend was published");
+    assert!(matches!(
+        world.send(text(id, 1, "a", "other")).await,
+        Err(Error::Conflict { field: "body" })
+    ));
+}
+
+/// What was taken back is not unread.
+#[tokio::test]
+async fn a_recalled_message_is_not_unread() {
+    let (world, id) = world().await;
+    let unread = async || {
+        let overview = world.journal.overview(user(2), id).await.unwrap().unwrap();
+        world.journal.unread(user(2), &overview).await.unwrap()
+    };
+    assert_eq!(unread().await, 1);
+    recall(&world, id, 1, 4, now_ms()).await.unwrap();
+    assert_eq!(unread().await, 0);
+}

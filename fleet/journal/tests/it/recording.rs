@@ -1,0 +1,183 @@
+//! What REST records: entries in the record's own transaction.
+
+use journal::{Error, marks::Mark, overview::UNREAD_CAP, record::Event};
+use proto::{ConversationId, wire::Role};
+
+use crate::world::{World, card, now_ms, participant, seq, status, text, user};
+
+#[tokio::test]
+async fn i2_a_transaction_that_fails_leaves_no_gap_and_no_participant() {
+    let world = World::new().await;
+    let id = world.conversation(&[(1, Role::Patient)]).await;
+    world.send(text(id, 1, "a", "x")).await.unwrap();
+    let journal = world.journal.clone();
+    let outcome: Result<(), Error> = world
+        .journal
+        .database()
+        .transaction(move |tx| {
+            Box::pin(async move {
+                let joined = Event::Joined(participant(2, Role::Doctor));
+                let unpublished = journal.record(tx, id, user(1), joined, now_ms()).await?;
+                assert_eq!(unpublished.last_seq(), Some(seq(3)));
+                Err(Error::Closed)
+            })
+        })
+        .await;
+    assert!(matches!(outcome, Err(Error::Closed)));
+    assert!(matches!(
+        world.send(text(id, 2, "a", "x")).await,
+        Err(Error::NoAccess)
+    ));
+    assert_eq!(world.send(text(id, 1, "b", "x")).await.unwrap().seq.get(), 3);
+    assert_eq!(world.all(id).await.len(), 3);
+}
+
+/// A caller may take "is in already" and "is not in" for done and go on in the same transaction.
+#[tokio::test]
+async fn i2_a_refusal_that_the_caller_shrugs_off_leaves_no_gap() {
+    let world = World::new().await;
+    let id = world.conversation(&[(1, Role::Patient)]).await;
+    let journal = world.journal.clone();
+    world
+        .journal
+        .database()
+        .transaction(move |tx| {
+            Box::pin(async move {
+                let again = Event::Joined(participant(1, Role::Patient));
+                let refused = journal.record(tx, id, user(1), again, now_ms()).await;
+                assert!(matches!(refused, Err(Error::AlreadyIn)));
+                let refused = journal
+                    .record(tx, id, user(1), Event::Left(user(7)), now_ms())
+                    .await;
+                assert!(matches!(refused, Err(Error::NoAccess)));
+                Ok::<_, Error>(())
+            })
+        })
+        .await
+        .unwrap();
+    assert_eq!(world.send(text(id, 1, "a", "x")).await.unwrap().seq.get(), 2);
+    assert_eq!(world.all(id).await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_record_of_a_conversation_that_is_not_there_is_refused() {
+    let world = World::new().await;
+    let none = ConversationId::from_database(77);
+    for event in [
+        card(),
+        status(true),
+        Event::Joined(participant(1, Role::Doctor)),
+        Event::Left(user(1)),
+    ] {
+        assert!(matches!(world.record(none, event).await, Err(Error::NoAccess)));
+    }
+    assert_eq!(world.journal.conversation(none).await.unwrap(), None);
+    assert_eq!(world.journal.participants(none).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn i2_several_records_of_one_transaction_follow_each_other() {
+    let world = World::new().await;
+    let id = world.conversation(&[(1, Role::Patient)]).await;
+    let journal = world.journal.clone();
+    let unpublished = world
+        .journal
+        .database()
+        .transaction(move |tx| {
+            Box::pin(async move {
+                let joined = Event::Joined(participant(2, Role::Doctor));
+                let mut unpublished = journal.record(tx, id, user(1), joined, now_ms()).await?;
+                unpublished.extend(journal.record(tx, id, user(1), status(false), now_ms()).await?);
+                let left = Event::Left(user(2));
+                unpublished.extend(journal.record(tx, id, user(1), left, now_ms()).await?);
+                Ok::<_, Error>(unpublished)
+            })
+        })
+        .await
+        .unwrap();
+    assert_eq!(unpublished.last_seq(), Some(seq(4)));
+    world.journal.publish(unpublished);
+    assert_eq!(world.seen_by(id, 2).await, [2, 3, 4]);
+    assert!(!world.journal.conversation(id).await.unwrap().unwrap().open);
+}
+
+#[tokio::test]
+async fn joins_since_are_those_who_are_still_in() {
+    let world = World::new().await;
+    let before = now_ms();
+    let id = world.conversation(&[(1, Role::Patient), (2, Role::Doctor)]).await;
+    world.record(id, Event::Left(user(2))).await.unwrap();
+    let joins = world.journal.joins_since(before, 100).await.unwrap();
+    let told: Vec<_> = joins
+        .iter()
+        .map(|join| (join.user.get(), join.seq.get()))
+        .collect();
+    assert_eq!(told, [(1, 1)]);
+    assert_eq!(
+        world.journal.joins_since(now_ms() + 1_000, 100).await.unwrap(),
+        []
+    );
+}
+
+#[tokio::test]
+async fn i5_sharing_counts_those_who_are_in_together_now() {
+    let world = World::new().await;
+    let id = world.conversation(&[(1, Role::Patient), (2, Role::Doctor)]).await;
+    world.conversation(&[(2, Role::Doctor), (3, Role::Patient)]).await;
+    let others = [user(2), user(3), user(9)];
+    let sharing = world
+        .journal
+        .sharing_a_conversation(user(1), &others)
+        .await
+        .unwrap();
+    assert_eq!(sharing, [user(2)]);
+    world.record(id, Event::Left(user(2))).await.unwrap();
+    let sharing = world
+        .journal
+        .sharing_a_conversation(user(1), &others)
+        .await
+        .unwrap();
+    assert_eq!(sharing, []);
+}
+
+#[tokio::test]
+async fn i5_marks_of_strangers_are_not_kept_and_none_passes_what_one_sees() {
+    let world = World::new().await;
+    let id = world.conversation(&[(1, Role::Patient), (2, Role::Doctor)]).await;
+    let mark = |conversation, person, received, read| Mark {
+        conversation,
+        user: user(person),
+        received_seq: seq(received),
+        read_seq: seq(read),
+    };
+    let none = ConversationId::from_database(77);
+    let refused = vec![mark(id, 9, 1, 1), mark(none, 1, 1, 1)];
+    assert_eq!(world.journal.save_marks(refused).await.unwrap(), []);
+    let far = vec![mark(id, 1, i64::MAX, i64::MAX)];
+    assert_eq!(world.journal.save_marks(far).await.unwrap(), [mark(id, 1, 2, 2)]);
+    // Back never, and reading is receiving.
+    let back = vec![mark(id, 1, 0, 1), mark(id, 2, 0, 2)];
+    assert_eq!(
+        world.journal.save_marks(back).await.unwrap(),
+        [mark(id, 1, 2, 2), mark(id, 2, 2, 2)]
+    );
+    world.record(id, Event::Left(user(2))).await.unwrap();
+    world.send(text(id, 1, "a", "x")).await.unwrap();
+    let far = vec![mark(id, 2, 99, 99)];
+    assert_eq!(world.journal.save_marks(far).await.unwrap(), [mark(id, 2, 3, 3)]);
+}
+
+#[tokio::test]
+async fn unread_stops_counting_at_its_cap() {
+    let world = World::new().await;
+    let id = world.conversation(&[(1, Role::Patient), (2, Role::Doctor)]).await;
+    let messages = (0..UNREAD_CAP + 20).map(|at| text(id, 1, &format!("m{at}"), "x"));
+    for outcome in world.send_all(messages.collect()).await {
+        outcome.unwrap();
+    }
+    let overview = world.journal.overview(user(2), id).await.unwrap().unwrap();
+    assert_eq!(
+        world.journal.unread(user(2), &overview).await.unwrap(),
+        UNREAD_CAP
+    );
+}

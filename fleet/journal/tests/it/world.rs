@@ -1,0 +1,256 @@
+//! A journal on a file in a folder of its own, and short words for what tests do with it.
+
+use std::{path::Path, sync::Arc};
+
+use backplane::Backplane;
+use bytes::Bytes;
+use database::{Database, Engine};
+use journal::{
+    Entry, Error, Journal, Published,
+    append::{Accepted, Appender, NewMessage, Outlet, Settled},
+    history::Direction,
+    record::{Event, NewConversation, NewParticipant},
+};
+use parking_lot::Mutex;
+use proto::{
+    ConversationId, Seq, UserId,
+    wire::{ConversationKind, EntryKind, Role, StatusEvent, VasEvent},
+};
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+
+pub(crate) type Answer = oneshot::Sender<Result<Accepted, Error>>;
+
+/// Answers senders and keeps what was published.
+#[derive(Clone, Default)]
+pub(crate) struct Ledger {
+    pub(crate) published: Arc<Mutex<Vec<Published>>>,
+}
+
+impl Outlet<Answer> for Ledger {
+    fn settle(&self, answers: Vec<Settled<Answer>>, entries: Vec<Published>) {
+        self.published.lock().extend(entries);
+        for settled in answers {
+            // Whoever does not wait any more does not want to know.
+            let _ = settled.context.send(settled.outcome);
+        }
+    }
+}
+
+pub(crate) struct World {
+    /// None in a folder that somebody else takes away.
+    folder: Option<TempDir>,
+    pub(crate) journal: Journal,
+    pub(crate) appender: Appender<Answer>,
+    pub(crate) ledger: Ledger,
+}
+
+pub(crate) fn user(id: i64) -> UserId {
+    UserId::from_database(id)
+}
+
+pub(crate) fn seq(seq: i64) -> Seq {
+    Seq::from_database(seq)
+}
+
+pub(crate) fn now_ms() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    i64::try_from(since.unwrap().as_millis()).unwrap()
+}
+
+pub(crate) fn text(conversation: ConversationId, sender: i64, client_msg_id: &str, body: &str) -> NewMessage {
+    NewMessage {
+        conversation,
+        sender: user(sender),
+        client_msg_id: client_msg_id.to_owned(),
+        mime_type: "text/plain".into(),
+        body: Bytes::copy_from_slice(body.as_bytes()),
+        mentions: Vec::new(),
+        reply_to_seq: Seq::ZERO,
+    }
+}
+
+pub(crate) fn participant(id: i64, role: Role) -> NewParticipant {
+    NewParticipant {
+        user: user(id),
+        role,
+        name: format!("person {id}"),
+    }
+}
+
+pub(crate) fn status(open: bool) -> Event {
+    Event::Status(StatusEvent {
+        status: if open { "in_process" } else { "finished" }.into(),
+        open,
+    })
+}
+
+pub(crate) fn card() -> Event {
+    Event::Vas(
+        EntryKind::VasProposed,
+        VasEvent {
+            vas_id: 1,
+            ..VasEvent::default()
+        },
+    )
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        Self::on(tempfile::tempdir().unwrap()).await
+    }
+
+    /// On what is in a folder.
+    pub(crate) async fn on(folder: TempDir) -> Self {
+        let world = Self::in_folder(folder.path()).await;
+        Self {
+            folder: Some(folder),
+            ..world
+        }
+    }
+
+    /// The same in a folder that stays.
+    pub(crate) async fn in_folder(folder: &Path) -> Self {
+        let url = format!("sqlite://{}/test.db", folder.display());
+        let database = Database::open(&url).await.unwrap();
+        let journal = Journal::new(database, Backplane::memory());
+        let ledger = Ledger::default();
+        let appender = Appender::start(&journal, ledger.clone());
+        Self {
+            folder: None,
+            journal,
+            appender,
+            ledger,
+        }
+    }
+
+    /// The folder, which goes with the world.
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.as_ref().unwrap().path()
+    }
+
+    /// Ends everything in order.
+    pub(crate) async fn end(self) -> TempDir {
+        self.appender.end().await;
+        self.journal.database().close().await;
+        self.folder.unwrap()
+    }
+
+    /// Ends everything and begins on the same file again, as a restart does.
+    pub(crate) async fn reopen(self) -> Self {
+        Self::on(self.end().await).await
+    }
+
+    /// A conversation of these people, who join in this order.
+    pub(crate) async fn conversation(&self, people: &[(i64, Role)]) -> ConversationId {
+        let id = self
+            .journal
+            .database()
+            .allocate_id(journal::record::CONVERSATION_SEQUENCE)
+            .await
+            .unwrap();
+        let new = NewConversation {
+            id: ConversationId::from_database(id),
+            kind: ConversationKind::Consult,
+            consult_id: Some(id),
+            title: "a consult".into(),
+            participants: people.iter().map(|(id, role)| participant(*id, *role)).collect(),
+        };
+        let journal = self.journal.clone();
+        let unpublished = self
+            .journal
+            .database()
+            .transaction(move |tx| {
+                Box::pin(async move { journal.create_conversation(tx, new, user(1), now_ms()).await })
+            })
+            .await
+            .unwrap();
+        self.journal.publish(unpublished);
+        ConversationId::from_database(id)
+    }
+
+    pub(crate) async fn send(&self, message: NewMessage) -> Result<Accepted, Error> {
+        let (answer, answered) = oneshot::channel();
+        self.appender.submit(message, answer).await.unwrap();
+        answered.await.unwrap()
+    }
+
+    /// Sends that go into as few batches as can be: they are submitted before anything of them is awaited.
+    pub(crate) async fn send_all(&self, messages: Vec<NewMessage>) -> Vec<Result<Accepted, Error>> {
+        let mut waiting = Vec::new();
+        for message in messages {
+            let (answer, answered) = oneshot::channel();
+            self.appender.submit(message, answer).await.unwrap();
+            waiting.push(answered);
+        }
+        let mut outcomes = Vec::new();
+        for answered in waiting {
+            outcomes.push(answered.await.unwrap());
+        }
+        outcomes
+    }
+
+    pub(crate) async fn record(&self, conversation: ConversationId, event: Event) -> Result<Seq, Error> {
+        record(&self.journal, conversation, event).await
+    }
+
+    pub(crate) async fn last_seq(&self, conversation: ConversationId) -> i64 {
+        let conversation = self.journal.conversation(conversation).await.unwrap();
+        conversation.unwrap().last_seq.get()
+    }
+
+    /// Everything in a conversation, whoever sees it; seqs are 1, 2, 3 … to `last_seq` (I2).
+    pub(crate) async fn all(&self, conversation: ConversationId) -> Vec<Entry> {
+        let entries = self
+            .journal
+            .entries(conversation, Seq::ZERO, seq(i64::MAX), usize::MAX)
+            .await
+            .unwrap();
+        let seqs: Vec<i64> = entries.iter().map(|entry| entry.seq.get()).collect();
+        let last = self.last_seq(conversation).await;
+        assert_eq!(
+            seqs,
+            (1..=last).collect::<Vec<_>>(),
+            "gap-free up to last_seq (I2)"
+        );
+        entries
+    }
+
+    pub(crate) async fn seen_by(&self, conversation: ConversationId, person: i64) -> Vec<i64> {
+        let page = self
+            .journal
+            .history(conversation, user(person), Direction::After(Seq::ZERO), 10_000)
+            .await;
+        match page {
+            Ok(page) => page.entries.iter().map(|entry| entry.seq.get()).collect(),
+            Err(Error::NoAccess) => Vec::new(),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Runs statements on the writer's connection, past everything that knows better.
+    pub(crate) async fn execute(&self, sql: &'static str) {
+        let Engine::Sqlite(sqlite) = self.journal.database().engine();
+        let outcome: Result<(), database::Error> = sqlite
+            .write(move |connection| Ok(connection.execute_batch(sql)?))
+            .await;
+        outcome.unwrap();
+    }
+}
+
+pub(crate) async fn record(
+    journal: &Journal,
+    conversation: ConversationId,
+    event: Event,
+) -> Result<Seq, Error> {
+    let inner = journal.clone();
+    let unpublished = journal
+        .database()
+        .transaction(move |tx| {
+            Box::pin(async move { inner.record(tx, conversation, user(1), event, now_ms()).await })
+        })
+        .await?;
+    let last = unpublished.last_seq().unwrap();
+    journal.publish(unpublished);
+    Ok(last)
+}

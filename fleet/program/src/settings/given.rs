@@ -1,0 +1,128 @@
+//! What file and environment give, checked before clap sees it, so that a refusal can name the place.
+
+use std::collections::BTreeMap;
+
+use clap::{Arg, ArgAction, Command};
+
+use super::{ENVIRONMENT_PREFIX, settable, variable_name};
+
+/// Settings by the ids of their arguments.
+pub(super) type Given = BTreeMap<String, Setting>;
+
+/// One setting.
+#[derive(Clone, Debug)]
+pub(super) struct Setting {
+    /// As somebody would write them behind the flag.
+    pub(super) values: Vec<String>,
+    pub(super) origin: Origin,
+}
+
+/// Where a setting stands.
+#[derive(Clone, Debug)]
+pub(super) enum Origin {
+    File { line: usize },
+    Environment,
+}
+
+/// What the environment gives to a command.
+pub(super) fn environment(
+    command: &Command,
+    environment: &[(String, String)],
+    problems: &mut Vec<String>,
+) -> Given {
+    let mut given = Given::new();
+    for (name, value) in environment {
+        let Some(key) = name.strip_prefix(ENVIRONMENT_PREFIX) else {
+            continue;
+        };
+        let id = key.to_ascii_lowercase();
+        let Some(argument) = settable(command).find(|argument| argument.get_id() == id.as_str()) else {
+            // The environment belongs to others too (an orchestrator puts variables of its own there), so only what
+            // looks like a slip of the finger stops the start.
+            if let Some(near) = nearest(command, &id, 1)
+                && id != "config"
+                && !environment
+                    .iter()
+                    .any(|(other, _)| *other == variable_name(&near))
+            {
+                problems.push(format!(
+                    "{name} is no setting; did you mean {}?",
+                    variable_name(&near)
+                ));
+            }
+            continue;
+        };
+        // An empty variable is one that is not set: that is how orchestrators write "nothing".
+        if value.is_empty() {
+            continue;
+        }
+        let values: Vec<String> = if takes_many(argument) {
+            value.split(',').map(|value| value.trim().to_owned()).collect()
+        } else {
+            vec![value.clone()]
+        };
+        match check(argument, &values) {
+            Ok(()) => {
+                given.insert(
+                    id,
+                    Setting {
+                        values,
+                        origin: Origin::Environment,
+                    },
+                );
+            }
+            Err(problem) => problems.push(format!("{name}: {problem}")),
+        }
+    }
+    given
+}
+
+/// Whether an argument may be given several times.
+pub(super) fn takes_many(argument: &Arg) -> bool {
+    matches!(argument.get_action(), ArgAction::Append)
+}
+
+/// Whether values are what an argument takes; if not, what is wrong with them.
+pub(super) fn check(argument: &Arg, values: &[String]) -> Result<(), String> {
+    let id = argument.get_id().as_str();
+    // An argument of its own with the same reader: the original may refer to others.
+    let probe = Command::new("settings")
+        .no_binary_name(true)
+        .disable_help_flag(true)
+        .arg(
+            Arg::new(id.to_owned())
+                .long("value")
+                .action(ArgAction::Append)
+                .num_args(1)
+                .value_parser(argument.get_value_parser().clone()),
+        );
+    let arguments = values.iter().map(|value| format!("--value={value}"));
+    match probe.try_get_matches_from(arguments) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            let text = error.render().to_string();
+            let told: Vec<&str> = text
+                .lines()
+                .take_while(|line| !line.trim().is_empty())
+                .map(str::trim)
+                .collect();
+            let told = told.join(" ");
+            let told = told.strip_prefix("error: ").unwrap_or(&told);
+            // The probe's own name says nothing to anybody.
+            let told = told
+                .replace(&format!(" for '--value <{id}>'"), "")
+                .replace(&format!(" '--value <{id}>'"), "");
+            Err(told)
+        }
+    }
+}
+
+/// The known key that is nearest to a wrong one, at most `distance` slips away.
+pub(super) fn nearest(command: &Command, key: &str, distance: usize) -> Option<String> {
+    settable(command)
+        .map(|argument| argument.get_id().as_str())
+        .map(|known| (strsim::osa_distance(known, key), known))
+        .filter(|(slips, _)| *slips <= distance)
+        .min()
+        .map(|(_, known)| known.to_owned())
+}

@@ -1,0 +1,286 @@
+//! Settings: a TOML file, then the environment, then flags; the later wins.
+//!
+//! Every program is one clap command. Each long flag of it is a key of the file (`--im-addr` is `im_addr`) and an
+//! environment variable (`HUIZHEN_IM_ADDR`). What file and environment say is put before the flags as if it had been typed
+//! there, so that clap reads every value in the same way and its rules between flags hold for all of them. An unknown
+//! key or a bad value stops the start.
+
+mod given;
+mod print;
+mod toml_file;
+
+use std::{ffi::OsString, path::PathBuf};
+
+use clap::{
+    Arg, ArgAction, ArgMatches, Command, builder::BoolishValueParser, error::ErrorKind, parser::ValueSource,
+};
+
+use self::given::{Given, Origin};
+use crate::telemetry::LogFormat;
+
+/// What environment variables begin with.
+pub const ENVIRONMENT_PREFIX: &str = "HUIZHEN_";
+
+/// The settings that every program has.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Common {
+    /// Settings file (TOML). Each long flag is a key in it and an environment variable: --im-addr is im_addr there and
+    /// HUIZHEN_IM_ADDR here; flags win over the environment, the environment over the file
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Show the settings in force, each with where it comes from, secrets blanked, and exit
+    #[arg(long)]
+    pub print_config: bool,
+    /// The database, as in sqlite://data/huizhen.db
+    #[arg(long, value_name = "URL")]
+    pub database_url: Option<String>,
+    /// Where /metrics, /livez and /readyz are served
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9100")]
+    pub admin_addr: String,
+    /// Write the addresses of all open listeners to this file, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub ports_file: Option<PathBuf>,
+    /// How log lines are written to standard error; what is written is set by RUST_LOG
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub log: LogFormat,
+}
+
+/// Why a program ends before it has begun: help, `--print-config`, or settings that cannot be used.
+#[derive(Debug)]
+pub struct Stop {
+    /// What to tell, with its last line end.
+    pub text: String,
+    /// The exit status: 0 when it was asked for, 2 when the settings are at fault.
+    pub status: u8,
+}
+
+impl Stop {
+    /// Tells it (on standard output when it was asked for) and ends the process.
+    pub fn exit(&self) -> ! {
+        if self.status == 0 {
+            print!("{}", self.text);
+        } else {
+            eprint!("{}", self.text);
+        }
+        std::process::exit(i32::from(self.status))
+    }
+
+    fn asked(text: String) -> Self {
+        Self { text, status: 0 }
+    }
+
+    fn refused(problems: &[String]) -> Self {
+        let mut text = String::new();
+        for problem in problems {
+            text.push_str("error: ");
+            text.push_str(problem);
+            text.push('\n');
+        }
+        Self { text, status: 2 }
+    }
+}
+
+impl From<clap::Error> for Stop {
+    fn from(error: clap::Error) -> Self {
+        let status = if error.use_stderr() { 2 } else { 0 };
+        // Colours only where somebody looks at them.
+        let to_terminal = if status == 0 {
+            std::io::IsTerminal::is_terminal(&std::io::stdout())
+        } else {
+            std::io::IsTerminal::is_terminal(&std::io::stderr())
+        };
+        let text = error.render();
+        Self {
+            text: if to_terminal {
+                text.ansi().to_string()
+            } else {
+                text.to_string()
+            },
+            status,
+        }
+    }
+}
+
+/// Reads the settings of this process from its arguments (the program's name first) and its environment, and ends it
+/// when there is nothing to start.
+pub fn read(command: Command, arguments: &[OsString]) -> ArgMatches {
+    let environment: Vec<(String, String)> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    resolve(command, arguments, &environment).unwrap_or_else(|stop| stop.exit())
+}
+
+/// Reads settings from arguments (the program's name first), an environment, and the file that either of them names.
+/// Commands that do not have [`Common`]'s `--config` take flags alone.
+///
+/// # Errors
+/// [`Stop`] when there is nothing to start.
+pub fn resolve(
+    command: Command,
+    arguments: &[OsString],
+    environment: &[(String, String)],
+) -> Result<ArgMatches, Stop> {
+    let command = with_settable_switches(command);
+    // Help and version come first, whatever a file says.
+    if let Err(error) = command.clone().try_get_matches_from(arguments)
+        && matches!(
+            error.kind(),
+            ErrorKind::DisplayHelp
+                | ErrorKind::DisplayVersion
+                | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+        )
+    {
+        return Err(error.into());
+    }
+    // What is wrong now may be mended by the file, so only the command and the file's name are read here.
+    let first = command
+        .clone()
+        .ignore_errors(true)
+        .try_get_matches_from(arguments)?;
+    let path = subcommands_named(&first);
+    let Some(leaf) = find(&command, &path).filter(|leaf| is_configurable(leaf)) else {
+        return Ok(command.try_get_matches_from(arguments)?);
+    };
+
+    let mut problems = Vec::new();
+    let file = leaf_matches(&first)
+        .get_one::<PathBuf>("config")
+        .cloned()
+        .or_else(|| variable(environment, "config").map(PathBuf::from));
+    let mut given = match &file {
+        Some(file) => toml_file::read(file, leaf, &mut problems),
+        None => Given::new(),
+    };
+    given.extend(given::environment(leaf, environment, &mut problems));
+    if !problems.is_empty() {
+        return Err(Stop::refused(&problems));
+    }
+
+    // A flag wins over both.
+    given.retain(|id, _| leaf_matches(&first).value_source(id) != Some(ValueSource::CommandLine));
+    let arguments = with_given(leaf, &path, &given, arguments);
+    let matches = command.clone().try_get_matches_from(arguments)?;
+    if leaf_matches(&matches).get_flag("print_config") {
+        return Err(Stop::asked(print::in_force(leaf, leaf_matches(&matches), &given)));
+    }
+    Ok(matches)
+}
+
+/// A settings file with every setting of a command: its explanation, then the setting itself at its default, commented
+/// out unless `set` gives it a value.
+pub fn template(command: &Command, set: &[(&str, &str)]) -> String {
+    print::template(command, set)
+}
+
+/// The settings that a command takes from file and environment.
+fn settable(command: &Command) -> impl Iterator<Item = &Arg> {
+    command.get_arguments().filter(|argument| {
+        argument.get_long().is_some()
+            && !matches!(
+                argument.get_id().as_str(),
+                "config" | "print_config" | "help" | "version"
+            )
+    })
+}
+
+fn is_configurable(command: &Command) -> bool {
+    command
+        .get_arguments()
+        .any(|argument| argument.get_id() == "config")
+}
+
+/// Turns switches into flags that also take a value (`--proxy-protocol=false`), so that a flag can take back what a
+/// file says.
+fn with_settable_switches(mut command: Command) -> Command {
+    if is_configurable(&command) {
+        let switches: Vec<String> = settable(&command)
+            .filter(|argument| matches!(argument.get_action(), ArgAction::SetTrue))
+            .map(|argument| argument.get_id().to_string())
+            .collect();
+        for id in switches {
+            command = command.mut_arg(id, |argument| {
+                argument
+                    .action(ArgAction::Set)
+                    .num_args(0..=1)
+                    .require_equals(true)
+                    .value_name("BOOL")
+                    .value_parser(BoolishValueParser::new())
+                    .default_value("false")
+                    .default_missing_value("true")
+                    .hide_default_value(true)
+                    .hide_possible_values(true)
+            });
+        }
+    }
+    let names: Vec<String> = command
+        .get_subcommands()
+        .map(|sub| sub.get_name().to_owned())
+        .collect();
+    for name in names {
+        command = command.mut_subcommand(name, with_settable_switches);
+    }
+    command
+}
+
+/// The arguments with the given settings put behind the subcommand's name, before everything else.
+fn with_given(leaf: &Command, path: &[String], given: &Given, arguments: &[OsString]) -> Vec<OsString> {
+    let mut at = 1.min(arguments.len());
+    for name in path {
+        let rest = arguments[at..]
+            .iter()
+            .position(|argument| argument == name.as_str());
+        at += rest.map_or(0, |skipped| skipped + 1);
+    }
+    let typed = settable(leaf).flat_map(|argument| {
+        let setting = given.get(argument.get_id().as_str());
+        let values = setting
+            .map(|setting| setting.values.as_slice())
+            .unwrap_or_default();
+        let long = argument.get_long().unwrap_or_default();
+        values
+            .iter()
+            .map(move |value| OsString::from(format!("--{long}={value}")))
+    });
+    let (before, after) = arguments.split_at(at);
+    before
+        .iter()
+        .cloned()
+        .chain(typed)
+        .chain(after.iter().cloned())
+        .collect()
+}
+
+fn subcommands_named(matches: &ArgMatches) -> Vec<String> {
+    let mut path = Vec::new();
+    let mut matches = matches;
+    while let Some((name, inner)) = matches.subcommand() {
+        path.push(name.to_owned());
+        matches = inner;
+    }
+    path
+}
+
+fn leaf_matches(matches: &ArgMatches) -> &ArgMatches {
+    let mut matches = matches;
+    while let Some((_, inner)) = matches.subcommand() {
+        matches = inner;
+    }
+    matches
+}
+
+fn find<'c>(command: &'c Command, path: &[String]) -> Option<&'c Command> {
+    path.iter()
+        .try_fold(command, |command, name| command.find_subcommand(name))
+}
+
+fn variable<'e>(environment: &'e [(String, String)], id: &str) -> Option<&'e str> {
+    let name = variable_name(id);
+    environment
+        .iter()
+        .find(|(given, value)| *given == name && !value.is_empty())
+        .map(|(_, value)| value.as_str())
+}
+
+fn variable_name(id: &str) -> String {
+    format!("{ENVIRONMENT_PREFIX}{}", id.to_ascii_uppercase())
+}

@@ -1,0 +1,132 @@
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use program::{
+    admin::{self, Readiness},
+    listener,
+    telemetry::{self, LogFormat},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+use tokio_util::sync::CancellationToken;
+
+async fn get(address: SocketAddr, path: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+    let body = answer.split_once("\r\n\r\n").unwrap().1.to_owned();
+    (status, body)
+}
+
+#[tokio::test]
+async fn readiness_is_what_the_checks_say() {
+    let metrics = telemetry::start(LogFormat::Text, "info").unwrap();
+    let database = Arc::new(AtomicBool::new(true));
+    let backplane = Arc::new(AtomicBool::new(true));
+    let check = |flag: &Arc<AtomicBool>| {
+        let flag = Arc::clone(flag);
+        move || {
+            let well = flag.load(Ordering::Relaxed);
+            async move { if well { Ok(()) } else { Err("away".to_owned()) } }
+        }
+    };
+    let readiness = Readiness::builder()
+        .require("database", check(&database))
+        .degrade("backplane", check(&backplane))
+        .build();
+    let socket = listener::bind("--admin-addr", "127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    let shutdown = CancellationToken::new();
+    let server = tokio::spawn(admin::serve(socket, metrics, readiness.clone(), shutdown.clone()));
+
+    assert_eq!(get(address, "/livez").await, (200, "alive\n".into()));
+    assert_eq!(get(address, "/readyz").await, (200, "ready\n".into()));
+    assert_eq!(get(address, "/nothing").await.0, 404);
+    backplane.store(false, Ordering::Relaxed);
+    assert_eq!(
+        get(address, "/readyz?verbose").await,
+        (200, "database: ok\nbackplane: degraded: away\nready\n".into())
+    );
+    database.store(false, Ordering::Relaxed);
+    assert_eq!(get(address, "/readyz").await, (503, "not ready\n".into()));
+    let (status, report) = get(address, "/readyz?verbose=1").await;
+    assert_eq!(status, 503);
+    assert!(report.contains("database: failed: away\n"), "{report}");
+    database.store(true, Ordering::Relaxed);
+    assert_eq!(get(address, "/readyz").await.0, 200);
+    readiness.drain();
+    let (status, report) = get(address, "/readyz?verbose").await;
+    assert_eq!(status, 503);
+    assert!(report.starts_with("draining"), "{report}");
+    assert_eq!(get(address, "/livez").await.0, 200, "a draining process lives");
+
+    metrics::counter!("huizhen_sample_total").increment(3);
+    metrics::histogram!("huizhen_sample_ms").record(1.5);
+    let (status, text) = get(address, "/metrics").await;
+    assert_eq!(status, 200);
+    for line in [
+        "huizhen_sample_total 3",
+        "huizhen_sample_ms_bucket{le=\"2\"} 1",
+        "huizhen_process_cpu_seconds ",
+        "huizhen_process_rss_bytes ",
+        "huizhen_process_open_files ",
+    ] {
+        assert!(text.contains(line), "{line} in\n{text}");
+    }
+
+    shutdown.cancel();
+    tokio::time::timeout(Duration::from_secs(5), server)
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
+async fn connections_over_the_limit_are_closed_and_others_served() {
+    let metrics = telemetry::start(LogFormat::Text, "info").unwrap();
+    let socket = listener::bind("--admin-addr", "127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    let shutdown = CancellationToken::new();
+    tokio::spawn(admin::serve(
+        socket,
+        metrics,
+        Readiness::default(),
+        shutdown.clone(),
+    ));
+    let mut silent = Vec::new();
+    for _ in 0..64 {
+        silent.push(TcpStream::connect(address).await.unwrap());
+    }
+    let mut over = TcpStream::connect(address).await.unwrap();
+    let read = tokio::time::timeout(Duration::from_secs(5), over.read(&mut [0; 1])).await;
+    assert!(matches!(read, Ok(Ok(0) | Err(_))), "{read:?}");
+    silent.pop();
+    let served = async {
+        loop {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            let _ = stream
+                .write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+                .await;
+            let mut answer = String::new();
+            if stream.read_to_string(&mut answer).await.is_ok() && answer.contains("alive") {
+                break;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), served)
+        .await
+        .unwrap();
+    shutdown.cancel();
+}

@@ -1,0 +1,8 @@
+//! The parts of a program, each by itself.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
+mod admin;
+mod listener;
+mod lockfile;
+mod settings;

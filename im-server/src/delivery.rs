@@ -1,0 +1,167 @@
+//! What comes next in one conversation: a small state machine without I/O.
+//!
+//! A node applies the entries of a conversation in the order of seq, each once, whatever the backplane loses, doubles or
+//! puts out of order. An entry with the expected seq is delivered, with those that waited for it; a lower one is dropped;
+//! a higher one waits, and the gap before it is fetched from the primary database.
+
+use std::collections::BTreeMap;
+
+use journal::Published;
+use proto::Seq;
+
+/// Entries that wait for a gap to be filled. Beyond that the highest are let go; they are fetched with the gap.
+const EARLY_ENTRIES: usize = 256;
+
+/// The delivery of one conversation.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    delivered: Seq,
+    /// The highest seq that is known to exist.
+    known: Seq,
+    early: BTreeMap<Seq, Published>,
+}
+
+impl Delivery {
+    /// Begins after an entry.
+    pub(crate) fn after(delivered: Seq) -> Self {
+        Self {
+            delivered,
+            known: delivered,
+            early: BTreeMap::new(),
+        }
+    }
+
+    /// The last entry that was delivered.
+    pub(crate) fn delivered(&self) -> Seq {
+        self.delivered
+    }
+
+    /// Takes an entry that came; what can be delivered now is appended to `ready`, in order.
+    pub(crate) fn offer(&mut self, entry: Published, ready: &mut Vec<Published>) {
+        self.known = self.known.max(entry.seq);
+        if entry.seq <= self.delivered {
+            return;
+        }
+        if entry.seq == self.delivered.next() {
+            self.delivered = entry.seq;
+            ready.push(entry);
+            self.release(ready);
+            return;
+        }
+        self.early.insert(entry.seq, entry);
+        if self.early.len() > EARLY_ENTRIES {
+            self.early.pop_last();
+        }
+    }
+
+    /// Learns that entries up to `seq` exist.
+    pub(crate) fn exists(&mut self, seq: Seq) {
+        self.known = self.known.max(seq);
+    }
+
+    /// The entries to be fetched, both ends included; none when nothing is missing.
+    pub(crate) fn gap(&self) -> Option<(Seq, Seq)> {
+        if self.known <= self.delivered {
+            return None;
+        }
+        let last = self
+            .early
+            .keys()
+            .next()
+            .map_or(self.known, |early| early.previous());
+        Some((self.delivered.next(), last))
+    }
+
+    fn release(&mut self, ready: &mut Vec<Published>) {
+        while let Some(entry) = self.early.first_entry() {
+            if *entry.key() > self.delivered.next() {
+                return;
+            }
+            let entry = entry.remove();
+            if entry.seq == self.delivered.next() {
+                self.delivered = entry.seq;
+                ready.push(entry);
+            }
+        }
+        if self.early.is_empty() {
+            self.early = BTreeMap::new();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use proto::{ConversationId, UserId, wire::EntryKind};
+
+    use super::*;
+
+    fn entry(seq: i64) -> Published {
+        Published::new(journal::Entry {
+            conversation: ConversationId::from_database(1),
+            seq: Seq::from_database(seq),
+            sender: UserId::from_database(1),
+            kind: EntryKind::Message,
+            created_ms: 0,
+            client_msg_id: String::new(),
+            mime_type: String::new(),
+            body: bytes::Bytes::new(),
+            reply_to_seq: Seq::ZERO,
+            corrects_seq: Seq::ZERO,
+            mentions: Vec::new(),
+            event: None,
+            recalled: false,
+        })
+    }
+
+    fn seqs(ready: &[Published]) -> Vec<i64> {
+        ready.iter().map(|entry| entry.seq.get()).collect()
+    }
+
+    proptest! {
+        /// I3: whatever is lost, doubled or put out of order on the way, filling the gaps gives each entry once, in order.
+        #[test]
+        fn each_entry_once_in_order(
+            begin in 0i64..5,
+            arrivals in prop::collection::vec(1i64..400, 0..600),
+            last in 1i64..400,
+            fetch_every in 1usize..50,
+        ) {
+            let mut delivery = Delivery::after(Seq::from_database(begin));
+            let mut ready = Vec::new();
+            let mut top = begin;
+            for (at, seq) in arrivals.iter().enumerate() {
+                top = top.max(*seq);
+                delivery.offer(entry(*seq), &mut ready);
+                if at % fetch_every == 0 && let Some((low, high)) = delivery.gap() {
+                    prop_assert!(low <= high && high.get() <= top);
+                    for seq in low.get()..=high.get() { delivery.offer(entry(seq), &mut ready); }
+                }
+                prop_assert!(delivery.early.len() <= EARLY_ENTRIES);
+            }
+            delivery.exists(Seq::from_database(last));
+            top = top.max(last);
+            while let Some((low, high)) = delivery.gap() {
+                for seq in low.get()..=high.get() { delivery.offer(entry(seq), &mut ready); }
+            }
+            prop_assert_eq!(seqs(&ready), (begin + 1..=top).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn an_early_entry_waits_for_its_gap() {
+        let mut delivery = Delivery::after(Seq::from_database(3));
+        let mut ready = Vec::new();
+        delivery.offer(entry(6), &mut ready);
+        delivery.offer(entry(3), &mut ready);
+        assert!(ready.is_empty());
+        assert_eq!(
+            delivery.gap(),
+            Some((Seq::from_database(4), Seq::from_database(5)))
+        );
+        delivery.offer(entry(4), &mut ready);
+        delivery.offer(entry(5), &mut ready);
+        assert_eq!(seqs(&ready), [4, 5, 6]);
+        assert_eq!(delivery.gap(), None);
+    }
+}

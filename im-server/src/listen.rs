@@ -1,0 +1,80 @@
+//! Taking connections.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::{connection, node::Shared};
+
+/// How long to wait when the machine gives no more connections (open files, memory).
+const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
+
+/// The node's listeners, bound by the caller.
+pub struct Listeners {
+    /// Framed protobuf over TCP.
+    pub tcp: TcpListener,
+    /// The same over WebSocket.
+    pub ws: Option<TcpListener>,
+    /// The same over TLS.
+    pub tls: Option<TcpListener>,
+}
+
+/// What is spoken on a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Door {
+    Tcp,
+    WebSocket,
+    Tls,
+}
+
+/// Takes connections on all listeners until the node drains.
+pub(crate) fn start(shared: &Arc<Shared>, listeners: Listeners) {
+    let doors = [
+        (Some(listeners.tcp), Door::Tcp),
+        (listeners.ws, Door::WebSocket),
+        (listeners.tls, Door::Tls),
+    ];
+    for (listener, door) in doors {
+        if let Some(listener) = listener {
+            tokio::spawn(accept(shared.clone(), listener, door));
+        }
+    }
+}
+
+async fn accept(shared: Arc<Shared>, listener: TcpListener, door: Door) {
+    loop {
+        let accepted = tokio::select! {
+            () = shared.closing.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => take(&shared, stream, peer, door),
+            Err(error) if is_exhausted(&error) => {
+                metrics::counter!("huizhen_im_accept_failures_total").increment(1);
+                tracing::error!(%error, "no more connections can be taken; raise the open-file limit or lower --max-sessions");
+                tokio::time::sleep(EXHAUSTED_PAUSE).await;
+            }
+            Err(error) => tracing::debug!(%error, "a connection was gone before it was taken"),
+        }
+    }
+}
+
+fn take(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr, door: Door) {
+    // Frames leave when they are written; gathering is done before.
+    if stream.set_nodelay(true).is_err() {
+        return;
+    }
+    shared.connections.spawn(connection::serve(
+        shared.clone(),
+        stream,
+        peer.ip().to_canonical(),
+        door,
+    ));
+}
+
+fn is_exhausted(error: &std::io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM)
+    )
+}

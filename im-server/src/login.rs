@@ -1,0 +1,496 @@
+//! From a connection to a session: one function for TCP, TLS and WebSocket. Before it has succeeded nothing else can be
+//! asked for; the type that could is made here.
+
+use std::{io, net::IpAddr, sync::Arc, time::Duration};
+
+use backplane::{Unavailable, hash_password};
+use bytes::Bytes;
+use journal::UserNotice;
+use prost::Message;
+use proto::{
+    PROTOCOL_VERSION, UserId,
+    frame::{self, FrameReader, MAX_BEFORE_LOGIN_BYTES},
+    wire::{Bye, ByeReason, ClientFrame, Login, LoginOk, Platform, client_frame, server_frame::Body},
+};
+use tokio::{
+    io::AsyncReadExt,
+    net::TcpStream,
+    time::{Instant, timeout_at},
+};
+
+use crate::{
+    clock,
+    limits::AddressPlace,
+    listen::Door,
+    node::{Shared, spread_ms},
+    outbox::{Dress, Outbox},
+    proxy_protocol,
+    session::Session,
+    transport::{
+        Transport,
+        websocket::{self, Handshake, Incoming},
+    },
+};
+
+/// How long a connection may take to log in, handshakes included. Bytes that dribble do not extend it.
+const LOGIN_LIMIT: Duration = Duration::from_secs(5);
+/// How long a Bye before login may take to leave.
+const BYE_LIMIT: Duration = Duration::from_secs(1);
+/// The longest `device_id`, bytes.
+const MAX_DEVICE_ID_BYTES: usize = 64;
+/// The longest `password`, bytes; ours have 32.
+const MAX_PASSWORD_BYTES: usize = 128;
+/// The longest `app_version`, bytes.
+const MAX_APP_VERSION_BYTES: usize = 32;
+
+/// A connection that has logged in.
+pub(crate) struct Established<'s> {
+    pub(crate) session: Arc<Session>,
+    /// What came behind the login.
+    pub(crate) rest: Vec<u8>,
+    /// What has been cut off the bytes before, in WebSocket.
+    pub(crate) websocket: Option<Box<websocket::Reader>>,
+    /// Its place among the connections of its address.
+    pub(crate) _place: AddressPlace<'s>,
+}
+
+/// Why a connection did not become a session.
+enum Refused {
+    /// The peer is gone, or speaks something else; nothing can be said to it.
+    Silent,
+    Bye {
+        reason: ByeReason,
+        retry_after_ms: u32,
+        detail: String,
+    },
+}
+
+impl From<io::Error> for Refused {
+    fn from(_: io::Error) -> Self {
+        Self::Silent
+    }
+}
+
+fn bye(reason: ByeReason, detail: impl Into<String>) -> Refused {
+    Refused::Bye {
+        reason,
+        retry_after_ms: 0,
+        detail: detail.into(),
+    }
+}
+
+fn bye_until(reason: ByeReason, retry_after_ms: u32, detail: impl Into<String>) -> Refused {
+    Refused::Bye {
+        reason,
+        retry_after_ms,
+        detail: detail.into(),
+    }
+}
+
+/// A connection that has not logged in.
+struct Newcomer {
+    transport: Transport,
+    dress: Dress,
+    websocket: Option<Box<websocket::Reader>>,
+    /// What came and was not used yet.
+    input: Vec<u8>,
+}
+
+/// Takes a connection through its login; none when it did not succeed (the peer has been told why, if it can be told).
+pub(crate) async fn log_in(
+    shared: &Arc<Shared>,
+    mut stream: TcpStream,
+    peer: IpAddr,
+    door: Door,
+) -> Option<Established<'_>> {
+    let deadline = Instant::now() + LOGIN_LIMIT;
+    let mut address = peer;
+    if shared.settings.proxy_protocol {
+        match timeout_at(deadline, read_proxy_header(&mut stream)).await {
+            Ok(Ok(source)) => address = source.unwrap_or(peer),
+            _ => {
+                metrics::counter!("huizhen_im_proxy_headers_refused_total").increment(1);
+                return None;
+            }
+        }
+    }
+    let place = shared.limits.connection(address);
+    let mut newcomer = match timeout_at(deadline, open(shared, stream, door)).await {
+        Ok(Ok(newcomer)) => newcomer,
+        _ => return None,
+    };
+    let outcome = match place {
+        None => Err(bye_until(
+            ByeReason::Overloaded,
+            spread_ms(5_000, 15_000),
+            "too many connections from this address",
+        )),
+        Some(place) => match timeout_at(deadline, first_frame(shared, &mut newcomer)).await {
+            Err(_) => Err(bye(ByeReason::NotLoggedIn, "no complete Login came within 5 s")),
+            Ok(Err(refused)) => Err(refused),
+            Ok(Ok((request_id, login))) => admit(shared, address, login)
+                .await
+                .map(|admitted| (request_id, admitted, place)),
+        },
+    };
+    match outcome {
+        Ok((request_id, admitted, place)) => establish(shared, newcomer, request_id, admitted, place).await,
+        Err(refused) => {
+            tell(newcomer, refused).await;
+            None
+        }
+    }
+}
+
+async fn read_proxy_header(stream: &mut TcpStream) -> io::Result<Option<IpAddr>> {
+    let invalid = |error| io::Error::new(io::ErrorKind::InvalidData, error);
+    let mut fixed = [0; proxy_protocol::FIXED_BYTES];
+    stream.read_exact(&mut fixed).await?;
+    let mut rest = vec![0; proxy_protocol::rest_bytes(&fixed).map_err(invalid)?];
+    stream.read_exact(&mut rest).await?;
+    proxy_protocol::source(&fixed, &rest).map_err(invalid)
+}
+
+/// Does the handshakes that come before the first frame.
+async fn open(shared: &Shared, stream: TcpStream, door: Door) -> io::Result<Newcomer> {
+    let transport = match (door, &shared.certificate) {
+        (Door::Tls, Some(certificate)) => {
+            let acceptor = tokio_rustls::TlsAcceptor::from(certificate.config());
+            let (stream, tls) = acceptor.accept(stream).await?.into_inner();
+            Transport::tls(stream, tls)
+        }
+        (Door::Tls, None) => return Err(io::ErrorKind::Unsupported.into()),
+        _ => Transport::plain(stream),
+    };
+    let mut newcomer = Newcomer {
+        transport,
+        dress: Dress::Length,
+        websocket: None,
+        input: Vec::new(),
+    };
+    if door == Door::Tls {
+        newcomer.read().await?;
+    }
+    // Behind TLS both are spoken: a frame's length begins with 0, an HTTP request with its method.
+    if door == Door::WebSocket || (door == Door::Tls && newcomer.input.first() == Some(&b'G')) {
+        newcomer.upgrade().await?;
+    }
+    Ok(newcomer)
+}
+
+impl Newcomer {
+    /// Reads what comes next.
+    async fn read(&mut self) -> io::Result<()> {
+        let mut buffer = [0; 2048];
+        loop {
+            match self.transport.try_read(&mut buffer) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(read) => {
+                    self.input.extend_from_slice(&buffer[..read]);
+                    return Ok(());
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.transport.readable().await?,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn upgrade(&mut self) -> io::Result<()> {
+        loop {
+            match websocket::handshake(&self.input) {
+                Handshake::Partial => self.read().await?,
+                Handshake::Upgrade { head_bytes, response } => {
+                    self.input.drain(..head_bytes);
+                    self.write(&response).await?;
+                    self.dress = Dress::WebSocket;
+                    self.websocket = Some(Box::default());
+                    return Ok(());
+                }
+                Handshake::Refused(response) => {
+                    self.write(&response).await?;
+                    self.transport.end_writing();
+                    return Err(io::ErrorKind::InvalidData.into());
+                }
+            }
+        }
+    }
+
+    async fn write(&self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            match self.transport.try_write(&[io::IoSlice::new(bytes)]) {
+                Ok(written) => bytes = &bytes[written..],
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.transport.writable().await?,
+                Err(error) => return Err(error),
+            }
+        }
+        while let Err(error) = self.transport.try_flush() {
+            if error.kind() != io::ErrorKind::WouldBlock {
+                return Err(error);
+            }
+            self.transport.writable().await?;
+        }
+        Ok(())
+    }
+}
+
+/// The first frame, which must be a Login of our version.
+async fn first_frame(shared: &Shared, newcomer: &mut Newcomer) -> Result<(u64, Login), Refused> {
+    let mut reader = FrameReader::default();
+    loop {
+        let taken = std::mem::take(&mut newcomer.input);
+        let mut input = taken.as_slice();
+        let message = match &mut newcomer.websocket {
+            None => match reader.next(&mut input, MAX_BEFORE_LOGIN_BYTES) {
+                Ok(message) => message.map(Bytes::copy_from_slice),
+                Err(long) => {
+                    return Err(bye(
+                        ByeReason::BadFrame,
+                        format!(
+                            "a frame of {} bytes; before login the limit is {}",
+                            long.length, long.limit
+                        ),
+                    ));
+                }
+            },
+            Some(websocket) => match websocket.next(&mut input, MAX_BEFORE_LOGIN_BYTES) {
+                Ok(Some(Incoming::Message(message))) => Some(Bytes::copy_from_slice(message)),
+                Ok(Some(Incoming::Ping(_))) => {
+                    newcomer.input = input.to_vec();
+                    continue;
+                }
+                Ok(Some(Incoming::Close)) => return Err(Refused::Silent),
+                Ok(None) => None,
+                Err(error) => return Err(bye(ByeReason::BadFrame, error.to_string())),
+            },
+        };
+        newcomer.input = input.to_vec();
+        match message {
+            None => newcomer.read().await?,
+            Some(message) => return check_login(shared, &message),
+        }
+    }
+}
+
+fn check_login(shared: &Shared, message: &[u8]) -> Result<(u64, Login), Refused> {
+    let Ok(frame) = ClientFrame::decode(message) else {
+        return Err(bye(ByeReason::BadFrame, "the first frame is not a ClientFrame"));
+    };
+    let Some(client_frame::Body::Login(login)) = frame.body else {
+        return Err(bye(ByeReason::NotLoggedIn, "the first frame must be Login"));
+    };
+    if login.protocol_version != PROTOCOL_VERSION {
+        return Err(bye(
+            ByeReason::UnsupportedVersion,
+            format!(
+                "this node speaks protocol_version {PROTOCOL_VERSION}, not {}",
+                login.protocol_version
+            ),
+        ));
+    }
+    if shared.is_draining() {
+        return Err(bye_until(
+            ByeReason::Draining,
+            spread_ms(500, 3_000),
+            "the node is being stopped",
+        ));
+    }
+    if !shared.limits.login() {
+        return Err(bye_until(
+            ByeReason::Overloaded,
+            spread_ms(1_000, 10_000),
+            "too many logins at once",
+        ));
+    }
+    Ok((frame.request_id, login))
+}
+
+/// A login that has been checked and counted as a session.
+struct Admitted {
+    login: Login,
+    user: UserId,
+    platform: Platform,
+    expires_at_ms: i64,
+}
+
+async fn admit(shared: &Shared, address: IpAddr, login: Login) -> Result<Admitted, Refused> {
+    if shared.limits.is_blocked(address) {
+        return Err(bye_until(
+            ByeReason::TooManyAttempts,
+            spread_ms(60_000, 90_000),
+            "too many failed logins from this address",
+        ));
+    }
+    // A wrong user, a wrong password and another user's password look and take the same: one look-up, one answer.
+    let wrong = || {
+        shared.limits.failed(address);
+        metrics::counter!("huizhen_im_login_failures_total").increment(1);
+        bye(
+            ByeReason::AuthFailed,
+            "wrong user, device or password: get a new one from /im/password",
+        )
+    };
+    let user = UserId::new(login.user_id);
+    let well_formed = (1..=MAX_DEVICE_ID_BYTES).contains(&login.device_id.len())
+        && login.password.len() <= MAX_PASSWORD_BYTES
+        && login.app_version.len() <= MAX_APP_VERSION_BYTES;
+    let expires_at_ms = check_password(shared, user, &login).await?;
+    let (Some(user), true, Some(expires_at_ms)) = (user, well_formed, expires_at_ms) else {
+        return Err(wrong());
+    };
+    if !shared.limits.begin_session() {
+        return Err(bye_until(
+            ByeReason::Overloaded,
+            spread_ms(2_000, 20_000),
+            "this node is full",
+        ));
+    }
+    let platform = login.platform();
+    Ok(Admitted {
+        login,
+        user,
+        platform,
+        expires_at_ms,
+    })
+}
+
+async fn check_password(
+    shared: &Shared,
+    user: Option<UserId>,
+    login: &Login,
+) -> Result<Option<i64>, Refused> {
+    let hash = hash_password(&login.password);
+    let user = user.unwrap_or(UserId::from_database(0));
+    shared
+        .backplane
+        .check_im_password(user, &login.device_id, &hash, clock::now_ms())
+        .await
+        .map_err(|Unavailable| unavailable())
+}
+
+fn unavailable() -> Refused {
+    bye_until(
+        ByeReason::Unavailable,
+        spread_ms(1_000, 5_000),
+        "logins cannot be checked now",
+    )
+}
+
+/// Makes the session known, then answers. In this order: whatever ends the device's logins from now on finds it.
+async fn establish<'s>(
+    shared: &'s Arc<Shared>,
+    newcomer: Newcomer,
+    request_id: u64,
+    admitted: Admitted,
+    place: AddressPlace<'s>,
+) -> Option<Established<'s>> {
+    let Admitted {
+        login,
+        user,
+        platform,
+        expires_at_ms,
+    } = admitted;
+    let backplane = &shared.backplane;
+    let Ok(generation) = backplane.claim_session(user, &login.device_id, platform).await else {
+        shared.limits.end_session();
+        tell(newcomer, unavailable()).await;
+        return None;
+    };
+    let session = Arc::new(Session::new(
+        shared.next_session_id(),
+        user,
+        login.device_id.as_str().into(),
+        generation,
+        newcomer.transport,
+        Outbox::new(newcomer.dress),
+        expires_at_ms,
+    ));
+    let added = shared.users.add(&session, backplane, shared.subscriber).await;
+    // The device may have been logged out between the check and now; from now on a notice would reach the session.
+    let still_good = matches!(check_password(shared, Some(user), &login).await, Ok(Some(_)));
+    if added.is_err() || !still_good {
+        let reason = if added.is_err() {
+            ByeReason::Unavailable
+        } else {
+            ByeReason::AuthFailed
+        };
+        session.end(
+            reason,
+            spread_ms(1_000, 5_000),
+            "the login could not be completed",
+        );
+    } else {
+        shared.journal.notify(
+            user,
+            &UserNotice::Replaced {
+                device_id: login.device_id,
+                generation: generation.0,
+            },
+        );
+        let max_frame_bytes = shared.settings.max_frame_bytes;
+        session.answer(
+            request_id,
+            Body::LoginOk(LoginOk {
+                session_id: session.id,
+                server_time_ms: clock::now_ms(),
+                expires_at_ms,
+                heartbeat_s: shared.settings.heartbeat_s,
+                max_frame_bytes,
+            }),
+        );
+        tracing::debug!(session = session.id, user = user.get(), app_version = %login.app_version, "logged in");
+    }
+    Some(Established {
+        session,
+        rest: newcomer.input,
+        websocket: newcomer.websocket,
+        _place: place,
+    })
+}
+
+/// Says Bye on a connection that has no session.
+async fn tell(newcomer: Newcomer, refused: Refused) {
+    let Refused::Bye {
+        reason,
+        retry_after_ms,
+        detail,
+    } = refused
+    else {
+        return;
+    };
+    metrics::counter!("huizhen_im_byes_total", "reason" => reason.as_str_name()).increment(1);
+    let bye = frame::server(
+        0,
+        Body::Bye(Bye {
+            reason: reason as i32,
+            retry_after_ms,
+            detail,
+        }),
+    );
+    let outbox = Outbox::new(newcomer.dress);
+    outbox.end(Some(bye), false);
+    let _ = tokio::time::timeout(BYE_LIMIT, finish(&newcomer.transport, &outbox)).await;
+}
+
+/// Writes what an ended outbox still holds, then waits for the peer to hang up: closing a socket with unread bytes in it
+/// would take back what has been written.
+pub(crate) async fn finish(transport: &Transport, outbox: &Outbox) {
+    while !outbox.flush(transport) {
+        if outbox.is_broken() || transport.writable().await.is_err() {
+            return;
+        }
+    }
+    transport.end_writing();
+    let mut buffer = [0; 2048];
+    loop {
+        match transport.try_read(&mut buffer) {
+            Ok(0) => return,
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                if transport.readable().await.is_err() {
+                    return;
+                }
+            }
+            Err(_) => return,
+        }
+    }
+}

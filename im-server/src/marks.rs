@@ -1,0 +1,48 @@
+//! Marks on their way: merged for each person and conversation, saved and passed on once a second by the sweep.
+
+use std::collections::HashMap;
+
+use parking_lot::Mutex;
+use proto::{ConversationId, Seq, UserId};
+
+/// Marks that wait for the sweep. Beyond that the newest are let go; marks are cumulative, so the next one makes up.
+const WAITING: usize = 50_000;
+
+/// How far somebody got.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Mark {
+    pub(crate) received_seq: Seq,
+    pub(crate) read_seq: Seq,
+}
+
+/// What waits for the sweep.
+#[derive(Default)]
+pub(crate) struct Marks {
+    waiting: Mutex<HashMap<(ConversationId, UserId), Mark>>,
+}
+
+impl Marks {
+    pub(crate) fn keep(&self, conversation: ConversationId, user: UserId, mark: Mark) {
+        let mut waiting = self.waiting.lock();
+        if waiting.len() >= WAITING && !waiting.contains_key(&(conversation, user)) {
+            metrics::counter!("huizhen_im_marks_let_go_total").increment(1);
+            return;
+        }
+        let kept = waiting.entry((conversation, user)).or_default();
+        kept.received_seq = kept.received_seq.max(mark.received_seq);
+        kept.read_seq = kept.read_seq.max(mark.read_seq);
+    }
+
+    pub(crate) fn take(&self) -> Vec<journal::marks::Mark> {
+        let waiting = std::mem::take(&mut *self.waiting.lock());
+        waiting
+            .into_iter()
+            .map(|((conversation, user), mark)| journal::marks::Mark {
+                conversation,
+                user,
+                received_seq: mark.received_seq,
+                read_seq: mark.read_seq,
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,267 @@
+//! The whole node: what its parts share, how it starts and how it drains.
+
+use std::{
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use backplane::{Backplane, Channel, SubscriberId};
+use bytes::Bytes;
+use database::Database;
+use journal::{Journal, UserNotice, announcement::ConversationNotice, append::Appender};
+use parking_lot::Mutex;
+use proto::wire::ByeReason;
+use rand::{RngExt, seq::SliceRandom};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    Listeners, Settings, clock, directory,
+    limits::Limits,
+    listen,
+    marks::Marks,
+    request::send::{SendContext, SendOutlet},
+    rooms::Rooms,
+    sweep,
+    transport::tls::Certificate,
+    users::Users,
+};
+
+/// A running node; cloning it is cheap.
+#[derive(Clone)]
+pub struct Node {
+    shared: Arc<Shared>,
+}
+
+/// What the parts of a node share.
+pub(crate) struct Shared {
+    pub(crate) settings: Settings,
+    pub(crate) node_id: String,
+    pub(crate) journal: Journal,
+    pub(crate) backplane: Backplane,
+    pub(crate) subscriber: SubscriberId,
+    pub(crate) users: Users,
+    pub(crate) rooms: Rooms,
+    pub(crate) limits: Limits,
+    pub(crate) marks: Marks,
+    pub(crate) certificate: Option<Certificate>,
+    /// Gone while the node is being stopped.
+    appender: Mutex<Option<Appender<SendContext>>>,
+    next_session: AtomicU64,
+    draining: AtomicBool,
+    /// No more connections.
+    pub(crate) closing: CancellationToken,
+    /// Sweeps and announcements end.
+    pub(crate) stopping: CancellationToken,
+    /// The tasks of connections.
+    pub(crate) connections: TaskTracker,
+}
+
+impl Node {
+    /// Starts a node on listeners that are bound already. It takes connections until [`Self::drain`].
+    ///
+    /// # Errors
+    /// When the certificate cannot be read, or the address to advertise is not one.
+    pub async fn start(
+        settings: &Settings,
+        database: Database,
+        backplane: Backplane,
+        listeners: Listeners,
+    ) -> anyhow::Result<Self> {
+        Self::start_with(settings, Journal::new(database, backplane), listeners).await
+    }
+
+    /// The same with a journal that others in this process use too.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_with(
+        settings: &Settings,
+        journal: Journal,
+        listeners: Listeners,
+    ) -> anyhow::Result<Self> {
+        let certificate = match (&settings.tls_cert, &settings.tls_key) {
+            (Some(chain), Some(key)) => Some(Certificate::load(chain, key)?),
+            _ => None,
+        };
+        let node_id = settings
+            .node_id
+            .clone()
+            .unwrap_or_else(|| format!("im-{:08x}", rand::rng().random::<u32>()));
+        let address = directory::address(settings, &listeners)?;
+        let backplane = journal.backplane().clone();
+        let shared = Arc::new_cyclic(|weak: &Weak<Shared>| {
+            let listener = weak.clone();
+            let subscriber = backplane.join(Arc::new(move |channel, payload| {
+                if let Some(shared) = listener.upgrade() {
+                    shared.hear(channel, payload);
+                }
+            }));
+            let appender = Appender::start(&journal, SendOutlet::new(weak.clone()));
+            Shared {
+                settings: settings.clone(),
+                node_id,
+                subscriber,
+                users: Users::default(),
+                rooms: Rooms::default(),
+                limits: Limits::new(settings),
+                marks: Marks::default(),
+                certificate,
+                appender: Mutex::new(Some(appender)),
+                next_session: AtomicU64::new(1),
+                draining: AtomicBool::new(false),
+                closing: CancellationToken::new(),
+                stopping: CancellationToken::new(),
+                connections: TaskTracker::new(),
+                journal: journal.clone(),
+                backplane: backplane.clone(),
+            }
+        });
+        directory::announce(&shared, &address).await;
+        tokio::spawn(directory::keep_announcing(shared.clone(), address));
+        tokio::spawn(sweep::keep_sweeping(shared.clone()));
+        listen::start(&shared, listeners);
+        Ok(Self { shared })
+    }
+
+    /// The node's name in the fleet.
+    pub fn node_id(&self) -> &str {
+        &self.shared.node_id
+    }
+
+    /// Sessions now.
+    pub fn sessions(&self) -> usize {
+        self.shared.limits.sessions() as usize
+    }
+
+    /// Whether the node is being stopped.
+    pub fn is_draining(&self) -> bool {
+        self.shared.draining.load(Ordering::Acquire)
+    }
+
+    /// Stops: out of the directory, no more connections, a Bye DRAINING to every session spread over `spread`, what was
+    /// handed to the journal written and answered.
+    pub async fn drain(&self, spread: Duration) {
+        let shared = &self.shared;
+        if shared.draining.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        shared.backplane.withdraw_node(&shared.node_id).await;
+        shared.closing.cancel();
+        let mut sessions = shared.users.all();
+        sessions.shuffle(&mut rand::rng());
+        tracing::info!(sessions = sessions.len(), "draining");
+        let pause = spread / u32::try_from(sessions.len()).unwrap_or(u32::MAX).max(1);
+        let began = tokio::time::Instant::now();
+        for (at, session) in sessions.iter().enumerate() {
+            tokio::time::sleep_until(began + pause * u32::try_from(at).unwrap_or(u32::MAX)).await;
+            session.end(
+                ByeReason::Draining,
+                spread_ms(500, 3_000),
+                "the node is being stopped",
+            );
+        }
+        // Those that were logging in meanwhile.
+        for session in shared.users.all() {
+            session.end(
+                ByeReason::Draining,
+                spread_ms(500, 3_000),
+                "the node is being stopped",
+            );
+        }
+        shared.connections.close();
+        if tokio::time::timeout(LAST_WORDS, shared.connections.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!("some connections did not end in time");
+        }
+        let appender = shared.appender.lock().take();
+        if let Some(appender) = appender {
+            appender.end().await;
+        }
+        sweep::save_marks(shared).await;
+        shared.stopping.cancel();
+        shared.backplane.leave(shared.subscriber);
+    }
+}
+
+/// How long ended connections may take to read their last frames.
+const LAST_WORDS: Duration = Duration::from_secs(6);
+
+impl Shared {
+    /// What appends messages; none when the node is being stopped.
+    pub(crate) fn appender(&self) -> Option<Appender<SendContext>> {
+        self.appender.lock().clone()
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    /// A name for a new session: the node's count behind random bits, below 2^53.
+    pub(crate) fn next_session_id(&self) -> u64 {
+        let count = self.next_session.fetch_add(1, Ordering::Relaxed);
+        (u64::from(rand::rng().random::<u16>()) << 36) | (count & ((1 << 36) - 1))
+    }
+
+    /// Takes a payload of the backplane. Called from wherever a publisher is, so it only hands over.
+    fn hear(self: &Arc<Self>, channel: Channel, payload: Bytes) {
+        match channel {
+            Channel::Conversation(id) => {
+                let Some(room) = self.rooms.get(id) else { return };
+                match ConversationNotice::decode(payload) {
+                    Some(ConversationNotice::Entry(entry)) => room.offer(&self.journal, [entry]),
+                    Some(ConversationNotice::Passing { about, frame, .. }) => {
+                        room.pass(&frame, (about.get() != 0).then_some(about));
+                    }
+                    None => {}
+                }
+            }
+            Channel::User(user) => {
+                if let Some(notice) = UserNotice::decode(&payload) {
+                    self.heed(user, notice);
+                }
+            }
+        }
+    }
+
+    fn heed(&self, user: proto::UserId, notice: UserNotice) {
+        for session in self.users.of(user) {
+            match &notice {
+                UserNotice::Added { conversation, .. } if session.is_synced() => session.feed(*conversation),
+                UserNotice::Added { .. } => {}
+                UserNotice::Replaced {
+                    device_id,
+                    generation,
+                } => {
+                    if *session.device_id == **device_id && session.generation.0 < *generation {
+                        session.end(
+                            ByeReason::Replaced,
+                            0,
+                            "this device has logged in again elsewhere",
+                        );
+                    }
+                }
+                UserNotice::LoggedOut { device_id } => {
+                    if *session.device_id == **device_id {
+                        session.end(ByeReason::LoggedOut, 0, "this device was logged out");
+                    }
+                }
+                UserNotice::Disabled => session.end(ByeReason::Disabled, 0, "the account is disabled"),
+            }
+        }
+    }
+}
+
+/// A time to come back, milliseconds, spread at random so that many do not come back at once.
+pub(crate) fn spread_ms(least: u32, most: u32) -> u32 {
+    rand::rng().random_range(least..=most)
+}
+
+/// When something of now is over, epoch milliseconds.
+pub(crate) fn deadline_ms(after: Duration) -> i64 {
+    clock::now_ms() + i64::try_from(after.as_millis()).unwrap_or(i64::MAX / 2)
+}

@@ -1,0 +1,291 @@
+//! What waits to be written to one connection.
+//!
+//! Whoever has a frame for a session writes it to the socket at once, from where they are, if nothing is queued; else
+//! the shared bytes are queued (not copied) and leave with the others in one vectored write, when the socket takes more.
+//! A full outbox takes nothing: the session is behind and is fed from the journal later.
+
+use std::{collections::VecDeque, io::IoSlice};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use proto::frame::HEADER_BYTES;
+
+use crate::{
+    clock,
+    transport::{Transport, websocket},
+};
+
+/// Bytes that may wait for one slow reader, after what the kernel holds for it: with everything else a session costs
+/// at most 64 KiB. One frame is always taken when nothing waits.
+pub(crate) const MAX_BYTES: usize = 40 * 1024;
+/// Frames that may wait: each costs 40 bytes beside its own, which may be shared.
+const MAX_FRAMES: usize = 256;
+/// As much again only answers may use: a session that is behind in a busy room still gets its acks.
+const ANSWER_BYTES: usize = 8 * 1024;
+const ANSWER_FRAMES: usize = 64;
+/// Frames in one vectored write; the kernel takes 1,024 slices, and a WebSocket frame has two.
+const FRAMES_AT_ONCE: usize = 64;
+
+/// How frames are dressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dress {
+    /// As they are: a length in front.
+    Length,
+    /// A WebSocket header in front instead.
+    WebSocket,
+}
+
+/// What frames are, for the limit that they come under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    /// Entries and what else can be fetched again.
+    Entries,
+    /// The answer to a request.
+    Answer,
+}
+
+/// What became of frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pushed {
+    /// Written or queued.
+    Taken,
+    /// Nothing was taken: the session is behind.
+    Full,
+    /// The connection is ending; nothing is taken any more.
+    Ended,
+}
+
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    dress: Dress,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    queue: VecDeque<Item>,
+    /// How much of the first item (its dress included) has been written.
+    written: usize,
+    /// Bytes in the queue.
+    bytes: usize,
+    /// The socket takes nothing now; since when it has taken nothing (epoch seconds).
+    blocked_since_s: Option<u32>,
+    ending: bool,
+    broken: bool,
+}
+
+#[derive(Debug)]
+struct Item {
+    bytes: Bytes,
+    /// Not to be dressed: a WebSocket control frame.
+    bare: bool,
+}
+
+impl Outbox {
+    pub(crate) fn new(dress: Dress) -> Self {
+        Self {
+            dress,
+            inner: Mutex::default(),
+        }
+    }
+
+    /// Takes frames and writes what can be written now. `blocked` is called when the socket takes no more, so that the
+    /// session's task waits for it.
+    pub(crate) fn push(
+        &self,
+        transport: &Transport,
+        frames: &[Bytes],
+        what: What,
+        blocked: impl FnOnce(),
+    ) -> Pushed {
+        let mut inner = self.inner.lock();
+        let pushed = inner.queue(frames, what);
+        if pushed == Pushed::Taken && inner.blocked_since_s.is_none() {
+            inner.write(self.dress, transport);
+            if inner.blocked_since_s.is_some() {
+                drop(inner);
+                blocked();
+            }
+        }
+        pushed
+    }
+
+    /// Takes a frame and leaves it for the next [`Self::push`] or [`Self::flush`], so that both leave together.
+    pub(crate) fn queue(&self, frame: &Bytes, what: What) -> Pushed {
+        self.inner.lock().queue(std::slice::from_ref(frame), what)
+    }
+
+    /// Takes a last frame, whatever waits before it, and nothing after it. What has not begun to leave is let go when
+    /// `drop_waiting`.
+    pub(crate) fn end(&self, bye: Option<Bytes>, drop_waiting: bool) {
+        let mut inner = self.inner.lock();
+        if inner.ending {
+            return;
+        }
+        inner.ending = true;
+        if drop_waiting {
+            let keep = usize::from(inner.written > 0);
+            inner.queue.truncate(keep);
+        }
+        inner.queue.extend(bye.map(|bytes| Item { bytes, bare: false }));
+        if self.dress == Dress::WebSocket {
+            inner.queue.push_back(Item {
+                bytes: websocket::close(),
+                bare: true,
+            });
+        }
+        inner.bytes = inner.queue.iter().map(|item| item.bytes.len()).sum();
+    }
+
+    /// Queues a WebSocket control frame.
+    pub(crate) fn queue_bare(&self, bytes: Bytes) {
+        let mut inner = self.inner.lock();
+        if !inner.ending && inner.queue.len() < MAX_FRAMES {
+            inner.bytes += bytes.len();
+            inner.queue.push_back(Item { bytes, bare: true });
+        }
+    }
+
+    /// Writes what can be written now; true when nothing waits any more.
+    pub(crate) fn flush(&self, transport: &Transport) -> bool {
+        let mut inner = self.inner.lock();
+        if !inner.queue.is_empty() || inner.blocked_since_s.is_some() {
+            inner.write(self.dress, transport);
+        }
+        inner.blocked_since_s.is_none()
+    }
+
+    /// The same unless the socket took nothing when it was asked last; then the session's task asks when it is ready.
+    /// False when it takes nothing any more.
+    pub(crate) fn flush_unless_blocked(&self, transport: &Transport) -> bool {
+        let mut inner = self.inner.lock();
+        if inner.queue.is_empty() || inner.blocked_since_s.is_some() {
+            return true;
+        }
+        inner.write(self.dress, transport);
+        inner.blocked_since_s.is_none()
+    }
+
+    /// Whether the socket took nothing when it was asked last.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.inner.lock().blocked_since_s.is_some()
+    }
+
+    /// Since when the socket has taken nothing, epoch seconds.
+    pub(crate) fn blocked_since_s(&self) -> Option<u32> {
+        self.inner.lock().blocked_since_s
+    }
+
+    /// Whether there is room for a page of entries beside what waits.
+    pub(crate) fn has_room(&self) -> bool {
+        let inner = self.inner.lock();
+        inner.bytes <= MAX_BYTES / 4 && inner.queue.len() <= MAX_FRAMES / 4
+    }
+
+    /// Whether writing failed: the peer is gone.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.inner.lock().broken
+    }
+}
+
+impl Inner {
+    fn queue(&mut self, frames: &[Bytes], what: What) -> Pushed {
+        if self.ending || self.broken {
+            return Pushed::Ended;
+        }
+        let bytes: usize = frames.iter().map(Bytes::len).sum();
+        let (max_bytes, max_frames) = match what {
+            What::Entries => (MAX_BYTES, MAX_FRAMES),
+            What::Answer => (MAX_BYTES + ANSWER_BYTES, MAX_FRAMES + ANSWER_FRAMES),
+        };
+        let full = self.bytes + bytes > max_bytes || self.queue.len() + frames.len() > max_frames;
+        if full && !self.queue.is_empty() {
+            return Pushed::Full;
+        }
+        self.bytes += bytes;
+        self.queue.extend(frames.iter().map(|bytes| Item {
+            bytes: bytes.clone(),
+            bare: false,
+        }));
+        Pushed::Taken
+    }
+
+    fn write(&mut self, dress: Dress, transport: &Transport) {
+        while !self.broken {
+            let outcome = transport.try_flush().and_then(|()| {
+                if self.queue.is_empty() {
+                    Ok(None)
+                } else {
+                    self.write_once(dress, transport).map(Some)
+                }
+            });
+            match outcome {
+                Ok(None) => {
+                    self.blocked_since_s = None;
+                    // An idle connection holds no buffer.
+                    self.queue = VecDeque::new();
+                    return;
+                }
+                Ok(Some(written)) => {
+                    self.blocked_since_s = None;
+                    self.advance(dress, written);
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                    self.blocked_since_s.get_or_insert_with(clock::now_s);
+                    return;
+                }
+                Err(_) => {
+                    self.broken = true;
+                    self.queue = VecDeque::new();
+                    self.bytes = 0;
+                }
+            }
+        }
+    }
+
+    fn write_once(&self, dress: Dress, transport: &Transport) -> std::io::Result<usize> {
+        let mut headers = [([0; 10], 0); FRAMES_AT_ONCE];
+        let mut slices = [IoSlice::new(&[]); 2 * FRAMES_AT_ONCE];
+        let mut used = 0;
+        for (item, header) in self.queue.iter().zip(&mut headers) {
+            if dress == Dress::WebSocket && !item.bare {
+                *header = websocket::header(item.bytes.len() - HEADER_BYTES);
+            }
+        }
+        let mut skip = self.written;
+        for (item, (header, length)) in self.queue.iter().zip(&headers) {
+            let payload = if *length > 0 {
+                &item.bytes[HEADER_BYTES..]
+            } else {
+                &item.bytes[..]
+            };
+            for part in [&header[..*length], payload] {
+                let skipped = skip.min(part.len());
+                skip -= skipped;
+                if skipped < part.len() {
+                    slices[used] = IoSlice::new(&part[skipped..]);
+                    used += 1;
+                }
+            }
+        }
+        transport.try_write(&slices[..used])
+    }
+
+    fn advance(&mut self, dress: Dress, written: usize) {
+        self.written += written;
+        while let Some(first) = self.queue.front() {
+            let length = if dress == Dress::WebSocket && !first.bare {
+                let payload = first.bytes.len() - HEADER_BYTES;
+                payload + websocket::header(payload).1
+            } else {
+                first.bytes.len()
+            };
+            if self.written < length {
+                return;
+            }
+            self.written -= length;
+            self.bytes -= first.bytes.len();
+            self.queue.pop_front();
+        }
+    }
+}

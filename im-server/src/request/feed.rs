@@ -1,0 +1,264 @@
+//! Feeding a session from the journal: conversations that it was added to, or fell behind in, until it is live there.
+//! Runs in the session's own task, one at a time, as Sync does: so nothing is ever sent to a session twice.
+
+use std::sync::Arc;
+
+use journal::{Entry, Published, history::Direction, overview::Overview};
+use proto::{
+    ConversationId, Seq, frame,
+    wire::{self, ByeReason, server_frame::Body},
+};
+
+use crate::{
+    connection::{Ended, push_when_there_is_room, room_in_outbox},
+    node::{Shared, spread_ms},
+    room::{Position, Room, Standing},
+    session::Session,
+};
+
+/// Entries fetched at once.
+const PAGE: usize = 100;
+/// Participants named in a Conversation frame; see the .proto file.
+const MAX_PARTICIPANTS: usize = 500;
+
+/// Why feeding stopped.
+#[derive(Debug)]
+pub(crate) enum Stopped {
+    /// The session has ended.
+    Ended,
+    /// Something that is needed is away.
+    Unavailable(String),
+}
+
+impl From<Ended> for Stopped {
+    fn from(_: Ended) -> Self {
+        Self::Ended
+    }
+}
+
+impl From<database::Error> for Stopped {
+    fn from(error: database::Error) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+impl From<backplane::Unavailable> for Stopped {
+    fn from(error: backplane::Unavailable) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+impl From<journal::Error> for Stopped {
+    fn from(error: journal::Error) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+/// Feeds a session in these conversations. One that cannot be fed now ends the session with UNAVAILABLE rather than
+/// leaving it with less than it was promised; it syncs when it is back.
+pub(crate) async fn feed_all(shared: Arc<Shared>, session: Arc<Session>, conversations: Vec<ConversationId>) {
+    for conversation in conversations {
+        match feed(&shared, &session, conversation).await {
+            Ok(()) => {}
+            Err(Stopped::Ended) => return,
+            Err(Stopped::Unavailable(error)) => {
+                tracing::warn!(%error, session = session.id, "a session could not be fed");
+                let detail = "what was missed cannot be read now: come back and Sync";
+                session.end(ByeReason::Unavailable, spread_ms(500, 3_000), detail);
+                return;
+            }
+        }
+    }
+}
+
+async fn feed(
+    shared: &Arc<Shared>,
+    session: &Arc<Session>,
+    conversation: ConversationId,
+) -> Result<(), Stopped> {
+    let here = shared.rooms.get(conversation);
+    let position = here.as_ref().and_then(|room| room.position(session));
+    match (here, position) {
+        (Some(room), Some(Position::Behind(reached))) => {
+            room.set_position(session, Position::Feeding(reached));
+            feed_until_live(shared, session, &room, reached).await
+        }
+        (_, Some(_)) => Ok(()),
+        (_, None) => join(shared, session, conversation).await,
+    }
+}
+
+/// Brings a session into a conversation that its user was added to.
+async fn join(
+    shared: &Arc<Shared>,
+    session: &Arc<Session>,
+    conversation: ConversationId,
+) -> Result<(), Stopped> {
+    let Some(overview) = shared.journal.overview(session.user, conversation).await? else {
+        return Ok(());
+    };
+    if !overview.is_in() {
+        return Ok(());
+    }
+    let reached = overview
+        .spans
+        .last()
+        .map_or(Seq::ZERO, |span| span.from.previous());
+    let room = attach(shared, session, &overview, reached).await?;
+    // Read again now that the session is in the room: leaving from now on is seen there.
+    match shared.journal.overview(session.user, conversation).await? {
+        Some(overview) if overview.is_in() => {
+            send_conversation(
+                shared,
+                session,
+                &overview,
+                Notes {
+                    reset: false,
+                    from_seq: reached.next(),
+                },
+            )
+            .await?;
+            feed_until_live(shared, session, &room, reached).await
+        }
+        _ => {
+            room.detach(session, crate::clock::now_s());
+            Ok(())
+        }
+    }
+}
+
+/// Puts a session into a conversation's room, being fed from `reached` on.
+pub(crate) async fn attach(
+    shared: &Arc<Shared>,
+    session: &Arc<Session>,
+    overview: &Overview,
+    reached: Seq,
+) -> Result<Arc<Room>, Stopped> {
+    let id = overview.conversation.id;
+    let (room, is_new) = shared
+        .rooms
+        .open(
+            id,
+            overview.conversation.last_seq,
+            &shared.backplane,
+            shared.subscriber,
+        )
+        .await?;
+    if room.attach(session, Position::Feeding(reached)).is_some() {
+        room.set_position(session, Position::Feeding(reached));
+    }
+    if is_new {
+        for (_, seq) in shared.journal.last_seqs(&[id]).await? {
+            room.exists(&shared.journal, seq);
+        }
+    }
+    Ok(room)
+}
+
+/// Sends what a session has not got of a conversation, page by page as it reads, until it is live.
+pub(crate) async fn feed_until_live(
+    shared: &Shared,
+    session: &Session,
+    room: &Room,
+    mut reached: Seq,
+) -> Result<(), Stopped> {
+    loop {
+        // Beyond what the room has delivered nothing is taken: that comes live.
+        let mut target = room.delivered();
+        while reached < target {
+            reached = feed_page(shared, session, room.id, reached, target, PAGE).await?;
+            target = target.max(reached);
+        }
+        match room.go_live(session, reached) {
+            Standing::More(_) => {}
+            Standing::Live | Standing::Gone => return Ok(()),
+        }
+    }
+}
+
+/// Sends one page of entries after `reached` and up to `target`; tells how far the session is then.
+pub(crate) async fn feed_page(
+    shared: &Shared,
+    session: &Session,
+    conversation: ConversationId,
+    reached: Seq,
+    target: Seq,
+    limit: usize,
+) -> Result<Seq, Stopped> {
+    room_in_outbox(session).await?;
+    let page = shared
+        .journal
+        .history(conversation, session.user, Direction::After(reached), limit)
+        .await?;
+    let beyond = page.entries.iter().position(|entry| entry.seq > target);
+    let mut entries = page.entries;
+    let all_there = match beyond {
+        Some(at) => {
+            entries.truncate(at);
+            true
+        }
+        None => !page.has_more,
+    };
+    let last = entries.last().map_or(reached, |entry| entry.seq);
+    push_entries(session, entries).await?;
+    Ok(if all_there { target } else { last })
+}
+
+/// Sends entries, waiting for room as need be.
+pub(crate) async fn push_entries(session: &Session, entries: Vec<Entry>) -> Result<(), Ended> {
+    let frames = entries
+        .into_iter()
+        .map(|entry| Published::new(entry).frame())
+        .collect();
+    push_when_there_is_room(session, frames).await
+}
+
+/// What a Conversation frame says beside the conversation itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Notes {
+    /// The app must forget its copy.
+    pub(crate) reset: bool,
+    /// Where the entries that follow begin; 0 when none do.
+    pub(crate) from_seq: Seq,
+}
+
+/// Sends the frame that stands before a conversation's entries.
+pub(crate) async fn send_conversation(
+    shared: &Shared,
+    session: &Session,
+    overview: &Overview,
+    notes: Notes,
+) -> Result<(), Stopped> {
+    let conversation = &overview.conversation;
+    let mut participants = shared.journal.participants(conversation.id).await?;
+    let participant_count = u32::try_from(participants.len()).unwrap_or(u32::MAX);
+    participants.truncate(MAX_PARTICIPANTS);
+    // Who has left sees nothing of how the conversation went on, not even who is in it.
+    if !overview.is_in() {
+        participants.clear();
+    }
+    let unread = shared.journal.unread(session.user, overview).await?;
+    let frame = wire::Conversation {
+        conversation_id: conversation.id.get(),
+        epoch: conversation.epoch,
+        kind: conversation.kind as i32,
+        title: conversation.title.clone(),
+        participants: participants
+            .into_iter()
+            .map(|participant| wire::Participant {
+                user_id: participant.user.get(),
+                role: participant.role as i32,
+            })
+            .collect(),
+        participant_count: if overview.is_in() { participant_count } else { 0 },
+        last_seq: overview.last_visible().get(),
+        read_seq: overview.read_seq.get(),
+        unread: u32::try_from(unread).unwrap_or(0),
+        open: conversation.open && overview.is_in(),
+        reset: notes.reset,
+        from_seq: notes.from_seq.get(),
+        consultation_id: conversation.consult_id.unwrap_or(0),
+    };
+    push_when_there_is_room(session, vec![frame::server(0, Body::Conversation(frame))]).await?;
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! Received and Read: how far the user got.
+
+use std::sync::Arc;
+
+use journal::Error;
+use proto::{
+    ConversationId, Seq,
+    wire::{self, ErrorCode},
+};
+
+use crate::{
+    connection::Pending,
+    marks::Mark,
+    node::Shared,
+    request::{conversation_id, refuse, unavailable},
+    session::Session,
+};
+
+pub(crate) fn received(
+    shared: &Arc<Shared>,
+    session: &Arc<Session>,
+    request_id: u64,
+    received: wire::Received,
+) -> Option<Pending> {
+    let conversation = conversation_id(session, request_id, received.conversation_id)?;
+    let seq = checked_seq(session, request_id, received.seq)?;
+    mark(
+        shared,
+        session,
+        request_id,
+        conversation,
+        Mark {
+            received_seq: seq,
+            read_seq: Seq::ZERO,
+        },
+    )
+}
+
+pub(crate) fn read(
+    shared: &Arc<Shared>,
+    session: &Arc<Session>,
+    request_id: u64,
+    read: wire::Read,
+) -> Option<Pending> {
+    let conversation = conversation_id(session, request_id, read.conversation_id)?;
+    let seq = checked_seq(session, request_id, read.seq)?;
+    mark(
+        shared,
+        session,
+        request_id,
+        conversation,
+        Mark {
+            received_seq: seq,
+            read_seq: seq,
+        },
+    )
+}
+
+fn checked_seq(session: &Session, request_id: u64, seq: i64) -> Option<Seq> {
+    let checked = Seq::new(seq);
+    if checked.is_none() {
+        session.refuse(request_id, ErrorCode::Invalid, "seq", "seq must not be negative");
+    }
+    checked
+}
+
+fn mark(
+    shared: &Arc<Shared>,
+    session: &Arc<Session>,
+    request_id: u64,
+    conversation: ConversationId,
+    mark: Mark,
+) -> Option<Pending> {
+    if let Some(room) = shared.rooms.get(conversation)
+        && room.is_member(session.user)
+    {
+        keep(shared, session, request_id, conversation, mark, room.delivered());
+        return None;
+    }
+    // A session that has not synced, say one that only marks what a push notification showed.
+    let (shared, session) = (shared.clone(), session.clone());
+    Some(Box::pin(async move {
+        match shared.journal.overview(session.user, conversation).await {
+            Ok(Some(overview)) if overview.is_in() => {
+                keep(
+                    &shared,
+                    &session,
+                    request_id,
+                    conversation,
+                    mark,
+                    overview.conversation.last_seq,
+                );
+            }
+            Ok(_) => refuse(&session, request_id, &Error::NoAccess),
+            Err(error) => unavailable(&session, request_id, &error),
+        }
+    }))
+}
+
+fn keep(
+    shared: &Shared,
+    session: &Session,
+    request_id: u64,
+    conversation: ConversationId,
+    mark: Mark,
+    last_seq: Seq,
+) {
+    if mark.received_seq > last_seq {
+        let message = format!("seq is {}, the newest entry is {last_seq}", mark.received_seq);
+        session.refuse(request_id, ErrorCode::Invalid, "seq", message);
+        return;
+    }
+    shared.marks.keep(conversation, session.user, mark);
+}

@@ -1,0 +1,63 @@
+//! Presence: who is there, among the people one shares a conversation with.
+
+use std::sync::Arc;
+
+use backplane::Presence;
+use proto::{
+    UserId,
+    wire::{ErrorCode, PresenceQuery, PresenceState, UserPresence, server_frame::Body},
+};
+
+use crate::{connection::Pending, node::Shared, request::unavailable, session::Session};
+
+const MAX_USERS: usize = 100;
+
+pub(crate) fn presence(
+    shared: &Arc<Shared>,
+    session: &Arc<Session>,
+    request_id: u64,
+    query: PresenceQuery,
+) -> Option<Pending> {
+    if query.user_ids.len() > MAX_USERS {
+        let message = format!("{} people, at most {MAX_USERS} are told of", query.user_ids.len());
+        session.refuse(request_id, ErrorCode::Invalid, "user_ids", message);
+        return None;
+    }
+    // Somebody who cannot exist is left out like somebody one has nothing to do with.
+    let users: Vec<UserId> = query.user_ids.into_iter().filter_map(UserId::new).collect();
+    let (shared, session) = (shared.clone(), session.clone());
+    Some(Box::pin(async move {
+        let sharing = match shared.journal.sharing_a_conversation(session.user, &users).await {
+            Ok(sharing) => sharing,
+            Err(error) => return unavailable(&session, request_id, &error),
+        };
+        match shared.backplane.presence(&sharing).await {
+            Ok(presence) => {
+                let users = presence.into_iter().map(user_presence).collect();
+                session.answer(request_id, Body::Presence(PresenceState { users }));
+            }
+            Err(error) => unavailable(&session, request_id, &error),
+        }
+    }))
+}
+
+fn user_presence(presence: Presence) -> UserPresence {
+    let online = !presence.devices.is_empty();
+    let mut platforms: Vec<i32> = presence
+        .devices
+        .iter()
+        .map(|device| device.platform as i32)
+        .collect();
+    platforms.sort_unstable();
+    platforms.dedup();
+    UserPresence {
+        user_id: presence.user.get(),
+        online,
+        platforms,
+        last_seen_ms: if online {
+            0
+        } else {
+            presence.last_seen_ms.unwrap_or(0)
+        },
+    }
+}

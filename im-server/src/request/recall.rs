@@ -1,0 +1,52 @@
+//! Recall: taking a message back.
+
+use std::sync::Arc;
+
+use proto::{
+    Seq,
+    wire::{ErrorCode, Recall, RecallOk, server_frame::Body},
+};
+
+use crate::{
+    clock,
+    connection::Pending,
+    node::Shared,
+    request::{conversation_id, refuse},
+    session::Session,
+};
+
+pub(crate) fn recall(
+    shared: &Arc<Shared>,
+    session: &Arc<Session>,
+    request_id: u64,
+    recall: Recall,
+) -> Option<Pending> {
+    let conversation = conversation_id(session, request_id, recall.conversation_id)?;
+    let Some(seq) = Seq::new(recall.seq).filter(|seq| *seq > Seq::ZERO) else {
+        session.refuse(
+            request_id,
+            ErrorCode::Invalid,
+            "seq",
+            "seq must be the seq of a message",
+        );
+        return None;
+    };
+    let (shared, session) = (shared.clone(), session.clone());
+    Some(Box::pin(async move {
+        match shared
+            .journal
+            .recall(conversation, session.user, seq, clock::now_ms())
+            .await
+        {
+            Ok((recalled_seq, unpublished)) => {
+                let ok = RecallOk {
+                    conversation_id: conversation.get(),
+                    seq: recalled_seq.get(),
+                };
+                session.answer(request_id, Body::RecallOk(ok));
+                shared.journal.publish(unpublished);
+            }
+            Err(error) => refuse(&session, request_id, &error),
+        }
+    }))
+}

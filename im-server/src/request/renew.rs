@@ -1,0 +1,30 @@
+//! Renew: a new IM password on the same connection.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use backplane::hash_password;
+use proto::wire::{ErrorCode, Renew, RenewOk, server_frame::Body};
+
+use crate::{clock, connection::Pending, node::Shared, request::unavailable, session::Session};
+
+pub(crate) fn renew(shared: &Arc<Shared>, session: &Arc<Session>, request_id: u64, renew: Renew) -> Pending {
+    let (shared, session) = (shared.clone(), session.clone());
+    Box::pin(async move {
+        let hash = hash_password(&renew.password);
+        let checked = shared
+            .backplane
+            .check_im_password(session.user, &session.device_id, &hash, clock::now_ms())
+            .await;
+        match checked {
+            Ok(Some(expires_at_ms)) => {
+                session.expires_at_ms.store(expires_at_ms, Ordering::Relaxed);
+                session.answer(request_id, Body::RenewOk(RenewOk { expires_at_ms }));
+            }
+            Ok(None) => {
+                let message = "not a password of this user and device: get a new one from /im/password";
+                session.refuse(request_id, ErrorCode::AuthFailed, "password", message);
+            }
+            Err(error) => unavailable(&session, request_id, &error),
+        }
+    })
+}

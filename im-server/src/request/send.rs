@@ -1,0 +1,165 @@
+//! Send: a message for a conversation. Its shape is checked here, the rest by the journal within the append.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Weak},
+};
+
+use backplane::Channel;
+use journal::{
+    Published,
+    append::{NewMessage, Outlet, Settled},
+};
+use proto::{
+    ConversationId, Seq,
+    mime::{self, Refused},
+    wire::{ErrorCode, Send, SendOk, server_frame::Body},
+};
+
+use crate::{
+    connection::Pending,
+    node::Shared,
+    request::{conversation_id, refuse, unavailable},
+    session::Session,
+};
+
+/// The longest `client_msg_id`, bytes.
+const MAX_CLIENT_MSG_ID_BYTES: usize = 64;
+/// The most people called by name.
+const MAX_MENTIONS: usize = 50;
+
+/// Who waits for the answer to a send.
+pub(crate) struct SendContext {
+    session: Arc<Session>,
+    request_id: u64,
+}
+
+pub(crate) fn send(
+    shared: &Arc<Shared>,
+    session: &Arc<Session>,
+    request_id: u64,
+    send: Send,
+) -> Option<Pending> {
+    let conversation = conversation_id(session, request_id, send.conversation_id)?;
+    let message = match check(conversation, session, send) {
+        Ok(message) => message,
+        Err((field, message)) => {
+            session.refuse(request_id, ErrorCode::Invalid, field, message);
+            return None;
+        }
+    };
+    let Some(appender) = shared.appender() else {
+        unavailable(session, request_id, &"the node is being stopped");
+        return None;
+    };
+    let context = SendContext {
+        session: session.clone(),
+        request_id,
+    };
+    let (message, context) = appender.try_submit(message, context).err()?;
+    // The queue is full: this session waits, and reads no further.
+    Some(Box::pin(async move {
+        // Only a node that has stopped takes nothing; its sessions have ended then.
+        let _ = appender.submit(message, context).await;
+    }))
+}
+
+fn check(
+    conversation: ConversationId,
+    session: &Session,
+    send: Send,
+) -> Result<NewMessage, (&'static str, String)> {
+    let id = &send.client_msg_id;
+    if id.is_empty() || id.len() > MAX_CLIENT_MSG_ID_BYTES || id.contains(char::is_control) {
+        let message = format!(
+            "client_msg_id must have 1 to {MAX_CLIENT_MSG_ID_BYTES} bytes without control characters"
+        );
+        return Err(("client_msg_id", message));
+    }
+    mime::check_content(&send.mime_type, &send.body).map_err(|refused| match refused {
+        Refused::Invalid { field, message } => (field, message),
+        Refused::Forbidden { message } => ("mime_type", message),
+    })?;
+    if send.mentions.len() > MAX_MENTIONS
+        || send
+            .mentions
+            .iter()
+            .any(|user| proto::UserId::new(*user).is_none())
+    {
+        return Err((
+            "mentions",
+            format!("mentions must be at most {MAX_MENTIONS} user ids"),
+        ));
+    }
+    let Some(reply_to_seq) = Seq::new(send.reply_to_seq) else {
+        return Err((
+            "reply_to_seq",
+            "reply_to_seq must be the seq of an entry, or 0".into(),
+        ));
+    };
+    Ok(NewMessage {
+        conversation,
+        sender: session.user,
+        client_msg_id: send.client_msg_id,
+        mime_type: send.mime_type,
+        body: send.body,
+        mentions: send.mentions,
+        reply_to_seq,
+    })
+}
+
+/// Answers sends and delivers their entries, batch by batch after the commit.
+pub(crate) struct SendOutlet {
+    shared: Weak<Shared>,
+}
+
+impl SendOutlet {
+    pub(crate) fn new(shared: Weak<Shared>) -> Self {
+        Self { shared }
+    }
+}
+
+impl Outlet<SendContext> for SendOutlet {
+    fn settle(&self, answers: Vec<Settled<SendContext>>, entries: Vec<Published>) {
+        let Some(shared) = self.shared.upgrade() else {
+            return;
+        };
+        // The answers first: they are queued, and leave in one write with the entry that the sender gets as well.
+        for answer in &answers {
+            acknowledge(answer);
+        }
+        let mut rooms: HashMap<ConversationId, Vec<Published>> = HashMap::with_capacity(entries.len());
+        for entry in entries {
+            shared.backplane.publish(
+                Channel::Conversation(entry.conversation),
+                entry.payload(),
+                Some(shared.subscriber),
+            );
+            rooms.entry(entry.conversation).or_default().push(entry);
+        }
+        for (conversation, entries) in rooms {
+            if let Some(room) = shared.rooms.get(conversation) {
+                room.offer(&shared.journal, entries);
+            }
+        }
+        for answer in &answers {
+            answer.context.session.flush();
+        }
+    }
+}
+
+fn acknowledge(answer: &Settled<SendContext>) {
+    let SendContext { session, request_id } = &answer.context;
+    match &answer.outcome {
+        Ok(accepted) => {
+            let ok = SendOk {
+                conversation_id: answer.conversation.get(),
+                seq: accepted.seq.get(),
+                created_ms: accepted.created_ms,
+                duplicate: accepted.duplicate,
+            };
+            session.queue_answer(*request_id, Body::SendOk(ok));
+        }
+        Err(error) => refuse(session, *request_id, error),
+    }
+}

@@ -1,0 +1,48 @@
+//! Typing: not stored, not retried.
+
+use std::sync::Arc;
+
+use backplane::Channel;
+use journal::{Error, announcement::ConversationNotice};
+use proto::{
+    frame,
+    wire::{Typing, server_frame::Body},
+};
+
+use crate::{
+    connection::Pending,
+    node::Shared,
+    request::{conversation_id, refuse},
+    session::Session,
+};
+
+pub(crate) fn typing(
+    shared: &Arc<Shared>,
+    session: &Arc<Session>,
+    request_id: u64,
+    typing: Typing,
+) -> Option<Pending> {
+    let conversation = conversation_id(session, request_id, typing.conversation_id)?;
+    // Whoever types has the conversation on the screen, so the session has synced and is in its room.
+    let room = shared
+        .rooms
+        .get(conversation)
+        .filter(|room| room.is_member(session.user));
+    let Some(room) = room else {
+        refuse(session, request_id, &Error::NoAccess);
+        return None;
+    };
+    let typing = Typing {
+        conversation_id: conversation.get(),
+        user_id: session.user.get(),
+    };
+    let frame = frame::server(0, Body::Typing(typing));
+    room.pass(&frame, Some(session.user));
+    let payload = ConversationNotice::passing(conversation, session.user, &frame);
+    shared.backplane.publish(
+        Channel::Conversation(conversation),
+        payload,
+        Some(shared.subscriber),
+    );
+    None
+}

@@ -1,0 +1,210 @@
+//! A logged-in connection, as the rest of the node sees it. Its task is in `connection`.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
+
+use backplane::Generation;
+use bytes::Bytes;
+use futures_util::task::AtomicWaker;
+use parking_lot::Mutex;
+use proto::{
+    ConversationId, UserId, frame,
+    wire::{Bye, ByeReason, Error, ErrorCode, server_frame::Body},
+};
+
+use crate::{
+    clock,
+    outbox::{Outbox, Pushed, What},
+    transport::Transport,
+};
+
+/// One session: a device of a user, on one connection.
+pub(crate) struct Session {
+    pub(crate) id: u64,
+    pub(crate) user: UserId,
+    pub(crate) device_id: Box<str>,
+    pub(crate) generation: Generation,
+    pub(crate) transport: Transport,
+    pub(crate) outbox: Outbox,
+    /// Wakes the session's task when there is something to do that its socket does not tell.
+    pub(crate) waker: AtomicWaker,
+    /// When the IM password expires, epoch milliseconds.
+    pub(crate) expires_at_ms: AtomicI64,
+    /// When the app said something last, epoch seconds.
+    pub(crate) heard_s: AtomicU32,
+    /// Entries flow from the first Sync on.
+    pub(crate) synced: AtomicBool,
+    ended: AtomicBool,
+    books: Mutex<Books>,
+}
+
+/// Conversations of a session. Bounded by how many its user has.
+#[derive(Default)]
+struct Books {
+    /// Rooms that it may be a member of, to be left at the end.
+    attached: Vec<ConversationId>,
+    /// Conversations that it was added to or is behind in: its task feeds it from the journal.
+    to_feed: Vec<ConversationId>,
+}
+
+impl Session {
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "made in one place, from what a login is"
+    )]
+    pub(crate) fn new(
+        id: u64,
+        user: UserId,
+        device_id: Box<str>,
+        generation: Generation,
+        transport: Transport,
+        outbox: Outbox,
+        expires_at_ms: i64,
+    ) -> Self {
+        Self {
+            id,
+            user,
+            device_id,
+            generation,
+            transport,
+            outbox,
+            waker: AtomicWaker::new(),
+            expires_at_ms: AtomicI64::new(expires_at_ms),
+            heard_s: AtomicU32::new(clock::now_s()),
+            synced: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+            books: Mutex::default(),
+        }
+    }
+
+    /// Sends frames, or learns that the session is behind.
+    pub(crate) fn push(&self, frames: &[Bytes]) -> Pushed {
+        self.outbox
+            .push(&self.transport, frames, What::Entries, || self.waker.wake())
+    }
+
+    /// Queues a frame that leaves with the next ones pushed, or by [`Self::flush`].
+    pub(crate) fn queue(&self, frame: &Bytes) -> Pushed {
+        self.outbox.queue(frame, What::Entries)
+    }
+
+    /// Writes what is queued.
+    pub(crate) fn flush(&self) {
+        if !self.outbox.flush_unless_blocked(&self.transport) {
+            self.waker.wake();
+        }
+    }
+
+    /// Answers a request. An app that does not even read its answers is ended.
+    pub(crate) fn answer(&self, request_id: u64, body: Body) {
+        let frame = frame::server(request_id, body);
+        let pushed = self
+            .outbox
+            .push(&self.transport, &[frame], What::Answer, || self.waker.wake());
+        if pushed == Pushed::Full {
+            self.end(ByeReason::Slow, 1_000, "answers were not read");
+        }
+    }
+
+    /// Queues an answer that leaves with the next frames pushed, or by [`Self::flush`].
+    pub(crate) fn queue_answer(&self, request_id: u64, body: Body) {
+        let frame = frame::server(request_id, body);
+        if self.outbox.queue(&frame, What::Answer) == Pushed::Full {
+            self.flush();
+            if self.outbox.queue(&frame, What::Answer) == Pushed::Full {
+                self.end(ByeReason::Slow, 1_000, "answers were not read");
+            }
+        }
+    }
+
+    /// Answers a request that failed.
+    pub(crate) fn refuse(&self, request_id: u64, code: ErrorCode, field: &str, message: impl Into<String>) {
+        self.refuse_until(request_id, code, field, message, 0);
+    }
+
+    /// The same with a time to try again, milliseconds from now.
+    pub(crate) fn refuse_until(
+        &self,
+        request_id: u64,
+        code: ErrorCode,
+        field: &str,
+        message: impl Into<String>,
+        retry_after_ms: u32,
+    ) {
+        metrics::counter!("huizhen_im_errors_total", "code" => code.as_str_name()).increment(1);
+        let error = Error {
+            code: code as i32,
+            field: field.into(),
+            message: message.into(),
+            retry_after_ms,
+        };
+        self.answer(request_id, Body::Error(error));
+    }
+
+    /// Ends the session: a Bye, then its task closes the connection. Only the first call counts.
+    pub(crate) fn end(&self, reason: ByeReason, retry_after_ms: u32, detail: &str) {
+        if self.ended.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        metrics::counter!("huizhen_im_byes_total", "reason" => reason.as_str_name()).increment(1);
+        let bye = Bye {
+            reason: reason as i32,
+            retry_after_ms,
+            detail: detail.into(),
+        };
+        self.outbox
+            .end(Some(frame::server(0, Body::Bye(bye))), reason == ByeReason::Slow);
+        self.outbox.flush(&self.transport);
+        self.waker.wake();
+    }
+
+    /// Ends the session without a word: the app has hung up or logged out.
+    pub(crate) fn hang_up(&self) {
+        if !self.ended.swap(true, Ordering::AcqRel) {
+            self.outbox.end(None, false);
+            self.outbox.flush(&self.transport);
+            self.waker.wake();
+        }
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn heard(&self) {
+        self.heard_s.store(clock::now_s(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_synced(&self) -> bool {
+        self.synced.load(Ordering::Acquire)
+    }
+
+    /// Asks the session's task to feed it from a conversation's journal.
+    pub(crate) fn feed(&self, conversation: ConversationId) {
+        let mut books = self.books.lock();
+        if !books.to_feed.contains(&conversation) {
+            books.to_feed.push(conversation);
+        }
+        drop(books);
+        self.waker.wake();
+    }
+
+    pub(crate) fn take_to_feed(&self) -> Vec<ConversationId> {
+        std::mem::take(&mut self.books.lock().to_feed)
+    }
+
+    pub(crate) fn has_to_feed(&self) -> bool {
+        !self.books.lock().to_feed.is_empty()
+    }
+
+    pub(crate) fn remember_attached(&self, conversation: ConversationId) {
+        let mut books = self.books.lock();
+        // Few of many are attached twice (after leaving and joining again); leaving twice does no harm.
+        if books.attached.last() != Some(&conversation) {
+            books.attached.push(conversation);
+        }
+    }
+
+    pub(crate) fn take_attached(&self) -> Vec<ConversationId> {
+        std::mem::take(&mut self.books.lock().attached)
+    }
+}

@@ -1,0 +1,60 @@
+//! What an operator may set.
+
+use std::path::PathBuf;
+
+/// Settings of a node; flags, environment and file carry the same names.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Instant messaging")]
+pub struct Settings {
+    /// Where apps connect with framed protobuf over TCP.
+    #[arg(long, default_value = "127.0.0.1:9501", value_name = "ADDR")]
+    pub im_addr: String,
+    /// The same over WebSocket.
+    #[arg(long, default_value = "127.0.0.1:9502", value_name = "ADDR")]
+    pub ws_addr: String,
+    /// The same over TLS (framed or WebSocket), when a certificate is set.
+    #[arg(long, default_value = "127.0.0.1:9503", value_name = "ADDR")]
+    pub tls_addr: String,
+    /// The certificate chain, PEM; read again when the file changes.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// The certificate's private key, PEM.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+    /// What /im/servers hands out for this node: IP, or IP:PORT of the TCP listener. Default: the address listened on.
+    #[arg(long, value_name = "IP[:PORT]")]
+    pub advertise: Option<String>,
+    /// The node's name in the fleet. Default: made up at the start.
+    #[arg(long, value_name = "ID")]
+    pub node_id: Option<String>,
+    /// Every connection begins with a PROXY protocol version 2 header, from a load balancer in front.
+    #[arg(long)]
+    pub proxy_protocol: bool,
+    /// Sessions at the most; more get Bye OVERLOADED.
+    #[arg(long, default_value_t = 18_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_sessions: u32,
+    /// Connections from one address at the most.
+    #[arg(long, default_value_t = 200, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub connections_per_address: u32,
+    /// Logins a second at the most; more get Bye OVERLOADED with a spread time to return. 0: no limit.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub logins_per_s: u32,
+    /// Failed logins a minute from one address, after which it gets Bye TOO_MANY_ATTEMPTS.
+    #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub failed_logins_per_minute: u32,
+    /// Messages a second of one session in the long run; five times as many at once.
+    #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub sends_per_s: u32,
+    /// How often an app must say something, seconds; after 2.5 times as long in silence it gets Bye IDLE.
+    #[arg(long, default_value_t = 30, value_name = "S", value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub heartbeat_s: u32,
+    /// The largest frame from an app after login, bytes.
+    #[arg(long, default_value_t = 65_536, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(1024..=1_048_576))]
+    pub max_frame_bytes: u32,
+    /// How long a session may stop reading before it gets Bye SLOW, seconds.
+    #[arg(long, default_value_t = 10, value_name = "S", value_parser = clap::value_parser!(u32).range(1..=300))]
+    pub slow_limit_s: u32,
+    /// Over how long a stopping node spreads its Bye DRAINING, seconds.
+    #[arg(long, default_value_t = 5, value_name = "S", value_parser = clap::value_parser!(u32).range(0..=600))]
+    pub drain_s: u32,
+}

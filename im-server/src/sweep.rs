@@ -1,0 +1,181 @@
+//! The one timer for everybody: once a second silent, expired and slow sessions end and marks are saved; every few
+//! seconds what was announced is compared with the database, so that a lost announcement is late and never lost.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use backplane::Channel;
+use bytes::Bytes;
+use journal::announcement::ConversationNotice;
+use proto::{
+    ConversationId, UserId, frame,
+    wire::{self, ByeReason, server_frame::Body},
+};
+use tokio::time::{Instant, MissedTickBehavior};
+
+use crate::{
+    clock,
+    node::{Shared, spread_ms},
+    session::Session,
+};
+
+const EVERY: Duration = Duration::from_secs(1);
+/// How often the rooms' seqs are compared with the database.
+const COMPARE_EVERY: Duration = Duration::from_secs(3);
+/// How far back joins are looked for: longer than a join's transaction and the clocks of a fleet differ.
+const JOINS_BACK_MS: i64 = 15_000;
+/// Joins that are looked at each time; more are looked at the next time.
+const JOINS: i64 = 5_000;
+
+pub(crate) async fn keep_sweeping(shared: Arc<Shared>) {
+    let mut ticks = tokio::time::interval(EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut compared = Instant::now();
+    loop {
+        tokio::select! {
+            () = shared.stopping.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        end_sessions(&shared);
+        save_marks(&shared).await;
+        shared.limits.forget_old();
+        shared
+            .rooms
+            .close_empty(clock::now_s(), &shared.backplane, shared.subscriber);
+        if let Some(certificate) = &shared.certificate {
+            certificate.reload();
+        }
+        shared.backplane.forget_expired(clock::now_ms());
+        metrics::gauge!("huizhen_im_sessions").set(f64::from(shared.limits.sessions()));
+        metrics::gauge!("huizhen_im_rooms").set(shared.rooms.len() as f64);
+        if compared.elapsed() >= COMPARE_EVERY {
+            compared = Instant::now();
+            compare(&shared).await;
+        }
+    }
+}
+
+fn end_sessions(shared: &Shared) {
+    let (now_s, now_ms) = (clock::now_s(), clock::now_ms());
+    let silence_s = shared.settings.heartbeat_s * 5 / 2;
+    let slow_s = shared.settings.slow_limit_s;
+    let mut to_end: Vec<(Arc<Session>, ByeReason)> = Vec::new();
+    shared.users.visit(|session| {
+        if let Some(reason) = why_to_end(session, now_s, now_ms, silence_s, slow_s) {
+            to_end.push((session.clone(), reason));
+        }
+    });
+    // Outside the lock of the shard: ending a session writes to its socket.
+    for (session, reason) in to_end {
+        match reason {
+            ByeReason::Expired => session.end(reason, 0, "the IM password has expired: get a new one"),
+            ByeReason::Slow => session.end(reason, spread_ms(1_000, 3_000), "what was sent was not read"),
+            _ => session.end(reason, spread_ms(100, 1_000), "nothing came for 2.5 heartbeats"),
+        }
+    }
+}
+
+fn why_to_end(session: &Session, now_s: u32, now_ms: i64, silence_s: u32, slow_s: u32) -> Option<ByeReason> {
+    if session.expires_at_ms.load(Ordering::Relaxed) <= now_ms {
+        return Some(ByeReason::Expired);
+    }
+    if session
+        .outbox
+        .blocked_since_s()
+        .is_some_and(|since_s| now_s.saturating_sub(since_s) >= slow_s)
+    {
+        return Some(ByeReason::Slow);
+    }
+    let silent = now_s.saturating_sub(session.heard_s.load(Ordering::Relaxed)) > silence_s;
+    silent.then_some(ByeReason::Idle)
+}
+
+/// Saves the marks that wait and passes them on, one frame for each conversation.
+pub(crate) async fn save_marks(shared: &Shared) {
+    let marks = shared.marks.take();
+    if marks.is_empty() {
+        return;
+    }
+    let standing = match shared.journal.save_marks(marks).await {
+        Ok(standing) => standing,
+        Err(error) => {
+            tracing::error!(%error, "marks could not be saved; the next ones make up for them");
+            return;
+        }
+    };
+    let mut conversations: HashMap<ConversationId, Vec<wire::Mark>> = HashMap::new();
+    for mark in standing {
+        conversations
+            .entry(mark.conversation)
+            .or_default()
+            .push(wire::Mark {
+                user_id: mark.user.get(),
+                received_seq: mark.received_seq.get(),
+                read_seq: mark.read_seq.get(),
+            });
+    }
+    for (conversation, marks) in conversations {
+        for marks in marks.chunks(MARKS_IN_A_FRAME) {
+            let marks = wire::Marks {
+                conversation_id: conversation.get(),
+                marks: marks.to_vec(),
+            };
+            pass_on(shared, conversation, &frame::server(0, Body::Marks(marks)));
+        }
+    }
+}
+
+/// Marks in one frame: some 20 bytes each.
+const MARKS_IN_A_FRAME: usize = 1_000;
+
+fn pass_on(shared: &Shared, conversation: ConversationId, frame: &Bytes) {
+    if let Some(room) = shared.rooms.get(conversation) {
+        room.pass(frame, None);
+    }
+    // About nobody in particular: a user's other devices get it too.
+    let payload = ConversationNotice::passing(conversation, UserId::from_database(0), frame);
+    shared.backplane.publish(
+        Channel::Conversation(conversation),
+        payload,
+        Some(shared.subscriber),
+    );
+}
+
+/// Compares what was delivered and who was attached with the database.
+async fn compare(shared: &Arc<Shared>) {
+    match shared.journal.last_seqs(&shared.rooms.ids()).await {
+        Ok(seqs) => {
+            for (conversation, seq) in seqs {
+                if let Some(room) = shared.rooms.get(conversation) {
+                    room.exists(&shared.journal, seq);
+                }
+            }
+        }
+        Err(error) => {
+            tracing::warn!(%error, "rooms could not be compared with the database; the next sweep tries again");
+        }
+    }
+    match shared
+        .journal
+        .joins_since(clock::now_ms() - JOINS_BACK_MS, JOINS)
+        .await
+    {
+        Ok(joins) => {
+            for join in joins {
+                for session in shared.users.of(join.user) {
+                    let attached = shared
+                        .rooms
+                        .get(join.conversation)
+                        .is_some_and(|room| room.position(&session).is_some());
+                    if session.is_synced() && !attached {
+                        session.feed(join.conversation);
+                    }
+                }
+            }
+        }
+        Err(error) => tracing::warn!(%error, "joins could not be looked for; the next sweep tries again"),
+    }
+}

@@ -1,0 +1,97 @@
+//! One connection's bytes: TCP, with or without TLS. Reading and writing never wait; who wants to wait asks for
+//! readiness first. Nothing is buffered here but what TLS itself holds.
+
+pub(crate) mod tls;
+pub(crate) mod websocket;
+
+use std::{
+    io::{self, IoSlice},
+    task::{Context, Poll},
+};
+
+use parking_lot::Mutex;
+use rustls::ServerConnection;
+use tokio::net::TcpStream;
+
+/// A connection.
+pub(crate) struct Transport {
+    stream: TcpStream,
+    /// Locked for one read or write, after the outbox's lock where both are held.
+    tls: Option<Box<Mutex<ServerConnection>>>,
+}
+
+impl Transport {
+    pub(crate) fn plain(stream: TcpStream) -> Self {
+        Self { stream, tls: None }
+    }
+
+    pub(crate) fn tls(stream: TcpStream, tls: ServerConnection) -> Self {
+        Self {
+            stream,
+            tls: Some(Box::new(Mutex::new(tls))),
+        }
+    }
+
+    /// Reads what is there; 0 at the end.
+    ///
+    /// # Errors
+    /// `WouldBlock` when nothing is there now.
+    pub(crate) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        match &self.tls {
+            None => self.stream.try_read(buffer),
+            Some(tls) => tls::try_read(&mut tls.lock(), &self.stream, buffer),
+        }
+    }
+
+    /// Writes what can be written now and tells how many bytes were taken.
+    ///
+    /// # Errors
+    /// `WouldBlock` when the peer takes nothing now.
+    pub(crate) fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match &self.tls {
+            None => self.stream.try_write_vectored(slices),
+            Some(tls) => tls::try_write(&mut tls.lock(), &self.stream, slices),
+        }
+    }
+
+    /// Writes what TLS still holds.
+    ///
+    /// # Errors
+    /// `WouldBlock` when the peer takes nothing now.
+    pub(crate) fn try_flush(&self) -> io::Result<()> {
+        match &self.tls {
+            None => Ok(()),
+            Some(tls) => tls::try_flush(&mut tls.lock(), &self.stream),
+        }
+    }
+
+    pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream.poll_read_ready(cx)
+    }
+
+    pub(crate) fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream.poll_write_ready(cx)
+    }
+
+    pub(crate) async fn readable(&self) -> io::Result<()> {
+        self.stream.readable().await
+    }
+
+    pub(crate) async fn writable(&self) -> io::Result<()> {
+        self.stream.writable().await
+    }
+
+    /// Tells the peer that nothing more comes.
+    pub(crate) fn end_writing(&self) {
+        if let Some(tls) = &self.tls {
+            let mut tls = tls.lock();
+            tls.send_close_notify();
+            let _ = tls::try_flush(&mut tls, &self.stream);
+        }
+        let _ = socket(&self.stream).shutdown(std::net::Shutdown::Write);
+    }
+}
+
+fn socket(stream: &TcpStream) -> socket2::SockRef<'_> {
+    socket2::SockRef::from(stream)
+}
