@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-
 use crate::{account, app::App, clock::now_ms, error::Error, once};
 
 /// How often.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 /// Settings of a node; flags, environment and file carry the same names.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Instant messaging")]
+#[group(id = "im_server_settings")] // two programs in one have two of the same name otherwise
 pub struct Settings {
     /// Where apps connect with framed protobuf over TCP.
     #[arg(long, default_value = "127.0.0.1:9501", value_name = "ADDR")]
