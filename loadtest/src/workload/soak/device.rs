@@ -151,7 +151,7 @@ impl Listener {
                 self.notes.fault(format!(
                     "user {} got an entry of conversation {}, which it was not told of",
                     self.user_id, entry.conversation_id
-                ))
+                ));
             }
             _ => {}
         }
