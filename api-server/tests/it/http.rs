@@ -168,7 +168,7 @@ async fn slow_heads_and_bodies_are_cut_off() {
             .expect("the connection is closed");
         let took = started.elapsed();
         assert!(
-            (Duration::from_secs(9)..Duration::from_secs(14)).contains(&took),
+            (Duration::from_secs(9)..Duration::from_secs(18)).contains(&took),
             "{took:?} {head:?}"
         );
         String::from_utf8_lossy(&answer).into_owned()
@@ -179,7 +179,7 @@ async fn slow_heads_and_bodies_are_cut_off() {
         for _ in 0..20 {
             let started = Instant::now();
             service.get("/livez").send().await.result();
-            assert!(started.elapsed() < Duration::from_secs(2));
+            assert!(started.elapsed() < Duration::from_secs(5));
             tokio::time::sleep(Duration::from_millis(300)).await;
         }
     };
