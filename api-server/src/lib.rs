@@ -52,10 +52,11 @@ pub async fn serve(
     listener: TcpListener,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
+    let room = server::Room::new(settings.trusted_proxies.clone());
     let app = App::new(&settings, database, journal, backplane, shutdown.clone())?;
     let router = routes::router(app.clone())?;
     let sweep = tokio::spawn(sweep::run(app));
-    server::run(listener, router, server::MAX_CONNECTIONS, shutdown).await;
+    server::run(listener, router, room, shutdown).await;
     sweep.await?;
     Ok(())
 }

@@ -41,6 +41,11 @@ async fn refusals_are_told_in_the_language_that_is_preferred() {
         .send()
         .await;
     assert!(invalid.json["message"].as_str().unwrap().contains("11 digits"));
+    for reply in [&english, &service.get("/livez").send().await] {
+        assert_eq!(reply.header("content-type"), "application/json");
+        assert_eq!(reply.header("cache-control"), "no-store");
+        assert_eq!(reply.header("x-content-type-options"), "nosniff");
+    }
     let keys: Vec<&String> = invalid.json.as_object().unwrap().keys().collect();
     assert_eq!(
         keys,
