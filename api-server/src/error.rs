@@ -314,7 +314,7 @@ impl From<backplane::Unavailable> for Error {
 }
 
 impl IntoResponse for Error {
-    /// The bare status with the error beside it; [`crate::observe`] writes the envelope, since it knows the language and
+    /// The bare status with the error beside it; the middleware `observe` writes the envelope, since it knows the language and
     /// the request's id.
     fn into_response(self) -> Response {
         let mut response = self.word.status().into_response();

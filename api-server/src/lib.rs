@@ -1,10 +1,10 @@
 //! The REST service: the records around conversations, and what opens, changes and closes them.
 //!
 //! A folder is a domain: `mod.rs` names its routes, `table.rs` holds all its SQL, the other files are one thing done
-//! each. [`error`] lists every refusal; [`observe`] is what each request passes; [`once`] makes writes happen once.
+//! each. [`error`] lists every refusal; `observe` is what each request passes; `once` makes writes happen once.
 
 mod account;
-pub mod answer;
+mod answer;
 mod app;
 mod chat;
 mod clock;
@@ -13,7 +13,7 @@ mod docs;
 pub mod error;
 mod health;
 mod im;
-pub mod input;
+mod input;
 mod limits;
 mod network;
 mod observe;
@@ -52,10 +52,11 @@ pub async fn serve(
     listener: TcpListener,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
+    let room = server::Room::new(settings.trusted_proxies.clone());
     let app = App::new(&settings, database, journal, backplane, shutdown.clone())?;
     let router = routes::router(app.clone())?;
     let sweep = tokio::spawn(sweep::run(app));
-    server::run(listener, router, server::MAX_CONNECTIONS, shutdown).await;
+    server::run(listener, router, room, shutdown).await;
     sweep.await?;
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::{net::IpAddr, panic::AssertUnwindSafe, time::Instant};
 use axum::{
     body::Body,
     extract::{MatchedPath, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -13,7 +13,7 @@ use futures_util::FutureExt;
 
 use crate::{
     account::{Authentication, authenticate},
-    answer::Failure,
+    answer::{Failure, write_headers},
     app::App,
     error::{Error, Language, Word},
     input::preferred_language,
@@ -71,7 +71,7 @@ pub async fn observe(State(app): State<App>, mut request: Request, next: Next) -
     let status = response.status().as_u16();
     metrics::counter!(
         "huizhen_rest_requests_total",
-        "method" => method.as_str().to_owned(), "route" => route.clone(), "status" => status.to_string()
+        "method" => label(&method), "route" => route.clone(), "status" => status.to_string()
     )
     .increment(1);
     metrics::histogram!("huizhen_rest_request_seconds", "route" => route.clone()).record(took.as_secs_f64());
@@ -116,6 +116,15 @@ fn pass(budget: Budget, left: &mut Option<Budget>) -> Result<(), Error> {
     }
 }
 
+/// A method as a label: anybody can make up others, and each label is kept for ever.
+fn label(method: &Method) -> &'static str {
+    let known = ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"];
+    known
+        .into_iter()
+        .find(|known| *known == method.as_str())
+        .unwrap_or("other")
+}
+
 fn token(headers: &HeaderMap) -> Option<&str> {
     if let Some(token) = headers.get("x-auth-token") {
         return token.to_str().ok();
@@ -157,7 +166,7 @@ fn write_failure(response: &mut Response, error: &Error, language: Language, req
     *response.body_mut() = Body::from(body);
     let headers = response.headers_mut();
     headers.remove(header::CONTENT_LENGTH);
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    write_headers(headers);
     if let Some(seconds) = error.retry_after_s() {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }

@@ -1,22 +1,31 @@
 //! Connections: accepted, limited, given time, drained.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{Router, body::Body};
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use parking_lot::Mutex;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
-use crate::observe::Peer;
+use crate::{network::Network, observe::Peer};
 
 /// Connections at a time; more are closed at once. Below the open-file limit of 20,000-ish beside an im-server's share.
-pub(crate) const MAX_CONNECTIONS: usize = 4096;
+const MAX_CONNECTIONS: usize = 4096;
+/// Connections of one address at a time: a hospital behind one router has fewer, and nobody alone takes all places.
+/// Trusted proxies are not counted.
+const MAX_CONNECTIONS_PER_ADDRESS: usize = 1024;
 /// How long a request's head may take, and a connection may be idle between requests.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest head, bytes.
@@ -26,14 +35,79 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long to wait when the system gives no more sockets.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// How many connections each address has now.
+type Addresses = Mutex<HashMap<IpAddr, usize>>;
+
+/// How many connections there may be.
+pub(crate) struct Room {
+    places: Arc<Semaphore>,
+    per_address: usize,
+    addresses: Arc<Addresses>,
+    uncounted: Vec<Network>,
+}
+
+/// A connection's place; free again when it is dropped.
+struct Place {
+    _one: OwnedSemaphorePermit,
+    address: Option<(Arc<Addresses>, IpAddr)>,
+}
+
+impl Room {
+    /// As much as a process of its own has.
+    pub(crate) fn new(trusted_proxies: Vec<Network>) -> Self {
+        Self::with(MAX_CONNECTIONS, MAX_CONNECTIONS_PER_ADDRESS, trusted_proxies)
+    }
+
+    fn with(connections: usize, per_address: usize, uncounted: Vec<Network>) -> Self {
+        Self {
+            places: Arc::new(Semaphore::new(connections)),
+            per_address,
+            addresses: Arc::default(),
+            uncounted,
+        }
+    }
+
+    /// A place for a connection from this address, if there is one.
+    fn take(&self, address: IpAddr) -> Option<Place> {
+        let one = self.places.clone().try_acquire_owned().ok()?;
+        let address = address.to_canonical();
+        if self.uncounted.iter().any(|network| network.contains(address)) {
+            return Some(Place {
+                _one: one,
+                address: None,
+            });
+        }
+        let mut addresses = self.addresses.lock();
+        let count = addresses.entry(address).or_insert(0);
+        if *count >= self.per_address {
+            return None;
+        }
+        *count += 1;
+        drop(addresses);
+        Some(Place {
+            _one: one,
+            address: Some((self.addresses.clone(), address)),
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let Some((addresses, address)) = &self.address else {
+            return;
+        };
+        let mut addresses = addresses.lock();
+        if let Some(count) = addresses.get_mut(address) {
+            *count -= 1;
+            if *count == 0 {
+                addresses.remove(address);
+            }
+        }
+    }
+}
+
 /// Serves connections until `shutdown`, then lets requests that are running end.
-pub(crate) async fn run(
-    listener: TcpListener,
-    router: Router,
-    max_connections: usize,
-    shutdown: CancellationToken,
-) {
-    let places = Arc::new(Semaphore::new(max_connections));
+pub(crate) async fn run(listener: TcpListener, router: Router, room: Room, shutdown: CancellationToken) {
     let connections = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
@@ -48,7 +122,7 @@ pub(crate) async fn run(
                 continue;
             }
         };
-        let Ok(place) = places.clone().try_acquire_owned() else {
+        let Some(place) = room.take(peer.ip()) else {
             metrics::counter!("huizhen_rest_connections_refused_total").increment(1);
             continue;
         };
@@ -110,13 +184,37 @@ mod tests {
         answer
     }
 
+    #[test]
+    fn one_address_has_its_share_and_proxies_are_not_counted() {
+        let room = Room::with(5, 2, vec!["10.0.0.0/8".parse().unwrap()]);
+        let [one, other, proxy] = ["1.1.1.1", "2.2.2.2", "10.0.0.1"].map(|ip| ip.parse().unwrap());
+        let first = room.take(one).unwrap();
+        let second = room.take(one).unwrap();
+        assert!(room.take(one).is_none());
+        assert!(
+            room.take("::ffff:1.1.1.1".parse().unwrap()).is_none(),
+            "the same address"
+        );
+        drop(first);
+        let third = room.take(one).unwrap();
+        let fourth = room.take(other).unwrap();
+        let proxied = [room.take(proxy), room.take(proxy)];
+        assert!(proxied.iter().all(Option::is_some));
+        assert!(room.take(proxy).is_none(), "five in all");
+        drop(proxied);
+        assert_eq!(room.addresses.lock().len(), 2);
+        drop((second, third, fourth));
+        assert!(room.addresses.lock().is_empty());
+    }
+
     #[tokio::test]
     async fn connections_beyond_the_limit_are_closed_and_a_place_is_given_again() {
+        let room = Room::with(2, 2, Vec::new());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
         let router = Router::new().route("/", get(|| async { "here" }));
-        let running = tokio::spawn(run(listener, router, 2, shutdown.clone()));
+        let running = tokio::spawn(run(listener, router, room, shutdown.clone()));
         let mut first = TcpStream::connect(address).await.unwrap();
         let second = TcpStream::connect(address).await.unwrap();
         let mut third = TcpStream::connect(address).await.unwrap();

@@ -398,25 +398,29 @@ async fn an_unknown_phone_and_a_wrong_password_look_alike() {
     let service = Service::start().await;
     let with = service.register("Pat", "member", Some(PASSWORD)).await;
     let without = service.member("Pam").await;
-    let mut answers = Vec::new();
+    let mut texts = Vec::new();
+    let mut shortest = Vec::new();
     for phone in [with.phone.clone(), without.phone.clone(), new_phone()] {
         let mut body = log_in(&phone);
         body["password"] = "wrong password".into();
-        let started = std::time::Instant::now();
-        let reply = service
-            .post("/account/login")
-            .header("X-Request-Id", "same")
-            .json(body)
-            .send()
-            .await;
-        answers.push((reply.text.clone(), started.elapsed()));
-        reply.refused(401, "account.login_refused");
+        let mut times = Vec::new();
+        for _ in 0..4 {
+            let started = std::time::Instant::now();
+            let call = service
+                .post("/account/login")
+                .header("X-Request-Id", "same")
+                .json(body.clone());
+            let reply = call.send().await;
+            times.push(started.elapsed());
+            reply.refused(401, "account.login_refused");
+            texts.push(reply.text);
+        }
+        shortest.push(*times.iter().min().unwrap());
     }
-    assert!(answers.iter().all(|(text, _)| *text == answers[0].0));
+    assert!(texts.iter().all(|text| *text == texts[0]));
     // Each of them hashed: an answer without hashing would come many times faster.
-    let longest = answers.iter().map(|(_, took)| *took).max().unwrap();
-    let shortest = answers.iter().map(|(_, took)| *took).min().unwrap();
-    assert!(shortest * 8 > longest, "{shortest:?} {longest:?}");
+    let (least, most) = (shortest.iter().min().unwrap(), shortest.iter().max().unwrap());
+    assert!(*least * 5 > *most, "{shortest:?}");
 }
 
 #[tokio::test]

@@ -41,6 +41,11 @@ async fn refusals_are_told_in_the_language_that_is_preferred() {
         .send()
         .await;
     assert!(invalid.json["message"].as_str().unwrap().contains("11 digits"));
+    for reply in [&english, &service.get("/livez").send().await] {
+        assert_eq!(reply.header("content-type"), "application/json");
+        assert_eq!(reply.header("cache-control"), "no-store");
+        assert_eq!(reply.header("x-content-type-options"), "nosniff");
+    }
     let keys: Vec<&String> = invalid.json.as_object().unwrap().keys().collect();
     assert_eq!(
         keys,
@@ -168,7 +173,7 @@ async fn slow_heads_and_bodies_are_cut_off() {
             .expect("the connection is closed");
         let took = started.elapsed();
         assert!(
-            (Duration::from_secs(9)..Duration::from_secs(14)).contains(&took),
+            (Duration::from_secs(9)..Duration::from_secs(18)).contains(&took),
             "{took:?} {head:?}"
         );
         String::from_utf8_lossy(&answer).into_owned()
@@ -179,7 +184,7 @@ async fn slow_heads_and_bodies_are_cut_off() {
         for _ in 0..20 {
             let started = Instant::now();
             service.get("/livez").send().await.result();
-            assert!(started.elapsed() < Duration::from_secs(2));
+            assert!(started.elapsed() < Duration::from_secs(5));
             tokio::time::sleep(Duration::from_millis(300)).await;
         }
     };

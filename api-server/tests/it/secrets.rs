@@ -9,7 +9,10 @@ use parking_lot::Mutex;
 use serde_json::json;
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::{people::new_phone, service::Service};
+use crate::{
+    people::new_phone,
+    service::{Inbox, Service, roomy},
+};
 
 /// Everything that this process logs from the first use on.
 #[derive(Clone, Default)]
@@ -140,4 +143,24 @@ async fn planted_markers_are_in_no_log() {
         .lines()
         .find(|line| line.contains(&format!("{code} ")) || line.contains(&format!("\"{code}\"")));
     assert!(line.is_none(), "the code is in the log: {line:?}");
+}
+
+/// The one place where a code is in a log: for development.
+#[tokio::test]
+async fn the_log_provider_writes_codes_to_the_log() {
+    let log = log();
+    let service = Service::start_as(roomy(), Inbox::default()).await;
+    let phone = new_phone();
+    service
+        .post("/account/code")
+        .json(json!({"phone": phone}))
+        .send()
+        .await
+        .result();
+    let text = String::from_utf8_lossy(&log.0.lock()).into_owned();
+    let line = text
+        .lines()
+        .find(|line| line.contains(&phone))
+        .expect("the code is in the log");
+    assert!(line.contains("SMS code"));
 }

@@ -162,15 +162,21 @@ impl Service {
         Self::start_with(roomy()).await
     }
 
+    /// With SMS codes through the webhook.
     pub async fn start_with(settings: Settings) -> Self {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let folder = tempfile::tempdir().unwrap();
         let sms = Inbox::default();
         let settings = Settings {
             sms_provider: SmsProvider::Webhook,
             sms_webhook_url: Some(listen_for_sms(sms.clone()).await),
             ..settings
         };
+        Self::start_as(settings, sms).await
+    }
+
+    /// With exactly these settings.
+    pub async fn start_as(settings: Settings, sms: Inbox) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("huizhen.db");
         let database = Database::open(&format!("sqlite://{}", path.display()))
             .await

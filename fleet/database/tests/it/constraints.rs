@@ -20,12 +20,12 @@ async fn each_kind_of_constraint_has_its_name() {
             "CREATE TABLE person (id BIGINT NOT NULL PRIMARY KEY, phone TEXT NOT NULL,
                fen BIGINT NOT NULL CONSTRAINT person_fen_positive CHECK (fen >= 0))",
             "CREATE UNIQUE INDEX person_phone_key ON person (phone)",
-            "CREATE TABLE device (person_id BIGINT NOT NULL REFERENCES person (id), name TEXT NOT NULL,
+            "CREATE TABLE gadget (person_id BIGINT NOT NULL REFERENCES person (id), name TEXT NOT NULL,
                PRIMARY KEY (person_id, name)) WITHOUT ROWID",
             "CREATE TABLE counter (id INTEGER PRIMARY KEY)",
             "INSERT INTO counter VALUES (1)",
             "INSERT INTO person VALUES (1, 'a', 0)",
-            "INSERT INTO device VALUES (1, 'pad')",
+            "INSERT INTO gadget VALUES (1, 'pad')",
         ])
         .await;
     for (sql, name) in [
@@ -34,8 +34,8 @@ async fn each_kind_of_constraint_has_its_name() {
         ("INSERT INTO person VALUES (2, 'a', 0)", "person_phone_key"),
         ("INSERT INTO person VALUES (2, 'b', -1)", "person_fen_positive"),
         ("INSERT INTO person VALUES (2, NULL, 0)", "person_phone_not_null"),
-        ("INSERT INTO device VALUES (1, 'pad')", "device_pkey"),
-        ("INSERT INTO device VALUES (9, 'pad')", "foreign_key"),
+        ("INSERT INTO gadget VALUES (1, 'pad')", "gadget_pkey"),
+        ("INSERT INTO gadget VALUES (9, 'pad')", "foreign_key"),
     ] {
         assert_eq!(
             broken(&scratch, sql, vec![]).await.as_deref(),
