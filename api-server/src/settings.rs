@@ -8,7 +8,8 @@ use crate::network::Network;
 
 /// The flags of the REST service.
 #[derive(Args, Clone, Debug)]
-#[group(id = "api_server_settings")] // two programs in one have two of the same name otherwise
+// Flattened beside another crate's `Settings`, and clap wants the names of groups unique.
+#[group(skip)]
 pub struct Settings {
     /// Where REST listens
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8080")]

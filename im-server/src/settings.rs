@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 /// Settings of a node; flags, environment and file carry the same names.
 #[derive(Clone, Debug, clap::Args)]
+// Flattened beside another crate's `Settings`, and clap wants the names of groups unique.
+#[group(skip)]
 #[command(next_help_heading = "Instant messaging")]
 #[group(id = "im_server_settings")] // two programs in one have two of the same name otherwise
 pub struct Settings {

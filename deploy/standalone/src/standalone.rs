@@ -110,7 +110,10 @@ impl Standalone {
         match ended {
             Some(ended) => ended.context("the REST service panicked")?,
             None => {
-                tracing::warn!("requests that took longer than {} s were cut off", REST_GRACE.as_secs());
+                tracing::warn!(
+                    "requests that took longer than {} s were cut off",
+                    REST_GRACE.as_secs()
+                );
                 Ok(())
             }
         }

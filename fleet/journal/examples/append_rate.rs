@@ -200,6 +200,34 @@ impl Target {
     }
 }
 
+/// Processor time of this process so far, all threads. The kernel tells it in hundredths of a second.
+fn processor_time() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let (_, after_name) = stat.rsplit_once(')').unwrap();
+    let fields: Vec<&str> = after_name.split_whitespace().collect();
+    let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
+    Duration::from_millis(ticks * 10)
+}
+
+/// What the turns of one target came to.
+#[derive(Default)]
+struct Turns {
+    took: Vec<Duration>,
+    processor: Duration,
+}
+
+impl Turns {
+    async fn add(&mut self, target: &mut Target, batch: usize, time: Duration) {
+        let before = processor_time();
+        self.took.extend(target.run(batch, time).await);
+        self.processor += processor_time() - before;
+    }
+
+    fn microseconds_each(&self, batch: usize) -> f64 {
+        self.processor.as_secs_f64() * 1e6 / (batch * self.took.len()) as f64
+    }
+}
+
 fn rate(batch: usize, took: &[Duration]) -> f64 {
     (batch * took.len()) as f64 / took.iter().sum::<Duration>().as_secs_f64()
 }
@@ -217,23 +245,29 @@ fn main() {
         .enable_all()
         .build()
         .unwrap();
-    println!("conversations  batch     journal/s        bare/s  ratio   p50 ms  p99 ms  max ms");
+    println!(
+        "                       messages/s              CPU µs/message          batches of the journal, ms"
+    );
+    println!("conversations  batch  journal    bare  ratio   journal    bare  ratio     p50    p99    max");
     runtime.block_on(async {
         for (conversations, people) in SHAPES {
             let mut journal = Target::open(conversations, people, false).await;
             let mut bare = Target::open(conversations, people, true).await;
-            for batch in &batches {
-                let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+            for batch in batches.iter().copied() {
+                let (mut ours, mut theirs) = (Turns::default(), Turns::default());
                 for _ in 0..TURNS {
-                    ours.extend(journal.run(*batch, time).await);
-                    theirs.extend(bare.run(*batch, time).await);
+                    ours.add(&mut journal, batch, time).await;
+                    theirs.add(&mut bare, batch, time).await;
                 }
-                let (ours_rate, theirs_rate) = (rate(*batch, &ours), rate(*batch, &theirs));
-                ours.sort();
-                let at = |share: f64| ours[((ours.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
+                let (ours_rate, theirs_rate) = (rate(batch, &ours.took), rate(batch, &theirs.took));
+                let (ours_cpu, theirs_cpu) = (ours.microseconds_each(batch), theirs.microseconds_each(batch));
+                ours.took.sort();
+                let last = (ours.took.len() - 1) as f64;
+                let at = |share: f64| ours.took[(last * share) as usize].as_secs_f64() * 1e3;
                 println!(
-                    "{conversations:>13}  {batch:>5}  {ours_rate:>12.0}  {theirs_rate:>12.0}  {:>5.2}  {:>7.2} {:>7.2} {:>7.1}",
+                    "{conversations:>13} {batch:>6} {ours_rate:>8.0} {theirs_rate:>7.0} {:>6.2} {ours_cpu:>9.1} {theirs_cpu:>7.1} {:>6.2} {:>7.2} {:>6.2} {:>6.1}",
                     ours_rate / theirs_rate,
+                    ours_cpu / theirs_cpu,
                     at(0.5),
                     at(0.99),
                     at(1.0),

@@ -6,6 +6,9 @@ use anyhow::Context;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
+/// What a server logs when RUST_LOG does not say. The migrations' own steps are no news to an operator.
+pub const DEFAULT_FILTER: &str = "info,refinery_core=warn";
+
 /// Buckets of durations, milliseconds: from a commit on a fast disk to what nobody waits for.
 const MS_BUCKETS: [f64; 15] = [
     0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 5000.0, 10_000.0,

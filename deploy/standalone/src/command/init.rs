@@ -73,9 +73,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 
 fn settings_text(data: &Path, certificate: &Path, key: &Path) -> anyhow::Result<String> {
     let cli = Cli::command();
-    let serve = cli
-        .find_subcommand("serve")
-        .context("serve is a subcommand")?;
+    let serve = cli.find_subcommand("serve").context("serve is a subcommand")?;
     let text = |path: &Path| -> anyhow::Result<String> {
         Ok(path
             .to_str()

@@ -13,10 +13,10 @@ use std::{ffi::OsString, process::ExitCode};
 
 const EXAMPLES: &str = "\
 Examples:
-  huizhen                                   serve, with data in ./data
-  huizhen demo                              serve with a team, a patient and doctors to try things with
-  huizhen chat data/demo/patient.token      talk in a consult of the demo
-  huizhen serve --help                      all settings";
+  huizhen                                serve, data in ./data
+  huizhen demo                           serve with people to try
+  huizhen chat data/demo/patient.token   talk as one of them
+  huizhen serve --help                   all settings";
 
 /// Instant messaging for medical consults: everything in one process, and the commands around it
 #[derive(clap::Parser, Debug)]
@@ -34,8 +34,8 @@ pub(crate) enum Command {
     #[command(after_help = serve::EXAMPLES)]
     Serve(Box<serve::Arguments>),
     /// Serve on loopback with people and an open consult to try things with
-    #[command(after_help = demo::EXAMPLES, mut_arg("data", |data| data.default_value("./data/demo")))]
-    Demo(Box<demo::Arguments>),
+    #[command(after_help = demo::EXAMPLES, mut_arg("data", |data| data.default_value("data/demo")))]
+    Demo(Box<serve::Arguments>),
     /// Talk in a consult from a terminal
     #[command(after_help = chat::EXAMPLES)]
     Chat(chat::Arguments),
@@ -105,7 +105,10 @@ mod tests {
                 .collect()
         };
         assert_eq!(with(&["huizhen"]), ["huizhen", "serve"]);
-        assert_eq!(with(&["huizhen", "--data", "x"]), ["huizhen", "serve", "--data", "x"]);
+        assert_eq!(
+            with(&["huizhen", "--data", "x"]),
+            ["huizhen", "serve", "--data", "x"]
+        );
         assert_eq!(with(&["huizhen", "--help"]), ["huizhen", "--help"]);
         assert_eq!(with(&["huizhen", "chat", "-x"]), ["huizhen", "chat", "-x"]);
     }

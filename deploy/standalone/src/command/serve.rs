@@ -10,7 +10,7 @@ pub(crate) const EXAMPLES: &str = "\
 Examples:
   huizhen serve
   huizhen serve --config data/huizhen.toml
-  huizhen serve --im-addr 127.0.0.1:0 --rest-addr 127.0.0.1:0 --ports-file data/ports.json
+  huizhen serve --rest-addr 127.0.0.1:0 --ports-file ports.json
   huizhen serve --print-config";
 
 /// The settings of the one-process server.
@@ -39,7 +39,7 @@ impl Arguments {
 
 /// Serves until a signal.
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let metrics = telemetry::start(arguments.common.log, "info")?;
+    let metrics = telemetry::start(arguments.common.log, telemetry::DEFAULT_FILTER)?;
     let signal = shutdown::on_signal()?;
     let running = Standalone::start(&arguments, metrics).await?;
     running.announce(arguments.common.ports_file.as_deref())?;

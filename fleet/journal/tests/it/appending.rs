@@ -400,6 +400,89 @@ async fn i2_a_cache_that_is_ahead_of_the_file_leaves_no_gap() {
     world.all(id).await;
 }
 
+/// I4: messages go into the index of client_msg_ids some at a time; wherever that stands, and whoever did it, a resend
+/// finds the first one.
+#[tokio::test]
+async fn i4_a_resend_is_found_wherever_the_index_stands() {
+    let mut world = World::new().await;
+    let id = world.conversation(&PAIR).await;
+    let other = Journal::new(
+        world.journal.database().clone(),
+        world.journal.backplane().clone(),
+    );
+    record(&other, id, card()).await.unwrap();
+    for at in 0..70i64 {
+        let first = world
+            .send(text(id, 1 + at % 2, &format!("m{at}"), "x"))
+            .await
+            .unwrap();
+        assert!(!first.duplicate);
+        if at % 11 == 5 {
+            world.record(id, card()).await.unwrap();
+        }
+        if at % 23 == 7 {
+            world = world.reopen().await;
+        }
+        if at % 7 == 3 {
+            for earlier in 0..=at {
+                let message = text(id, 1 + earlier % 2, &format!("m{earlier}"), "x");
+                assert!(world.send(message).await.unwrap().duplicate, "{earlier} of {at}");
+                let conflict = text(id, 1 + earlier % 2, &format!("m{earlier}"), "y");
+                assert!(matches!(
+                    world.send(conflict).await,
+                    Err(Error::Conflict { field: "body" })
+                ));
+            }
+        }
+    }
+    // Something is in it, and not all.
+    let claimed = world.journal.database().query_first(
+        "SELECT claimed_seq, last_seq, (SELECT count(*) FROM sent), (SELECT count(*) FROM entry WHERE kind = 1) FROM conversation",
+        vec![],
+    );
+    let row = claimed.await.unwrap().unwrap();
+    let [claimed, last, sent, messages] = [0, 1, 2, 3].map(|at| row.get::<i64>(at).unwrap());
+    assert!(0 < claimed && claimed < last, "{claimed} of {last}");
+    assert!(0 < sent && sent < messages, "{sent} of {messages}");
+    assert_eq!(messages, 70);
+    assert_eq!(world.all(id).await.len() as i64, last);
+}
+
+/// I4: one handle has put messages into the index that the other one remembers as not in it, and the other way round.
+#[tokio::test]
+async fn i4_two_handles_that_index_by_turns_find_each_others_messages() {
+    let world = World::new().await;
+    let id = world.conversation(&PAIR).await;
+    let journal = Journal::new(
+        world.journal.database().clone(),
+        world.journal.backplane().clone(),
+    );
+    let ledger = crate::world::Ledger::default();
+    let appender = journal::append::Appender::start(&journal, ledger);
+    let other = async |message| {
+        let (answer, answered) = tokio::sync::oneshot::channel();
+        appender.submit(message, answer).await.unwrap();
+        answered.await.unwrap()
+    };
+    let mut seq = 2;
+    for at in 0..120i64 {
+        let message = text(id, 1, &format!("m{at}"), "x");
+        let first = if at / 5 % 2 == 0 {
+            world.send(message).await.unwrap()
+        } else {
+            other(message).await.unwrap()
+        };
+        seq += 1;
+        assert_eq!((first.seq.get(), first.duplicate), (seq, false));
+        for earlier in [0, at / 2, at] {
+            let message = text(id, 1, &format!("m{earlier}"), "x");
+            duplicate_of(world.send(message.clone()).await, 3 + earlier);
+            duplicate_of(other(message).await, 3 + earlier);
+        }
+    }
+    assert_eq!(world.all(id).await.len(), 122);
+}
+
 /// I2, I4: 64 senders, 8 conversations, everything sent three times over, from tasks that know nothing of each other.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn i2_i4_a_rush_of_senders_who_resend_everything_makes_one_entry_each() {

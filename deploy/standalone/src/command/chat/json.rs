@@ -247,7 +247,10 @@ mod tests {
     #[test]
     fn a_line_is_a_text_or_an_object() {
         let plain = read("你好 {}").unwrap();
-        assert_eq!((plain.conversation_id, plain.mime_type.as_str()), (4, "text/plain"));
+        assert_eq!(
+            (plain.conversation_id, plain.mime_type.as_str()),
+            (4, "text/plain")
+        );
         assert_eq!(plain.body, "你好 {}".as_bytes());
         assert_eq!(plain.client_msg_id, "made");
         let object = read(

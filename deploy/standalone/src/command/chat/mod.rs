@@ -49,14 +49,19 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let mut settings = Settings::new(me.user_id, me.device_id.clone(), Platform::Desktop);
     settings.app_version = concat!("huizhen-chat/", env!("CARGO_PKG_VERSION")).into();
     settings.sync_limit = SHOWN_AT_START;
-    let (client, events) = Client::start(Rested::new(rest), settings, Snapshot::default());
+    let (client, events) = Client::start(Rested::new(rest.clone()), settings, Snapshot::default());
     let talk = Talk::new(
         me,
         client,
+        rest,
         arguments.conversation,
         arguments.json,
         Language::of_environment(),
     );
     let well = Box::pin(talk.run(events, input::lines())).await?;
-    Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if well {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::bail;
 use proto::{
-    client::{Client, Event, Events, RequestError},
+    client::{Client, Event, Events},
     wire::{Conversation, ConversationKind, Entry, History, client_frame, server_frame},
 };
 use serde_json::json;
@@ -24,7 +24,7 @@ use super::{
     language::Language,
     screen::{Screen, print},
 };
-use crate::access::Access;
+use crate::{access::Access, rest::Rest};
 
 /// Messages that may wait for their acknowledgement before more lines are read.
 const MAX_UNANSWERED: usize = 32;
@@ -36,6 +36,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// One conversation on a terminal, or all of them as JSON.
 pub(super) struct Talk {
     client: Client,
+    rest: Rest,
     /// Given by a flag, or chosen after the first Sync.
     conversation: Option<i64>,
     json: bool,
@@ -61,16 +62,25 @@ pub(super) struct Talk {
 enum Stage {
     /// Waiting for the first Sync to be complete.
     Syncing,
-    /// Waiting for the oldest entries, which say who people are.
-    Naming(JoinHandle<Result<server_frame::Body, RequestError>>),
+    /// Waiting for the oldest entries and the consult's record, which say who people are.
+    Naming(JoinHandle<Beginning>),
     /// Showing what comes.
     Live,
+}
+
+/// Where names stand; what cannot be had is empty, and people without names have ids.
+#[derive(Default)]
+struct Beginning {
+    entries: Vec<Entry>,
+    /// Of the patient: one who came in later sees no entry with their name.
+    patient: Option<(i64, String)>,
 }
 
 impl Talk {
     pub(super) fn new(
         me: Access,
         client: Client,
+        rest: Rest,
         conversation: Option<i64>,
         json: bool,
         language: Language,
@@ -79,6 +89,7 @@ impl Talk {
         screen.know(me.user_id, &me.name);
         Self {
             client,
+            rest,
             conversation,
             json,
             echoes: !json && std::io::stdin().is_terminal() && std::io::stdout().is_terminal(),
@@ -98,7 +109,11 @@ impl Talk {
     }
 
     /// Talks; true when everything that was to be sent is acknowledged.
-    pub(super) async fn run(mut self, mut events: Events, mut lines: Receiver<String>) -> anyhow::Result<bool> {
+    pub(super) async fn run(
+        mut self,
+        mut events: Events,
+        mut lines: Receiver<String>,
+    ) -> anyhow::Result<bool> {
         let mut marks = interval(MARK_EVERY);
         marks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -201,9 +216,7 @@ impl Talk {
             None => self
                 .conversations
                 .values()
-                .find(|conversation| {
-                    conversation.kind() == ConversationKind::Consult && conversation.open
-                })
+                .find(|conversation| conversation.kind() == ConversationKind::Consult && conversation.open)
                 .map(|conversation| conversation.conversation_id),
         };
         self.conversation = chosen;
@@ -216,26 +229,26 @@ impl Talk {
             return Ok(());
         };
         // What Sync brought counts as seen; what comes from now on is counted as it comes.
-        self.seen = self.conversations.get(&id).map_or(0, |conversation| conversation.last_seq);
-        let client = self.client.clone();
-        self.stage = Stage::Naming(tokio::spawn(async move {
-            let beginning = client_frame::Body::History(History {
-                conversation_id: id,
-                before_seq: i64::from(SHOWN_AT_START) + 1,
-                after_seq: 0,
-                limit: SHOWN_AT_START,
-            });
-            client.ask(beginning).await
-        }));
+        self.seen = self
+            .conversations
+            .get(&id)
+            .map_or(0, |conversation| conversation.last_seq);
+        let consult = self
+            .conversations
+            .get(&id)
+            .map_or(0, |conversation| conversation.consultation_id);
+        let beginning = beginning(self.client.clone(), self.rest.clone(), id, consult);
+        self.stage = Stage::Naming(tokio::spawn(beginning));
         Ok(())
     }
 
-    /// The beginning of the conversation is here, or cannot be had; people without names have ids.
-    fn name(&mut self, beginning: Option<server_frame::Body>) {
-        if let Some(server_frame::Body::HistoryPage(page)) = beginning {
-            for entry in &page.entries {
-                self.screen.know_from(entry);
-            }
+    /// The beginning of the conversation is here, or cannot be had.
+    fn name(&mut self, beginning: Beginning) {
+        for entry in &beginning.entries {
+            self.screen.know_from(entry);
+        }
+        if let Some((id, name)) = beginning.patient {
+            self.screen.know(id, &name);
         }
         self.stage = Stage::Live;
         if self.json {
@@ -290,7 +303,8 @@ impl Talk {
             Err(error) => {
                 self.well = false;
                 self.show(
-                    &json!({"event": "input_error", "line": line, "message": format!("{error:#}")}).to_string(),
+                    &json!({"event": "input_error", "line": line, "message": format!("{error:#}")})
+                        .to_string(),
                 );
                 return Ok(());
             }
@@ -334,10 +348,33 @@ impl Talk {
     }
 }
 
-/// The answer to the question for the beginning; never when it was not asked.
-async fn named(stage: &mut Stage) -> Option<server_frame::Body> {
+/// Asks for what says who people are.
+async fn beginning(client: Client, rest: Rest, conversation_id: i64, consult: i64) -> Beginning {
+    let oldest = client_frame::Body::History(History {
+        conversation_id,
+        before_seq: i64::from(SHOWN_AT_START) + 1,
+        after_seq: 0,
+        limit: SHOWN_AT_START,
+    });
+    let entries = match client.ask(oldest).await {
+        Ok(server_frame::Body::HistoryPage(page)) => page.entries,
+        _ => Vec::new(),
+    };
+    let record = match consult {
+        0 => None,
+        consult => rest.get(&format!("/consult/{consult}")).await.ok(),
+    };
+    let patient = record.and_then(|record| {
+        let name = record["creator_member_name"].as_str()?.to_owned();
+        Some((record["creator_member_id"].as_i64()?, name))
+    });
+    Beginning { entries, patient }
+}
+
+/// What [`beginning`] found; never when it was not asked.
+async fn named(stage: &mut Stage) -> Beginning {
     match stage {
-        Stage::Naming(asked) => asked.await.ok().and_then(Result::ok),
+        Stage::Naming(asked) => asked.await.unwrap_or_default(),
         Stage::Syncing | Stage::Live => pending().await,
     }
 }

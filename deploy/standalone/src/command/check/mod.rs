@@ -95,9 +95,7 @@ pub(super) async fn run(settings: serve::Arguments) -> anyhow::Result<ExitCode> 
     for finding in &findings {
         println!("{finding}");
     }
-    let failed = findings
-        .iter()
-        .any(|finding| finding.verdict == Verdict::Fail);
+    let failed = findings.iter().any(|finding| finding.verdict == Verdict::Fail);
     Ok(if failed {
         ExitCode::FAILURE
     } else {

@@ -22,16 +22,8 @@ Examples:
   huizhen demo
   huizhen demo --data data/demo";
 
-/// The settings of the demo: those of `serve`.
-#[derive(clap::Args, Debug)]
-pub(crate) struct Arguments {
-    #[command(flatten)]
-    serve: serve::Arguments,
-}
-
 /// Serves until a signal. What was set up by an earlier run in the same folder goes on.
-pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let mut settings = arguments.serve;
+pub(super) async fn run(mut settings: serve::Arguments) -> anyhow::Result<ExitCode> {
     let metrics = telemetry::start(settings.common.log, "warn")?;
     on_loopback(&settings)?;
     make_private_folder(&settings.data)?;
@@ -137,7 +129,10 @@ mod tests {
 
     #[test]
     fn a_path_is_one_word() {
-        assert_eq!(quoted(Path::new("./target/release/huizhen")), "./target/release/huizhen");
+        assert_eq!(
+            quoted(Path::new("./target/release/huizhen")),
+            "./target/release/huizhen"
+        );
         assert_eq!(quoted(Path::new("/a b/it's")), "'/a b/it'\\''s'");
     }
 
@@ -146,7 +141,13 @@ mod tests {
         for good in ["127.0.0.1:80", "127.1.2.3:0", "[::1]:80", "localhost:80"] {
             assert!(is_loopback(good), "{good}");
         }
-        for bad in ["0.0.0.0:80", "[::]:80", "10.0.0.1:80", "localhost.example:80", "x"] {
+        for bad in [
+            "0.0.0.0:80",
+            "[::]:80",
+            "10.0.0.1:80",
+            "localhost.example:80",
+            "x",
+        ] {
             assert!(!is_loopback(bad), "{bad}");
         }
     }

@@ -266,10 +266,7 @@ impl Setup<'_> {
         let rest = self.rest.by(&patient.access_token);
         let mut consult = None;
         if let Some(id) = self.state.consultation_id {
-            let found = rest
-                .get(&format!("/consult/{id}"))
-                .await
-                .context("the consult")?;
+            let found = rest.get(&format!("/consult/{id}")).await.context("the consult")?;
             if matches!(found["status"].as_str(), Some("waiting" | "in_process")) {
                 consult = Some((id, found));
             }

@@ -90,11 +90,11 @@ impl Sms {
 }
 
 impl Inbox {
+    /// The service writes phones with their country in front.
     fn take(&self, phone: &str) -> Option<String> {
-        self.codes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(phone)
+        let mut codes = self.codes.lock().unwrap_or_else(PoisonError::into_inner);
+        let full = codes.keys().find(|full| full.ends_with(phone)).cloned()?;
+        codes.remove(&full)
     }
 }
 

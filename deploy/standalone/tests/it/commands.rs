@@ -1,0 +1,141 @@
+//! The commands beside serving.
+
+use std::os::unix::fs::PermissionsExt;
+
+use crate::process::{Running, huizhen, run, text};
+
+#[test]
+fn init_makes_everything_once_and_check_is_content() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let made = run(huizhen(folder, &["init"]), "");
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    let mode = |file: &str| std::fs::metadata(folder.join(file)).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode("data"), 0o700);
+    assert_eq!(mode("data/tls/key.pem"), 0o600);
+    assert_eq!(mode("data/huizhen.toml"), 0o600);
+    let key = std::fs::read(folder.join("data/tls/key.pem")).unwrap();
+    let again = run(huizhen(folder, &["init"]), "");
+    assert!(text(&again.stdout).matches("kept").count() >= 2);
+    assert_eq!(std::fs::read(folder.join("data/tls/key.pem")).unwrap(), key);
+
+    let checked = run(
+        huizhen(
+            folder,
+            &["check", "--config", "data/huizhen.toml", "--max-sessions", "10"],
+        ),
+        "",
+    );
+    let lines = text(&checked.stdout);
+    assert!(checked.status.success(), "{lines}");
+    for about in [
+        "ok    settings",
+        "ok    data folder",
+        "ok    database",
+        "ok    port",
+        "ok    open files",
+        "ok    clock",
+        "fsync        ",
+        "is good for 36",
+        "only its owner may read",
+    ] {
+        assert!(lines.contains(about), "{about} in\n{lines}");
+    }
+
+    // And it serves, with TLS.
+    let mut serve = Running::start(huizhen(
+        folder,
+        &["--config", "data/huizhen.toml", "--ports-file", "ports.json"],
+    ));
+    serve.wait_for("listening tls=127.0.0.1:");
+    let served = run(huizhen(folder, &["check", "--config", "data/huizhen.toml"]), "");
+    assert!(
+        text(&served.stdout).contains("served by a running process"),
+        "{}",
+        text(&served.stdout)
+    );
+    serve.signal("TERM");
+    assert_eq!(serve.end(), Some(0));
+}
+
+#[test]
+fn check_says_what_to_mend() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    std::fs::write(folder.join("bad.pem"), "nothing").unwrap();
+    let checked = run(
+        huizhen(
+            folder,
+            &[
+                "check",
+                "--im-addr",
+                &address,
+                "--max-sessions",
+                "4000000000",
+                "--tls-cert",
+                "bad.pem",
+                "--tls-key",
+                "bad.pem",
+            ],
+        ),
+        "",
+    );
+    assert_eq!(checked.status.code(), Some(1));
+    let lines = text(&checked.stdout);
+    for told in [
+        "warn  data folder",
+        "→ huizhen init --data ./data",
+        "fail  port",
+        "→ huizhen serve --im-addr 127.0.0.1:0",
+        "fail  open files",
+        "→ ulimit -n 4000001024",
+        "fail  certificate",
+        "→ chmod 600 bad.pem",
+    ] {
+        assert!(lines.contains(told), "{told} in\n{lines}");
+    }
+    assert!(!folder.join("data").exists(), "a check makes nothing");
+}
+
+#[test]
+fn a_wrong_setting_stops_the_start_with_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(
+        folder.path().join("huizhen.toml"),
+        "im_addr = \"127.0.0.1:0\"\nrest_adr = \"127.0.0.1:0\"\n",
+    )
+    .unwrap();
+    let output = run(huizhen(folder.path(), &["--config", "huizhen.toml"]), "");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        text(&output.stderr)
+            .contains("huizhen.toml:2: unknown setting `rest_adr`; did you mean `rest_addr`?"),
+        "{}",
+        text(&output.stderr)
+    );
+    assert!(!folder.path().join("data").exists());
+}
+
+#[test]
+fn a_second_server_on_the_same_data_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut serve = Running::start(huizhen(folder.path(), &["serve"]));
+    serve.wait_for("listening rest=");
+    let second = run(huizhen(folder.path(), &["serve"]), "");
+    assert_eq!(second.status.code(), Some(1));
+    assert!(
+        text(&second.stderr).contains("in use by another process"),
+        "{}",
+        text(&second.stderr)
+    );
+    serve.signal("TERM");
+    assert_eq!(serve.end(), Some(0));
+    let migrated = run(huizhen(folder.path(), &["migrate"]), "");
+    assert!(
+        text(&migrated.stdout).contains("the schema has version"),
+        "{}",
+        text(&migrated.stderr)
+    );
+}

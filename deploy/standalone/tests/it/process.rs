@@ -1,0 +1,151 @@
+//! Starting the program, in folders of its own and on free ports.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    path::Path,
+    process::{Child, ChildStdin, Command, Output, Stdio},
+    sync::mpsc,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+/// The longest wait for anything; a debug build on a busy machine is slow.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A command in a folder, with all ports free.
+pub(crate) fn huizhen(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_huizhen"));
+    command.args(arguments);
+    in_folder(&mut command, folder);
+    command
+}
+
+/// Makes a command run in a folder, with all ports free.
+pub(crate) fn in_folder(command: &mut Command, folder: &Path) {
+    command.current_dir(folder);
+    for address in ["IM", "WS", "TLS", "REST", "ADMIN"] {
+        command.env(format!("HUIZHEN_{address}_ADDR"), "127.0.0.1:0");
+    }
+    // Nobody's own settings.
+    for name in ["RUST_LOG", "LC_ALL", "LC_MESSAGES", "LANG", "HUIZHEN_CONFIG"] {
+        command.env_remove(name);
+    }
+}
+
+/// Runs to the end with some input.
+pub(crate) fn run(mut command: Command, input: &str) -> Output {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A program that does not read its input closes it.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+pub(crate) fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A process whose standard output is read line by line. Killed when dropped.
+pub(crate) struct Running {
+    child: Child,
+    input: Option<ChildStdin>,
+    lines: mpsc::Receiver<String>,
+    seen: Vec<String>,
+}
+
+impl Running {
+    pub(crate) fn start(mut command: Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let (told, lines) = mpsc::sync_channel(1024);
+        std::thread::spawn(move || {
+            for line in output.lines().map_while(Result::ok) {
+                if told.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Self {
+            input: child.stdin.take(),
+            child,
+            lines,
+            seen: Vec::new(),
+        }
+    }
+
+    /// Waits for a line that holds a text.
+    pub(crate) fn wait_for(&mut self, wanted: &str) -> String {
+        self.wait_until(wanted, |line| line.contains(wanted))
+    }
+
+    /// Waits for a line of JSON.
+    pub(crate) fn wait_for_event(&mut self, about: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let line = self.wait_until(about, |line| {
+            serde_json::from_str(line).is_ok_and(|value| wanted(&value))
+        });
+        serde_json::from_str(&line).unwrap()
+    }
+
+    fn wait_until(&mut self, about: &str, wanted: impl Fn(&str) -> bool) -> String {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            match self.lines.recv_timeout(left) {
+                Ok(line) => {
+                    self.seen.push(line.clone());
+                    if wanted(&line) {
+                        return line;
+                    }
+                }
+                Err(_) => panic!("{about:?} did not come; there was:\n{}", self.seen.join("\n")),
+            }
+        }
+    }
+
+    pub(crate) fn type_line(&mut self, line: &str) {
+        let input = self.input.as_mut().unwrap();
+        writeln!(input, "{line}").unwrap();
+        input.flush().unwrap();
+    }
+
+    pub(crate) fn end_input(&mut self) {
+        self.input = None;
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let killed = Command::new("sh")
+            .args(["-c", &format!("kill -{name} {}", self.child.id())])
+            .status()
+            .unwrap();
+        assert!(killed.success());
+    }
+
+    /// Waits for the end, and tells the exit status.
+    pub(crate) fn end(mut self) -> Option<i32> {
+        let end = Instant::now() + PATIENCE;
+        while Instant::now() < end {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("it does not end; there was:\n{}", self.seen.join("\n"));
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
