@@ -215,8 +215,7 @@ mod tests {
 
     #[test]
     fn metrics_are_read_by_name() {
-        let text =
-            "# HELP x\nprocess_cpu_seconds_total 1.5\nprocess_resident_memory_bytes{a=\"b\"} 42\n";
+        let text = "# HELP x\nprocess_cpu_seconds_total 1.5\nprocess_resident_memory_bytes{a=\"b\"} 42\n";
         assert_eq!(metric(text, "process_cpu_seconds_total"), Some(1.5));
         assert_eq!(metric(text, "process_resident_memory_bytes"), Some(42.0));
         assert_eq!(metric(text, "other"), None);
