@@ -170,24 +170,27 @@ async fn of_metrics(url: &str) -> Result<Sample> {
         .with_context(|| format!("cannot read {url}"))?
         .text()
         .await?;
-    let value = |name: &str| {
-        metric(&text, name).with_context(|| format!("{url} has no metric {name}; give --server-pid instead"))
+    // Our programs' names, and those that most others use.
+    let value = |ours: &str, usual: &str| {
+        metric(&text, ours)
+            .or_else(|| metric(&text, usual))
+            .with_context(|| format!("{url} has no metric {ours} or {usual}; give --server-pid instead"))
     };
     Ok(Sample {
         name: url.to_owned(),
         pid: None,
-        cpu_s: value("process_cpu_seconds_total")?,
-        rss_bytes: value("process_resident_memory_bytes")? as u64,
+        cpu_s: value("huizhen_process_cpu_seconds", "process_cpu_seconds_total")?,
+        rss_bytes: value("huizhen_process_rss_bytes", "process_resident_memory_bytes")? as u64,
         pss_bytes: None,
     })
 }
 
-/// A metric without labels; a prefix of the program's own before its name is fine.
+/// A metric, the first of its name whatever its labels.
 fn metric(text: &str, name: &str) -> Option<f64> {
     text.lines()
         .filter(|line| !line.starts_with('#'))
         .filter_map(|line| line.split_once(' '))
-        .find(|(key, _)| key.split('{').next().is_some_and(|key| key.ends_with(name)))
+        .find(|(key, _)| key.split('{').next() == Some(name))
         .and_then(|(_, value)| value.trim().parse().ok())
 }
 
@@ -212,8 +215,7 @@ mod tests {
 
     #[test]
     fn metrics_are_read_by_name() {
-        let text =
-            "# HELP x\nhuizhen_process_cpu_seconds_total 1.5\nprocess_resident_memory_bytes{a=\"b\"} 42\n";
+        let text = "# HELP x\nprocess_cpu_seconds_total 1.5\nprocess_resident_memory_bytes{a=\"b\"} 42\n";
         assert_eq!(metric(text, "process_cpu_seconds_total"), Some(1.5));
         assert_eq!(metric(text, "process_resident_memory_bytes"), Some(42.0));
         assert_eq!(metric(text, "other"), None);

@@ -5,6 +5,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail, ensure};
 use tempfile::TempDir;
@@ -64,8 +65,13 @@ impl Fleet {
         reachable(&rest)
             .await
             .context("the REST service does not answer")?;
+        // On a running fleet there may be people of earlier runs, who cannot be registered again.
+        let run = match own {
+            Some(_) => seed,
+            None => SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs(),
+        };
         Ok(Self {
-            builder: Builder::new(rest.clone(), sms, seed),
+            builder: Builder::new(rest.clone(), sms, run),
             rest,
             own,
             target,

@@ -12,23 +12,26 @@ use super::{Conversation, User, World};
 /// How many pairs share a team: a chat of two doctors needs one.
 const PAIRS_PER_TEAM: u32 = 50;
 
+/// How many doctors a consult of many may have.
+const MAX_PLACES: u32 = 400;
+
 /// Makes people and conversations through REST.
 #[derive(Clone, Debug)]
 pub struct Builder {
     rest: Rest,
     sms: Arc<SmsWebhook>,
-    seed: u64,
+    run: u64,
     /// Members get a password to log in by on a second device; it costs the server a slow hash each.
     has_passwords: bool,
 }
 
 impl Builder {
-    /// At this service; `seed` tells the people of one run from those of another.
-    pub fn new(rest: Rest, sms: Arc<SmsWebhook>, seed: u64) -> Self {
+    /// At this service; `run` tells the people of this run from those of others.
+    pub fn new(rest: Rest, sms: Arc<SmsWebhook>, run: u64) -> Self {
         Self {
             rest,
             sms,
-            seed,
+            run: run % 1_000_000,
             has_passwords: false,
         }
     }
@@ -224,7 +227,7 @@ impl Builder {
 
     async fn team(&self, owner: &User, number: u32) -> Result<i64> {
         self.rest
-            .team(owner, &format!("Load test {}.{number}", self.seed))
+            .team(owner, &format!("Load test {}.{number}", self.run))
             .await
     }
 
@@ -241,25 +244,24 @@ impl Builder {
         Ok(world)
     }
 
-    /// E.164, which is how codes name the phone they are for: 199 for members; 15 to 18 for doctors, by their place in their team.
+    /// E.164, which is how codes name the phone they are for: 7 (nobody here has one of those), what they are, whose run
+    /// it is, and their number in it.
     fn phone(&self, kind: Kind, number: u32, place: u32) -> Result<String> {
-        // Seeds are below 1,000, but numbers may need more than five digits: then they run into the next seed's, which
-        // only matters when both run against the same fleet.
-        let number = (self.seed * 100_000 + u64::from(number)) % 100_000_000;
-        match kind {
-            Kind::Member => Ok(format!("+86199{number:08}")),
+        let (kind, number) = match kind {
+            Kind::Member => (0, u64::from(number)),
             Kind::Doctor => {
                 ensure!(
-                    place < 400,
-                    "a consult of this many people is a room: use `loadtest room`"
+                    place < MAX_PLACES,
+                    "a consult of more than {MAX_PLACES} doctors is a room: use `loadtest room`"
                 );
-                Ok(format!(
-                    "+861{}{:08}",
-                    50 + place % 40,
-                    (number + u64::from(place / 40) * 10_000) % 100_000_000
-                ))
+                (1, u64::from(number) * u64::from(MAX_PLACES) + u64::from(place))
             }
-        }
+        };
+        ensure!(
+            number < 10_000_000,
+            "too many people: there are not enough phone numbers"
+        );
+        Ok(format!("+7{kind}{:06}{number:07}", self.run))
     }
 }
 
@@ -275,7 +277,7 @@ mod tests {
         let builder = Builder {
             rest: Rest::new("http://127.0.0.1:1").unwrap(),
             sms: Arc::new(SmsWebhook::listen(([127, 0, 0, 1], 0).into()).await.unwrap()),
-            seed: 7,
+            run: 7,
             has_passwords: false,
         };
         let mut phones = HashSet::new();
@@ -285,7 +287,7 @@ mod tests {
                 assert!(phones.insert(builder.phone(Kind::Doctor, number, place).unwrap()));
             }
         }
-        assert!(phones.iter().all(|phone| phone.len() == 14));
-        assert!(builder.phone(Kind::Doctor, 0, 400).is_err());
+        assert!(phones.iter().all(|phone| phone.len() == 16));
+        assert!(builder.phone(Kind::Doctor, 0, MAX_PLACES).is_err());
     }
 }
