@@ -18,6 +18,8 @@ mod limits;
 mod network;
 mod observe;
 mod once;
+#[cfg(test)]
+mod plan;
 mod routes;
 mod server;
 mod settings;
@@ -53,7 +55,7 @@ pub async fn serve(
     let app = App::new(&settings, database, journal, backplane, shutdown.clone())?;
     let router = routes::router(app.clone())?;
     let sweep = tokio::spawn(sweep::run(app));
-    server::run(listener, router, shutdown).await;
+    server::run(listener, router, server::MAX_CONNECTIONS, shutdown).await;
     sweep.await?;
     Ok(())
 }

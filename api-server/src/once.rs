@@ -167,22 +167,29 @@ pub(crate) async fn keep(tx: &mut Transaction<'_>, claim: &Claim, answer: &Answe
     Ok(())
 }
 
+const FORGET: &str = "DELETE FROM idempotency WHERE (user_id, route, idempotency_key) IN (
+         SELECT user_id, route, idempotency_key FROM idempotency
+         WHERE created_ms <= $1 ORDER BY created_ms LIMIT $2)";
+
 /// Forgets answers that are older than [`KEPT_MS`], some at a time so that messages do not wait; true when there may be more.
 pub(crate) async fn forget_old(database: &Database, now_ms: i64) -> Result<bool, Error> {
     /// Rows of one transaction: a few milliseconds.
     const AT_ONCE: i64 = 500;
     let forgotten = database
         .transaction(move |tx| {
-            Box::pin(async move {
-                tx.execute(
-                    "DELETE FROM idempotency WHERE (user_id, route, idempotency_key) IN (
-                         SELECT user_id, route, idempotency_key FROM idempotency
-                         WHERE created_ms <= $1 ORDER BY created_ms LIMIT $2)",
-                    params![now_ms - KEPT_MS, AT_ONCE],
-                )
-                .await
-            })
+            Box::pin(async move { tx.execute(FORGET, params![now_ms - KEPT_MS, AT_ONCE]).await })
         })
         .await?;
     Ok(i64::try_from(forgotten).is_ok_and(|forgotten| forgotten == AT_ONCE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::walks_an_index;
+
+    #[tokio::test]
+    async fn forgetting_walks_an_index() {
+        walks_an_index(FORGET, params![1_i64, 500_i64]).await;
+    }
 }

@@ -16,7 +16,7 @@ use tower::ServiceExt;
 use crate::observe::Peer;
 
 /// Connections at a time; more are closed at once. Below the open-file limit of 20,000-ish beside an im-server's share.
-const MAX_CONNECTIONS: usize = 4096;
+pub(crate) const MAX_CONNECTIONS: usize = 4096;
 /// How long a request's head may take, and a connection may be idle between requests.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest head, bytes.
@@ -27,8 +27,13 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves connections until `shutdown`, then lets requests that are running end.
-pub(crate) async fn run(listener: TcpListener, router: Router, shutdown: CancellationToken) {
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+pub(crate) async fn run(
+    listener: TcpListener,
+    router: Router,
+    max_connections: usize,
+    shutdown: CancellationToken,
+) {
+    let places = Arc::new(Semaphore::new(max_connections));
     let connections = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
@@ -85,5 +90,50 @@ async fn serve(stream: TcpStream, peer: SocketAddr, router: Router, shutdown: Ca
     };
     if let Err(error) = outcome {
         tracing::debug!(%error, "a connection ended");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    async fn ask(stream: &mut TcpStream) -> String {
+        let request = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+        let mut answer = String::new();
+        if stream.write_all(request).await.is_ok() {
+            // A connection that was closed at once may be reset.
+            let _ = stream.read_to_string(&mut answer).await;
+        }
+        answer
+    }
+
+    #[tokio::test]
+    async fn connections_beyond_the_limit_are_closed_and_a_place_is_given_again() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let shutdown = CancellationToken::new();
+        let router = Router::new().route("/", get(|| async { "here" }));
+        let running = tokio::spawn(run(listener, router, 2, shutdown.clone()));
+        let mut first = TcpStream::connect(address).await.unwrap();
+        let second = TcpStream::connect(address).await.unwrap();
+        let mut third = TcpStream::connect(address).await.unwrap();
+        assert_eq!(ask(&mut third).await, "");
+        assert!(ask(&mut first).await.ends_with("here"));
+        let next = async {
+            loop {
+                let mut fourth = TcpStream::connect(address).await.unwrap();
+                if ask(&mut fourth).await.ends_with("here") {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(Duration::from_secs(5), next).await.unwrap();
+        drop(second);
+        shutdown.cancel();
+        timeout(Duration::from_secs(5), running).await.unwrap().unwrap();
     }
 }

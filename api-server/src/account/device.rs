@@ -72,14 +72,31 @@ pub(crate) struct Login {
     expires_at_ms: i64,
 }
 
-/// Logs a device in within a transaction: its token is new, and an earlier one of the same device ends. Gives the answer,
-/// and the devices that had to go.
+/// What a login did.
+pub(crate) struct Opened {
+    login: Login,
+    /// The token that the same device had before.
+    replaced: Option<TokenHash>,
+    /// Devices that had to go.
+    gone: Vec<Device>,
+}
+
+impl Opened {
+    /// Ends what the login ended, once it is committed, and gives its answer.
+    pub(crate) async fn settle(self, app: &App) -> Login {
+        app.tokens.revoke(&self.replaced);
+        log_out(app, &self.gone).await;
+        self.login
+    }
+}
+
+/// Logs a device in within a transaction: its token is new, and an earlier one of the same device ends.
 pub(crate) async fn open(
     app: &App,
     tx: &mut Transaction<'_>,
     new: NewLogin,
     now_ms: i64,
-) -> Result<(Login, Vec<Device>), Error> {
+) -> Result<Opened, Error> {
     let user = new.user;
     // Locks the account where an engine locks rows, so that logins that race count each other's devices.
     table::touch_login(tx, user, now_ms).await?;
@@ -92,11 +109,11 @@ pub(crate) async fn open(
     table::put_device(tx, &new, &token.hash(), expires_at_ms, now_ms).await?;
 
     let mut gone = Vec::new();
+    let mut replaced = None;
     let mut others = Vec::with_capacity(before.len());
     for row in before {
         if row.device_id == *new.device_id {
-            // The same device under a new token: only its old token ends.
-            app.tokens.revoke([&row.token]);
+            replaced = Some(row.token);
         } else {
             let used_ms = app
                 .tokens
@@ -120,7 +137,11 @@ pub(crate) async fn open(
         access_token: token.into_string(),
         expires_at_ms,
     };
-    Ok((login, gone))
+    Ok(Opened {
+        login,
+        replaced,
+        gone,
+    })
 }
 
 /// Ends what devices have beside the database, once they are gone from it: tokens in memory, IM passwords, live sessions

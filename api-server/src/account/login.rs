@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::{
     code::{self, Code},
-    device::{Device, Login, NewLogin, Platform, log_out, open},
+    device::{Login, NewLogin, Opened, Platform, open},
     password::Password,
     phone::Phone,
     push_token::PushToken,
@@ -69,9 +69,8 @@ pub(crate) async fn log_in(State(app): State<App>, Json(body): Json<LogIn>) -> R
     };
     let handle = app.clone();
     app.to_the_end(async move {
-        let (login, gone) = store(&handle, proof, new).await?;
-        log_out(&handle, &gone).await;
-        Answer::one(&login)
+        let opened = store(&handle, proof, new).await?;
+        Answer::one(&opened.settle(&handle).await)
     })
     .await
 }
@@ -103,7 +102,7 @@ async fn store(
     app: &App,
     proof: Proof,
     new: impl FnOnce(UserId) -> NewLogin + Send + 'static,
-) -> Result<(Login, Vec<Device>), Error> {
+) -> Result<Opened, Error> {
     let handle = app.clone();
     app.database
         .transaction(move |tx| {

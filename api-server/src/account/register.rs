@@ -66,7 +66,7 @@ pub(crate) async fn register(State(app): State<App>, Json(body): Json<Register>)
     };
     let user = UserId::from_database(app.database.allocate_id(table::SEQUENCE).await?);
     let handle = app.clone();
-    let login = app
+    let opened = app
         .database
         .transaction(move |tx| {
             Box::pin(async move {
@@ -92,12 +92,11 @@ pub(crate) async fn register(State(app): State<App>, Json(body): Json<Register>)
                     platform: body.platform,
                     push_token: body.push_token,
                 };
-                let (login, _) = open(&handle, tx, new, now_ms).await?;
-                Ok::<_, Error>(Ok(login))
+                Ok::<_, Error>(Ok(open(&handle, tx, new, now_ms).await?))
             })
         })
         .await??;
-    Answer::one(&login)
+    Answer::one(&opened.settle(&app).await)
 }
 
 async fn check_code(app: &App, body: &Register) -> Result<(), Error> {

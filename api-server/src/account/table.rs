@@ -146,19 +146,16 @@ pub(crate) async fn person(tx: &mut Transaction<'_>, user: UserId) -> Result<Opt
     .transpose()
 }
 
+const TOKEN: &str = "SELECT d.user_id, d.device_id, a.role, d.token_expires_ms, d.last_used_ms
+     FROM device d JOIN account a ON a.id = d.user_id
+     WHERE d.token_hash = $1 AND d.token_expires_ms > $2";
+
 pub(super) async fn device_of_token(
     database: &Database,
     token: &TokenHash,
     now_ms: i64,
 ) -> Result<Option<Found>, Error> {
-    let row = database
-        .query_first(
-            "SELECT d.user_id, d.device_id, a.role, d.token_expires_ms, d.last_used_ms
-             FROM device d JOIN account a ON a.id = d.user_id
-             WHERE d.token_hash = $1 AND d.token_expires_ms > $2",
-            params![&token[..], now_ms],
-        )
-        .await?;
+    let row = database.query_first(TOKEN, params![&token[..], now_ms]).await?;
     row.as_ref().map(|row| Found::from_row(row, *token)).transpose()
 }
 
@@ -238,6 +235,9 @@ pub(super) async fn remove_device(
     row.map(|row| token(&row.get(0)?)).transpose()
 }
 
+const TAKE_PUSH_TOKEN: &str = "UPDATE device SET push_provider = NULL, push_token = NULL
+     WHERE push_token = $1 AND push_provider = $2 AND NOT (user_id = $3 AND device_id = $4)";
+
 /// Takes a push token away from all other devices: the phone that has it is somebody else's now.
 pub(super) async fn take_push_token(
     tx: &mut Transaction<'_>,
@@ -246,8 +246,7 @@ pub(super) async fn take_push_token(
     device_id: &str,
 ) -> Result<(), Error> {
     tx.execute(
-        "UPDATE device SET push_provider = NULL, push_token = NULL
-         WHERE push_token = $1 AND push_provider = $2 AND NOT (user_id = $3 AND device_id = $4)",
+        TAKE_PUSH_TOKEN,
         params![&*push.token, &*push.provider, user.get(), device_id],
     )
     .await?;
@@ -386,17 +385,31 @@ pub(super) async fn use_up_code(tx: &mut Transaction<'_>, phone: &Phone) -> Resu
     Ok(())
 }
 
+const FORGET_CODES: &str = "DELETE FROM sms_code WHERE created_ms <= $1";
+
 pub(super) async fn forget_codes(database: &Database, not_before_ms: i64) -> Result<(), Error> {
     database
         .transaction(move |tx| {
             Box::pin(async move {
-                tx.execute(
-                    "DELETE FROM sms_code WHERE created_ms <= $1",
-                    params![not_before_ms],
-                )
-                .await?;
+                tx.execute(FORGET_CODES, params![not_before_ms]).await?;
                 Ok(())
             })
         })
         .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::walks_an_index;
+
+    #[tokio::test]
+    async fn statements_walk_an_index() {
+        let token = Bytes::from_static(&[0; 32]);
+        walks_an_index(DEVICES, params![1_i64]).await;
+        walks_an_index(TOKEN, params![token, 1_i64]).await;
+        walks_an_index(TAKE_PUSH_TOKEN, params!["t", "p", 1_i64, "d"]).await;
+        walks_an_index(FORGET_CODES, params![1_i64]).await;
+        walks_an_index(&format!("{ACCOUNT} WHERE phone = $1"), params!["p"]).await;
+    }
 }

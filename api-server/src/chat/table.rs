@@ -89,3 +89,15 @@ pub(super) async fn count(database: &Database, user: UserId) -> Result<i64, Erro
     let row = database.query_first(COUNT, params![user.get()]).await?;
     Ok(row.map_or(Ok(0), |row| row.get(0))?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::walks_an_index;
+
+    #[tokio::test]
+    async fn lists_walk_an_index() {
+        walks_an_index(&list_sql(), params![1_i64, 1_i64, 1_i64, 51_i64]).await;
+        walks_an_index(COUNT, params![1_i64]).await;
+    }
+}

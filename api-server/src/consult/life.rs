@@ -134,7 +134,8 @@ mod tests {
     #[test]
     fn every_step_from_every_state() {
         use Status::{Cancelled, Finished, InProcess, Waiting};
-        let steps: [(&str, fn(Status) -> Result<Status, Word>); 4] = [
+        type Step = fn(Status) -> Result<Status, Word>;
+        let steps: [(&str, Step); 4] = [
             ("bring in", Status::bring_in),
             ("take out", Status::take_out),
             ("finish", Status::finish),

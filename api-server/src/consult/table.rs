@@ -264,15 +264,21 @@ pub(super) async fn hide(tx: &mut Transaction<'_>, consult: i64, user: UserId) -
     Err(Word::ConsultNotEnded.into())
 }
 
+const HIDE_ALL: &str = "UPDATE consult_person SET shelf = $1 WHERE user_id = $2 AND shelf = $3";
+
 /// Takes everything from somebody's history.
 pub(super) async fn hide_all(tx: &mut Transaction<'_>, user: UserId) -> Result<(), Error> {
     tx.execute(
-        "UPDATE consult_person SET shelf = $1 WHERE user_id = $2 AND shelf = $3",
+        HIDE_ALL,
         params![Shelf::Hidden.as_str(), user.get(), Shelf::History.as_str()],
     )
     .await?;
     Ok(())
 }
+
+const SHARED: &str = "SELECT 1 FROM consult_person mine
+     JOIN consult_person theirs ON theirs.consult_id = mine.consult_id AND theirs.user_id = $2
+     WHERE mine.user_id = $1 AND mine.role = 'patient' AND theirs.role = 'doctor' LIMIT 1";
 
 /// Whether a doctor is or was in a consult of a patient.
 pub(crate) async fn shared_a_consult(
@@ -281,12 +287,22 @@ pub(crate) async fn shared_a_consult(
     doctor: UserId,
 ) -> Result<bool, Error> {
     let row = tx
-        .query_first(
-            "SELECT 1 FROM consult_person mine
-             JOIN consult_person theirs ON theirs.consult_id = mine.consult_id AND theirs.user_id = $2
-             WHERE mine.user_id = $1 AND mine.role = 'patient' AND theirs.role = 'doctor' LIMIT 1",
-            params![patient.get(), doctor.get()],
-        )
+        .query_first(SHARED, params![patient.get(), doctor.get()])
         .await?;
     Ok(row.is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::walks_an_index;
+
+    #[tokio::test]
+    async fn lists_walk_an_index() {
+        walks_an_index(&list_sql(), params![1_i64, "history", 1_i64, 1_i64, 51_i64]).await;
+        walks_an_index(COUNT, params![1_i64, "history"]).await;
+        walks_an_index(&one(), params![1_i64, 1_i64]).await;
+        walks_an_index(SHARED, params![1_i64, 1_i64]).await;
+        walks_an_index(HIDE_ALL, params!["hidden", 1_i64, "history"]).await;
+    }
 }

@@ -5,11 +5,14 @@ use std::time::Duration;
 use axum::{
     body::Body,
     extract::{FromRequest, Request},
-    http::header,
 };
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
-use serde::{Deserialize, de::DeserializeOwned};
+use hyper::body::Body as _;
+use serde::{
+    Deserialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
 use utoipa::ToSchema;
 
 use super::rule;
@@ -57,14 +60,6 @@ impl<T: DeserializeOwned> FromRequest<App> for Write<T> {
     async fn from_request(request: Request, app: &App) -> Result<Self, Error> {
         let (mut parts, body) = request.into_parts();
         let user = User::of(&mut parts.extensions)?;
-        if parts
-            .headers
-            .get(header::CONTENT_LENGTH)
-            .and_then(|length| length.to_str().ok()?.parse::<usize>().ok())
-            .is_some_and(|length| length > MAX_BODY_BYTES)
-        {
-            return Err(Word::BodyTooLarge.into());
-        }
         let bytes = read(body).await?;
         let once = Once::of(app, &user, &parts, &bytes)?;
         let bytes = if bytes.is_empty() {
@@ -78,6 +73,10 @@ impl<T: DeserializeOwned> FromRequest<App> for Write<T> {
 }
 
 async fn read(body: Body) -> Result<Bytes, Error> {
+    // What Content-Length tells: refused before anything is read.
+    if body.size_hint().lower() > MAX_BODY_BYTES as u64 {
+        return Err(Word::BodyTooLarge.into());
+    }
     match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY_BYTES).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(Word::BodyTooLarge.into()),
@@ -88,6 +87,13 @@ async fn read(body: Body) -> Result<Bytes, Error> {
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+    // serde would read an array as the fields of a struct in their order.
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        return Err(match serde_json::from_slice::<IgnoredAny>(bytes) {
+            Ok(_) => Error::invalid("body", "应为 JSON 对象", "it must be a JSON object"),
+            Err(_) => Word::BadJson.into(),
+        });
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer)
         .map_err(|error| rule::error(&error.path().to_string(), error.inner()))?;

@@ -46,7 +46,7 @@ pub(crate) async fn log_in(
     let handle = app.clone();
     app.to_the_end(async move {
         let opener = handle.clone();
-        let (login, gone) = handle
+        let opened = handle
             .database
             .transaction(move |tx| {
                 Box::pin(async move {
@@ -64,8 +64,7 @@ pub(crate) async fn log_in(
                 })
             })
             .await?;
-        account::log_out(&handle, &gone).await;
-        Answer::one(&login)
+        Answer::one(&opened.settle(&handle).await)
     })
     .await
 }

@@ -143,19 +143,28 @@ pub(crate) async fn is_doctor_of(tx: &mut Transaction<'_>, team: i64, doctor: Us
     Ok(row.is_some())
 }
 
+const SHARED: &str = "SELECT 1 FROM team_doctor mine
+     JOIN team_doctor theirs ON theirs.team_id = mine.team_id AND theirs.doctor_id = $2
+     WHERE mine.doctor_id = $1 LIMIT 1";
+
 /// Whether two doctors are in a team together.
 pub(crate) async fn share_a_team(
     tx: &mut Transaction<'_>,
     one: UserId,
     other: UserId,
 ) -> Result<bool, Error> {
-    let row = tx
-        .query_first(
-            "SELECT 1 FROM team_doctor mine
-             JOIN team_doctor theirs ON theirs.team_id = mine.team_id AND theirs.doctor_id = $2
-             WHERE mine.doctor_id = $1 LIMIT 1",
-            params![one.get(), other.get()],
-        )
-        .await?;
+    let row = tx.query_first(SHARED, params![one.get(), other.get()]).await?;
     Ok(row.is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::walks_an_index;
+
+    #[tokio::test]
+    async fn statements_walk_an_index() {
+        walks_an_index(TEAM, params![1_i64]).await;
+        walks_an_index(SHARED, params![1_i64, 2_i64]).await;
+    }
 }

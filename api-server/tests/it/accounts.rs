@@ -1,36 +1,538 @@
-//! Accounts and devices.
+//! Registering, codes, logging in, passwords.
 
 use serde_json::json;
 
-use crate::service::Service;
+use crate::{people::new_phone, service::Service};
+
+const PASSWORD: &str = "correct horse battery";
+
+fn register(phone: &str, code: &str) -> serde_json::Value {
+    json!({
+        "phone": phone, "code": code, "name": "王芳", "role": "member", "device_id": "phone-1", "platform": "ios",
+        "push_token": {"provider": "apns", "token": "push-1"},
+    })
+}
+
+fn log_in(phone: &str) -> serde_json::Value {
+    json!({"phone": phone, "device_id": "phone-2", "platform": "mini_program"})
+}
+
+/// A code that is not the one the phone got.
+fn another(code: &str) -> String {
+    if code == "000000" { "000001" } else { "000000" }.to_owned()
+}
 
 #[tokio::test]
-async fn smoke() {
+async fn registering_gives_a_token_that_works_whichever_header_carries_it() {
     let service = Service::start().await;
-    let team = service.team("儿科").await;
-    let doctor = service.doctor_of(&team, "Dr. A").await;
-    let patient = service.member("Pat").await;
-    let consult = service.consult(&patient, &team).await;
-    let shown = service.bring_in(&team, consult, &doctor).await;
-    assert_eq!(shown["doctor_ids"], json!([doctor.id]));
-    let messages = doctor
-        .get(&service, &format!("/consult/{consult}/messages"))
+    let phone = new_phone();
+    let code = service.code(&phone).await;
+    // The same number as people write it.
+    let written = format!("{}-{}", &phone[3..6], &phone[6..]);
+    let mut body = register(&written, &code);
+    body["is_operator"] = true.into();
+    let result = service.post("/account/register").json(body).send().await.result();
+    let keys: Vec<&String> = result.as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["access_token", "expires_at_ms", "user_id"]);
+    let token = result["access_token"].as_str().unwrap();
+    assert_eq!(token.len(), 43);
+    service.get("/account/devices").token(token).send().await.result();
+    service
+        .get("/account/devices")
+        .header("Authorization", &format!("Bearer {token}"))
         .send()
         .await
         .result();
-    println!("{messages}");
-    doctor
-        .post(&service, &format!("/consult/{consult}/finish"), json!({}))
+    for wrong in ["", "x", &token[1..], &format!("{token}x")] {
+        service
+            .get("/account/devices")
+            .token(wrong)
+            .send()
+            .await
+            .refused(401, "auth.required");
+    }
+    let basic = service
+        .get("/account/devices")
+        .header("Authorization", &format!("Basic {token}"))
+        .send()
+        .await;
+    assert_eq!(
+        basic.refused(401, "auth.required").header("www-authenticate"),
+        "Bearer"
+    );
+    // Nothing of the token is in the database but its hash.
+    let rows = service
+        .database
+        .query("SELECT token_hash, password_hash FROM device, account", vec![])
+        .await
+        .unwrap();
+    assert_eq!(rows[0].get::<bytes::Bytes>(0).unwrap().len(), 32);
+    assert_eq!(
+        rows[0].get::<Option<String>>(1).unwrap(),
+        None,
+        "no password, no hash"
+    );
+}
+
+#[tokio::test]
+async fn an_expired_token_is_none() {
+    let service = Service::start().await;
+    let member = service.member("Pat").await;
+    service
+        .database
+        .transaction(|tx| {
+            Box::pin(async move { tx.execute("UPDATE device SET token_expires_ms = 1", vec![]).await })
+        })
+        .await
+        .unwrap();
+    member
+        .get(&service, "/account/devices")
+        .send()
+        .await
+        .refused(401, "auth.required");
+}
+
+#[tokio::test]
+async fn fields_that_are_not_as_they_must_be_are_named() {
+    let service = Service::start().await;
+    let phone = new_phone();
+    for (field, value) in [
+        ("phone", json!("12345")),
+        ("phone", json!(13_800_138_000_i64)),
+        ("code", json!("12345")),
+        ("code", json!("12345x")),
+        ("name", json!("")),
+        ("name", json!("  ")),
+        ("name", json!("a\0b")),
+        ("name", json!("名".repeat(65))),
+        ("role", json!("operator")),
+        ("role", json!("assistant")),
+        ("password", json!("short")),
+        ("password", json!("x".repeat(129))),
+        ("device_id", json!("")),
+        ("device_id", json!("d".repeat(65))),
+        ("platform", json!("symbian")),
+        ("push_token.provider", json!("")),
+        ("push_token.token", json!("t".repeat(513))),
+    ] {
+        let mut body = register(&phone, "123456");
+        match field.split_once('.') {
+            Some((outer, inner)) => body[outer][inner] = value,
+            None => body[field] = value,
+        }
+        let reply = service.post("/account/register").json(body).send().await;
+        reply.refused(400, "request.invalid").field(field);
+        assert!(reply.json["message"].as_str().unwrap().contains(field));
+    }
+    for field in ["phone", "code", "name", "role", "device_id", "platform"] {
+        let mut body = register(&phone, "123456");
+        body.as_object_mut().unwrap().remove(field);
+        service
+            .post("/account/register")
+            .json(body)
+            .send()
+            .await
+            .refused(400, "request.invalid")
+            .field(field);
+    }
+    for body in ["", "{", "[1", "{\"phone\":\"13800138000\"} x", "\u{0}"] {
+        service
+            .post("/account/code")
+            .body(body.to_owned())
+            .send()
+            .await
+            .refused(400, "request.bad_json");
+    }
+    service
+        .post("/account/code")
+        .body("[\"13800138000\"]")
+        .send()
+        .await
+        .refused(400, "request.invalid")
+        .field("body");
+    service
+        .post("/account/code")
+        .json(json!({"phone": null}))
+        .send()
+        .await
+        .refused(400, "request.invalid")
+        .field("phone");
+    // What was sent is not repeated.
+    let reply = service
+        .post("/account/code")
+        .json(json!({"phone": "secret-marker"}))
+        .send()
+        .await;
+    assert!(!reply.text.contains("secret-marker"));
+    let mut body = register(&phone, "123456");
+    body["role"] = "secret-marker".into();
+    let reply = service.post("/account/register").json(body).send().await;
+    assert!(!reply.text.contains("secret-marker"), "{}", reply.text);
+}
+
+#[tokio::test]
+async fn a_phone_gets_one_code_a_minute() {
+    let service = Service::start().await;
+    let phone = new_phone();
+    let first = service.code(&phone).await;
+    assert!(first.len() == 6 && first.bytes().all(|b| b.is_ascii_digit()));
+    let again = service
+        .post("/account/code")
+        .json(json!({"phone": &phone}))
+        .send()
+        .await;
+    again.refused(429, "account.code_too_soon").field("phone");
+    let wait: u64 = again.header("retry-after").parse().unwrap();
+    assert!((1..=60).contains(&wait), "{wait}");
+    service.pass_the_minute(&phone).await;
+    let second = service.code(&phone).await;
+    // Only the newest one is good.
+    if first != second {
+        let body = register(&phone, &first);
+        service
+            .post("/account/register")
+            .json(body)
+            .send()
+            .await
+            .refused(403, "account.code_refused")
+            .field("code");
+    }
+    service
+        .post("/account/register")
+        .json(register(&phone, &second))
         .send()
         .await
         .result();
-    println!(
-        "{}",
-        patient.get(&service, "/consult/history_list").send().await.text
+}
+
+#[tokio::test]
+async fn racing_requests_send_one_code() {
+    let service = Service::start().await;
+    let phone = new_phone();
+    let calls = (0..20).map(|_| {
+        service
+            .post("/account/code")
+            .json(json!({"phone": &phone}))
+            .send()
+    });
+    let replies = futures_util::future::join_all(calls).await;
+    assert_eq!(replies.iter().filter(|reply| reply.status == 200).count(), 1);
+    assert!(replies.iter().all(|reply| [200, 429].contains(&reply.status)));
+}
+
+#[tokio::test]
+async fn a_code_stands_five_wrong_tries() {
+    let service = Service::start().await;
+    let phone = new_phone();
+    let code = service.code(&phone).await;
+    let wrong = register(&phone, &another(&code));
+    let calls = (0..5).map(|_| service.post("/account/register").json(wrong.clone()).send());
+    for reply in futures_util::future::join_all(calls).await {
+        reply.refused(403, "account.code_refused");
+    }
+    service
+        .post("/account/register")
+        .json(register(&phone, &code))
+        .send()
+        .await
+        .refused(403, "account.code_refused");
+}
+
+#[tokio::test]
+async fn four_wrong_tries_leave_a_code_good_also_with_a_password() {
+    let service = Service::start().await;
+    let phone = new_phone();
+    let code = service.code(&phone).await;
+    for _ in 0..4 {
+        let wrong = register(&phone, &another(&code));
+        service
+            .post("/account/register")
+            .json(wrong)
+            .send()
+            .await
+            .refused(403, "account.code_refused");
+    }
+    let mut body = register(&phone, &code);
+    body["password"] = PASSWORD.into();
+    service.post("/account/register").json(body).send().await.result();
+}
+
+#[tokio::test]
+async fn a_code_is_good_for_five_minutes_and_one_use() {
+    let service = Service::start().await;
+    let phone = new_phone();
+    let code = service.code(&phone).await;
+    service
+        .post("/account/register")
+        .json(register(&phone, &code))
+        .send()
+        .await
+        .result();
+    let mut body = log_in(&phone);
+    body["code"] = code.into();
+    service
+        .post("/account/login")
+        .json(body.clone())
+        .send()
+        .await
+        .refused(403, "account.code_refused");
+    service.pass_the_minute(&phone).await;
+    body["code"] = service.code(&phone).await.into();
+    for _ in 0..5 {
+        service.pass_the_minute(&phone).await;
+    }
+    service
+        .post("/account/login")
+        .json(body)
+        .send()
+        .await
+        .refused(403, "account.code_refused");
+}
+
+#[tokio::test]
+async fn a_phone_has_one_account() {
+    let service = Service::start().await;
+    let member = service.member("Pat").await;
+    service.pass_the_minute(&member.phone).await;
+    let code = service.code(&member.phone).await;
+    // Only who has the phone learns that it has an account.
+    let wrong = register(&member.phone, &another(&code));
+    service
+        .post("/account/register")
+        .json(wrong)
+        .send()
+        .await
+        .refused(403, "account.code_refused");
+    let body = register(&member.phone, &code);
+    service
+        .post("/account/register")
+        .json(body.clone())
+        .send()
+        .await
+        .refused(409, "account.exists")
+        .field("phone");
+}
+
+#[tokio::test]
+async fn racing_registrations_make_one_account() {
+    let service = Service::start().await;
+    let phone = new_phone();
+    let code = service.code(&phone).await;
+    let calls = (0..10).map(|_| {
+        service
+            .post("/account/register")
+            .json(register(&phone, &code))
+            .send()
+    });
+    let replies = futures_util::future::join_all(calls).await;
+    assert_eq!(replies.iter().filter(|reply| reply.status == 200).count(), 1);
+    assert!(replies.iter().all(|reply| [200, 403].contains(&reply.status)));
+}
+
+#[tokio::test]
+async fn a_right_code_without_an_account_can_still_register() {
+    let service = Service::start().await;
+    let phone = new_phone();
+    let code = service.code(&phone).await;
+    let mut body = log_in(&phone);
+    body["code"] = code.clone().into();
+    service
+        .post("/account/login")
+        .json(body)
+        .send()
+        .await
+        .refused(404, "account.not_registered")
+        .field("phone");
+    service
+        .post("/account/register")
+        .json(register(&phone, &code))
+        .send()
+        .await
+        .result();
+}
+
+#[tokio::test]
+async fn an_sms_that_is_not_sent_costs_no_minute() {
+    let service = Service::start().await;
+    let phone = new_phone();
+    service.sms.set_broken(true);
+    let ask = || {
+        service
+            .post("/account/code")
+            .json(json!({"phone": &phone}))
+            .send()
+    };
+    let reply = ask().await;
+    reply.refused(503, "account.sms_unavailable");
+    assert!(
+        !reply.text.contains("127.0.0.1"),
+        "the inner text stays in the log"
     );
-    println!(
-        "{}",
-        patient.get(&service, "/openapi.json").send().await.text.len()
+    service.sms.set_broken(false);
+    ask().await.result();
+}
+
+#[tokio::test]
+async fn logging_in_by_password_or_by_code() {
+    let service = Service::start().await;
+    let member = service.register("Pat", "member", Some(PASSWORD)).await;
+    let elsewhere = service.log_in(&member, PASSWORD, "tablet").await;
+    assert_eq!(elsewhere.id, member.id);
+    assert_ne!(elsewhere.token, member.token);
+    service.pass_the_minute(&member.phone).await;
+    let mut body = log_in(&member.phone);
+    service
+        .post("/account/login")
+        .json(body.clone())
+        .send()
+        .await
+        .refused(400, "request.invalid")
+        .field("password");
+    body["code"] = service.code(&member.phone).await.into();
+    let result = service.post("/account/login").json(body).send().await.result();
+    assert_eq!(result["user_id"], member.id);
+}
+
+#[tokio::test]
+async fn an_unknown_phone_and_a_wrong_password_look_alike() {
+    let service = Service::start().await;
+    let with = service.register("Pat", "member", Some(PASSWORD)).await;
+    let without = service.member("Pam").await;
+    let mut answers = Vec::new();
+    for phone in [with.phone.clone(), without.phone.clone(), new_phone()] {
+        let mut body = log_in(&phone);
+        body["password"] = "wrong password".into();
+        let started = std::time::Instant::now();
+        let reply = service
+            .post("/account/login")
+            .header("X-Request-Id", "same")
+            .json(body)
+            .send()
+            .await;
+        answers.push((reply.text.clone(), started.elapsed()));
+        reply.refused(401, "account.login_refused");
+    }
+    assert!(answers.iter().all(|(text, _)| *text == answers[0].0));
+    // Each of them hashed: an answer without hashing would come many times faster.
+    let longest = answers.iter().map(|(_, took)| *took).max().unwrap();
+    let shortest = answers.iter().map(|(_, took)| *took).min().unwrap();
+    assert!(shortest * 8 > longest, "{shortest:?} {longest:?}");
+}
+
+#[tokio::test]
+async fn guessing_a_password_is_slow_and_the_code_still_works() {
+    let service = Service::start().await;
+    let member = service.register("Pat", "member", Some(PASSWORD)).await;
+    for phone in [member.phone.clone(), new_phone()] {
+        let mut wrong = log_in(&phone);
+        wrong["password"] = "wrong password".into();
+        let calls = (0..14).map(|_| service.post("/account/login").json(wrong.clone()).send());
+        let replies = futures_util::future::join_all(calls).await;
+        assert_eq!(replies.iter().filter(|reply| reply.status == 401).count(), 10);
+        let late = replies.iter().find(|reply| reply.status == 429).unwrap();
+        late.refused(429, "account.too_many_attempts");
+        assert!(late.header("retry-after").parse::<u64>().unwrap() > 800);
+    }
+    let mut right = log_in(&member.phone);
+    right["password"] = PASSWORD.into();
+    service
+        .post("/account/login")
+        .json(right)
+        .send()
+        .await
+        .refused(429, "account.too_many_attempts");
+    service.pass_the_minute(&member.phone).await;
+    let mut body = log_in(&member.phone);
+    body["code"] = service.code(&member.phone).await.into();
+    service.post("/account/login").json(body).send().await.result();
+}
+
+#[tokio::test]
+async fn a_password_change_needs_a_proof_and_ends_all_other_devices() {
+    let service = Service::start().await;
+    let here = service.register("Pat", "member", Some(PASSWORD)).await;
+    let there = service.log_in(&here, PASSWORD, "tablet").await;
+    let path = "/account/password";
+    let new = "another password";
+    service
+        .put(path)
+        .json(json!({"new_password": new}))
+        .send()
+        .await
+        .refused(401, "auth.required");
+    here.put(&service, path, json!({"new_password": new}))
+        .send()
+        .await
+        .refused(400, "request.invalid")
+        .field("current_password");
+    here.put(
+        &service,
+        path,
+        json!({"current_password": PASSWORD, "new_password": "short"}),
+    )
+    .send()
+    .await
+    .refused(400, "request.invalid")
+    .field("new_password");
+    here.put(
+        &service,
+        path,
+        json!({"current_password": "wrong password", "new_password": new}),
+    )
+    .send()
+    .await
+    .refused(403, "account.password_refused")
+    .field("current_password");
+    here.put(&service, path, json!({"code": "000000", "new_password": new}))
+        .send()
+        .await
+        .refused(403, "account.code_refused");
+    there.get(&service, "/account/devices").send().await.result();
+
+    here.put(
+        &service,
+        path,
+        json!({"current_password": PASSWORD, "new_password": new}),
+    )
+    .send()
+    .await
+    .result();
+    there
+        .get(&service, "/account/devices")
+        .send()
+        .await
+        .refused(401, "auth.required");
+    assert_eq!(
+        here.get(&service, "/account/devices")
+            .send()
+            .await
+            .result()
+            .as_array()
+            .unwrap()
+            .len(),
+        1
     );
-    println!("{}", patient.get(&service, "/docs/").send().await.text.len());
+    let mut body = log_in(&here.phone);
+    body["password"] = PASSWORD.into();
+    service
+        .post("/account/login")
+        .json(body)
+        .send()
+        .await
+        .refused(401, "account.login_refused");
+    let there = service.log_in(&here, new, "tablet").await;
+
+    // By code, as somebody does who has forgotten it.
+    service.pass_the_minute(&here.phone).await;
+    let code = service.code(&here.phone).await;
+    there
+        .put(&service, path, json!({"code": code, "new_password": PASSWORD}))
+        .send()
+        .await
+        .result();
+    here.get(&service, "/account/devices")
+        .send()
+        .await
+        .refused(401, "auth.required");
+    service.log_in(&here, PASSWORD, "phone-1").await;
 }

@@ -20,7 +20,6 @@ pub struct Person {
 #[derive(Clone, Debug)]
 pub struct Team {
     pub id: i64,
-    pub name: String,
     pub owner: Person,
     pub assistant: Person,
 }
@@ -130,7 +129,6 @@ impl Service {
         assert_eq!(team["assistant_id"], assistant.id);
         Team {
             id,
-            name: name.to_owned(),
             owner: owner.clone(),
             assistant,
         }

@@ -18,9 +18,11 @@ CREATE TABLE conversation (
     open BOOLEAN NOT NULL,
     title TEXT NOT NULL,
     last_seq BIGINT NOT NULL,
+    -- messages up to here are in sent; never beyond last_seq, and moves only with it
+    claimed_seq BIGINT NOT NULL DEFAULT 0,
     created_ms BIGINT NOT NULL,
     updated_ms BIGINT NOT NULL
-);
+) {without_rowid};
 
 -- Spans of participation. Somebody sees the entries from_seq to to_seq of each of their spans, both included.
 CREATE TABLE participant (
@@ -62,7 +64,7 @@ CREATE TABLE entry (
 );
 
 -- What was sent under which client_msg_id, beside the entries because it is the costliest index of an append and can
--- be pruned when no app will resend any more.
+-- be pruned when no app will resend any more. Messages come in some at a time: see conversation.claimed_seq.
 CREATE TABLE sent (
     conversation_id BIGINT NOT NULL,
     sender_id BIGINT NOT NULL,

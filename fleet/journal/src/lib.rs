@@ -35,6 +35,7 @@ pub use crate::{
 #[doc(hidden)]
 pub fn statements() -> Vec<String> {
     let constants = [
+        append::sent::STATEMENTS,
         append::sqlite::STATEMENTS,
         conversation::STATEMENTS,
         history::STATEMENTS,

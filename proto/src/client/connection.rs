@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Buf, BytesMut};
 use prost::Message;
@@ -262,6 +262,36 @@ impl Writer {
         poll_fn(|context| self.side.poll_flush(context)).await?;
         self.flushed = true;
         Ok(())
+    }
+
+    /// Sends what the socket takes at once, without waiting; false when some is left. Nobody is woken when the rest can
+    /// be sent: call again, or [`flush`](Self::flush).
+    ///
+    /// # Errors
+    /// When the socket fails.
+    pub fn try_flush(&mut self) -> io::Result<bool> {
+        let mut context = Context::from_waker(Waker::noop());
+        while self.queued.has_remaining() {
+            let written = match &self.side {
+                WriteSide::Tcp(half) => half.try_write(&self.queued),
+                WriteSide::Tls(_) => match self.side.poll_write(&mut context, &self.queued) {
+                    Poll::Ready(written) => written,
+                    Poll::Pending => return Ok(false),
+                },
+            };
+            match written {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => self.queued.advance(written),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+        match self.side.poll_flush(&mut context) {
+            Poll::Ready(flushed) => flushed?,
+            Poll::Pending => return Ok(false),
+        }
+        self.flushed = true;
+        Ok(true)
     }
 
     /// Ends this direction: the node sees the end of the stream.

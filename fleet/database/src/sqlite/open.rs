@@ -148,6 +148,9 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), Error> {
     refinery::Runner::new(&steps)
         .set_abort_divergent(true)
         .set_abort_missing(true)
+        // All steps and their history in one transaction. Else each step and its line of history are two, and a process
+        // that dies between them leaves a file that never opens again.
+        .set_grouped(true)
         .run(connection)
         .map_err(|error| Error::Open(format!("the schema cannot be brought up to date: {error}")))?;
     Ok(())

@@ -3,14 +3,14 @@
 //! Everything that decides an append is versioned by `last_seq`, and every append compares and sets it: so what stands
 //! here may be old, but nothing is ever written on the ground of it when it is.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, hash::RandomState};
 
 use parking_lot::Mutex;
-use proto::{ConversationId, UserId, wire::Role};
+use proto::{ConversationId, Seq, UserId, wire::Role};
 
-use super::decide::Standing;
+use super::{decide::Standing, sent::Unclaimed};
 
-/// Conversations kept; beyond that all are forgotten and asked for again. Some 150 bytes each.
+/// Conversations kept; beyond that all are forgotten and asked for again. Some 400 bytes each.
 const CONVERSATIONS: usize = 50_000;
 /// Senders kept for one conversation: they are searched one by one.
 const ROLES: usize = 64;
@@ -22,6 +22,10 @@ pub(crate) struct Known {
     pub(crate) standing: Standing,
     /// The roles of those who have sent something; none for those who were refused.
     pub(crate) roles: Vec<(UserId, Option<Role>)>,
+    /// Messages up to here are in `sent`.
+    pub(crate) claimed_seq: Seq,
+    /// The messages after it.
+    pub(crate) unclaimed: Vec<Unclaimed>,
 }
 
 impl Known {
@@ -44,6 +48,8 @@ impl Known {
 #[derive(Default)]
 pub(crate) struct Cache {
     known: Mutex<HashMap<ConversationId, Known>>,
+    /// Hashes what [`Unclaimed`] compares; random, so that nobody can send what collides.
+    pub(crate) hasher: RandomState,
 }
 
 impl Cache {

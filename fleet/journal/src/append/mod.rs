@@ -7,6 +7,7 @@
 
 pub(crate) mod cache;
 mod decide;
+pub(crate) mod sent;
 pub(crate) mod sqlite;
 
 use std::{sync::Arc, time::Duration};

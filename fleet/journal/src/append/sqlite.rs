@@ -8,46 +8,29 @@ use std::collections::HashMap;
 
 use database::Error as DatabaseError;
 use proto::{ConversationId, Seq, UserId, wire};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use super::{
     Accepted, NewMessage,
     cache::{Cache, Known},
-    decide::{Standing, decide, difference},
+    decide::{Standing, decide},
+    sent::Sent,
 };
 use crate::{
     Entry, Error,
-    entry::{INSERT_SQLITE, enumeration, extra, mentions},
+    entry::{INSERT_SQLITE, enumeration, extra},
 };
 
-const LOAD: &str = "SELECT open, last_seq FROM conversation WHERE id = ?1";
+const LOAD: &str = "SELECT open, last_seq, claimed_seq FROM conversation WHERE id = ?1";
 
 const LOAD_ROLE: &str =
     "SELECT role FROM participant WHERE conversation_id = ?1 AND user_id = ?2 AND to_seq IS NULL";
 
-const CLAIM: &str =
-    "INSERT INTO sent (conversation_id, sender_id, client_msg_id, seq) VALUES (?1, ?2, ?3, ?4)
-    ON CONFLICT DO NOTHING";
-
-const FIND_SENT: &str =
-    "SELECT seq FROM sent WHERE conversation_id = ?1 AND sender_id = ?2 AND client_msg_id = ?3";
-
-const READ_FIRST: &str = "SELECT mime_type, body, reply_to_seq, created_ms, extra FROM entry
-    WHERE conversation_id = ?1 AND seq = ?2";
-
-const COMPARE_AND_SET: &str =
-    "UPDATE conversation SET last_seq = ?1, updated_ms = ?2 WHERE id = ?3 AND last_seq = ?4 AND open";
+const COMPARE_AND_SET: &str = "UPDATE conversation SET last_seq = ?1, updated_ms = ?2, claimed_seq = ?3
+    WHERE id = ?4 AND last_seq = ?5 AND open";
 
 /// Every statement here, for the tests that explain them.
-pub(crate) const STATEMENTS: &[&str] = &[
-    LOAD,
-    LOAD_ROLE,
-    CLAIM,
-    FIND_SENT,
-    READ_FIRST,
-    COMPARE_AND_SET,
-    INSERT_SQLITE,
-];
+pub(crate) const STATEMENTS: &[&str] = &[LOAD, LOAD_ROLE, COMPARE_AND_SET, INSERT_SQLITE];
 
 /// What a batch did.
 pub(super) struct Written {
@@ -67,8 +50,6 @@ struct Touched {
     /// Whether somebody was refused on the ground of `known`.
     refused: bool,
 }
-
-type Batch = HashMap<ConversationId, Touched>;
 
 /// Appends a batch; to be committed by the caller.
 pub(super) fn append(
@@ -111,16 +92,36 @@ enum Failure {
     Database(DatabaseError),
 }
 
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Database(error.into())
+    }
+}
+
+impl From<DatabaseError> for Failure {
+    fn from(error: DatabaseError) -> Self {
+        Self::Database(error)
+    }
+}
+
 fn try_append(
     connection: &Connection,
     cache: &Cache,
     messages: &[NewMessage],
     now_ms: i64,
 ) -> Result<Vec<Result<Accepted, Error>>, Failure> {
-    let mut batch = Batch::with_capacity(messages.len().min(256));
+    let mut batch = Batch {
+        cache,
+        now_ms,
+        touched: HashMap::with_capacity(messages.len().min(256)),
+        load: connection.prepare_cached(LOAD)?,
+        load_role: connection.prepare_cached(LOAD_ROLE)?,
+        insert: connection.prepare_cached(INSERT_SQLITE)?,
+        sent: Sent::prepare(connection, &cache.hasher)?,
+    };
     let mut outcomes = Vec::with_capacity(messages.len());
     for message in messages {
-        match append_one(connection, cache, &mut batch, message, now_ms) {
+        match batch.append(message) {
             Err(Error::Database(error)) if error.constraint() == Some("entry_pkey") => {
                 return Err(Failure::Stale);
             }
@@ -128,152 +129,160 @@ fn try_append(
             outcome => outcomes.push(outcome),
         }
     }
-    compare_and_set(connection, &batch, now_ms)?;
-    cache.put(
-        batch
-            .into_iter()
-            .filter_map(|(conversation, touched)| Some((conversation, touched.known?))),
-    );
+    batch.compare_and_set(connection)?;
+    let known = batch
+        .touched
+        .into_iter()
+        .filter_map(|(conversation, touched)| Some((conversation, touched.known?)));
+    cache.put(known);
     Ok(outcomes)
 }
 
-/// Moves the versions of the conversations that got entries; refuses when one is not what the batch was decided on. A
-/// refusal writes nothing, so what it was decided on is looked up: nobody may be kept out by what the cache remembers.
-fn compare_and_set(connection: &Connection, batch: &Batch, now_ms: i64) -> Result<(), Failure> {
-    let mut update = connection
-        .prepare_cached(COMPARE_AND_SET)
-        .map_err(|error| Failure::Database(error.into()))?;
-    for (conversation, touched) in batch {
-        let Some(known) = &touched.known else { continue };
-        let last_seq = known.standing.last_seq;
-        if last_seq == touched.seen {
-            if touched.cached && touched.refused {
-                let now = load(connection, *conversation).map_err(Failure::Database)?;
-                if now.map(|now| now.standing.last_seq) != Some(touched.seen) {
-                    return Err(Failure::Stale);
-                }
-            }
-            continue;
-        }
-        let rows = update
-            .execute(params![
-                last_seq.get(),
-                now_ms,
-                conversation.get(),
-                touched.seen.get()
-            ])
-            .map_err(|error| Failure::Database(error.into()))?;
-        if rows != 1 {
-            return Err(Failure::Stale);
-        }
-    }
-    Ok(())
+/// A batch in the making.
+struct Batch<'c> {
+    cache: &'c Cache,
+    now_ms: i64,
+    touched: HashMap<ConversationId, Touched>,
+    load: CachedStatement<'c>,
+    load_role: CachedStatement<'c>,
+    insert: CachedStatement<'c>,
+    sent: Sent<'c>,
 }
 
-fn append_one(
-    connection: &Connection,
-    cache: &Cache,
-    batch: &mut Batch,
-    message: &NewMessage,
-    now_ms: i64,
-) -> Result<Accepted, Error> {
-    let touched = match batch.entry(message.conversation) {
-        std::collections::hash_map::Entry::Occupied(occupied) => occupied.into_mut(),
-        std::collections::hash_map::Entry::Vacant(vacant) => {
-            let cached = cache.take(message.conversation);
-            let is_cached = cached.is_some();
-            let known = match cached {
-                Some(known) => Some(known),
-                None => load(connection, message.conversation)?,
-            };
-            let seen = known.as_ref().map_or(Seq::ZERO, |known| known.standing.last_seq);
-            vacant.insert(Touched {
-                known,
-                seen,
-                cached: is_cached,
-                refused: false,
-            })
+impl Batch<'_> {
+    fn append(&mut self, message: &NewMessage) -> Result<Accepted, Error> {
+        let mut touched = match self.touched.remove(&message.conversation) {
+            Some(touched) => touched,
+            None => self.touch(message.conversation)?,
+        };
+        let outcome = self.append_to(&mut touched, message);
+        self.touched.insert(message.conversation, touched);
+        outcome
+    }
+
+    fn append_to(&mut self, touched: &mut Touched, message: &NewMessage) -> Result<Accepted, Error> {
+        // A resend of what was accepted while it was allowed is answered with its seq, whatever is so now.
+        if let Some(first) = self.sent.answer(touched.known.as_ref(), message)? {
+            return Ok(first);
         }
-    };
-    let role = match &mut touched.known {
-        Some(known) => match known.role(message.sender) {
+        let Some(known) = &mut touched.known else {
+            return Err(Error::NoAccess);
+        };
+        let role = match known.role(message.sender) {
             Some(role) => role,
             None => {
-                let role = load_role(connection, message.conversation, message.sender)?;
+                let role = role(&mut self.load_role, message.conversation, message.sender)?;
                 known.remember(message.sender, role);
                 role
             }
-        },
-        None => None,
-    };
-    let standing = touched.known.as_ref().map(|known| known.standing);
-    match decide(message, standing, role) {
-        Ok(seq) => {
-            if !claim(connection, message, seq)? {
-                return resend(connection, message)?.ok_or(Error::NoAccess);
+        };
+        let seq = decide(message, Some(known.standing), role).inspect_err(|_| touched.refused = true)?;
+        insert(&mut self.insert, message, seq, self.now_ms)?;
+        known.standing.last_seq = seq;
+        self.sent.remember(known, message, seq);
+        Ok(Accepted {
+            seq,
+            created_ms: self.now_ms,
+            duplicate: false,
+        })
+    }
+
+    fn touch(&mut self, conversation: ConversationId) -> Result<Touched, DatabaseError> {
+        let cached = self.cache.take(conversation);
+        let is_cached = cached.is_some();
+        let known = match cached {
+            Some(known) => Some(known),
+            None => self.load(conversation)?,
+        };
+        let seen = known.as_ref().map_or(Seq::ZERO, |known| known.standing.last_seq);
+        Ok(Touched {
+            known,
+            seen,
+            cached: is_cached,
+            refused: false,
+        })
+    }
+
+    fn load(&mut self, conversation: ConversationId) -> Result<Option<Known>, DatabaseError> {
+        let Some((standing, claimed_seq)) = standing(&mut self.load, conversation)? else {
+            return Ok(None);
+        };
+        Ok(Some(Known {
+            standing,
+            roles: Vec::new(),
+            claimed_seq,
+            unclaimed: self.sent.load(conversation, claimed_seq, standing.last_seq)?,
+        }))
+    }
+
+    /// Moves the versions of the conversations that got entries; refuses when one is not what the batch was decided on.
+    /// A refusal writes nothing, so what it was decided on is looked up: nobody may be kept out by what the cache
+    /// remembers.
+    fn compare_and_set(&mut self, connection: &Connection) -> Result<(), Failure> {
+        let mut update = connection.prepare_cached(COMPARE_AND_SET)?;
+        for (conversation, touched) in &mut self.touched {
+            let Some(known) = &mut touched.known else { continue };
+            let last_seq = known.standing.last_seq;
+            if last_seq == touched.seen {
+                if touched.cached && touched.refused {
+                    let now = standing(&mut self.load, *conversation)?;
+                    if now.map(|(now, _)| now.last_seq) != Some(touched.seen) {
+                        return Err(Failure::Stale);
+                    }
+                }
+                continue;
             }
-            insert(connection, message, seq, now_ms)?;
-            if let Some(known) = &mut touched.known {
-                known.standing.last_seq = seq;
+            let is_due = Sent::is_due(known);
+            let claimed_seq = if is_due { last_seq } else { known.claimed_seq };
+            let rows = update.execute(params![
+                last_seq.get(),
+                self.now_ms,
+                claimed_seq.get(),
+                conversation.get(),
+                touched.seen.get()
+            ])?;
+            if rows != 1 {
+                return Err(Failure::Stale);
             }
-            Ok(Accepted {
-                seq,
-                created_ms: now_ms,
-                duplicate: false,
-            })
+            if is_due {
+                self.sent.claim(*conversation, known, last_seq)?;
+            }
         }
-        // A resend of what was accepted while it was allowed is still answered with its seq.
-        Err(refused) => match resend(connection, message)? {
-            Some(first) => Ok(first),
-            None => {
-                touched.refused = true;
-                Err(refused)
-            }
-        },
+        Ok(())
     }
 }
 
-fn load(connection: &Connection, conversation: ConversationId) -> Result<Option<Known>, DatabaseError> {
-    let standing = connection
-        .prepare_cached(LOAD)?
-        .query_row([conversation.get()], |row| {
-            Ok(Standing {
-                open: row.get(0)?,
-                last_seq: Seq::from_database(row.get(1)?),
-            })
-        })
-        .optional()?;
-    Ok(standing.map(|standing| Known {
-        standing,
-        roles: Vec::new(),
-    }))
+fn standing(
+    load: &mut CachedStatement<'_>,
+    conversation: ConversationId,
+) -> Result<Option<(Standing, Seq)>, DatabaseError> {
+    let row = load.query_row([conversation.get()], |row| {
+        let standing = Standing {
+            open: row.get(0)?,
+            last_seq: Seq::from_database(row.get(1)?),
+        };
+        Ok((standing, Seq::from_database(row.get(2)?)))
+    });
+    Ok(row.optional()?)
 }
 
-fn load_role(
-    connection: &Connection,
+fn role(
+    load_role: &mut CachedStatement<'_>,
     conversation: ConversationId,
     user: UserId,
 ) -> Result<Option<wire::Role>, DatabaseError> {
-    let role: Option<i64> = connection
-        .prepare_cached(LOAD_ROLE)?
+    let role: Option<i64> = load_role
         .query_row([conversation.get(), user.get()], |row| row.get(0))
         .optional()?;
     Ok(role.map(enumeration))
 }
 
-/// Takes the client_msg_id for a seq; false when it stands for an entry already.
-fn claim(connection: &Connection, message: &NewMessage, seq: Seq) -> Result<bool, DatabaseError> {
-    let rows = connection.prepare_cached(CLAIM)?.execute(params![
-        message.conversation.get(),
-        message.sender.get(),
-        message.client_msg_id,
-        seq.get()
-    ])?;
-    Ok(rows == 1)
-}
-
-fn insert(connection: &Connection, message: &NewMessage, seq: Seq, now_ms: i64) -> Result<(), DatabaseError> {
-    let mut insert = connection.prepare_cached(INSERT_SQLITE)?;
+fn insert(
+    insert: &mut CachedStatement<'_>,
+    message: &NewMessage,
+    seq: Seq,
+    now_ms: i64,
+) -> Result<(), DatabaseError> {
     insert.execute(params![
         message.conversation.get(),
         seq.get(),
@@ -289,46 +298,6 @@ fn insert(connection: &Connection, message: &NewMessage, seq: Seq, now_ms: i64) 
         false,
     ])?;
     Ok(())
-}
-
-/// The answer to a message whose client_msg_id is taken; none when it is not.
-fn resend(connection: &Connection, message: &NewMessage) -> Result<Option<Accepted>, Error> {
-    let seq: Option<i64> = connection
-        .prepare_cached(FIND_SENT)
-        .map_err(DatabaseError::from)?
-        .query_row(
-            params![
-                message.conversation.get(),
-                message.sender.get(),
-                message.client_msg_id
-            ],
-            |row| row.get(0),
-        )
-        .optional()
-        .map_err(DatabaseError::from)?;
-    let Some(seq) = seq else { return Ok(None) };
-    let first = connection
-        .prepare_cached(READ_FIRST)
-        .map_err(DatabaseError::from)?
-        .query_row([message.conversation.get(), seq], |row| {
-            let (mime_type, body) = (row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_blob()?);
-            let mentions = mentions(row.get_ref(4)?.as_blob_or_null()?);
-            let difference = difference(message, mime_type, body, row.get(2)?, &mentions);
-            Ok((difference, row.get(3)?))
-        })
-        .optional()
-        .map_err(DatabaseError::from)?;
-    match first {
-        Some((Some(field), _)) => Err(Error::Conflict { field }),
-        Some((None, created_ms)) => Ok(Some(Accepted {
-            seq: Seq::from_database(seq),
-            created_ms,
-            duplicate: true,
-        })),
-        None => Err(Error::Database(DatabaseError::Engine(
-            "sent points to no entry".into(),
-        ))),
-    }
 }
 
 fn entry(message: NewMessage, accepted: Accepted) -> Entry {

@@ -362,6 +362,127 @@ async fn a_batch_that_the_database_refuses_leaves_nothing_and_harms_nobody_later
     assert_eq!(world.all(id).await.len(), 6);
 }
 
+/// The commit itself is refused: its senders are told, and the cache's knowledge of seqs that were never there does no
+/// harm (I2).
+#[tokio::test]
+async fn i1_i2_a_commit_that_fails_acknowledges_nothing_and_leaves_no_gap() {
+    let world = World::new().await;
+    let id = world.conversation(&PAIR).await;
+    world.send(text(id, 1, "a", "x")).await.unwrap();
+    world
+        .execute(
+            "CREATE TABLE planted_parent (id INTEGER PRIMARY KEY);
+             CREATE TABLE planted (id INTEGER REFERENCES planted_parent (id) DEFERRABLE INITIALLY DEFERRED);
+             CREATE TRIGGER planted_trigger AFTER INSERT ON entry BEGIN INSERT INTO planted VALUES (1); END",
+        )
+        .await;
+    let outcome = world.send(text(id, 1, "b", "x")).await;
+    assert!(matches!(outcome, Err(Error::Database(_))), "{outcome:?}");
+    assert_eq!(world.last_seq(id).await, 3);
+    assert_eq!(world.ledger.published.lock().len(), 1);
+    world.execute("DROP TRIGGER planted_trigger").await;
+    let accepted = world.send(text(id, 1, "b", "x")).await.unwrap();
+    assert_eq!((accepted.seq.get(), accepted.duplicate), (4, false));
+    world.all(id).await;
+}
+
+/// The file holds less than the cache remembers, as when a commit failed after its batch had been given up.
+#[tokio::test]
+async fn i2_a_cache_that_is_ahead_of_the_file_leaves_no_gap() {
+    let world = World::new().await;
+    let id = world.conversation(&PAIR).await;
+    world.send(text(id, 1, "a", "x")).await.unwrap();
+    world
+        .execute("DELETE FROM entry WHERE seq = 3; DELETE FROM sent; UPDATE conversation SET last_seq = 2")
+        .await;
+    assert_eq!(world.send(text(id, 1, "b", "x")).await.unwrap().seq.get(), 3);
+    assert_eq!(world.send(text(id, 1, "a", "x")).await.unwrap().seq.get(), 4);
+    world.all(id).await;
+}
+
+/// I4: messages go into the index of client_msg_ids some at a time; wherever that stands, and whoever did it, a resend
+/// finds the first one.
+#[tokio::test]
+async fn i4_a_resend_is_found_wherever_the_index_stands() {
+    let mut world = World::new().await;
+    let id = world.conversation(&PAIR).await;
+    let other = Journal::new(
+        world.journal.database().clone(),
+        world.journal.backplane().clone(),
+    );
+    record(&other, id, card()).await.unwrap();
+    for at in 0..70i64 {
+        let first = world
+            .send(text(id, 1 + at % 2, &format!("m{at}"), "x"))
+            .await
+            .unwrap();
+        assert!(!first.duplicate);
+        if at % 11 == 5 {
+            world.record(id, card()).await.unwrap();
+        }
+        if at % 23 == 7 {
+            world = world.reopen().await;
+        }
+        if at % 7 == 3 {
+            for earlier in 0..=at {
+                let message = text(id, 1 + earlier % 2, &format!("m{earlier}"), "x");
+                assert!(world.send(message).await.unwrap().duplicate, "{earlier} of {at}");
+                let conflict = text(id, 1 + earlier % 2, &format!("m{earlier}"), "y");
+                assert!(matches!(
+                    world.send(conflict).await,
+                    Err(Error::Conflict { field: "body" })
+                ));
+            }
+        }
+    }
+    // Something is in it, and not all.
+    let claimed = world.journal.database().query_first(
+        "SELECT claimed_seq, last_seq, (SELECT count(*) FROM sent), (SELECT count(*) FROM entry WHERE kind = 1) FROM conversation",
+        vec![],
+    );
+    let row = claimed.await.unwrap().unwrap();
+    let [claimed, last, sent, messages] = [0, 1, 2, 3].map(|at| row.get::<i64>(at).unwrap());
+    assert!(0 < claimed && claimed < last, "{claimed} of {last}");
+    assert!(0 < sent && sent < messages, "{sent} of {messages}");
+    assert_eq!(messages, 70);
+    assert_eq!(world.all(id).await.len() as i64, last);
+}
+
+/// I4: one handle has put messages into the index that the other one remembers as not in it, and the other way round.
+#[tokio::test]
+async fn i4_two_handles_that_index_by_turns_find_each_others_messages() {
+    let world = World::new().await;
+    let id = world.conversation(&PAIR).await;
+    let journal = Journal::new(
+        world.journal.database().clone(),
+        world.journal.backplane().clone(),
+    );
+    let ledger = crate::world::Ledger::default();
+    let appender = journal::append::Appender::start(&journal, ledger);
+    let other = async |message| {
+        let (answer, answered) = tokio::sync::oneshot::channel();
+        appender.submit(message, answer).await.unwrap();
+        answered.await.unwrap()
+    };
+    let mut seq = 2;
+    for at in 0..120i64 {
+        let message = text(id, 1, &format!("m{at}"), "x");
+        let first = if at / 5 % 2 == 0 {
+            world.send(message).await.unwrap()
+        } else {
+            other(message).await.unwrap()
+        };
+        seq += 1;
+        assert_eq!((first.seq.get(), first.duplicate), (seq, false));
+        for earlier in [0, at / 2, at] {
+            let message = text(id, 1, &format!("m{earlier}"), "x");
+            duplicate_of(world.send(message.clone()).await, 3 + earlier);
+            duplicate_of(other(message).await, 3 + earlier);
+        }
+    }
+    assert_eq!(world.all(id).await.len(), 122);
+}
+
 /// I2, I4: 64 senders, 8 conversations, everything sent three times over, from tasks that know nothing of each other.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn i2_i4_a_rush_of_senders_who_resend_everything_makes_one_entry_each() {

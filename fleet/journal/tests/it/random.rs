@@ -429,8 +429,7 @@ async fn run(seed: u64) {
             world = world.reopen().await;
         }
     }
-    world.appender.end().await;
-    world.journal.database().close().await;
+    world.end().await;
 }
 
 /// I2, I4, I5, I8: `HUIZHEN_TEST_SEED` runs one seed again.

@@ -1,6 +1,6 @@
 //! A journal on a file in a folder of its own, and short words for what tests do with it.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use backplane::Backplane;
 use bytes::Bytes;
@@ -38,7 +38,8 @@ impl Outlet<Answer> for Ledger {
 }
 
 pub(crate) struct World {
-    pub(crate) folder: TempDir,
+    /// None in a folder that somebody else takes away.
+    folder: Option<TempDir>,
     pub(crate) journal: Journal,
     pub(crate) appender: Appender<Answer>,
     pub(crate) ledger: Ledger,
@@ -99,31 +100,45 @@ impl World {
         Self::on(tempfile::tempdir().unwrap()).await
     }
 
-    async fn on(folder: TempDir) -> Self {
-        let url = format!("sqlite://{}/test.db", folder.path().display());
+    /// On what is in a folder.
+    pub(crate) async fn on(folder: TempDir) -> Self {
+        let world = Self::in_folder(folder.path()).await;
+        Self {
+            folder: Some(folder),
+            ..world
+        }
+    }
+
+    /// The same in a folder that stays.
+    pub(crate) async fn in_folder(folder: &Path) -> Self {
+        let url = format!("sqlite://{}/test.db", folder.display());
         let database = Database::open(&url).await.unwrap();
         let journal = Journal::new(database, Backplane::memory());
         let ledger = Ledger::default();
         let appender = Appender::start(&journal, ledger.clone());
         Self {
-            folder,
+            folder: None,
             journal,
             appender,
             ledger,
         }
     }
 
+    /// The folder, which goes with the world.
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.as_ref().unwrap().path()
+    }
+
+    /// Ends everything in order.
+    pub(crate) async fn end(self) -> TempDir {
+        self.appender.end().await;
+        self.journal.database().close().await;
+        self.folder.unwrap()
+    }
+
     /// Ends everything and begins on the same file again, as a restart does.
     pub(crate) async fn reopen(self) -> Self {
-        let Self {
-            folder,
-            journal,
-            appender,
-            ..
-        } = self;
-        appender.end().await;
-        journal.database().close().await;
-        Self::on(folder).await
+        Self::on(self.end().await).await
     }
 
     /// A conversation of these people, who join in this order.

@@ -1,0 +1,218 @@
+//! The OpenAPI document: what is served is what is documented.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::service::Service;
+
+const METHODS: [&str; 5] = ["get", "post", "put", "delete", "patch"];
+
+fn document() -> Value {
+    serde_json::to_value(api_server::document()).unwrap()
+}
+
+/// Method, path, operation.
+fn operations(document: &Value) -> Vec<(String, String, Value)> {
+    let mut found = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            found.push((method.clone(), path.clone(), operation.clone()));
+        }
+    }
+    found
+}
+
+/// Rewritten by `UPDATE_OPENAPI=1 cargo test -p api-server`.
+#[test]
+fn the_document_in_docs_is_the_one_that_is_served() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/openapi.json");
+    let mut text = serde_json::to_string_pretty(&document()).unwrap();
+    text.push('\n');
+    if std::env::var_os("UPDATE_OPENAPI").is_some() {
+        std::fs::write(&path, &text).unwrap();
+    }
+    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        kept == text,
+        "docs/openapi.json is not what is served; look at what changed, then run UPDATE_OPENAPI=1 cargo test -p api-server"
+    );
+}
+
+/// Paths are additive for ever: the ones that the design names are there.
+#[test]
+fn every_endpoint_is_there() {
+    let listed: Vec<String> = operations(&document())
+        .into_iter()
+        .map(|(method, path, _)| format!("{} {path}", method.to_uppercase()))
+        .collect();
+    let expected = [
+        "DELETE /account/devices/{device_id}",
+        "DELETE /consult/history_list",
+        "DELETE /consult/history_list/{id}",
+        "DELETE /consult/{id}/doctor/{doctor_id}",
+        "GET /account/devices",
+        "GET /chat_list",
+        "GET /consult/history_list",
+        "GET /consult/in_process_list",
+        "GET /consult/{id}",
+        "GET /consult/{id}/messages",
+        "GET /im/password",
+        "GET /im/servers",
+        "GET /livez",
+        "GET /readyz",
+        "GET /team/{id}",
+        "GET /version",
+        "POST /account/code",
+        "POST /account/login",
+        "POST /account/logout",
+        "POST /account/register",
+        "POST /chat",
+        "POST /consult",
+        "POST /consult/{id}/cancel",
+        "POST /consult/{id}/doctor",
+        "POST /consult/{id}/finish",
+        "POST /team",
+        "POST /team/{id}/assistant/login",
+        "POST /team/{id}/doctor",
+        "PUT /account/password",
+        "PUT /account/push_token",
+    ];
+    let mut listed = listed;
+    listed.sort();
+    assert_eq!(listed, expected);
+}
+
+#[tokio::test]
+async fn routes_served_are_routes_documented() {
+    let service = Service::start().await;
+    let document = document();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let concrete = path
+            .replace("{id}", "1")
+            .replace("{doctor_id}", "1")
+            .replace("{device_id}", "x");
+        for method in METHODS {
+            let call = service.call(method.to_uppercase().parse().unwrap(), &concrete);
+            let reply = call.send().await;
+            if item.get(method).is_some() {
+                assert!(
+                    ![404, 405].contains(&reply.status),
+                    "{method} {path}: {}",
+                    reply.text
+                );
+            } else {
+                reply.refused(405, "request.method_not_allowed").header("allow");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_secured_asks_for_a_token_and_lists_its_refusals() {
+    let service = Service::start().await;
+    let document = document();
+    assert!(document["components"]["schemas"]["Failure"].is_object());
+    for (method, path, operation) in operations(&document) {
+        let name = format!("{method} {path}");
+        assert!(
+            !operation["summary"].as_str().unwrap_or_default().is_empty(),
+            "{name}"
+        );
+        assert!(operation["tags"].is_array(), "{name}");
+        let responses = operation["responses"].as_object().unwrap();
+        let schema = &responses["200"]["content"]["application/json"]["schema"];
+        assert!(schema.is_object(), "{name} shows no answer");
+        for (status, response) in responses.iter().filter(|(status, _)| status.as_str() >= "400") {
+            let schema = &response["content"]["application/json"]["schema"]["$ref"];
+            assert_eq!(schema, "#/components/schemas/Failure", "{name} {status}");
+            // Every word that it names is one of ours, of this status.
+            let words = response["description"].as_str().unwrap().split(", ");
+            for word in words.map(|word| word.trim_matches('`')) {
+                let known = api_server::error::Word::ALL
+                    .iter()
+                    .find(|known| known.as_str() == word);
+                let known = known.unwrap_or_else(|| panic!("{name} names {word}"));
+                assert_eq!(known.status().as_str(), status, "{name} {word}");
+            }
+        }
+        for status in ["429", "500", "503"] {
+            assert!(responses.contains_key(status), "{name} {status}");
+        }
+        let concrete = path
+            .replace("{id}", "1")
+            .replace("{doctor_id}", "1")
+            .replace("{device_id}", "x");
+        let reply = service
+            .call(method.to_uppercase().parse().unwrap(), &concrete)
+            .send()
+            .await;
+        if operation.get("security").is_some() {
+            assert!(responses.contains_key("401"), "{name}");
+            reply.refused(401, "auth.required");
+        } else {
+            assert_ne!(reply.status, 401, "{name}");
+        }
+        if operation.get("requestBody").is_some() {
+            assert!(
+                responses.contains_key("400") && responses.contains_key("413"),
+                "{name}"
+            );
+        }
+    }
+}
+
+/// References point to what is there.
+#[test]
+fn the_document_is_whole() {
+    fn references(value: &Value, found: &mut Vec<String>) {
+        match value {
+            Value::Object(object) => {
+                for (key, value) in object {
+                    if key == "$ref" {
+                        found.push(value.as_str().unwrap().to_owned());
+                    }
+                    references(value, found);
+                }
+            }
+            Value::Array(array) => array.iter().for_each(|value| references(value, found)),
+            _ => {}
+        }
+    }
+    let document = document();
+    let mut found = Vec::new();
+    references(&document, &mut found);
+    assert!(found.len() > 30);
+    for reference in found {
+        let pointer = reference.strip_prefix('#').unwrap();
+        assert!(document.pointer(pointer).is_some(), "{reference}");
+    }
+}
+
+#[tokio::test]
+async fn the_document_and_its_page_are_served() {
+    let service = Service::start().await;
+    let served = service.get("/openapi.json").send().await;
+    assert_eq!(served.header("content-type"), "application/json");
+    assert_eq!(served.json, document());
+    let page = service.get("/docs/").send().await;
+    assert_eq!(page.status, 200);
+    assert!(page.text.contains("swagger"));
+    assert!(
+        !page.text.contains("https://"),
+        "nothing is loaded from elsewhere"
+    );
+    let script = service.get("/docs/swagger-ui-bundle.js").send().await;
+    assert_eq!(script.status, 200);
+    assert!(
+        service
+            .get("/docs/swagger-initializer.js")
+            .send()
+            .await
+            .text
+            .contains("/openapi.json")
+    );
+    let version = service.get("/version").send().await.result();
+    assert_eq!(version["feature_level"], api_server::FEATURE_LEVEL);
+    assert!(version["version"].is_string() && version["commit"].is_string());
+}

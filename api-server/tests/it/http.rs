@@ -1,0 +1,340 @@
+//! What holds for all requests: envelopes, limits, slow and oversized input, the end of the service.
+
+use std::{
+    num::NonZeroU32,
+    time::{Duration, Instant},
+};
+
+use api_server::Settings;
+use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
+
+use crate::{
+    people::{new_consult, new_team},
+    service::{Service, roomy},
+};
+
+#[tokio::test]
+async fn refusals_are_told_in_the_language_that_is_preferred() {
+    let service = Service::start().await;
+    let chinese = service.get("/im/servers").send().await;
+    assert!(chinese.json["message"].as_str().unwrap().contains("请先登录"));
+    let english = service
+        .get("/im/servers")
+        .header("Accept-Language", "en-GB,zh;q=0.5")
+        .send()
+        .await;
+    assert!(
+        english.json["message"]
+            .as_str()
+            .unwrap()
+            .starts_with("Log in first")
+    );
+    let invalid = service
+        .post("/account/code")
+        .header("Accept-Language", "en")
+        .json(json!({"phone": "1"}))
+        .send()
+        .await;
+    assert!(invalid.json["message"].as_str().unwrap().contains("11 digits"));
+    let keys: Vec<&String> = invalid.json.as_object().unwrap().keys().collect();
+    assert_eq!(
+        keys,
+        ["code", "error", "field", "message", "request_id", "success"]
+    );
+}
+
+#[tokio::test]
+async fn request_ids_are_echoed_when_they_are_plain() {
+    let service = Service::start().await;
+    let given = service
+        .get("/livez")
+        .header("X-Request-Id", "abc-1.2_3:4")
+        .send()
+        .await;
+    assert_eq!(given.header("x-request-id"), "abc-1.2_3:4");
+    let long = "x".repeat(129);
+    for odd in ["", "a b", "\"quoted\"", "<tag>", long.as_str()] {
+        let reply = service.get("/livez").header("X-Request-Id", odd).send().await;
+        assert_eq!(reply.header("x-request-id").len(), 24, "{odd}");
+    }
+}
+
+#[tokio::test]
+async fn unknown_paths_and_methods_have_the_envelope() {
+    let service = Service::start().await;
+    for path in ["/", "/consults", "/consult/1/2/3", "/im", "/%00"] {
+        service.get(path).send().await.refused(404, "request.not_found");
+    }
+    let reply = service.post("/im/servers").send().await;
+    assert!(
+        reply
+            .refused(405, "request.method_not_allowed")
+            .header("allow")
+            .contains("GET")
+    );
+}
+
+#[tokio::test]
+async fn bodies_over_64_kib_are_refused() {
+    let service = Service::start().await;
+    let doctor = service.doctor("Dr. A").await;
+    let mut fits = new_team("x");
+    fits["padding"] = "p".repeat(64 * 1024 - fits.to_string().len() - 13).into();
+    assert_eq!(fits.to_string().len(), 64 * 1024);
+    doctor.post(&service, "/team", fits).send().await.result();
+    let big = "x".repeat(64 * 1024 + 1);
+    service
+        .post("/account/code")
+        .body(big.clone())
+        .send()
+        .await
+        .refused(413, "request.body_too_large");
+    let call = service.post("/team").token(&doctor.token).body(big);
+    call.send().await.refused(413, "request.body_too_large");
+    // Without a length that tells: cut off where the limit is.
+    let mut stream = TcpStream::connect(service.address).await.unwrap();
+    let head =
+        "POST /account/code HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let chunk = format!("4000\r\n{}\r\n", "x".repeat(0x4000));
+    for _ in 0..5 {
+        // It may be closed already.
+        let _ = stream.write_all(chunk.as_bytes()).await;
+    }
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 413");
+}
+
+#[tokio::test]
+async fn heads_over_16_kib_are_refused() {
+    let service = Service::start().await;
+    let reply = service
+        .get("/livez")
+        .header("x-padding", &"p".repeat(12 * 1024))
+        .send()
+        .await;
+    assert_eq!(reply.status, 200);
+    let reply = service
+        .get("/livez")
+        .header("x-padding", &"p".repeat(17 * 1024))
+        .try_send()
+        .await;
+    if let Ok(reply) = reply {
+        assert_eq!(reply.status, 431);
+    }
+}
+
+/// What is slow on purpose: each is cut off after 10 s, however it dribbles, and others do not notice.
+#[tokio::test]
+async fn slow_heads_and_bodies_are_cut_off() {
+    let service = Service::start().await;
+    let dribble = async |head: &str, byte: &[u8]| {
+        let started = Instant::now();
+        let stream = TcpStream::connect(service.address).await.unwrap();
+        let (mut read, mut write) = stream.into_split();
+        write.write_all(head.as_bytes()).await.unwrap();
+        let writing = async {
+            if byte.is_empty() {
+                std::future::pending::<()>().await;
+            }
+            loop {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                if write.write_all(byte).await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            }
+        };
+        let mut answer = Vec::new();
+        let reading = async {
+            let mut buffer = [0; 4096];
+            while let Ok(length @ 1..) = read.read(&mut buffer).await {
+                answer.extend_from_slice(&buffer[..length]);
+            }
+        };
+        let ended = async {
+            tokio::select! {
+                () = writing => {}
+                () = reading => {}
+            }
+        };
+        timeout(Duration::from_secs(20), ended)
+            .await
+            .expect("the connection is closed");
+        let took = started.elapsed();
+        assert!(
+            (Duration::from_secs(9)..Duration::from_secs(14)).contains(&took),
+            "{took:?} {head:?}"
+        );
+        String::from_utf8_lossy(&answer).into_owned()
+    };
+    let head = "POST /account/code HTTP/1.1\r\nhost: x\r\ncontent-length: 60000\r\n\r\n{";
+    let kept = "GET /livez HTTP/1.1\r\nhost: x\r\n\r\n";
+    let others = async {
+        for _ in 0..20 {
+            let started = Instant::now();
+            service.get("/livez").send().await.result();
+            assert!(started.elapsed() < Duration::from_secs(2));
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+    };
+    let (silent, slow_head, slow_body, silent_body, idle, ()) = tokio::join!(
+        dribble("", b""),
+        dribble("GET /livez HTTP/1.1\r\nx-slow: ", b"x"),
+        dribble(head, b" "),
+        dribble(head, b""),
+        dribble(kept, b""),
+        others,
+    );
+    assert_eq!(silent, "");
+    assert!(!slow_head.contains("200 OK"), "{slow_head}");
+    for body in [slow_body, silent_body] {
+        assert!(
+            body.starts_with("HTTP/1.1 408") && body.contains("request.body_timeout"),
+            "{body}"
+        );
+    }
+    // An idle connection is answered first and closed later.
+    assert!(idle.starts_with("HTTP/1.1 200"), "{idle}");
+}
+
+fn tight(user: u32, address: u32) -> Settings {
+    Settings {
+        requests_per_s_user: NonZeroU32::new(user).unwrap(),
+        requests_per_s_address: NonZeroU32::new(address).unwrap(),
+        ..Settings::default()
+    }
+}
+
+#[tokio::test]
+async fn each_user_has_a_budget_and_sees_it() {
+    let service = Service::start_with(tight(1, 1000)).await;
+    let one = service.member("Pat").await;
+    let two = service.member("Sam").await;
+    for left in (0..5).rev() {
+        let reply = one.get(&service, "/account/devices").send().await;
+        assert_eq!(reply.status, 200);
+        assert_eq!(reply.header("x-ratelimit-limit"), "5");
+        // A slow machine may have given one back.
+        assert!(reply.header("x-ratelimit-remaining").parse::<i32>().unwrap() >= left);
+        assert!((1..=5).contains(&reply.header("x-ratelimit-reset").parse::<u32>().unwrap()));
+    }
+    let refused = loop {
+        let reply = one.get(&service, "/account/devices").send().await;
+        if reply.status != 200 {
+            break reply;
+        }
+    };
+    refused.refused(429, "request.rate_limited");
+    assert!((1..=2).contains(&refused.header("retry-after").parse::<u64>().unwrap()));
+    assert_eq!(refused.header("x-ratelimit-remaining"), "0");
+    two.get(&service, "/account/devices").send().await.result();
+    assert_eq!(
+        service.get("/nothing").send().await.header("x-ratelimit-limit"),
+        "5000"
+    );
+}
+
+#[tokio::test]
+async fn each_address_has_a_budget_also_without_a_user() {
+    let service = Service::start_with(tight(1000, 2)).await;
+    let mut refused = None;
+    for _ in 0..40 {
+        let reply = service.get("/im/servers").token("guess").send().await;
+        if reply.status == 429 {
+            refused = Some(reply);
+            break;
+        }
+        reply
+            .refused(401, "auth.required")
+            .header("x-ratelimit-remaining");
+    }
+    refused
+        .expect("a limit")
+        .refused(429, "request.rate_limited")
+        .header("retry-after");
+    // Nobody writes another address over this one.
+    let forged = service
+        .get("/livez")
+        .header("X-Forwarded-For", "9.9.9.9")
+        .send()
+        .await;
+    forged.refused(429, "request.rate_limited");
+}
+
+#[tokio::test]
+async fn a_trusted_proxy_says_who_asks() {
+    let settings = Settings {
+        trusted_proxies: vec!["127.0.0.1".parse().unwrap()],
+        ..tight(1000, 2)
+    };
+    let service = Service::start_with(settings).await;
+    let ask = |from: &str| service.get("/livez").header("X-Forwarded-For", from).send();
+    let mut refused = false;
+    for _ in 0..40 {
+        refused |= ask("9.9.9.9").await.status == 429;
+    }
+    assert!(refused);
+    ask("8.8.8.8").await.result();
+}
+
+#[tokio::test]
+async fn the_service_drains_and_ends() {
+    let mut service = Service::start().await;
+    let ended = service.ended.take().unwrap();
+    // An idle connection that the client keeps holds nothing up.
+    let patient = service.member("Pat").await;
+    // A request that has begun: the service asks for its body.
+    let body = new_consult(&patient, 999_999).to_string();
+    let head = format!(
+        "POST /consult HTTP/1.1\r\nhost: x\r\nx-auth-token: {}\r\nexpect: 100-continue\r\ncontent-length: {}\r\n\r\n",
+        patient.token,
+        body.len()
+    );
+    let mut stream = TcpStream::connect(service.address).await.unwrap();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut go_on = [0; 25];
+    stream.read_exact(&mut go_on).await.unwrap();
+    assert!(go_on.starts_with(b"HTTP/1.1 100 "));
+    service.shutdown.cancel();
+    let refused = async {
+        while TcpStream::connect(service.address).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(5), refused)
+        .await
+        .expect("no new connections");
+    assert!(!ended.is_finished(), "it waits for the request");
+    stream.write_all(body.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.contains("team.not_found"), "{answer}");
+    timeout(Duration::from_secs(5), ended)
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_closed_database_is_unavailable_and_says_nothing_of_itself() {
+    let service = Service::start_with(roomy()).await;
+    let member = service.member("Pat").await;
+    member.get(&service, "/account/devices").send().await.result();
+    service.database.close().await;
+    let reply = member.get(&service, "/consult/1").send().await;
+    reply.refused(503, "server.unavailable").header("retry-after");
+    assert!(!reply.text.contains("database"));
+    service
+        .get("/readyz")
+        .send()
+        .await
+        .refused(503, "server.unavailable");
+    service.get("/livez").send().await.result();
+}

@@ -1,0 +1,139 @@
+//! 1.1 and 1.2 of the seed document.
+
+use backplane::{NodeAddress, NodeRecord, hash_password};
+use proto::UserId;
+use serde_json::json;
+
+use crate::service::Service;
+
+fn node(id: &str, ip: &str, port: u16, sessions: u64) -> NodeRecord {
+    NodeRecord {
+        node_id: id.into(),
+        address: NodeAddress {
+            ip: ip.into(),
+            port,
+            tls_port: None,
+            ws_port: None,
+        },
+        sessions,
+        version: "1".into(),
+    }
+}
+
+/// Seed 1.1: `"result":[{"ip": "192.168.3.1" "port": 9501}, …]`.
+#[tokio::test]
+async fn servers_are_the_live_nodes_the_least_loaded_first() {
+    let service = Service::start().await;
+    let member = service.member("Pat").await;
+    let path = "/im/servers";
+    let none = member.get(&service, path).send().await;
+    assert_eq!(none.json, json!({"success": true, "code": 200, "result": []}));
+    let mut full = node("b", "192.168.3.2", 9501, 7);
+    full.address.tls_port = Some(9503);
+    full.address.ws_port = Some(9502);
+    for node in [full, node("a", "192.168.3.1", 9501, 3)] {
+        service.backplane.announce_node(node, i64::MAX).await.unwrap();
+    }
+    service
+        .backplane
+        .announce_node(node("dead", "192.168.3.9", 9501, 0), 1)
+        .await
+        .unwrap();
+    let reply = member.get(&service, path).send().await;
+    assert_eq!(
+        reply.json,
+        json!({
+            "success": true,
+            "code": 200,
+            "result": [
+                {"ip": "192.168.3.1", "port": 9501},
+                {"ip": "192.168.3.2", "port": 9501, "tls_port": 9503, "ws_port": 9502},
+            ],
+        })
+    );
+    service.backplane.withdraw_node("a").await;
+    assert_eq!(
+        member
+            .get(&service, path)
+            .send()
+            .await
+            .result()
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+    service.get(path).send().await.refused(401, "auth.required");
+}
+
+/// Seed 1.2: `{"success":true, "result": {"expire":3600, "password":"3dd734329f5abcdf7dde9ba87301bb1f"}}`.
+#[tokio::test]
+async fn a_password_is_good_for_its_user_and_device() {
+    let service = Service::start().await;
+    let member = service.member("Pat").await;
+    let before_ms = now_ms();
+    let first = member.get(&service, "/im/password").send().await;
+    let password = first.json["result"]["password"].as_str().unwrap().to_owned();
+    assert_eq!(
+        first.json,
+        json!({"success": true, "code": 200, "result": {"expire": 3600, "password": password}})
+    );
+    assert!(
+        password.len() == 32
+            && password
+                .bytes()
+                .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    );
+    let second = member.get(&service, "/im/password").send().await.result();
+    assert_ne!(second["password"], password.as_str());
+    let good_until = async |user: i64, device: &str, password: &str| {
+        let user = UserId::from_database(user);
+        service
+            .backplane
+            .check_im_password(user, device, &hash_password(password), now_ms())
+            .await
+            .unwrap()
+    };
+    let until = good_until(member.id, "phone-1", &password).await.unwrap();
+    assert!((before_ms + 3_600_000..=now_ms() + 3_600_000).contains(&until));
+    assert!(
+        good_until(member.id, "phone-1", second["password"].as_str().unwrap())
+            .await
+            .is_some()
+    );
+    assert!(good_until(member.id, "phone-2", &password).await.is_none());
+    assert!(good_until(member.id + 1, "phone-1", &password).await.is_none());
+    service
+        .get("/im/password")
+        .send()
+        .await
+        .refused(401, "auth.required");
+}
+
+#[tokio::test]
+async fn without_the_backplane_there_is_a_time_to_come_back() {
+    let service = Service::start().await;
+    let member = service.member("Pat").await;
+    let backplane::Backplane::Memory(memory) = &service.backplane;
+    memory.set_away(true);
+    for path in ["/im/servers", "/im/password"] {
+        let reply = member.get(&service, path).send().await;
+        reply.refused(503, "server.unavailable").header("retry-after");
+    }
+    member.get(&service, "/account/devices").send().await.result();
+    let ready = service.get("/readyz?verbose").send().await.result();
+    assert_eq!(ready["status"], "degraded");
+    assert_eq!(ready["checks"]["backplane"], false);
+    memory.set_away(false);
+    assert_eq!(
+        service.get("/readyz").send().await.result(),
+        json!({"status": "ok"})
+    );
+}
+
+fn now_ms() -> i64 {
+    let since = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap();
+    i64::try_from(since.as_millis()).unwrap()
+}

@@ -1,0 +1,240 @@
+//! The journal of a consult over REST.
+
+use bytes::Bytes;
+use journal::append::{Appender, NewMessage, Outlet, Settled};
+use journal::{Published, append::Accepted};
+use prost::Message;
+use proto::{ConversationId, Seq, UserId, wire};
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+
+use crate::{people::Person, service::Service};
+
+type Answer = oneshot::Sender<Result<Accepted, journal::Error>>;
+
+/// Tells each sender what became of their message.
+struct Tell;
+
+impl Outlet<Answer> for Tell {
+    fn settle(&self, answers: Vec<Settled<Answer>>, _: Vec<Published>) {
+        for settled in answers {
+            let _ = settled.context.send(settled.outcome);
+        }
+    }
+}
+
+/// Writes into a conversation as an IM node does.
+struct Pen(Appender<Answer>);
+
+impl Pen {
+    fn new(service: &Service) -> Self {
+        Self(Appender::start(&service.journal, Tell))
+    }
+
+    async fn write(
+        &self,
+        conversation: i64,
+        sender: &Person,
+        mime_type: &str,
+        body: impl Into<Bytes>,
+    ) -> i64 {
+        let (answer, answered) = oneshot::channel();
+        let message = NewMessage {
+            conversation: ConversationId::from_database(conversation),
+            sender: UserId::from_database(sender.id),
+            client_msg_id: hex::encode(rand::random::<[u8; 8]>()),
+            mime_type: mime_type.into(),
+            body: body.into(),
+            mentions: Vec::new(),
+            reply_to_seq: Seq::ZERO,
+        };
+        self.0.submit(message, answer).await.unwrap();
+        answered.await.unwrap().unwrap().seq.get()
+    }
+}
+
+async fn page(service: &Service, person: &Person, consult: i64, query: &str) -> (Vec<Value>, Option<String>) {
+    let reply = person
+        .get(service, &format!("/consult/{consult}/messages?{query}"))
+        .send()
+        .await;
+    let items = reply.result().as_array().unwrap().clone();
+    let next = reply.json["next_cursor"].as_str().map(str::to_owned);
+    assert_eq!(reply.json["has_more"], next.is_some());
+    (items, next)
+}
+
+#[tokio::test]
+async fn bodies_are_shown_by_their_type() {
+    let service = Service::start().await;
+    let team = service.team("儿科").await;
+    let doctor = service.doctor_of(&team, "Dr. B").await;
+    let patient = service.member("Pat").await;
+    let consult = service.consult(&patient, &team).await;
+    service.bring_in(&team, consult, &doctor).await;
+    let pen = Pen::new(&service);
+    pen.write(consult, &patient, "text/plain", "你好").await;
+    let image = wire::Image {
+        uri: "media/1".into(),
+        width: 640,
+        height: 480,
+        bytes: 9000,
+        thumbnail: vec![1, 2, 3].into(),
+    };
+    pen.write(consult, &patient, "image/jpeg", image.encode_to_vec())
+        .await;
+    let advice = wire::AdviceCard {
+        title: "休息".into(),
+        text: "多喝水".into(),
+        images: vec!["media/2".into()],
+    };
+    pen.write(
+        consult,
+        &doctor,
+        "application/vnd.huizhen.advice",
+        advice.encode_to_vec(),
+    )
+    .await;
+    let last = pen
+        .write(consult, &doctor, "application/vnd.acme.thing", &b"\xff\x00"[..])
+        .await;
+
+    let (items, next) = page(&service, &patient, consult, "limit=4").await;
+    assert!(next.is_some());
+    assert_eq!(
+        items[0],
+        json!({
+            "conversation_id": consult, "seq": last, "sender_id": doctor.id, "kind": "message",
+            "created_ms": items[0]["created_ms"], "client_msg_id": items[0]["client_msg_id"],
+            "mime_type": "application/vnd.acme.thing", "body_base64": "/wA=",
+        })
+    );
+    assert_eq!(
+        items[1]["content"],
+        json!({"title": "休息", "text": "多喝水", "images": ["media/2"]})
+    );
+    assert_eq!(
+        items[2]["content"],
+        json!({"uri": "media/1", "width": 640, "height": 480, "bytes": 9000, "thumbnail": "AQID"})
+    );
+    assert_eq!(
+        (&items[3]["text"], &items[3]["mime_type"]),
+        (&json!("你好"), &json!("text/plain"))
+    );
+
+    // A recalled message is there without what it said.
+    let conversation = ConversationId::from_database(consult);
+    let by = UserId::from_database(doctor.id);
+    let now_ms = items[0]["created_ms"].as_i64().unwrap();
+    let (_, unpublished) = service
+        .journal
+        .recall(conversation, by, Seq::from_database(last), now_ms)
+        .await
+        .unwrap();
+    service.journal.publish(unpublished);
+    let (items, _) = page(&service, &patient, consult, "limit=2").await;
+    assert_eq!(
+        (&items[0]["kind"], &items[0]["corrects_seq"]),
+        (&json!("recalled"), &json!(last))
+    );
+    assert_eq!(items[1]["recalled"], true);
+    assert!(items[1].get("body_base64").is_none() && items[1].get("mime_type").is_none());
+    assert!(!items[1].to_string().contains("/wA="));
+}
+
+#[tokio::test]
+async fn everybody_sees_their_own_span_and_nothing_of_the_staff_room() {
+    let service = Service::start().await;
+    let team = service.team("儿科").await;
+    let doctor = service.doctor_of(&team, "Dr. B").await;
+    let patient = service.member("Pat").await;
+    let consult = service.consult(&patient, &team).await;
+    let pen = Pen::new(&service);
+    pen.write(consult, &patient, "text/plain", "before").await;
+    let shown = service.bring_in(&team, consult, &doctor).await;
+    let room = shown["staff_conversation_id"].as_i64().unwrap();
+    pen.write(room, &doctor, "text/plain", "between us").await;
+    pen.write(consult, &patient, "text/plain", "after").await;
+    let text = |items: &[Value]| serde_json::to_string(items).unwrap();
+    let (items, _) = page(&service, &doctor, consult, "").await;
+    assert!(text(&items).contains("after") && !text(&items).contains("before"));
+    let (items, _) = page(&service, &patient, consult, "").await;
+    assert!(text(&items).contains("after") && text(&items).contains("before"));
+    assert!(!text(&items).contains("between us"));
+    // The staff room is no consult, whoever asks.
+    for person in [&patient, &doctor] {
+        let reply = person
+            .get(&service, &format!("/consult/{room}/messages"))
+            .send()
+            .await;
+        reply.refused(404, "consult.not_found");
+    }
+}
+
+#[tokio::test]
+async fn a_walk_through_the_journal_meets_everything_once_while_messages_come() {
+    let service = Service::start().await;
+    let team = service.team("儿科").await;
+    let patient = service.member("Pat").await;
+    let consult = service.consult(&patient, &team).await;
+    let pen = Pen::new(&service);
+    for at in 0..25 {
+        pen.write(consult, &patient, "text/plain", format!("{at}")).await;
+    }
+    let mut seqs: Vec<i64> = Vec::new();
+    let mut cursor = None;
+    loop {
+        let query = cursor.map_or_else(
+            || "limit=4".to_owned(),
+            |cursor| format!("limit=4&cursor={cursor}"),
+        );
+        let (items, next) = page(&service, &patient, consult, &query).await;
+        assert!((1..=4).contains(&items.len()));
+        seqs.extend(items.iter().map(|item| item["seq"].as_i64().unwrap()));
+        pen.write(consult, &patient, "text/plain", "meanwhile").await;
+        cursor = next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    let expected: Vec<i64> = (1..=27).rev().collect();
+    assert_eq!(seqs, expected);
+    let reply = patient
+        .get(
+            &service,
+            &format!("/consult/{consult}/messages?count=true&limit=1"),
+        )
+        .send()
+        .await;
+    assert_eq!(reply.json["total"], 27 + 7);
+}
+
+#[tokio::test]
+async fn a_page_of_long_messages_ends_early_and_loses_nothing() {
+    let service = Service::start().await;
+    let team = service.team("儿科").await;
+    let patient = service.member("Pat").await;
+    let consult = service.consult(&patient, &team).await;
+    let pen = Pen::new(&service);
+    for _ in 0..40 {
+        pen.write(consult, &patient, "text/plain", "x".repeat(60_000))
+            .await;
+    }
+    let mut found = 0;
+    let mut query = "limit=200".to_owned();
+    let mut pages = 0;
+    loop {
+        let reply = patient
+            .get(&service, &format!("/consult/{consult}/messages?{query}"))
+            .send()
+            .await;
+        assert!(reply.text.len() < 1_200_000);
+        found += reply.result().as_array().unwrap().len();
+        pages += 1;
+        match reply.json["next_cursor"].as_str() {
+            Some(cursor) => query = format!("limit=200&cursor={cursor}"),
+            None => break,
+        }
+    }
+    assert_eq!((found, pages), (42, 3));
+}

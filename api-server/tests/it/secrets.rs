@@ -1,0 +1,143 @@
+//! Nothing that is secret or personal is ever in a log.
+
+use std::{
+    io::Write,
+    sync::{Arc, OnceLock},
+};
+
+use parking_lot::Mutex;
+use serde_json::json;
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::{people::new_phone, service::Service};
+
+/// Everything that this process logs from the first use on.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'w> MakeWriter<'w> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'w self) -> Self {
+        self.clone()
+    }
+}
+
+fn log() -> &'static Log {
+    static LOG: OnceLock<Log> = OnceLock::new();
+    LOG.get_or_init(|| {
+        let log = Log::default();
+        tracing_subscriber::fmt()
+            .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
+            .with_writer(log.clone())
+            .init();
+        log
+    })
+}
+
+#[tokio::test]
+async fn planted_markers_are_in_no_log() {
+    let log = log();
+    let service = Service::start().await;
+    let phone = new_phone();
+    let code = service.code(&phone).await;
+    let password = "marker-password-81542";
+    let register = json!({
+        "phone": phone, "code": code, "name": "marker-name-81542", "role": "member", "password": password,
+        "device_id": "phone-1", "platform": "ios",
+        "push_token": {"provider": "apns", "token": "marker-push-81542"},
+    });
+    let login = service
+        .post("/account/register")
+        .json(register.clone())
+        .send()
+        .await
+        .result();
+    let token = login["access_token"].as_str().unwrap().to_owned();
+    let id = login["user_id"].as_i64().unwrap();
+    // Refusals and faults as well.
+    service
+        .post("/account/register")
+        .json(register)
+        .send()
+        .await
+        .refused(403, "account.code_refused");
+    for wrong in [password, "marker-wrong-81542"] {
+        let body = json!({"phone": phone, "password": wrong, "device_id": "phone-2", "platform": "ios"});
+        service.post("/account/login").json(body).send().await;
+    }
+    let im = service.get("/im/password").token(&token).send().await.result();
+    let team = service.team("marker-team-81542").await;
+    let consult = json!({
+        "creator_member_id": id, "target_member_id": id, "team_id": team.id,
+        "symptom_content": "marker-symptom-81542", "symptom_type": "text/plain", "images": ["marker-image-81542"],
+    });
+    let made = service
+        .post("/consult")
+        .token(&token)
+        .key("marker-key")
+        .json(consult)
+        .send()
+        .await
+        .result();
+    let path = format!("/consult/{}?marker-query-81542", made["consultation_id"]);
+    service.get(&path).token(&token).send().await.result();
+    service
+        .get("/chat_list?cursor=marker-cursor-81542")
+        .token(&token)
+        .send()
+        .await
+        .refused(400, "request.invalid");
+    service
+        .get("/im/servers")
+        .token("marker-token-81542")
+        .send()
+        .await
+        .refused(401, "auth.required");
+    service
+        .post("/account/code")
+        .body("{\"phone\":\"marker-phone-81542\"}")
+        .send()
+        .await
+        .refused(400, "request.invalid");
+    service.sms.set_broken(true);
+    service.pass_the_minute(&phone).await;
+    service
+        .post("/account/code")
+        .json(json!({"phone": phone}))
+        .send()
+        .await
+        .refused(503, "account.sms_unavailable");
+
+    let text = String::from_utf8_lossy(&log.0.lock()).into_owned();
+    // Only lines of this service and what it stands on; the test's own client logs what it likes.
+    assert!(text.contains("api_server"), "the log is read");
+    assert!(text.contains("account.sms_unavailable"), "a fault is in the log");
+    let secrets = [
+        "81542",
+        &phone,
+        &phone[3..],
+        &token,
+        im["password"].as_str().unwrap(),
+        "marker-key",
+    ];
+    for secret in secrets {
+        let line = text.lines().find(|line| line.contains(secret));
+        assert!(line.is_none(), "{secret} is in the log: {line:?}");
+    }
+    let line = text
+        .lines()
+        .find(|line| line.contains(&format!("{code} ")) || line.contains(&format!("\"{code}\"")));
+    assert!(line.is_none(), "the code is in the log: {line:?}");
+}

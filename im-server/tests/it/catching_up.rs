@@ -1,0 +1,271 @@
+//! Sync and History.
+
+use proto::wire::{
+    ErrorCode, History, Role, Sync, SyncItem, client_frame::Body as Request, server_frame::Body,
+};
+
+use crate::fleet::{Fleet, message};
+
+fn item(conversation_id: i64, have_seq: i64) -> SyncItem {
+    SyncItem {
+        conversation_id,
+        epoch: 1,
+        have_seq,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_gets_what_it_missed_and_goes_on_live() {
+    let fleet = Fleet::start().await;
+    let consult = fleet.consult().await;
+    let mut patient = fleet.app(1, "phone").await;
+    for at in 0..5 {
+        patient.say(consult, &format!("{at}"), "hello").await.unwrap();
+    }
+    let mut doctor = fleet.log_in(2, "pad").await;
+    let (conversations, done) = doctor
+        .sync(Sync {
+            items: vec![item(consult, 4)],
+            ..Default::default()
+        })
+        .await;
+    assert_eq!(
+        (
+            conversations.len(),
+            conversations[0].from_seq,
+            conversations[0].last_seq
+        ),
+        (1, 5, 7)
+    );
+    assert_eq!(
+        (conversations[0].unread, conversations[0].participant_count),
+        (5, 2)
+    );
+    assert!(!done.more && !conversations[0].reset);
+    patient.say(consult, "live", "hello").await.unwrap();
+    assert_eq!(doctor.seqs(4).await, [5, 6, 7, 8]);
+    // Up to date: nothing to tell.
+    let mut pad = fleet.log_in(2, "other pad").await;
+    let (conversations, _) = pad
+        .sync(Sync {
+            items: vec![item(consult, 8)],
+            ..Default::default()
+        })
+        .await;
+    assert!(conversations.is_empty());
+    pad.nothing_came().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn beyond_the_limit_an_app_syncs_again_and_no_hole_can_arise() {
+    let fleet = Fleet::start_with(&["--sends-per-s", "1000"], 1).await;
+    let consult = fleet.consult().await;
+    let mut patient = fleet.app(1, "phone").await;
+    for at in 0..28 {
+        patient.say(consult, &format!("{at}"), "hello").await.unwrap();
+    }
+    let mut doctor = fleet.log_in(2, "pad").await;
+    let mut have = 2;
+    let mut rounds = 0;
+    loop {
+        let sync = Sync {
+            items: vec![item(consult, have)],
+            limit: 10,
+            ..Default::default()
+        };
+        let (_, done) = doctor.sync(sync).await;
+        rounds += 1;
+        // Said while the app is not there yet: it must not come before what is missing.
+        patient
+            .say(consult, &format!("meanwhile {rounds}"), "hello")
+            .await
+            .unwrap();
+        for entry in doctor.entries.drain(..) {
+            assert_eq!(entry.seq, have + 1);
+            have = entry.seq;
+        }
+        if !done.more {
+            break;
+        }
+    }
+    assert!(rounds >= 3);
+    while have < 30 + rounds {
+        have += 1;
+        assert_eq!(doctor.entry().await.seq, have);
+    }
+    // What is new to an app comes with its newest entries; the older ones by History.
+    let mut pad = fleet.log_in(2, "new pad").await;
+    let (conversations, done) = pad
+        .sync(Sync {
+            limit: 10,
+            ..Default::default()
+        })
+        .await;
+    assert!(!done.more);
+    let from = conversations[0].from_seq;
+    assert_eq!(pad.seqs(10).await, (from..from + 10).collect::<Vec<_>>());
+    let history = History {
+        conversation_id: consult,
+        before_seq: from,
+        limit: 200,
+        ..Default::default()
+    };
+    let Body::HistoryPage(page) = pad.ask(Request::History(history)).await else {
+        panic!()
+    };
+    assert_eq!(
+        page.entries.iter().map(|entry| entry.seq).collect::<Vec<_>>(),
+        (2..from).collect::<Vec<_>>()
+    );
+    assert!(!page.has_more);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_of_another_epoch_or_from_the_future_is_reset() {
+    let fleet = Fleet::start().await;
+    let consult = fleet.consult().await;
+    for copy in [
+        SyncItem {
+            epoch: 7,
+            ..item(consult, 1)
+        },
+        item(consult, 99),
+    ] {
+        let mut app = fleet.log_in(1, &format!("{copy:?}")[..40]).await;
+        let (conversations, _) = app
+            .sync(Sync {
+                items: vec![copy],
+                ..Default::default()
+            })
+            .await;
+        assert!(conversations[0].reset);
+        assert_eq!(app.seqs(2).await, [1, 2]);
+    }
+    let mut app = fleet.log_in(1, "phone").await;
+    let negative = Sync {
+        items: vec![item(consult, -1)],
+        ..Default::default()
+    };
+    assert_eq!(app.refused(Request::Sync(negative)).await.0, ErrorCode::Invalid);
+    assert_eq!(
+        app.refused(Request::Sync(Sync {
+            limit: 501,
+            ..Default::default()
+        }))
+        .await
+        .1,
+        "limit"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_flows_before_the_first_sync() {
+    let fleet = Fleet::start().await;
+    let consult = fleet.consult().await;
+    let mut quiet = fleet.log_in(2, "pad").await;
+    let mut patient = fleet.app(1, "phone").await;
+    patient.say(consult, "a", "hello").await.unwrap();
+    quiet.nothing_came().await;
+    quiet.sync_all().await;
+    assert_eq!(quiet.seqs(2).await, [2, 3]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn being_added_brings_the_conversation_and_then_its_entries() {
+    let fleet = Fleet::start().await;
+    let mut doctor = fleet.app(2, "pad").await;
+    let consult = fleet.conversation(&[(1, Role::Patient)]).await;
+    let mut patient = fleet.app(1, "phone").await;
+    patient.say(consult, "a", "not for the doctor").await.unwrap();
+    let joined = fleet.join(consult, 2, Role::Doctor).await;
+    patient.say(consult, "b", "for both").await.unwrap();
+    let Some(Body::Conversation(conversation)) = doctor.next().await.body else {
+        panic!()
+    };
+    assert_eq!(
+        (conversation.conversation_id, conversation.from_seq),
+        (consult, joined)
+    );
+    assert!(doctor.entries.is_empty(), "the conversation comes first");
+    assert_eq!(doctor.seqs(2).await, [joined, joined + 1]);
+    // I5: what was before does not exist for the doctor.
+    let history = History {
+        conversation_id: consult,
+        before_seq: joined,
+        ..Default::default()
+    };
+    let Body::HistoryPage(page) = doctor.ask(Request::History(history)).await else {
+        panic!()
+    };
+    assert!(page.entries.is_empty() && !page.has_more);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_left_while_away_still_gets_the_end_of_their_span() {
+    let fleet = Fleet::start().await;
+    let consult = fleet.consult().await;
+    let mut patient = fleet.app(1, "phone").await;
+    patient.say(consult, "a", "before").await.unwrap();
+    let left = fleet.leave(consult, 2).await;
+    patient.say(consult, "b", "after").await.unwrap();
+    let mut doctor = fleet.log_in(2, "pad").await;
+    let (conversations, _) = doctor
+        .sync(Sync {
+            items: vec![item(consult, 2)],
+            ..Default::default()
+        })
+        .await;
+    assert_eq!((conversations[0].last_seq, conversations[0].open), (left, false));
+    assert!(conversations[0].participants.is_empty());
+    assert_eq!(doctor.seqs(2).await, [3, left]);
+    doctor.nothing_came().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn history_says_what_is_wrong_with_a_request() {
+    let fleet = Fleet::start().await;
+    let consult = fleet.consult().await;
+    let mut app = fleet.app(1, "phone").await;
+    app.say_as(message(consult, "a", "hello")).await.unwrap();
+    let history = |before_seq, after_seq, limit| {
+        Request::History(History {
+            conversation_id: consult,
+            before_seq,
+            after_seq,
+            limit,
+        })
+    };
+    assert_eq!(app.refused(history(1, 1, 0)).await.1, "before_seq");
+    assert_eq!(app.refused(history(-1, 0, 0)).await.1, "before_seq");
+    assert_eq!(app.refused(history(0, 0, 201)).await.1, "limit");
+    let Body::HistoryPage(page) = app.ask(history(0, 1, 1)).await else {
+        panic!()
+    };
+    assert_eq!(
+        (page.entries[0].seq, page.entries.len(), page.has_more),
+        (2, 1, true)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_screen_of_many_conversations_is_one_sync() {
+    let fleet = Fleet::start().await;
+    for _ in 0..300 {
+        fleet.consult().await;
+    }
+    let mut app = fleet.log_in(1, "phone").await;
+    let (conversations, done) = app.sync(Sync::default()).await;
+    assert_eq!(conversations.len(), 300);
+    assert!(!done.more);
+    assert_eq!(app.entries.len(), 600);
+    // All unchanged since: the app need not name them.
+    let mut again = fleet.log_in(1, "pad").await;
+    let since = crate::fleet::now_ms();
+    let (conversations, _) = again
+        .sync(Sync {
+            updated_since_ms: since,
+            ..Default::default()
+        })
+        .await;
+    assert!(conversations.is_empty());
+}

@@ -1,0 +1,244 @@
+//! Login, Renew, Logout and what ends a session.
+
+use std::time::Duration;
+
+use journal::UserNotice;
+use proto::{
+    UserId,
+    wire::{
+        ByeReason, ErrorCode, Login, Logout, Ping, Renew, client_frame::Body as Request, server_frame::Body,
+    },
+};
+
+use crate::fleet::{App, Fleet, eventually, login, now_ms};
+
+async fn bye_to(fleet: &Fleet, login: Login) -> ByeReason {
+    let mut app = fleet.connect().await;
+    app.send(Request::Login(login)).await;
+    app.bye().await.reason()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_is_told_what_it_needs_to_know() {
+    let fleet = Fleet::start().await;
+    let expires_at_ms = now_ms() + 60_000;
+    let password = fleet.password_until(1, "phone", expires_at_ms).await;
+    let mut app = fleet.connect().await;
+    let ok = app.log_in(1, "phone", &password).await;
+    assert_eq!(
+        (ok.expires_at_ms, ok.heartbeat_s, ok.max_frame_bytes),
+        (expires_at_ms, 30, 65_536)
+    );
+    assert!(ok.session_id < 1 << 53 && (now_ms() - ok.server_time_ms).abs() < 60_000);
+    assert_eq!(fleet.nodes[0].0.sessions(), 1);
+    let again = app.refused(Request::Login(login(1, "phone", &password))).await;
+    assert_eq!(again.0, ErrorCode::Invalid);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_users_wrong_passwords_and_those_of_others_look_the_same() {
+    let fleet = Fleet::start().await;
+    let password = fleet.password(1, "phone").await;
+    let expired = fleet.password_until(1, "pad", now_ms() - 1).await;
+    let mut details = Vec::new();
+    for (user, device, password) in [
+        (2, "phone", password.as_str()),
+        (1, "pad", &password),
+        (1, "pad", &expired),
+        (1, "phone", "wrong"),
+        (1, "phone", ""),
+        (0, "phone", &password),
+        (-1, "phone", &password),
+        (1, "", &password),
+    ] {
+        let mut app = fleet.connect().await;
+        app.send(Request::Login(login(user, device, password))).await;
+        let bye = app.bye().await;
+        assert_eq!(bye.reason(), ByeReason::AuthFailed);
+        details.push(bye.detail);
+    }
+    details.dedup();
+    assert_eq!(details.len(), 1);
+    assert_eq!(fleet.nodes[0].0.sessions(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_login_is_sent_away() {
+    let fleet = Fleet::start().await;
+    let mut app = fleet.connect().await;
+    app.send(Request::Ping(Ping {})).await;
+    assert_eq!(app.bye().await.reason(), ByeReason::NotLoggedIn);
+    let password = fleet.password(1, "phone").await;
+    let other_version = Login {
+        protocol_version: 2,
+        ..login(1, "phone", &password)
+    };
+    assert_eq!(bye_to(&fleet, other_version).await, ByeReason::UnsupportedVersion);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_fails_too_often_must_wait() {
+    let fleet = Fleet::start_with(&["--failed-logins-per-minute", "3"], 1).await;
+    let password = fleet.password(1, "phone").await;
+    // A minute may end in between, which begins the count anew.
+    eventually("the address is blocked", async || {
+        bye_to(&fleet, login(1, "phone", "wrong")).await == ByeReason::TooManyAttempts
+    })
+    .await;
+    let good = bye_or_ok(&fleet, login(1, "phone", &password)).await;
+    assert!(good == Some(ByeReason::TooManyAttempts) || good.is_none());
+}
+
+async fn bye_or_ok(fleet: &Fleet, login: Login) -> Option<ByeReason> {
+    let mut app = fleet.connect().await;
+    match app.ask_any(Request::Login(login)).await {
+        Body::Bye(bye) => Some(bye.reason()),
+        _ => None,
+    }
+}
+
+impl App {
+    /// Sends a frame and gives whatever comes next.
+    async fn ask_any(&mut self, body: Request) -> Body {
+        self.send(body).await;
+        self.next().await.body.unwrap()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newer_login_of_a_device_replaces_the_older_on_whatever_node() {
+    let fleet = Fleet::start_with(&[], 2).await;
+    let mut first = fleet.log_in_on(0, 1, "phone").await;
+    let mut other_device = fleet.log_in_on(0, 1, "pad").await;
+    let mut second = fleet.log_in_on(1, 1, "phone").await;
+    assert_eq!(first.bye().await.reason(), ByeReason::Replaced);
+    let mut third = fleet.log_in_on(1, 1, "phone").await;
+    assert_eq!(second.bye().await.reason(), ByeReason::Replaced);
+    third.nothing_came().await;
+    other_device.nothing_came().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_logout_ends_the_devices_sessions_at_once_and_disabling_all() {
+    let fleet = Fleet::start().await;
+    let (mut phone, mut pad) = (fleet.app(1, "phone").await, fleet.app(1, "pad").await);
+    let user = UserId::from_database(1);
+    fleet.backplane.revoke_im_passwords(user, "phone").await.unwrap();
+    fleet.journal.notify(
+        user,
+        &UserNotice::LoggedOut {
+            device_id: "phone".into(),
+        },
+    );
+    assert_eq!(phone.bye().await.reason(), ByeReason::LoggedOut);
+    pad.nothing_came().await;
+    fleet.journal.notify(user, &UserNotice::Disabled);
+    assert_eq!(pad.bye().await.reason(), ByeReason::Disabled);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn logout_closes_and_frees_the_place() {
+    let fleet = Fleet::start_with(&["--max-sessions", "1"], 1).await;
+    let mut app = fleet.app(1, "phone").await;
+    let password = fleet.password(2, "phone").await;
+    assert_eq!(
+        bye_to(&fleet, login(2, "phone", &password)).await,
+        ByeReason::Overloaded
+    );
+    app.send(Request::Logout(Logout {})).await;
+    assert!(app.receive().await.is_none());
+    eventually("the place is free", async || {
+        bye_or_ok(&fleet, login(2, "phone", &password)).await.is_none()
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewed_session_outlives_its_first_password_and_others_do_not() {
+    let fleet = Fleet::start().await;
+    let soon = now_ms() + 2_500;
+    let (mut kept, mut lost) = (fleet.connect().await, fleet.connect().await);
+    let password = fleet.password_until(1, "kept", soon).await;
+    kept.log_in(1, "kept", &password).await;
+    let password = fleet.password_until(1, "lost", soon).await;
+    lost.log_in(1, "lost", &password).await;
+    let wrong = Request::Renew(Renew {
+        password: "wrong".into(),
+    });
+    assert_eq!(
+        kept.refused(wrong).await,
+        (ErrorCode::AuthFailed, "password".into())
+    );
+    let later = now_ms() + 60_000;
+    let password = fleet.password_until(1, "kept", later).await;
+    let Body::RenewOk(ok) = kept.ask(Request::Renew(Renew { password })).await else {
+        panic!()
+    };
+    assert_eq!(ok.expires_at_ms, later);
+    assert_eq!(lost.bye().await.reason(), ByeReason::Expired);
+    kept.nothing_came().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn silence_ends_a_session_and_pings_keep_it() {
+    let fleet = Fleet::start_with(&["--heartbeat-s", "1"], 1).await;
+    let (mut silent, mut alive) = (fleet.log_in(1, "silent").await, fleet.log_in(1, "alive").await);
+    let pinging = tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(Duration::from_millis(300));
+        for _ in 0..20 {
+            ticks.tick().await;
+            alive.nothing_came().await;
+        }
+        alive
+    });
+    assert_eq!(silent.bye().await.reason(), ByeReason::Idle);
+    pinging.await.unwrap().nothing_came().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn too_many_logins_or_connections_get_a_spread_time_to_return() {
+    let fleet = Fleet::start_with(&["--logins-per-s", "1", "--connections-per-address", "3"], 1).await;
+    let _first = fleet.log_in(1, "phone").await;
+    let password = fleet.password(2, "phone").await;
+    let mut app = fleet.connect().await;
+    app.send(Request::Login(login(2, "phone", &password))).await;
+    let bye = app.bye().await;
+    assert_eq!(bye.reason(), ByeReason::Overloaded);
+    assert!(bye.retry_after_ms >= 1_000);
+    drop(app);
+    let mut held = Vec::new();
+    eventually("an address has its fill", async || {
+        let mut app = fleet.connect().await;
+        let frame = tokio::time::timeout(Duration::from_millis(100), app.connection.receive()).await;
+        match frame {
+            Ok(Ok(Some(frame))) => {
+                assert!(matches!(frame.body, Some(Body::Bye(bye)) if bye.reason() == ByeReason::Overloaded));
+                true
+            }
+            _ => {
+                held.push(app);
+                false
+            }
+        }
+    })
+    .await;
+    assert!(held.len() <= 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_backplane_is_away_nobody_is_let_in_unchecked_and_sessions_go_on() {
+    let fleet = Fleet::start().await;
+    let consult = fleet.consult().await;
+    let password = fleet.password(2, "pad").await;
+    let (mut patient, mut phone) = (fleet.app(1, "phone").await, fleet.app(1, "other").await);
+    let backplane::Backplane::Memory(memory) = &fleet.backplane;
+    memory.set_away(true);
+    assert_eq!(
+        bye_to(&fleet, login(2, "pad", &password)).await,
+        ByeReason::Unavailable
+    );
+    patient.say(consult, "a", "hello").await.unwrap();
+    assert_eq!(phone.seqs(3).await, [1, 2, 3]);
+    memory.set_away(false);
+    assert_eq!(bye_or_ok(&fleet, login(2, "pad", &password)).await, None);
+}

@@ -1,0 +1,114 @@
+//! Received, Read, Typing, Presence.
+
+use proto::wire::{
+    ErrorCode, Platform, PresenceQuery, Read, Received, Sync, SyncItem, Typing,
+    client_frame::Body as Request, server_frame::Body,
+};
+
+use crate::fleet::Fleet;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn marks_reach_the_others_and_the_own_devices_and_clear_unread() {
+    let fleet = Fleet::start_with(&[], 2).await;
+    let consult = fleet.consult().await;
+    let mut patient = fleet.app_on(0, 1, "phone").await;
+    let (mut pad, mut phone) = (fleet.app_on(1, 2, "pad").await, fleet.app_on(0, 2, "phone").await);
+    patient.say(consult, "a", "hello").await.unwrap();
+    pad.send(Request::Received(Received {
+        conversation_id: consult,
+        seq: 3,
+    }))
+    .await;
+    pad.send(Request::Read(Read {
+        conversation_id: consult,
+        seq: 2,
+    }))
+    .await;
+    for app in [&mut patient, &mut pad, &mut phone] {
+        let Some(Body::Marks(marks)) = app.next().await.body else {
+            panic!()
+        };
+        assert_eq!(marks.conversation_id, consult);
+        assert_eq!(
+            (
+                marks.marks[0].user_id,
+                marks.marks[0].received_seq,
+                marks.marks[0].read_seq
+            ),
+            (2, 3, 2),
+            "merged into one"
+        );
+    }
+    let copy = SyncItem {
+        conversation_id: consult,
+        epoch: 1,
+        have_seq: 2,
+    };
+    let mut later = fleet.log_in(2, "new").await;
+    let (conversations, _) = later
+        .sync(Sync {
+            items: vec![copy],
+            ..Default::default()
+        })
+        .await;
+    assert_eq!((conversations[0].read_seq, conversations[0].unread), (2, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mark_beyond_the_end_is_refused() {
+    let fleet = Fleet::start().await;
+    let consult = fleet.consult().await;
+    let mut app = fleet.app(1, "phone").await;
+    let read = |seq| {
+        Request::Read(Read {
+            conversation_id: consult,
+            seq,
+        })
+    };
+    assert_eq!(app.refused(read(3)).await, (ErrorCode::Invalid, "seq".into()));
+    assert_eq!(app.refused(read(-1)).await, (ErrorCode::Invalid, "seq".into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn typing_goes_to_the_others_only() {
+    let fleet = Fleet::start_with(&[], 2).await;
+    let consult = fleet.consult().await;
+    let (mut patient, mut own) = (fleet.app_on(0, 1, "phone").await, fleet.app_on(0, 1, "pad").await);
+    let mut doctor = fleet.app_on(1, 2, "pad").await;
+    patient
+        .send(Request::Typing(Typing {
+            conversation_id: consult,
+            user_id: 99,
+        }))
+        .await;
+    let Some(Body::Typing(typing)) = doctor.next().await.body else {
+        panic!()
+    };
+    assert_eq!((typing.conversation_id, typing.user_id), (consult, 1));
+    own.seqs(2).await;
+    own.nothing_came().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn presence_is_told_of_people_one_shares_a_conversation_with() {
+    let fleet = Fleet::start().await;
+    fleet.consult().await;
+    let (mut patient, _doctor) = (fleet.app(1, "phone").await, fleet.app(2, "pad").await);
+    let _stranger = fleet.app(3, "phone").await;
+    let query = Request::Presence(PresenceQuery {
+        user_ids: vec![2, 3, 0, -5],
+    });
+    let Body::Presence(state) = patient.ask(query).await else {
+        panic!()
+    };
+    assert_eq!(state.users.len(), 1);
+    assert_eq!((state.users[0].user_id, state.users[0].online), (2, true));
+    assert_eq!(state.users[0].platforms, [Platform::Android as i32]);
+    let many = Request::Presence(PresenceQuery {
+        user_ids: vec![2; 101],
+    });
+    assert_eq!(
+        patient.refused(many).await,
+        (ErrorCode::Invalid, "user_ids".into())
+    );
+}

@@ -1,0 +1,348 @@
+//! Send, Recall and what everybody sees of them.
+
+use bytes::Bytes;
+use proto::wire::{
+    EntryKind, ErrorCode, Recall, Role, Send, client_frame::Body as Request, server_frame::Body,
+};
+
+use crate::fleet::{Fleet, eventually, message};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_sides_get_each_entry_once_and_in_order() {
+    let fleet = Fleet::start().await;
+    let consult = fleet.consult().await;
+    let (mut patient, mut doctor) = (fleet.app(1, "phone").await, fleet.app(2, "pad").await);
+    assert_eq!(
+        (patient.seqs(2).await, doctor.seqs(1).await),
+        (vec![1, 2], vec![2])
+    );
+    for at in 0..50 {
+        let ok = patient.say(consult, &format!("p{at}"), "hello").await.unwrap();
+        assert_eq!((ok.seq, ok.duplicate), (3 + 2 * at, false));
+        assert_eq!(
+            doctor
+                .say(consult, &format!("d{at}"), "good day")
+                .await
+                .unwrap()
+                .seq,
+            4 + 2 * at
+        );
+    }
+    let expected: Vec<i64> = (3..103).collect();
+    assert_eq!(patient.seqs(100).await, expected);
+    assert_eq!(doctor.seqs(100).await, expected);
+    patient.nothing_came().await;
+}
+
+/// I4.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resend_is_answered_with_the_first_seq_and_another_body_with_an_error() {
+    let fleet = Fleet::start().await;
+    let consult = fleet.consult().await;
+    let (mut phone, mut pad) = (fleet.app(1, "phone").await, fleet.app(1, "pad").await);
+    let first = phone.say(consult, "a", "hello").await.unwrap();
+    for app in [&mut phone, &mut pad] {
+        let again = app.say(consult, "a", "hello").await.unwrap();
+        assert_eq!(
+            (again.seq, again.created_ms, again.duplicate),
+            (first.seq, first.created_ms, true)
+        );
+        assert_eq!(app.say(consult, "a", "other").await, Err(ErrorCode::Conflict));
+        assert_eq!(app.seqs(3).await, [1, 2, 3]);
+        app.nothing_came().await;
+    }
+    // Another sender's id is another message.
+    let mut doctor = fleet.app(2, "pad").await;
+    assert!(!doctor.say(consult, "a", "hello").await.unwrap().duplicate);
+}
+
+/// I5: the same answer for what is not there and what is not yours.
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_cannot_tell_a_foreign_conversation_from_none() {
+    let fleet = Fleet::start().await;
+    let consult = fleet.consult().await;
+    let mut stranger = fleet.app(3, "phone").await;
+    for conversation in [consult, 999, 0, -1, i64::MAX] {
+        let ask = |body| async { body };
+        let send = ask(Request::Send(message(conversation, "a", "hello"))).await;
+        assert_eq!(
+            stranger.refused(send).await,
+            (ErrorCode::NoAccess, "conversation_id".into()),
+            "{conversation}"
+        );
+        let recall = Request::Recall(Recall {
+            conversation_id: conversation,
+            seq: 1,
+        });
+        assert_eq!(stranger.refused(recall).await.0, ErrorCode::NoAccess);
+        let history = proto::wire::History {
+            conversation_id: conversation,
+            after_seq: 0,
+            ..Default::default()
+        };
+        assert_eq!(
+            stranger.refused(Request::History(history)).await.0,
+            ErrorCode::NoAccess
+        );
+        let read = proto::wire::Read {
+            conversation_id: conversation,
+            seq: 1,
+        };
+        assert_eq!(stranger.refused(Request::Read(read)).await.0, ErrorCode::NoAccess);
+        let typing = proto::wire::Typing {
+            conversation_id: conversation,
+            user_id: 0,
+        };
+        assert_eq!(
+            stranger.refused(Request::Typing(typing)).await.0,
+            ErrorCode::NoAccess
+        );
+    }
+    stranger.nothing_came().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn content_that_is_not_what_it_says_is_refused_with_the_field() {
+    let fleet = Fleet::start().await;
+    let consult = fleet.consult().await;
+    let mut patient = fleet.app(1, "phone").await;
+    let good = message(consult, "a", "hello");
+    let mut bad = Vec::new();
+    let mut add = |field: &str, send: Send| bad.push((field.to_owned(), send));
+    add(
+        "client_msg_id",
+        Send {
+            client_msg_id: String::new(),
+            ..good.clone()
+        },
+    );
+    add(
+        "client_msg_id",
+        Send {
+            client_msg_id: "x".repeat(65),
+            ..good.clone()
+        },
+    );
+    add(
+        "client_msg_id",
+        Send {
+            client_msg_id: "a\0b".into(),
+            ..good.clone()
+        },
+    );
+    add(
+        "mime_type",
+        Send {
+            mime_type: "text".into(),
+            ..good.clone()
+        },
+    );
+    add(
+        "body",
+        Send {
+            body: Bytes::from_static(b"\xff\xfe"),
+            ..good.clone()
+        },
+    );
+    add(
+        "body",
+        Send {
+            body: Bytes::from_static(b"a\0b"),
+            ..good.clone()
+        },
+    );
+    add(
+        "body",
+        Send {
+            body: Bytes::new(),
+            ..good.clone()
+        },
+    );
+    add(
+        "body",
+        Send {
+            mime_type: "image/png".into(),
+            ..good.clone()
+        },
+    );
+    add(
+        "mentions",
+        Send {
+            mentions: vec![1; 51],
+            ..good.clone()
+        },
+    );
+    add(
+        "mentions",
+        Send {
+            mentions: vec![-1],
+            ..good.clone()
+        },
+    );
+    add(
+        "reply_to_seq",
+        Send {
+            reply_to_seq: -1,
+            ..good.clone()
+        },
+    );
+    add(
+        "reply_to_seq",
+        Send {
+            reply_to_seq: 3,
+            ..good.clone()
+        },
+    );
+    for (field, send) in bad {
+        assert_eq!(
+            patient.refused(Request::Send(send)).await,
+            (ErrorCode::Invalid, field)
+        );
+    }
+    // Cards stand for records: they cannot be forged.
+    for mime_type in ["vas", "advice", "consult", "call", "notice"] {
+        let card = Send {
+            mime_type: format!("application/vnd.huizhen.{mime_type}"),
+            body: Bytes::new(),
+            ..good.clone()
+        };
+        assert_eq!(
+            patient.say_as(card).await,
+            Err(ErrorCode::Forbidden),
+            "{mime_type}"
+        );
+    }
+    // Nothing of all that was kept, and the session lives.
+    assert_eq!(patient.say_as(good).await.unwrap().seq, 3);
+    let unknown = Send {
+        mime_type: "application/vnd.acme.x".into(),
+        ..message(consult, "b", "\0")
+    };
+    assert_eq!(patient.say_as(unknown).await.unwrap().seq, 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closed_conversation_is_read_only_but_answers_resends() {
+    let fleet = Fleet::start().await;
+    let consult = fleet.consult().await;
+    let mut patient = fleet.app(1, "phone").await;
+    let first = patient.say(consult, "a", "hello").await.unwrap();
+    let closed = fleet.close(consult).await;
+    assert_eq!(patient.seqs(4).await, [1, 2, 3, closed]);
+    assert_eq!(patient.say(consult, "b", "hello").await, Err(ErrorCode::Closed));
+    assert_eq!(patient.say(consult, "a", "hello").await.unwrap().seq, first.seq);
+}
+
+/// I5: not even in the moment of being removed.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_leaves_sees_the_leaving_and_nothing_after_it() {
+    let fleet = Fleet::start_with(&[], 2).await;
+    let consult = fleet.consult().await;
+    let mut patient = fleet.app(1, "phone").await;
+    let (mut here, mut there) = (fleet.app_on(0, 2, "phone").await, fleet.app_on(1, 2, "pad").await);
+    patient.say(consult, "a", "before").await.unwrap();
+    let left = fleet.leave(consult, 2).await;
+    patient.say(consult, "b", "between").await.unwrap();
+    for doctor in [&mut here, &mut there] {
+        assert_eq!(doctor.seqs(3).await, [2, 3, left]);
+        assert_eq!(
+            doctor.say(consult, "x", "still here?").await,
+            Err(ErrorCode::NoAccess)
+        );
+    }
+    let joined = fleet.join(consult, 2, Role::Doctor).await;
+    patient.say(consult, "c", "after").await.unwrap();
+    for doctor in [&mut here, &mut there] {
+        assert_eq!(doctor.seqs(2).await, [joined, joined + 1]);
+        doctor.nothing_came().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recalled_body_is_nowhere_any_more() {
+    let fleet = Fleet::start().await;
+    let consult = fleet.consult().await;
+    let (mut patient, mut doctor) = (fleet.app(1, "phone").await, fleet.app(2, "pad").await);
+    let sent = patient.say(consult, "a", "a secret").await.unwrap();
+    let recall = Request::Recall(Recall {
+        conversation_id: consult,
+        seq: sent.seq,
+    });
+    assert_eq!(doctor.refused(recall.clone()).await.0, ErrorCode::Forbidden);
+    let Body::RecallOk(ok) = patient.ask(recall.clone()).await else {
+        panic!()
+    };
+    assert_eq!(ok.seq, sent.seq + 1);
+    // Asked again it is the same.
+    assert!(matches!(patient.ask(recall).await, Body::RecallOk(again) if again == ok));
+    assert_eq!(doctor.seqs(2).await, [2, sent.seq]);
+    let told = doctor.entry().await;
+    assert_eq!(
+        (told.kind(), told.corrects_seq, told.seq),
+        (EntryKind::Recalled, sent.seq, ok.seq)
+    );
+    let mut later = fleet.app(2, "new phone").await;
+    for _ in 0..3 {
+        let entry = later.entry().await;
+        assert!(entry.body.is_empty(), "{entry:?}");
+        assert_eq!(entry.recalled, entry.seq == sent.seq);
+    }
+    let events = Request::Recall(Recall {
+        conversation_id: consult,
+        seq: 1,
+    });
+    assert_eq!(patient.refused(events).await, (ErrorCode::Invalid, "seq".into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_nodes_deliver_the_same_order_though_announcements_are_lost_doubled_and_swapped() {
+    let mut fleet = Fleet::start_with(&["--sends-per-s", "1000"], 2).await;
+    let consult = fleet.consult().await;
+    let backplane::Backplane::Memory(memory) = &fleet.backplane;
+    let (mut count, mut kept) = (0u32, None);
+    memory.set_fault(Some(Box::new(move |_, channel, payload| {
+        count += 1;
+        match count % 5 {
+            0 => vec![],
+            1 => vec![(channel, payload.clone()), (channel, payload)],
+            2 => {
+                kept = Some((channel, payload));
+                vec![]
+            }
+            3 => std::iter::once((channel, payload)).chain(kept.take()).collect(),
+            _ => vec![(channel, payload)],
+        }
+    })));
+    let (mut patient, mut doctor) = (fleet.app_on(0, 1, "phone").await, fleet.app_on(1, 2, "pad").await);
+    for at in 0..200 {
+        patient.say(consult, &format!("p{at}"), "hello").await.unwrap();
+        doctor.say(consult, &format!("d{at}"), "good day").await.unwrap();
+    }
+    let expected: Vec<i64> = (2..=402).collect();
+    assert_eq!(doctor.seqs(401).await, expected);
+    assert_eq!(patient.seqs(402).await[1..], expected);
+    fleet.nodes.clear();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn too_many_messages_at_once_are_refused_with_a_time() {
+    let fleet = Fleet::start_with(&["--sends-per-s", "1"], 1).await;
+    let consult = fleet.consult().await;
+    let mut patient = fleet.app(1, "phone").await;
+    for at in 0..5 {
+        patient.say(consult, &format!("{at}"), "hello").await.unwrap();
+    }
+    let Body::Error(error) = patient.ask(Request::Send(message(consult, "5", "hello"))).await else {
+        panic!()
+    };
+    assert_eq!(error.code(), ErrorCode::RateLimited);
+    assert!(
+        (1..=1000).contains(&error.retry_after_ms),
+        "{}",
+        error.retry_after_ms
+    );
+    eventually("the limit lets go again", async || {
+        patient.say(consult, "5", "hello").await.is_ok()
+    })
+    .await;
+}

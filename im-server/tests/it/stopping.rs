@@ -1,0 +1,40 @@
+//! Stopping a node: nothing is lost by it, and apps are told to come back.
+
+use std::time::Duration;
+
+use proto::wire::{ByeReason, client_frame::Body as Request};
+
+use crate::fleet::{Fleet, message};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_draining_node_leaves_the_directory_and_says_bye_to_everybody() {
+    let fleet = Fleet::start_with(&[], 2).await;
+    let consult = fleet.consult().await;
+    let (mut patient, mut doctor) = (fleet.app_on(0, 1, "phone").await, fleet.app_on(1, 2, "pad").await);
+    let nodes = fleet.backplane.nodes(crate::fleet::now_ms()).await.unwrap();
+    assert_eq!(nodes.len(), 2);
+    for at in 0..20 {
+        patient
+            .send(Request::Send(message(consult, &format!("{at}"), "hello")))
+            .await;
+    }
+    // What was handed over before the node stops is written.
+    assert_eq!(doctor.seqs(21).await, (2..=22).collect::<Vec<_>>());
+    fleet.nodes[0].0.drain(Duration::from_millis(100)).await;
+    let bye = patient.bye().await;
+    assert_eq!(bye.reason(), ByeReason::Draining);
+    assert!(bye.retry_after_ms > 0);
+    let left = fleet.backplane.nodes(crate::fleet::now_ms()).await.unwrap();
+    assert_eq!(
+        left.iter().map(|node| node.address.port).collect::<Vec<_>>(),
+        [fleet.nodes[1].1.tcp.port()]
+    );
+    assert!(
+        tokio::net::TcpStream::connect(fleet.nodes[0].1.tcp)
+            .await
+            .is_err(),
+        "no more connections"
+    );
+    let mut back = fleet.app_on(1, 1, "phone").await;
+    assert!(back.say(consult, "0", "hello").await.unwrap().duplicate);
+}

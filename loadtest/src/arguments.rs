@@ -1,0 +1,537 @@
+//! What people type.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::relay::RelayArguments;
+
+const EXAMPLES: &str = "\
+Examples:
+  loadtest chat --conversations 1000 --members 5 --rate 2000 --duration 30s
+  loadtest chat --rate max --beside-limit --runs 3 --report reports/chat
+  loadtest chat --rate 50% --duration 30s          half of the saturated rate, which is found first
+  loadtest direct --pairs 200 --window 8           closed loop: the ceiling
+  loadtest room --members 2000 --rate 50
+  loadtest idle --connections 15000 --hold 60s --transport tls
+  loadtest login --connections 15000
+  loadtest soak --duration 5m --kill-every 20s --rate 2000
+  loadtest limit chat --rate max --duration 10s    the same shape on a bare relay
+  loadtest compare reports/before reports/after
+
+Without --api a workload starts the `huizhen` beside this program in a temporary folder and ends it.
+The exit status is 1 when a check failed, 2 when the run could not be made.";
+
+/// Load, checks and reports for a Huizhen fleet.
+#[derive(Debug, Parser)]
+#[command(name = "loadtest", version, after_help = EXAMPLES)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Conversations of a few people, at a rate, random senders.
+    Chat(ChatArguments),
+    /// Chats of two in a closed loop: the ceiling of acknowledged sends.
+    Direct(DirectArguments),
+    /// One conversation with many people.
+    Room(RoomArguments),
+    /// Connections that do nothing: what each costs in memory.
+    Idle(IdleArguments),
+    /// A storm of logins.
+    Login(LoginArguments),
+    /// Sends while the server is killed again and again, and verifies that nothing is lost, doubled or reordered.
+    Soak(SoakArguments),
+    /// The same shape on a bare relay without the product in it: what the machine could do at best.
+    Limit(LimitArguments),
+    /// Two reports side by side.
+    Compare(CompareArguments),
+    /// The bare relay itself.
+    #[command(hide = true)]
+    Relay(RelayArguments),
+}
+
+/// `loadtest chat`
+#[derive(Clone, Debug, Args)]
+pub struct ChatArguments {
+    /// What is sent.
+    #[command(flatten)]
+    pub shape: ChatShape,
+    /// How it is measured.
+    #[command(flatten)]
+    pub load: Load,
+    /// Where to.
+    #[command(flatten)]
+    pub target: Target,
+    /// How often.
+    #[command(flatten)]
+    pub repeat: Repeat,
+}
+
+/// The shape of `chat`.
+#[derive(Clone, Debug, Args)]
+pub struct ChatShape {
+    /// How many conversations.
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub conversations: u32,
+    /// How many people in each: a patient, the team's assistant, doctors.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(2..=5000))]
+    pub members: u32,
+    /// Sends a second over all conversations: a number, `max` (find the saturated rate), or a part of that, like `50%`.
+    #[arg(long)]
+    pub rate: Option<Rate>,
+    /// With `--rate max`: how many sends are on their way at once, over all conversations.
+    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
+    pub window: u32,
+}
+
+/// `loadtest direct`
+#[derive(Clone, Debug, Args)]
+pub struct DirectArguments {
+    /// What is sent.
+    #[command(flatten)]
+    pub shape: DirectShape,
+    /// How it is measured.
+    #[command(flatten)]
+    pub load: Load,
+    /// Where to.
+    #[command(flatten)]
+    pub target: Target,
+    /// How often.
+    #[command(flatten)]
+    pub repeat: Repeat,
+}
+
+/// The shape of `direct`.
+#[derive(Clone, Debug, Args)]
+pub struct DirectShape {
+    /// How many chats of two.
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=9000))]
+    pub pairs: u32,
+    /// How many sends of each pair wait for their acknowledgement at once.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub window: u32,
+}
+
+/// `loadtest room`
+#[derive(Clone, Debug, Args)]
+pub struct RoomArguments {
+    /// What is sent.
+    #[command(flatten)]
+    pub shape: RoomShape,
+    /// How it is measured.
+    #[command(flatten)]
+    pub load: Load,
+    /// Where to.
+    #[command(flatten)]
+    pub target: Target,
+    /// How often.
+    #[command(flatten)]
+    pub repeat: Repeat,
+}
+
+/// The shape of `room`.
+#[derive(Clone, Debug, Args)]
+pub struct RoomShape {
+    /// How many people are in the room.
+    #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(2..=19_000))]
+    pub members: u32,
+    /// Sends a second: a number, `max` (find the saturated rate), or a part of that, like `50%`.
+    #[arg(long)]
+    pub rate: Option<Rate>,
+    /// With `--rate max`: how many sends are on their way at once.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
+    pub window: u32,
+}
+
+/// `loadtest idle`
+#[derive(Clone, Debug, Args)]
+pub struct IdleArguments {
+    /// Who connects.
+    #[command(flatten)]
+    pub shape: QuietShape,
+    /// How long the connections are held before memory is read.
+    #[arg(long, default_value = "60s", value_parser = duration)]
+    pub hold: Duration,
+    /// Where to.
+    #[command(flatten)]
+    pub target: Target,
+    /// Where reports go.
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// `loadtest login`
+#[derive(Clone, Debug, Args)]
+pub struct LoginArguments {
+    /// Who connects.
+    #[command(flatten)]
+    pub shape: QuietShape,
+    /// Where to.
+    #[command(flatten)]
+    pub target: Target,
+    /// Where reports go.
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// The shape of `idle` and `login`.
+#[derive(Clone, Debug, Args)]
+pub struct QuietShape {
+    /// How many connections, each of a user of its own.
+    #[arg(long, default_value_t = 15_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub connections: u32,
+    /// What the connections speak.
+    #[arg(long, value_enum, default_value_t = Transport::Tcp)]
+    pub transport: Transport,
+    /// How many connections are being made at once.
+    #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..))]
+    pub concurrency: u32,
+}
+
+/// What a connection speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Transport {
+    /// Frames over TCP.
+    Tcp,
+    /// Frames over WebSocket.
+    Ws,
+    /// Frames over TLS.
+    Tls,
+}
+
+/// `loadtest soak`
+#[derive(Clone, Debug, Args)]
+pub struct SoakArguments {
+    /// How long sends go on.
+    #[arg(long, default_value = "10m", value_parser = duration)]
+    pub duration: Duration,
+    /// How often the server is killed with SIGKILL and started again on the same data.
+    #[arg(long, default_value = "30s", value_parser = duration)]
+    pub kill_every: Duration,
+    /// Sends a second over all conversations.
+    #[arg(long, default_value_t = 2000.0, value_parser = positive)]
+    pub rate: f64,
+    /// How many conversations.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub conversations: u32,
+    /// How many people in each. The first of them has two devices.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(2..=1000))]
+    pub members: u32,
+    /// How many of a hundred sends of somebody with two devices go out from both at once.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=100))]
+    pub doubled_percent: u32,
+    /// Where to.
+    #[command(flatten)]
+    pub target: Target,
+    /// Where reports go.
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// `loadtest limit`
+#[derive(Clone, Debug, Args)]
+pub struct LimitArguments {
+    /// The shape.
+    #[command(subcommand)]
+    pub shape: LimitShape,
+}
+
+/// A shape on the bare relay.
+#[derive(Clone, Debug, Subcommand)]
+pub enum LimitShape {
+    /// Chats of two; acknowledged after a group commit into SQLite.
+    Direct(LimitDirect),
+    /// Conversations of a few people, in memory.
+    Chat(LimitChat),
+    /// One conversation with many people, in memory.
+    Room(LimitRoom),
+    /// Connections that do nothing.
+    Idle(LimitIdle),
+    /// A storm of logins.
+    Login(LimitLogin),
+}
+
+/// `loadtest limit direct`
+#[derive(Clone, Debug, Args)]
+pub struct LimitDirect {
+    /// What is sent.
+    #[command(flatten)]
+    pub shape: DirectShape,
+    /// How it is measured.
+    #[command(flatten)]
+    pub load: Load,
+}
+
+/// `loadtest limit chat`
+#[derive(Clone, Debug, Args)]
+pub struct LimitChat {
+    /// What is sent.
+    #[command(flatten)]
+    pub shape: ChatShape,
+    /// How it is measured.
+    #[command(flatten)]
+    pub load: Load,
+}
+
+/// `loadtest limit room`
+#[derive(Clone, Debug, Args)]
+pub struct LimitRoom {
+    /// What is sent.
+    #[command(flatten)]
+    pub shape: RoomShape,
+    /// How it is measured.
+    #[command(flatten)]
+    pub load: Load,
+}
+
+/// `loadtest limit idle`
+#[derive(Clone, Debug, Args)]
+pub struct LimitIdle {
+    /// Who connects; over TCP only.
+    #[command(flatten)]
+    pub shape: QuietShape,
+    /// How long the connections are held before memory is read.
+    #[arg(long, visible_alias = "duration", default_value = "60s", value_parser = duration)]
+    pub hold: Duration,
+    /// Where reports go.
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// `loadtest limit login`
+#[derive(Clone, Debug, Args)]
+pub struct LimitLogin {
+    /// Who connects; over TCP only.
+    #[command(flatten)]
+    pub shape: QuietShape,
+    /// Accepted for symmetry with the other shapes; a storm lasts as long as it lasts.
+    #[arg(long, hide = true, value_parser = duration)]
+    pub duration: Option<Duration>,
+    /// Where reports go.
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// `loadtest compare`
+#[derive(Clone, Debug, Args)]
+pub struct CompareArguments {
+    /// A report.json, or the folder that it lies in.
+    pub first: PathBuf,
+    /// Another one.
+    pub second: PathBuf,
+}
+
+/// How a run is measured.
+#[derive(Clone, Debug, Args)]
+pub struct Load {
+    /// How long is measured.
+    #[arg(long, default_value = "30s", value_parser = duration)]
+    pub duration: Duration,
+    /// How long the load runs before it is measured.
+    #[arg(long, default_value = "3s", value_parser = duration)]
+    pub warm_up: Duration,
+    /// How long a message's body is, bytes.
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(32..=32_768))]
+    pub payload_bytes: u32,
+    /// How many threads make load.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub threads: u32,
+    /// Where reports go.
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// Where reports go.
+#[derive(Clone, Debug, Args)]
+pub struct Output {
+    /// Makes a run repeatable; also tells apart the accounts of runs against the same fleet.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(..1000))]
+    pub seed: u64,
+    /// Writes report.json and report.html into this folder.
+    #[arg(long, value_name = "DIR")]
+    pub report: Option<PathBuf>,
+}
+
+/// What load is sent to.
+#[derive(Clone, Debug, Args)]
+pub struct Target {
+    /// The REST service of a running fleet. Without it a server is started in a temporary folder and ended.
+    #[arg(long, value_name = "URL")]
+    pub api: Option<String>,
+    /// The `huizhen` program to start; by default the one beside this program.
+    #[arg(long, value_name = "PATH", conflicts_with = "api")]
+    pub server: Option<PathBuf>,
+    /// An argument for the started server; may be given several times, each as `--server-argument=--flag=value`.
+    #[arg(
+        long,
+        value_name = "ARGUMENT",
+        conflicts_with = "api",
+        allow_hyphen_values = true
+    )]
+    pub server_argument: Vec<String>,
+    /// A server process on this machine to be measured; may be given several times.
+    #[arg(long, value_name = "PID", requires = "api")]
+    pub server_pid: Vec<u32>,
+    /// The /metrics address of a server process to be measured; may be given several times.
+    #[arg(long, value_name = "URL", requires = "api")]
+    pub server_metrics: Vec<String>,
+    /// With --api: where to wait for the codes that the fleet sends by `--sms-provider webhook`.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    pub sms_webhook_listen: SocketAddr,
+    /// With --api and TLS: the certificates to trust, PEM.
+    #[arg(long, value_name = "FILE", requires = "api")]
+    pub tls_ca: Option<PathBuf>,
+    /// With --api and TLS: the name that the certificate must carry.
+    #[arg(long, value_name = "NAME", default_value = "localhost")]
+    pub tls_name: String,
+}
+
+/// How often a run is made.
+#[derive(Clone, Debug, Args)]
+pub struct Repeat {
+    /// How many runs; the best one is reported.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub runs: u32,
+    /// Runs the limit before and after each run, and prints the ratios.
+    #[arg(long)]
+    pub beside_limit: bool,
+}
+
+/// How fast to send.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Rate {
+    /// So many a second, open loop.
+    PerSecond(f64),
+    /// As fast as it goes.
+    Max,
+    /// A part of the saturated rate, in percent, open loop.
+    Percent(f64),
+}
+
+impl FromStr for Rate {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "max" {
+            return Ok(Self::Max);
+        }
+        let wrong =
+            |_| format!("`{text}` is not a rate: give sends a second, `max`, or a part of it like `50%`");
+        match text.strip_suffix('%') {
+            Some(percent) => match positive(percent).map_err(wrong)? {
+                percent if percent <= 100.0 => Ok(Self::Percent(percent)),
+                _ => Err(format!("`{text}` is more than the saturated rate")),
+            },
+            None => Ok(Self::PerSecond(positive(text).map_err(wrong)?)),
+        }
+    }
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if number > 0.0 && number.is_finite() => Ok(number),
+        _ => Err(format!("`{text}` is not a number above 0")),
+    }
+}
+
+/// A time like `500ms`, `30s`, `10m` or `1h`.
+///
+/// # Errors
+/// When it is something else, or longer than a week.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let seconds = match unit {
+        "ms" => 0.001,
+        "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => {
+            return Err(format!(
+                "`{text}` is not a time: write it like 500ms, 30s, 10m or 1h"
+            ));
+        }
+    };
+    let seconds = seconds * positive(number)?;
+    if seconds > 7.0 * 24.0 * 3600.0 {
+        return Err(format!("`{text}` is longer than a week"));
+    }
+    Ok(Duration::from_secs_f64(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn the_examples_parse() {
+        let mut seen = 0;
+        for line in EXAMPLES
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("loadtest "))
+        {
+            let words: Vec<&str> = line.split("  ").next().unwrap().split_whitespace().collect();
+            let parsed = Arguments::try_parse_from(std::iter::once("loadtest").chain(words));
+            assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());
+            seen += 1;
+        }
+        assert!(seen > 8);
+    }
+
+    #[test]
+    fn the_commands_of_the_design_parse() {
+        for line in [
+            "chat --api http://x --conversations 1000 --members 5 --rate 2000 --duration 30s",
+            "direct --api http://x --pairs 200 --window 8 --duration 30s",
+            "room --api http://x --members 2000 --rate 50 --duration 30s",
+            "idle --api http://x --connections 15000 --hold 60s",
+            "login --api http://x --connections 15000",
+            "soak --duration 10m --kill-every 30s",
+            "limit direct --duration 10s",
+            "limit idle --duration 10s",
+            "limit login --duration 10s",
+            "compare a b",
+        ] {
+            let words = std::iter::once("loadtest").chain(line.split_whitespace());
+            let parsed = Arguments::try_parse_from(words);
+            assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());
+        }
+    }
+
+    #[test]
+    fn rates() {
+        assert_eq!("2000".parse(), Ok(Rate::PerSecond(2000.0)));
+        assert_eq!("max".parse(), Ok(Rate::Max));
+        assert_eq!("50%".parse(), Ok(Rate::Percent(50.0)));
+        for wrong in ["", "0", "-1", "fast", "120%", "0%", "NaN", "inf", "%"] {
+            assert!(wrong.parse::<Rate>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn times() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("1.5s"), Ok(Duration::from_millis(1500)));
+        assert_eq!(duration("10m"), Ok(Duration::from_secs(600)));
+        for wrong in ["", "10", "s", "-1s", "10d", "0s", "1..s", "1000h"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+}

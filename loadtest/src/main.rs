@@ -1,0 +1,43 @@
+//! The `loadtest` program.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use loadtest::arguments::Arguments;
+use loadtest::{system, workload};
+use tokio::signal::unix::{SignalKind, signal};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match start(arguments) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("loadtest: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn start(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    system::raise_open_files()?;
+    // Only one provider is compiled in; a second install would be an error that changes nothing.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::select! {
+            passed = Box::pin(workload::run(arguments)) => {
+                Ok(if passed? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+            }
+            // Dropping the workload ends the server that it started.
+            _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
+            _ = terminate.recv() => Err(anyhow::anyhow!("terminated")),
+        }
+    })
+}

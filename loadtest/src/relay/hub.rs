@@ -1,0 +1,161 @@
+//! Who is there, and the fan-out in memory.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bytes::{Bytes, BytesMut};
+use prost::Message;
+use proto::frame;
+use proto::wire::{self, EntryKind, ServerFrame, server_frame};
+
+use super::outlet::Outlet;
+use super::store::{Job, Store};
+
+#[derive(Debug)]
+pub(super) struct Hub {
+    users: u32,
+    members: u32,
+    conversations: Vec<Mutex<Conversation>>,
+    store: Option<Store>,
+}
+
+#[derive(Debug, Default)]
+struct Conversation {
+    last_seq: i64,
+    here: Vec<Arc<Outlet>>,
+}
+
+/// A message that came, and to whom its acknowledgement goes.
+#[derive(Debug)]
+pub(super) struct Arrival {
+    pub(super) request_id: u64,
+    pub(super) sender_id: i64,
+    pub(super) sender: Arc<Outlet>,
+    pub(super) send: wire::Send,
+}
+
+impl Hub {
+    pub(super) fn new(users: u32, conversations: u32, members: u32, store: Option<Store>) -> Self {
+        Self {
+            users,
+            members: members.max(1),
+            conversations: (0..conversations).map(|_| Mutex::default()).collect(),
+            store,
+        }
+    }
+
+    pub(super) fn knows(&self, user_id: i64) -> bool {
+        (1..=i64::from(self.users)).contains(&user_id)
+    }
+
+    /// From now on the user's entries go to this outlet; gives the Conversation frame that comes before them.
+    pub(super) fn enter(self: &Arc<Self>, user_id: i64, outlet: &Arc<Outlet>) -> Option<Bytes> {
+        let number = (user_id as usize - 1) / self.members as usize;
+        let mut conversation = self.conversation(number as i64 + 1)?;
+        conversation.here.push(outlet.clone());
+        Some(frame::server(
+            0,
+            server_frame::Body::Conversation(wire::Conversation {
+                conversation_id: number as i64 + 1,
+                participant_count: self.members,
+                last_seq: conversation.last_seq,
+                open: true,
+                ..wire::Conversation::default()
+            }),
+        ))
+    }
+
+    pub(super) fn leave(&self, user_id: i64, outlet: &Arc<Outlet>) {
+        let number = (user_id - 1) / i64::from(self.members) + 1;
+        if let Some(mut conversation) = self.conversation(number) {
+            conversation.here.retain(|other| !Arc::ptr_eq(other, outlet));
+        }
+    }
+
+    /// Takes a message: in memory at once, or through the store. Outlets to be flushed are added to `touched`. False
+    /// when it can go nowhere.
+    pub(super) fn take(self: &Arc<Self>, arrival: Arrival, touched: &mut Vec<Arc<Outlet>>) -> bool {
+        match &self.store {
+            None => self.publish(&arrival, None, touched),
+            Some(store) => {
+                let Some(conversation) = usize::try_from(arrival.send.conversation_id)
+                    .ok()
+                    .and_then(|id| id.checked_sub(1))
+                    .filter(|number| *number < self.conversations.len())
+                else {
+                    return false;
+                };
+                store.append(Job {
+                    conversation,
+                    arrival,
+                    hub: self.clone(),
+                })
+            }
+        }
+    }
+
+    /// Gives the next seq, or takes the one that the store gave, acknowledges and fans out.
+    pub(super) fn publish(
+        &self,
+        arrival: &Arrival,
+        seq: Option<i64>,
+        touched: &mut Vec<Arc<Outlet>>,
+    ) -> bool {
+        let send = &arrival.send;
+        let Some(mut conversation) = self.conversation(send.conversation_id) else {
+            return false;
+        };
+        let seq = seq.unwrap_or(conversation.last_seq + 1);
+        conversation.last_seq = seq;
+        let created_ms = now_ms();
+        let ok = wire::SendOk {
+            conversation_id: send.conversation_id,
+            seq,
+            created_ms,
+            duplicate: false,
+        };
+        push(
+            &arrival.sender,
+            &frame::server(arrival.request_id, server_frame::Body::SendOk(ok)),
+            touched,
+        );
+        let entry = wire::Entry {
+            conversation_id: send.conversation_id,
+            seq,
+            sender_id: arrival.sender_id,
+            kind: EntryKind::Message as i32,
+            mime_type: send.mime_type.clone(),
+            body: send.body.clone(),
+            created_ms,
+            client_msg_id: send.client_msg_id.clone(),
+            ..wire::Entry::default()
+        };
+        let message = ServerFrame {
+            request_id: 0,
+            body: Some(server_frame::Body::Entry(entry)),
+        };
+        let mut encoded = BytesMut::new();
+        frame::encode_into(&message, message.encoded_len(), &mut encoded);
+        for outlet in &conversation.here {
+            push(outlet, &encoded, touched);
+        }
+        true
+    }
+
+    fn conversation(&self, id: i64) -> Option<MutexGuard<'_, Conversation>> {
+        let number = usize::try_from(id.checked_sub(1)?).ok()?;
+        let conversation = self.conversations.get(number)?;
+        Some(conversation.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn push(outlet: &Arc<Outlet>, frames: &[u8], touched: &mut Vec<Arc<Outlet>>) {
+    if outlet.push(frames) {
+        touched.push(outlet.clone());
+    }
+}
+
+pub(super) fn now_ms() -> i64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    since_epoch.as_millis() as i64
+}

@@ -1,0 +1,83 @@
+//! The bare relay: what a server of this shape costs without the product in it. Tokio, the same codec, fan-out in memory
+//! straight to the sockets, frames that are ready together in one write; with `--store`, acknowledgement after a group
+//! commit into SQLite with only a (conversation, seq) key. No checks, no duplicates looked up, nothing fed again.
+//!
+//! Who is where is arithmetic, the same as `World::of_strangers`: conversation `c` (id `c + 1`) has the users
+//! `c * members + 1` to `(c + 1) * members`.
+
+mod connection;
+mod hub;
+mod outlet;
+mod store;
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use tokio::net::TcpListener;
+
+use crate::server::Ports;
+use hub::Hub;
+use store::Store;
+
+/// `loadtest relay`
+#[derive(Clone, Debug, Args)]
+pub struct RelayArguments {
+    /// Where to listen.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    pub addr: SocketAddr,
+    /// Where to write the address.
+    #[arg(long)]
+    pub ports_file: PathBuf,
+    /// How many users there are.
+    #[arg(long)]
+    pub users: u32,
+    /// How many conversations there are.
+    #[arg(long, default_value_t = 0)]
+    pub conversations: u32,
+    /// How many people are in each.
+    #[arg(long, default_value_t = 1)]
+    pub members: u32,
+    /// Commits messages to this SQLite file before they are acknowledged.
+    #[arg(long)]
+    pub store: Option<PathBuf>,
+}
+
+/// Runs until it is told to end.
+///
+/// # Errors
+/// When it cannot listen or its store cannot be opened.
+pub async fn run(arguments: RelayArguments) -> Result<()> {
+    let listener = TcpListener::bind(arguments.addr).await.context("cannot listen")?;
+    let store = match &arguments.store {
+        Some(path) => Some(Store::open(path, arguments.conversations as usize)?),
+        None => None,
+    };
+    let hub = Arc::new(Hub::new(
+        arguments.users,
+        arguments.conversations,
+        arguments.members,
+        store,
+    ));
+    let ports = Ports {
+        im: Some(listener.local_addr()?),
+        ..Ports::default()
+    };
+    fs::write(&arguments.ports_file, serde_json::to_vec(&ports)?).context("cannot write the ports file")?;
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        accepted = accept(listener, hub) => accepted,
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+async fn accept(listener: TcpListener, hub: Arc<Hub>) -> Result<()> {
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        tokio::spawn(connection::serve(stream, hub.clone()));
+    }
+}

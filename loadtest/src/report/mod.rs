@@ -1,0 +1,441 @@
+//! What a run showed: `report.json` for scripts, `report.html` for people, a few lines on the terminal.
+
+mod compare;
+mod html;
+mod machine;
+mod plot;
+mod text;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::generator::Outcome;
+use crate::generator::recorder::{Second, Times};
+use crate::generator::verdict::Verdict;
+use crate::server::usage::Usage;
+
+pub use compare::compare;
+pub use machine::Machine;
+
+/// Under this many cores, server and generator together, a saturated run on two cores was disturbed by something else.
+const DISTURBED_CORES: f64 = 1.45;
+
+/// `report.json`. Scripts rely on the names.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Report {
+    /// chat, direct, room, idle, login, soak; with `limit ` in front when it ran on the bare relay.
+    pub workload: String,
+    /// What was asked for.
+    pub parameters: BTreeMap<String, serde_json::Value>,
+    /// How sends were paced, in words.
+    pub method: String,
+    /// Makes the run repeatable.
+    pub seed: u64,
+    /// How long was measured.
+    pub duration_s: f64,
+    /// Messages sent, from the first to the last, warm-up included; like `acked` and `delivered`.
+    pub sent: u64,
+    /// Messages acknowledged.
+    pub acked: u64,
+    /// Entries of others received.
+    pub delivered: u64,
+    /// Acknowledged, and somebody did not get it.
+    pub lost: u64,
+    /// Somebody got it twice.
+    pub duplicated: u64,
+    /// Somebody got it after a later one.
+    pub reordered: u64,
+    /// Refused messages by error code.
+    pub refused: BTreeMap<String, u64>,
+    /// Lost, duplicated, reordered and everything else that went wrong, in words.
+    pub faults: Vec<String>,
+    /// While it was measured.
+    pub acked_per_s: f64,
+    /// While it was measured.
+    pub delivered_per_s: f64,
+    /// From when a send was due to its acknowledgement.
+    pub ack_ms: Percentiles,
+    /// From when a send was due to its delivery to each other member.
+    pub delivery_ms: Percentiles,
+    /// How many sessions there were.
+    pub connections: u64,
+    /// How fast they were logged in.
+    pub logins_per_s: f64,
+    /// From the beginning of a connection to its login.
+    pub login_ms: Percentiles,
+    /// Logins that were told to come back later.
+    pub logins_sent_away: u64,
+    /// How often the server was killed.
+    pub kills: u64,
+    /// With a rate in percent: the saturated rate, sends/s.
+    pub saturated_per_s: Option<f64>,
+    /// Each server process.
+    pub servers: Vec<Usage>,
+    /// CPU time of this program while it was measured, s.
+    pub generator_cpu_s: f64,
+    /// Cores that server and generator used together.
+    pub cores_used: f64,
+    /// At saturation on two cores: too few were used for the figures to mean anything.
+    pub disturbed: bool,
+    /// The same shape on the bare relay: the faster of the runs before and after this one.
+    pub limit: Option<Box<Report>>,
+    /// This run's figures divided by the limit's.
+    pub limit_ratio: BTreeMap<String, f64>,
+    /// Second by second.
+    pub course: Vec<Moment>,
+    /// Where it ran.
+    pub machine: Machine,
+    /// What was typed.
+    pub command: String,
+    /// The commit of this program's sources, where git can tell.
+    pub commit: Option<String>,
+}
+
+/// Times in ms.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Percentiles {
+    /// Half took at most so long.
+    pub p50: f64,
+    /// Nine of ten.
+    pub p90: f64,
+    /// 99 of 100.
+    pub p99: f64,
+    /// 999 of 1,000.
+    pub p999: f64,
+    /// The longest.
+    pub max: f64,
+}
+
+impl From<&Times> for Percentiles {
+    fn from(times: &Times) -> Self {
+        if times.count() == 0 {
+            return Self::default();
+        }
+        Self {
+            p50: times.percentile_ms(50.0),
+            p90: times.percentile_ms(90.0),
+            p99: times.percentile_ms(99.0),
+            p999: times.percentile_ms(99.9),
+            max: times.max_ms(),
+        }
+    }
+}
+
+/// One second of a run.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Moment {
+    /// Seconds since the start of the load.
+    pub second: u64,
+    /// Messages sent in it.
+    pub sent: u64,
+    /// Messages acknowledged in it.
+    pub acked: u64,
+    /// Entries of others received in it.
+    pub delivered: u64,
+    /// 99 of 100 acknowledgements that came in it took at most so long.
+    pub ack_p99_ms: f64,
+    /// Half of the deliveries that came in it took at most so long.
+    pub delivery_p50_ms: f64,
+    /// 99 of 100 deliveries that came in it took at most so long.
+    pub delivery_p99_ms: f64,
+}
+
+impl Moment {
+    /// Second by second, what happened in each.
+    pub fn course(seconds: &[Second]) -> Vec<Self> {
+        (0..)
+            .zip(seconds)
+            .map(|(second, what)| Self {
+                second,
+                sent: what.counts.sent,
+                acked: what.counts.acked,
+                delivered: what.counts.delivered,
+                ack_p99_ms: what.ack.percentile_ms(99.0),
+                delivery_p50_ms: what.delivery.percentile_ms(50.0),
+                delivery_p99_ms: what.delivery.percentile_ms(99.0),
+            })
+            .collect()
+    }
+}
+
+impl Report {
+    /// Of a workload on this machine, to be filled in.
+    pub fn new(workload: &str, seed: u64) -> Self {
+        Self {
+            workload: workload.to_owned(),
+            seed,
+            machine: Machine::describe(),
+            command: std::env::args().collect::<Vec<_>>().join(" "),
+            commit: machine::commit(),
+            ..Self::default()
+        }
+    }
+
+    /// Fills in what a run of the generator showed.
+    #[must_use]
+    pub fn with_outcome(mut self, outcome: Outcome) -> Self {
+        let Outcome {
+            recorder, verdict, ..
+        } = &outcome;
+        let seconds = outcome.measured.as_secs_f64();
+        self.duration_s = seconds;
+        self.sent = recorder.whole.sent;
+        self.acked = recorder.whole.acked;
+        self.delivered = recorder.whole.delivered;
+        self.acked_per_s = recorder.measured.acked as f64 / seconds;
+        self.delivered_per_s = recorder.measured.delivered as f64 / seconds;
+        self.ack_ms = Percentiles::from(&recorder.ack);
+        self.delivery_ms = Percentiles::from(&recorder.delivery);
+        self.course = Moment::course(&recorder.seconds);
+        self.connections = outcome.connections as u64;
+        self.logins_per_s = outcome.connections as f64 / outcome.connect.as_secs_f64().max(1e-9);
+        self.servers.clone_from(&outcome.usage);
+        for server in &mut self.servers {
+            server.cpu_us_per_delivery = per_us(server.cpu_s, recorder.measured.delivered);
+            server.cpu_us_per_send = per_us(server.cpu_s, recorder.measured.acked);
+            // Only the load is measured here; the connections stood before.
+            server.rss_bytes_per_connection = None;
+            server.pss_bytes_per_connection = None;
+        }
+        self.generator_cpu_s = outcome.generator_cpu_s;
+        self.with_verdict(verdict);
+        self.faults.extend(outcome.faults);
+        self.refused = outcome.refused;
+        self.count_cores();
+        self
+    }
+
+    /// Fills in what checks found.
+    pub fn with_verdict(&mut self, verdict: &Verdict) {
+        self.lost = verdict.lost;
+        self.duplicated = verdict.duplicated;
+        self.reordered = verdict.reordered;
+        self.faults.extend(verdict.examples.iter().cloned());
+    }
+
+    /// Notes something that was asked for.
+    #[must_use]
+    pub fn parameter(mut self, name: &str, value: impl Into<serde_json::Value>) -> Self {
+        self.parameters.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Whether nothing went wrong.
+    pub fn is_clean(&self) -> bool {
+        self.lost == 0 && self.duplicated == 0 && self.reordered == 0 && self.faults.is_empty()
+    }
+
+    /// Says that the machine was to be saturated, and whether it was.
+    #[must_use]
+    pub fn at_saturation(mut self) -> Self {
+        self.disturbed =
+            self.machine.cores == 2 && !self.servers.is_empty() && self.cores_used < DISTURBED_CORES;
+        self
+    }
+
+    /// Puts the bare relay's figures beside this run's.
+    #[must_use]
+    pub fn beside(mut self, limit: Self) -> Self {
+        self.limit_ratio = self.ratios(&limit);
+        self.limit = Some(Box::new(limit));
+        self
+    }
+
+    /// How good this run was beside the limit.
+    pub fn score(&self) -> f64 {
+        let ratio = |name: &str| self.limit_ratio.get(name).copied();
+        ratio(self.main_rate().0).unwrap_or(self.main_rate().1)
+    }
+
+    /// The rate that the workload is about.
+    fn main_rate(&self) -> (&'static str, f64) {
+        if self.workload.ends_with("direct") {
+            ("acked_per_s", self.acked_per_s)
+        } else {
+            ("delivered_per_s", self.delivered_per_s)
+        }
+    }
+
+    /// The main rate, to choose among runs of the same shape.
+    pub fn rate(&self) -> f64 {
+        self.main_rate().1
+    }
+
+    fn ratios(&self, other: &Self) -> BTreeMap<String, f64> {
+        let cpu = |report: &Self, of: fn(&Usage) -> Option<f64>| -> f64 {
+            report.servers.iter().filter_map(of).sum()
+        };
+        [
+            ("acked_per_s", self.acked_per_s, other.acked_per_s),
+            ("delivered_per_s", self.delivered_per_s, other.delivered_per_s),
+            (
+                "cpu_us_per_send",
+                cpu(self, |usage| usage.cpu_us_per_send),
+                cpu(other, |usage| usage.cpu_us_per_send),
+            ),
+            (
+                "cpu_us_per_delivery",
+                cpu(self, |usage| usage.cpu_us_per_delivery),
+                cpu(other, |usage| usage.cpu_us_per_delivery),
+            ),
+            ("ack_p99_ms", self.ack_ms.p99, other.ack_ms.p99),
+            ("delivery_p99_ms", self.delivery_ms.p99, other.delivery_ms.p99),
+        ]
+        .into_iter()
+        .filter(|(_, mine, limit)| *mine > 0.0 && *limit > 0.0)
+        .map(|(name, mine, limit)| (name.to_owned(), mine / limit))
+        .collect()
+    }
+
+    fn count_cores(&mut self) {
+        let servers: f64 = self.servers.iter().map(|server| server.cpu_s).sum();
+        self.cores_used = (servers + self.generator_cpu_s) / self.duration_s.max(1e-9);
+    }
+
+    /// Writes report.json and report.html into a folder, and tells on the terminal.
+    ///
+    /// # Errors
+    /// When the files cannot be written.
+    pub fn publish(&self, folder: Option<&Path>) -> Result<()> {
+        println!("{}", text::summary(self));
+        let Some(folder) = folder else { return Ok(()) };
+        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        let mut json = serde_json::to_vec_pretty(self)?;
+        json.push(b'\n');
+        fs::write(folder.join("report.json"), json)?;
+        fs::write(folder.join("report.html"), html::page(self)?)?;
+        println!("report: {}", folder.join("report.html").display());
+        Ok(())
+    }
+
+    /// Reads a report.json, or the one in a folder.
+    ///
+    /// # Errors
+    /// When there is none, or it is not a report.
+    pub fn read(path: &Path) -> Result<Self> {
+        let file = if path.is_dir() {
+            path.join("report.json")
+        } else {
+            path.to_owned()
+        };
+        let bytes = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        serde_json::from_slice(&bytes).with_context(|| format!("{} is not a report", file.display()))
+    }
+}
+
+/// CPU seconds for each of `count` things, µs.
+pub fn per_us(cpu_s: f64, count: u64) -> Option<f64> {
+    (count > 0).then(|| cpu_s * 1e6 / count as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(rate: f64, cpu: f64) -> Report {
+        Report {
+            workload: "chat".to_owned(),
+            delivered_per_s: rate,
+            servers: vec![Usage {
+                cpu_us_per_delivery: Some(cpu),
+                ..Usage::default()
+            }],
+            ..Report::default()
+        }
+    }
+
+    #[test]
+    fn ratios_are_of_this_run_to_the_limit() {
+        let report = report(70.0, 12.0).beside(report(100.0, 6.0));
+        assert!((report.limit_ratio["delivered_per_s"] - 0.7).abs() < 1e-9);
+        assert!((report.limit_ratio["cpu_us_per_delivery"] - 2.0).abs() < 1e-9);
+        assert!(
+            !report.limit_ratio.contains_key("acked_per_s"),
+            "nothing was measured"
+        );
+        assert!((report.score() - 0.7).abs() < 1e-9);
+    }
+
+    #[test]
+    fn whatever_went_wrong_makes_a_run_fail() {
+        assert!(Report::default().is_clean());
+        for verdict in [(1, 0, 0), (0, 1, 0), (0, 0, 1)] {
+            let mut report = Report::default();
+            report.with_verdict(&Verdict {
+                lost: verdict.0,
+                duplicated: verdict.1,
+                reordered: verdict.2,
+                examples: Vec::new(),
+            });
+            assert!(!report.is_clean());
+        }
+        let mut report = Report::default();
+        report.faults.push("a session was lost".to_owned());
+        assert!(!report.is_clean());
+    }
+
+    #[test]
+    fn a_report_survives_being_written_and_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut written = Report::new("chat", 7).parameter("members", 5);
+        written.course = vec![Moment::default(); 3];
+        written.delivery_ms.p99 = 3.5;
+        written.publish(Some(folder.path())).unwrap();
+        let read = Report::read(folder.path()).unwrap();
+        assert_eq!((read.seed, read.parameters["members"].as_i64()), (7, Some(5)));
+        assert!((read.delivery_ms.p99 - 3.5).abs() < 1e-9);
+        let html = fs::read_to_string(folder.path().join("report.html")).unwrap();
+        assert!(html.contains("<svg"), "{html}");
+        assert!(Report::read(Path::new("/nowhere")).is_err());
+    }
+
+    #[test]
+    fn the_names_of_the_design_are_there() {
+        let json = serde_json::to_value(Report {
+            servers: vec![Usage::default()],
+            ..Report::default()
+        })
+        .unwrap();
+        for name in [
+            "workload",
+            "seed",
+            "duration_s",
+            "sent",
+            "acked",
+            "delivered",
+            "lost",
+            "duplicated",
+            "reordered",
+            "acked_per_s",
+            "delivered_per_s",
+            "ack_ms",
+            "delivery_ms",
+            "connections",
+            "logins_per_s",
+        ] {
+            assert!(json.get(name).is_some(), "{name}");
+        }
+        for name in ["p50", "p90", "p99", "p999", "max"] {
+            assert!(
+                json["ack_ms"].get(name).is_some() && json["delivery_ms"].get(name).is_some(),
+                "{name}"
+            );
+        }
+        for name in [
+            "cpu_s",
+            "cpu_us_per_delivery",
+            "rss_bytes",
+            "rss_bytes_per_connection",
+            "pss_bytes_per_connection",
+        ] {
+            assert!(json["servers"][0].get(name).is_some(), "{name}");
+        }
+    }
+}

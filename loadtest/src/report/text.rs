@@ -1,0 +1,126 @@
+//! A run in a few lines.
+
+use std::fmt::Write as _;
+
+use super::{Percentiles, Report};
+
+pub(super) fn summary(report: &Report) -> String {
+    let mut text = format!(
+        "{}: {}\n",
+        report.workload,
+        if report.is_clean() { "passed" } else { "FAILED" }
+    );
+    // Writing to a String cannot fail.
+    let _ = write_summary(report, &mut text);
+    text
+}
+
+fn write_summary(report: &Report, text: &mut String) -> std::fmt::Result {
+    if !report.method.is_empty() {
+        writeln!(text, "  {}", report.method)?;
+    }
+    if report.sent > 0 {
+        writeln!(
+            text,
+            "  {:.1} s: sent {}, acked {} ({:.0}/s), delivered {} ({:.0}/s)",
+            report.duration_s,
+            report.sent,
+            report.acked,
+            report.acked_per_s,
+            report.delivered,
+            report.delivered_per_s
+        )?;
+        writeln!(text, "  ack      {}", times(report.ack_ms))?;
+        writeln!(text, "  delivery {}", times(report.delivery_ms))?;
+    }
+    if let Some(saturated) = report.saturated_per_s {
+        writeln!(text, "  the saturated rate is {saturated:.0} sends/s")?;
+    }
+    writeln!(
+        text,
+        "  lost {}, duplicated {}, reordered {}",
+        report.lost, report.duplicated, report.reordered
+    )?;
+    if report.kills > 0 {
+        writeln!(text, "  the server was killed {} times", report.kills)?;
+    }
+    for (code, count) in &report.refused {
+        writeln!(text, "  refused {count} with {code}")?;
+    }
+    writeln!(
+        text,
+        "  {} connections, {:.0} logins/s{}",
+        report.connections,
+        report.logins_per_s,
+        match report.logins_sent_away {
+            0 => String::new(),
+            count => format!(", {count} times told to come back later"),
+        }
+    )?;
+    if report.login_ms.max > 0.0 {
+        writeln!(text, "  login    {}", times(report.login_ms))?;
+    }
+    for server in &report.servers {
+        write!(
+            text,
+            "  {}: {:.2} s CPU, {} resident",
+            server.name,
+            server.cpu_s,
+            mib(server.rss_bytes)
+        )?;
+        for (value, unit) in [
+            (server.cpu_us_per_send, "µs/send"),
+            (server.cpu_us_per_delivery, "µs/delivery"),
+            (server.cpu_us_per_login, "µs/login"),
+        ] {
+            if let Some(value) = value {
+                write!(text, ", {value:.2} {unit}")?;
+            }
+        }
+        if let Some(bytes) = server
+            .pss_bytes_per_connection
+            .or(server.rss_bytes_per_connection)
+        {
+            write!(text, ", {:.2} KiB/connection", bytes / 1024.0)?;
+        }
+        writeln!(text)?;
+    }
+    if report.cores_used > 0.0 {
+        writeln!(
+            text,
+            "  {:.2} cores used (generator {:.2}){}",
+            report.cores_used,
+            report.generator_cpu_s / report.duration_s.max(1e-9),
+            if report.disturbed {
+                "; DISTURBED: something else took the machine, the run is void"
+            } else {
+                ""
+            }
+        )?;
+    }
+    if let Some(limit) = &report.limit {
+        writeln!(
+            text,
+            "  limit: {:.0} acked/s, {:.0} delivered/s",
+            limit.acked_per_s, limit.delivered_per_s
+        )?;
+        for (name, ratio) in &report.limit_ratio {
+            writeln!(text, "  {name}: {ratio:.3} of the limit's")?;
+        }
+    }
+    for fault in &report.faults {
+        writeln!(text, "  ! {fault}")?;
+    }
+    Ok(())
+}
+
+fn times(times: Percentiles) -> String {
+    format!(
+        "p50 {:.2} ms, p90 {:.2}, p99 {:.2}, p999 {:.2}, max {:.2}",
+        times.p50, times.p90, times.p99, times.p999, times.max
+    )
+}
+
+fn mib(bytes: u64) -> String {
+    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
+}

@@ -1,0 +1,198 @@
+//! What load is sent to: a running fleet, a server of our own, or the bare relay.
+
+use std::env;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail, ensure};
+use tempfile::TempDir;
+
+use crate::arguments::{Target, Transport};
+use crate::link::Endpoint;
+use crate::server::usage::Watch;
+use crate::server::{Certificate, OwnServer, Spawned, Wanted};
+use crate::system;
+use crate::world::rest::{Rest, reachable};
+use crate::world::{Builder, SmsWebhook};
+
+/// Files that are open beside the connections: listeners, logs, REST.
+const SPARE_FILES: u64 = 500;
+
+/// A running fleet, or a server of our own.
+#[derive(Debug)]
+pub(super) struct Fleet {
+    pub(super) builder: Builder,
+    pub(super) rest: Rest,
+    pub(super) own: Option<OwnServer>,
+    target: Target,
+    transport: Transport,
+    certificate: Option<Certificate>,
+}
+
+impl Fleet {
+    /// Finds the fleet, or starts a server for so many connections.
+    pub(super) async fn open(
+        target: Target,
+        seed: u64,
+        connections: usize,
+        transport: Transport,
+    ) -> Result<Self> {
+        enough_files(connections)?;
+        let sms = Arc::new(SmsWebhook::listen(target.sms_webhook_listen).await?);
+        let (api, own, certificate) = match &target.api {
+            Some(api) => (api.clone(), None, None),
+            None => {
+                let folder = tempfile::Builder::new().prefix("loadtest-").tempdir()?;
+                let certificate = match transport {
+                    Transport::Tls => Some(Certificate::make(folder.path())?),
+                    Transport::Tcp | Transport::Ws => None,
+                };
+                let wanted = Wanted {
+                    program: target.server.clone(),
+                    arguments: target.server_argument.clone(),
+                    sms_webhook_url: sms.url(),
+                    connections,
+                    certificate: certificate.clone(),
+                };
+                let own = OwnServer::start(folder, wanted).await?;
+                (own.api()?, Some(own), certificate)
+            }
+        };
+        let rest = Rest::new(&api)?;
+        reachable(&rest)
+            .await
+            .context("the REST service does not answer")?;
+        Ok(Self {
+            builder: Builder::new(rest.clone(), sms, seed),
+            rest,
+            own,
+            target,
+            transport,
+            certificate,
+        })
+    }
+
+    /// Where the nodes listen; `access_token` is anybody's.
+    pub(super) async fn endpoints(&self, access_token: &str) -> Result<Vec<Endpoint>> {
+        let mut addresses: Vec<SocketAddr> = Vec::new();
+        if let Some(own) = &self.own {
+            let ports = own.ports();
+            let address = match self.transport {
+                Transport::Tcp => ports.im,
+                Transport::Ws => ports.ws,
+                Transport::Tls => ports.tls,
+            };
+            addresses.push(address.context("the server does not listen for this transport")?);
+        } else {
+            for server in self.rest.servers(access_token).await? {
+                addresses.push(match self.transport {
+                    Transport::Tcp => server.tcp()?,
+                    Transport::Ws => server.ws()?,
+                    Transport::Tls => server.tls()?,
+                });
+            }
+        }
+        ensure!(!addresses.is_empty(), "GET /im/servers names no node");
+        addresses
+            .into_iter()
+            .map(|address| match self.transport {
+                Transport::Tcp => Ok(Endpoint::Tcp(address)),
+                Transport::Ws => Ok(Endpoint::Ws(address)),
+                Transport::Tls => Endpoint::tls(address, &self.roots()?, &self.target.tls_name),
+            })
+            .collect()
+    }
+
+    /// The TCP listeners of the nodes.
+    pub(super) async fn addresses(&self, access_token: &str) -> Result<Vec<SocketAddr>> {
+        let endpoints = self.endpoints(access_token).await?;
+        Ok(endpoints
+            .into_iter()
+            .map(|(Endpoint::Tcp(address) | Endpoint::Ws(address) | Endpoint::Tls(address, _))| address)
+            .collect())
+    }
+
+    /// The processes to be measured.
+    pub(super) fn watch(&self) -> Watch {
+        match self.own.as_ref().and_then(OwnServer::pid) {
+            Some(pid) => Watch::process("server", pid),
+            None => Watch::of(&self.target.server_pid, &self.target.server_metrics),
+        }
+    }
+
+    /// Ends the server, if it is our own.
+    pub(super) async fn close(self) -> Result<()> {
+        match self.own {
+            Some(own) => own.end().await,
+            None => Ok(()),
+        }
+    }
+
+    fn roots(&self) -> Result<Vec<u8>> {
+        let file: &PathBuf = match (&self.certificate, &self.target.tls_ca) {
+            (Some(certificate), _) => &certificate.certificate,
+            (None, Some(file)) => file,
+            (None, None) => bail!("TLS to a running fleet needs --tls-ca FILE"),
+        };
+        fs::read(file).with_context(|| format!("cannot read {}", file.display()))
+    }
+}
+
+/// A running relay, in a folder that is removed with it.
+#[derive(Debug)]
+pub(super) struct Relay {
+    pub(super) address: SocketAddr,
+    spawned: Spawned,
+    _folder: TempDir,
+}
+
+/// Whether the relay acknowledges after a commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Keeps {
+    Nothing,
+    Entries,
+}
+
+impl Relay {
+    /// Starts one for so many users, in conversations of so many.
+    pub(super) async fn start(users: u32, conversations: u32, members: u32, keeps: Keeps) -> Result<Self> {
+        enough_files(users as usize)?;
+        let folder = tempfile::Builder::new().prefix("loadtest-").tempdir()?;
+        let program = env::current_exe().context("cannot find out where this program lies")?;
+        let mut arguments = vec![
+            "relay".to_owned(),
+            format!("--users={users}"),
+            format!("--conversations={conversations}"),
+            format!("--members={members}"),
+        ];
+        if keeps == Keeps::Entries {
+            arguments.push(format!("--store={}", folder.path().join("entries.db").display()));
+        }
+        let (spawned, ports) = Spawned::start(&program, &arguments, folder.path(), "relay").await?;
+        Ok(Self {
+            address: ports.im.context("the relay says of no listener")?,
+            spawned,
+            _folder: folder,
+        })
+    }
+
+    pub(super) fn watch(&self) -> Watch {
+        Watch::process("relay", self.spawned.pid())
+    }
+
+    pub(super) async fn end(self) -> Result<()> {
+        self.spawned.end().await
+    }
+}
+
+fn enough_files(connections: usize) -> Result<()> {
+    let (needed, allowed) = (connections as u64 + SPARE_FILES, system::open_files());
+    ensure!(
+        needed <= allowed,
+        "{connections} connections need {needed} open files and {allowed} are allowed: raise the hard limit \
+         (`ulimit -Hn`) or ask for fewer connections"
+    );
+    Ok(())
+}

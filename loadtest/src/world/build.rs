@@ -1,0 +1,275 @@
+//! Makes people and conversations through REST.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+
+use super::parallel::each;
+use super::rest::{Kind, Rest};
+use super::sms::SmsWebhook;
+use super::{Conversation, User, World};
+
+/// How many pairs share a team: a chat of two doctors needs one.
+const PAIRS_PER_TEAM: u32 = 50;
+
+/// Makes people and conversations through REST.
+#[derive(Clone, Debug)]
+pub struct Builder {
+    rest: Rest,
+    sms: Arc<SmsWebhook>,
+    seed: u64,
+}
+
+impl Builder {
+    /// At this service; `seed` tells the people of one run from those of another.
+    pub fn new(rest: Rest, sms: Arc<SmsWebhook>, seed: u64) -> Self {
+        Self { rest, sms, seed }
+    }
+
+    /// Consults of so many people: a patient, the team's assistant, doctors. Each has a team of its own, so that nobody
+    /// is in two.
+    ///
+    /// # Errors
+    /// When the service refuses.
+    pub async fn consults(&self, conversations: u32, members: u32) -> Result<World> {
+        let made = each("making consults", 0..conversations, |number| {
+            let builder = self.clone();
+            async move { builder.consult(number, members).await }
+        })
+        .await?;
+        let mut world = World::default();
+        for (id, people) in made {
+            let first = world.users.len() as u32;
+            world.conversations.push(Conversation {
+                id,
+                members: (first..first + people.len() as u32).collect(),
+            });
+            world.users.extend(people);
+        }
+        self.with_passwords(world).await
+    }
+
+    /// One consult with so many people in it.
+    ///
+    /// # Errors
+    /// When the service refuses.
+    pub async fn room(&self, members: u32) -> Result<World> {
+        ensure!(members >= 3, "a room needs three people at least: --members 3");
+        let patient = self.person(Kind::Member, 0, 0).await?;
+        let doctors = self.doctors(members - 2).await?;
+        let owner = &doctors[0];
+        let team = self.team(owner, 0).await?;
+        let assistant = self.rest.assistant(owner, team, "loadtest-assistant").await?;
+        each(
+            "bringing doctors into the team",
+            doctors.iter().skip(1),
+            |doctor| {
+                let (rest, owner, doctor) = (self.rest.clone(), owner.clone(), doctor.user_id);
+                async move { rest.team_doctor(&owner, team, doctor).await }
+            },
+        )
+        .await?;
+        let consult = self.rest.consult(&patient, team).await?;
+        each("bringing doctors into the consult", doctors.iter(), |doctor| {
+            let (rest, assistant, doctor) = (self.rest.clone(), assistant.clone(), doctor.user_id);
+            async move { rest.consult_doctor(&assistant, consult, doctor).await }
+        })
+        .await?;
+        let world = World {
+            users: [patient, assistant].into_iter().chain(doctors).collect(),
+            conversations: vec![Conversation {
+                id: consult,
+                members: (0..members).collect(),
+            }],
+        };
+        self.with_passwords(world).await
+    }
+
+    /// Chats of two doctors.
+    ///
+    /// # Errors
+    /// When the service refuses.
+    pub async fn pairs(&self, pairs: u32) -> Result<World> {
+        let doctors = Arc::new(self.doctors(pairs * 2).await?);
+        let teams: Vec<&[User]> = doctors.chunks(PAIRS_PER_TEAM as usize * 2).collect();
+        let owned = each("making teams", teams.iter().enumerate(), |(number, team)| {
+            let (builder, owner) = (self.clone(), team[0].clone());
+            async move { builder.team(&owner, number as u32).await }
+        })
+        .await?;
+        let joining: Vec<(User, i64, i64)> = teams
+            .iter()
+            .zip(owned)
+            .flat_map(|(team, id)| {
+                team.iter()
+                    .skip(1)
+                    .map(move |doctor| (team[0].clone(), id, doctor.user_id))
+            })
+            .collect();
+        each(
+            "bringing doctors into teams",
+            joining.into_iter(),
+            |(owner, team, doctor)| {
+                let rest = self.rest.clone();
+                async move { rest.team_doctor(&owner, team, doctor).await }
+            },
+        )
+        .await?;
+        let chats = each("opening chats", 0..pairs as usize, |pair| {
+            let (rest, doctors) = (self.rest.clone(), doctors.clone());
+            async move { rest.chat(&doctors[2 * pair], doctors[2 * pair + 1].user_id).await }
+        })
+        .await?;
+        let conversations = (0..)
+            .zip(chats)
+            .map(|(pair, id)| Conversation {
+                id,
+                members: vec![2 * pair, 2 * pair + 1],
+            })
+            .collect();
+        let users = Arc::unwrap_or_clone(doctors);
+        self.with_passwords(World { users, conversations }).await
+    }
+
+    /// People without conversations.
+    ///
+    /// # Errors
+    /// When the service refuses.
+    pub async fn loners(&self, users: u32) -> Result<World> {
+        let users = each("making accounts", 0..users, |number| {
+            let builder = self.clone();
+            async move { builder.person(Kind::Member, number, 0).await }
+        })
+        .await?;
+        let world = World {
+            users,
+            conversations: Vec::new(),
+        };
+        self.with_passwords(world).await
+    }
+
+    /// A second device for the first member of each conversation; the new users follow the others, in the order of the
+    /// conversations.
+    ///
+    /// # Errors
+    /// When the service refuses.
+    pub async fn second_devices(&self, conversations: u32) -> Result<Vec<User>> {
+        each("logging second devices in", 0..conversations, |number| {
+            let builder = self.clone();
+            async move {
+                let phone = builder.phone(Kind::Member, number, 0)?;
+                builder.rest.log_in(&builder.sms, &phone, "loadtest-second").await
+            }
+        })
+        .await
+    }
+
+    async fn consult(&self, number: u32, members: u32) -> Result<(i64, Vec<User>)> {
+        let patient = self.person(Kind::Member, number, 0).await?;
+        let mut doctors = Vec::new();
+        // A team needs a doctor to make it, also when none is in the consult.
+        for place in 0..members.saturating_sub(2).max(1) {
+            doctors.push(self.person(Kind::Doctor, number, place).await?);
+        }
+        let owner = &doctors[0];
+        let team = self.team(owner, number).await?;
+        for doctor in &doctors[1..] {
+            self.rest.team_doctor(owner, team, doctor.user_id).await?;
+        }
+        let assistant = self.rest.assistant(owner, team, "loadtest-assistant").await?;
+        let consult = self.rest.consult(&patient, team).await?;
+        doctors.truncate(members as usize - 2);
+        for doctor in &doctors {
+            self.rest
+                .consult_doctor(&assistant, consult, doctor.user_id)
+                .await?;
+        }
+        Ok((consult, [patient, assistant].into_iter().chain(doctors).collect()))
+    }
+
+    async fn doctors(&self, count: u32) -> Result<Vec<User>> {
+        each("making accounts", 0..count, |number| {
+            let builder = self.clone();
+            async move { builder.person(Kind::Doctor, number, 0).await }
+        })
+        .await
+    }
+
+    async fn person(&self, kind: Kind, number: u32, place: u32) -> Result<User> {
+        let phone = self.phone(kind, number, place)?;
+        let name = format!(
+            "{} {number}.{place}",
+            if kind == Kind::Doctor { "Doctor" } else { "Member" }
+        );
+        self.rest
+            .account(&self.sms, kind, &phone, &name, "loadtest-first")
+            .await
+            .with_context(|| format!("cannot make an account for {phone}"))
+    }
+
+    async fn team(&self, owner: &User, number: u32) -> Result<i64> {
+        self.rest
+            .team(owner, &format!("Load test {}.{number}", self.seed))
+            .await
+    }
+
+    async fn with_passwords(&self, mut world: World) -> Result<World> {
+        let tokens: Vec<String> = world.users.iter().map(|user| user.access_token.clone()).collect();
+        let passwords = each("asking for passwords", tokens.into_iter(), |token| {
+            let rest = self.rest.clone();
+            async move { Ok(rest.im_password(&token).await?.0) }
+        })
+        .await?;
+        for (user, password) in world.users.iter_mut().zip(passwords) {
+            user.password = password;
+        }
+        Ok(world)
+    }
+
+    /// Eleven digits: 199 for members; 15 to 18 for doctors, by their place in their team.
+    fn phone(&self, kind: Kind, number: u32, place: u32) -> Result<String> {
+        // Seeds are below 1,000, but numbers may need more than five digits: then they run into the next seed's, which
+        // only matters when both run against the same fleet.
+        let number = (self.seed * 100_000 + u64::from(number)) % 100_000_000;
+        match kind {
+            Kind::Member => Ok(format!("199{number:08}")),
+            Kind::Doctor => {
+                ensure!(
+                    place < 400,
+                    "a consult of this many people is a room: use `loadtest room`"
+                );
+                Ok(format!(
+                    "1{}{:08}",
+                    50 + place % 40,
+                    (number + u64::from(place / 40) * 10_000) % 100_000_000
+                ))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn nobody_shares_a_phone() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let builder = Builder {
+            rest: Rest::new("http://127.0.0.1:1").unwrap(),
+            sms: Arc::new(SmsWebhook::listen(([127, 0, 0, 1], 0).into()).await.unwrap()),
+            seed: 7,
+        };
+        let mut phones = HashSet::new();
+        for number in 0..1000 {
+            assert!(phones.insert(builder.phone(Kind::Member, number, 0).unwrap()));
+            for place in 0..60 {
+                assert!(phones.insert(builder.phone(Kind::Doctor, number, place).unwrap()));
+            }
+        }
+        assert!(phones.iter().all(|phone| phone.len() == 11));
+        assert!(builder.phone(Kind::Doctor, 0, 400).is_err());
+    }
+}

@@ -1,0 +1,72 @@
+//! People and conversations: made through REST as apps would make them, or numbered, for the bare relay.
+
+mod build;
+mod parallel;
+pub mod rest;
+mod sms;
+
+pub use build::Builder;
+pub use sms::SmsWebhook;
+
+/// Who talks where.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct World {
+    /// Everybody.
+    pub users: Vec<User>,
+    /// Everything they talk in.
+    pub conversations: Vec<Conversation>,
+}
+
+/// Somebody, on one device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// The person.
+    pub user_id: i64,
+    /// The device.
+    pub device_id: String,
+    /// The IM password of this device.
+    pub password: String,
+    /// The access token of this device.
+    pub access_token: String,
+}
+
+/// A conversation and its members, by their place among the users.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conversation {
+    /// Its id on the wire.
+    pub id: i64,
+    /// Who is in it.
+    pub members: Vec<u32>,
+}
+
+impl World {
+    /// Conversations of so many members each, nobody in two; numbered from 1. The bare relay counts the same way.
+    pub fn of_strangers(conversations: u32, members: u32) -> Self {
+        Self {
+            users: (0..conversations * members).map(stranger).collect(),
+            conversations: (0..conversations)
+                .map(|number| Conversation {
+                    id: i64::from(number) + 1,
+                    members: (number * members..(number + 1) * members).collect(),
+                })
+                .collect(),
+        }
+    }
+
+    /// People without conversations.
+    pub fn of_loners(users: u32) -> Self {
+        Self {
+            users: (0..users).map(stranger).collect(),
+            conversations: Vec::new(),
+        }
+    }
+}
+
+fn stranger(number: u32) -> User {
+    User {
+        user_id: i64::from(number) + 1,
+        device_id: format!("loadtest-{number}"),
+        password: "0".repeat(32),
+        access_token: String::new(),
+    }
+}

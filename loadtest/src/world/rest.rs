@@ -1,0 +1,413 @@
+//! The calls of an app to the REST service.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use proto::client::{Address, Directory, DirectoryError, Password};
+use reqwest::{Method, StatusCode};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use thiserror::Error;
+use tokio::time::sleep;
+
+use super::User;
+use super::sms::SmsWebhook;
+
+/// How long one call may take.
+const CALL_LIMIT: Duration = Duration::from_secs(30);
+/// How often a call is made that is told to come later.
+const ATTEMPTS: u32 = 20;
+/// The longest pause that is kept when a call is told to come later.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// Why a call gave no result.
+#[derive(Debug, Error)]
+pub enum CallError {
+    /// The service answered, and refuses.
+    #[error("{method} {path} answers {status} {error}: {message}")]
+    Refused {
+        /// The call.
+        method: Method,
+        /// The call.
+        path: String,
+        /// Of the answer.
+        status: StatusCode,
+        /// The stable word.
+        error: String,
+        /// For people.
+        message: String,
+    },
+    /// There was no answer, or one that is none.
+    #[error("{path}: {cause}")]
+    Failed {
+        /// The call.
+        path: String,
+        /// What happened.
+        cause: String,
+    },
+}
+
+impl CallError {
+    fn status(&self) -> Option<StatusCode> {
+        match self {
+            Self::Refused { status, .. } => Some(*status),
+            Self::Failed { .. } => None,
+        }
+    }
+}
+
+/// A REST service.
+#[derive(Clone, Debug)]
+pub struct Rest {
+    base: String,
+    client: reqwest::Client,
+}
+
+/// Where a node listens, as `GET /im/servers` says.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Server {
+    ip: String,
+    port: u16,
+    #[serde(default)]
+    tls_port: Option<u16>,
+    #[serde(default)]
+    ws_port: Option<u16>,
+}
+
+impl Server {
+    /// Framed TCP.
+    ///
+    /// # Errors
+    /// When the service names something that is no IP address.
+    pub fn tcp(&self) -> Result<SocketAddr> {
+        self.at(Some(self.port), "TCP")
+    }
+
+    /// TLS.
+    ///
+    /// # Errors
+    /// When the node has no TLS listener.
+    pub fn tls(&self) -> Result<SocketAddr> {
+        self.at(self.tls_port, "TLS")
+    }
+
+    /// WebSocket.
+    ///
+    /// # Errors
+    /// When the node has no WebSocket listener.
+    pub fn ws(&self) -> Result<SocketAddr> {
+        self.at(self.ws_port, "WebSocket")
+    }
+
+    fn at(&self, port: Option<u16>, what: &str) -> Result<SocketAddr> {
+        let port = port.with_context(|| format!("the node at {} has no {what} listener", self.ip))?;
+        let ip = self
+            .ip
+            .parse()
+            .with_context(|| format!("`{}` is not an IP address", self.ip))?;
+        Ok(SocketAddr::new(ip, port))
+    }
+}
+
+/// Who somebody is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Member,
+    Doctor,
+}
+
+#[derive(Deserialize)]
+struct Account {
+    user_id: i64,
+    access_token: String,
+}
+
+#[derive(Deserialize)]
+struct ImPassword {
+    expire: u64,
+    password: String,
+}
+
+impl Rest {
+    /// The service at a URL like `http://127.0.0.1:8080`.
+    ///
+    /// # Errors
+    /// When there is no HTTP client to be had.
+    pub fn new(base: &str) -> Result<Self> {
+        Ok(Self {
+            base: base.trim_end_matches('/').to_owned(),
+            client: reqwest::Client::builder()
+                .timeout(CALL_LIMIT)
+                .build()
+                .context("cannot make an HTTP client")?,
+        })
+    }
+
+    /// Makes a call, again when it is told to come later, and gives the `result` of its answer.
+    ///
+    /// # Errors
+    /// When the service refuses or cannot be reached.
+    pub async fn call<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        token: &str,
+        body: Option<Value>,
+    ) -> Result<T, CallError> {
+        let failed = |cause: String| CallError::Failed {
+            path: path.to_owned(),
+            cause,
+        };
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let mut request = self
+                .client
+                .request(method.clone(), format!("{}{path}", self.base));
+            if !token.is_empty() {
+                request = request.header("X-AUTH-TOKEN", token);
+            }
+            if let Some(body) = &body {
+                request = request.json(body);
+            }
+            let answer = request
+                .send()
+                .await
+                .map_err(|error| failed(format!("{:#}", anyhow::Error::new(error))))?;
+            let status = answer.status();
+            let pause = answer
+                .headers()
+                .get("retry-after")
+                .and_then(|value| value.to_str().ok()?.parse().ok())
+                .map_or(Duration::from_millis(200), Duration::from_secs);
+            let text = answer.text().await.map_err(|error| failed(error.to_string()))?;
+            let later = matches!(
+                status,
+                StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+            );
+            if later && attempt < ATTEMPTS {
+                sleep(pause.min(LONGEST_PAUSE)).await;
+                continue;
+            }
+            let mut envelope: Value = serde_json::from_str(&text)
+                .map_err(|_| failed(format!("answers {status} and something that is not JSON")))?;
+            if !status.is_success() || envelope["success"] != json!(true) {
+                let word = |name: &str| envelope[name].as_str().unwrap_or_default().to_owned();
+                return Err(CallError::Refused {
+                    method,
+                    path: path.to_owned(),
+                    status,
+                    error: word("error"),
+                    message: word("message"),
+                });
+            }
+            return serde_json::from_value(envelope["result"].take())
+                .map_err(|error| failed(format!("the result has another form: {error}")));
+        }
+    }
+
+    /// `GET /im/servers`
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn servers(&self, token: &str) -> Result<Vec<Server>, CallError> {
+        self.call(Method::GET, "/im/servers", token, None).await
+    }
+
+    /// `GET /im/password`: the password and how long it is good, s.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn im_password(&self, token: &str) -> Result<(String, u64), CallError> {
+        let got: ImPassword = self.call(Method::GET, "/im/password", token, None).await?;
+        Ok((got.password, got.expire))
+    }
+
+    /// Registers somebody with a code by SMS, or logs them in when an earlier run has registered them.
+    pub(super) async fn account(
+        &self,
+        sms: &SmsWebhook,
+        kind: Kind,
+        phone: &str,
+        name: &str,
+        device_id: &str,
+    ) -> Result<User> {
+        let code = self.code(sms, phone).await?;
+        let role = match kind {
+            Kind::Member => "member",
+            Kind::Doctor => "doctor",
+        };
+        let body = json!({
+            "phone": phone, "code": code, "name": name, "role": role, "device_id": device_id, "platform": "android",
+        });
+        match self.call(Method::POST, "/account/register", "", Some(body)).await {
+            Ok(account) => Ok(user(account, device_id)),
+            Err(error) if error.status() == Some(StatusCode::CONFLICT) => {
+                self.log_in(sms, phone, device_id).await
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Logs a device of somebody in with a code by SMS.
+    pub(super) async fn log_in(&self, sms: &SmsWebhook, phone: &str, device_id: &str) -> Result<User> {
+        let code = self.code(sms, phone).await?;
+        let body = json!({"phone": phone, "code": code, "device_id": device_id, "platform": "desktop"});
+        let account = self.call(Method::POST, "/account/login", "", Some(body)).await?;
+        Ok(user(account, device_id))
+    }
+
+    /// `POST /team`; gives its id.
+    pub(super) async fn team(&self, owner: &User, name: &str) -> Result<i64> {
+        let body = json!({
+            "name": name, "introduction": "load test", "agreement": "load test",
+            "membership_fee_fen": 0, "consult_price_fen": 0,
+        });
+        let team: Value = self
+            .call(Method::POST, "/team", &owner.access_token, Some(body))
+            .await?;
+        team["team_id"].as_i64().context("POST /team gives no team_id")
+    }
+
+    /// Brings a doctor into a team.
+    pub(super) async fn team_doctor(&self, owner: &User, team_id: i64, doctor_id: i64) -> Result<()> {
+        let path = format!("/team/{team_id}/doctor");
+        let body = json!({"doctor_id": doctor_id});
+        match self
+            .call::<Value>(Method::POST, &path, &owner.access_token, Some(body))
+            .await
+        {
+            Ok(_) => Ok(()),
+            // An earlier run has done it.
+            Err(error) if error.status() == Some(StatusCode::CONFLICT) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Logs the team's assistant in on a device of their own.
+    pub(super) async fn assistant(&self, owner: &User, team_id: i64, device_id: &str) -> Result<User> {
+        let path = format!("/team/{team_id}/assistant/login");
+        let body = json!({"device_id": device_id, "platform": "desktop"});
+        let account = self
+            .call(Method::POST, &path, &owner.access_token, Some(body))
+            .await?;
+        Ok(user(account, device_id))
+    }
+
+    /// `POST /consult` for oneself; gives its id, which is also that of its conversation.
+    pub(super) async fn consult(&self, patient: &User, team_id: i64) -> Result<i64> {
+        let body = json!({
+            "creator_member_id": patient.user_id, "target_member_id": patient.user_id, "team_id": team_id,
+            "symptom_content": "load test", "symptom_type": "text/plain", "images": [],
+        });
+        let consult: Value = self
+            .call(Method::POST, "/consult", &patient.access_token, Some(body))
+            .await?;
+        consult["consultation_id"]
+            .as_i64()
+            .context("POST /consult gives no consultation_id")
+    }
+
+    /// Brings a doctor into a consult.
+    pub(super) async fn consult_doctor(
+        &self,
+        assistant: &User,
+        consult_id: i64,
+        doctor_id: i64,
+    ) -> Result<()> {
+        let path = format!("/consult/{consult_id}/doctor");
+        let body = json!({"doctor_id": doctor_id});
+        self.call::<Value>(Method::POST, &path, &assistant.access_token, Some(body))
+            .await?;
+        Ok(())
+    }
+
+    /// `POST /chat`; gives the conversation.
+    pub(super) async fn chat(&self, user: &User, other: i64) -> Result<i64> {
+        let body = json!({"user_id": other});
+        let chat: Value = self
+            .call(Method::POST, "/chat", &user.access_token, Some(body))
+            .await?;
+        chat["conversation_id"]
+            .as_i64()
+            .context("POST /chat gives no conversation_id")
+    }
+
+    async fn code(&self, sms: &SmsWebhook, phone: &str) -> Result<String> {
+        let code = sms.expect(phone);
+        let body = json!({"phone": phone});
+        self.call::<Value>(Method::POST, "/account/code", "", Some(body))
+            .await?;
+        code.receive().await
+    }
+}
+
+fn user(account: Account, device_id: &str) -> User {
+    User {
+        user_id: account.user_id,
+        device_id: device_id.to_owned(),
+        password: String::new(),
+        access_token: account.access_token,
+    }
+}
+
+/// What a good client asks for, of this service and for one device.
+#[derive(Clone, Debug)]
+pub struct RestDirectory {
+    rest: Rest,
+    access_token: String,
+}
+
+impl RestDirectory {
+    /// For the device that this access token is of.
+    pub fn new(rest: Rest, access_token: &str) -> Self {
+        Self {
+            rest,
+            access_token: access_token.to_owned(),
+        }
+    }
+}
+
+impl Directory for RestDirectory {
+    async fn servers(&self) -> Result<Vec<Address>, DirectoryError> {
+        let servers = self
+            .rest
+            .servers(&self.access_token)
+            .await
+            .map_err(refused_or_away)?;
+        Ok(servers
+            .iter()
+            .filter_map(|server| server.tcp().ok())
+            .map(Address::tcp)
+            .collect())
+    }
+
+    async fn password(&self) -> Result<Password, DirectoryError> {
+        let (password, expire_s) = self
+            .rest
+            .im_password(&self.access_token)
+            .await
+            .map_err(refused_or_away)?;
+        Ok(Password { password, expire_s })
+    }
+}
+
+fn refused_or_away(error: CallError) -> DirectoryError {
+    match error.status() {
+        Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => DirectoryError::Refused(error.to_string()),
+        _ => DirectoryError::Unavailable(error.to_string()),
+    }
+}
+
+/// Ends with an error when a service at `base` does not answer at all.
+///
+/// # Errors
+/// When it does not.
+pub async fn reachable(rest: &Rest) -> Result<()> {
+    match rest.servers("").await {
+        Err(CallError::Failed { path, cause }) => bail!("{}{path}: {cause}", rest.base),
+        _ => Ok(()),
+    }
+}
