@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use loadtest::arguments::Arguments;
-use loadtest::{system, workload};
+use loadtest::arguments::{Arguments, Command};
+use loadtest::{relay, system, workload};
 use tokio::signal::unix::{SignalKind, signal};
 
 #[global_allocator]
@@ -29,6 +29,11 @@ fn start(arguments: Arguments) -> anyhow::Result<ExitCode> {
         .worker_threads(2)
         .enable_all()
         .build()?;
+    // The relay ends by SIGTERM as a server does, and well.
+    if let Command::Relay(relay) = arguments.command {
+        runtime.block_on(relay::run(relay))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         tokio::select! {

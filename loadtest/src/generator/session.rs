@@ -1,7 +1,7 @@
 //! One session of the generator: what it has sent, and what it got.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use prost::Message;
 use proto::client::Writer;
@@ -30,6 +30,8 @@ pub(super) struct Session {
 
 struct State {
     memberships: Vec<Membership>,
+    /// Conversations that nobody sends to here, but that the user is in as well: staff rooms.
+    others: BTreeMap<i64, Tally>,
     /// Sends without an answer, by number; the first one's number is `first_outstanding`.
     outstanding: VecDeque<Option<Outstanding>>,
     first_outstanding: u32,
@@ -83,6 +85,7 @@ impl Session {
             is_dirty: Cell::new(false),
             state: RefCell::new(State {
                 memberships,
+                others: BTreeMap::new(),
                 outstanding: VecDeque::new(),
                 first_outstanding: 0,
                 next_number: 0,
@@ -108,16 +111,16 @@ impl Session {
     /// Queues the first Sync, or the next one while there is more.
     pub(super) fn queue_sync(&self) {
         let state = self.state.borrow();
-        let items = state
+        let of_memberships = state
             .memberships
             .iter()
-            .filter_map(|membership| {
-                let tally = membership.tally.as_ref()?;
-                Some(wire::SyncItem {
-                    conversation_id: membership.conversation_id,
-                    epoch: 0,
-                    have_seq: tally.have(),
-                })
+            .filter_map(|membership| Some((membership.conversation_id, membership.tally.as_ref()?)));
+        let items = of_memberships
+            .chain(state.others.iter().map(|(id, tally)| (*id, tally)))
+            .map(|(conversation_id, tally)| wire::SyncItem {
+                conversation_id,
+                epoch: 0,
+                have_seq: tally.have(),
             })
             .collect();
         self.writer.borrow_mut().queue(&ClientFrame {
@@ -199,17 +202,22 @@ impl Session {
         effect: &mut Effect,
     ) {
         let mut state = self.state.borrow_mut();
-        let Some(membership) = state.membership(conversation_id) else {
-            return worker.fault(format!(
-                "user {} got an entry of conversation {conversation_id}, where it is no member",
-                self.user_id
-            ));
-        };
         let content = payload.map_or(0, |payload| payload.mark.0) ^ sender_id as u64;
-        let is_new = membership
-            .tally
-            .get_or_insert_with(|| Tally::after(seq - 1))
-            .see(seq, content);
+        let is_new = match state.membership(conversation_id) {
+            Some(membership) => membership
+                .tally
+                .get_or_insert_with(|| Tally::after(seq - 1))
+                .see(seq, content),
+            None => match state.others.get_mut(&conversation_id) {
+                Some(tally) => tally.see(seq, content),
+                None => {
+                    return worker.fault(format!(
+                        "user {} got an entry of conversation {conversation_id}, which it was not told of",
+                        self.user_id
+                    ));
+                }
+            },
+        };
         let Some(payload) = payload.filter(|payload| worker.is_of_this_run(payload.mark)) else {
             return;
         };
@@ -257,10 +265,14 @@ impl Session {
                     from => from - 1,
                 };
                 let mut state = self.state.borrow_mut();
-                if let Some(membership) = state.membership(conversation.conversation_id)
-                    && membership.tally.is_none()
-                {
-                    membership.tally = Some(Tally::after(base));
+                match state.membership(conversation.conversation_id) {
+                    Some(membership) => {
+                        membership.tally.get_or_insert_with(|| Tally::after(base));
+                    }
+                    None => {
+                        let id = conversation.conversation_id;
+                        state.others.entry(id).or_insert_with(|| Tally::after(base));
+                    }
                 }
             }
             Some(server_frame::Body::SyncDone(done)) if done.more => {
@@ -293,16 +305,23 @@ impl Session {
     /// What it got and what it knows of its own messages.
     pub(super) fn into_results(self) -> (Vec<Got>, Own) {
         let state = self.state.into_inner();
-        let got = state
+        let mut got: Vec<Got> = state
             .memberships
             .into_iter()
             .map(|membership| Got {
-                conversation: membership.conversation,
+                conversation_id: membership.conversation_id,
                 user_id: self.user_id,
                 tally: membership.tally.unwrap_or_default(),
                 acked_seq: membership.acked_seq,
             })
             .collect();
+        got.extend(state.others.into_iter().map(|(conversation_id, tally)| Got {
+            conversation_id,
+            user_id: self.user_id,
+            // Nothing is sent here; what was skipped is lost all the same.
+            acked_seq: tally.have(),
+            tally,
+        }));
         (got, state.own)
     }
 }

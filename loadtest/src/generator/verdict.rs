@@ -10,8 +10,8 @@ const MAX_EXAMPLES: usize = 20;
 /// What one session got of one conversation.
 #[derive(Clone, Debug)]
 pub struct Got {
-    /// Which conversation, by its place in the world.
-    pub conversation: usize,
+    /// Which conversation.
+    pub conversation_id: i64,
     /// Who.
     pub user_id: i64,
     /// The entries that came.
@@ -52,22 +52,22 @@ impl Verdict {
     /// Judges a run by all that its sessions got.
     pub fn of(got: &[Got], own: &[Own]) -> Self {
         let mut verdict = Self::default();
-        let mut last: BTreeMap<usize, i64> = BTreeMap::new();
+        let mut last: BTreeMap<i64, i64> = BTreeMap::new();
         for one in got {
-            let last = last.entry(one.conversation).or_default();
+            let last = last.entry(one.conversation_id).or_default();
             *last = (*last).max(one.acked_seq);
         }
-        let mut digests: BTreeMap<(usize, i64, i64), u64> = BTreeMap::new();
+        let mut digests: BTreeMap<(i64, i64, i64), u64> = BTreeMap::new();
         for one in got {
-            verdict.session(one, last[&one.conversation]);
+            verdict.session(one, last[&one.conversation_id]);
             if let Some((base, have, digest)) = one.tally.digest() {
-                let first = *digests.entry((one.conversation, base, have)).or_insert(digest);
+                let first = *digests.entry((one.conversation_id, base, have)).or_insert(digest);
                 if first != digest {
                     verdict.reordered += 1;
                     verdict.example(|| {
                         format!(
                             "user {} got other entries of conversation {} than another member under the same seqs",
-                            one.user_id, one.conversation
+                            one.user_id, one.conversation_id
                         )
                     });
                 }
@@ -101,7 +101,7 @@ impl Verdict {
                 format!(
                     "user {} in conversation {}: {lost} of the entries up to {last} never came (it has {}), {} came again, {} came late",
                     one.user_id,
-                    one.conversation,
+                    one.conversation_id,
                     one.tally.have(),
                     one.tally.duplicated,
                     one.tally.reordered
@@ -135,7 +135,7 @@ mod tests {
             tally.see(*seq, *content);
         }
         Got {
-            conversation: 0,
+            conversation_id: 1,
             user_id,
             tally,
             acked_seq,

@@ -8,6 +8,7 @@ use prost::Message;
 use proto::frame;
 use proto::wire::{self, EntryKind, ServerFrame, server_frame};
 
+use super::Fault;
 use super::outlet::Outlet;
 use super::store::{Job, Store};
 
@@ -17,13 +18,19 @@ pub(super) struct Hub {
     members: u32,
     conversations: Vec<Mutex<Conversation>>,
     store: Option<Store>,
+    fault: Option<Fault>,
 }
 
 #[derive(Debug, Default)]
 struct Conversation {
     last_seq: i64,
     here: Vec<Arc<Outlet>>,
+    /// Of [`Fault::Swap`]: what is to come after the next entry.
+    held_back: Option<(Arc<Outlet>, Bytes)>,
 }
+
+/// Which entries a faulty relay spoils.
+const SPOILT_EVERY: i64 = 50;
 
 /// A message that came, and to whom its acknowledgement goes.
 #[derive(Debug)]
@@ -35,12 +42,19 @@ pub(super) struct Arrival {
 }
 
 impl Hub {
-    pub(super) fn new(users: u32, conversations: u32, members: u32, store: Option<Store>) -> Self {
+    pub(super) fn new(
+        users: u32,
+        conversations: u32,
+        members: u32,
+        store: Option<Store>,
+        fault: Option<Fault>,
+    ) -> Self {
         Self {
             users,
             members: members.max(1),
             conversations: (0..conversations).map(|_| Mutex::default()).collect(),
             store,
+            fault,
         }
     }
 
@@ -130,14 +144,19 @@ impl Hub {
             client_msg_id: send.client_msg_id.clone(),
             ..wire::Entry::default()
         };
-        let message = ServerFrame {
-            request_id: 0,
-            body: Some(server_frame::Body::Entry(entry)),
-        };
-        let mut encoded = BytesMut::new();
-        frame::encode_into(&message, message.encoded_len(), &mut encoded);
-        for outlet in &conversation.here {
-            push(outlet, &encoded, touched);
+        match self.fault.filter(|_| seq % SPOILT_EVERY == 0) {
+            None => {
+                let encoded = encode(entry);
+                for outlet in &conversation.here {
+                    push(outlet, &encoded, touched);
+                }
+            }
+            Some(fault) => spoil(fault, entry, &mut conversation, touched),
+        }
+        if seq % SPOILT_EVERY != 0
+            && let Some((outlet, late)) = conversation.held_back.take()
+        {
+            push(&outlet, &late, touched);
         }
         true
     }
@@ -152,6 +171,52 @@ impl Hub {
 fn push(outlet: &Arc<Outlet>, frames: &[u8], touched: &mut Vec<Arc<Outlet>>) {
     if outlet.push(frames) {
         touched.push(outlet.clone());
+    }
+}
+
+fn encode(entry: wire::Entry) -> BytesMut {
+    let message = ServerFrame {
+        request_id: 0,
+        body: Some(server_frame::Body::Entry(entry)),
+    };
+    let mut encoded = BytesMut::new();
+    frame::encode_into(&message, message.encoded_len(), &mut encoded);
+    encoded
+}
+
+fn spoil(fault: Fault, entry: wire::Entry, conversation: &mut Conversation, touched: &mut Vec<Arc<Outlet>>) {
+    let encoded = encode(entry.clone());
+    let Some((victim, others)) = conversation.here.split_first() else {
+        return;
+    };
+    for outlet in others {
+        push(outlet, &encoded, touched);
+    }
+    match fault {
+        Fault::Lose => {}
+        Fault::Double => {
+            push(victim, &encoded, touched);
+            push(victim, &encoded, touched);
+        }
+        Fault::Swap => conversation.held_back = Some((victim.clone(), encoded.freeze())),
+        Fault::Forge => {
+            let forged = wire::Entry {
+                sender_id: entry.sender_id + 1,
+                ..entry
+            };
+            push(victim, &encode(forged), touched);
+        }
+        Fault::Repeat => {
+            push(victim, &encoded, touched);
+            conversation.last_seq += 1;
+            let again = encode(wire::Entry {
+                seq: conversation.last_seq,
+                ..entry
+            });
+            for outlet in &conversation.here {
+                push(outlet, &again, touched);
+            }
+        }
     }
 }
 

@@ -16,12 +16,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use clap::Args;
-use tokio::net::TcpListener;
+use clap::{Args, ValueEnum};
+use tokio::net::TcpSocket;
 
 use crate::server::Ports;
 use hub::Hub;
 use store::Store;
+
+/// How many connections may wait to be accepted; a storm that finds no room comes again after a second.
+const BACKLOG: u32 = 4096;
 
 /// `loadtest relay`
 #[derive(Clone, Debug, Args)]
@@ -44,6 +47,24 @@ pub struct RelayArguments {
     /// Commits messages to this SQLite file before they are acknowledged.
     #[arg(long)]
     pub store: Option<PathBuf>,
+    /// Does this wrong to one member with every fiftieth entry: shows that the checks find it.
+    #[arg(long, value_enum)]
+    pub fault: Option<Fault>,
+}
+
+/// What a relay can do wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Fault {
+    /// An entry never comes.
+    Lose,
+    /// An entry comes twice.
+    Double,
+    /// An entry comes after the next one.
+    Swap,
+    /// An entry is another one than the other members get.
+    Forge,
+    /// A message becomes two entries.
+    Repeat,
 }
 
 /// Runs until it is told to end.
@@ -51,7 +72,13 @@ pub struct RelayArguments {
 /// # Errors
 /// When it cannot listen or its store cannot be opened.
 pub async fn run(arguments: RelayArguments) -> Result<()> {
-    let listener = TcpListener::bind(arguments.addr).await.context("cannot listen")?;
+    let socket = match arguments.addr {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    socket.set_reuseaddr(true)?;
+    socket.bind(arguments.addr).context("cannot listen")?;
+    let listener = socket.listen(BACKLOG).context("cannot listen")?;
     let store = match &arguments.store {
         Some(path) => Some(Store::open(path, arguments.conversations as usize)?),
         None => None,
@@ -61,6 +88,7 @@ pub async fn run(arguments: RelayArguments) -> Result<()> {
         arguments.conversations,
         arguments.members,
         store,
+        arguments.fault,
     ));
     let ports = Ports {
         im: Some(listener.local_addr()?),
@@ -74,7 +102,7 @@ pub async fn run(arguments: RelayArguments) -> Result<()> {
     }
 }
 
-async fn accept(listener: TcpListener, hub: Arc<Hub>) -> Result<()> {
+async fn accept(listener: tokio::net::TcpListener, hub: Arc<Hub>) -> Result<()> {
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;

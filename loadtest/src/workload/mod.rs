@@ -46,9 +46,6 @@ pub async fn run(arguments: Arguments) -> Result<bool> {
             print!("{}", compare(&first, &second));
             Ok(true)
         }
-        Command::Relay(relay) => {
-            relay::run(relay).await?;
-            Ok(true)
-        }
+        Command::Relay(relay) => relay::run(relay).await.map(|()| true),
     }
 }

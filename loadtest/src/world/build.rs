@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 
 use super::parallel::each;
-use super::rest::{Kind, Rest};
+use super::rest::{Kind, LOGIN_PASSWORD, Rest};
 use super::sms::SmsWebhook;
 use super::{Conversation, User, World};
 
@@ -18,12 +18,26 @@ pub struct Builder {
     rest: Rest,
     sms: Arc<SmsWebhook>,
     seed: u64,
+    /// Members get a password to log in by on a second device; it costs the server a slow hash each.
+    has_passwords: bool,
 }
 
 impl Builder {
     /// At this service; `seed` tells the people of one run from those of another.
     pub fn new(rest: Rest, sms: Arc<SmsWebhook>, seed: u64) -> Self {
-        Self { rest, sms, seed }
+        Self {
+            rest,
+            sms,
+            seed,
+            has_passwords: false,
+        }
+    }
+
+    /// Makes members who can log in on [`second_devices`](Self::second_devices).
+    #[must_use]
+    pub fn with_second_devices(mut self) -> Self {
+        self.has_passwords = true;
+        self
     }
 
     /// Consults of so many people: a patient, the team's assistant, doctors. Each has a team of its own, so that nobody
@@ -158,7 +172,7 @@ impl Builder {
             let builder = self.clone();
             async move {
                 let phone = builder.phone(Kind::Member, number, 0)?;
-                builder.rest.log_in(&builder.sms, &phone, "loadtest-second").await
+                builder.rest.log_in_by_password(&phone, "loadtest-second").await
             }
         })
         .await
@@ -201,8 +215,9 @@ impl Builder {
             "{} {number}.{place}",
             if kind == Kind::Doctor { "Doctor" } else { "Member" }
         );
+        let password = (self.has_passwords && kind == Kind::Member).then_some(LOGIN_PASSWORD);
         self.rest
-            .account(&self.sms, kind, &phone, &name, "loadtest-first")
+            .account(&self.sms, kind, &phone, &name, "loadtest-first", password)
             .await
             .with_context(|| format!("cannot make an account for {phone}"))
     }
@@ -226,20 +241,20 @@ impl Builder {
         Ok(world)
     }
 
-    /// Eleven digits: 199 for members; 15 to 18 for doctors, by their place in their team.
+    /// E.164, which is how codes name the phone they are for: 199 for members; 15 to 18 for doctors, by their place in their team.
     fn phone(&self, kind: Kind, number: u32, place: u32) -> Result<String> {
         // Seeds are below 1,000, but numbers may need more than five digits: then they run into the next seed's, which
         // only matters when both run against the same fleet.
         let number = (self.seed * 100_000 + u64::from(number)) % 100_000_000;
         match kind {
-            Kind::Member => Ok(format!("199{number:08}")),
+            Kind::Member => Ok(format!("+86199{number:08}")),
             Kind::Doctor => {
                 ensure!(
                     place < 400,
                     "a consult of this many people is a room: use `loadtest room`"
                 );
                 Ok(format!(
-                    "1{}{:08}",
+                    "+861{}{:08}",
                     50 + place % 40,
                     (number + u64::from(place / 40) * 10_000) % 100_000_000
                 ))
@@ -261,6 +276,7 @@ mod tests {
             rest: Rest::new("http://127.0.0.1:1").unwrap(),
             sms: Arc::new(SmsWebhook::listen(([127, 0, 0, 1], 0).into()).await.unwrap()),
             seed: 7,
+            has_passwords: false,
         };
         let mut phones = HashSet::new();
         for number in 0..1000 {
@@ -269,7 +285,7 @@ mod tests {
                 assert!(phones.insert(builder.phone(Kind::Doctor, number, place).unwrap()));
             }
         }
-        assert!(phones.iter().all(|phone| phone.len() == 11));
+        assert!(phones.iter().all(|phone| phone.len() == 14));
         assert!(builder.phone(Kind::Doctor, 0, 400).is_err());
     }
 }

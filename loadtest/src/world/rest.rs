@@ -22,6 +22,9 @@ const ATTEMPTS: u32 = 20;
 /// The longest pause that is kept when a call is told to come later.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
+/// The password of those who log in on a second device.
+pub(super) const LOGIN_PASSWORD: &str = "load test, second device";
+
 /// Why a call gave no result.
 #[derive(Debug, Error)]
 pub enum CallError {
@@ -233,15 +236,19 @@ impl Rest {
         phone: &str,
         name: &str,
         device_id: &str,
+        password: Option<&str>,
     ) -> Result<User> {
         let code = self.code(sms, phone).await?;
         let role = match kind {
             Kind::Member => "member",
             Kind::Doctor => "doctor",
         };
-        let body = json!({
+        let mut body = json!({
             "phone": phone, "code": code, "name": name, "role": role, "device_id": device_id, "platform": "android",
         });
+        if let Some(password) = password {
+            body["password"] = json!(password);
+        }
         match self.call(Method::POST, "/account/register", "", Some(body)).await {
             Ok(account) => Ok(user(account, device_id)),
             Err(error) if error.status() == Some(StatusCode::CONFLICT) => {
@@ -254,7 +261,16 @@ impl Rest {
     /// Logs a device of somebody in with a code by SMS.
     pub(super) async fn log_in(&self, sms: &SmsWebhook, phone: &str, device_id: &str) -> Result<User> {
         let code = self.code(sms, phone).await?;
-        let body = json!({"phone": phone, "code": code, "device_id": device_id, "platform": "desktop"});
+        let body = json!({"phone": phone, "code": code, "device_id": device_id, "platform": "android"});
+        let account = self.call(Method::POST, "/account/login", "", Some(body)).await?;
+        Ok(user(account, device_id))
+    }
+
+    /// Logs a second device in by password: codes are for one device a minute.
+    pub(super) async fn log_in_by_password(&self, phone: &str, device_id: &str) -> Result<User> {
+        let body = json!({
+            "phone": phone, "password": LOGIN_PASSWORD, "device_id": device_id, "platform": "desktop",
+        });
         let account = self.call(Method::POST, "/account/login", "", Some(body)).await?;
         Ok(user(account, device_id))
     }

@@ -1,5 +1,6 @@
 //! One device of a soak: a good client, and what it notes.
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +35,7 @@ impl Device {
         settings.sync_limit = 500;
         let (client, events) = Client::start(directory, settings, Snapshot::default());
         let listener = Listener {
+            told_of: HashSet::new(),
             user_id: user.user_id,
             conversation_id,
             conversation,
@@ -69,6 +71,8 @@ impl Device {
 }
 
 struct Listener {
+    /// Conversations that the client was told of: staff rooms, too.
+    told_of: HashSet<i64>,
     user_id: i64,
     conversation_id: i64,
     conversation: usize,
@@ -77,13 +81,13 @@ struct Listener {
 }
 
 impl Listener {
-    async fn listen(self, mut events: Events) {
+    async fn listen(mut self, mut events: Events) {
         while let Some(event) = events.next().await {
             self.hear(event);
         }
     }
 
-    fn hear(&self, event: Event) {
+    fn hear(&mut self, event: Event) {
         match event {
             Event::Conversation(conversation) if conversation.conversation_id == self.conversation_id => {
                 let base = match conversation.from_seq {
@@ -140,10 +144,15 @@ impl Listener {
                 self.notes
                     .fault(format!("user {} stays away: {cause}", self.user_id));
             }
-            Event::Entry(entry) => self.notes.fault(format!(
-                "user {} got an entry of conversation {}, where it is no member",
-                self.user_id, entry.conversation_id
-            )),
+            Event::Conversation(conversation) => {
+                self.told_of.insert(conversation.conversation_id);
+            }
+            Event::Entry(entry) if !self.told_of.contains(&entry.conversation_id) => {
+                self.notes.fault(format!(
+                    "user {} got an entry of conversation {}, which it was not told of",
+                    self.user_id, entry.conversation_id
+                ));
+            }
             _ => {}
         }
     }

@@ -82,8 +82,9 @@ pub(super) async fn run(arguments: SoakArguments) -> Result<bool> {
         Transport::Tcp,
     ))
     .await?;
-    let world = Box::pin(fleet.builder.consults(arguments.conversations, arguments.members)).await?;
-    let second = Box::pin(fleet.builder.second_devices(arguments.conversations)).await?;
+    let builder = fleet.builder.clone().with_second_devices();
+    let world = Box::pin(builder.consults(arguments.conversations, arguments.members)).await?;
+    let second = Box::pin(builder.second_devices(arguments.conversations)).await?;
     let notes = Arc::new(Notes {
         start: Instant::now(),
         recorder: Mutex::new(Recorder::new(Duration::ZERO, Duration::from_secs(7 * 24 * 3600))),
