@@ -7,7 +7,6 @@ use std::path::PathBuf;
 // Flattened beside another crate's `Settings`, and clap wants the names of groups unique.
 #[group(skip)]
 #[command(next_help_heading = "Instant messaging")]
-#[group(id = "im_server_settings")] // two programs in one have two of the same name otherwise
 pub struct Settings {
     /// Where apps connect with framed protobuf over TCP.
     #[arg(long, default_value = "127.0.0.1:9501", value_name = "ADDR")]

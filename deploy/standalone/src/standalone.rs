@@ -156,20 +156,7 @@ fn readiness(database: &Database, backplane: &Backplane) -> Readiness {
     Readiness::builder()
         .require("database", move || {
             let database = database.clone();
-            async move {
-                let version = database
-                    .schema_version()
-                    .await
-                    .map_err(|error| error.to_string())?;
-                if version == database::LATEST_VERSION {
-                    Ok(())
-                } else {
-                    Err(format!(
-                        "the schema has version {version}, this program needs {}",
-                        database::LATEST_VERSION
-                    ))
-                }
-            }
+            async move { database.is_ready().await }
         })
         .degrade("backplane", move || {
             let backplane = backplane.clone();

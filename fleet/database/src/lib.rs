@@ -134,6 +134,20 @@ impl Database {
         row.map_or(Ok(0), |row| row.get(0))
     }
 
+    /// Whether the database answers and has the schema of this program; if not, what is wrong.
+    ///
+    /// # Errors
+    /// A sentence for the operator.
+    pub async fn is_ready(&self) -> Result<(), String> {
+        match self.schema_version().await {
+            Ok(LATEST_VERSION) => Ok(()),
+            Ok(version) => Err(format!(
+                "the schema has version {version}, this program needs {LATEST_VERSION}"
+            )),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
     /// Ends the engine's threads after what they have begun. Further calls fail with [`Error::Closed`].
     pub async fn close(&self) {
         match &self.engine {

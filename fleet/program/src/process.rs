@@ -28,9 +28,9 @@ pub(crate) fn usage() -> Option<Usage> {
 /// Sets the gauges of this process.
 pub(crate) fn record() {
     let Some(usage) = usage() else { return };
-    metrics::gauge!("huizhen_process_cpu_seconds").set(usage.cpu_s);
-    metrics::gauge!("huizhen_process_rss_bytes").set(usage.rss_bytes as f64);
-    metrics::gauge!("huizhen_process_open_files").set(usage.open_files as f64);
+    metrics::gauge!("huizhen_process_cpu_seconds_total").set(usage.cpu_s);
+    metrics::gauge!("huizhen_process_resident_memory_bytes").set(usage.rss_bytes as f64);
+    metrics::gauge!("huizhen_process_open_fds").set(usage.open_files as f64);
 }
 
 /// Fields 14 and 15; the second field, the program's name, may hold anything but is closed by the last parenthesis.

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 mod commands;
+mod conformance;
 mod demo;
 mod examples;
 mod process;

@@ -78,9 +78,9 @@ async fn readiness_is_what_the_checks_say() {
     for line in [
         "huizhen_sample_total 3",
         "huizhen_sample_ms_bucket{le=\"2\"} 1",
-        "huizhen_process_cpu_seconds ",
-        "huizhen_process_rss_bytes ",
-        "huizhen_process_open_files ",
+        "huizhen_process_cpu_seconds_total ",
+        "huizhen_process_resident_memory_bytes ",
+        "huizhen_process_open_fds ",
     ] {
         assert!(text.contains(line), "{line} in\n{text}");
     }
