@@ -1,6 +1,8 @@
 //! Moving the write-ahead log into the database file. A checkpoint writes and syncs many pages; done by the thread that
 //! commits, it would hold up every acknowledgement (it is what makes the p99 of such servers). So a thread of its own
-//! does it. The writer only waits when the log has grown so long that it has to be begun anew.
+//! does it. Under constant load the thread never reaches the end of the log, so when that has grown too long, the writer
+//! moves the last few pages itself, after the thread has moved all others: then SQLite begins the log anew. Nobody waits
+//! for readers: a slow one only puts that off.
 
 use std::{
     cell::Cell,
@@ -17,35 +19,51 @@ use rusqlite::{Connection, hooks::Wal};
 
 use crate::Error;
 
-/// How long the log may get.
+/// How long the log may get, in pages of 4 KiB.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
-    /// Log pages (4 KiB) after which the thread moves them. Smaller logs move the same hot pages more often.
+    /// After so many the thread moves them. Smaller logs move the same hot pages more often.
     pub(super) checkpoint_pages: i64,
-    /// Log pages after which the writer itself begins the log anew, after the thread has moved it. Under constant load
-    /// the thread alone never reaches the end of the log, and the file would grow without bound.
+    /// After so many the writer moves what the thread has left, so that the log begins anew. Under constant load it
+    /// would grow without bound.
     pub(super) restart_pages: i64,
+    /// The thread goes on until no more than this is left, which the writer moves in about a millisecond.
+    pub(super) left_pages: i64,
 }
 
-/// 64 MiB and 256 MiB.
+/// How often the thread goes on: each time it moves what was written meanwhile, which is less and less unless the disk is
+/// slower than the load.
+const PASSES: usize = 4;
+
+/// 64 MiB, 256 MiB and 2 MiB.
 pub(super) const LIMITS: Limits = Limits {
     checkpoint_pages: 16_000,
     restart_pages: 64_000,
+    left_pages: 512,
 };
+
+/// What the thread is woken for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wake {
+    /// To move what is there.
+    Move,
+    /// To leave as little as it can, since the log is over its limit.
+    Finish,
+}
 
 /// What the writer tells after each job.
 pub(super) struct Checkpointer {
     limits: Limits,
     /// None while it is being dropped, which ends the thread.
-    wake: Option<mpsc::SyncSender<()>>,
+    wake: Option<mpsc::SyncSender<Wake>>,
     thread: Option<JoinHandle<()>>,
     busy: Arc<AtomicBool>,
     /// The length of the log after the writer's last commit, pages.
     log_pages: Arc<AtomicI64>,
     /// Log pages at which the thread is woken next.
     next: Cell<i64>,
-    /// The log was over its limit when the thread was woken last.
-    restart: Cell<bool>,
+    /// The thread was woken last to finish.
+    finish: Cell<bool>,
 }
 
 impl Checkpointer {
@@ -70,12 +88,22 @@ impl Checkpointer {
                 Ok(())
             }))
             .map_err(|error| open_error(&error))?;
-        let (wake, woken) = mpsc::sync_channel::<()>(1);
+        let (wake, woken) = mpsc::sync_channel::<Wake>(1);
         let busy = Arc::new(AtomicBool::new(false));
         let working = busy.clone();
+        let length = log_pages.clone();
         let body = move || {
-            while woken.recv().is_ok() {
-                checkpoint(&connection, "PASSIVE");
+            while let Ok(wake) = woken.recv() {
+                let passes = match wake {
+                    Wake::Move => 1,
+                    Wake::Finish => PASSES,
+                };
+                for _ in 0..passes {
+                    let moved = checkpoint(&connection, "thread");
+                    if length.load(Ordering::Relaxed) - moved <= limits.left_pages {
+                        break;
+                    }
+                }
                 working.store(false, Ordering::Release);
             }
         };
@@ -90,7 +118,7 @@ impl Checkpointer {
             busy,
             log_pages,
             next: Cell::new(limits.checkpoint_pages),
-            restart: Cell::new(false),
+            finish: Cell::new(false),
         })
     }
 
@@ -99,24 +127,31 @@ impl Checkpointer {
         let Limits {
             checkpoint_pages,
             restart_pages,
+            ..
         } = self.limits;
         let pages = self.log_pages.load(Ordering::Relaxed);
         if self.busy.load(Ordering::Acquire) {
             return;
         }
-        if self.restart.take() {
-            // What is left to move is what came in while the thread moved the rest.
-            checkpoint(writer, "RESTART");
-            self.next.set(checkpoint_pages);
+        if self.finish.take() {
+            // What is left is what came in during the thread's last pass. The next commit begins the log anew, unless a
+            // reader is still in it; then this is done again further on.
+            checkpoint(writer, "writer");
+            self.next.set(pages + checkpoint_pages);
         } else if pages >= self.next.get() {
-            self.restart.set(pages >= restart_pages);
+            let wake_for = if pages >= restart_pages {
+                Wake::Finish
+            } else {
+                Wake::Move
+            };
+            self.finish.set(wake_for == Wake::Finish);
             self.next.set(pages + checkpoint_pages);
             self.busy.store(true, Ordering::Release);
             if let Some(wake) = &self.wake {
-                let _ = wake.try_send(());
+                let _ = wake.try_send(wake_for);
             }
         } else if pages < self.next.get() - 2 * checkpoint_pages {
-            // SQLite began the log anew by itself, since all of it had been moved.
+            // The log has begun anew.
             self.next.set(checkpoint_pages);
         }
     }
@@ -132,14 +167,16 @@ impl Drop for Checkpointer {
     }
 }
 
-fn checkpoint(connection: &Connection, mode: &str) {
+/// Moves what no reader is in the way of, without waiting for any. Gives the length of the log that has been moved.
+fn checkpoint(connection: &Connection, by: &'static str) -> i64 {
     let started = std::time::Instant::now();
-    let outcome = connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(()));
-    metrics::histogram!("huizhen_database_checkpoint_seconds", "mode" => mode.to_owned())
+    let outcome = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(2));
+    metrics::histogram!("huizhen_database_checkpoint_seconds", "by" => by)
         .record(started.elapsed().as_secs_f64());
-    if let Err(error) = outcome {
-        tracing::warn!(%error, mode, "a checkpoint failed; the next one moves what is left");
-    }
+    outcome.unwrap_or_else(|error| {
+        tracing::warn!(%error, by, "a checkpoint failed; the next one moves what is left");
+        0
+    })
 }
 
 #[cfg(test)]
@@ -152,6 +189,7 @@ mod tests {
         const LIMITS: Limits = Limits {
             checkpoint_pages: 200,
             restart_pages: 800,
+            left_pages: 20,
         };
         const COMMITS: i64 = 2_000;
         let folder = tempfile::tempdir().unwrap();
@@ -201,6 +239,7 @@ mod tests {
         const LIMITS: Limits = Limits {
             checkpoint_pages: 50,
             restart_pages: 100,
+            left_pages: 10,
         };
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("test.db");
@@ -208,7 +247,7 @@ mod tests {
         let mut writer = Connection::open(&path).unwrap();
         writer
             .execute_batch(
-                "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 10;
+                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
                  CREATE TABLE note (id INTEGER PRIMARY KEY, body BLOB); INSERT INTO note VALUES (0, NULL)",
             )
             .unwrap();
@@ -216,10 +255,16 @@ mod tests {
         let checkpointer = Checkpointer::start(&path, &mut writer, LIMITS).unwrap();
         let write = |from: i64| {
             for id in from..from + 200 {
+                let started = std::time::Instant::now();
                 writer
                     .execute("INSERT INTO note VALUES (?1, zeroblob(12000))", [id])
                     .unwrap();
                 checkpointer.after_job(&writer);
+                // SQLite would wait 5 s for a reader.
+                assert!(
+                    started.elapsed().as_millis() < 3_000,
+                    "the writer waited for the reader"
+                );
             }
         };
         reader.execute_batch("BEGIN; SELECT count(*) FROM note").unwrap();

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
 use super::checkpoint::{Checkpointer, LIMITS};
 use crate::{Error, migrations};
@@ -98,7 +98,7 @@ pub(super) fn writer(path: &Path) -> Result<(Connection, Checkpointer), Error> {
     connection
         .pragma_update(None, "temp_store", "MEMORY")
         .map_err(open_error)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    settle(&connection).map_err(open_error)?;
     let checkpointer = Checkpointer::start(path, &mut connection, LIMITS)?;
     Ok((connection, checkpointer))
 }
@@ -109,6 +109,14 @@ fn create(path: &Path) -> Result<(), Error> {
     let made = File::options().create(true).append(true).mode(0o600).open(path);
     made.map(drop)
         .map_err(|error| Error::Open(format!("{}: {error}", path.display())))
+}
+
+/// What all connections share. A plan depends on the text of its statement alone: else SQLite prepares a statement with
+/// a range in it anew each time that its bounds are bound.
+fn settle(connection: &Connection) -> Result<(), rusqlite::Error> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(())
 }
 
 /// A connection that only reads.
@@ -122,7 +130,7 @@ pub(super) fn reader(path: &Path) -> Result<Connection, Error> {
     connection
         .pragma_update(None, "query_only", true)
         .map_err(open_error)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    settle(&connection).map_err(open_error)?;
     Ok(connection)
 }
 

@@ -17,23 +17,23 @@ async fn each_kind_of_constraint_has_its_name() {
     let scratch = Scratch::open().await;
     scratch
         .run(&[
-            "CREATE TABLE person (id BIGINT NOT NULL PRIMARY KEY, phone TEXT NOT NULL,
-               fen BIGINT NOT NULL CONSTRAINT person_fen_positive CHECK (fen >= 0))",
-            "CREATE UNIQUE INDEX person_phone_key ON person (phone)",
-            "CREATE TABLE gadget (person_id BIGINT NOT NULL REFERENCES person (id), name TEXT NOT NULL,
-               PRIMARY KEY (person_id, name)) WITHOUT ROWID",
-            "CREATE TABLE counter (id INTEGER PRIMARY KEY)",
-            "INSERT INTO counter VALUES (1)",
-            "INSERT INTO person VALUES (1, 'a', 0)",
+            "CREATE TABLE somebody (id BIGINT NOT NULL PRIMARY KEY, phone TEXT NOT NULL,
+               fen BIGINT NOT NULL CONSTRAINT somebody_fen_positive CHECK (fen >= 0))",
+            "CREATE UNIQUE INDEX somebody_phone_key ON somebody (phone)",
+            "CREATE TABLE gadget (owner_id BIGINT NOT NULL REFERENCES somebody (id), name TEXT NOT NULL,
+               PRIMARY KEY (owner_id, name)) WITHOUT ROWID",
+            "CREATE TABLE tally (id INTEGER PRIMARY KEY)",
+            "INSERT INTO tally VALUES (1)",
+            "INSERT INTO somebody VALUES (1, 'a', 0)",
             "INSERT INTO gadget VALUES (1, 'pad')",
         ])
         .await;
     for (sql, name) in [
-        ("INSERT INTO person VALUES (1, 'b', 0)", "person_pkey"),
-        ("INSERT INTO counter VALUES (1)", "counter_pkey"),
-        ("INSERT INTO person VALUES (2, 'a', 0)", "person_phone_key"),
-        ("INSERT INTO person VALUES (2, 'b', -1)", "person_fen_positive"),
-        ("INSERT INTO person VALUES (2, NULL, 0)", "person_phone_not_null"),
+        ("INSERT INTO somebody VALUES (1, 'b', 0)", "somebody_pkey"),
+        ("INSERT INTO tally VALUES (1)", "tally_pkey"),
+        ("INSERT INTO somebody VALUES (2, 'a', 0)", "somebody_phone_key"),
+        ("INSERT INTO somebody VALUES (2, 'b', -1)", "somebody_fen_positive"),
+        ("INSERT INTO somebody VALUES (2, NULL, 0)", "somebody_phone_not_null"),
         ("INSERT INTO gadget VALUES (1, 'pad')", "gadget_pkey"),
         ("INSERT INTO gadget VALUES (9, 'pad')", "foreign_key"),
     ] {
