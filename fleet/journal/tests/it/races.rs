@@ -1,20 +1,54 @@
 //! What happens between two statements of one reader.
 
-use std::{future::Future, pin::pin, task::Poll};
+use std::{future::Future, pin::pin, sync::Arc, task::Poll};
 
+use database::Engine;
 use journal::{history::Direction, record::Event};
 use proto::{Seq, wire::Role};
 
 use crate::world::{World, text, user};
 
-/// Polls a future once, and waits until every reader of the database has done what it was asked for so far.
+/// More than there are readers, so that each of them is held.
+const READS: usize = 16;
+
+/// Polls a future once while every reader of the database is busy, and then waits until each of them has done what it was
+/// asked for so far: the future has its first answer and has not seen it yet.
 async fn begin<F: Future + Unpin>(world: &World, future: &mut F) {
+    let Engine::Sqlite(sqlite) = world.journal.database().engine();
+    let gate = Arc::new(std::sync::RwLock::new(()));
+    let shut = gate.clone();
+    let (shutting, opening) = (tokio::sync::oneshot::channel(), std::sync::mpsc::sync_channel(1));
+    let (is_shut, open) = (shutting.0, opening.1);
+    let holder = tokio::task::spawn_blocking(move || {
+        let held = shut.write();
+        is_shut.send(()).unwrap();
+        let _ = open.recv();
+        drop(held);
+    });
+    shutting.1.await.unwrap();
+    let mut held: Vec<_> = (0..READS)
+        .map(|_| {
+            let gate = gate.clone();
+            Box::pin(sqlite.read(move |_| {
+                drop(gate.read());
+                Ok(())
+            }))
+        })
+        .collect();
     std::future::poll_fn(|context| {
+        for held in &mut held {
+            assert!(held.as_mut().poll(context).is_pending());
+        }
         assert!(std::pin::Pin::new(&mut *future).poll(context).is_pending());
         Poll::Ready(())
     })
     .await;
-    for _ in 0..16 {
+    opening.0.send(()).unwrap();
+    holder.await.unwrap();
+    for held in held {
+        held.await.unwrap();
+    }
+    for _ in 0..READS {
         world.journal.database().query("SELECT 1", vec![]).await.unwrap();
     }
 }
