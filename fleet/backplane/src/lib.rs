@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 pub use directory::{NodeAddress, NodeRecord};
-pub use password::{PasswordHash, hash_password};
+pub use password::{PASSWORDS_PER_DEVICE, PasswordHash, hash_password};
 pub use presence::{DevicePresence, Presence};
 use proto::{ConversationId, UserId, wire::Platform};
 
@@ -63,7 +63,7 @@ impl Backplane {
         }
     }
 
-    /// Leaves publish and subscribe; the handler is not called any more once this has returned.
+    /// Leaves publish and subscribe; the handler is not called any more, but by a publisher that is just about to.
     pub fn leave(&self, subscriber: SubscriberId) {
         match self {
             Self::Memory(memory) => memory.leave(subscriber),
@@ -96,7 +96,7 @@ impl Backplane {
     }
 
     /// Keeps an IM password until it expires. Several of one device are valid at once; past
-    /// [`password::PASSWORDS_PER_DEVICE`] the oldest goes.
+    /// [`PASSWORDS_PER_DEVICE`] the oldest goes.
     ///
     /// # Errors
     /// [`Unavailable`].

@@ -423,4 +423,138 @@ mod tests {
         );
         assert!(!backplane.is_available().await);
     }
+
+    #[tokio::test]
+    async fn the_oldest_password_of_a_device_makes_room_and_no_other_device_s() {
+        let backplane = Backplane::memory();
+        let kept = hash_password("pad");
+        backplane.put_im_password(USER, "pad", kept, 1_000).await.unwrap();
+        let hashes: Vec<_> = (0..=PASSWORDS_PER_DEVICE)
+            .map(|at| hash_password(&at.to_string()))
+            .collect();
+        for hash in &hashes {
+            backplane
+                .put_im_password(USER, "phone", *hash, 1_000)
+                .await
+                .unwrap();
+        }
+        let good = async |device, hash| {
+            let expires = backplane.check_im_password(USER, device, hash, 1).await.unwrap();
+            expires.is_some()
+        };
+        assert!(!good("phone", &hashes[0]).await);
+        for hash in &hashes[1..] {
+            assert!(good("phone", hash).await);
+        }
+        assert!(good("pad", &kept).await);
+    }
+
+    #[tokio::test]
+    async fn what_has_expired_is_forgotten_and_nothing_else() {
+        let backplane = Backplane::memory();
+        let Backplane::Memory(memory) = &backplane;
+        let (old, young) = (hash_password("old"), hash_password("young"));
+        backplane.put_im_password(USER, "phone", old, 10).await.unwrap();
+        backplane.put_im_password(USER, "phone", young, 20).await.unwrap();
+        let other = UserId::from_database(8);
+        backplane.put_im_password(other, "phone", old, 10).await.unwrap();
+        backplane.forget_expired(10);
+        assert_eq!(memory.passwords.len(), 1);
+        assert_eq!(
+            backplane.check_im_password(USER, "phone", &young, 19).await,
+            Ok(Some(20))
+        );
+        backplane.forget_expired(20);
+        assert_eq!(memory.passwords.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn leaving_ends_every_subscription_and_leaves_those_of_others() {
+        let backplane = Backplane::memory();
+        let Backplane::Memory(memory) = &backplane;
+        let got = Arc::new(Mutex::new(0));
+        let counting = got.clone();
+        let stays = backplane.join(Arc::new(move |_, _| *counting.lock() += 1));
+        let leaves = backplane.join(Arc::new(|_, _| panic!("it has left")));
+        let (shared, own) = (Channel::User(USER), Channel::User(UserId::from_database(8)));
+        backplane.subscribe(stays, shared).await.unwrap();
+        // Twice is once.
+        backplane.subscribe(stays, shared).await.unwrap();
+        backplane.subscribe(leaves, shared).await.unwrap();
+        backplane.subscribe(leaves, own).await.unwrap();
+        assert_eq!(memory.channels(), 2);
+        backplane.leave(leaves);
+        assert_eq!(memory.channels(), 1);
+        backplane.publish(shared, Bytes::from_static(b"1"), None);
+        backplane.publish(own, Bytes::from_static(b"2"), None);
+        assert_eq!(*got.lock(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_fault_decides_what_becomes_of_a_payload() {
+        let backplane = Backplane::memory();
+        let Backplane::Memory(memory) = &backplane;
+        let got = Arc::new(Mutex::new(Vec::new()));
+        let hearing = got.clone();
+        let subscriber = backplane.join(Arc::new(move |_, payload| hearing.lock().push(payload)));
+        let channel = Channel::User(USER);
+        backplane.subscribe(subscriber, channel).await.unwrap();
+        let publish = |text: &'static str| backplane.publish(channel, Bytes::from(text), None);
+        // Loses a, doubles b, keeps c back until d.
+        let mut kept = None;
+        memory.set_fault(Some(Box::new(move |_, channel, payload| match &payload[..] {
+            b"a" => vec![],
+            b"b" => vec![(channel, payload.clone()), (channel, payload)],
+            b"c" => {
+                kept = Some(payload);
+                vec![]
+            }
+            _ => std::iter::once((channel, payload))
+                .chain(kept.take().map(|kept| (channel, kept)))
+                .collect(),
+        })));
+        for text in ["a", "b", "c", "d"] {
+            publish(text);
+        }
+        memory.set_fault(None);
+        publish("a");
+        assert_eq!(*got.lock(), ["b", "b", "d", "c", "a"]);
+    }
+
+    #[tokio::test]
+    async fn live_nodes_come_least_loaded_first_and_dead_ones_not_at_all() {
+        let backplane = Backplane::memory();
+        let node = |node_id: &str, sessions| NodeRecord {
+            node_id: node_id.into(),
+            address: crate::NodeAddress {
+                ip: "127.0.0.1".into(),
+                port: 1,
+                tls_port: None,
+                ws_port: None,
+            },
+            sessions,
+            version: "0".into(),
+        };
+        for (node_id, sessions, until_ms) in [
+            ("b", 5, 100),
+            ("a", 5, 100),
+            ("c", 1, 100),
+            ("d", 0, 50),
+            ("e", 0, 100),
+        ] {
+            backplane
+                .announce_node(node(node_id, sessions), until_ms)
+                .await
+                .unwrap();
+        }
+        backplane.withdraw_node("e").await;
+        let live = async |now_ms| {
+            let nodes = backplane.nodes(now_ms).await.unwrap();
+            nodes.into_iter().map(|node| node.node_id).collect::<Vec<_>>()
+        };
+        assert_eq!(live(50).await, ["c", "a", "b"]);
+        assert_eq!(live(100).await, Vec::<String>::new());
+        backplane.announce_node(node("a", 0), 200).await.unwrap();
+        assert_eq!(live(100).await, ["a"]);
+    }
 }
