@@ -32,8 +32,14 @@ async fn each_kind_of_constraint_has_its_name() {
         ("INSERT INTO somebody VALUES (1, 'b', 0)", "somebody_pkey"),
         ("INSERT INTO tally VALUES (1)", "tally_pkey"),
         ("INSERT INTO somebody VALUES (2, 'a', 0)", "somebody_phone_key"),
-        ("INSERT INTO somebody VALUES (2, 'b', -1)", "somebody_fen_positive"),
-        ("INSERT INTO somebody VALUES (2, NULL, 0)", "somebody_phone_not_null"),
+        (
+            "INSERT INTO somebody VALUES (2, 'b', -1)",
+            "somebody_fen_positive",
+        ),
+        (
+            "INSERT INTO somebody VALUES (2, NULL, 0)",
+            "somebody_phone_not_null",
+        ),
         ("INSERT INTO gadget VALUES (1, 'pad')", "gadget_pkey"),
         ("INSERT INTO gadget VALUES (9, 'pad')", "foreign_key"),
     ] {
