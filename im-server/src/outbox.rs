@@ -26,6 +26,9 @@ const ANSWER_FRAMES: usize = 64;
 /// Frames in one vectored write; the kernel takes 1,024 slices, and a WebSocket frame has two.
 const FRAMES_AT_ONCE: usize = 64;
 
+/// As much as this is copied into one piece and sent: an answer and the entry that goes with it.
+const GATHERED_BYTES: usize = 2 * 1024;
+
 /// How frames are dressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dress {
@@ -99,8 +102,11 @@ impl Outbox {
         blocked: impl FnOnce(),
     ) -> Pushed {
         let mut inner = self.inner.lock();
-        let pushed = inner.queue(frames, what);
-        if pushed == Pushed::Taken && inner.blocked_since_s.is_none() {
+        let pushed = match frames {
+            [frame] if inner.write_alone(self.dress, transport, frame) => Pushed::Taken,
+            _ => inner.queue(frames, what),
+        };
+        if pushed == Pushed::Taken && inner.blocked_since_s.is_none() && !inner.queue.is_empty() {
             inner.write(self.dress, transport);
             if inner.blocked_since_s.is_some() {
                 drop(inner);
@@ -243,7 +249,35 @@ impl Inner {
         }
     }
 
+    /// Writes one frame when nothing waits before it, which is nearly always so, and queues what is left of it. False
+    /// when nothing was written: then it is to be queued.
+    fn write_alone(&mut self, dress: Dress, transport: &Transport, frame: &Bytes) -> bool {
+        let alone = self.queue.is_empty() && self.blocked_since_s.is_none() && !self.ending && !self.broken;
+        if !alone || dress != Dress::Length {
+            return false;
+        }
+        match transport.try_write_one(frame) {
+            Ok(written) if written == frame.len() => true,
+            Ok(written) => {
+                self.bytes = frame.len();
+                self.written = written;
+                self.queue.push_back(Item {
+                    bytes: frame.clone(),
+                    bare: false,
+                });
+                true
+            }
+            // The ordinary way finds the same.
+            Err(_) => false,
+        }
+    }
+
     fn write_once(&self, dress: Dress, transport: &Transport) -> std::io::Result<usize> {
+        if dress == Dress::Length
+            && let Some(together) = self.gather()
+        {
+            return transport.try_write_one(&together);
+        }
         let mut headers = [([0; 10], 0); FRAMES_AT_ONCE];
         let mut slices = [IoSlice::new(&[]); 2 * FRAMES_AT_ONCE];
         let mut used = 0;
@@ -269,6 +303,18 @@ impl Inner {
             }
         }
         transport.try_write(&slices[..used])
+    }
+
+    /// Everything that waits as one piece, when it is little: copying it costs less than a vectored write.
+    fn gather(&self) -> Option<Vec<u8>> {
+        if self.bytes - self.written > GATHERED_BYTES {
+            return None;
+        }
+        let mut together = Vec::with_capacity(self.bytes - self.written);
+        for (at, item) in self.queue.iter().enumerate() {
+            together.extend_from_slice(&item.bytes[if at == 0 { self.written } else { 0 }..]);
+        }
+        Some(together)
     }
 
     fn advance(&mut self, dress: Dress, written: usize) {

@@ -198,22 +198,29 @@ impl Room {
         state.members.is_empty() && state.empty_since_s <= since_s
     }
 
-    /// Takes entries in and delivers what can be delivered. When somebody does that already they take these up too.
-    pub(crate) fn offer(self: &Arc<Self>, journal: &Journal, entries: impl IntoIterator<Item = Published>) {
-        {
-            let mut inbox = self.inbox.lock();
-            for entry in entries {
-                if inbox.entries.len() < INBOX_ENTRIES {
-                    inbox.entries.push(entry);
-                } else {
-                    inbox.let_go = inbox.let_go.max(entry.seq);
-                }
+    /// Takes entries in; true when the caller must now [`Self::take_up`], false when somebody does that already and takes
+    /// these up too.
+    pub(crate) fn put(&self, entries: impl IntoIterator<Item = Published>) -> bool {
+        let mut inbox = self.inbox.lock();
+        for entry in entries {
+            if inbox.entries.len() < INBOX_ENTRIES {
+                inbox.entries.push(entry);
+            } else {
+                inbox.let_go = inbox.let_go.max(entry.seq);
             }
-            if inbox.taking {
-                return;
-            }
-            inbox.taking = true;
         }
+        !std::mem::replace(&mut inbox.taking, true)
+    }
+
+    /// Takes entries in and delivers what can be delivered.
+    pub(crate) fn offer(self: &Arc<Self>, journal: &Journal, entries: impl IntoIterator<Item = Published>) {
+        if self.put(entries) {
+            self.serve(journal);
+        }
+    }
+
+    /// Delivers what was put in, in a task of its own where that takes long.
+    pub(crate) fn serve(self: &Arc<Self>, journal: &Journal) {
         if self.state.lock().members.len() >= LARGE_ROOM {
             let (room, journal) = (self.clone(), journal.clone());
             tokio::spawn(async move { room.take_up(&journal) });

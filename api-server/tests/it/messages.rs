@@ -16,7 +16,7 @@ type Answer = oneshot::Sender<Result<Accepted, journal::Error>>;
 struct Tell;
 
 impl Outlet<Answer> for Tell {
-    fn settle(&self, answers: Vec<Settled<Answer>>, _: Vec<Published>) {
+    async fn settle(&self, answers: Vec<Settled<Answer>>, _: Vec<Published>) {
         for settled in answers {
             let _ = settled.context.send(settled.outcome);
         }

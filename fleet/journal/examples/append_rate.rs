@@ -34,7 +34,7 @@ const SHAPES: [(i64, i64); 2] = [(200, 2), (1_000, 5)];
 struct Counter(Arc<Semaphore>);
 
 impl Outlet<()> for Counter {
-    fn settle(&self, answers: Vec<Settled<()>>, _: Vec<Published>) {
+    async fn settle(&self, answers: Vec<Settled<()>>, _: Vec<Published>) {
         for settled in &answers {
             let accepted = settled.outcome.as_ref().unwrap();
             assert!(!accepted.duplicate);

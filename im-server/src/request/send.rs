@@ -10,6 +10,8 @@ use journal::{
     Published,
     append::{NewMessage, Outlet, Settled},
 };
+use tokio::task::JoinSet;
+
 use proto::{
     ConversationId, Seq,
     mime::{self, Refused},
@@ -20,6 +22,7 @@ use crate::{
     connection::Pending,
     node::Shared,
     request::{conversation_id, refuse, unavailable},
+    room::Room,
     session::Session,
 };
 
@@ -27,6 +30,9 @@ use crate::{
 const MAX_CLIENT_MSG_ID_BYTES: usize = 64;
 /// The most people called by name.
 const MAX_MENTIONS: usize = 50;
+
+/// Rooms of a batch that one task serves: some hundred writes.
+const ROOMS_TOGETHER: usize = 24;
 
 /// Who waits for the answer to a send.
 pub(crate) struct SendContext {
@@ -120,7 +126,7 @@ impl SendOutlet {
 }
 
 impl Outlet<SendContext> for SendOutlet {
-    fn settle(&self, answers: Vec<Settled<SendContext>>, entries: Vec<Published>) {
+    async fn settle(&self, answers: Vec<Settled<SendContext>>, entries: Vec<Published>) {
         let Some(shared) = self.shared.upgrade() else {
             return;
         };
@@ -137,11 +143,22 @@ impl Outlet<SendContext> for SendOutlet {
             );
             rooms.entry(entry.conversation).or_default().push(entry);
         }
-        for (conversation, entries) in rooms {
-            if let Some(room) = shared.rooms.get(conversation) {
-                room.offer(&shared.journal, entries);
-            }
+        // In the order of batches into the rooms; from there on each room keeps its own order.
+        let mut to_serve: Vec<Arc<Room>> = rooms
+            .into_iter()
+            .filter_map(|(conversation, entries)| {
+                shared.rooms.get(conversation).filter(|room| room.put(entries))
+            })
+            .collect();
+        // The writes to sockets are most of the work: shared out, so that every core does some.
+        let mut parts = JoinSet::new();
+        while to_serve.len() > ROOMS_TOGETHER {
+            let part = to_serve.split_off(to_serve.len() - ROOMS_TOGETHER);
+            let journal = shared.journal.clone();
+            parts.spawn(async move { part.iter().for_each(|room| room.serve(&journal)) });
         }
+        to_serve.iter().for_each(|room| room.serve(&shared.journal));
+        while parts.join_next().await.is_some() {}
         for answer in &answers {
             answer.context.session.flush();
         }

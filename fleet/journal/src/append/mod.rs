@@ -10,7 +10,7 @@ mod decide;
 pub(crate) mod sent;
 pub(crate) mod sqlite;
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use database::Engine;
@@ -74,7 +74,7 @@ pub struct Settled<C> {
 pub trait Outlet<C>: Send + Sync + 'static {
     /// Takes a batch: what became of each send in the order of sending, and the new entries in the order of their
     /// seqs. It may take its time: the batch after the next waits for it.
-    fn settle(&self, answers: Vec<Settled<C>>, entries: Vec<Published>);
+    fn settle(&self, answers: Vec<Settled<C>>, entries: Vec<Published>) -> impl Future<Output = ()> + Send;
 }
 
 /// Appends messages. Dropping it (all clones) ends it after what has been submitted.
@@ -230,7 +230,9 @@ async fn settle_batches<C: Send>(mut settled: mpsc::Receiver<Batch<C>>, outlet: 
                     .collect()
             }
         };
-        outlet.settle(answers, entries.into_iter().map(Published::new).collect());
+        outlet
+            .settle(answers, entries.into_iter().map(Published::new).collect())
+            .await;
     }
 }
 

@@ -28,7 +28,7 @@ pub(crate) struct Ledger {
 }
 
 impl Outlet<Answer> for Ledger {
-    fn settle(&self, answers: Vec<Settled<Answer>>, entries: Vec<Published>) {
+    async fn settle(&self, answers: Vec<Settled<Answer>>, entries: Vec<Published>) {
         self.published.lock().extend(entries);
         for settled in answers {
             // Whoever does not wait any more does not want to know.
