@@ -181,7 +181,7 @@ async fn open(shared: &Shared, stream: TcpStream, door: Door) -> io::Result<Newc
 impl Newcomer {
     /// Reads what comes next.
     async fn read(&mut self) -> io::Result<()> {
-        let mut buffer = [0; 2048];
+        let mut buffer = [0; 512];
         loop {
             match self.transport.try_read(&mut buffer) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
