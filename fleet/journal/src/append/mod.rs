@@ -15,12 +15,15 @@ use std::{future::Future, sync::Arc, time::Duration};
 use bytes::Bytes;
 use database::Engine;
 use proto::{ConversationId, Seq, UserId};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::{Error, Journal, announcement::Published};
 
 /// Sends that wait for the next batch. A session whose send finds no place waits, and reads no further from its socket.
 const WAITING_SENDS: usize = 8 * 1024;
+/// KiB of sends that wait or are being written, each rounded up: with frames of 64 KiB the number of sends alone would
+/// allow half a gigabyte.
+const WAITING_KIB: usize = 32 * 1024;
 /// Sends in one batch: beyond some hundreds a commit costs no less for each, and acks only come later.
 const BATCH_SENDS: usize = 1024;
 /// Batches that are committed and wait to be delivered: one being delivered and one behind it.
@@ -79,14 +82,19 @@ pub trait Outlet<C>: Send + Sync + 'static {
 
 /// Appends messages. Dropping it (all clones) ends it after what has been submitted.
 pub struct Appender<C> {
-    sends: mpsc::Sender<(NewMessage, C)>,
+    sends: mpsc::Sender<Waiting<C>>,
+    kib: Arc<Semaphore>,
     ended: Arc<tokio::sync::Mutex<Option<oneshot::Receiver<()>>>>,
 }
+
+/// A send that waits: the message, what the sender gave along, and its share of [`WAITING_KIB`].
+type Waiting<C> = (NewMessage, C, OwnedSemaphorePermit);
 
 impl<C> Clone for Appender<C> {
     fn clone(&self) -> Self {
         Self {
             sends: self.sends.clone(),
+            kib: self.kib.clone(),
             ended: self.ended.clone(),
         }
     }
@@ -110,6 +118,7 @@ impl<C: Send + 'static> Appender<C> {
         });
         Self {
             sends,
+            kib: Arc::new(Semaphore::new(WAITING_KIB)),
             ended: Arc::new(tokio::sync::Mutex::new(Some(ended))),
         }
     }
@@ -119,7 +128,16 @@ impl<C: Send + 'static> Appender<C> {
     /// # Errors
     /// [`Ended`].
     pub async fn submit(&self, message: NewMessage, context: C) -> Result<(), Ended> {
-        self.sends.send((message, context)).await.map_err(|_| Ended)
+        let share = self
+            .kib
+            .clone()
+            .acquire_many_owned(kib(&message))
+            .await
+            .map_err(|_| Ended)?;
+        self.sends
+            .send((message, context, share))
+            .await
+            .map_err(|_| Ended)
     }
 
     /// The same where nothing may wait: gives the message back when the queue is full.
@@ -127,19 +145,34 @@ impl<C: Send + 'static> Appender<C> {
     /// # Errors
     /// The message, when there is no place for it now.
     pub fn try_submit(&self, message: NewMessage, context: C) -> Result<(), (NewMessage, C)> {
-        self.sends
-            .try_send((message, context))
-            .map_err(mpsc::error::TrySendError::into_inner)
+        let Ok(share) = self.kib.clone().try_acquire_many_owned(kib(&message)) else {
+            return Err((message, context));
+        };
+        self.sends.try_send((message, context, share)).map_err(|full| {
+            let (message, context, _) = full.into_inner();
+            (message, context)
+        })
     }
 
     /// Takes no more and waits until everything submitted has been settled. Other clones must be gone.
     pub async fn end(self) {
-        let Self { sends, ended } = self;
+        let Self { sends, ended, .. } = self;
         drop(sends);
         if let Some(ended) = ended.lock().await.take() {
             let _ = ended.await;
         }
     }
+}
+
+/// A message's share of [`WAITING_KIB`].
+fn kib(message: &NewMessage) -> u32 {
+    let bytes = message.body.len()
+        + message.mime_type.len()
+        + message.client_msg_id.len()
+        + 8 * message.mentions.len();
+    u32::try_from(bytes / 1024 + 1)
+        .unwrap_or(u32::MAX)
+        .min(WAITING_KIB as u32)
 }
 
 struct Batch<C> {
@@ -150,7 +183,7 @@ struct Batch<C> {
 
 async fn commit_batches<C: Send>(
     journal: Journal,
-    mut waiting: mpsc::Receiver<(NewMessage, C)>,
+    mut waiting: mpsc::Receiver<Waiting<C>>,
     settling: mpsc::Sender<Batch<C>>,
 ) {
     let mut sends = Vec::with_capacity(BATCH_SENDS);
@@ -158,9 +191,11 @@ async fn commit_batches<C: Send>(
         metrics::histogram!("huizhen_journal_batch_sends").record(sends.len() as f64);
         let mut contexts = Vec::with_capacity(sends.len());
         let mut messages = Vec::with_capacity(sends.len());
-        for (message, context) in sends.drain(..) {
+        let mut shares = Vec::with_capacity(sends.len());
+        for (message, context, share) in sends.drain(..) {
             contexts.push((message.conversation, context));
             messages.push(message);
+            shares.push(share);
         }
         let started = std::time::Instant::now();
         let now_ms = now_ms();
@@ -178,6 +213,7 @@ async fn commit_batches<C: Send>(
             }
         };
         metrics::histogram!("huizhen_journal_commit_seconds").record(started.elapsed().as_secs_f64());
+        drop(shares);
         let (outcomes, entries) = match written {
             Ok(sqlite::Written { outcomes, entries }) => (Ok(outcomes), entries),
             Err(error) => {
