@@ -1,0 +1,6 @@
+//! A whole fleet as plain processes on loopback, for people without containers and for the tests: private PostgreSQL and
+//! Redis instances on free ports in temporary folders, and the programs of this workspace beside them. What is started
+//! here is ended here, by its process id; servers that run already are never touched.
+
+pub mod postgres;
+pub mod redis;

@@ -1,0 +1,1 @@
+//! Private Redis instances: one server, a Sentinel set, a cluster.
