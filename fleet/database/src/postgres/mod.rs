@@ -27,6 +27,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_util::task::TaskTracker;
 
 use self::address::{Address, CONNECT_LIMIT};
+pub use self::statement::Sealed;
 pub(crate) use self::{address::is_postgres, transaction::Open};
 use crate::{Error, Row, Sql, Value, migrations};
 

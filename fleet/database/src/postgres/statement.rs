@@ -1,5 +1,7 @@
 //! Running one statement: values go in, rows come out.
 
+use std::fmt;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use deadpool_postgres::ClientWrapper;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
@@ -111,6 +113,27 @@ impl ToSql for Value {
 
     fn accepts(kind: &Type) -> bool {
         is_known(kind)
+    }
+
+    to_sql_checked!();
+}
+
+/// A parameter that no log shows: tokio-postgres logs the parameters of each statement.
+pub struct Sealed<T>(pub T);
+
+impl<T> fmt::Debug for Sealed<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
+    }
+}
+
+impl<T: ToSql> ToSql for Sealed<T> {
+    fn to_sql(&self, kind: &Type, out: &mut BytesMut) -> Result<IsNull, AnyError> {
+        self.0.to_sql(kind, out)
+    }
+
+    fn accepts(kind: &Type) -> bool {
+        T::accepts(kind)
     }
 
     to_sql_checked!();

@@ -12,7 +12,10 @@ use std::{
     sync::Arc,
 };
 
-use database::{Error as DatabaseError, postgres::Postgres};
+use database::{
+    Error as DatabaseError,
+    postgres::{Postgres, Sealed},
+};
 use futures_util::future::try_join_all;
 use proto::{ConversationId, Seq, UserId, wire};
 use tokio_postgres::{
@@ -341,6 +344,7 @@ impl Attempt {
             .iter()
             .map(|message| message.client_msg_id.as_str())
             .collect();
+        let looked_for = Sealed(looked_for);
         // Sent together, in this order; an empty one costs nothing.
         let (standings, roles, firsts) = tokio::try_join!(
             biased;
@@ -524,6 +528,8 @@ impl Attempt {
             .map(|(message, _)| extra(&message.mentions, None))
             .collect();
         let extras: Vec<Option<&[u8]>> = extras.iter().map(Option::as_deref).collect();
+        let (ids, mime_types) = (Sealed(ids), Sealed(mime_types));
+        let (bodies, extras) = (Sealed(bodies), Sealed(extras));
         let kind = i64::from(wire::EntryKind::Message as i32);
         let (entries, sent, commit) = tokio::join!(
             biased;

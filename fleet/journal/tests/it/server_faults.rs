@@ -402,3 +402,51 @@ async fn i7_a_flood_while_the_server_is_away_is_answered_in_time() {
     let outcomes = futures_util::future::join_all(sends).await;
     assert!(outcomes.iter().all(is_away));
 }
+
+/// Nothing of what people write is in a log, at whatever level: tokio-postgres tells the parameters of each statement.
+#[test]
+fn what_people_write_is_in_no_log() {
+    #[derive(Clone, Default)]
+    struct Log(Arc<parking_lot::Mutex<Vec<u8>>>);
+    impl std::io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let log = Log::default();
+    let writer = log.clone();
+    tracing_subscriber::fmt()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
+        .with_writer(move || writer.clone())
+        .init();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let world = World::new(fleet_local::store::Store::Postgres).await;
+        let id = world.conversation(&[(1, Role::Patient)]).await;
+        for _ in 0..2 {
+            let mut message = text(id, 1, "marker-id-2718", "marker-body-2718");
+            message.mentions = vec![1];
+            world.send(message).await.unwrap();
+        }
+        let conflict = world
+            .send(text(id, 1, "marker-id-2718", "marker-other-2718"))
+            .await;
+        conflict.unwrap_err();
+        assert_eq!(world.seen_by(id, 1).await, [1, 2]);
+        world.end().await;
+    });
+    let text = String::from_utf8_lossy(&log.0.lock()).into_owned();
+    assert!(
+        text.contains("tokio_postgres"),
+        "the log holds nothing of the driver"
+    );
+    let line = text.lines().find(|line| line.contains("marker-"));
+    assert!(line.is_none(), "{line:?}");
+}
