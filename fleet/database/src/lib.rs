@@ -64,6 +64,14 @@ impl Database {
         Self::open_with(url, postgres::Schema::Await).await
     }
 
+    /// The same for a look: a shared database is opened as it is, whatever its version.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_as_it_is(url: &str) -> Result<Self, Error> {
+        Self::open_with(url, postgres::Schema::Leave).await
+    }
+
     async fn open_with(url: &str, schema: postgres::Schema) -> Result<Self, Error> {
         let engine = if postgres::is_postgres(url) {
             Engine::Postgres(postgres::Postgres::open(url, schema).await?)
@@ -140,11 +148,14 @@ impl Database {
         self.ids.allocate(self, sequence).await
     }
 
-    /// The version of the schema in force.
+    /// The version of the schema in force; 0 when there is none.
     ///
     /// # Errors
     /// As the engine says.
     pub async fn schema_version(&self) -> Result<i64, Error> {
+        if let Engine::Postgres(postgres) = &self.engine {
+            return postgres.schema_version().await;
+        }
         let row = self
             .query_first("SELECT max(version) FROM refinery_schema_history", vec![])
             .await?;

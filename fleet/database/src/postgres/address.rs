@@ -23,7 +23,8 @@ const VANISHED_AFTER: Duration = Duration::from_secs(10);
 /// - Statements here are short: compiling one costs more than it saves.
 ///
 /// There is no statement_timeout: a commit that waits for a standby must not be cut short.
-const SESSION: &str = "-c lock_timeout=4s -c idle_in_transaction_session_timeout=10s -c jit=off";
+const SESSION: &str = "-c lock_timeout=4s -c idle_in_transaction_session_timeout=10s -c jit=off \
+    -c client_min_messages=warning";
 
 /// What a URL says.
 #[derive(Clone, Debug)]

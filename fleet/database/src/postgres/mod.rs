@@ -69,6 +69,8 @@ pub(crate) enum Schema {
     Migrate,
     /// Somebody else: wait until it is done.
     Await,
+    /// Nobody.
+    Leave,
 }
 
 impl Postgres {
@@ -76,7 +78,9 @@ impl Postgres {
         let mut address = Address::parse(url)?;
         let connector = tls::connector(&address.trust)?;
         let mut client = match schema {
-            Schema::Migrate => connect(&address, &connector).await.map_err(Away::into_open)?,
+            Schema::Migrate | Schema::Leave => {
+                connect(&address, &connector).await.map_err(Away::into_open)?
+            }
             Schema::Await => await_schema(&address, &connector).await?,
         };
         look_at_server(&client, &mut address).await?;
@@ -135,6 +139,15 @@ impl Postgres {
                 }
                 tries += 1;
             }
+        })
+        .await
+    }
+
+    pub(crate) async fn schema_version(&self) -> Result<i64, Error> {
+        let inner = self.inner.clone();
+        self.run(async move {
+            let connection = inner.connection().await?;
+            migrate::version(&connection).await
         })
         .await
     }
