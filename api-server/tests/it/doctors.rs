@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::service::Service;
+use super::service::Service;
 
 /// Seed: 医生个人信息内无钱包信息 (接口去掉这个字段); 修改 - 医生详情添加个人擅长、个人荣誉字段;
 /// 2.1 医生添加个人详情接口，增加"个人擅长、个人荣誉"字段.

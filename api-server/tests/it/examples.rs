@@ -13,7 +13,7 @@ use std::{collections::HashMap, fs, path::PathBuf};
 
 use serde_json::Value;
 
-use crate::service::Service;
+use super::service::Service;
 
 #[derive(Debug, Default)]
 struct Example {

@@ -3,7 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
-use crate::{
+use super::{
     people::{Person, Team, new_team},
     service::{Reply, Service},
 };

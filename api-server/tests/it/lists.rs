@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::{
+use super::{
     people::{Person, new_consult},
     service::Service,
 };
@@ -170,7 +170,7 @@ async fn a_walk_through_a_family_and_its_invitations_meets_each_once() {
     let (mut family, mut sent, mut received) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..7 {
         family.insert(0, child().await);
-        sent.insert(0, invite(&parent, &crate::people::new_phone()).await);
+        sent.insert(0, invite(&parent, &super::people::new_phone()).await);
         let inviter = service.member("Inviter").await;
         received.insert(0, invite(&inviter, &invited.phone).await);
     }

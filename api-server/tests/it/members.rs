@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::service::Service;
+use super::service::Service;
 
 /// Seed: 修改 - 个人信息返回：余额、已消费总数、怀孕次数、产几、月经周期、初潮年龄、家庭成员数组（relation_user_id、relation_type、name、
 /// photo_id）. 余额 and 已消费总数 are the ledger's, and absent without it.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::{Value, json};
 
-use crate::{people::Person, service::Service};
+use super::{people::Person, service::Service};
 
 async fn search(service: &Service, doctor: &Person, part: &str) -> Vec<String> {
     let query: String = url::form_urlencoded::byte_serialize(part.as_bytes()).collect();
@@ -125,7 +125,7 @@ async fn a_search_finds_what_has_the_part_and_nothing_else() {
                 .map(|_| ['a', 'B', '儿', '_', '%'][rand::random_range(0..5_usize)])
                 .collect();
             owner
-                .post(&service, "/team", crate::people::new_team(&name))
+                .post(&service, "/team", super::people::new_team(&name))
                 .send()
                 .await
                 .result();
