@@ -266,9 +266,11 @@ async fn settle_batches<C: Send>(mut settled: mpsc::Receiver<Batch<C>>, outlet: 
                     .collect()
             }
         };
+        let started = std::time::Instant::now();
         outlet
             .settle(answers, entries.into_iter().map(Published::new).collect())
             .await;
+        metrics::histogram!("huizhen_journal_settle_seconds").record(started.elapsed().as_secs_f64());
     }
 }
 
