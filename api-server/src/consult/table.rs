@@ -179,6 +179,21 @@ pub(super) async fn consult_in(
     seat(&row.ok_or(Word::ConsultNotFound)?)
 }
 
+/// As [`consult_in`], with the consult's row taken first: what is decided by what is read stays so to the end of the
+/// transaction, and two requests that race are decided one after the other.
+pub(super) async fn take_consult(
+    tx: &mut Transaction<'_>,
+    consult: i64,
+    user: UserId,
+) -> Result<(Known, Seat), Error> {
+    tx.execute(
+        "UPDATE consult SET status = status WHERE id = $1",
+        params![consult],
+    )
+    .await?;
+    consult_in(tx, consult, user).await
+}
+
 /// Moves a consult from the state that was read to the next one; refused when another transaction was faster.
 pub(super) async fn step(
     tx: &mut Transaction<'_>,

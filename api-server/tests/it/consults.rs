@@ -3,7 +3,7 @@
 use proto::{ConversationId, UserId};
 use serde_json::{Value, json};
 
-use crate::{
+use super::{
     people::{Person, Team, new_consult},
     service::{Reply, Service},
 };
