@@ -400,6 +400,7 @@ async fn establish<'s>(
         user,
         login.device_id.as_str().into(),
         generation,
+        platform,
         newcomer.transport,
         Outbox::new(newcomer.dress),
         expires_at_ms,
