@@ -7,9 +7,9 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::{
     account,
     app::App,
-    chat, consult, docs,
+    chat, clinic, consult, docs, doctor,
     error::{Error, Word},
-    health, im, observe, team,
+    family, health, im, member, observe, team,
 };
 
 /// The documented routes of every domain.
@@ -20,6 +20,10 @@ fn documented() -> OpenApiRouter<App> {
         .merge(team::routes())
         .merge(consult::routes())
         .merge(chat::routes())
+        .merge(doctor::routes())
+        .merge(member::routes())
+        .merge(family::routes())
+        .merge(clinic::routes())
         .merge(health::routes())
 }
 

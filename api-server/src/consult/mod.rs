@@ -14,10 +14,13 @@ mod messages;
 mod record;
 mod show;
 mod table;
+mod team_list;
 
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-pub(crate) use table::shared_a_consult;
+pub(crate) use record::Consult;
+pub(crate) use table::{count_finished, count_served, running_of, shared_a_consult};
+pub(crate) use team_list::{list_finished, list_served};
 
 use crate::app::App;
 

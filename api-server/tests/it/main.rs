@@ -14,17 +14,25 @@ mod on_sqlite {
 
     mod accounts;
     mod chats;
+    mod clinics;
     mod consults;
     mod devices;
+    mod doctors;
     mod document;
+    mod examples;
+    mod families;
     mod http;
     mod idempotency;
     mod im;
+    mod joining;
     mod lists;
+    mod members;
     mod messages;
     mod people;
+    mod searching;
     mod secrets;
     mod service;
+    mod team_consults;
     mod teams;
 }
 
@@ -34,17 +42,25 @@ mod on_postgres {
 
     mod accounts;
     mod chats;
+    mod clinics;
     mod consults;
     mod devices;
+    mod doctors;
     mod document;
+    mod examples;
+    mod families;
     mod http;
     mod idempotency;
     mod im;
+    mod joining;
     mod lists;
+    mod members;
     mod messages;
     mod people;
+    mod searching;
     mod secrets;
     mod service;
+    mod team_consults;
     mod teams;
 }
 

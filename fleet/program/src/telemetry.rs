@@ -10,8 +10,9 @@ use tracing_subscriber::EnvFilter;
 pub const DEFAULT_FILTER: &str = "info,refinery_core=warn";
 
 /// Buckets of durations, seconds: from a commit on a fast disk to what nobody waits for.
-const SECONDS_BUCKETS: [f64; 16] = [
-    0.0001, 0.00025, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0, 10.0,
+const SECONDS_BUCKETS: [f64; 17] = [
+    0.000_1, 0.000_25, 0.000_5, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0,
+    5.0, 10.0,
 ];
 /// Buckets of counts: batches, list lengths.
 const COUNT_BUCKETS: [f64; 12] = [

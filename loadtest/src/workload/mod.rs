@@ -5,6 +5,7 @@ mod load;
 mod quiet;
 mod shape;
 mod soak;
+mod stopped;
 
 use anyhow::Result;
 
