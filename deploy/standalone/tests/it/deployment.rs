@@ -184,7 +184,7 @@ fn flags(text: &str) -> BTreeSet<String> {
             let end = flag
                 .find(|letter: char| !letter.is_ascii_lowercase() && letter != '-')
                 .unwrap_or(flag.len());
-            if end > 0 {
+            if flag.starts_with(|letter: char| letter.is_ascii_lowercase()) {
                 flags.insert(flag[..end].to_owned());
             }
         }
