@@ -77,6 +77,7 @@ pub(crate) async fn keep_sweeping(shared: Arc<Shared>) {
         }
         shared.backplane.forget_expired(clock::now_ms());
         metrics::gauge!("huizhen_im_sessions").set(f64::from(shared.limits.sessions()));
+        metrics::gauge!("huizhen_im_sessions_max").set(f64::from(shared.settings.max_sessions));
         metrics::gauge!("huizhen_im_rooms").set(shared.rooms.len() as f64);
         if is_due || compared.elapsed() >= COMPARE_EVERY {
             compare(&shared).await;

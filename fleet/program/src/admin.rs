@@ -32,7 +32,7 @@ const MAX_CONNECTIONS: usize = 64;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest wait for one readiness check: probes give up after some seconds themselves.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
-/// How often histograms are drained when nobody scrapes.
+/// How often histograms are drained when nobody scrapes, and dependencies looked at.
 const UPKEEP: Duration = Duration::from_secs(5);
 /// The wait after an accept that failed (no descriptor left): they come back when connections end.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -69,6 +69,15 @@ impl Readiness {
     /// From now on this program is not ready: it is being stopped.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Looks at all checks and puts what they say into the metrics.
+    async fn observe(&self) {
+        metrics::gauge!("huizhen_draining").set(f64::from(self.draining.load(Ordering::Relaxed)));
+        for check in self.checks.iter() {
+            let up = matches!(timeout(CHECK_TIMEOUT, (check.run)()).await, Ok(Ok(())));
+            metrics::gauge!("huizhen_dependency_up", "dependency" => check.name).set(f64::from(up));
+        }
     }
 
     /// Runs all checks: whether work may be given, and a line for each.
@@ -152,6 +161,18 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) {
     let upkeep = metrics.clone();
+    let observed = readiness.clone();
+    let observing = shutdown.clone();
+    tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(UPKEEP);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = observing.cancelled() => return,
+                _ = ticks.tick() => observed.observe().await,
+            }
+        }
+    });
     let routes = routes(metrics, readiness);
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut upkeep_timer = tokio::time::interval(UPKEEP);

@@ -52,7 +52,8 @@ impl Ports {
         self.open.get(name).copied()
     }
 
-    /// Prints a line for each listener, and writes all of them to a file as JSON. The file appears whole or not at all,
+    /// Tells that everything accepts: prints a line for each listener, writes all of them to a file as JSON, and says
+    /// so to systemd. The file appears whole or not at all,
     /// and before the lines, so that whoever waits for either finds everything.
     ///
     /// # Errors
@@ -68,6 +69,7 @@ impl Ports {
             let _ = writeln!(out, "listening {name}={address}");
         }
         let _ = out.flush();
+        crate::notify::ready();
         Ok(())
     }
 

@@ -14,6 +14,8 @@ pub(crate) struct Usage {
     pub(crate) rss_bytes: u64,
     /// Open file descriptors.
     pub(crate) open_files: usize,
+    /// How many there may be.
+    pub(crate) max_open_files: u64,
 }
 
 /// What this process uses now; none where there is no /proc.
@@ -22,6 +24,7 @@ pub(crate) fn usage() -> Option<Usage> {
         cpu_s: cpu_s(&fs::read_to_string("/proc/self/stat").ok()?)?,
         rss_bytes: rss_bytes(&fs::read_to_string("/proc/self/status").ok()?)?,
         open_files: fs::read_dir("/proc/self/fd").ok()?.count(),
+        max_open_files: max_open_files(&fs::read_to_string("/proc/self/limits").ok()?)?,
     })
 }
 
@@ -31,6 +34,7 @@ pub(crate) fn record() {
     metrics::gauge!("huizhen_process_cpu_seconds_total").set(usage.cpu_s);
     metrics::gauge!("huizhen_process_resident_memory_bytes").set(usage.rss_bytes as f64);
     metrics::gauge!("huizhen_process_open_fds").set(usage.open_files as f64);
+    metrics::gauge!("huizhen_process_max_fds").set(usage.max_open_files as f64);
 }
 
 /// Fields 14 and 15; the second field, the program's name, may hold anything but is closed by the last parenthesis.
@@ -48,6 +52,14 @@ fn rss_bytes(status: &str) -> Option<u64> {
     Some(kib * 1024)
 }
 
+/// The soft limit, the first of the two numbers.
+fn max_open_files(limits: &str) -> Option<u64> {
+    let line = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,6 +71,10 @@ mod tests {
         assert_eq!(
             rss_bytes("Name:\tx\nVmRSS:\t    2048 kB\n"),
             Some(2 * 1024 * 1024)
+        );
+        assert_eq!(
+            max_open_files("Max open files            1024                 20000                files\n"),
+            Some(1024)
         );
         assert_eq!(cpu_s("nonsense"), None);
         assert_eq!(rss_bytes("VmRSS: many"), None);

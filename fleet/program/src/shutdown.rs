@@ -23,6 +23,8 @@ pub fn on_signal() -> anyhow::Result<CancellationToken> {
         };
         next().await;
         tracing::info!("draining; a second signal stops at once");
+        crate::notify::stopping();
+        metrics::gauge!("huizhen_draining").set(1.0);
         asked.cancel();
         let signal = next().await;
         std::process::exit(128 + signal.as_raw_value());

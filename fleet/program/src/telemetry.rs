@@ -9,11 +9,7 @@ use tracing_subscriber::EnvFilter;
 /// What a server logs when RUST_LOG does not say. The migrations' own steps are no news to an operator.
 pub const DEFAULT_FILTER: &str = "info,refinery_core=warn";
 
-/// Buckets of durations, milliseconds: from a commit on a fast disk to what nobody waits for.
-const MS_BUCKETS: [f64; 15] = [
-    0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 5000.0, 10_000.0,
-];
-/// Buckets of durations, seconds: the same, and finer below, where a commit lies.
+/// Buckets of durations, seconds: from a commit on a fast disk to what nobody waits for.
 const SECONDS_BUCKETS: [f64; 17] = [
     0.000_1, 0.000_25, 0.000_5, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0,
     5.0, 10.0,
@@ -69,11 +65,9 @@ fn recorder() -> anyhow::Result<PrometheusHandle> {
 
 fn install() -> anyhow::Result<PrometheusHandle> {
     PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Suffix("_ms".into()), &MS_BUCKETS)
-        .and_then(|builder| {
-            builder.set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS_BUCKETS)
-        })
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS_BUCKETS)
         .and_then(|builder| builder.set_buckets(&COUNT_BUCKETS))
         .and_then(PrometheusBuilder::install_recorder)
+        .inspect(|_| crate::catalogue::declare())
         .context("metrics cannot be started")
 }

@@ -4,6 +4,7 @@
 mod commands;
 mod conformance;
 mod demo;
+mod deployment;
 mod examples;
 mod on_server;
 mod process;

@@ -138,9 +138,13 @@ pub(super) fn reader(path: &Path) -> Result<Connection, Error> {
 /// the page cache but not on the disk. Answering a resend from it would acknowledge what a power loss can still remove.
 /// So before the first read the whole log is synced and moved into the database; false when a reader is in the way.
 fn make_durable(connection: &Connection) -> Result<bool, rusqlite::Error> {
-    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
+    let started = std::time::Instant::now();
+    let durable = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
         Ok(row.get::<_, i64>(0)? == 0)
-    })
+    });
+    metrics::histogram!("huizhen_database_checkpoint_seconds", "by" => "open")
+        .record(started.elapsed().as_secs_f64());
+    durable
 }
 
 /// Brings the schema to the version of this program.

@@ -72,12 +72,14 @@ async fn readiness_is_what_the_checks_say() {
     assert_eq!(get(address, "/livez").await.0, 200, "a draining process lives");
 
     metrics::counter!("huizhen_sample_total").increment(3);
-    metrics::histogram!("huizhen_sample_ms").record(1.5);
+    metrics::histogram!("huizhen_sample_seconds").record(0.0015);
     let (status, text) = get(address, "/metrics").await;
     assert_eq!(status, 200);
     for line in [
         "huizhen_sample_total 3",
-        "huizhen_sample_ms_bucket{le=\"2\"} 1",
+        "huizhen_sample_seconds_bucket{le=\"0.002\"} 1",
+        "huizhen_sample_seconds_bucket{le=\"0.001\"} 0",
+        "huizhen_im_byes_total{reason=\"BYE_REASON_SLOW\"} 0",
         "huizhen_process_cpu_seconds_total ",
         "huizhen_process_resident_memory_bytes ",
         "huizhen_process_open_fds ",
