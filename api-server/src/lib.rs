@@ -25,6 +25,7 @@ mod server;
 mod settings;
 mod sweep;
 mod team;
+mod vas;
 
 use backplane::Backplane;
 use database::Database;

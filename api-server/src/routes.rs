@@ -9,7 +9,7 @@ use crate::{
     app::App,
     chat, consult, docs,
     error::{Error, Word},
-    health, im, observe, team,
+    health, im, observe, team, vas,
 };
 
 /// The documented routes of every domain.
@@ -20,6 +20,7 @@ fn documented() -> OpenApiRouter<App> {
         .merge(team::routes())
         .merge(consult::routes())
         .merge(chat::routes())
+        .merge(vas::routes())
         .merge(health::routes())
 }
 

@@ -25,7 +25,7 @@ pub(crate) struct EntryItem {
     /// Of a message: the sender's own name for it.
     #[serde(skip_serializing_if = "String::is_empty")]
     client_msg_id: String,
-    /// Of a message: how to read its body.
+    /// Of a message or a card (vas_*): how to read its body.
     #[serde(skip_serializing_if = "String::is_empty")]
     mime_type: String,
     /// The body of text/plain.
@@ -113,7 +113,7 @@ impl From<wire::Entry> for EntryItem {
             call: None,
             media: None,
         };
-        if kind == EntryKind::Message && !entry.recalled {
+        if !item.mime_type.is_empty() && !entry.recalled {
             item.read_body(&entry.body);
         }
         match entry.event {

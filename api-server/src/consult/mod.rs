@@ -7,6 +7,7 @@ mod close;
 mod create;
 mod doctor;
 mod entry;
+mod handover;
 mod hide;
 mod life;
 mod list;
@@ -17,7 +18,7 @@ mod table;
 
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-pub(crate) use table::shared_a_consult;
+pub(crate) use table::{check_seated, check_seated_in, shared_a_consult, take, take_row};
 
 use crate::app::App;
 
@@ -30,6 +31,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(show::show))
         .routes(routes!(doctor::bring_in))
         .routes(routes!(doctor::take_out))
+        .routes(routes!(handover::hand_over))
         .routes(routes!(close::finish))
         .routes(routes!(close::cancel))
         .routes(routes!(messages::list))

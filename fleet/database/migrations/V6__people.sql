@@ -1,0 +1,1 @@
+-- Clinics, families and members.
