@@ -182,6 +182,18 @@ words! {
     /// Only doctors of the team have services in it.
     VasTeamDoctorsOnly = FORBIDDEN "vas.team_doctors_only",
         "只有该团队的医生可以查看自己在其中提出的增值服务", "Only doctors of the team have value-added services in it";
+    /// The operator has disabled the account.
+    AccountDisabled = FORBIDDEN "account.disabled",
+        "该账号已停用，请联系平台客服", "This account is disabled; contact the platform";
+    /// Only operators do this.
+    OperatorsOnly = FORBIDDEN "operator.only",
+        "只有平台运营人员可以这样做", "Only operators of the platform may do this";
+    /// Wrong name or password; nobody can tell which.
+    OperatorLoginRefused = UNAUTHORIZED "operator.login_refused",
+        "名称或密码不正确，请检查后重试；忘记密码可用 huizhen operator reset 重置", "The name or the password is wrong; check them, or have it reset by `huizhen operator reset`";
+    /// No such person, for an operator.
+    OperatorPersonNotFound = NOT_FOUND "operator.person_not_found",
+        "没有这个账号，请检查 id", "There is no such account; check its id";
     /// Something that the service needs is away.
     Unavailable = SERVICE_UNAVAILABLE "server.unavailable",
         "服务暂时不可用，请在 Retry-After 所示秒数后重试", "The service is not available now; try again after the seconds that Retry-After tells";

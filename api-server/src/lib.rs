@@ -18,6 +18,7 @@ mod limits;
 mod network;
 mod observe;
 mod once;
+pub mod operator;
 #[cfg(test)]
 mod plan;
 mod routes;

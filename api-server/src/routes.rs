@@ -9,7 +9,7 @@ use crate::{
     app::App,
     chat, consult, docs,
     error::{Error, Word},
-    health, im, observe, team, vas,
+    health, im, observe, operator, team, vas,
 };
 
 /// The documented routes of every domain.
@@ -21,6 +21,7 @@ fn documented() -> OpenApiRouter<App> {
         .merge(consult::routes())
         .merge(chat::routes())
         .merge(vas::routes())
+        .merge(operator::routes())
         .merge(health::routes())
 }
 

@@ -21,7 +21,9 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use attempts::Attempts;
 pub use device::Device;
+pub(crate) use password::Password;
 pub use password::Passwords;
+pub(crate) use phone::Phone;
 pub(crate) use push_token::PushToken;
 pub use sms::Sms;
 pub use token::Tokens;
@@ -29,7 +31,7 @@ pub use user::{Authentication, Role, User};
 
 pub(crate) use code::forget_old as forget_codes;
 pub(crate) use device::{Login, NewLogin, Platform, log_out, open};
-pub(crate) use table::{NewAccount, SEQUENCE, new_account, person};
+pub(crate) use table::{NewAccount, SEQUENCE, new_account, person, remove_devices, set_password};
 pub(crate) use token::{authenticate, is_valid, save_last_use};
 
 use crate::app::App;

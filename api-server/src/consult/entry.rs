@@ -84,8 +84,18 @@ fn is_false(boolean: &bool) -> bool {
 
 impl EntryItem {
     /// Its place.
-    pub(super) fn seq(&self) -> i64 {
+    pub(crate) fn seq(&self) -> i64 {
         self.seq
+    }
+}
+
+impl EntryItem {
+    /// As the sealed journal has it: what a recalled message said included, and marked as recalled.
+    pub(crate) fn sealed(mut entry: journal::Entry) -> Self {
+        let recalled = std::mem::take(&mut entry.recalled);
+        let mut item = Self::from(entry.into_wire());
+        item.recalled = recalled;
+        item
     }
 }
 

@@ -105,7 +105,13 @@ impl Device {
         device
     }
 
-    pub async fn until(&mut self, wanted: impl Fn(&Event) -> bool) -> Event {
+    /// The node says goodbye for this reason.
+    pub async fn is_sent_away(&mut self, wanted: wire::ByeReason) {
+        self.until(|event| matches!(event, Event::Bye { reason, .. } if *reason == wanted as i32))
+            .await;
+    }
+
+    async fn until(&mut self, wanted: impl Fn(&Event) -> bool) -> Event {
         let found = timeout(PATIENCE, async {
             loop {
                 let event = self.events.next().await.expect("the client goes on");

@@ -86,3 +86,12 @@ pub async fn story(scene: &Scene, conversation: i64) -> Vec<String> {
         })
         .collect()
 }
+
+/// Waits until something holds.
+pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
+    while !holds().await {
+        assert!(tokio::time::Instant::now() < deadline, "{what}: not in time");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+}

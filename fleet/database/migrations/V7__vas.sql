@@ -60,4 +60,5 @@ CREATE TABLE audit (
     reason TEXT NOT NULL,
     created_ms BIGINT NOT NULL
 );
-CREATE INDEX audit_by_time ON audit (created_ms, id);
+-- An operator looks at all consults of a person, on whatever list they stand.
+CREATE INDEX consult_person_by_time ON consult_person (user_id, created_ms, consult_id);
