@@ -327,7 +327,9 @@ impl From<Word> for Error {
 impl From<database::Error> for Error {
     fn from(error: database::Error) -> Self {
         match error {
-            database::Error::Closed => Self::unavailable(error),
+            database::Error::Closed | database::Error::Unavailable(_) | database::Error::Busy(_) => {
+                Self::unavailable(error)
+            }
             _ => Self::internal(error),
         }
     }

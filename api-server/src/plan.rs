@@ -1,12 +1,17 @@
-//! How SQLite carries out a statement: a list must not read a whole table that grows.
+//! How each engine carries out a statement: a list must not read a whole table that grows.
 
 use database::{Database, Value};
+use fleet_local::{postgres::Postgres, store::Store};
 
 /// Checks that a statement scans no table and, when it is a list, sorts nothing: it walks an index and stops.
 pub(crate) async fn walks_an_index(sql: &str, params: Vec<Value>) {
-    let folder = tempfile::tempdir().unwrap();
-    let url = format!("sqlite://{}", folder.path().join("plan.db").display());
-    let database = Database::open(&url).await.unwrap();
+    on_postgres(sql, params.len()).await;
+    on_sqlite(sql, params).await;
+}
+
+async fn on_sqlite(sql: &str, params: Vec<Value>) {
+    let place = Store::Sqlite.place(migrated).await;
+    let database = Database::open(place.url()).await.unwrap();
     let rows = database
         .query(format!("EXPLAIN QUERY PLAN {sql}"), params)
         .await
@@ -20,4 +25,26 @@ pub(crate) async fn walks_an_index(sql: &str, params: Vec<Value>) {
         assert!(parent != 0 || !step.contains("TEMP B-TREE"), "{sql}: {step}");
     }
     database.close().await;
+}
+
+/// What remains of a scan or a sort when the planner may not choose it has no index to stand on.
+async fn on_postgres(sql: &str, params: usize) {
+    let place = Store::Postgres.place(migrated).await;
+    let explain = format!(
+        "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
+         SET plan_cache_mode = force_generic_plan; PREPARE explained AS {sql}; EXPLAIN EXECUTE explained({})",
+        vec!["NULL"; params].join(", ")
+    );
+    // Without parameters it takes no brackets.
+    let explain = explain.replace("explained()", "explained");
+    let plan = Postgres::shared().psql(place.database(), &explain).unwrap();
+    assert!(!plan.contains("Seq Scan"), "{sql}:\n{plan}");
+    // As above, within a subquery sorting is right.
+    let outer = plan.split("SubPlan").next().unwrap_or_default();
+    assert!(!outer.contains("Sort"), "{sql}:\n{plan}");
+}
+
+async fn migrated(url: String) -> anyhow::Result<()> {
+    Database::open(&url).await?.close().await;
+    Ok(())
 }

@@ -77,7 +77,7 @@ async fn serve(arguments: &Arguments) -> anyhow::Result<()> {
     let admin = listener::bind("--admin-addr", &arguments.common.admin_addr).await?;
     ports.add("admin", &admin)?;
     let url = arguments.common.database_url.as_deref();
-    let database = Database::open(url.unwrap_or(DEFAULT_DATABASE)).await?;
+    let database = Database::open_when_migrated(url.unwrap_or(DEFAULT_DATABASE)).await?;
     let backplane = Backplane::memory();
 
     let node = Node::start(&arguments.im, database.clone(), backplane.clone(), listeners).await?;

@@ -298,7 +298,9 @@ pub(super) async fn put_push_token(
     }
 }
 
-pub(super) async fn save_last_use(database: &Database, used: Vec<(TokenHash, i64)>) -> Result<(), Error> {
+pub(super) async fn save_last_use(database: &Database, mut used: Vec<(TokenHash, i64)>) -> Result<(), Error> {
+    // Rows are taken in one order by every process, or two could wait for each other.
+    used.sort_unstable();
     database
         .transaction(move |tx| {
             Box::pin(async move {

@@ -87,7 +87,7 @@ async fn end(
     app.write(once, move |tx| {
         Box::pin(async move {
             let now_ms = now_ms();
-            let (consult, seat) = table::take(tx, id.get(), user.id).await?;
+            let (consult, seat) = table::take_consult(tx, id.get(), user.id).await?;
             if !may(seat) {
                 return Err(Word::ConsultForbidden.into());
             }

@@ -80,7 +80,7 @@ pub(crate) async fn bring_in(
             let now_ms = now_ms();
             let doctor = UserId::from_database(body.doctor_id.get());
             let candidate = Candidate::take(tx, id.get(), doctor).await?;
-            let (consult, seat) = table::take(tx, id.get(), user.id).await?;
+            let (consult, seat) = table::take_consult(tx, id.get(), user.id).await?;
             if !seat.may_bring_in() {
                 return Err(Word::ConsultForbidden.into());
             }
@@ -136,7 +136,7 @@ pub(crate) async fn take_out(
     app.write(once, move |tx| {
         Box::pin(async move {
             let now_ms = now_ms();
-            let (consult, seat) = table::take(tx, id.get(), user.id).await?;
+            let (consult, seat) = table::take_consult(tx, id.get(), user.id).await?;
             let doctor = UserId::from_database(doctor_id.get());
             if !seat.may_bring_in() && doctor != user.id {
                 return Err(Word::ConsultForbidden.into());

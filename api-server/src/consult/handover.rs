@@ -51,7 +51,7 @@ pub(crate) async fn hand_over(
             let now_ms = now_ms();
             let successor = UserId::from_database(body.doctor_id.get());
             let candidate = Candidate::take(tx, id.get(), successor).await?;
-            let (consult, seat) = table::take(tx, id.get(), user.id).await?;
+            let (consult, seat) = table::take_consult(tx, id.get(), user.id).await?;
             if !seat.may_hand_over() {
                 return Err(Word::ConsultForbidden.into());
             }

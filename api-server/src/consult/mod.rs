@@ -19,7 +19,7 @@ mod table;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub(crate) use entry::EntryItem;
-pub(crate) use table::{check_seated, check_seated_in, shared_a_consult, take, take_row};
+pub(crate) use table::{check_seated, check_seated_in, shared_a_consult, take_consult, take_row};
 
 use crate::app::App;
 

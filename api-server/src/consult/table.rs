@@ -195,8 +195,9 @@ pub(crate) async fn take_row(tx: &mut Transaction<'_>, consult: i64) -> Result<(
     }
 }
 
-/// Takes a consult's row, then reads it as [`consult_in`].
-pub(crate) async fn take(
+/// As [`consult_in`], with the consult's row taken first: what is decided by what is read stays so to the end of the
+/// transaction, and two requests that race are decided one after the other.
+pub(crate) async fn take_consult(
     tx: &mut Transaction<'_>,
     consult: i64,
     user: UserId,

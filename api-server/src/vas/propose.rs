@@ -50,7 +50,7 @@ pub(crate) async fn propose(
     app.write(once, move |tx| {
         Box::pin(async move {
             let now_ms = now_ms();
-            let (consult, seat) = consult::take(tx, id.get(), user.id).await?;
+            let (consult, seat) = consult::take_consult(tx, id.get(), user.id).await?;
             if !seat.may_propose() {
                 return Err(Word::ConsultForbidden.into());
             }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::{people::new_phone, service::Service};
+use super::{people::new_phone, service::Service};
 
 const PASSWORD: &str = "correct horse battery";
 

@@ -6,7 +6,7 @@ use proto::{
 };
 use serde_json::json;
 
-use crate::{
+use super::{
     people::Person,
     service::{Reply, Service},
 };

@@ -3,7 +3,7 @@
 use proto::{ConversationId, UserId};
 use serde_json::{Value, json};
 
-use crate::{
+use super::{
     people::new_consult,
     scene::{Scene, story},
     service::Reply,

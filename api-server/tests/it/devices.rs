@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use proto::UserId;
 use serde_json::json;
 
-use crate::{people::Person, service::Service};
+use super::{people::Person, service::Service};
 
 const PASSWORD: &str = "correct horse battery";
 

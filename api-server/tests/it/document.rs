@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::service::Service;
+use super::service::Service;
 
 const METHODS: [&str; 5] = ["get", "post", "put", "delete", "patch"];
 

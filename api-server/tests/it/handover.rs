@@ -3,7 +3,7 @@
 use proto::ConversationId;
 use serde_json::json;
 
-use crate::scene::{Scene, story};
+use super::scene::{Scene, story};
 
 #[tokio::test]
 async fn the_other_comes_and_the_caller_goes_in_one_step() {

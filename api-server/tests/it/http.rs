@@ -13,7 +13,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{
+use super::{
     people::{new_consult, new_team},
     service::{Service, roomy},
 };

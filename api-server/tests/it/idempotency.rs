@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::{
+use super::{
     people::{new_consult, new_team},
     service::Service,
 };

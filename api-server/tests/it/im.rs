@@ -4,7 +4,7 @@ use backplane::{NodeAddress, NodeRecord, hash_password};
 use proto::UserId;
 use serde_json::json;
 
-use crate::service::Service;
+use super::service::Service;
 
 fn node(id: &str, ip: &str, port: u16, sessions: u64) -> NodeRecord {
     NodeRecord {

@@ -1,25 +1,67 @@
-//! The REST service as its callers see it: the real `serve` on a free port, a real SQLite file, SMS codes through a
+//! The REST service as its callers see it: the real `serve` on a free port, a real database of either kind, SMS codes through a
 //! webhook.
 
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+#![allow(clippy::duplicate_mod, reason = "each test runs on both engines")]
 
-mod accounts;
-mod chats;
-mod consults;
-mod devices;
-mod document;
-mod handover;
-mod http;
-mod idempotency;
-mod im;
-mod lists;
-mod messages;
-mod operators;
-mod people;
-mod pushes;
-mod rights;
-mod scene;
-mod secrets;
-mod service;
-mod teams;
-mod vas;
+mod captured;
+
+// All tests, once on each kind of database: the two lists are the same.
+
+#[path = "."]
+mod on_sqlite {
+    const STORE: fleet_local::store::Store = fleet_local::store::Store::Sqlite;
+
+    mod accounts;
+    mod chats;
+    mod consults;
+    mod devices;
+    mod document;
+    mod handover;
+    mod http;
+    mod idempotency;
+    mod im;
+    mod lists;
+    mod messages;
+    mod operators;
+    mod people;
+    mod pushes;
+    mod rights;
+    mod scene;
+    mod secrets;
+    mod service;
+    mod teams;
+    mod vas;
+}
+
+#[path = "."]
+mod on_postgres {
+    const STORE: fleet_local::store::Store = fleet_local::store::Store::Postgres;
+
+    mod accounts;
+    mod chats;
+    mod consults;
+    mod devices;
+    mod document;
+    mod handover;
+    mod http;
+    mod idempotency;
+    mod im;
+    mod lists;
+    mod messages;
+    mod operators;
+    mod people;
+    mod pushes;
+    mod rights;
+    mod scene;
+    mod secrets;
+    mod service;
+    mod teams;
+    mod vas;
+}
+
+/// Makes the database that those of the tests are copies of.
+async fn migrated(url: String) -> anyhow::Result<()> {
+    database::Database::open(&url).await?.close().await;
+    Ok(())
+}

@@ -8,7 +8,7 @@ use proto::{ConversationId, Seq, UserId, wire};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use crate::{people::Person, service::Service};
+use super::{people::Person, service::Service};
 
 type Answer = oneshot::Sender<Result<Accepted, journal::Error>>;
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{
+use super::{
     people::Person,
     pushes::{Device, start_node},
     scene::Scene,
@@ -118,7 +118,7 @@ async fn an_operator_who_is_disabled_or_reset_is_out() {
         .collect();
     assert_eq!(states, [("first", true), ("second", false)]);
     // The token is in this process's memory for three seconds at most; its row is gone.
-    crate::scene::eventually("the token is refused", async || {
+    super::scene::eventually("the token is refused", async || {
         first.get(&service, "/operator/audit").send().await.status == 401
     })
     .await;
@@ -411,13 +411,13 @@ async fn what_was_said_is_read_with_a_reason_that_is_logged() {
         .result()["staff_conversation_id"]
         .as_i64()
         .unwrap();
-    let pen = crate::messages::Pen::new(service);
+    let pen = super::messages::Pen::new(service);
     pen.write(consult, &scene.patient, "text/plain", "头痛三天").await;
     let taken_back = pen
         .write(consult, &scene.patient, "text/plain", "写错了的话")
         .await;
     pen.write(room, &scene.doctor, "text/plain", "内部讨论").await;
-    crate::messages::recall(service, consult, &scene.patient, taken_back).await;
+    super::messages::recall(service, consult, &scene.patient, taken_back).await;
 
     // By no other way.
     for path in ["", "/messages", "/vas"] {

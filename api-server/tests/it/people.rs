@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
 
-use crate::service::{Call, Service};
+use super::service::{Call, Service};
 
 /// Somebody who is logged in.
 #[derive(Clone, Debug)]

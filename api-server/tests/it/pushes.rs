@@ -11,7 +11,7 @@ use proto::{
 use serde_json::json;
 use tokio::{net::TcpListener, time::timeout};
 
-use crate::{people::Person, scene::Scene, service::Service};
+use super::{people::Person, scene::Scene, service::Service};
 
 /// How long a push may take on a busy machine; it takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{
+use super::{
     people::{Person, Team, new_phone},
     service::{Reply, Service},
 };
@@ -93,7 +93,7 @@ impl World {
     async fn new(service: &Service, number: usize) -> Self {
         let team = service.team("儿科").await;
         let foreign = service.team("内科").await;
-        let (operator, _) = crate::operators::operator(service, &format!("operator {number}")).await;
+        let (operator, _) = super::operators::operator(service, &format!("operator {number}")).await;
         let people = [
             ("patient", service.member("王芳").await),
             ("member", service.member("Sam").await),
@@ -125,7 +125,12 @@ impl World {
     async fn vas(&self, service: &Service, consult: i64) -> i64 {
         let body = json!({"name": "n", "description": "", "price_fen": 1});
         let path = format!("/consult/{consult}/vas");
-        let made = self.person("doctor").post(service, &path, body).send().await.result();
+        let made = self
+            .person("doctor")
+            .post(service, &path, body)
+            .send()
+            .await
+            .result();
         made["vas_id"].as_i64().unwrap()
     }
 
@@ -147,7 +152,11 @@ impl World {
             "ended_consult" => {
                 let consult = self.consult(service).await;
                 let path = format!("/consult/{consult}/finish");
-                self.person("doctor").post(service, &path, json!({})).send().await.result();
+                self.person("doctor")
+                    .post(service, &path, json!({}))
+                    .send()
+                    .await
+                    .result();
                 consult
             }
             "vas" => self.vas(service, self.consult(service).await).await,
@@ -159,13 +168,22 @@ impl World {
             "decided_vas" => {
                 let vas = self.vas(service, self.consult(service).await).await;
                 let path = format!("/vas/{vas}/decline");
-                self.person("patient").post(service, &path, json!({})).send().await.result();
+                self.person("patient")
+                    .post(service, &path, json!({}))
+                    .send()
+                    .await
+                    .result();
                 vas
             }
             "chat" => {
                 self.consult(service).await;
                 let body = json!({"user_id": self.person("doctor").id});
-                let chat = self.person("patient").post(service, "/chat", body).send().await.result();
+                let chat = self
+                    .person("patient")
+                    .post(service, "/chat", body)
+                    .send()
+                    .await
+                    .result();
                 chat["conversation_id"].as_i64().unwrap()
             }
             other => panic!("the table names {{{other}}}, which the scene does not have"),
@@ -183,7 +201,10 @@ impl World {
     }
 
     async fn send(&self, service: &Service, actor: &str, method: &Method, path: &str, body: &Value) -> Reply {
-        let mut call = service.call(method.clone(), path).header("X-Request-Id", "same").json(body.clone());
+        let mut call = service
+            .call(method.clone(), path)
+            .header("X-Request-Id", "same")
+            .json(body.clone());
         if let Some(person) = self.people.get(actor) {
             call = call.token(&person.token);
         }
@@ -219,7 +240,10 @@ fn every_route_that_is_served_has_a_row_and_every_row_a_route() {
     let missing: Vec<_> = served.difference(&rows).collect();
     let left_over: Vec<_> = rows.difference(&served).collect();
     assert!(missing.is_empty(), "rights.toml has no row for {missing:?}");
-    assert!(left_over.is_empty(), "rights.toml has rows for routes that are not served: {left_over:?}");
+    assert!(
+        left_over.is_empty(),
+        "rights.toml has rows for routes that are not served: {left_over:?}"
+    );
 }
 
 #[test]
@@ -230,8 +254,12 @@ fn the_table_is_well_formed() {
             assert!(known(name), "{route}: there is no {name}");
         }
         for actor in ACTORS {
-            let Expected::Refused(status, word) = row.expected(&route, actor) else { continue };
-            let word = api_server::error::Word::ALL.iter().find(|known| known.as_str() == word);
+            let Expected::Refused(status, word) = row.expected(&route, actor) else {
+                continue;
+            };
+            let word = api_server::error::Word::ALL
+                .iter()
+                .find(|known| known.as_str() == word);
             let word = word.unwrap_or_else(|| panic!("{route}: there is no such word for {actor}"));
             assert_eq!(word.status().as_u16(), status, "{route}: {actor}");
         }
@@ -273,7 +301,10 @@ async fn each_cell_is_allowed_or_refused_as_the_table_says() {
                 Expected::Refused(status, word) => reply.status == *status && reply.json["error"] == *word,
             };
             if !right {
-                wrong.push(format!("{route} by {actor}: not {expected:?} but {} {}", reply.status, reply.text));
+                wrong.push(format!(
+                    "{route} by {actor}: not {expected:?} but {} {}",
+                    reply.status, reply.text
+                ));
                 continue;
             }
             // What one may not see looks as what is not there.
@@ -282,7 +313,9 @@ async fn each_cell_is_allowed_or_refused_as_the_table_says() {
                     path.replace(&format!("{{{name}}}"), "9007199254740991")
                 });
                 let query = if row.list { "?count=true" } else { "" };
-                let nothing = shared.send(&service, actor, &method, &format!("{nowhere}{query}"), &body).await;
+                let nothing = shared
+                    .send(&service, actor, &method, &format!("{nowhere}{query}"), &body)
+                    .await;
                 if nothing.text != reply.text {
                     wrong.push(format!("{route} by {actor}: {} but {}", reply.text, nothing.text));
                 }
@@ -293,5 +326,10 @@ async fn each_cell_is_allowed_or_refused_as_the_table_says() {
             shared = World::new(&service, number).await;
         }
     }
-    assert!(wrong.is_empty(), "{} of {cells} cells:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {cells} cells:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::{
+use super::{
     people::{Person, Team},
     service::{Reply, Service},
 };

@@ -14,6 +14,7 @@ use api_server::{Settings, SmsProvider};
 use axum::{Json, Router, extract::State, http::StatusCode, routing::post};
 use backplane::Backplane;
 use database::Database;
+use fleet_local::store::Place;
 use journal::Journal;
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -31,7 +32,7 @@ pub struct Service {
     pub client: reqwest::Client,
     pub shutdown: CancellationToken,
     pub ended: Option<JoinHandle<anyhow::Result<()>>>,
-    _folder: tempfile::TempDir,
+    _place: Place,
 }
 
 /// The phones: the last code that each got.
@@ -176,11 +177,8 @@ impl Service {
     /// With exactly these settings.
     pub async fn start_as(settings: Settings, sms: Inbox) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("huizhen.db");
-        let database = Database::open(&format!("sqlite://{}", path.display()))
-            .await
-            .unwrap();
+        let place = super::STORE.place(crate::migrated).await;
+        let database = Database::open(place.url()).await.unwrap();
         let backplane = Backplane::memory();
         let journal = Journal::new(database.clone(), backplane.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -204,7 +202,7 @@ impl Service {
             client: reqwest::Client::builder().no_proxy().build().unwrap(),
             shutdown,
             ended: Some(ended),
-            _folder: folder,
+            _place: place,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{people::new_team, service::Service};
+use super::{people::new_team, service::Service};
 
 #[tokio::test]
 async fn a_doctor_makes_a_team_and_everybody_sees_it() {
@@ -259,7 +259,7 @@ async fn the_assistant_is_logged_in_by_the_owner_alone() {
         .send()
         .await
         .refused(403, "team.doctors_only");
-    let consult = crate::people::new_consult(&team.assistant, team.id);
+    let consult = super::people::new_consult(&team.assistant, team.id);
     team.assistant
         .post(&service, "/consult", consult)
         .send()

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{
+use super::{
     people::Person,
     scene::{Scene, story},
     service::Reply,

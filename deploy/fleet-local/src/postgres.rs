@@ -1,1 +1,567 @@
-//! A private PostgreSQL instance.
+//! A private PostgreSQL instance: its own folder, its own free port on 127.0.0.1 and its own socket. What a fault test
+//! needs is here too: kill -9, freeze, restart.
+//!
+//! An instance ends with its handle, and also with this process whatever way that ends: a watcher (a shell that waits
+//! for the end of its input) ends the instance and removes its folder. PR_SET_PDEATHSIG would not do: it fires at the end
+//! of the thread that started the child, and tests have a thread each.
+
+use std::{
+    fmt::Write as _,
+    fs,
+    net::TcpListener,
+    os::unix::{fs::chown, process::CommandExt},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, Command, Stdio},
+    sync::{Mutex, OnceLock, PoisonError},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, bail, ensure};
+use tempfile::TempDir;
+
+/// Where Debian keeps the programs, by version.
+const DEBIAN_FOLDER: &str = "/usr/lib/postgresql";
+/// The oldest version that Huizhen runs on.
+const OLDEST_VERSION: u32 = 15;
+/// How long a start (also one that repairs after a crash) and an orderly stop may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(10);
+/// Many tests of one process share an instance, each with a few pools.
+const CONNECTIONS: u32 = 400;
+
+/// How an instance differs from the plain one: no password on loopback, no TLS.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Connections over TCP must give this password of the user `postgres` (scram-sha-256).
+    pub password: Option<String>,
+    /// Connections over TCP must use TLS, and meet this certificate.
+    pub certificate: Option<Certificate>,
+    /// More lines of postgresql.conf.
+    pub settings: Vec<String>,
+}
+
+/// What a server shows to its clients.
+#[derive(Clone, Debug)]
+pub struct Certificate {
+    /// The chain, PEM.
+    pub chain_pem: String,
+    /// The private key, PEM.
+    pub key_pem: String,
+}
+
+/// A private instance; dropped, it is ended and its folder removed.
+pub struct Postgres {
+    programs: PathBuf,
+    port: u16,
+    owner: Option<Owner>,
+    postmaster: Mutex<Option<Child>>,
+    template: tokio::sync::OnceCell<String>,
+    next_database: std::sync::atomic::AtomicU64,
+    watcher: Option<(Child, ChildStdin)>,
+    folder: TempDir,
+}
+
+/// PostgreSQL refuses to run as root.
+#[derive(Clone, Copy, Debug)]
+struct Owner {
+    uid: u32,
+    gid: u32,
+}
+
+impl Postgres {
+    /// The instance that all tests of this process share: started by the first who asks, ended with the process.
+    ///
+    /// # Panics
+    /// When there is none to be had, with what to install.
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Postgres> = OnceLock::new();
+        SHARED.get_or_init(|| {
+            Self::start(Options::default())
+                .unwrap_or_else(|error| panic!("no PostgreSQL for the tests: {error:#}"))
+        })
+    }
+
+    /// Makes and starts an instance.
+    ///
+    /// # Errors
+    /// When PostgreSQL is not installed (with what to install) or does not start (with the end of its log).
+    pub fn start(options: Options) -> anyhow::Result<Self> {
+        let programs = programs(Path::new(DEBIAN_FOLDER))?;
+        let owner = owner()?;
+        let folder = tempfile::Builder::new().prefix("huizhen-pg-").tempdir()?;
+        if let Some(Owner { uid, gid }) = owner {
+            chown(folder.path(), Some(uid), Some(gid))?;
+        }
+        let watcher = watch(folder.path())?;
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let postgres = Self {
+            programs,
+            port,
+            owner,
+            postmaster: Mutex::new(None),
+            template: tokio::sync::OnceCell::new(),
+            next_database: std::sync::atomic::AtomicU64::new(1),
+            watcher: Some(watcher),
+            folder,
+        };
+        postgres.initialize(&options)?;
+        postgres.start_again()?;
+        Ok(postgres)
+    }
+
+    fn initialize(&self, options: &Options) -> anyhow::Result<()> {
+        let data = self.data();
+        let mut initdb = self.command("initdb");
+        initdb.args([
+            "--no-sync",
+            "--no-instructions",
+            "--encoding=UTF8",
+            "--locale=C",
+            "--username=postgres",
+        ]);
+        initdb.args(["--auth=trust", "-D"]).arg(&data);
+        let output = initdb.output().context("initdb cannot be run")?;
+        ensure!(
+            output.status.success(),
+            "initdb failed; may user id {:?} use {}? It said: {}",
+            self.owner.map(|owner| owner.uid),
+            self.folder.path().display(),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let mut settings = String::new();
+        let socket = self.folder.path().display();
+        // fsync stays on: what these tests are about is what survives.
+        write!(
+            settings,
+            "port = {}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = '{socket}'\n\
+             max_connections = {CONNECTIONS}\nshared_buffers = '64MB'\nfsync = on\nsynchronous_commit = on\n\
+             logging_collector = off\nlog_min_messages = warning\nlog_line_prefix = '%m [%p] %d '\n",
+            self.port
+        )?;
+        for line in &options.settings {
+            writeln!(settings, "{line}")?;
+        }
+        if let Some(certificate) = &options.certificate {
+            for (name, pem) in [
+                ("server.crt", &certificate.chain_pem),
+                ("server.key", &certificate.key_pem),
+            ] {
+                self.write(&data.join(name), pem)?;
+            }
+            settings.push_str("ssl = on\n");
+        }
+        fs::OpenOptions::new()
+            .append(true)
+            .open(data.join("postgresql.conf"))
+            .and_then(|mut file| std::io::Write::write_all(&mut file, settings.as_bytes()))?;
+        let host = if options.certificate.is_some() {
+            "hostssl"
+        } else {
+            "host"
+        };
+        let method = if options.password.is_some() {
+            "scram-sha-256"
+        } else {
+            "trust"
+        };
+        let rules = format!("local all all trust\n{host} all all 127.0.0.1/32 {method}\n");
+        self.write(&data.join("pg_hba.conf"), &rules)?;
+        if let Some(password) = &options.password {
+            self.start_again()?;
+            let quoted = password.replace('\'', "''");
+            self.psql("postgres", &format!("ALTER USER postgres PASSWORD '{quoted}'"))?;
+            self.stop()?;
+        }
+        Ok(())
+    }
+
+    fn write(&self, path: &Path, text: &str) -> anyhow::Result<()> {
+        use std::os::unix::fs::PermissionsExt;
+        fs::write(path, text)?;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+        if let Some(Owner { uid, gid }) = self.owner {
+            chown(path, Some(uid), Some(gid))?;
+        }
+        Ok(())
+    }
+
+    /// A program of PostgreSQL's, as the user that owns the instance. In a process group of its own: a Ctrl-C at the
+    /// terminal is for the tests, which then end it.
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(self.programs.join(program));
+        command
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .process_group(0)
+            .env("LC_ALL", "C");
+        if let Some(Owner { uid, gid }) = self.owner {
+            command.uid(uid).gid(gid);
+        }
+        command
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// The port on 127.0.0.1; it stays the same over a restart.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The folder of the socket.
+    pub fn socket_folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The address of a database, over TCP and without a password.
+    pub fn url(&self, database: &str) -> String {
+        format!(
+            "postgres://postgres@127.0.0.1:{}/{database}?sslmode=disable",
+            self.port
+        )
+    }
+
+    /// Starts it after [`Self::stop`] or [`Self::kill`] and waits until it takes connections.
+    ///
+    /// # Errors
+    /// When it does not start, with the end of its log.
+    pub fn start_again(&self) -> anyhow::Result<()> {
+        let mut postmaster = self.postmaster.lock().unwrap_or_else(PoisonError::into_inner);
+        ensure!(postmaster.is_none(), "PostgreSQL runs already");
+        let log_path = self.folder.path().join("log");
+        let log = fs::OpenOptions::new().create(true).append(true).open(&log_path)?;
+        let mut command = self.command("postgres");
+        command
+            .arg("-D")
+            .arg(self.data())
+            .stdout(log.try_clone()?)
+            .stderr(log);
+        let mut child = command.spawn().context("postgres cannot be run")?;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            // The eighth line says whether connections are taken.
+            let status = fs::read_to_string(self.data().join("postmaster.pid")).unwrap_or_default();
+            let mut lines = status.lines();
+            let is_its = lines.next() == Some(child.id().to_string().as_str());
+            if is_its && lines.nth(6).is_some_and(|line| line.trim() == "ready") {
+                *postmaster = Some(child);
+                return Ok(());
+            }
+            let ended = child.try_wait()?;
+            if ended.is_some() || Instant::now() > deadline {
+                signal(child.id(), libc::SIGKILL);
+                let _ = child.wait();
+                let log = fs::read_to_string(&log_path).unwrap_or_default();
+                let tail: Vec<&str> = log.lines().rev().take(10).collect();
+                let tail: Vec<&str> = tail.into_iter().rev().collect();
+                bail!("PostgreSQL does not start ({ended:?}):\n{}", tail.join("\n"));
+            }
+            std::thread::sleep(POLL);
+        }
+    }
+
+    /// Stops it in order: connections are cut, what was committed is on the disk.
+    ///
+    /// # Errors
+    /// When it does not end.
+    pub fn stop(&self) -> anyhow::Result<()> {
+        self.end(libc::SIGINT)
+    }
+
+    /// Kills the server and everything it started with SIGKILL, as a crash of the machine's memory would.
+    ///
+    /// # Errors
+    /// When it does not end.
+    pub fn kill(&self) -> anyhow::Result<()> {
+        self.end(libc::SIGKILL)
+    }
+
+    /// Stops and starts it.
+    ///
+    /// # Errors
+    /// As [`Self::stop`] and [`Self::start_again`].
+    pub fn restart(&self) -> anyhow::Result<()> {
+        self.stop()?;
+        self.start_again()
+    }
+
+    fn end(&self, how: i32) -> anyhow::Result<()> {
+        let mut postmaster = self.postmaster.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(mut child) = postmaster.take() else {
+            return Ok(());
+        };
+        let children = children_of(child.id());
+        signal(child.id(), how);
+        if how == libc::SIGKILL {
+            // The postmaster first, which would start over when it saw the others die.
+            children.iter().for_each(|pid| signal(*pid, how));
+        }
+        for pid in children.iter().chain([&child.id()]) {
+            signal(*pid, libc::SIGCONT);
+        }
+        let deadline = Instant::now() + PATIENCE;
+        while child.try_wait()?.is_none() || children.iter().any(|pid| is_alive(*pid)) {
+            if Instant::now() > deadline {
+                signal(child.id(), libc::SIGKILL);
+                let _ = child.wait();
+                bail!("PostgreSQL does not end");
+            }
+            std::thread::sleep(POLL);
+        }
+        Ok(())
+    }
+
+    /// Freezes it: connections stay open and nothing answers, as on a machine that hangs.
+    pub fn pause(&self) {
+        // The postmaster first, or it would make more.
+        self.pids().into_iter().for_each(|pid| signal(pid, libc::SIGSTOP));
+    }
+
+    /// Ends [`Self::pause`].
+    pub fn resume(&self) {
+        self.pids()
+            .into_iter()
+            .rev()
+            .for_each(|pid| signal(pid, libc::SIGCONT));
+    }
+
+    /// The server's process ids, the postmaster first; none while it is stopped.
+    pub fn pids(&self) -> Vec<u32> {
+        let postmaster = self.postmaster.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(child) = &*postmaster else {
+            return Vec::new();
+        };
+        let mut pids = vec![child.id()];
+        pids.extend(children_of(child.id()));
+        pids
+    }
+
+    /// Makes a database, empty or as a copy of one that nobody is connected to.
+    ///
+    /// # Errors
+    /// As PostgreSQL says.
+    pub fn create_database(&self, name: &str, template: Option<&str>) -> anyhow::Result<()> {
+        let template = template.unwrap_or("template1");
+        self.psql(
+            "postgres",
+            &format!("CREATE DATABASE \"{name}\" TEMPLATE \"{template}\""),
+        )?;
+        Ok(())
+    }
+
+    /// The address of a new empty database.
+    ///
+    /// # Errors
+    /// As PostgreSQL says.
+    pub fn empty_database(&self) -> anyhow::Result<String> {
+        let name = self.next_name();
+        self.create_database(&name, None)?;
+        Ok(self.url(&name))
+    }
+
+    /// The address of a new database, a copy of one that `prepare` (given its address) has filled once for this
+    /// instance. `prepare` must leave no connection behind.
+    ///
+    /// # Errors
+    /// As PostgreSQL or `prepare` says.
+    pub async fn prepared_database<F>(&self, prepare: impl FnOnce(String) -> F) -> anyhow::Result<String>
+    where
+        F: Future<Output = anyhow::Result<()>>,
+    {
+        let make = || async {
+            let name = self.next_name();
+            self.create_database(&name, None)?;
+            prepare(self.url(&name)).await?;
+            anyhow::Ok(name)
+        };
+        let template = self.template.get_or_try_init(make).await?;
+        let name = self.next_name();
+        // A connection that was just closed may still be counted for a moment.
+        let deadline = Instant::now() + PATIENCE;
+        while let Err(error) = self.create_database(&name, Some(template)) {
+            ensure!(
+                error.to_string().contains("being accessed") && Instant::now() < deadline,
+                "{error:#}"
+            );
+            tokio::time::sleep(POLL).await;
+        }
+        Ok(self.url(&name))
+    }
+
+    fn next_name(&self) -> String {
+        let at = self
+            .next_database
+            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        format!("test_{at}")
+    }
+
+    /// Runs statements through `psql`, past everything that knows better; gives the rows, columns parted by `|`.
+    ///
+    /// # Errors
+    /// What PostgreSQL says.
+    pub fn psql(&self, database: &str, sql: &str) -> anyhow::Result<String> {
+        let output = self
+            .command("psql")
+            .args([
+                "-X",
+                "-q",
+                "-A",
+                "-t",
+                "-v",
+                "ON_ERROR_STOP=1",
+                "-U",
+                "postgres",
+                "-h",
+            ])
+            .arg(self.folder.path())
+            .args(["-p", &self.port.to_string(), "-d", database, "-c", sql])
+            .output()
+            .context("psql cannot be run")?;
+        ensure!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        // Nothing here is worth keeping.
+        let _ = self.end(libc::SIGKILL);
+        if let Some((mut watcher, input)) = self.watcher.take() {
+            drop(input);
+            let _ = watcher.wait();
+        }
+    }
+}
+
+/// Starts the shell that ends the instance in `folder` and removes it once this process is gone.
+fn watch(folder: &Path) -> anyhow::Result<(Child, ChildStdin)> {
+    // Each backend is a process group of its own. The postmaster is killed first, which would start over when it saw the
+    // others die.
+    const SCRIPT: &str = "trap '' INT TERM HUP
+        read -r _
+        if read -r pid 2>/dev/null < \"$1/data/postmaster.pid\"; then
+            children=$(cat \"/proc/$pid/task/$pid/children\" 2>/dev/null)
+            kill -KILL $pid $children 2>/dev/null
+        fi
+        rm -rf \"$1\" 2>/dev/null || { sleep 1; rm -rf \"$1\"; }";
+    let mut watcher = Command::new("/bin/sh")
+        .args(["-c", SCRIPT, "huizhen-watcher"])
+        .arg(folder)
+        .current_dir("/")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .context("/bin/sh cannot be run")?;
+    let input = watcher.stdin.take().context("the watcher has no input")?;
+    Ok((watcher, input))
+}
+
+/// The folder of the newest installed version's programs.
+fn programs(debian: &Path) -> anyhow::Result<PathBuf> {
+    let versions = fs::read_dir(debian).into_iter().flatten().flatten();
+    let newest = versions
+        .filter_map(|version| version.file_name().to_str()?.parse::<u32>().ok())
+        .filter(|version| debian.join(version.to_string()).join("bin/initdb").exists())
+        .max();
+    if let Some(version) = newest.filter(|version| *version >= OLDEST_VERSION) {
+        return Ok(debian.join(version.to_string()).join("bin"));
+    }
+    // Other systems have them where all programs are.
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .find(|folder| folder.join("initdb").exists() && folder.join("postgres").exists())
+        .with_context(|| {
+            format!(
+                "PostgreSQL {OLDEST_VERSION} or newer is not installed: neither in {} nor in the PATH; \
+                 on Debian: apt-get install --no-install-recommends postgresql",
+                debian.display()
+            )
+        })
+}
+
+/// As whom to run; none when it is ourselves.
+fn owner() -> anyhow::Result<Option<Owner>> {
+    if fs::metadata("/proc/self").map(|me| std::os::unix::fs::MetadataExt::uid(&me))? != 0 {
+        return Ok(None);
+    }
+    let passwd = fs::read_to_string("/etc/passwd")?;
+    let find = |wanted: &str| {
+        let line = passwd
+            .lines()
+            .find(|line| line.split(':').next() == Some(wanted))?;
+        let mut numbers = line.split(':').skip(2);
+        Some(Owner {
+            uid: numbers.next()?.parse().ok()?,
+            gid: numbers.next()?.parse().ok()?,
+        })
+    };
+    let owner = find("postgres").or_else(|| find("nobody"));
+    Ok(Some(owner.context(
+        "PostgreSQL does not run as root, and there is neither a user postgres nor a user nobody",
+    )?))
+}
+
+fn children_of(parent: u32) -> Vec<u32> {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    processes
+        .filter_map(|process| process.file_name().to_str()?.parse::<u32>().ok())
+        .filter(|pid| parent_of(*pid) == Some(parent))
+        .collect()
+}
+
+fn parent_of(pid: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name is in brackets and may hold anything.
+    let (_, after_name) = stat.rsplit_once(')')?;
+    after_name.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// Whether a process is there and not just waiting to be told of.
+fn is_alive(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat
+        .rsplit_once(')')
+        .and_then(|(_, rest)| rest.split_whitespace().next());
+    state.is_some_and(|state| state != "Z" && state != "X")
+}
+
+#[allow(unsafe_code, reason = "the standard library sends no signal but SIGKILL")]
+fn signal(pid: u32, signal: i32) {
+    let Ok(pid) = libc::pid_t::try_from(pid) else {
+        return;
+    };
+    // SAFETY: takes and gives numbers. The process is ours: a child that we have not waited for, or a child of that.
+    let _ = unsafe { libc::kill(pid, signal) };
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
+    use super::*;
+
+    #[test]
+    fn a_missing_installation_is_told_with_what_to_install() {
+        let empty = tempfile::tempdir().unwrap();
+        match programs(empty.path()) {
+            // It may be in the PATH.
+            Ok(programs) => assert!(programs.join("initdb").exists()),
+            Err(error) => assert!(error.to_string().contains("apt-get install"), "{error}"),
+        }
+    }
+
+    #[test]
+    fn a_stat_line_with_any_name_tells_the_parent() {
+        let me = std::process::id();
+        assert!(parent_of(me).is_some());
+        assert!(is_alive(me));
+        assert!(!is_alive(u32::MAX));
+    }
+}

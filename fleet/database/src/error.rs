@@ -15,6 +15,16 @@ pub enum Error {
     /// The engine refused or failed; what it says may hold values, so it goes to the log and never to a caller outside.
     #[error("the database failed: {0}")]
     Engine(String),
+    /// The engine gave up this transaction for the sake of another one, or waited too long for a lock: nothing was
+    /// written, and the same may succeed at once.
+    #[error("the database is busy: {0}")]
+    Busy(String),
+    /// There is no connection, it was lost, or there was no answer in time. A transaction may still be committed.
+    #[error("the database cannot be reached: {0}")]
+    Unavailable(String),
+    /// A statement of the transaction was refused, and the work went on and wanted to commit; nothing was written.
+    #[error("a transaction went on after a statement was refused")]
+    Refused,
     /// A column does not hold what the code expects.
     #[error("column {column} holds no {expected}")]
     Column {

@@ -1,8 +1,8 @@
 //! One handle on the database of a fleet: reads, transactions, migrations, and our own names for broken constraints.
 //!
 //! A statement is written once, for every engine: `$1` parameters, `ON CONFLICT`, `RETURNING`, BIGINT, TEXT, BOOLEAN
-//! and BYTEA columns. An engine is one folder with the same names as the others ([`sqlite`]); nothing above this crate
-//! names an engine but the journal's batch append, which reaches it by [`Database::engine`].
+//! and BYTEA columns. An engine is one folder with the same names as the others ([`sqlite`], [`postgres`]); nothing above
+//! this crate names an engine but the journal's batch append, which reaches it by [`Database::engine`].
 //!
 //! Reads go to any connection and see what is committed. Whatever must see itself or be whole goes through
 //! [`Database::transaction`].
@@ -10,6 +10,7 @@
 mod error;
 mod ids;
 mod migrations;
+pub mod postgres;
 pub mod sqlite;
 mod value;
 
@@ -37,31 +38,48 @@ pub struct Database {
 pub enum Engine {
     /// A file of this process alone.
     Sqlite(sqlite::Sqlite),
+    /// A server that many processes share.
+    Postgres(postgres::Postgres),
 }
 
 impl Database {
     /// Opens the database that a URL names and brings its schema to [`LATEST_VERSION`]. `sqlite://path/to/file` is
-    /// created when it is not there; its folder must be.
+    /// created when it is not there; its folder must be. `postgres://user:password@host:5432/database` must be there;
+    /// a schema that is newer is left as it is, and several programs may open it at once.
     ///
     /// # Errors
-    /// [`Error::Url`] when the URL names no engine of ours; [`Error::Open`] when the file cannot be opened, is in use by
-    /// another process, or is newer than this program.
+    /// [`Error::Url`] when the URL names no engine of ours; [`Error::Open`] when the database cannot be opened, is a file
+    /// in use by another process, or a file newer than this program.
     pub async fn open(url: &str) -> Result<Self, Error> {
-        let Some(path) = url.strip_prefix("sqlite://") else {
-            return Err(Error::Url(format!(
-                "the database URL must begin with sqlite://, as in sqlite://data/huizhen.db; got a URL with the scheme {:?}",
-                url.split("://").next().unwrap_or_default()
-            )));
+        Self::open_with(url, postgres::Schema::Migrate).await
+    }
+
+    /// The same for a program that leaves the schema of a shared database to others: it waits for the server and for the
+    /// version that it needs as long as it takes, and says so in the log. A file is brought up to date as above, since
+    /// nobody else can.
+    ///
+    /// # Errors
+    /// As [`Self::open`], but for a server that cannot be reached yet.
+    pub async fn open_when_migrated(url: &str) -> Result<Self, Error> {
+        Self::open_with(url, postgres::Schema::Await).await
+    }
+
+    /// The same for a look: a shared database is opened as it is, whatever its version.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_as_it_is(url: &str) -> Result<Self, Error> {
+        Self::open_with(url, postgres::Schema::Leave).await
+    }
+
+    async fn open_with(url: &str, schema: postgres::Schema) -> Result<Self, Error> {
+        let engine = if postgres::is_postgres(url) {
+            Engine::Postgres(postgres::Postgres::open(url, schema).await?)
+        } else {
+            Engine::Sqlite(sqlite::Sqlite::open(sqlite_path(url)?.into()).await?)
         };
-        // SQLite reads these as databases in memory, one for each connection, or as options.
-        if path.is_empty() || path.starts_with(":memory:") || path.starts_with("file:") {
-            return Err(Error::Url(format!(
-                "the database URL must name a file, as in sqlite://data/huizhen.db; got {url:?}"
-            )));
-        }
-        let sqlite = sqlite::Sqlite::open(path.into()).await?;
         Ok(Self {
-            engine: Engine::Sqlite(sqlite),
+            engine,
             ids: Arc::default(),
         })
     }
@@ -78,6 +96,7 @@ impl Database {
     pub async fn query(&self, sql: impl Into<Sql>, params: Vec<Value>) -> Result<Vec<Row>, Error> {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.query(sql.into(), params).await,
+            Engine::Postgres(postgres) => postgres.query(sql.into(), params).await,
         }
     }
 
@@ -93,7 +112,12 @@ impl Database {
     /// gives `Err`. Once begun it runs to its end, also when this future is dropped.
     ///
     /// The closure awaits nothing but its own statements: on SQLite it runs on the writer's thread, and the next batch
-    /// of messages waits for it.
+    /// of messages waits for it. Once a statement was refused there is nothing to do but give `Err`: PostgreSQL takes no
+    /// more statements then, and no other engine does. What may be refused and go on says `ON CONFLICT DO NOTHING`.
+    ///
+    /// SQLite runs transactions one by one; PostgreSQL lets them read beside each other (READ COMMITTED). So what a
+    /// transaction decides by must be held: its first statement writes to the row that the decision hangs on, or the
+    /// decision stands in the write (`UPDATE … WHERE status = 'waiting'`), or a constraint holds it.
     ///
     /// ```ignore
     /// database.transaction(move |tx| Box::pin(async move {
@@ -112,6 +136,7 @@ impl Database {
     {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.transaction(work).await,
+            Engine::Postgres(postgres) => postgres.transaction(work).await,
         }
     }
 
@@ -123,11 +148,14 @@ impl Database {
         self.ids.allocate(self, sequence).await
     }
 
-    /// The version of the schema in force.
+    /// The version of the schema in force; 0 when there is none.
     ///
     /// # Errors
     /// As the engine says.
     pub async fn schema_version(&self) -> Result<i64, Error> {
+        if let Engine::Postgres(postgres) = &self.engine {
+            return postgres.schema_version().await;
+        }
         let row = self
             .query_first("SELECT max(version) FROM refinery_schema_history", vec![])
             .await?;
@@ -140,7 +168,8 @@ impl Database {
     /// A sentence for the operator.
     pub async fn is_ready(&self) -> Result<(), String> {
         match self.schema_version().await {
-            Ok(LATEST_VERSION) => Ok(()),
+            // A newer one is that of a fleet which is just being brought up to date.
+            Ok(version) if version >= LATEST_VERSION => Ok(()),
             Ok(version) => Err(format!(
                 "the schema has version {version}, this program needs {LATEST_VERSION}"
             )),
@@ -152,28 +181,55 @@ impl Database {
     pub async fn close(&self) {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.close().await,
+            Engine::Postgres(postgres) => postgres.close().await,
         }
     }
+}
+
+fn sqlite_path(url: &str) -> Result<&str, Error> {
+    let Some(path) = url.strip_prefix("sqlite://") else {
+        return Err(Error::Url(format!(
+            "the database URL must begin with sqlite:// or postgres://, as in sqlite://data/huizhen.db or \
+             postgres://user:password@host:5432/huizhen; got a URL with the scheme {:?}",
+            url.split_once("://").map_or("", |(scheme, _)| scheme)
+        )));
+    };
+    // SQLite reads these as databases in memory, one for each connection, or as options.
+    if path.is_empty() || path.starts_with(":memory:") || path.starts_with("file:") {
+        return Err(Error::Url(format!(
+            "the database URL must name a file, as in sqlite://data/huizhen.db; got {url:?}"
+        )));
+    }
+    Ok(path)
 }
 
 /// A transaction in progress.
 pub struct Transaction<'c> {
     engine: EngineTransaction<'c>,
+    /// Whether a statement was refused; then it can only be rolled back.
+    refused: bool,
 }
 
 enum EngineTransaction<'c> {
     Sqlite(&'c mut rusqlite::Connection),
+    Postgres(postgres::Open<'c>),
 }
 
 impl Transaction<'_> {
     /// Rows of one statement.
     ///
     /// # Errors
-    /// [`Error::Violation`] for a broken constraint, else as the engine says.
+    /// [`Error::Violation`] for a broken constraint, [`Error::Refused`] after another error, else as the engine says.
     pub async fn query(&mut self, sql: impl Into<Sql>, params: Vec<Value>) -> Result<Vec<Row>, Error> {
-        match &mut self.engine {
-            EngineTransaction::Sqlite(connection) => sqlite::query(connection, &sql.into(), &params),
+        if self.refused {
+            return Err(Error::Refused);
         }
+        let outcome = match &mut self.engine {
+            EngineTransaction::Sqlite(connection) => sqlite::query(connection, &sql.into(), &params),
+            EngineTransaction::Postgres(open) => open.query(&sql.into(), &params).await,
+        };
+        self.refused = outcome.is_err();
+        outcome
     }
 
     /// The first row of one statement, if there is one.
@@ -193,9 +249,15 @@ impl Transaction<'_> {
     /// # Errors
     /// As [`Self::query`].
     pub async fn execute(&mut self, sql: impl Into<Sql>, params: Vec<Value>) -> Result<u64, Error> {
-        match &mut self.engine {
-            EngineTransaction::Sqlite(connection) => sqlite::execute(connection, &sql.into(), &params),
+        if self.refused {
+            return Err(Error::Refused);
         }
+        let outcome = match &mut self.engine {
+            EngineTransaction::Sqlite(connection) => sqlite::execute(connection, &sql.into(), &params),
+            EngineTransaction::Postgres(open) => open.execute(&sql.into(), &params).await,
+        };
+        self.refused = outcome.is_err();
+        outcome
     }
 }
 

@@ -1,11 +1,13 @@
 //! Parameters and columns.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use crate::Error;
 
 /// A parameter or a column.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Value {
     /// NULL.
     Null,
@@ -17,6 +19,19 @@ pub enum Value {
     Text(String),
     /// BYTEA.
     Bytes(Bytes),
+}
+
+/// Without what people wrote: tokio-postgres logs the parameters of each statement.
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("Null"),
+            Self::Integer(integer) => write!(f, "Integer({integer})"),
+            Self::Boolean(boolean) => write!(f, "Boolean({boolean})"),
+            Self::Text(text) => write!(f, "Text({} bytes)", text.len()),
+            Self::Bytes(bytes) => write!(f, "Bytes({} bytes)", bytes.len()),
+        }
+    }
 }
 
 macro_rules! from {

@@ -102,7 +102,9 @@ impl Target {
     }
 
     async fn make_bare(database: &Database) {
-        let Engine::Sqlite(sqlite) = database.engine();
+        let Engine::Sqlite(sqlite) = database.engine() else {
+            panic!("no file");
+        };
         let made: Result<(), database::Error> = sqlite
             .write(|connection| {
                 let sql = "CREATE TABLE bare (conversation_id BIGINT NOT NULL, seq BIGINT NOT NULL,
@@ -170,7 +172,9 @@ impl Target {
                     settled.acquire_many(all).await.unwrap().forget();
                 }
                 Kind::Bare(seqs) => {
-                    let Engine::Sqlite(sqlite) = self.database.engine();
+                    let Engine::Sqlite(sqlite) = self.database.engine() else {
+                        panic!("no file");
+                    };
                     let mut moved = std::mem::take(seqs);
                     let written: Result<Vec<i64>, database::Error> = sqlite
                         .write(move |connection| {

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use backplane::{Backplane, Channel};
 use bytes::Bytes;
-use database::Database;
+use database::{Database, Engine};
 
 use crate::append::cache::Cache;
 pub use crate::{
@@ -33,10 +33,13 @@ pub use crate::{
 
 /// The text of every statement that this crate runs on the engine in use, for tests that prepare and explain them.
 #[doc(hidden)]
-pub fn statements() -> Vec<String> {
+pub fn statements(engine: &Engine) -> Vec<String> {
+    let append = match engine {
+        Engine::Sqlite(_) => [append::sent::STATEMENTS, append::sqlite::STATEMENTS].concat(),
+        Engine::Postgres(_) => append::postgres::STATEMENTS.to_vec(),
+    };
     let constants = [
-        append::sent::STATEMENTS,
-        append::sqlite::STATEMENTS,
+        &append,
         conversation::STATEMENTS,
         history::STATEMENTS,
         marks::STATEMENTS,

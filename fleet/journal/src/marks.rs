@@ -40,11 +40,14 @@ pub(crate) const STATEMENTS: &[&str] = &[SAVE];
 
 impl Journal {
     /// Moves marks forward, in one transaction; a mark never moves back, nor past the newest entry that the person may
-    /// see. Gives them as they stand then; those of people who never were in the conversation are left out.
+    /// see. Gives them as they stand then, in the order of conversations and people; those of people who never were in the
+    /// conversation are left out.
     ///
     /// # Errors
     /// As the database says.
-    pub async fn save_marks(&self, marks: Vec<Mark>) -> Result<Vec<Mark>, Error> {
+    pub async fn save_marks(&self, mut marks: Vec<Mark>) -> Result<Vec<Mark>, Error> {
+        // Rows are taken in one order by everybody, or two nodes could wait for each other.
+        marks.sort_by_key(|mark| (mark.conversation, mark.user));
         self.database
             .transaction(move |tx| {
                 Box::pin(async move {

@@ -15,6 +15,10 @@ use crate::{
 /// How long a sender may take a message back, milliseconds.
 pub const SENDER_LIMIT_MS: i64 = 2 * 60 * 1000;
 
+/// Takes the row that everything about a conversation hangs on: two who recall the same message do so one after the
+/// other, and what is read next stays so.
+const TAKE: &str = "UPDATE conversation SET last_seq = last_seq WHERE id = $1";
+
 const FACTS: &str = "SELECT p.role, c.open, e.sender_id, e.kind, e.created_ms, e.recalled
     FROM participant p
     JOIN conversation c ON c.id = p.conversation_id
@@ -30,7 +34,7 @@ const RECALLED_BY: &str = "SELECT seq FROM entry
 const WITHHOLD: &str = "UPDATE entry SET recalled = $1 WHERE conversation_id = $2 AND seq = $3";
 
 /// Every statement here, for the tests that explain them.
-pub(crate) const STATEMENTS: &[&str] = &[FACTS, RECALLED_BY, WITHHOLD];
+pub(crate) const STATEMENTS: &[&str] = &[TAKE, FACTS, RECALLED_BY, WITHHOLD];
 
 /// What decides whether a message may be taken back.
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +66,7 @@ impl Journal {
         self.database
             .transaction(move |tx| {
                 Box::pin(async move {
+                    tx.execute(TAKE, params![conversation.get()]).await?;
                     let facts = facts(tx, conversation, by, seq).await?;
                     may_recall(facts)?;
                     if facts.recalled

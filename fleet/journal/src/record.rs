@@ -31,7 +31,7 @@ const MOVE: &str = "UPDATE conversation SET last_seq = $1 WHERE id = $2 AND last
 const SET_OPEN: &str = "UPDATE conversation SET open = $1 WHERE id = $2";
 
 const JOIN: &str = "INSERT INTO participant (conversation_id, user_id, from_seq, to_seq, role, changed_ms)
-    VALUES ($1, $2, $3, NULL, $4, $5)";
+    VALUES ($1, $2, $3, NULL, $4, $5) ON CONFLICT DO NOTHING";
 
 const LEAVE: &str = "UPDATE participant SET to_seq = $1, changed_ms = $2
     WHERE conversation_id = $3 AND user_id = $4 AND to_seq IS NULL RETURNING role";
@@ -264,7 +264,7 @@ async fn join(
     participant: &NewParticipant,
     now_ms: i64,
 ) -> Result<(), Error> {
-    let outcome = tx
+    let joined = tx
         .execute(
             JOIN,
             params![
@@ -275,13 +275,11 @@ async fn join(
                 now_ms
             ],
         )
-        .await;
-    match outcome {
-        Ok(_) => Ok(()),
-        Err(error) if error.constraint() == Some("participant_conversation_id_user_id_key") => {
-            Err(Error::AlreadyIn)
-        }
-        Err(error) => Err(error.into()),
+        .await?;
+    if joined == 1 {
+        Ok(())
+    } else {
+        Err(Error::AlreadyIn)
     }
 }
 

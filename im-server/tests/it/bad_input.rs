@@ -13,7 +13,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::fleet::{App, Fleet, PATIENCE, login, message};
+use super::fleet::{App, Fleet, PATIENCE, login, message};
 
 /// Sends bytes on a new connection and gives the reason of the Bye that comes back.
 async fn bye_to_bytes(fleet: &Fleet, bytes: &[u8]) -> Option<ByeReason> {

@@ -4,7 +4,7 @@ use proto::wire::{
     ErrorCode, History, Role, Sync, SyncItem, client_frame::Body as Request, server_frame::Body,
 };
 
-use crate::fleet::{Fleet, message};
+use super::fleet::{Fleet, message};
 
 fn item(conversation_id: i64, have_seq: i64) -> SyncItem {
     SyncItem {
@@ -260,7 +260,7 @@ async fn a_first_screen_of_many_conversations_is_one_sync() {
     assert_eq!(app.entries.len(), 600);
     // All unchanged since: the app need not name them.
     let mut again = fleet.log_in(1, "pad").await;
-    let since = crate::fleet::now_ms();
+    let since = super::fleet::now_ms();
     let (conversations, _) = again
         .sync(Sync {
             updated_since_ms: since,

@@ -9,6 +9,7 @@ use std::{
 use backplane::{Backplane, hash_password};
 use clap::Parser;
 use database::Database;
+use fleet_local::store::Place;
 use im_server::{Listeners, Node, Settings};
 use journal::{
     Journal,
@@ -22,7 +23,6 @@ use proto::{
         ServerFrame, StatusEvent, Sync, SyncDone, client_frame::Body as Request, server_frame::Body,
     },
 };
-use tempfile::TempDir;
 use tokio::net::TcpListener;
 
 /// How long anything awaited may take, on a busy machine.
@@ -52,7 +52,7 @@ pub struct Fleet {
     pub backplane: Backplane,
     pub nodes: Vec<(Node, Ports)>,
     next_conversation: AtomicI64,
-    _folder: TempDir,
+    _place: Place,
 }
 
 impl Fleet {
@@ -62,16 +62,15 @@ impl Fleet {
 
     /// Nodes with these flags.
     pub async fn start_with(flags: &[&str], nodes: usize) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite://{}", folder.path().join("huizhen.db").display());
+        let place = super::STORE.place(crate::migrated).await;
         let backplane = Backplane::memory();
-        let journal = Journal::new(Database::open(&url).await.unwrap(), backplane.clone());
+        let journal = Journal::new(Database::open(place.url()).await.unwrap(), backplane.clone());
         let mut fleet = Self {
             journal,
             backplane,
             nodes: Vec::new(),
             next_conversation: AtomicI64::new(1),
-            _folder: folder,
+            _place: place,
         };
         for _ in 0..nodes {
             fleet.add_node(flags).await;

@@ -10,7 +10,7 @@ use proto::{
     },
 };
 
-use crate::fleet::{App, Fleet, eventually, login, now_ms};
+use super::fleet::{App, Fleet, eventually, login, now_ms};
 
 async fn bye_to(fleet: &Fleet, login: Login) -> ByeReason {
     let mut app = fleet.connect().await;

@@ -1,14 +1,42 @@
-//! The node as apps meet it: real sockets, a real database file, the client connection that apps get.
+//! The node as apps meet it: real sockets, a real database of either kind, the client connection that apps get.
 #![allow(
     clippy::unwrap_used,
     reason = "a test ends where something is not as it must be"
 )]
+#![allow(clippy::duplicate_mod, reason = "each test runs on both engines")]
 
-mod bad_input;
-mod catching_up;
-mod fleet;
-mod logins;
-mod marks;
-mod messages;
-mod stopping;
-mod transports;
+// All tests, once on each kind of database: the two lists are the same.
+
+#[path = "."]
+mod on_sqlite {
+    const STORE: fleet_local::store::Store = fleet_local::store::Store::Sqlite;
+
+    mod bad_input;
+    mod catching_up;
+    mod fleet;
+    mod logins;
+    mod marks;
+    mod messages;
+    mod stopping;
+    mod transports;
+}
+
+#[path = "."]
+mod on_postgres {
+    const STORE: fleet_local::store::Store = fleet_local::store::Store::Postgres;
+
+    mod bad_input;
+    mod catching_up;
+    mod fleet;
+    mod logins;
+    mod marks;
+    mod messages;
+    mod stopping;
+    mod transports;
+}
+
+/// Makes the database that those of the tests are copies of.
+async fn migrated(url: String) -> anyhow::Result<()> {
+    database::Database::open(&url).await?.close().await;
+    Ok(())
+}

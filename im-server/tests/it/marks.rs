@@ -5,7 +5,7 @@ use proto::wire::{
     client_frame::Body as Request, server_frame::Body,
 };
 
-use crate::fleet::Fleet;
+use super::fleet::Fleet;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn marks_reach_the_others_and_the_own_devices_and_clear_unread() {

@@ -5,7 +5,7 @@ use proto::wire::{
     EntryKind, ErrorCode, Recall, Role, Send, client_frame::Body as Request, server_frame::Body,
 };
 
-use crate::fleet::{Fleet, eventually, message};
+use super::fleet::{Fleet, eventually, message};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn both_sides_get_each_entry_once_and_in_order() {

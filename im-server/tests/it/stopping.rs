@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use proto::wire::{ByeReason, client_frame::Body as Request};
 
-use crate::fleet::{Fleet, message};
+use super::fleet::{Fleet, message};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_draining_node_leaves_the_directory_and_says_bye_to_everybody() {
     let fleet = Fleet::start_with(&[], 2).await;
     let consult = fleet.consult().await;
     let (mut patient, mut doctor) = (fleet.app_on(0, 1, "phone").await, fleet.app_on(1, 2, "pad").await);
-    let nodes = fleet.backplane.nodes(crate::fleet::now_ms()).await.unwrap();
+    let nodes = fleet.backplane.nodes(super::fleet::now_ms()).await.unwrap();
     assert_eq!(nodes.len(), 2);
     for at in 0..20 {
         patient
@@ -24,7 +24,7 @@ async fn a_draining_node_leaves_the_directory_and_says_bye_to_everybody() {
     let bye = patient.bye().await;
     assert_eq!(bye.reason(), ByeReason::Draining);
     assert!(bye.retry_after_ms > 0);
-    let left = fleet.backplane.nodes(crate::fleet::now_ms()).await.unwrap();
+    let left = fleet.backplane.nodes(super::fleet::now_ms()).await.unwrap();
     assert_eq!(
         left.iter().map(|node| node.address.port).collect::<Vec<_>>(),
         [fleet.nodes[1].1.tcp.port()]

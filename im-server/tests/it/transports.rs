@@ -11,7 +11,7 @@ use proto::{
 use tokio::net::TcpStream;
 use tokio_tungstenite::{WebSocketStream, tungstenite};
 
-use crate::fleet::{App, Fleet, PATIENCE, login, message};
+use super::fleet::{App, Fleet, PATIENCE, login, message};
 
 async fn ask(socket: &mut WebSocketStream<TcpStream>, request_id: u64, body: Request) -> Vec<ServerFrame> {
     let frame = ClientFrame {
@@ -99,7 +99,7 @@ async fn an_independent_websocket_client_chats() {
     };
     assert_eq!(entry.body.len(), 65_400);
     socket.close(None).await.unwrap();
-    crate::fleet::eventually("the session has ended", async || fleet.nodes[0].0.sessions() == 1).await;
+    super::fleet::eventually("the session has ended", async || fleet.nodes[0].0.sessions() == 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,4 +5,5 @@ mod commands;
 mod conformance;
 mod demo;
 mod examples;
+mod on_server;
 mod process;

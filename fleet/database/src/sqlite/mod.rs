@@ -7,9 +7,7 @@ mod statement;
 mod worker;
 
 use std::{
-    future::Future,
     path::{Path, PathBuf},
-    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -128,10 +126,14 @@ impl Sqlite {
         self.write(move |connection| {
             let mut transaction = Transaction {
                 engine: EngineTransaction::Sqlite(connection),
+                refused: false,
             };
-            let future = pin!(work(&mut transaction));
             // Every statement is ready at once here, so the first poll is the last one.
-            match future.poll(&mut Context::from_waker(Waker::noop())) {
+            let polled = work(&mut transaction)
+                .as_mut()
+                .poll(&mut Context::from_waker(Waker::noop()));
+            match polled {
+                Poll::Ready(Ok(_)) if transaction.refused => Err(Error::Refused.into()),
                 Poll::Ready(outcome) => outcome,
                 Poll::Pending => Err(Error::Suspended.into()),
             }

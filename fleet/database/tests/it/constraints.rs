@@ -2,6 +2,8 @@
 
 use database::{Error, Value, params};
 
+use fleet_local::store::Store;
+
 use crate::Scratch;
 
 async fn broken(scratch: &Scratch, sql: &'static str, parameters: Vec<Value>) -> Option<String> {
@@ -12,16 +14,15 @@ async fn broken(scratch: &Scratch, sql: &'static str, parameters: Vec<Value>) ->
     outcome.unwrap_err().constraint().map(str::to_owned)
 }
 
-#[tokio::test]
-async fn each_kind_of_constraint_has_its_name() {
-    let scratch = Scratch::open().await;
+async fn each_kind_of_constraint_has_its_name(store: Store) {
+    let scratch = Scratch::open(store).await;
     scratch
         .run(&[
             "CREATE TABLE somebody (id BIGINT NOT NULL PRIMARY KEY, phone TEXT NOT NULL,
                fen BIGINT NOT NULL CONSTRAINT somebody_fen_positive CHECK (fen >= 0))",
             "CREATE UNIQUE INDEX somebody_phone_key ON somebody (phone)",
             "CREATE TABLE gadget (owner_id BIGINT NOT NULL REFERENCES somebody (id), name TEXT NOT NULL,
-               PRIMARY KEY (owner_id, name)) WITHOUT ROWID",
+               PRIMARY KEY (owner_id, name)) {without_rowid}",
             "CREATE TABLE tally (id INTEGER PRIMARY KEY)",
             "INSERT INTO tally VALUES (1)",
             "INSERT INTO somebody VALUES (1, 'a', 0)",
@@ -51,9 +52,8 @@ async fn each_kind_of_constraint_has_its_name() {
     }
 }
 
-#[tokio::test]
-async fn the_journals_own_constraints_have_the_names_that_it_asks_for() {
-    let scratch = Scratch::open().await;
+async fn the_journals_own_constraints_have_the_names_that_it_asks_for(store: Store) {
+    let scratch = Scratch::open(store).await;
     let join = "INSERT INTO participant (conversation_id, user_id, from_seq, to_seq, role, changed_ms)
                 VALUES ($1, $2, $3, NULL, 1, 0)";
     let joined = scratch
@@ -67,9 +67,8 @@ async fn the_journals_own_constraints_have_the_names_that_it_asks_for() {
     );
 }
 
-#[tokio::test]
-async fn a_statement_that_is_wrong_breaks_no_constraint() {
-    let scratch = Scratch::open().await;
+async fn a_statement_that_is_wrong_breaks_no_constraint(store: Store) {
+    let scratch = Scratch::open(store).await;
     for (sql, parameters) in [
         ("SELECT nonsense FROM nowhere", vec![]),
         ("SELECT $1", vec![]),
@@ -81,3 +80,9 @@ async fn a_statement_that_is_wrong_breaks_no_constraint() {
         assert_eq!(error.constraint(), None);
     }
 }
+
+fleet_local::on_both!(
+    each_kind_of_constraint_has_its_name,
+    the_journals_own_constraints_have_the_names_that_it_asks_for,
+    a_statement_that_is_wrong_breaks_no_constraint,
+);

@@ -2,10 +2,14 @@
 
 use database::{Engine, Error, params};
 
+use fleet_local::store::Store;
+
 use crate::Scratch;
 
 async fn limit_pages(scratch: &Scratch, pages: i64) {
-    let Engine::Sqlite(sqlite) = scratch.database.engine();
+    let Engine::Sqlite(sqlite) = scratch.database.engine() else {
+        panic!("no file");
+    };
     let outcome: Result<(), Error> = sqlite
         .write(move |connection| {
             let set = format!("PRAGMA max_page_count = {pages}");
@@ -36,7 +40,7 @@ async fn add_ten(scratch: &Scratch, from: i64) -> Result<(), Error> {
 
 #[tokio::test]
 async fn a_full_disk_refuses_whole_transactions_and_is_got_over() {
-    let scratch = Scratch::open().await;
+    let scratch = Scratch::open(Store::Sqlite).await;
     scratch
         .run(&["CREATE TABLE note (id BIGINT NOT NULL PRIMARY KEY, body BYTEA NOT NULL)"])
         .await;

@@ -2,11 +2,12 @@
 
 use std::collections::HashSet;
 
+use fleet_local::store::Store;
+
 use crate::Scratch;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ids_are_unique_under_a_rush_and_after_a_restart() {
-    let mut scratch = Scratch::open().await;
+async fn ids_are_unique_under_a_rush_and_after_a_restart(store: Store) {
+    let mut scratch = Scratch::open(store).await;
     let mut seen = HashSet::new();
     for _ in 0..3 {
         let tasks: Vec<_> = (0..16)
@@ -32,17 +33,15 @@ async fn ids_are_unique_under_a_rush_and_after_a_restart() {
     assert_eq!(seen.len(), 3 * 16 * 20);
 }
 
-#[tokio::test]
-async fn sequences_count_for_themselves_from_1() {
-    let scratch = Scratch::open().await;
+async fn sequences_count_for_themselves_from_1(store: Store) {
+    let scratch = Scratch::open(store).await;
     assert_eq!(scratch.database.allocate_id("a").await.unwrap(), 1);
     assert_eq!(scratch.database.allocate_id("b").await.unwrap(), 1);
     assert_eq!(scratch.database.allocate_id("a").await.unwrap(), 2);
 }
 
-#[tokio::test]
-async fn an_id_that_nobody_waited_for_is_not_given_out_twice() {
-    let scratch = Scratch::open().await;
+async fn an_id_that_nobody_waited_for_is_not_given_out_twice(store: Store) {
+    let scratch = Scratch::open(store).await;
     let mut seen = HashSet::new();
     for _ in 0..200 {
         let database = scratch.database.clone();
@@ -55,3 +54,9 @@ async fn an_id_that_nobody_waited_for_is_not_given_out_twice() {
         assert!(seen.insert(scratch.database.allocate_id("a").await.unwrap()));
     }
 }
+
+fleet_local::on_both!(
+    ids_are_unique_under_a_rush_and_after_a_restart,
+    sequences_count_for_themselves_from_1,
+    an_id_that_nobody_waited_for_is_not_given_out_twice,
+);

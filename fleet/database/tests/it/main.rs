@@ -1,4 +1,4 @@
-//! The database handle, on real files.
+//! The database handle, on real files and a real server.
 
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
@@ -6,39 +6,57 @@ mod constraints;
 mod full_disk;
 mod ids;
 mod opening;
+mod server;
+mod server_faults;
 mod transactions;
 mod values;
 
+use std::time::{Duration, Instant};
+
 use database::{Database, Error};
+use fleet_local::store::{Place, Store};
 use tempfile::TempDir;
 
-/// A database in a folder that goes with it.
+/// A database of the test's own.
 struct Scratch {
-    folder: TempDir,
+    store: Store,
+    place: Place,
     database: Database,
 }
 
 impl Scratch {
-    async fn open() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let database = Database::open(&url(&folder)).await.unwrap();
-        Self { folder, database }
+    async fn open(store: Store) -> Self {
+        let place = store.place(migrated).await;
+        let database = Database::open(place.url()).await.unwrap();
+        Self {
+            store,
+            place,
+            database,
+        }
     }
 
     /// Closes and opens it again, as a restart does.
     async fn reopen(self) -> Self {
         self.database.close().await;
-        let database = Database::open(&url(&self.folder)).await.unwrap();
+        let database = Database::open(self.place.url()).await.unwrap();
         Self { database, ..self }
     }
 
     /// Runs statements without parameters, for tables of the tests' own.
-    async fn run(&self, statements: &'static [&'static str]) {
+    async fn run(&self, statements: &[&'static str]) {
+        let rowid = match self.store {
+            Store::Sqlite => "WITHOUT ROWID",
+            Store::Postgres => "",
+        };
+        let statements: Vec<String> = statements
+            .iter()
+            .map(|statement| statement.replace("{without_rowid}", rowid))
+            .collect();
         self.database
             .transaction(move |tx| {
                 Box::pin(async move {
                     for statement in statements {
-                        tx.execute(*statement, vec![]).await?;
+                        tx.execute(statement, vec![]).await?;
                     }
                     Ok::<_, Error>(())
                 })
@@ -51,6 +69,25 @@ impl Scratch {
         let row = self.database.query_first(sql, vec![]).await.unwrap();
         row.unwrap().get(0).unwrap()
     }
+
+    /// Waits until a number is what it must become.
+    async fn eventually(&self, sql: &'static str, number: i64) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let found = self.number(sql).await;
+            if found == number {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{sql} gives {found}, not {number}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+/// Makes the database that those of the tests are copies of.
+async fn migrated(url: String) -> anyhow::Result<()> {
+    Database::open(&url).await?.close().await;
+    Ok(())
 }
 
 fn url(folder: &TempDir) -> String {

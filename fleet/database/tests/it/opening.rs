@@ -2,6 +2,8 @@
 
 use database::{Database, Error, LATEST_VERSION};
 
+use fleet_local::store::Store;
+
 use crate::{Scratch, url};
 
 fn message(outcome: Result<Database, Error>) -> String {
@@ -13,12 +15,7 @@ fn message(outcome: Result<Database, Error>) -> String {
 
 #[tokio::test]
 async fn a_url_that_names_no_file_of_ours_is_refused_without_its_password() {
-    for url in [
-        "postgres://me:secret@there/db",
-        "data/huizhen.db",
-        "",
-        "mysql://x",
-    ] {
+    for url in ["postgre://me:secret@there/db", "data/huizhen.db", "", "mysql://x"] {
         let error = Database::open(url).await.err().unwrap();
         assert!(matches!(error, Error::Url(_)), "{url}: {error}");
         assert!(error.to_string().contains("sqlite://"), "{error}");
@@ -51,8 +48,8 @@ async fn a_file_that_is_no_database_is_refused_and_left_alone() {
 
 #[tokio::test]
 async fn a_second_opener_is_refused_while_the_first_one_lives() {
-    let scratch = Scratch::open().await;
-    let error = message(Database::open(&url(&scratch.folder)).await);
+    let scratch = Scratch::open(Store::Sqlite).await;
+    let error = message(Database::open(scratch.place.url()).await);
     assert!(error.contains("in use by another process"), "{error}");
     // The refused one has done no harm to the locks of the first one.
     scratch.run(&["CREATE TABLE note (id BIGINT)"]).await;
@@ -73,10 +70,10 @@ async fn a_handle_that_is_just_being_dropped_is_waited_for() {
 #[tokio::test]
 async fn closing_leaves_one_file_that_nobody_else_may_read() {
     use std::os::unix::fs::PermissionsExt;
-    let scratch = Scratch::open().await;
-    let path = scratch.folder.path().join("test.db");
+    let scratch = Scratch::open(Store::Sqlite).await;
+    let path = scratch.place.folder().join("test.db");
     for name in ["test.db", "test.db-wal"] {
-        let mode = std::fs::metadata(scratch.folder.path().join(name))
+        let mode = std::fs::metadata(scratch.place.folder().join(name))
             .unwrap()
             .permissions()
             .mode();
@@ -84,12 +81,11 @@ async fn closing_leaves_one_file_that_nobody_else_may_read() {
     }
     scratch.database.close().await;
     assert!(path.exists());
-    assert!(!scratch.folder.path().join("test.db-wal").exists());
+    assert!(!scratch.place.folder().join("test.db-wal").exists());
 }
 
-#[tokio::test]
-async fn the_schema_is_brought_up_to_date_once() {
-    let scratch = Scratch::open().await;
+async fn the_schema_is_brought_up_to_date_once(store: Store) {
+    let scratch = Scratch::open(store).await;
     assert_eq!(scratch.database.schema_version().await.unwrap(), LATEST_VERSION);
     let scratch = scratch.reopen().await;
     assert_eq!(scratch.database.schema_version().await.unwrap(), LATEST_VERSION);
@@ -103,7 +99,7 @@ async fn the_schema_is_brought_up_to_date_once() {
 
 #[tokio::test]
 async fn a_newer_schema_is_refused_with_what_to_do() {
-    let scratch = Scratch::open().await;
+    let scratch = Scratch::open(Store::Sqlite).await;
     scratch
         .run(&[
             "INSERT INTO refinery_schema_history (version, name, applied_on, checksum)
@@ -111,21 +107,20 @@ async fn a_newer_schema_is_refused_with_what_to_do() {
         ])
         .await;
     scratch.database.close().await;
-    let error = message(Database::open(&url(&scratch.folder)).await);
+    let error = message(Database::open(scratch.place.url()).await);
     assert!(
         error.contains("9999") && error.contains("run the newer program"),
         "{error}"
     );
 }
 
-#[tokio::test]
-async fn a_step_that_was_changed_after_it_ran_is_refused() {
-    let scratch = Scratch::open().await;
+async fn a_step_that_was_changed_after_it_ran_is_refused(store: Store) {
+    let scratch = Scratch::open(store).await;
     scratch
         .run(&["UPDATE refinery_schema_history SET checksum = '1' WHERE version = 1"])
         .await;
     scratch.database.close().await;
-    let error = message(Database::open(&url(&scratch.folder)).await);
+    let error = message(Database::open(scratch.place.url()).await);
     assert!(error.contains("cannot be brought up to date"), "{error}");
 }
 
@@ -138,3 +133,8 @@ fn the_sqlite_inside_has_no_race_of_its_log() {
         rusqlite::version()
     );
 }
+
+fleet_local::on_both!(
+    the_schema_is_brought_up_to_date_once,
+    a_step_that_was_changed_after_it_ran_is_refused,
+);

@@ -4,12 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use database::{Error, params};
 
+use fleet_local::store::Store;
+
 use crate::Scratch;
 
 const ADD: &str = "INSERT INTO note (id) VALUES ($1)";
 
-async fn scratch() -> Scratch {
-    let scratch = Scratch::open().await;
+async fn scratch(store: Store) -> Scratch {
+    let scratch = Scratch::open(store).await;
     scratch
         .run(&["CREATE TABLE note (id BIGINT NOT NULL PRIMARY KEY)"])
         .await;
@@ -23,9 +25,8 @@ async fn add(scratch: &Scratch, id: i64) -> Result<u64, Error> {
         .await
 }
 
-#[tokio::test]
-async fn a_transaction_that_gives_an_error_leaves_nothing() {
-    let scratch = scratch().await;
+async fn a_transaction_that_gives_an_error_leaves_nothing(store: Store) {
+    let scratch = scratch(store).await;
     let outcome: Result<(), Error> = scratch
         .database
         .transaction(|tx| {
@@ -40,26 +41,42 @@ async fn a_transaction_that_gives_an_error_leaves_nothing() {
     assert_eq!(add(&scratch, 1).await.unwrap(), 1);
 }
 
-#[tokio::test]
-async fn a_refused_statement_leaves_the_rest_to_the_caller() {
-    let scratch = scratch().await;
-    scratch
+/// PostgreSQL takes no more statements then; SQLite would, and a program written on it would break there.
+async fn a_refused_statement_ends_the_transaction(store: Store) {
+    let scratch = scratch(store).await;
+    let outcome = scratch
         .database
         .transaction(|tx| {
             Box::pin(async move {
                 tx.execute(ADD, params![1]).await?;
-                assert!(tx.execute(ADD, params![1]).await.is_err());
-                tx.execute(ADD, params![2]).await
+                let again = tx.execute(ADD, params![1]).await;
+                assert_eq!(again.unwrap_err().constraint(), Some("note_pkey"));
+                let next = tx.execute(ADD, params![2]).await;
+                assert!(matches!(next, Err(Error::Refused)));
+                assert!(matches!(tx.query("SELECT 1", vec![]).await, Err(Error::Refused)));
+                Ok::<_, Error>(())
             })
         })
-        .await
-        .unwrap();
+        .await;
+    assert!(matches!(outcome, Err(Error::Refused)), "{outcome:?}");
+    assert_eq!(scratch.number("SELECT count(*) FROM note").await, 0);
+    // What is refused without breaking anything lets it go on.
+    let added = scratch
+        .database
+        .transaction(|tx| {
+            Box::pin(async move {
+                tx.execute(ADD, params![1]).await?;
+                let gentle = "INSERT INTO note (id) VALUES ($1) ON CONFLICT DO NOTHING";
+                Ok::<_, Error>(tx.execute(gentle, params![1]).await? + tx.execute(gentle, params![2]).await?)
+            })
+        })
+        .await;
+    assert_eq!(added.unwrap(), 1);
     assert_eq!(scratch.number("SELECT count(*) FROM note").await, 2);
 }
 
-#[tokio::test]
-async fn a_panic_leaves_nothing_and_the_thread_alive() {
-    let scratch = scratch().await;
+async fn a_panic_leaves_nothing_and_the_thread_alive(store: Store) {
+    let scratch = scratch(store).await;
     let outcome: Result<(), Error> = scratch
         .database
         .transaction(|tx| {
@@ -74,9 +91,8 @@ async fn a_panic_leaves_nothing_and_the_thread_alive() {
     assert_eq!(add(&scratch, 1).await.unwrap(), 1);
 }
 
-#[tokio::test]
-async fn a_transaction_that_waits_for_something_else_leaves_nothing() {
-    let scratch = scratch().await;
+async fn a_transaction_that_waits_for_something_else_leaves_nothing(store: Store) {
+    let scratch = scratch(store).await;
     let outcome: Result<(), Error> = scratch
         .database
         .transaction(|tx| {
@@ -92,9 +108,8 @@ async fn a_transaction_that_waits_for_something_else_leaves_nothing() {
 }
 
 /// The inner one would be queued behind the outer one and run after that was rolled back.
-#[tokio::test]
-async fn a_transaction_within_a_transaction_is_refused_and_never_runs() {
-    let scratch = scratch().await;
+async fn a_transaction_within_a_transaction_is_refused_and_never_runs(store: Store) {
+    let scratch = scratch(store).await;
     let database = scratch.database.clone();
     let outcome = scratch
         .database
@@ -113,9 +128,8 @@ async fn a_transaction_within_a_transaction_is_refused_and_never_runs() {
     assert_eq!(scratch.number("SELECT count(*) FROM note").await, 1);
 }
 
-#[tokio::test]
-async fn a_transaction_runs_to_its_end_when_its_future_is_dropped() {
-    let scratch = scratch().await;
+async fn a_transaction_runs_to_its_end_when_its_future_is_dropped(store: Store) {
+    let scratch = scratch(store).await;
     let (begun, begins) = std::sync::mpsc::sync_channel(1);
     let (go, goes) = std::sync::mpsc::sync_channel::<()>(1);
     let database = scratch.database.clone();
@@ -137,12 +151,12 @@ async fn a_transaction_runs_to_its_end_when_its_future_is_dropped() {
     assert!(task.await.unwrap_err().is_cancelled());
     go.send(()).unwrap();
     add(&scratch, 2).await.unwrap();
-    assert_eq!(scratch.number("SELECT count(*) FROM note").await, 2);
+    scratch.eventually("SELECT count(*) FROM note", 2).await;
 }
 
 #[tokio::test]
 async fn transactions_take_turns_in_the_order_of_asking() {
-    let scratch = scratch().await;
+    let scratch = scratch(Store::Sqlite).await;
     let order = Arc::new(parking_lot::Mutex::new(Vec::new()));
     // Fewer than Tokio lets one task do at a stretch.
     let waiting: Vec<_> = (0..100)
@@ -163,9 +177,8 @@ async fn transactions_take_turns_in_the_order_of_asking() {
     assert_eq!(*order.lock(), (0..100).collect::<Vec<_>>());
 }
 
-#[tokio::test]
-async fn reads_see_nothing_of_a_transaction_before_its_commit() {
-    let scratch = scratch().await;
+async fn reads_see_nothing_of_a_transaction_before_its_commit(store: Store) {
+    let scratch = scratch(store).await;
     let (begun, begins) = std::sync::mpsc::sync_channel(1);
     let (go, goes) = std::sync::mpsc::sync_channel::<()>(1);
     let write = scratch.database.transaction(move |tx| {
@@ -190,9 +203,8 @@ async fn reads_see_nothing_of_a_transaction_before_its_commit() {
     assert_eq!(scratch.number("SELECT count(*) FROM note").await, 1);
 }
 
-#[tokio::test]
-async fn after_close_everything_is_refused_and_what_was_queued_is_done() {
-    let scratch = scratch().await;
+async fn after_close_everything_is_refused_and_what_was_queued_is_done(store: Store) {
+    let scratch = scratch(store).await;
     let queued: Vec<_> = (0..50)
         .map(|id| {
             let database = scratch.database.clone();
@@ -224,3 +236,14 @@ async fn after_close_everything_is_refused_and_what_was_queued_is_done() {
     let scratch = scratch.reopen().await;
     assert_eq!(scratch.number("SELECT count(*) FROM note").await, done);
 }
+
+fleet_local::on_both!(
+    a_transaction_that_gives_an_error_leaves_nothing,
+    a_refused_statement_ends_the_transaction,
+    a_panic_leaves_nothing_and_the_thread_alive,
+    a_transaction_that_waits_for_something_else_leaves_nothing,
+    a_transaction_within_a_transaction_is_refused_and_never_runs,
+    a_transaction_runs_to_its_end_when_its_future_is_dropped,
+    reads_see_nothing_of_a_transaction_before_its_commit,
+    after_close_everything_is_refused_and_what_was_queued_is_done,
+);

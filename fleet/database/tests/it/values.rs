@@ -3,11 +3,12 @@
 use bytes::Bytes;
 use database::{Error, Value, params};
 
+use fleet_local::store::Store;
+
 use crate::Scratch;
 
-#[tokio::test]
-async fn values_come_back_as_they_went() {
-    let scratch = Scratch::open().await;
+async fn values_come_back_as_they_went(store: Store) {
+    let scratch = Scratch::open(store).await;
     scratch
         .run(&["CREATE TABLE thing (id BIGINT NOT NULL PRIMARY KEY, text TEXT, bytes BYTEA, flag BOOLEAN)"])
         .await;
@@ -19,7 +20,7 @@ async fn values_come_back_as_they_went() {
         (i64::MAX, Some(String::new()), Some(Bytes::new()), Some(false)),
         (
             -1,
-            Some("a\0b\0".into()),
+            Some("a\u{1}b".into()),
             Some(Bytes::from_static(b"\0\xff\0")),
             Some(true),
         ),
@@ -52,9 +53,8 @@ async fn values_come_back_as_they_went() {
     }
 }
 
-#[tokio::test]
-async fn a_column_of_another_type_is_an_error() {
-    let scratch = Scratch::open().await;
+async fn a_column_of_another_type_is_an_error(store: Store) {
+    let scratch = Scratch::open(store).await;
     let row = scratch
         .database
         .query_first("SELECT 'a', 1, NULL", vec![])
@@ -71,17 +71,15 @@ async fn a_column_of_another_type_is_an_error() {
 }
 
 /// Read as NULL, a sum that became a float would be a sum of nothing.
-#[tokio::test]
-async fn a_floating_point_number_is_an_error() {
-    let scratch = Scratch::open().await;
+async fn a_floating_point_number_is_an_error(store: Store) {
+    let scratch = Scratch::open(store).await;
     let outcome = scratch.database.query("SELECT 1, 0.5", vec![]).await;
     assert!(matches!(outcome, Err(Error::Column { column: 1, .. })));
 }
 
 /// Two dollars in one statement are one parameter, in any order.
-#[tokio::test]
-async fn parameters_are_bound_by_number() {
-    let scratch = Scratch::open().await;
+async fn parameters_are_bound_by_number(store: Store) {
+    let scratch = Scratch::open(store).await;
     let row = scratch
         .database
         .query_first("SELECT $2, $1, $2", params!["one", "two"])
@@ -90,7 +88,7 @@ async fn parameters_are_bound_by_number() {
         .unwrap();
     let values: Vec<String> = (0..3).map(|at| row.get(at).unwrap()).collect();
     assert_eq!(values, ["two", "one", "two"]);
-    let mut many: Vec<Value> = (1..=12).map(Value::Integer).collect();
+    let mut many: Vec<Value> = (1..=12).map(|at| Value::Text(at.to_string())).collect();
     many.reverse();
     let row = scratch
         .database
@@ -98,5 +96,30 @@ async fn parameters_are_bound_by_number() {
         .await
         .unwrap()
         .unwrap();
-    assert_eq!((row.get::<i64>(0).unwrap(), row.get::<i64>(1).unwrap()), (1, 12));
+    assert_eq!(
+        (row.get::<String>(0).unwrap(), row.get::<String>(1).unwrap()),
+        ("1".into(), "12".into())
+    );
 }
+
+/// PostgreSQL infers what a parameter is from its place.
+async fn a_parameter_of_another_type_is_an_error(store: Store) {
+    if store == Store::Sqlite {
+        return;
+    }
+    let scratch = Scratch::open(store).await;
+    for parameters in [params!["a"], params![true], params![i64::MAX]] {
+        let outcome = scratch.database.query("SELECT 1 + $1", parameters).await;
+        assert!(matches!(outcome, Err(Error::Engine(_))), "{outcome:?}");
+    }
+    let row = scratch.database.query_first("SELECT 1 + $1", params![2]).await;
+    assert_eq!(row.unwrap().unwrap().get::<i64>(0).unwrap(), 3);
+}
+
+fleet_local::on_both!(
+    a_parameter_of_another_type_is_an_error,
+    values_come_back_as_they_went,
+    a_column_of_another_type_is_an_error,
+    a_floating_point_number_is_an_error,
+    parameters_are_bound_by_number,
+);

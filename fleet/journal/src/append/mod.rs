@@ -4,20 +4,31 @@
 //! while the last one was committing. There is no timer, a lone message waits for nobody, and a busy node pays one commit
 //! for hundreds. What was decided goes to an [`Outlet`] batch by batch, in the order of commits, while the next batch is
 //! being written.
+//!
+//! On SQLite there is one writer. On PostgreSQL there are [`LANES`], each with a connection of its own; a conversation is
+//! always on the same one, so that the batches of a node never meet on a row.
 
 pub(crate) mod cache;
 mod decide;
+mod lane;
+pub(crate) mod postgres;
+mod queue;
 pub(crate) mod sent;
 pub(crate) mod sqlite;
+mod writer;
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use database::Engine;
 use proto::{ConversationId, Seq, UserId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use crate::{Error, Journal, announcement::Published};
+use crate::{Entry, Error, Journal, announcement::Published};
 
 /// Sends that wait for the next batch. A session whose send finds no place waits, and reads no further from its socket.
 const WAITING_SENDS: usize = 8 * 1024;
@@ -28,9 +39,11 @@ const WAITING_KIB: usize = 32 * 1024;
 const BATCH_SENDS: usize = 1024;
 /// Batches that are committed and wait to be delivered: one being delivered and one behind it.
 const SETTLING_BATCHES: usize = 2;
-/// How long a batch may take, waiting for its turn included, before its sends are answered with UNAVAILABLE (protocol:
-/// within 5 s). It may still be committed; a resend tells.
-const BATCH_LIMIT: Duration = Duration::from_millis(4500);
+/// How long a send may take, waiting for its turn included, before it is answered with UNAVAILABLE (protocol: within
+/// 5 s). It may still be committed; a resend tells.
+const SEND_LIMIT: Duration = Duration::from_millis(4500);
+/// Batches that a node writes to PostgreSQL at a time: while one waits for its commit, the server's processors are free.
+const LANES: usize = 4;
 
 /// A message to be appended. Its shape has been checked; who sends it is who the session belongs to.
 #[derive(Clone, Debug)]
@@ -82,18 +95,32 @@ pub trait Outlet<C>: Send + Sync + 'static {
 
 /// Appends messages. Dropping it (all clones) ends it after what has been submitted.
 pub struct Appender<C> {
-    sends: mpsc::Sender<Waiting<C>>,
+    lanes: Arc<[mpsc::Sender<Waiting<C>>]>,
     kib: Arc<Semaphore>,
     ended: Arc<tokio::sync::Mutex<Option<oneshot::Receiver<()>>>>,
 }
 
-/// A send that waits: the message, what the sender gave along, and its share of [`WAITING_KIB`].
-type Waiting<C> = (NewMessage, C, OwnedSemaphorePermit);
+/// A send that waits.
+struct Waiting<C> {
+    message: NewMessage,
+    /// What the sender gave along.
+    context: C,
+    /// When it was submitted.
+    since: Instant,
+    /// Its share of [`WAITING_KIB`].
+    share: OwnedSemaphorePermit,
+}
+
+/// What goes to the outlet together.
+struct Batch<C> {
+    answers: Vec<Settled<C>>,
+    entries: Vec<Entry>,
+}
 
 impl<C> Clone for Appender<C> {
     fn clone(&self) -> Self {
         Self {
-            sends: self.sends.clone(),
+            lanes: self.lanes.clone(),
             kib: self.kib.clone(),
             ended: self.ended.clone(),
         }
@@ -108,16 +135,36 @@ pub struct Ended;
 impl<C: Send + 'static> Appender<C> {
     /// Starts appending to `journal`; batches go to `outlet`.
     pub fn start(journal: &Journal, outlet: impl Outlet<C>) -> Self {
-        let (sends, waiting) = mpsc::channel(WAITING_SENDS);
-        let (settling, settled) = mpsc::channel(SETTLING_BATCHES - 1);
+        let outlet = Arc::new(outlet);
         let (end, ended) = oneshot::channel();
-        tokio::spawn(commit_batches(journal.clone(), waiting, settling));
+        let mut settlers = tokio::task::JoinSet::new();
+        let mut settling = || {
+            let (settling, settled) = mpsc::channel(SETTLING_BATCHES - 1);
+            settlers.spawn(settle_batches(settled, outlet.clone()));
+            settling
+        };
+        let lanes = match journal.database.engine() {
+            Engine::Sqlite(sqlite) => {
+                let (sends, waiting) = mpsc::channel(WAITING_SENDS);
+                let writer = writer::commit_batches(sqlite.clone(), journal.clone(), waiting, settling());
+                tokio::spawn(writer);
+                vec![sends]
+            }
+            Engine::Postgres(postgres) => (0..LANES)
+                .map(|_| {
+                    let (sends, waiting) = mpsc::channel(WAITING_SENDS / LANES / 2);
+                    let lane = lane::Lane::new(journal.cache.clone(), postgres.clone(), settling());
+                    tokio::spawn(lane.run(waiting));
+                    sends
+                })
+                .collect(),
+        };
         tokio::spawn(async move {
-            settle_batches(settled, outlet).await;
+            while settlers.join_next().await.is_some() {}
             let _ = end.send(());
         });
         Self {
-            sends,
+            lanes: lanes.into(),
             kib: Arc::new(Semaphore::new(WAITING_KIB)),
             ended: Arc::new(tokio::sync::Mutex::new(Some(ended))),
         }
@@ -128,16 +175,17 @@ impl<C: Send + 'static> Appender<C> {
     /// # Errors
     /// [`Ended`].
     pub async fn submit(&self, message: NewMessage, context: C) -> Result<(), Ended> {
-        let share = self
-            .kib
-            .clone()
-            .acquire_many_owned(kib(&message))
-            .await
-            .map_err(|_| Ended)?;
-        self.sends
-            .send((message, context, share))
-            .await
-            .map_err(|_| Ended)
+        let since = Instant::now();
+        let share = self.kib.clone().acquire_many_owned(kib(&message));
+        let share = share.await.map_err(|_| Ended)?;
+        let lane = self.lane(message.conversation);
+        let waiting = Waiting {
+            message,
+            context,
+            since,
+            share,
+        };
+        lane.send(waiting).await.map_err(|_| Ended)
     }
 
     /// The same where nothing may wait: gives the message back when the queue is full.
@@ -148,16 +196,29 @@ impl<C: Send + 'static> Appender<C> {
         let Ok(share) = self.kib.clone().try_acquire_many_owned(kib(&message)) else {
             return Err((message, context));
         };
-        self.sends.try_send((message, context, share)).map_err(|full| {
-            let (message, context, _) = full.into_inner();
-            (message, context)
+        let lane = self.lane(message.conversation);
+        let waiting = Waiting {
+            message,
+            context,
+            since: Instant::now(),
+            share,
+        };
+        lane.try_send(waiting).map_err(|full| {
+            let waiting = full.into_inner();
+            (waiting.message, waiting.context)
         })
+    }
+
+    fn lane(&self, conversation: ConversationId) -> &mpsc::Sender<Waiting<C>> {
+        // Ids come in blocks: neighbours go to different lanes.
+        let at = conversation.get().unsigned_abs() % self.lanes.len() as u64;
+        &self.lanes[at as usize]
     }
 
     /// Takes no more and waits until everything submitted has been settled. Other clones must be gone.
     pub async fn end(self) {
-        let Self { sends, ended, .. } = self;
-        drop(sends);
+        let Self { lanes, ended, .. } = self;
+        drop(lanes);
         if let Some(ended) = ended.lock().await.take() {
             let _ = ended.await;
         }
@@ -175,100 +236,30 @@ fn kib(message: &NewMessage) -> u32 {
         .min(WAITING_KIB as u32)
 }
 
-struct Batch<C> {
-    contexts: Vec<(ConversationId, C)>,
-    outcomes: Result<Vec<Result<Accepted, Error>>, database::Error>,
-    entries: Vec<crate::Entry>,
-}
-
-async fn commit_batches<C: Send>(
-    journal: Journal,
-    mut waiting: mpsc::Receiver<Waiting<C>>,
-    settling: mpsc::Sender<Batch<C>>,
-) {
-    let mut sends = Vec::with_capacity(BATCH_SENDS);
-    while waiting.recv_many(&mut sends, BATCH_SENDS).await > 0 {
-        metrics::histogram!("huizhen_journal_batch_sends").record(sends.len() as f64);
-        let mut contexts = Vec::with_capacity(sends.len());
-        let mut messages = Vec::with_capacity(sends.len());
-        let mut shares = Vec::with_capacity(sends.len());
-        for (message, context, share) in sends.drain(..) {
-            contexts.push((message.conversation, context));
-            messages.push(message);
-            shares.push(share);
-        }
-        let started = std::time::Instant::now();
-        let now_ms = now_ms();
-        let written = match journal.database.engine() {
-            Engine::Sqlite(sqlite) => {
-                let cache = journal.cache.clone();
-                let write =
-                    sqlite.write(move |connection| sqlite::append(connection, &cache, messages, now_ms));
-                match tokio::time::timeout(BATCH_LIMIT, write).await {
-                    Ok(written) => written,
-                    Err(_) => Err(database::Error::Engine(
-                        "a batch of messages took too long".into(),
-                    )),
-                }
-            }
-        };
-        metrics::histogram!("huizhen_journal_commit_seconds").record(started.elapsed().as_secs_f64());
-        drop(shares);
-        let (outcomes, entries) = match written {
-            Ok(sqlite::Written { outcomes, entries }) => (Ok(outcomes), entries),
-            Err(error) => {
-                tracing::error!(%error, sends = contexts.len(), "a batch of messages was not written");
-                // Whatever the database says now, look again before the next batch.
-                journal.cache.forget_all();
-                (Err(error), Vec::new())
-            }
-        };
-        if settling
-            .send(Batch {
-                contexts,
-                outcomes,
-                entries,
-            })
-            .await
-            .is_err()
-        {
-            return;
-        }
-    }
-}
-
-async fn settle_batches<C: Send>(mut settled: mpsc::Receiver<Batch<C>>, outlet: impl Outlet<C>) {
-    while let Some(Batch {
-        contexts,
-        outcomes,
-        entries,
-    }) = settled.recv().await
-    {
-        let answers = match outcomes {
-            Ok(outcomes) => contexts
-                .into_iter()
-                .zip(outcomes)
-                .map(|((conversation, context), outcome)| Settled {
-                    context,
-                    conversation,
-                    outcome,
-                })
-                .collect(),
-            Err(error) => {
-                let error = error.to_string();
-                contexts
-                    .into_iter()
-                    .map(|(conversation, context)| Settled {
-                        context,
-                        conversation,
-                        outcome: Err(Error::Database(database::Error::Engine(error.clone()))),
-                    })
-                    .collect()
-            }
-        };
+async fn settle_batches<C: Send>(mut settled: mpsc::Receiver<Batch<C>>, outlet: Arc<impl Outlet<C>>) {
+    while let Some(Batch { answers, entries }) = settled.recv().await {
         outlet
             .settle(answers, entries.into_iter().map(Published::new).collect())
             .await;
+    }
+}
+
+/// The entry that an accepted message has become.
+fn entry(message: NewMessage, seq: Seq, created_ms: i64) -> Entry {
+    Entry {
+        conversation: message.conversation,
+        seq,
+        sender: message.sender,
+        kind: proto::wire::EntryKind::Message,
+        created_ms,
+        client_msg_id: message.client_msg_id,
+        mime_type: message.mime_type,
+        body: message.body,
+        reply_to_seq: message.reply_to_seq,
+        corrects_seq: Seq::ZERO,
+        mentions: message.mentions,
+        event: None,
+        recalled: false,
     }
 }
 

@@ -14,6 +14,7 @@ use super::{
     Accepted, NewMessage,
     cache::{Cache, Known},
     decide::{Standing, decide},
+    entry,
     sent::Sent,
 };
 use crate::{
@@ -78,7 +79,7 @@ pub(super) fn append(
         .into_iter()
         .zip(&outcomes)
         .filter_map(|(message, outcome)| match outcome {
-            Ok(accepted) if !accepted.duplicate => Some(entry(message, *accepted)),
+            Ok(accepted) if !accepted.duplicate => Some(entry(message, accepted.seq, accepted.created_ms)),
             _ => None,
         })
         .collect();
@@ -298,22 +299,4 @@ fn insert(
         false,
     ])?;
     Ok(())
-}
-
-fn entry(message: NewMessage, accepted: Accepted) -> Entry {
-    Entry {
-        conversation: message.conversation,
-        seq: accepted.seq,
-        sender: message.sender,
-        kind: wire::EntryKind::Message,
-        created_ms: accepted.created_ms,
-        client_msg_id: message.client_msg_id,
-        mime_type: message.mime_type,
-        body: message.body,
-        reply_to_seq: message.reply_to_seq,
-        corrects_seq: Seq::ZERO,
-        mentions: message.mentions,
-        event: None,
-        recalled: false,
-    }
 }

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use backplane::Channel;
+use fleet_local::store::Store;
 use journal::{UserNotice, announcement::ConversationNotice, record::Event};
 use parking_lot::Mutex;
 use proto::{Seq, wire::Role};
 
 use crate::world::{World, participant, seq, text, user};
 
-#[tokio::test]
-async fn what_is_published_is_what_the_database_holds() {
-    let world = World::new().await;
+async fn what_is_published_is_what_the_database_holds(store: Store) {
+    let world = World::new(store).await;
     let id = world.conversation(&[(1, Role::Patient)]).await;
     let heard = Arc::new(Mutex::new(Vec::new()));
     let hearing = heard.clone();
@@ -51,9 +51,8 @@ async fn what_is_published_is_what_the_database_holds() {
 }
 
 /// A rush of batches comes out in the order of seqs, each entry once (I3 begins here).
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn i3_batches_are_published_in_the_order_of_seqs() {
-    let world = World::new().await;
+async fn i3_batches_are_published_in_the_order_of_seqs(store: Store) {
+    let world = World::new(store).await;
     let id = world.conversation(&[(1, Role::Patient)]).await;
     let messages = (0..4_000).map(|at| text(id, 1, &format!("m{}", at / 2), "x"));
     for outcome in world.send_all(messages.collect()).await {
@@ -68,3 +67,8 @@ async fn i3_batches_are_published_in_the_order_of_seqs() {
         .collect();
     assert_eq!(seqs, (2..2_002).map(seq).collect::<Vec<_>>());
 }
+
+fleet_local::on_both!(
+    what_is_published_is_what_the_database_holds,
+    i3_batches_are_published_in_the_order_of_seqs,
+);

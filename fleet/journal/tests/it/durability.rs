@@ -10,6 +10,7 @@ use std::{
     process::{Command, Stdio},
 };
 
+use fleet_local::store::{Place, Store};
 use journal::append::Accepted;
 use proto::{ConversationId, wire::Role};
 
@@ -32,7 +33,7 @@ async fn child() {
     else {
         return;
     };
-    let world = World::in_folder(Path::new(&folder)).await;
+    let world = World::on(Place::in_folder(Path::new(&folder))).await;
     let id = ConversationId::from_database(1);
     match mode.as_str() {
         "create" => {
@@ -159,9 +160,9 @@ fn watch() -> Vec<String> {
 
 /// A file with one conversation in it.
 async fn prepared() -> (World, PathBuf) {
-    let world = World::new().await;
+    let world = World::new(Store::Sqlite).await;
     world.conversation(&[(1, Role::Patient)]).await;
-    let path = world.path().to_owned();
+    let path = world.place.folder().to_owned();
     (world, path)
 }
 
@@ -233,7 +234,7 @@ async fn a_file_that_was_being_made_when_the_process_died_can_be_opened() {
     for nth in 1..=8 {
         let folder = tempfile::tempdir().unwrap();
         run_child(folder.path(), "create", "", &kill_at(nth));
-        let world = World::on(folder).await;
+        let world = World::on(Place::in_temporary(folder)).await;
         let id = world.conversation(&[(1, Role::Patient)]).await;
         world.send(text(id, 1, "a", "x")).await.unwrap();
         assert_eq!(world.all(id).await.len(), 2);

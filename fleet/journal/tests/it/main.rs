@@ -1,4 +1,4 @@
-//! The journal on real SQLite files: what is accepted and refused, in which order, who sees it, and what survives.
+//! The journal on real SQLite files and a real PostgreSQL: what is accepted and refused, in which order, who sees it, and what survives.
 //!
 //! Invariants are those of the design: I1 ack means durable, I2 one order, I3 exactly once in order, I4 idempotent send,
 //! I5 participants only, I8 nothing is erased.
@@ -13,5 +13,6 @@ mod races;
 mod random;
 mod recalling;
 mod recording;
+mod server_faults;
 mod statements;
 mod world;

@@ -3,6 +3,7 @@
 use std::{future::Future, pin::pin, sync::Arc, task::Poll};
 
 use database::Engine;
+use fleet_local::store::Store;
 use journal::{history::Direction, record::Event};
 use proto::{Seq, wire::Role};
 
@@ -14,7 +15,9 @@ const READS: usize = 16;
 /// Polls a future once while every reader of the database is busy, and then waits until each of them has done what it was
 /// asked for so far: the future has its first answer and has not seen it yet.
 async fn begin<F: Future + Unpin>(world: &World, future: &mut F) {
-    let Engine::Sqlite(sqlite) = world.journal.database().engine();
+    let Engine::Sqlite(sqlite) = world.journal.database().engine() else {
+        panic!("no file");
+    };
     let gate = Arc::new(std::sync::RwLock::new(()));
     let shut = gate.clone();
     let (shutting, opening) = (tokio::sync::oneshot::channel(), std::sync::mpsc::sync_channel(1));
@@ -55,7 +58,7 @@ async fn begin<F: Future + Unpin>(world: &World, future: &mut F) {
 
 #[tokio::test]
 async fn i5_who_is_removed_while_they_read_sees_nothing_that_came_after() {
-    let world = World::new().await;
+    let world = World::new(Store::Sqlite).await;
     let id = world.conversation(&[(1, Role::Patient), (2, Role::Doctor)]).await;
     world.send(text(id, 1, "a", "for both")).await.unwrap();
     for direction in [
@@ -80,9 +83,8 @@ async fn i5_who_is_removed_while_they_read_sees_nothing_that_came_after() {
     }
 }
 
-#[tokio::test]
-async fn i5_unread_counts_nothing_that_came_after_the_overview() {
-    let world = World::new().await;
+async fn i5_unread_counts_nothing_that_came_after_the_overview(store: Store) {
+    let world = World::new(store).await;
     let id = world.conversation(&[(1, Role::Patient), (2, Role::Doctor)]).await;
     world.send(text(id, 1, "a", "for both")).await.unwrap();
     let overview = world.journal.overview(user(2), id).await.unwrap().unwrap();
@@ -94,9 +96,8 @@ async fn i5_unread_counts_nothing_that_came_after_the_overview() {
 }
 
 /// I1, I4: whoever stops waiting for an answer gets the same one by asking again.
-#[tokio::test]
-async fn i1_i4_an_answer_that_nobody_waited_for_is_given_again() {
-    let world = World::new().await;
+async fn i1_i4_an_answer_that_nobody_waited_for_is_given_again(store: Store) {
+    let world = World::new(store).await;
     let id = world.conversation(&[(1, Role::Patient)]).await;
     let (answer, answered) = tokio::sync::oneshot::channel();
     world
@@ -109,3 +110,8 @@ async fn i1_i4_an_answer_that_nobody_waited_for_is_given_again() {
     assert_eq!((again.seq.get(), again.duplicate), (2, true));
     assert_eq!(world.all(id).await.len(), 2);
 }
+
+fleet_local::on_both!(
+    i5_unread_counts_nothing_that_came_after_the_overview,
+    i1_i4_an_answer_that_nobody_waited_for_is_given_again,
+);

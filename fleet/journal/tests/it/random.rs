@@ -7,6 +7,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use fleet_local::store::{Place, Store};
 use journal::{
     Entry, Error, Journal,
     append::NewMessage,
@@ -318,7 +319,8 @@ async fn assert_overview(world: &World, person: i64, overview: &Overview, model:
     assert_eq!(unread, model.unread(person).min(UNREAD_CAP), "unread of {person}");
 }
 
-async fn assert_all(world: &World, random: &mut Random, models: &[(ConversationId, Model)]) {
+async fn assert_all(worlds: &[World], random: &mut Random, models: &[(ConversationId, Model)]) {
+    let world = &worlds[worlds.len() - 1];
     for (id, model) in models {
         let entries = world.all(*id).await;
         assert_eq!(entries.len() as i64, model.last());
@@ -345,23 +347,26 @@ async fn assert_all(world: &World, random: &mut Random, models: &[(ConversationI
         .map(|(id, model)| (*id, seq(model.last())))
         .collect();
     assert_eq!(seqs, wanted);
-    assert_published(world, models);
+    assert_published(worlds, models);
 }
 
 /// What appends published: each entry once, in the order of seqs within its conversation (I3 begins here).
-fn assert_published(world: &World, models: &[(ConversationId, Model)]) {
-    let published = world.ledger.published.lock();
+fn assert_published(worlds: &[World], models: &[(ConversationId, Model)]) {
     for (id, model) in models {
-        let seqs: Vec<i64> = published
-            .iter()
-            .filter(|published| published.conversation == *id)
-            .map(|published| published.seq.get())
-            .collect();
+        let mut seqs: Vec<i64> = Vec::new();
+        for world in worlds {
+            let published = world.ledger.published.lock();
+            let of_one = published.iter().filter(|published| published.conversation == *id);
+            let of_one: Vec<i64> = of_one.map(|published| published.seq.get()).collect();
+            assert!(of_one.is_sorted(), "published in order");
+            seqs.extend(of_one);
+        }
+        seqs.sort();
         let messages: Vec<i64> = (1..=model.last())
             .filter(|seq| model.entries[(*seq - 1) as usize].kind == EntryKind::Message)
             .filter(|seq| *seq > seqs.first().copied().unwrap_or(i64::MAX) - 1)
             .collect();
-        assert_eq!(seqs, messages, "published in order, each once");
+        assert_eq!(seqs, messages, "published each once");
     }
 }
 
@@ -392,13 +397,17 @@ async fn save_marks(world: &World, random: &mut Random, models: &mut [(Conversat
     assert_eq!(told, wanted);
 }
 
-async fn run(seed: u64) {
+async fn run(store: Store, nodes: usize, seed: u64) {
     let mut random = Random(seed);
-    let mut world = World::new().await;
+    let mut worlds = vec![World::new(store).await];
+    while worlds.len() < nodes {
+        let beside = worlds[0].place.beside();
+        worlds.push(World::on(beside).await);
+    }
     let people = [(1, Role::Patient), (2, Role::Doctor), (3, Role::Assistant)];
     let mut models = Vec::new();
     for _ in 0..3 {
-        let id = world.conversation(&people).await;
+        let id = worlds[0].conversation(&people).await;
         models.push((id, Model::new(&people)));
     }
     for burst in 0..BURSTS {
@@ -410,6 +419,7 @@ async fn run(seed: u64) {
             // From two devices at once, or an app that resends at once.
             let times = if random.chance(25) { 2 } else { 1 };
             for _ in 0..times {
+                let world = &worlds[random.below(worlds.len() as i64) as usize];
                 let task = perform(world.journal.clone(), world.appender.clone(), *id, op.clone());
                 tasks.push((at, op.clone(), tokio::spawn(task)));
             }
@@ -421,36 +431,59 @@ async fn run(seed: u64) {
         for ((_, model), done) in models.iter_mut().zip(done) {
             replay(model, done);
         }
-        save_marks(&world, &mut random, &mut models).await;
+        save_marks(&worlds[0], &mut random, &mut models).await;
         if burst % 6 == 5 {
-            assert_all(&world, &mut random, &models).await;
+            assert_all(&worlds, &mut random, &models).await;
         }
         if burst == BURSTS / 2 {
-            world = world.reopen().await;
+            let mut places: Vec<Place> = Vec::new();
+            for world in worlds.drain(..) {
+                places.push(world.end().await);
+            }
+            for place in places {
+                worlds.push(World::on(place).await);
+            }
         }
     }
-    world.end().await;
+    for world in worlds {
+        world.end().await;
+    }
 }
 
 /// I2, I4, I5, I8: `HUIZHEN_TEST_SEED` runs one seed again.
-#[test]
-fn i2_i4_i5_i8_random_operations_agree_with_the_model() {
+fn run_seeds(store: Store, nodes: usize, fixed: u64) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .unwrap();
     if let Ok(seed) = std::env::var("HUIZHEN_TEST_SEED") {
-        return runtime.block_on(run(seed.parse().unwrap()));
+        return runtime.block_on(run(store, nodes, seed.parse().unwrap()));
     }
     let started = Instant::now();
     let fresh = now_ms() as u64;
     let mut at = 0;
-    while at < FIXED_SEEDS || started.elapsed() < TIME {
-        let seed = if at < FIXED_SEEDS { at } else { fresh + at };
+    while at < fixed || started.elapsed() < TIME {
+        let seed = if at < fixed { at } else { fresh + at };
         println!("HUIZHEN_TEST_SEED={seed}");
-        runtime.block_on(run(seed));
+        runtime.block_on(run(store, nodes, seed));
         at += 1;
     }
     println!("{at} seeds in {:?}", started.elapsed());
+}
+
+#[test]
+fn i2_i4_i5_i8_random_operations_agree_with_the_model_on_sqlite() {
+    run_seeds(Store::Sqlite, 1, FIXED_SEEDS);
+}
+
+#[test]
+fn i2_i4_i5_i8_random_operations_agree_with_the_model_on_postgres() {
+    run_seeds(Store::Postgres, 1, FIXED_SEEDS / 4);
+}
+
+/// Three processes of a fleet, each with pools and lanes of its own, on the same conversations.
+#[test]
+fn i2_i4_i5_i8_random_operations_of_three_nodes_agree_with_the_model() {
+    run_seeds(Store::Postgres, 3, FIXED_SEEDS / 4);
 }

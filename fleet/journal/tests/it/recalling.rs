@@ -1,5 +1,6 @@
 //! Taking back: who may, until when, and that nothing of it is shown again while the row keeps it (I8).
 
+use fleet_local::store::Store;
 use journal::{Error, history::Direction, record::Event};
 use proto::{
     ConversationId, Seq,
@@ -12,8 +13,8 @@ const SECRET: &str = "what nobody must see again";
 const LATE_MS: i64 = journal::recall::SENDER_LIMIT_MS + 60_000;
 
 /// Person 1 a patient, 2 a doctor, 3 an assistant; entry 4 is the patient's.
-async fn world() -> (World, ConversationId) {
-    let world = World::new().await;
+async fn world(store: Store) -> (World, ConversationId) {
+    let world = World::new(store).await;
     let people = [(1, Role::Patient), (2, Role::Doctor), (3, Role::Assistant)];
     let id = world.conversation(&people).await;
     world.send(text(id, 1, "a", SECRET)).await.unwrap();
@@ -26,9 +27,8 @@ async fn recall(world: &World, id: ConversationId, by: i64, about: i64, now_ms: 
     Ok(first)
 }
 
-#[tokio::test]
-async fn i8_a_recalled_body_is_nowhere_in_history_and_stays_in_its_row() {
-    let (world, id) = world().await;
+async fn i8_a_recalled_body_is_nowhere_in_history_and_stays_in_its_row(store: Store) {
+    let (world, id) = world(store).await;
     assert_eq!(recall(&world, id, 1, 4, now_ms()).await.unwrap().get(), 5);
     for person in 1..=3 {
         for direction in [Direction::After(Seq::ZERO), Direction::Before(seq(99))] {
@@ -62,9 +62,8 @@ async fn i8_a_recalled_body_is_nowhere_in_history_and_stays_in_its_row() {
     assert_eq!(row.get::<bytes::Bytes>(0).unwrap(), SECRET);
 }
 
-#[tokio::test]
-async fn i4_recalling_twice_is_recalling_once() {
-    let (world, id) = world().await;
+async fn i4_recalling_twice_is_recalling_once(store: Store) {
+    let (world, id) = world(store).await;
     for by in [1, 1, 3, 1] {
         assert_eq!(recall(&world, id, by, 4, now_ms()).await.unwrap().get(), 5);
     }
@@ -83,9 +82,8 @@ async fn i4_recalling_twice_is_recalling_once() {
     ));
 }
 
-#[tokio::test]
-async fn others_late_senders_strangers_and_events_are_refused() {
-    let (world, id) = world().await;
+async fn others_late_senders_strangers_and_events_are_refused(store: Store) {
+    let (world, id) = world(store).await;
     let other = world.conversation(&[(8, Role::Patient)]).await;
     let none = ConversationId::from_database(999_999);
     let now = now_ms();
@@ -116,9 +114,8 @@ async fn others_late_senders_strangers_and_events_are_refused() {
     assert_eq!(recall(&world, id, 3, 4, now + LATE_MS).await.unwrap().get(), 6);
 }
 
-#[tokio::test]
-async fn i5_what_one_may_not_see_one_may_not_take_back() {
-    let (world, id) = world().await;
+async fn i5_what_one_may_not_see_one_may_not_take_back(store: Store) {
+    let (world, id) = world(store).await;
     world.record(id, Event::Left(user(1))).await.unwrap();
     assert!(matches!(
         recall(&world, id, 1, 4, now_ms()).await,
@@ -137,9 +134,8 @@ async fn i5_what_one_may_not_see_one_may_not_take_back() {
     ));
 }
 
-#[tokio::test]
-async fn a_closed_conversation_stays_as_it_is() {
-    let (world, id) = world().await;
+async fn a_closed_conversation_stays_as_it_is(store: Store) {
+    let (world, id) = world(store).await;
     world.record(id, status(false)).await.unwrap();
     for by in [1, 3] {
         assert!(matches!(
@@ -149,9 +145,8 @@ async fn a_closed_conversation_stays_as_it_is() {
     }
 }
 
-#[tokio::test]
-async fn i4_a_resend_of_what_was_recalled_is_answered_and_shows_nothing() {
-    let (world, id) = world().await;
+async fn i4_a_resend_of_what_was_recalled_is_answered_and_shows_nothing(store: Store) {
+    let (world, id) = world(store).await;
     recall(&world, id, 1, 4, now_ms()).await.unwrap();
     let again = world.send(text(id, 1, "a", SECRET)).await.unwrap();
     assert_eq!((again.seq.get(), again.duplicate), (4, true));
@@ -164,9 +159,8 @@ async fn i4_a_resend_of_what_was_recalled_is_answered_and_shows_nothing() {
 }
 
 /// What was taken back is not unread.
-#[tokio::test]
-async fn a_recalled_message_is_not_unread() {
-    let (world, id) = world().await;
+async fn a_recalled_message_is_not_unread(store: Store) {
+    let (world, id) = world(store).await;
     let unread = async || {
         let overview = world.journal.overview(user(2), id).await.unwrap().unwrap();
         world.journal.unread(user(2), &overview).await.unwrap()
@@ -175,3 +169,35 @@ async fn a_recalled_message_is_not_unread() {
     recall(&world, id, 1, 4, now_ms()).await.unwrap();
     assert_eq!(unread().await, 0);
 }
+
+/// Two apps recall the same message at once: one RECALLED entry, and both are told its seq.
+async fn i4_recalling_at_once_is_recalling_once(store: Store) {
+    let (world, id) = world(store).await;
+    for about in 0..10 {
+        let sent = world.send(text(id, 1, &format!("m{about}"), "x")).await.unwrap();
+        let recalls = (0..6).map(|at| {
+            recall(
+                &world,
+                id,
+                if at % 2 == 0 { 1 } else { 3 },
+                sent.seq.get(),
+                now_ms(),
+            )
+        });
+        for outcome in futures_util::future::join_all(recalls).await {
+            assert_eq!(outcome.unwrap(), sent.seq.next());
+        }
+    }
+    assert_eq!(world.all(id).await.len(), 4 + 20);
+}
+
+fleet_local::on_both!(
+    i4_recalling_at_once_is_recalling_once,
+    i8_a_recalled_body_is_nowhere_in_history_and_stays_in_its_row,
+    i4_recalling_twice_is_recalling_once,
+    others_late_senders_strangers_and_events_are_refused,
+    i5_what_one_may_not_see_one_may_not_take_back,
+    a_closed_conversation_stays_as_it_is,
+    i4_a_resend_of_what_was_recalled_is_answered_and_shows_nothing,
+    a_recalled_message_is_not_unread,
+);

@@ -1,13 +1,13 @@
 //! What REST records: entries in the record's own transaction.
 
+use fleet_local::store::Store;
 use journal::{Error, marks::Mark, overview::UNREAD_CAP, record::Event};
 use proto::{ConversationId, wire::Role};
 
 use crate::world::{World, card, now_ms, participant, seq, status, text, user};
 
-#[tokio::test]
-async fn i2_a_transaction_that_fails_leaves_no_gap_and_no_participant() {
-    let world = World::new().await;
+async fn i2_a_transaction_that_fails_leaves_no_gap_and_no_participant(store: Store) {
+    let world = World::new(store).await;
     let id = world.conversation(&[(1, Role::Patient)]).await;
     world.send(text(id, 1, "a", "x")).await.unwrap();
     let journal = world.journal.clone();
@@ -33,9 +33,8 @@ async fn i2_a_transaction_that_fails_leaves_no_gap_and_no_participant() {
 }
 
 /// A caller may take "is in already" and "is not in" for done and go on in the same transaction.
-#[tokio::test]
-async fn i2_a_refusal_that_the_caller_shrugs_off_leaves_no_gap() {
-    let world = World::new().await;
+async fn i2_a_refusal_that_the_caller_shrugs_off_leaves_no_gap(store: Store) {
+    let world = World::new(store).await;
     let id = world.conversation(&[(1, Role::Patient)]).await;
     let journal = world.journal.clone();
     world
@@ -59,9 +58,8 @@ async fn i2_a_refusal_that_the_caller_shrugs_off_leaves_no_gap() {
     assert_eq!(world.all(id).await.len(), 2);
 }
 
-#[tokio::test]
-async fn a_record_of_a_conversation_that_is_not_there_is_refused() {
-    let world = World::new().await;
+async fn a_record_of_a_conversation_that_is_not_there_is_refused(store: Store) {
+    let world = World::new(store).await;
     let none = ConversationId::from_database(77);
     for event in [
         card(),
@@ -75,9 +73,8 @@ async fn a_record_of_a_conversation_that_is_not_there_is_refused() {
     assert_eq!(world.journal.participants(none).await.unwrap(), []);
 }
 
-#[tokio::test]
-async fn i2_several_records_of_one_transaction_follow_each_other() {
-    let world = World::new().await;
+async fn i2_several_records_of_one_transaction_follow_each_other(store: Store) {
+    let world = World::new(store).await;
     let id = world.conversation(&[(1, Role::Patient)]).await;
     let journal = world.journal.clone();
     let unpublished = world
@@ -101,9 +98,8 @@ async fn i2_several_records_of_one_transaction_follow_each_other() {
     assert!(!world.journal.conversation(id).await.unwrap().unwrap().open);
 }
 
-#[tokio::test]
-async fn joins_since_are_those_who_are_still_in() {
-    let world = World::new().await;
+async fn joins_since_are_those_who_are_still_in(store: Store) {
+    let world = World::new(store).await;
     let before = now_ms();
     let id = world.conversation(&[(1, Role::Patient), (2, Role::Doctor)]).await;
     world.record(id, Event::Left(user(2))).await.unwrap();
@@ -119,9 +115,8 @@ async fn joins_since_are_those_who_are_still_in() {
     );
 }
 
-#[tokio::test]
-async fn i5_sharing_counts_those_who_are_in_together_now() {
-    let world = World::new().await;
+async fn i5_sharing_counts_those_who_are_in_together_now(store: Store) {
+    let world = World::new(store).await;
     let id = world.conversation(&[(1, Role::Patient), (2, Role::Doctor)]).await;
     world.conversation(&[(2, Role::Doctor), (3, Role::Patient)]).await;
     let others = [user(2), user(3), user(9)];
@@ -140,9 +135,8 @@ async fn i5_sharing_counts_those_who_are_in_together_now() {
     assert_eq!(sharing, []);
 }
 
-#[tokio::test]
-async fn i5_marks_of_strangers_are_not_kept_and_none_passes_what_one_sees() {
-    let world = World::new().await;
+async fn i5_marks_of_strangers_are_not_kept_and_none_passes_what_one_sees(store: Store) {
+    let world = World::new(store).await;
     let id = world.conversation(&[(1, Role::Patient), (2, Role::Doctor)]).await;
     let mark = |conversation, person, received, read| Mark {
         conversation,
@@ -167,9 +161,8 @@ async fn i5_marks_of_strangers_are_not_kept_and_none_passes_what_one_sees() {
     assert_eq!(world.journal.save_marks(far).await.unwrap(), [mark(id, 2, 3, 3)]);
 }
 
-#[tokio::test]
-async fn unread_stops_counting_at_its_cap() {
-    let world = World::new().await;
+async fn unread_stops_counting_at_its_cap(store: Store) {
+    let world = World::new(store).await;
     let id = world.conversation(&[(1, Role::Patient), (2, Role::Doctor)]).await;
     let messages = (0..UNREAD_CAP + 20).map(|at| text(id, 1, &format!("m{at}"), "x"));
     for outcome in world.send_all(messages.collect()).await {
@@ -181,3 +174,14 @@ async fn unread_stops_counting_at_its_cap() {
         UNREAD_CAP
     );
 }
+
+fleet_local::on_both!(
+    i2_a_transaction_that_fails_leaves_no_gap_and_no_participant,
+    i2_a_refusal_that_the_caller_shrugs_off_leaves_no_gap,
+    a_record_of_a_conversation_that_is_not_there_is_refused,
+    i2_several_records_of_one_transaction_follow_each_other,
+    joins_since_are_those_who_are_still_in,
+    i5_sharing_counts_those_who_are_in_together_now,
+    i5_marks_of_strangers_are_not_kept_and_none_passes_what_one_sees,
+    unread_stops_counting_at_its_cap,
+);

@@ -1,10 +1,14 @@
-//! A journal on a file in a folder of its own, and short words for what tests do with it.
+//! A journal on a database of its own, and short words for what tests do with it.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use backplane::Backplane;
 use bytes::Bytes;
 use database::{Database, Engine};
+use fleet_local::{
+    postgres::Postgres,
+    store::{Place, Store},
+};
 use journal::{
     Entry, Error, Journal, Published,
     append::{Accepted, Appender, NewMessage, Outlet, Settled},
@@ -16,7 +20,6 @@ use proto::{
     ConversationId, Seq, UserId,
     wire::{ConversationKind, EntryKind, Role, StatusEvent, VasEvent},
 };
-use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 pub(crate) type Answer = oneshot::Sender<Result<Accepted, Error>>;
@@ -38,8 +41,7 @@ impl Outlet<Answer> for Ledger {
 }
 
 pub(crate) struct World {
-    /// None in a folder that somebody else takes away.
-    folder: Option<TempDir>,
+    pub(crate) place: Place,
     pub(crate) journal: Journal,
     pub(crate) appender: Appender<Answer>,
     pub(crate) ledger: Ledger,
@@ -96,47 +98,32 @@ pub(crate) fn card() -> Event {
 }
 
 impl World {
-    pub(crate) async fn new() -> Self {
-        Self::on(tempfile::tempdir().unwrap()).await
+    pub(crate) async fn new(store: Store) -> Self {
+        Self::on(store.place(migrated).await).await
     }
 
-    /// On what is in a folder.
-    pub(crate) async fn on(folder: TempDir) -> Self {
-        let world = Self::in_folder(folder.path()).await;
-        Self {
-            folder: Some(folder),
-            ..world
-        }
-    }
-
-    /// The same in a folder that stays.
-    pub(crate) async fn in_folder(folder: &Path) -> Self {
-        let url = format!("sqlite://{}/test.db", folder.display());
-        let database = Database::open(&url).await.unwrap();
+    /// On what is there.
+    pub(crate) async fn on(place: Place) -> Self {
+        let database = Database::open(place.url()).await.unwrap();
         let journal = Journal::new(database, Backplane::memory());
         let ledger = Ledger::default();
         let appender = Appender::start(&journal, ledger.clone());
         Self {
-            folder: None,
+            place,
             journal,
             appender,
             ledger,
         }
     }
 
-    /// The folder, which goes with the world.
-    pub(crate) fn path(&self) -> &Path {
-        self.folder.as_ref().unwrap().path()
-    }
-
     /// Ends everything in order.
-    pub(crate) async fn end(self) -> TempDir {
+    pub(crate) async fn end(self) -> Place {
         self.appender.end().await;
         self.journal.database().close().await;
-        self.folder.unwrap()
+        self.place
     }
 
-    /// Ends everything and begins on the same file again, as a restart does.
+    /// Ends everything and begins on the same database again, as a restart does.
     pub(crate) async fn reopen(self) -> Self {
         Self::on(self.end().await).await
     }
@@ -228,14 +215,28 @@ impl World {
         }
     }
 
-    /// Runs statements on the writer's connection, past everything that knows better.
-    pub(crate) async fn execute(&self, sql: &'static str) {
-        let Engine::Sqlite(sqlite) = self.journal.database().engine();
-        let outcome: Result<(), database::Error> = sqlite
-            .write(move |connection| Ok(connection.execute_batch(sql)?))
-            .await;
-        outcome.unwrap();
+    /// Runs statements past everything that knows better, in the words of the engine.
+    pub(crate) async fn execute(&self, on_sqlite: &'static str, on_postgres: &'static str) {
+        match self.journal.database().engine() {
+            Engine::Sqlite(sqlite) => {
+                let outcome: Result<(), database::Error> = sqlite
+                    .write(move |connection| Ok(connection.execute_batch(on_sqlite)?))
+                    .await;
+                outcome.unwrap();
+            }
+            Engine::Postgres(_) => {
+                Postgres::shared()
+                    .psql(self.place.database(), on_postgres)
+                    .unwrap();
+            }
+        }
     }
+}
+
+/// Makes the database that those of the tests are copies of.
+pub(crate) async fn migrated(url: String) -> anyhow::Result<()> {
+    Database::open(&url).await?.close().await;
+    Ok(())
 }
 
 pub(crate) async fn record(

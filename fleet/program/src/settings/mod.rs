@@ -31,7 +31,7 @@ pub struct Common {
     /// Show the settings in force, each with where it comes from, secrets blanked, and exit
     #[arg(long)]
     pub print_config: bool,
-    /// The database, as in sqlite://data/huizhen.db
+    /// The database, as in sqlite://data/huizhen.db or postgres://user:password@host:5432/huizhen
     #[arg(long, value_name = "URL")]
     pub database_url: Option<String>,
     /// Where /metrics, /livez and /readyz are served

@@ -43,6 +43,9 @@ pub(super) fn folder(settings: &Arguments) -> Finding {
 pub(super) async fn database(settings: &Arguments) -> Finding {
     const ABOUT: &str = "database";
     let url = settings.database_url();
+    if let Some(name) = server(&url) {
+        return on_server(&url, &name).await;
+    }
     let file = url.strip_prefix("sqlite://").map(Path::new);
     if file.is_some_and(|file| !file.exists()) {
         return Finding::ok(ABOUT, format!("{url} is not there yet; the first start makes it"));
@@ -66,6 +69,38 @@ pub(super) async fn database(settings: &Arguments) -> Finding {
             ABOUT,
             error.to_string(),
             "use the version of huizhen that wrote it, or restore a backup",
+        ),
+    }
+}
+
+/// The server and database of a URL, without user and password; none when it is a file.
+fn server(url: &str) -> Option<String> {
+    let rest = url
+        .strip_prefix("postgres://")
+        .or_else(|| url.strip_prefix("postgresql://"))?;
+    let rest = rest.split('?').next().unwrap_or_default();
+    let place = rest.rsplit('@').next().unwrap_or_default();
+    Some(format!("postgres://{place}"))
+}
+
+async fn on_server(url: &str, name: &str) -> Finding {
+    const ABOUT: &str = "database";
+    let opened = async {
+        let database = Database::open_as_it_is(url).await?;
+        let version = database.schema_version().await;
+        database.close().await;
+        version
+    };
+    match opened.await {
+        Ok(version) if version < database::LATEST_VERSION => Finding::ok(
+            ABOUT,
+            format!("{name} opens; its schema has version {version}, the first start brings it up to date"),
+        ),
+        Ok(version) => Finding::ok(ABOUT, format!("{name} opens; its schema has version {version}")),
+        Err(error) => Finding::fail(
+            ABOUT,
+            format!("{name}: {error}"),
+            "psql with the same URL says the same? docs/operations.md, Database",
         ),
     }
 }

@@ -1,0 +1,126 @@
+//! Which database a test runs on: each test is written once and runs on all of them.
+
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use crate::postgres::Postgres;
+
+/// A kind of database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Store {
+    /// A file in a folder of the test's own.
+    Sqlite,
+    /// A database of the test's own in the instance that this process shares.
+    Postgres,
+}
+
+/// A database of a test's own; a file goes with it.
+#[derive(Debug)]
+pub struct Place {
+    url: String,
+    folder: Option<TempDir>,
+}
+
+impl Store {
+    /// A new database. A server's is a copy of one that `prepare`, given its address, has filled once for this process,
+    /// leaving no connection behind; a file is made by whoever opens it.
+    ///
+    /// # Panics
+    /// When there is none to be had.
+    pub async fn place<F>(self, prepare: impl FnOnce(String) -> F) -> Place
+    where
+        F: Future<Output = anyhow::Result<()>>,
+    {
+        match self {
+            Self::Sqlite => {
+                Place::in_temporary(tempfile::tempdir().unwrap_or_else(|error| panic!("{error}")))
+            }
+            Self::Postgres => {
+                let url = Postgres::shared().prepared_database(prepare).await;
+                Place {
+                    url: url.unwrap_or_else(|error| panic!("{error:#}")),
+                    folder: None,
+                }
+            }
+        }
+    }
+}
+
+impl Place {
+    /// The file in a folder that stays.
+    pub fn in_folder(folder: &Path) -> Self {
+        Self {
+            url: format!("sqlite://{}/test.db", folder.display()),
+            folder: None,
+        }
+    }
+
+    /// The file in a folder that goes with it.
+    pub fn in_temporary(folder: TempDir) -> Self {
+        let place = Self::in_folder(folder.path());
+        Self {
+            folder: Some(folder),
+            ..place
+        }
+    }
+
+    /// Another handle on a server's database.
+    ///
+    /// # Panics
+    /// When it is a file.
+    pub fn beside(&self) -> Self {
+        assert!(self.url.starts_with("postgres://"), "a file");
+        Self {
+            url: self.url.clone(),
+            folder: None,
+        }
+    }
+
+    /// A database on a server of the test's own.
+    pub fn on_server(url: String) -> Self {
+        Self { url, folder: None }
+    }
+
+    /// Its address.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The folder of a file.
+    ///
+    /// # Panics
+    /// When it is a server's.
+    pub fn folder(&self) -> &Path {
+        self.folder.as_ref().unwrap_or_else(|| panic!("no file")).path()
+    }
+
+    /// The name of a server's database.
+    ///
+    /// # Panics
+    /// When it is a file.
+    pub fn database(&self) -> &str {
+        assert!(self.url.starts_with("postgres://"), "a file");
+        let path = self.url.split('?').next().unwrap_or_default();
+        path.rsplit('/').next().unwrap_or_default()
+    }
+}
+
+/// Makes of each async function named, which takes a [`Store`], a test on SQLite and one on PostgreSQL.
+#[macro_export]
+macro_rules! on_both {
+    ($($test:ident),* $(,)?) => {
+        mod on_sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                Box::pin(super::$test($crate::store::Store::Sqlite)).await;
+            })*
+        }
+        mod on_postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                Box::pin(super::$test($crate::store::Store::Postgres)).await;
+            })*
+        }
+    };
+}

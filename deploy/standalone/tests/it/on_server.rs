@@ -1,0 +1,102 @@
+//! On PostgreSQL, as on a file: check, migrate, serve; and what is told while the server is away.
+
+use fleet_local::postgres::{Options, Postgres};
+
+use crate::process::{PATIENCE, Running, huizhen, run, text};
+
+#[test]
+fn check_migrate_and_serve_on_a_server() {
+    let postgres = Postgres::start(Options {
+        password: Some("geheim".into()),
+        ..Options::default()
+    })
+    .unwrap();
+    postgres.create_database("huizhen", None).unwrap();
+    let url = format!("postgres://postgres:geheim@127.0.0.1:{}/huizhen", postgres.port());
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let command = |arguments: &[&str]| {
+        let mut command = huizhen(folder, arguments);
+        command.env("HUIZHEN_DATABASE_URL", &url);
+        command
+    };
+    let check = || {
+        let checked = run(command(&["check", "--max-sessions", "10"]), "");
+        let lines = text(&checked.stdout) + &text(&checked.stderr);
+        assert!(!lines.contains("geheim"), "{lines}");
+        lines
+    };
+    // A look changes nothing.
+    let lines = check();
+    assert!(
+        lines.contains("its schema has version 0, the first start"),
+        "{lines}"
+    );
+    let tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'";
+    assert_eq!(postgres.psql("huizhen", tables).unwrap(), "0");
+    let migrated = run(command(&["migrate"]), "");
+    let told = format!("the schema has version {}", database::LATEST_VERSION);
+    assert!(
+        text(&migrated.stdout).contains(&told),
+        "{}",
+        text(&migrated.stderr)
+    );
+    assert!(check().contains("ok    database"), "{}", check());
+
+    let mut serve = Running::start(command(&["serve", "--drain-s", "1"]));
+    let line = serve.wait_for("listening admin=");
+    let admin = line
+        .split("admin=")
+        .nth(1)
+        .unwrap()
+        .split_whitespace()
+        .next()
+        .unwrap()
+        .to_owned();
+    let is_ready = |wanted: bool| {
+        let end = std::time::Instant::now() + PATIENCE;
+        while status(&admin) != (if wanted { 200 } else { 503 }) {
+            assert!(std::time::Instant::now() < end, "ready is never {wanted}");
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+    };
+    is_ready(true);
+    postgres.kill().unwrap();
+    is_ready(false);
+    let lines = check();
+    assert!(lines.contains("fail  database"), "{lines}");
+    postgres.start_again().unwrap();
+    is_ready(true);
+    serve.signal("TERM");
+    assert_eq!(serve.end(), Some(0));
+}
+
+/// The status that `/readyz` answers with.
+fn status(admin: &str) -> u16 {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(admin).unwrap();
+    stream
+        .write_all(b"GET /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_server_that_cannot_be_used_stops_the_start_without_the_password() {
+    let folder = tempfile::tempdir().unwrap();
+    for (url, told) in [
+        ("postgres://me:geheim@127.0.0.1:1/huizhen", "cannot be opened"),
+        (
+            "postgres://me:geheim@127.0.0.1/huizhen?sslmod=disable",
+            "\"sslmod\"",
+        ),
+        ("mysql://me:geheim@127.0.0.1/huizhen", "sqlite:// or postgres://"),
+    ] {
+        let output = run(huizhen(folder.path(), &["serve", "--database-url", url]), "");
+        let lines = text(&output.stderr) + &text(&output.stdout);
+        assert_eq!(output.status.code(), Some(1), "{lines}");
+        assert!(lines.contains(told) && !lines.contains("geheim"), "{lines}");
+    }
+}

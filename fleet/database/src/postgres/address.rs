@@ -1,0 +1,254 @@
+//! Where the database is and how to reach it: `postgres://user:password@host:port/database?sslmode=…`.
+
+use std::{path::PathBuf, time::Duration};
+
+use tokio_postgres::{
+    Config,
+    config::{Host, SslMode},
+};
+
+use super::tls::Trust;
+use crate::Error;
+
+/// How long a connection may take to come about before the next one is tried.
+pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(3);
+/// After so long without an answer to what was sent a machine that has vanished is given up. A server that hangs while
+/// its machine lives is another matter: there only the caller gives up waiting.
+const VANISHED_AFTER: Duration = Duration::from_secs(10);
+
+/// Session settings that every connection starts with.
+///
+/// - A wait for a row's lock ends before its caller gives up.
+/// - A process that was frozen within a transaction loses it and its locks, rather than holding up the fleet.
+/// - Statements here are short: compiling one costs more than it saves.
+///
+/// There is no statement_timeout: a commit that waits for a standby must not be cut short.
+const SESSION: &str = "-c lock_timeout=4s -c idle_in_transaction_session_timeout=10s -c jit=off \
+    -c client_min_messages=warning";
+
+/// What a URL says.
+#[derive(Clone, Debug)]
+pub(super) struct Address {
+    pub(super) config: Config,
+    pub(super) trust: Trust,
+}
+
+const PARAMETERS: [&str; 9] = [
+    "sslmode",
+    "sslrootcert",
+    "application_name",
+    "host",
+    "port",
+    "target_session_attrs",
+    "load_balance_hosts",
+    "channel_binding",
+    "options",
+];
+
+/// Whether a URL is one of PostgreSQL's.
+pub(crate) fn is_postgres(url: &str) -> bool {
+    url.starts_with("postgres://") || url.starts_with("postgresql://")
+}
+
+impl Address {
+    /// Reads a URL. What is told of it never holds its password.
+    pub(super) fn parse(url: &str) -> Result<Self, Error> {
+        let (base, query) = url.split_once('?').unwrap_or((url, ""));
+        let (mut mode, mut root, mut rest) = (None, None, Vec::new());
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            match name {
+                "sslmode" => mode = Some(value),
+                "sslrootcert" => root = Some(PathBuf::from(decode(value)?)),
+                known if PARAMETERS.contains(&known) => rest.push(pair),
+                unknown => {
+                    return Err(Error::Url(format!(
+                        "the database URL has a parameter {unknown:?} that is not known; known are {}",
+                        PARAMETERS.join(", ")
+                    )));
+                }
+            }
+        }
+        let plain = if rest.is_empty() {
+            base.to_owned()
+        } else {
+            format!("{base}?{}", rest.join("&"))
+        };
+        let mut config: Config = plain.parse().map_err(|error| {
+            Error::Url(format!(
+                "the database URL cannot be read: {}; it must look like postgres://user:password@host:5432/database",
+                super::failure::chain(&error)
+            ))
+        })?;
+        if config.get_dbname().is_none_or(str::is_empty) {
+            return Err(Error::Url(
+                "the database URL names no database, as in postgres://user:password@host:5432/huizhen".into(),
+            ));
+        }
+        if config.get_hosts().is_empty() {
+            return Err(Error::Url(
+                "the database URL names no host, as in postgres://user:password@host:5432/huizhen".into(),
+            ));
+        }
+        let (ssl_mode, trust) = security(mode, root, is_near(&config))?;
+        config.ssl_mode(ssl_mode);
+        let options = match config.get_options() {
+            // What the URL says comes last and wins.
+            Some(options) => format!("{SESSION} {options}"),
+            None => SESSION.to_owned(),
+        };
+        config.options(options);
+        if config.get_application_name().is_none() {
+            config.application_name("huizhen");
+        }
+        config
+            .connect_timeout(CONNECT_LIMIT)
+            .keepalives(true)
+            .keepalives_idle(VANISHED_AFTER)
+            .keepalives_interval(Duration::from_secs(2))
+            .keepalives_retries(3)
+            .tcp_user_timeout(VANISHED_AFTER);
+        Ok(Self { config, trust })
+    }
+
+    /// Adds a session setting.
+    pub(super) fn set(&mut self, setting: &str) {
+        let options = format!("{} -c {setting}", self.config.get_options().unwrap_or_default());
+        self.config.options(options);
+    }
+}
+
+/// Whether every host is this machine: what is said to it crosses no network.
+fn is_near(config: &Config) -> bool {
+    config.get_hosts().iter().all(|host| match host {
+        Host::Tcp(name) => name == "localhost" || name == "127.0.0.1" || name == "::1",
+        #[cfg(unix)]
+        Host::Unix(_) => true,
+    })
+}
+
+fn security(mode: Option<&str>, root: Option<PathBuf>, is_near: bool) -> Result<(SslMode, Trust), Error> {
+    let given = root.map(Trust::File);
+    Ok(match mode {
+        None if is_near && given.is_none() => (SslMode::Disable, Trust::Anybody),
+        None | Some("verify-full") => (SslMode::Require, given.unwrap_or(Trust::System)),
+        Some("require") => (SslMode::Require, given.unwrap_or(Trust::Anybody)),
+        Some("prefer") => (SslMode::Prefer, given.unwrap_or(Trust::Anybody)),
+        Some("disable") => (SslMode::Disable, Trust::Anybody),
+        Some(other) => {
+            return Err(Error::Url(format!(
+                "sslmode={other} is not known; use verify-full (the default: TLS, the server's certificate is verified), \
+                 require (TLS without looking at the certificate, unless sslrootcert is given), prefer (TLS when the server \
+                 has it) or disable"
+            )));
+        }
+    })
+}
+
+/// Undoes percent signs.
+fn decode(text: &str) -> Result<String, Error> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let digits =
+            [rest.next(), rest.next()].map(|digit| digit.and_then(|digit| char::from(digit).to_digit(16)));
+        let [Some(high), Some(low)] = digits else {
+            return Err(Error::Url(
+                "the database URL holds a % that two digits must follow".into(),
+            ));
+        };
+        bytes.push(u8::try_from(high * 16 + low).unwrap_or_default());
+    }
+    String::from_utf8(bytes).map_err(|_| Error::Url("the database URL is no UTF-8".into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(url: &str) -> String {
+        let error = Address::parse(url).unwrap_err().to_string();
+        assert!(!error.contains("geheim"), "{error}");
+        error
+    }
+
+    #[test]
+    fn a_whole_url_is_understood() {
+        let address = Address::parse(
+            "postgres://me:ge%40heim@db.example:5433/huizhen?sslmode=verify-full&sslrootcert=/etc/my%20ca.pem&application_name=x",
+        )
+        .unwrap();
+        let config = &address.config;
+        assert_eq!(config.get_user(), Some("me"));
+        assert_eq!(config.get_password(), Some(&b"ge@heim"[..]));
+        assert_eq!(config.get_ports(), [5433]);
+        assert_eq!(config.get_dbname(), Some("huizhen"));
+        assert_eq!(config.get_application_name(), Some("x"));
+        assert_eq!(config.get_ssl_mode(), SslMode::Require);
+        assert_eq!(address.trust, Trust::File("/etc/my ca.pem".into()));
+    }
+
+    #[test]
+    fn the_certificate_is_verified_unless_the_url_says_otherwise() {
+        let security = |url: &str| {
+            let address = Address::parse(url).unwrap();
+            (address.config.get_ssl_mode(), address.trust)
+        };
+        assert_eq!(security("postgres://a@db/x"), (SslMode::Require, Trust::System));
+        assert_eq!(
+            security("postgresql://a@db,localhost/x"),
+            (SslMode::Require, Trust::System)
+        );
+        assert_eq!(
+            security("postgres://a@db/x?sslmode=require"),
+            (SslMode::Require, Trust::Anybody)
+        );
+        assert_eq!(
+            security("postgres://a@db/x?sslmode=require&sslrootcert=ca.pem"),
+            (SslMode::Require, Trust::File("ca.pem".into()))
+        );
+        assert_eq!(
+            security("postgres://a@db/x?sslmode=prefer"),
+            (SslMode::Prefer, Trust::Anybody)
+        );
+        assert_eq!(
+            security("postgres://a@db/x?sslmode=disable"),
+            (SslMode::Disable, Trust::Anybody)
+        );
+        // What crosses no network.
+        assert_eq!(
+            security("postgres://a@127.0.0.1/x"),
+            (SslMode::Disable, Trust::Anybody)
+        );
+        assert_eq!(
+            security("postgres:///x?host=/run/postgresql"),
+            (SslMode::Disable, Trust::Anybody)
+        );
+        assert_eq!(
+            security("postgres://a@localhost/x?sslmode=verify-full"),
+            (SslMode::Require, Trust::System)
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused_without_the_password() {
+        for (url, told) in [
+            ("postgres://me:geheim@db", "names no database"),
+            ("postgres://me:geheim@/x", "names no host"),
+            ("postgres://me:geheim@db:port/x", "cannot be read"),
+            ("postgres://me:geheim@db/x?sslmode=verify-ca", "verify-full"),
+            ("postgres://me:geheim@db/x?sslcert=a", "\"sslcert\""),
+            ("postgres://me:geheim@db/x?sslrootcert=%2", "two digits"),
+            (
+                "postgres://me:geheim@db/x?target_session_attrs=nonsense",
+                "cannot be read",
+            ),
+        ] {
+            assert!(refusal(url).contains(told), "{url}: {}", refusal(url));
+        }
+    }
+}

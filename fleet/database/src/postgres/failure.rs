@@ -1,0 +1,105 @@
+//! What PostgreSQL's errors mean to us.
+
+use std::error::Error as _;
+
+use tokio_postgres::error::{DbError, SqlState};
+
+use crate::{Error, Violation};
+
+impl From<tokio_postgres::Error> for Error {
+    fn from(error: tokio_postgres::Error) -> Self {
+        if let Some(refusal) = error.as_db_error() {
+            return refused(refusal);
+        }
+        if error.is_closed() || has_io(&error) {
+            return Self::Unavailable(chain(&error));
+        }
+        Self::Engine(chain(&error))
+    }
+}
+
+fn refused(refusal: &DbError) -> Error {
+    let code = refusal.code();
+    if let Some(constraint) = violation(refusal) {
+        return Error::Violation(Violation { constraint });
+    }
+    // The message names columns and tables; values stand in the detail, which is left out.
+    let told = format!("{} ({})", refusal.message(), code.code());
+    let is_busy = [
+        SqlState::T_R_SERIALIZATION_FAILURE,
+        SqlState::T_R_DEADLOCK_DETECTED,
+        SqlState::LOCK_NOT_AVAILABLE,
+    ]
+    .contains(code);
+    if is_busy {
+        return Error::Busy(told);
+    }
+    let class = code.code().get(..2).unwrap_or_default();
+    // Connection exceptions, insufficient resources, operator intervention; a session that was idle in its transaction
+    // for too long.
+    let is_away =
+        ["08", "53", "57"].contains(&class) || *code == SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT;
+    if is_away {
+        Error::Unavailable(told)
+    } else {
+        Error::Engine(told)
+    }
+}
+
+/// The name of the broken constraint. `{table}_pkey` is PostgreSQL's own name, and the migrations name their unique
+/// indexes and checks.
+fn violation(refusal: &DbError) -> Option<String> {
+    let code = refusal.code();
+    if *code == SqlState::FOREIGN_KEY_VIOLATION {
+        return Some("foreign_key".into());
+    }
+    if *code == SqlState::NOT_NULL_VIOLATION {
+        return Some(format!("{}_{}_not_null", refusal.table()?, refusal.column()?));
+    }
+    if *code == SqlState::UNIQUE_VIOLATION || *code == SqlState::CHECK_VIOLATION {
+        return refusal.constraint().map(str::to_owned);
+    }
+    None
+}
+
+/// Whether the same statement would fail for ever: not known, not allowed, wrong password, no such database.
+pub(super) fn is_for_ever(error: &tokio_postgres::Error) -> bool {
+    error
+        .code()
+        .is_some_and(|code| ["28", "3D", "42", "0A"].contains(&code.code().get(..2).unwrap_or_default()))
+}
+
+fn has_io(error: &tokio_postgres::Error) -> bool {
+    let mut source = error.source();
+    while let Some(error) = source {
+        if error.is::<std::io::Error>() {
+            return true;
+        }
+        source = error.source();
+    }
+    false
+}
+
+/// An error with what caused it.
+pub(super) fn chain(error: &tokio_postgres::Error) -> String {
+    if let Some(refusal) = error.as_db_error() {
+        return format!("{} ({})", refusal.message(), refusal.code().code());
+    }
+    let mut told = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let cause = error.to_string();
+        if !told.contains(&cause) {
+            told = format!("{told}: {cause}");
+        }
+        source = error.source();
+    }
+    told
+}
+
+impl Error {
+    /// What an error of PostgreSQL's says, with what caused it and without values: those stand in its detail.
+    pub fn describe(error: &tokio_postgres::Error) -> String {
+        chain(error)
+    }
+}

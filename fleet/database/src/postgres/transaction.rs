@@ -1,0 +1,148 @@
+//! One transaction on one connection of the pool.
+
+use std::{
+    cell::Cell,
+    future::poll_fn,
+    panic::AssertUnwindSafe,
+    pin::{Pin, pin},
+    task::Poll,
+};
+
+use deadpool_postgres::{ClientWrapper, Object};
+use futures_util::FutureExt;
+
+use super::{Postgres, TRIES, statement};
+use crate::{EngineTransaction, Error, Row, Transaction, TransactionFuture, Value};
+
+thread_local! {
+    /// Whether this thread is polling the work of a transaction. A transaction that asks the handle instead of itself
+    /// would wait for locks of its own.
+    static WITHIN: Cell<bool> = const { Cell::new(false) };
+    /// Whether what was polled last waits for a statement of its transaction.
+    static STATEMENT_PENDING: Cell<bool> = const { Cell::new(false) };
+}
+
+pub(super) fn is_within() -> bool {
+    WITHIN.get()
+}
+
+/// A transaction that has been begun.
+pub(crate) struct Open<'c> {
+    client: &'c ClientWrapper,
+}
+
+impl Open<'_> {
+    pub(crate) async fn query(&self, sql: &str, params: &[Value]) -> Result<Vec<Row>, Error> {
+        marked(statement::query(self.client, sql, params)).await
+    }
+
+    pub(crate) async fn execute(&self, sql: &str, params: &[Value]) -> Result<u64, Error> {
+        marked(statement::execute(self.client, sql, params)).await
+    }
+}
+
+/// Remembers that what is waited for is a statement.
+async fn marked<T>(work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    poll_fn(|context| {
+        let polled = work.as_mut().poll(context);
+        STATEMENT_PENDING.set(polled.is_pending());
+        polled
+    })
+    .await
+}
+
+/// Drives a transaction's work, which may wait for nothing but its statements: on SQLite it holds up everybody, and here
+/// its locks would.
+async fn watched<T, E: From<Error>>(mut work: TransactionFuture<'_, T, E>) -> Result<T, E> {
+    poll_fn(|context| {
+        STATEMENT_PENDING.set(false);
+        let outer = WITHIN.replace(true);
+        let polled = Unset(outer).around(|| Pin::as_mut(&mut work).poll(context));
+        if polled.is_pending() && !STATEMENT_PENDING.get() {
+            return Poll::Ready(Err(Error::Suspended.into()));
+        }
+        polled
+    })
+    .await
+}
+
+/// Sets [`WITHIN`] back, also when the work panics.
+struct Unset(bool);
+
+impl Unset {
+    fn around<T>(self, work: impl FnOnce() -> T) -> T {
+        work()
+    }
+}
+
+impl Drop for Unset {
+    fn drop(&mut self) {
+        WITHIN.set(self.0);
+    }
+}
+
+impl Postgres {
+    pub(crate) async fn transaction<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: for<'t, 'c> FnOnce(&'t mut Transaction<'c>) -> TransactionFuture<'t, T, E> + Send + 'static,
+    {
+        let postgres = self.clone();
+        self.run(async move {
+            let connection = postgres.begin().await?;
+            let mut transaction = Transaction {
+                engine: EngineTransaction::Postgres(Open { client: &connection }),
+                refused: false,
+            };
+            let outcome = AssertUnwindSafe(watched(work(&mut transaction)))
+                .catch_unwind()
+                .await;
+            let refused = transaction.refused;
+            let outcome = match outcome {
+                Ok(Ok(_)) if refused => Err(E::from(Error::Refused)),
+                Ok(outcome) => outcome,
+                Err(_) => {
+                    tracing::error!("a transaction panicked and is rolled back");
+                    Err(E::from(Error::Panicked))
+                }
+            };
+            match outcome {
+                Ok(value) => match connection.batch_execute("COMMIT").await {
+                    Ok(()) => Ok(value),
+                    Err(error) => {
+                        let error = Error::from(error);
+                        // Whether or not it was committed, nothing can be rolled back any more.
+                        drop(Object::take(connection));
+                        Err(error.into())
+                    }
+                },
+                Err(error) => {
+                    if connection.batch_execute("ROLLBACK").await.is_err() {
+                        drop(Object::take(connection));
+                    }
+                    Err(error)
+                }
+            }
+        })
+        .await
+    }
+
+    /// A connection with a transaction begun on it.
+    async fn begin(&self) -> Result<Object, Error> {
+        let mut told = String::new();
+        for _ in 0..TRIES {
+            let connection = self.inner.connection().await?;
+            match connection.batch_execute("BEGIN READ WRITE").await {
+                Ok(()) => return Ok(connection),
+                // It died while it lay idle, or its server has become a standby.
+                Err(error) => {
+                    told = super::failure::chain(&error);
+                    drop(Object::take(connection));
+                }
+            }
+        }
+        Err(Error::Unavailable(told))
+    }
+}
