@@ -23,6 +23,9 @@ use crate::{
 
 /// Who logs in, by what proof, and on which device.
 #[derive(Deserialize, ToSchema)]
+#[schema(example = json!({
+    "phone": "+8613800138000", "password": "correct horse", "device_id": "phone-1", "platform": "ios"
+}))]
 pub(crate) struct LogIn {
     phone: Phone,
     /// This, or `code`.

@@ -22,6 +22,7 @@ use crate::{
 
 /// Whom to look for: exactly one of the two.
 #[derive(Deserialize, ToSchema)]
+#[schema(example = json!({"phone": "+8613800138000"}))]
 pub(crate) struct SearchPeople {
     user_id: Option<Id>,
     phone: Option<Phone>,
@@ -29,6 +30,7 @@ pub(crate) struct SearchPeople {
 
 /// Which consults to look for: exactly one of the three.
 #[derive(Deserialize, ToSchema)]
+#[schema(example = json!({"user_id": 1234}))]
 pub(crate) struct SearchConsults {
     consultation_id: Option<Id>,
     /// Consults that somebody is or was in.
