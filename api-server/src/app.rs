@@ -17,6 +17,7 @@ use crate::{
     network::Network,
     once::{self, Once, Running},
     settings::Settings,
+    team::Links,
 };
 
 /// The handle; cloning it is cheap.
@@ -45,6 +46,8 @@ pub struct Parts {
     pub running: Running,
     /// Proxies that are believed.
     pub trusted_proxies: Vec<Network>,
+    /// Signs and checks invitation links.
+    pub links: Links,
     /// Set when the service is to end.
     pub shutdown: CancellationToken,
 }
@@ -89,13 +92,19 @@ impl Deref for App {
 }
 
 impl App {
-    pub(crate) fn new(
+    pub(crate) async fn new(
         settings: &Settings,
         database: Database,
         journal: Journal,
         backplane: Backplane,
         shutdown: CancellationToken,
     ) -> anyhow::Result<Self> {
+        let links = Links::load(&database).await.map_err(|error| {
+            anyhow::anyhow!(
+                "the secret that signs invitations cannot be read: {}",
+                error.inner().unwrap_or_default()
+            )
+        })?;
         Ok(Self(Arc::new(Parts {
             database,
             journal,
@@ -107,6 +116,7 @@ impl App {
             sms: Sms::new(settings)?,
             running: Running::default(),
             trusted_proxies: settings.trusted_proxies.clone(),
+            links,
             shutdown,
         })))
     }

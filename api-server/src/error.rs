@@ -109,7 +109,7 @@ words! {
         "没有这台设备，请刷新设备列表", "There is no such device of yours; load the list of devices again";
     /// Only doctors do this.
     DoctorsOnly = FORBIDDEN "team.doctors_only",
-        "只有医生可以创建或加入团队", "Only doctors create or join teams";
+        "只有医生可以创建和搜索团队", "Only doctors create teams and search them";
     /// No such team, or not to be seen.
     TeamNotFound = NOT_FOUND "team.not_found",
         "没有这个团队，请检查团队 id", "There is no such team; check its id";
@@ -158,6 +158,89 @@ words! {
     /// No such person, or no common team or consult.
     ChatNotFound = NOT_FOUND "chat.person_not_found",
         "没有可以私信的此人：需在同一团队，或有过共同的咨询", "There is no such person to chat with: you need a common team, or a consult you shared";
+    // Doctors, members, families, clinics, and joining teams.
+    /// No such doctor.
+    DoctorNotFound = NOT_FOUND "doctor.not_found",
+        "没有这位医生，请检查医生 id", "There is no such doctor; check the id";
+    /// Only doctors have a page.
+    DoctorPageForbidden = FORBIDDEN "doctor.doctors_only",
+        "只有医生可以填写医生详情", "Only doctors have a page to fill in";
+    /// Only members have a record and a family.
+    MemberOnly = FORBIDDEN "member.members_only",
+        "只有会员有个人资料和家庭成员", "Only members have a record and a family";
+    /// The user's family has no such person.
+    FamilyNotFound = NOT_FOUND "family.not_found",
+        "您没有这位家庭成员，请刷新家庭成员列表", "Your family has no such person; load the list again";
+    /// As many people and open invitations as one may have.
+    FamilyLimit = CONFLICT "family.limit_reached",
+        "家庭成员与未处理的邀请合计最多 20 个，请先删除或撤回一些", "A family has at most 20 people and open invitations together; remove or withdraw some first";
+    /// The person with this phone is in the family, or invited.
+    FamilyInvited = CONFLICT "family.already_invited",
+        "您已邀请过这个手机号；可在邀请列表中查看或撤回", "You have invited this phone already; your invitation list shows it, and you can withdraw it there";
+    /// A person with an account of their own changes their data themselves.
+    FamilyOwnData = FORBIDDEN "family.not_dependant",
+        "对方有自己的账号，其资料只能由本人修改；您可以修改 relation_type", "They have an account of their own and change their data themselves; you can change relation_type";
+    /// No such invitation, or it is somebody else's, or over.
+    FamilyInvitationNotFound = NOT_FOUND "family.invitation_not_found",
+        "没有这个邀请，或已过期、已撤回，请刷新邀请列表", "There is no such invitation, or it has expired or was withdrawn; load the list again";
+    /// No such clinic.
+    ClinicNotFound = NOT_FOUND "clinic.not_found",
+        "没有这家诊所；按名称查找时须与诊所全名完全一致", "There is no such clinic; a search needs its exact name";
+    /// The name is another clinic's.
+    ClinicNameTaken = CONFLICT "clinic.name_taken",
+        "已有同名诊所，请换一个名称", "Another clinic has this name; choose another one";
+    /// Only doctors found clinics.
+    ClinicDoctorsOnly = FORBIDDEN "clinic.doctors_only",
+        "只有医生可以创建诊所", "Only doctors found clinics";
+    /// Only the founder and supervisors do this.
+    ClinicForbidden = FORBIDDEN "clinic.forbidden",
+        "只有诊所创始人和主管（部分操作仅创始人或本人）可以这样做", "Only the clinic's founder and supervisors (for some things the founder or the doctor alone) may do this";
+    /// As many clinics as a doctor may found.
+    ClinicLimit = CONFLICT "clinic.limit_reached",
+        "每位医生最多创建 5 家诊所", "A doctor founds at most 5 clinics";
+    /// No such doctor, or they are not of the clinic.
+    ClinicDoctorNotFound = NOT_FOUND "clinic.doctor_not_found",
+        "没有这位医生，或其不在该诊所，请检查 id", "There is no such doctor, or they are not of the clinic; check the id";
+    /// The doctor is in the clinic already.
+    ClinicAlreadyIn = CONFLICT "clinic.already_in",
+        "这位医生已在诊所中", "The doctor is in the clinic already";
+    /// The founder stays.
+    ClinicFounderStays = CONFLICT "clinic.founder_stays",
+        "诊所创始人不能移出诊所", "The founder cannot be removed from the clinic";
+    /// The owner stays.
+    TeamOwnerStays = CONFLICT "team.owner_stays",
+        "团队创建者不能退出或被移出团队", "The owner cannot leave the team or be removed from it";
+    /// The caller is not in the team.
+    TeamNotIn = CONFLICT "team.not_in",
+        "您不在该团队中", "You are not in the team";
+    /// The team has no such member.
+    TeamMemberNotFound = NOT_FOUND "team.member_not_found",
+        "团队中没有这位会员，请刷新会员列表", "The team has no such member; load the list again";
+    /// Only people join.
+    TeamCannotJoin = FORBIDDEN "team.cannot_join",
+        "群助手不能加入团队", "A team's assistant joins no team";
+    /// The team never had this version.
+    AgreementNotFound = NOT_FOUND "team.agreement_not_found",
+        "该团队没有这个版本的会员加入协议", "The team has no agreement of this version";
+    /// The member saw another version than the current one.
+    AgreementChanged = CONFLICT "team.agreement_changed",
+        "会员加入协议已更新，请阅读当前版本后再加入", "The agreement has changed; read the current version and join then";
+    /// The link is not one of ours, or was changed.
+    InvitationRefused = FORBIDDEN "team.invitation_refused",
+        "邀请链接无效或被改动，请重新扫码", "The invitation link is not valid or was changed; scan the code again";
+    /// The invitation is too old.
+    InvitationExpired = CONFLICT "team.invitation_expired",
+        "邀请已过期，请向邀请人索取新的邀请", "The invitation has expired; ask for a new one";
+    /// Somebody else used it up, or it was withdrawn.
+    InvitationUsedUp = CONFLICT "team.invitation_used_up",
+        "邀请已用完或已撤回，请向邀请人索取新的邀请", "The invitation is used up or was withdrawn; ask for a new one";
+    /// The team has no such invitation.
+    InvitationNotFound = NOT_FOUND "team.invitation_not_found",
+        "没有这个邀请，或已过期", "There is no such invitation, or it has expired";
+    /// As many open invitations as a team may have.
+    InvitationLimit = CONFLICT "team.invitation_limit_reached",
+        "每个团队最多 100 个未过期的邀请，请先撤回一些", "A team has at most 100 invitations that have not expired; withdraw some first";
+    // Value-added services and operators.
     /// No such value-added service, or it is of a consult that the caller is not in.
     VasNotFound = NOT_FOUND "vas.not_found",
         "没有这项增值服务，请检查增值服务 id", "There is no such value-added service; check its id";

@@ -47,7 +47,7 @@ struct Checks {
 struct Version {
     /// Of the program.
     version: &'static str,
-    /// The commit that it was built from, if the build told it.
+    /// The commit that it was built from, "unknown" when it was not built in a checkout.
     commit: &'static str,
     /// What this version of REST can do.
     feature_level: u32,
@@ -97,7 +97,7 @@ async fn readyz(State(app): State<App>, RawQuery(query): RawQuery) -> Result<Ans
 async fn version() -> Result<Answer, Error> {
     Answer::one(&Version {
         version: env!("CARGO_PKG_VERSION"),
-        commit: option_env!("HUIZHEN_COMMIT").unwrap_or("unknown"),
+        commit: program::COMMIT,
         feature_level: FEATURE_LEVEL,
     })
 }

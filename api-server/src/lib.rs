@@ -7,14 +7,18 @@ mod account;
 mod answer;
 mod app;
 mod chat;
+mod clinic;
 mod clock;
 mod consult;
 mod docs;
+mod doctor;
 pub mod error;
+mod family;
 mod health;
 mod im;
 mod input;
 mod limits;
+mod member;
 mod network;
 mod observe;
 mod once;
@@ -22,6 +26,7 @@ pub mod operator;
 #[cfg(test)]
 mod plan;
 mod routes;
+mod secret;
 mod server;
 mod settings;
 mod sweep;
@@ -45,7 +50,7 @@ pub use crate::{
 /// Serves REST on a listener until `shutdown`; then requests that are running end, and no others begin.
 ///
 /// # Errors
-/// When the settings cannot be carried out.
+/// When the settings cannot be carried out, or the database is away.
 pub async fn serve(
     settings: Settings,
     database: Database,
@@ -55,7 +60,7 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     let room = server::Room::new(settings.trusted_proxies.clone());
-    let app = App::new(&settings, database, journal, backplane, shutdown.clone())?;
+    let app = App::new(&settings, database, journal, backplane, shutdown.clone()).await?;
     let router = routes::router(app.clone())?;
     let sweep = tokio::spawn(sweep::run(app));
     server::run(listener, router, room, shutdown).await;

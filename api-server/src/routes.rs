@@ -7,9 +7,9 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::{
     account,
     app::App,
-    chat, consult, docs,
+    chat, clinic, consult, docs, doctor,
     error::{Error, Word},
-    health, im, observe, operator, team, vas,
+    family, health, im, member, observe, operator, team, vas,
 };
 
 /// The documented routes of every domain.
@@ -22,6 +22,10 @@ fn documented() -> OpenApiRouter<App> {
         .merge(chat::routes())
         .merge(vas::routes())
         .merge(operator::routes())
+        .merge(doctor::routes())
+        .merge(member::routes())
+        .merge(family::routes())
+        .merge(clinic::routes())
         .merge(health::routes())
 }
 

@@ -3,7 +3,10 @@
 use std::{
     net::IpAddr,
     num::NonZeroU32,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use dashmap::DashMap;
@@ -32,8 +35,8 @@ struct Failures {
 }
 
 /// A connection's place among those of its address; given back when dropped.
-pub(crate) struct AddressPlace<'l> {
-    limits: &'l Limits,
+pub(crate) struct AddressPlace {
+    limits: Arc<Limits>,
     address: IpAddr,
 }
 
@@ -53,14 +56,14 @@ impl Limits {
     }
 
     /// A place for a connection from an address; none when it has as many as it may.
-    pub(crate) fn connection(&self, address: IpAddr) -> Option<AddressPlace<'_>> {
+    pub(crate) fn connection(self: &Arc<Self>, address: IpAddr) -> Option<AddressPlace> {
         let mut count = self.connections.entry(address).or_insert(0);
         if *count >= self.per_address {
             return None;
         }
         *count += 1;
         Some(AddressPlace {
-            limits: self,
+            limits: self.clone(),
             address,
         })
     }
@@ -120,7 +123,7 @@ impl Limits {
     }
 }
 
-impl Drop for AddressPlace<'_> {
+impl Drop for AddressPlace {
     fn drop(&mut self) {
         self.limits.connections.remove_if_mut(&self.address, |_, count| {
             *count -= 1;

@@ -44,14 +44,14 @@ const MAX_PASSWORD_BYTES: usize = 128;
 const MAX_APP_VERSION_BYTES: usize = 32;
 
 /// A connection that has logged in.
-pub(crate) struct Established<'s> {
+pub(crate) struct Established {
     pub(crate) session: Arc<Session>,
     /// What came behind the login.
     pub(crate) rest: Vec<u8>,
     /// What has been cut off the bytes before, in WebSocket.
     pub(crate) websocket: Option<Box<websocket::Reader>>,
     /// Its place among the connections of its address.
-    pub(crate) _place: AddressPlace<'s>,
+    pub(crate) place: AddressPlace,
 }
 
 /// Why a connection did not become a session.
@@ -98,11 +98,12 @@ struct Newcomer {
 
 /// Takes a connection through its login; none when it did not succeed (the peer has been told why, if it can be told).
 pub(crate) async fn log_in(
-    shared: &Arc<Shared>,
+    shared: Arc<Shared>,
     mut stream: TcpStream,
     peer: IpAddr,
     door: Door,
-) -> Option<Established<'_>> {
+) -> Option<Established> {
+    let shared = &shared;
     let deadline = Instant::now() + LOGIN_LIMIT;
     let mut address = peer;
     if shared.settings.proxy_protocol {
@@ -136,7 +137,8 @@ pub(crate) async fn log_in(
     match outcome {
         Ok((request_id, admitted, place)) => establish(shared, newcomer, request_id, admitted, place).await,
         Err(refused) => {
-            tell(newcomer, refused).await;
+            // Boxed: the few that are refused need a buffer, and a storm of logins should not have one each.
+            Box::pin(tell(newcomer, refused)).await;
             None
         }
     }
@@ -376,13 +378,13 @@ fn unavailable() -> Refused {
 }
 
 /// Makes the session known, then answers. In this order: whatever ends the device's logins from now on finds it.
-async fn establish<'s>(
-    shared: &'s Arc<Shared>,
+async fn establish(
+    shared: &Arc<Shared>,
     newcomer: Newcomer,
     request_id: u64,
     admitted: Admitted,
-    place: AddressPlace<'s>,
-) -> Option<Established<'s>> {
+    place: AddressPlace,
+) -> Option<Established> {
     let Admitted {
         login,
         user,
@@ -392,7 +394,7 @@ async fn establish<'s>(
     let backplane = &shared.backplane;
     let Ok(generation) = backplane.claim_session(user, &login.device_id, platform).await else {
         shared.limits.end_session();
-        tell(newcomer, unavailable()).await;
+        Box::pin(tell(newcomer, unavailable())).await;
         return None;
     };
     let session = Arc::new(Session::new(
@@ -443,7 +445,7 @@ async fn establish<'s>(
         session,
         rest: newcomer.input,
         websocket: newcomer.websocket,
-        _place: place,
+        place,
     })
 }
 

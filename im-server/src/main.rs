@@ -10,7 +10,7 @@ use im_server::{Listeners, Node, Settings};
 use program::{
     admin::{self, Readiness},
     listener::{self, Ports},
-    open_files,
+    memory, open_files,
     settings::Common,
     shutdown, telemetry,
 };
@@ -71,6 +71,9 @@ async fn serve(arguments: &Arguments) -> anyhow::Result<()> {
     let signal = shutdown::on_signal()?;
     if let Err(error) = open_files::raise() {
         tracing::warn!(%error, "the open-file limit cannot be raised");
+    }
+    if let Err(error) = memory::use_small_pages() {
+        tracing::warn!(%error, "huge pages cannot be switched off; connections cost more memory");
     }
 
     let (mut ports, listeners) = bind(&arguments.im).await?;

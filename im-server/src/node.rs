@@ -44,7 +44,7 @@ pub(crate) struct Shared {
     pub(crate) subscriber: SubscriberId,
     pub(crate) users: Users,
     pub(crate) rooms: Rooms,
-    pub(crate) limits: Limits,
+    pub(crate) limits: Arc<Limits>,
     pub(crate) marks: Marks,
     pub(crate) certificate: Option<Certificate>,
     /// Gone while the node is being stopped.
@@ -106,7 +106,7 @@ impl Node {
                 subscriber,
                 users: Users::default(),
                 rooms: Rooms::default(),
-                limits: Limits::new(settings),
+                limits: Arc::new(Limits::new(settings)),
                 marks: Marks::default(),
                 certificate,
                 appender: Mutex::new(Some(appender)),
@@ -122,6 +122,7 @@ impl Node {
         directory::announce(&shared, &address).await;
         tokio::spawn(directory::keep_announcing(shared.clone(), address));
         tokio::spawn(sweep::keep_sweeping(shared.clone()));
+        tokio::spawn(sweep::keep_measuring_lag(shared.clone()));
         listen::start(&shared, listeners);
         Ok(Self { shared })
     }

@@ -60,12 +60,12 @@ pub(crate) enum Pushed {
 
 #[derive(Debug)]
 pub(crate) struct Outbox {
-    dress: Dress,
     inner: Mutex<Inner>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Inner {
+    dress: Dress,
     queue: VecDeque<Item>,
     /// How much of the first item (its dress included) has been written.
     written: usize,
@@ -87,8 +87,15 @@ struct Item {
 impl Outbox {
     pub(crate) fn new(dress: Dress) -> Self {
         Self {
-            dress,
-            inner: Mutex::default(),
+            inner: Mutex::new(Inner {
+                dress,
+                queue: VecDeque::new(),
+                written: 0,
+                bytes: 0,
+                blocked_since_s: None,
+                ending: false,
+                broken: false,
+            }),
         }
     }
 
@@ -103,11 +110,11 @@ impl Outbox {
     ) -> Pushed {
         let mut inner = self.inner.lock();
         let pushed = match frames {
-            [frame] if inner.write_alone(self.dress, transport, frame) => Pushed::Taken,
+            [frame] if inner.write_alone(transport, frame) => Pushed::Taken,
             _ => inner.queue(frames, what),
         };
         if pushed == Pushed::Taken && inner.blocked_since_s.is_none() && !inner.queue.is_empty() {
-            inner.write(self.dress, transport);
+            inner.write(transport);
             if inner.blocked_since_s.is_some() {
                 drop(inner);
                 blocked();
@@ -134,7 +141,7 @@ impl Outbox {
             inner.queue.truncate(keep);
         }
         inner.queue.extend(bye.map(|bytes| Item { bytes, bare: false }));
-        if self.dress == Dress::WebSocket {
+        if inner.dress == Dress::WebSocket {
             inner.queue.push_back(Item {
                 bytes: websocket::close(),
                 bare: true,
@@ -156,7 +163,7 @@ impl Outbox {
     pub(crate) fn flush(&self, transport: &Transport) -> bool {
         let mut inner = self.inner.lock();
         if !inner.queue.is_empty() || inner.blocked_since_s.is_some() {
-            inner.write(self.dress, transport);
+            inner.write(transport);
         }
         inner.blocked_since_s.is_none()
     }
@@ -168,7 +175,7 @@ impl Outbox {
         if inner.queue.is_empty() || inner.blocked_since_s.is_some() {
             return true;
         }
-        inner.write(self.dress, transport);
+        inner.write(transport);
         inner.blocked_since_s.is_none()
     }
 
@@ -216,13 +223,13 @@ impl Inner {
         Pushed::Taken
     }
 
-    fn write(&mut self, dress: Dress, transport: &Transport) {
+    fn write(&mut self, transport: &Transport) {
         while !self.broken {
             let outcome = transport.try_flush().and_then(|()| {
                 if self.queue.is_empty() {
                     Ok(None)
                 } else {
-                    self.write_once(dress, transport).map(Some)
+                    self.write_once(transport).map(Some)
                 }
             });
             match outcome {
@@ -234,7 +241,7 @@ impl Inner {
                 }
                 Ok(Some(written)) => {
                     self.blocked_since_s = None;
-                    self.advance(dress, written);
+                    self.advance(written);
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
                     self.blocked_since_s.get_or_insert_with(clock::now_s);
@@ -251,9 +258,9 @@ impl Inner {
 
     /// Writes one frame when nothing waits before it, which is nearly always so, and queues what is left of it. False
     /// when nothing was written: then it is to be queued.
-    fn write_alone(&mut self, dress: Dress, transport: &Transport, frame: &Bytes) -> bool {
+    fn write_alone(&mut self, transport: &Transport, frame: &Bytes) -> bool {
         let alone = self.queue.is_empty() && self.blocked_since_s.is_none() && !self.ending && !self.broken;
-        if !alone || dress != Dress::Length {
+        if !alone || self.dress != Dress::Length {
             return false;
         }
         match transport.try_write_one(frame) {
@@ -272,8 +279,8 @@ impl Inner {
         }
     }
 
-    fn write_once(&self, dress: Dress, transport: &Transport) -> std::io::Result<usize> {
-        if dress == Dress::Length
+    fn write_once(&self, transport: &Transport) -> std::io::Result<usize> {
+        if self.dress == Dress::Length
             && let Some(together) = self.gather()
         {
             return transport.try_write_one(&together);
@@ -282,7 +289,7 @@ impl Inner {
         let mut slices = [IoSlice::new(&[]); 2 * FRAMES_AT_ONCE];
         let mut used = 0;
         for (item, header) in self.queue.iter().zip(&mut headers) {
-            if dress == Dress::WebSocket && !item.bare {
+            if self.dress == Dress::WebSocket && !item.bare {
                 *header = websocket::header(item.bytes.len() - HEADER_BYTES);
             }
         }
@@ -317,10 +324,10 @@ impl Inner {
         Some(together)
     }
 
-    fn advance(&mut self, dress: Dress, written: usize) {
+    fn advance(&mut self, written: usize) {
         self.written += written;
         while let Some(first) = self.queue.front() {
-            let length = if dress == Dress::WebSocket && !first.bare {
+            let length = if self.dress == Dress::WebSocket && !first.bare {
                 let payload = first.bytes.len() - HEADER_BYTES;
                 payload + websocket::header(payload).1
             } else {

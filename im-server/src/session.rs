@@ -42,8 +42,9 @@ pub(crate) struct Session {
 struct Books {
     /// Rooms that it may be a member of, to be left at the end.
     attached: Vec<ConversationId>,
-    /// Conversations that it was added to or is behind in: its task feeds it from the journal.
-    to_feed: Vec<ConversationId>,
+    /// Conversations that it was added to or is behind in: its task feeds it from the journal. Boxed, since nearly
+    /// always there are none.
+    to_feed: Option<Box<Vec<ConversationId>>>,
 }
 
 impl Session {
@@ -181,19 +182,25 @@ impl Session {
     /// Asks the session's task to feed it from a conversation's journal.
     pub(crate) fn feed(&self, conversation: ConversationId) {
         let mut books = self.books.lock();
-        if !books.to_feed.contains(&conversation) {
-            books.to_feed.push(conversation);
+        let to_feed = books.to_feed.get_or_insert_default();
+        if !to_feed.contains(&conversation) {
+            to_feed.push(conversation);
         }
         drop(books);
         self.waker.wake();
     }
 
     pub(crate) fn take_to_feed(&self) -> Vec<ConversationId> {
-        std::mem::take(&mut self.books.lock().to_feed)
+        self.books
+            .lock()
+            .to_feed
+            .take()
+            .map(|to_feed| *to_feed)
+            .unwrap_or_default()
     }
 
     pub(crate) fn has_to_feed(&self) -> bool {
-        !self.books.lock().to_feed.is_empty()
+        self.books.lock().to_feed.is_some()
     }
 
     pub(crate) fn remember_attached(&self, conversation: ConversationId) {

@@ -30,6 +30,21 @@ const JOINS_BACK_MS: i64 = 15_000;
 /// Joins that are looked at each time; more are looked at the next time.
 const JOINS: i64 = 5_000;
 
+/// How often it is measured how late the runtime is.
+const LAG_EVERY: Duration = Duration::from_millis(100);
+
+/// Measures how long a task that is ready waits for a thread: what every acknowledgement waits in addition.
+pub(crate) async fn keep_measuring_lag(shared: Arc<Shared>) {
+    loop {
+        let due = Instant::now() + LAG_EVERY;
+        tokio::select! {
+            () = shared.stopping.cancelled() => return,
+            () = tokio::time::sleep_until(due) => {}
+        }
+        metrics::histogram!("huizhen_im_runtime_lag_seconds").record(due.elapsed().as_secs_f64());
+    }
+}
+
 pub(crate) async fn keep_sweeping(shared: Arc<Shared>) {
     let mut ticks = tokio::time::interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -29,6 +29,7 @@ const MAX_TRIES: i64 = 5;
 
 /// Which phone gets a code.
 #[derive(Deserialize, ToSchema)]
+#[schema(example = json!({"phone": "13800138000"}))]
 pub(crate) struct AskForCode {
     phone: Phone,
 }

@@ -18,6 +18,7 @@ use crate::{
 
 /// A device that the user is logged in on.
 #[derive(Serialize, ToSchema)]
+#[schema(example = json!({"device_id": "phone-1", "platform": "ios", "has_push_token": true, "this_device": true, "created_ms": 1_795_000_000_000_i64, "last_used_ms": 1_795_000_100_000_i64}))]
 pub(crate) struct DeviceItem {
     device_id: String,
     /// ios, android, harmony, web, mini_program, desktop.

@@ -23,9 +23,7 @@ use crate::{
 
 /// Who logs in, by what proof, and on which device.
 #[derive(Deserialize, ToSchema)]
-#[schema(example = json!({
-    "phone": "+8613800138000", "password": "correct horse", "device_id": "phone-1", "platform": "ios"
-}))]
+#[schema(example = json!({"phone": "13800138000", "password": "correct horse 1", "device_id": "phone-1", "platform": "ios"}))]
 pub(crate) struct LogIn {
     phone: Phone,
     /// This, or `code`.

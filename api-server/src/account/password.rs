@@ -134,7 +134,7 @@ impl Passwords {
 
 /// A new password, and a proof that this is its owner: the current password, or a code sent to the phone.
 #[derive(Deserialize, ToSchema)]
-#[schema(example = json!({"current_password": "correct horse", "new_password": "battery staple"}))]
+#[schema(example = json!({"current_password": "correct horse 1", "new_password": "correct horse 2"}))]
 pub(crate) struct ChangePassword {
     /// The password in force, if there is one.
     current_password: Option<Password>,

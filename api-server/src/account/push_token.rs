@@ -17,6 +17,7 @@ use crate::{
 
 /// The push token of a device.
 #[derive(Clone, Deserialize, ToSchema)]
+#[schema(example = json!({"provider": "apns", "token": "abc"}))]
 pub(crate) struct PushToken {
     /// Whose service: apns, fcm, huawei, …; 1 to 32 characters.
     pub(crate) provider: Text<1, 32>,

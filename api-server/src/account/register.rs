@@ -24,6 +24,7 @@ use crate::{
 
 /// A new account, and the device that it is made on.
 #[derive(Deserialize, ToSchema)]
+#[schema(example = json!({"phone": "13800138000", "code": "123456", "name": "李女士", "role": "member", "device_id": "phone-1", "platform": "ios"}))]
 pub(crate) struct Register {
     phone: Phone,
     /// From POST /account/code.

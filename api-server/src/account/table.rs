@@ -152,6 +152,40 @@ pub(crate) async fn person(tx: &mut Transaction<'_>, user: UserId) -> Result<Opt
     .transpose()
 }
 
+/// Takes an account's row to the end of the transaction: what is decided by what one person has is decided one request
+/// after the other.
+pub(crate) async fn take(tx: &mut Transaction<'_>, user: UserId) -> Result<(), Error> {
+    tx.execute(
+        "UPDATE account SET team_count = team_count WHERE id = $1",
+        params![user.get()],
+    )
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn rename(tx: &mut Transaction<'_>, user: UserId, name: String) -> Result<(), Error> {
+    tx.execute(
+        "UPDATE account SET name = $1 WHERE id = $2",
+        params![name, user.get()],
+    )
+    .await?;
+    Ok(())
+}
+
+const PHONE: &str = "SELECT phone FROM account WHERE id = $1";
+
+/// Somebody's phone, in E.164 form; none for a team's assistant and for dependants.
+pub(crate) async fn phone_of(database: &Database, user: UserId) -> Result<Option<String>, Error> {
+    let row = database.query_first(PHONE, params![user.get()]).await?;
+    Ok(row.map_or(Ok(None), |row| row.get(0))?)
+}
+
+/// As [`phone_of`], within a transaction.
+pub(crate) async fn phone_in(tx: &mut Transaction<'_>, user: UserId) -> Result<Option<String>, Error> {
+    let row = tx.query_first(PHONE, params![user.get()]).await?;
+    Ok(row.map_or(Ok(None), |row| row.get(0))?)
+}
+
 const TOKEN: &str = "SELECT d.user_id, d.device_id, a.role, d.token_expires_ms, d.last_used_ms
      FROM device d JOIN account a ON a.id = d.user_id
      WHERE d.token_hash = $1 AND d.token_expires_ms > $2 AND a.disabled_ms IS NULL";

@@ -15,6 +15,7 @@ use crate::{
     account::{self, Role, User},
     answer::{Answer, Envelope},
     app::{App, Written},
+    clinic,
     clock::now_ms,
     consult,
     docs::IdempotencyKey,
@@ -25,13 +26,14 @@ use crate::{
 
 /// Whom to chat with.
 #[derive(Deserialize, ToSchema)]
+#[schema(example = json!({"user_id": 9}))]
 pub(crate) struct OpenChat {
     user_id: Id,
 }
 
 /// Opens a private chat, or finds it
 ///
-/// Between doctors who are in a team together, and between a patient and a doctor who is or was in a consult of theirs. Each
+/// Between doctors who are in a team or a clinic together, and between a patient and a doctor who is or was in a consult of theirs. Each
 /// two people have one.
 #[utoipa::path(
     post, path = "/chat", tag = "chat", request_body = OpenChat, params(IdempotencyKey),
@@ -104,7 +106,10 @@ async fn may_chat(tx: &mut Transaction<'_>, user: &User, other: UserId) -> Resul
         return Ok(None);
     };
     let may = match (user.role, person.role) {
-        (Role::Doctor, Role::Doctor) => team::share_a_team(tx, user.id, other).await?,
+        (Role::Doctor, Role::Doctor) => {
+            team::share_a_team(tx, user.id, other).await?
+                || clinic::share_a_clinic(tx, user.id, other).await?
+        }
         (Role::Member, Role::Doctor) => consult::shared_a_consult(tx, user.id, other).await?,
         (Role::Doctor, Role::Member) => consult::shared_a_consult(tx, other, user.id).await?,
         _ => false,

@@ -24,6 +24,7 @@ use crate::{
     clock::now_ms,
     docs::IdempotencyKey,
     error::{Error, Word},
+    family,
     input::{Id, Text, Write, broken},
     team,
 };
@@ -35,6 +36,10 @@ const MAX_URI_BYTES: usize = 2048;
 
 /// A consult to be begun (1.3).
 #[derive(Deserialize, ToSchema)]
+#[schema(example = json!({
+    "creator_member_id": 12, "target_member_id": 12, "team_id": 4, "symptom_content": "头痛三天",
+    "symptom_type": "text/plain", "images": ["media/1"]
+}))]
 pub(crate) struct BeginConsult {
     /// The caller.
     creator_member_id: Id,
@@ -77,12 +82,16 @@ pub(crate) async fn create(
             let team = team::team_of_consult(tx, body.team_id.get())
                 .await?
                 .ok_or_else(|| Error::new(Word::TeamNotFound).field("team_id"))?;
+            let target = UserId::from_database(body.target_member_id.get());
+            if target != user.id && !family::take_relative(tx, user.id, target).await? {
+                return Err(Error::new(Word::TargetNotFound).field("target_member_id"));
+            }
             let patient = account::person(tx, user.id).await?.ok_or(Word::AuthRequired)?;
             let new = NewConsult {
                 id,
                 staff_room,
                 creator: user.id,
-                target: UserId::from_database(body.target_member_id.get()),
+                target,
                 team_id: body.team_id.get(),
                 assistant: team.assistant,
                 symptom_type: body.symptom_type.into_string(),
@@ -154,9 +163,6 @@ fn check(body: &BeginConsult, user: &User) -> Result<(), Error> {
     }
     if body.creator_member_id.get() != user.id.get() {
         return Err(Error::new(Word::NotCreator).field("creator_member_id"));
-    }
-    if body.target_member_id != body.creator_member_id {
-        return Err(Error::new(Word::TargetNotFound).field("target_member_id"));
     }
     Ok(())
 }

@@ -24,6 +24,7 @@ use crate::{
 
 /// A doctor to bring in.
 #[derive(Deserialize, ToSchema)]
+#[schema(example = json!({"doctor_id": 9}))]
 pub(crate) struct BringIn {
     doctor_id: Id,
 }

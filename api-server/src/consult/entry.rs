@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 
 /// An entry. Of body, text comes as `text`, what the MIME registry knows as `content`, anything else as `body_base64`.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({"conversation_id": 40, "seq": 3, "sender_id": 12, "kind": "message", "created_ms": 1_795_000_000_000_i64, "client_msg_id": "m-1", "mime_type": "text/plain", "text": "你好"}))]
 pub(crate) struct EntryItem {
     conversation_id: i64,
     seq: i64,

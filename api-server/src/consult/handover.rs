@@ -20,6 +20,7 @@ use crate::{
 
 /// The doctor who takes over.
 #[derive(Deserialize, ToSchema)]
+#[schema(example = json!({"doctor_id": 9}))]
 pub(crate) struct HandOver {
     doctor_id: Id,
 }

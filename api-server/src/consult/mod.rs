@@ -15,11 +15,17 @@ mod messages;
 mod record;
 mod show;
 mod table;
+mod team_list;
 
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub(crate) use entry::EntryItem;
-pub(crate) use table::{check_seated, check_seated_in, shared_a_consult, take_consult, take_row};
+pub(crate) use record::Consult;
+pub(crate) use table::{
+    check_seated, check_seated_in, count_finished, count_served, running_of, shared_a_consult, take_consult,
+    take_row,
+};
+pub(crate) use team_list::{list_finished, list_served};
 
 use crate::app::App;
 

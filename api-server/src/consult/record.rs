@@ -10,6 +10,7 @@ use crate::{answer::Answer, error::Error, team};
 
 /// A consult (1.3 to 1.6).
 #[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(example = json!({"status": "in_process", "consultation_id": 40, "creator_member_id": 12, "creator_member_name": "李女士", "target_member_id": 12, "target_member_name": "李女士", "team_id": 4, "team_name": "儿科", "doctor_ids": [9], "symptom_content": "头痛三天", "symptom_type": "text/plain", "images": ["media/1"], "created": 1_795_000_000_000_i64}))]
 pub(crate) struct Consult {
     /// waiting, in_process, finished, cancelled.
     #[schema(example = "waiting")]

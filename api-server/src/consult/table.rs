@@ -1,5 +1,7 @@
 //! The SQL of consults.
 
+mod team;
+
 use database::{Database, Transaction, params};
 use proto::{ConversationId, UserId};
 
@@ -11,6 +13,9 @@ use crate::{
     error::{Error, Word},
     input::PageQuery,
 };
+
+pub(crate) use team::{count_finished, count_served, running_of};
+pub(super) use team::{count_seated, finished, served};
 
 /// Which list of its person a consult stands on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,8 +74,26 @@ pub(super) async fn new_consult(tx: &mut Transaction<'_>, new: NewConsult, now_m
         ],
     )
     .await?;
-    put_person(tx, new.id, new.creator, Seat::Patient, now_ms, now_ms).await?;
-    put_person(tx, new.id, new.assistant, Seat::Assistant, now_ms, now_ms).await?;
+    put_person(
+        tx,
+        new.id,
+        new.creator,
+        Seat::Patient,
+        new.team_id,
+        now_ms,
+        now_ms,
+    )
+    .await?;
+    put_person(
+        tx,
+        new.id,
+        new.assistant,
+        Seat::Assistant,
+        new.team_id,
+        now_ms,
+        now_ms,
+    )
+    .await?;
     Ok(())
 }
 
@@ -80,13 +103,14 @@ async fn put_person(
     consult: ConversationId,
     user: UserId,
     seat: Seat,
+    team_id: i64,
     created_ms: i64,
     now_ms: i64,
 ) -> Result<bool, Error> {
     let seated = tx
         .execute(
-            "INSERT INTO consult_person (consult_id, user_id, role, shelf, created_ms, joined_ms)
-             VALUES ($1, $2, $3, $4, $5, $6)
+            "INSERT INTO consult_person (consult_id, user_id, role, shelf, created_ms, joined_ms, team_id)
+             VALUES ($1, $2, $3, $4, $5, $6, $8)
              ON CONFLICT (consult_id, user_id) DO UPDATE SET shelf = excluded.shelf, joined_ms = excluded.joined_ms
              WHERE consult_person.shelf = $7",
             params![
@@ -96,7 +120,8 @@ async fn put_person(
                 Shelf::InProcess.as_str(),
                 created_ms,
                 now_ms,
-                Shelf::Removed.as_str()
+                Shelf::Removed.as_str(),
+                team_id
             ],
         )
         .await?;
@@ -111,7 +136,17 @@ pub(super) async fn seat_doctor(
     now_ms: i64,
 ) -> Result<(), Error> {
     let (created_ms, _) = consult.place();
-    if put_person(tx, consult.id, doctor, Seat::Doctor, created_ms, now_ms).await? {
+    if put_person(
+        tx,
+        consult.id,
+        doctor,
+        Seat::Doctor,
+        consult.team_id,
+        created_ms,
+        now_ms,
+    )
+    .await?
+    {
         Ok(())
     } else {
         Err(Error::new(Word::ConsultAlreadyIn).field("doctor_id"))

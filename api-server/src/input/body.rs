@@ -95,8 +95,14 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
         });
     }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut deserializer)
-        .map_err(|error| rule::error(&error.path().to_string(), error.inner()))?;
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let told = rule::error(&error.path().to_string(), error.inner());
+        // serde_json takes a number where it reads a choice of words for bad syntax.
+        if told.word() == Word::BadJson && serde_json::from_slice::<IgnoredAny>(bytes).is_ok() {
+            return Error::invalid(error.path().to_string(), "类型不对", "it is of another type");
+        }
+        told
+    })?;
     deserializer.end().map_err(|_| Error::new(Word::BadJson))?;
     Ok(value)
 }

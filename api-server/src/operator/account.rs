@@ -23,6 +23,7 @@ use crate::{
 
 /// Why an operator does it; kept in the audit log.
 #[derive(Deserialize, ToSchema)]
+#[schema(example = json!({"reason": "冒用他人手机号，工单 2026-118"}))]
 pub(crate) struct Because {
     reason: Text<4, 500>,
 }

@@ -19,6 +19,7 @@ use crate::{
 
 /// An operator, by name and password, and the device.
 #[derive(Deserialize, ToSchema)]
+#[schema(example = json!({"name": "张伟", "password": "q3Zf0mYw5pT8kX2vB7nR4sJ1", "device_id": "desk", "platform": "web"}))]
 pub(crate) struct OperatorLogIn {
     name: Text<1, 64>,
     password: Password,

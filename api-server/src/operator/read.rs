@@ -25,6 +25,7 @@ const MAX_PAGE_BYTES: usize = 1024 * 1024;
 
 /// What is read, and why.
 #[derive(Deserialize, ToSchema)]
+#[schema(example = json!({"reason": "投诉 2026-118，需核对记录"}))]
 pub(crate) struct ReadConsult {
     /// Kept in the audit log with each page that is read.
     reason: Text<4, 500>,

@@ -17,6 +17,7 @@ use crate::{
 
 /// The device that somebody acts as the assistant on.
 #[derive(Deserialize, ToSchema)]
+#[schema(example = json!({"device_id": "desk-1", "platform": "web"}))]
 pub(crate) struct AssistantLogIn {
     /// Chosen by the app once for each installation; 1 to 64 characters.
     device_id: Text<1, 64>,

@@ -18,6 +18,10 @@ use crate::{
 
 /// A team to be made.
 #[derive(Deserialize, ToSchema)]
+#[schema(example = json!({
+    "name": "儿科", "introduction": "介绍", "agreement": "会员加入协议", "membership_fee_fen": 10000,
+    "consult_price_fen": 2000
+}))]
 pub(crate) struct NewTeam {
     name: Text<1, 64>,
     introduction: Text<0, 2000>,
@@ -58,6 +62,7 @@ pub(crate) async fn create(
                 name: body.name.into_string(),
                 introduction: body.introduction.into_string(),
                 agreement: body.agreement.into_string(),
+                agreement_version: 1,
                 membership_fee_fen: body.membership_fee_fen.get(),
                 consult_price_fen: body.consult_price_fen.get(),
                 owner_id: user.id.get(),

@@ -18,6 +18,7 @@ use crate::{
 
 /// A doctor to add.
 #[derive(Deserialize, ToSchema)]
+#[schema(example = json!({"doctor_id": 9}))]
 pub(crate) struct AddDoctor {
     doctor_id: Id,
 }

@@ -1,10 +1,24 @@
 //! The SQL of teams.
 
+mod invitation;
+mod member;
+mod search;
+
 use database::{Database, Row, Transaction, params};
 use proto::UserId;
 
-use super::{MAX_TEAMS, Team};
-use crate::error::{Error, Word};
+use super::{MAX_TEAMS, Team, agreement::Agreement, doctors::TeamDoctor};
+use crate::{
+    error::{Error, Word},
+    input::PageQuery,
+};
+
+pub(super) use invitation::{
+    INVITATION_SEQUENCE, NewInvitation, forget_expired, invitations, new_invitation, use_invitation,
+    withdraw_invitation,
+};
+pub(super) use member::{count_members, members, put_acceptance, put_member, remove_member};
+pub(super) use search::{count_found, forget_pieces, found, put_pieces};
 
 /// The sequence of team ids.
 pub(super) const SEQUENCE: &str = "team";
@@ -18,7 +32,7 @@ pub(crate) struct TeamOfConsult {
 
 const TEAM: &str =
     "SELECT t.id, t.name, t.introduction, t.agreement, t.membership_fee_fen, t.consult_price_fen,
-            t.owner_id, t.assistant_id, t.created_ms,
+            t.owner_id, t.assistant_id, t.created_ms, t.agreement_version,
             (SELECT string_agg(CAST(d.doctor_id AS TEXT), ',' ORDER BY d.joined_ms, d.doctor_id)
              FROM team_doctor d WHERE d.team_id = t.id)
      FROM team t WHERE t.id = $1";
@@ -34,7 +48,8 @@ fn team_row(row: &Row) -> Result<Team, Error> {
         owner_id: row.get(6)?,
         assistant_id: row.get(7)?,
         created_ms: row.get(8)?,
-        doctor_ids: ids(row.get(9)?)?,
+        agreement_version: row.get(9)?,
+        doctor_ids: ids(row.get(10)?)?,
     })
 }
 
@@ -56,11 +71,18 @@ pub(super) async fn team_in(tx: &mut Transaction<'_>, id: i64) -> Result<Option<
     row.as_ref().map(team_row).transpose()
 }
 
+/// A team whose row is taken to the end of the transaction.
+pub(super) async fn take(tx: &mut Transaction<'_>, id: i64) -> Result<Team, Error> {
+    tx.execute("UPDATE team SET owner_id = owner_id WHERE id = $1", params![id])
+        .await?;
+    Ok(team_in(tx, id).await?.ok_or(Word::TeamNotFound)?)
+}
+
 pub(super) async fn new_team(tx: &mut Transaction<'_>, team: &Team) -> Result<(), Error> {
     tx.execute(
         "INSERT INTO team (id, name, introduction, agreement, membership_fee_fen, consult_price_fen,
-                           owner_id, assistant_id, created_ms)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+                           owner_id, assistant_id, created_ms, agreement_version, search_name)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         params![
             team.team_id,
             team.name.as_str(),
@@ -70,34 +92,92 @@ pub(super) async fn new_team(tx: &mut Transaction<'_>, team: &Team) -> Result<()
             team.consult_price_fen,
             team.owner_id,
             team.assistant_id,
-            team.created_ms
+            team.created_ms,
+            team.agreement_version,
+            super::name::folded(&team.name)
+        ],
+    )
+    .await?;
+    new_agreement(tx, team, team.created_ms).await?;
+    put_pieces(tx, team).await
+}
+
+/// Writes what changes about a team.
+pub(super) async fn put(tx: &mut Transaction<'_>, team: &Team) -> Result<(), Error> {
+    tx.execute(
+        "UPDATE team SET name = $1, introduction = $2, agreement = $3, membership_fee_fen = $4, consult_price_fen = $5,
+                         agreement_version = $6, search_name = $7
+         WHERE id = $8",
+        params![
+            team.name.as_str(),
+            team.introduction.as_str(),
+            team.agreement.as_str(),
+            team.membership_fee_fen,
+            team.consult_price_fen,
+            team.agreement_version,
+            super::name::folded(&team.name),
+            team.team_id
         ],
     )
     .await?;
     Ok(())
 }
 
-/// Adds a doctor, who is counted against [`MAX_TEAMS`] in the same breath: the update of the account's row decides,
-/// whatever requests race.
+/// Keeps the team's present agreement under its version.
+pub(super) async fn new_agreement(tx: &mut Transaction<'_>, team: &Team, now_ms: i64) -> Result<(), Error> {
+    tx.execute(
+        "INSERT INTO team_agreement (team_id, version, agreement, created_ms) VALUES ($1, $2, $3, $4)",
+        params![
+            team.team_id,
+            team.agreement_version,
+            team.agreement.as_str(),
+            now_ms
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn agreement(
+    database: &Database,
+    team: i64,
+    version: i64,
+) -> Result<Option<Agreement>, Error> {
+    let row = database
+        .query_first(
+            "SELECT team_id, version, agreement, created_ms FROM team_agreement WHERE team_id = $1 AND version = $2",
+            params![team, version],
+        )
+        .await?;
+    row.map(|row| {
+        Ok(Agreement {
+            team_id: row.get(0)?,
+            version: row.get(1)?,
+            agreement: row.get(2)?,
+            created_ms: row.get(3)?,
+        })
+    })
+    .transpose()
+}
+
+/// Adds a doctor, who is counted against [`MAX_TEAMS`] in the same breath. `field` is told when that is refused.
 pub(super) async fn add_doctor(
     tx: &mut Transaction<'_>,
     team: i64,
     doctor: UserId,
     now_ms: i64,
 ) -> Result<(), Error> {
-    let outcome = tx
-        .execute(
-            "INSERT INTO team_doctor (team_id, doctor_id, joined_ms) VALUES ($1, $2, $3)",
-            params![team, doctor.get(), now_ms],
-        )
-        .await;
-    match outcome {
-        Ok(_) => {}
-        Err(error) if error.constraint() == Some("team_doctor_pkey") => {
-            return Err(Error::new(Word::TeamAlreadyIn).field("doctor_id"));
-        }
-        Err(error) => return Err(error.into()),
-    }
+    count_doctor(tx, team, doctor, "doctor_id").await?;
+    put_doctor(tx, team, doctor, None, "doctor_id", now_ms).await
+}
+
+/// Counts a doctor who is about to be put into a team: the update of the account's row decides, whatever requests race.
+pub(super) async fn count_doctor(
+    tx: &mut Transaction<'_>,
+    team: i64,
+    doctor: UserId,
+    field: &'static str,
+) -> Result<(), Error> {
     let counted = tx
         .execute(
             "UPDATE account SET team_count = team_count + 1 WHERE id = $1 AND role = 'doctor' AND team_count < $2",
@@ -105,10 +185,100 @@ pub(super) async fn add_doctor(
         )
         .await?;
     if counted == 1 {
-        Ok(())
-    } else {
-        Err(Word::TeamLimit.into())
+        return Ok(());
     }
+    // Who is in as many teams as may be, this one among them, is told the nearer reason.
+    if take_doctor(tx, team, doctor).await? {
+        return Err(Error::new(Word::TeamAlreadyIn).field(field));
+    }
+    Err(Word::TeamLimit.into())
+}
+
+/// Puts a doctor who was counted into a team.
+pub(super) async fn put_doctor(
+    tx: &mut Transaction<'_>,
+    team: i64,
+    doctor: UserId,
+    inviter: Option<i64>,
+    field: &'static str,
+    now_ms: i64,
+) -> Result<(), Error> {
+    let outcome = tx
+        .execute(
+            "INSERT INTO team_doctor (team_id, doctor_id, joined_ms, inviter_id) VALUES ($1, $2, $3, $4)",
+            params![team, doctor.get(), now_ms, inviter],
+        )
+        .await;
+    match outcome {
+        Ok(_) => Ok(()),
+        Err(error) if error.constraint() == Some("team_doctor_pkey") => {
+            Err(Error::new(Word::TeamAlreadyIn).field(field))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Takes a doctor out, whose account was taken; false when they are not in.
+pub(super) async fn remove_doctor(
+    tx: &mut Transaction<'_>,
+    team: i64,
+    doctor: UserId,
+) -> Result<bool, Error> {
+    let removed = tx
+        .execute(
+            "DELETE FROM team_doctor WHERE team_id = $1 AND doctor_id = $2",
+            params![team, doctor.get()],
+        )
+        .await?;
+    if removed == 0 {
+        return Ok(false);
+    }
+    tx.execute(
+        "UPDATE account SET team_count = team_count - 1 WHERE id = $1",
+        params![doctor.get()],
+    )
+    .await?;
+    Ok(true)
+}
+
+const DOCTORS: &str =
+    "SELECT d.doctor_id, a.name, p.photo_id, coalesce(p.title, ''), coalesce(p.department, ''),
+            d.inviter_id, d.joined_ms
+     FROM team_doctor d JOIN account a ON a.id = d.doctor_id
+     LEFT JOIN doctor_profile p ON p.doctor_id = d.doctor_id
+     WHERE d.team_id = $1 AND (d.joined_ms, d.doctor_id) < ($2, $3)
+     ORDER BY d.joined_ms DESC, d.doctor_id DESC LIMIT $4";
+
+const COUNT_DOCTORS: &str = "SELECT count(*) FROM team_doctor WHERE team_id = $1";
+
+/// One more than the page holds, the newest first.
+pub(super) async fn doctors(
+    database: &Database,
+    team: i64,
+    page: &PageQuery,
+) -> Result<Vec<TeamDoctor>, Error> {
+    let start = page.start();
+    let rows = database
+        .query(DOCTORS, params![team, start.at, start.id, page.limit + 1])
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(TeamDoctor {
+                doctor_id: row.get(0)?,
+                name: row.get(1)?,
+                photo_id: row.get(2)?,
+                title: row.get(3)?,
+                department: row.get(4)?,
+                inviter_id: row.get(5)?,
+                joined_ms: row.get(6)?,
+            })
+        })
+        .collect()
+}
+
+pub(super) async fn count_doctors(database: &Database, team: i64) -> Result<i64, Error> {
+    let row = database.query_first(COUNT_DOCTORS, params![team]).await?;
+    Ok(row.map_or(Ok(0), |row| row.get(0))?)
 }
 
 /// The team that a consult is begun with.
@@ -182,5 +352,7 @@ mod tests {
     async fn statements_walk_an_index() {
         walks_an_index(TEAM, params![1_i64]).await;
         walks_an_index(SHARED, params![1_i64, 2_i64]).await;
+        walks_an_index(DOCTORS, params![1_i64, 1_i64, 1_i64, 51_i64]).await;
+        walks_an_index(COUNT_DOCTORS, params![1_i64]).await;
     }
 }

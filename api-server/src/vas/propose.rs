@@ -18,6 +18,7 @@ use crate::{
 
 /// A value-added service to be proposed.
 #[derive(Deserialize, ToSchema)]
+#[schema(example = json!({"name": "视频复诊", "description": "一次 15 分钟的视频复诊", "price_fen": 9900}))]
 pub(crate) struct ProposeVas {
     name: Text<1, 64>,
     description: Text<0, 2000>,

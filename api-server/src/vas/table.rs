@@ -235,6 +235,17 @@ pub(super) async fn count(database: &Database, list: List) -> Result<i64, Error>
     Ok(row.map_or(Ok(0), |row| row.get(0))?)
 }
 
+const COUNT_CONFIRMED: &str = "SELECT count(*) FROM vas_person p JOIN vas v ON v.id = p.vas_id
+     WHERE p.user_id = $1 AND p.team_id = $2 AND p.role = 'doctor' AND v.state = 'confirmed'";
+
+/// How many a doctor proposed in a team that were confirmed, whether or not they still stand on a list.
+pub(crate) async fn count_confirmed(database: &Database, team: i64, doctor: UserId) -> Result<i64, Error> {
+    let row = database
+        .query_first(COUNT_CONFIRMED, params![doctor.get(), team])
+        .await?;
+    Ok(row.map_or(Ok(0), |row| row.get(0))?)
+}
+
 /// Takes one from somebody's lists.
 pub(super) async fn hide(tx: &mut Transaction<'_>, vas: i64, user: UserId) -> Result<(), Error> {
     let hidden = tx
@@ -280,6 +291,7 @@ mod tests {
             walks_an_index(&list.sql(), parameters).await;
         }
         walks_an_index(COUNT_OPEN, params![1_i64]).await;
+        walks_an_index(COUNT_CONFIRMED, params![1_i64, 1_i64]).await;
         walks_an_index(&one_sql(), params![1_i64]).await;
         walks_an_index(&open_sql(), params![1_i64]).await;
         walks_an_index(HIDE_ALL, params!["hidden", false, 1_i64, "decided"]).await;

@@ -48,24 +48,46 @@ fn every_endpoint_is_there() {
         .collect();
     let expected = [
         "DELETE /account/devices/{device_id}",
+        "DELETE /clinic/{id}/doctor/{doctor_id}",
         "DELETE /consult/history_list",
         "DELETE /consult/history_list/{id}",
         "DELETE /consult/{id}/doctor/{doctor_id}",
+        "DELETE /family/invitation/{id}",
+        "DELETE /family/{relation_user_id}",
+        "DELETE /team/{id}/doctor/{doctor_id}",
+        "DELETE /team/{id}/invitation/{invitation_id}",
+        "DELETE /team/{id}/member/{member_id}",
         "DELETE /vas",
         "DELETE /vas/{id}",
         "GET /account/devices",
         "GET /chat_list",
+        "GET /clinic",
+        "GET /clinic/{id}",
+        "GET /clinic/{id}/doctor_list",
         "GET /consult/history_list",
         "GET /consult/in_process_list",
         "GET /consult/{id}",
         "GET /consult/{id}/messages",
         "GET /consult/{id}/vas",
+        "GET /doctor/{id}",
+        "GET /family",
+        "GET /family/invitation_list",
+        "GET /family/sent_invitation_list",
+        "GET /family/{relation_user_id}",
         "GET /im/password",
         "GET /im/servers",
         "GET /livez",
+        "GET /member/detail",
         "GET /operator/audit",
         "GET /readyz",
+        "GET /team",
         "GET /team/{id}",
+        "GET /team/{id}/agreement/{version}",
+        "GET /team/{id}/consult_history",
+        "GET /team/{id}/consult_list",
+        "GET /team/{id}/doctor_list",
+        "GET /team/{id}/member_list",
+        "GET /team/{id}/my_consult_list",
         "GET /team/{id}/my_vas_list",
         "GET /vas",
         "GET /vas/{id}",
@@ -75,12 +97,18 @@ fn every_endpoint_is_there() {
         "POST /account/logout",
         "POST /account/register",
         "POST /chat",
+        "POST /clinic",
+        "POST /clinic/{id}/doctor",
         "POST /consult",
         "POST /consult/{id}/cancel",
         "POST /consult/{id}/doctor",
         "POST /consult/{id}/finish",
         "POST /consult/{id}/handover",
         "POST /consult/{id}/vas",
+        "POST /doctor/detail",
+        "POST /family",
+        "POST /family/invitation/{id}/accept",
+        "POST /family/invitation/{id}/decline",
         "POST /operator/account/{id}/disable",
         "POST /operator/account/{id}/enable",
         "POST /operator/consult/{id}/read",
@@ -88,13 +116,21 @@ fn every_endpoint_is_there() {
         "POST /operator/login",
         "POST /operator/people/search",
         "POST /team",
+        "POST /team/join",
         "POST /team/{id}/assistant/login",
         "POST /team/{id}/doctor",
+        "POST /team/{id}/invitation",
+        "POST /team/{id}/leave",
         "POST /vas/{id}/confirm",
         "POST /vas/{id}/decline",
         "POST /vas/{id}/withdraw",
         "PUT /account/password",
         "PUT /account/push_token",
+        "PUT /clinic/{id}",
+        "PUT /clinic/{id}/supervisor",
+        "PUT /family/{relation_user_id}",
+        "PUT /member/detail",
+        "PUT /team/{id}",
     ];
     let mut listed = listed;
     listed.sort();
@@ -172,6 +208,50 @@ async fn what_is_secured_asks_for_a_token_and_lists_its_refusals() {
             );
         }
     }
+}
+
+/// Every JSON body that an app sends shows an example, and so does every answer with a form of its own.
+#[test]
+fn bodies_and_answers_show_examples() {
+    fn resolved<'d>(document: &'d Value, schema: &'d Value) -> &'d Value {
+        match schema["$ref"].as_str() {
+            Some(reference) => document.pointer(reference.trim_start_matches('#')).unwrap(),
+            None => schema,
+        }
+    }
+    /// Of its own, in its fields, in each of its kinds, or it has no fields to show.
+    fn has_example(document: &Value, schema: &Value) -> bool {
+        let schema = resolved(document, schema);
+        if schema.get("example").is_some() {
+            return true;
+        }
+        if let Some(kinds) = schema["oneOf"].as_array() {
+            return kinds.iter().all(|kind| has_example(document, kind));
+        }
+        if schema["items"].is_object() {
+            return has_example(document, &schema["items"]);
+        }
+        schema["properties"].as_object().is_none_or(|fields| {
+            fields.is_empty() || fields.values().any(|field| field.get("example").is_some())
+        })
+    }
+    let document = document();
+    let mut missing = Vec::new();
+    for (method, path, operation) in operations(&document) {
+        if operation["tags"][0] == "service" {
+            continue;
+        }
+        let body = &operation["requestBody"]["content"]["application/json"]["schema"];
+        if body.is_object() && !has_example(&document, body) {
+            missing.push(format!("{method} {path}: the body"));
+        }
+        let answer = &operation["responses"]["200"]["content"]["application/json"]["schema"];
+        let result = &resolved(&document, answer)["properties"]["result"];
+        if result.is_object() && !has_example(&document, result) {
+            missing.push(format!("{method} {path}: the answer"));
+        }
+    }
+    assert!(missing.is_empty(), "{}", missing.join("\n"));
 }
 
 /// Every body has an example that fits its own schema, and every refusal one for each of its words.

@@ -22,12 +22,20 @@ async fn walk(
         let items = reply.result().as_array().unwrap().clone();
         assert!(items.len() <= limit);
         ids.extend(items.iter().map(|item| {
-            item.get("vas_id")
-                .or(item.get("consultation_id"))
-                .or(item.get("conversation_id"))
-                .unwrap()
-                .as_i64()
-                .unwrap()
+            [
+                "vas_id",
+                "consultation_id",
+                "conversation_id",
+                "relation_user_id",
+                "invitation_id",
+                "doctor_id",
+                "member_id",
+            ]
+            .iter()
+            .find_map(|name| item.get(*name))
+            .unwrap()
+            .as_i64()
+            .unwrap()
         }));
         between().await;
         match reply.json["next_cursor"].as_str() {
@@ -188,6 +196,165 @@ async fn a_walk_through_chats_meets_each_once() {
     );
 }
 
+/// Lets rows have the same time, as a fast clock has them.
+async fn coarsen(service: &Service, sql: &'static str) {
+    service
+        .database
+        .transaction(move |tx| Box::pin(async move { tx.execute(sql, vec![]).await }))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_walk_through_a_family_and_its_invitations_meets_each_once() {
+    let service = Service::start().await;
+    let parent = service.member("李女士").await;
+    let invited = service.member("张先生").await;
+    let child = async || {
+        let body = json!({"relation_type": "child", "name": "小明"});
+        let added = parent.post(&service, "/family", body).send().await.result();
+        added["relation_user_id"].as_i64().unwrap()
+    };
+    let invite = async |inviter: &Person, phone: &str| {
+        let body = json!({"relation_type": "other", "phone": phone});
+        let sent = inviter.post(&service, "/family", body).send().await.result();
+        sent["invitation_id"].as_i64().unwrap()
+    };
+    let (mut family, mut sent, mut received) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..7 {
+        family.insert(0, child().await);
+        sent.insert(0, invite(&parent, &super::people::new_phone()).await);
+        let inviter = service.member("Inviter").await;
+        received.insert(0, invite(&inviter, &invited.phone).await);
+    }
+    coarsen(&service, "UPDATE family SET created_ms = created_ms / 50 * 50").await;
+    coarsen(
+        &service,
+        "UPDATE family_invitation SET created_ms = created_ms / 50 * 50",
+    )
+    .await;
+    let walked = walk(&service, &parent, "/family", 2, async || {
+        child().await;
+    })
+    .await;
+    assert_eq!(walked, family);
+    let path = "/family/sent_invitation_list";
+    // A family of 7, 4 more who came in between, and 7 invitations: two places are left.
+    assert_eq!(walk(&service, &parent, path, 3, async || {}).await, sent);
+    let walked = walk(&service, &invited, "/family/invitation_list", 2, async || {
+        let inviter = service.member("Inviter").await;
+        invite(&inviter, &invited.phone).await;
+    })
+    .await;
+    assert_eq!(walked, received);
+    let counted = invited
+        .get(&service, "/family/invitation_list?count=true&limit=1")
+        .send()
+        .await;
+    assert_eq!(counted.json["total"], 7 + 4);
+}
+
+#[tokio::test]
+async fn a_walk_through_doctors_and_members_meets_each_once() {
+    let service = Service::start().await;
+    let team = service.team("儿科").await;
+    let founder = &team.owner;
+    let clinic = founder
+        .post(
+            &service,
+            "/clinic",
+            json!({"name": "仁心诊所", "introduction": ""}),
+        )
+        .send()
+        .await
+        .result()["clinic_id"]
+        .clone();
+    let add = async |doctor: &Person| {
+        founder
+            .post(
+                &service,
+                &format!("/clinic/{clinic}/doctor"),
+                json!({"doctor_id": doctor.id}),
+            )
+            .send()
+            .await
+            .result();
+    };
+    let join = async |member: &Person| {
+        let body = json!({"team_id": team.id, "agreement_version": 1});
+        member.post(&service, "/team/join", body).send().await.result();
+    };
+    let (mut doctors, mut members) = (vec![founder.id], Vec::new());
+    for _ in 0..6 {
+        let doctor = service.doctor_of(&team, "Dr.").await;
+        add(&doctor).await;
+        doctors.insert(0, doctor.id);
+        let member = service.member("Pat").await;
+        join(&member).await;
+        members.insert(0, member.id);
+    }
+    for sql in [
+        "UPDATE clinic_doctor SET joined_ms = joined_ms / 50 * 50",
+        "UPDATE team_doctor SET joined_ms = joined_ms / 50 * 50",
+        "UPDATE team_member SET joined_ms = joined_ms / 50 * 50",
+    ] {
+        coarsen(&service, sql).await;
+    }
+    let path = format!("/team/{}/doctor_list", team.id);
+    let walked = walk(&service, founder, &path, 2, async || {
+        service.doctor_of(&team, "Dr.").await;
+    })
+    .await;
+    assert_eq!(walked, doctors);
+    let path = format!("/clinic/{clinic}/doctor_list");
+    let walked = walk(&service, founder, &path, 2, async || {
+        add(&service.doctor("Dr.").await).await;
+    })
+    .await;
+    assert_eq!(walked, doctors);
+    let path = format!("/team/{}/member_list", team.id);
+    let walked = walk(&service, founder, &path, 2, async || {
+        join(&service.member("Pat").await).await;
+    })
+    .await;
+    assert_eq!(walked, members);
+}
+
+#[tokio::test]
+async fn a_walk_through_a_teams_consults_meets_each_once_while_others_end() {
+    let service = Service::start().await;
+    let team = service.team("儿科").await;
+    let doctor = service.doctor_of(&team, "Dr. B").await;
+    let patient = service.member("Pat").await;
+    let finish = async || {
+        let consult = service.consult(&patient, &team).await;
+        service.bring_in(&team, consult, &doctor).await;
+        let path = format!("/consult/{consult}/finish");
+        doctor.post(&service, &path, json!({})).send().await.result();
+        consult
+    };
+    let mut made = Vec::new();
+    for _ in 0..9 {
+        made.insert(0, finish().await);
+    }
+    for sql in [
+        "UPDATE consult SET created_ms = created_ms / 50 * 50",
+        "UPDATE consult_person SET created_ms = created_ms / 50 * 50",
+    ] {
+        coarsen(&service, sql).await;
+    }
+    for (person, list) in [(&team.assistant, "consult_list"), (&doctor, "my_consult_list")] {
+        let path = format!("/team/{}/{list}", team.id);
+        let before: Vec<i64> = walk(&service, person, &path, 200, async || {}).await;
+        assert!(before.ends_with(&made));
+        let walked = walk(&service, person, &path, 2, async || {
+            finish().await;
+        })
+        .await;
+        assert_eq!(walked, before);
+    }
+}
+
 #[tokio::test]
 async fn pages_are_asked_for_as_they_must_be() {
     let service = Service::start().await;
@@ -199,10 +366,15 @@ async fn pages_are_asked_for_as_they_must_be() {
         .await
         .result();
     let messages = format!("/consult/{}/messages", consult["consultation_id"]);
+    let doctors = format!("/team/{}/doctor_list", team.id);
     for path in [
         "/consult/in_process_list",
         "/consult/history_list",
         "/chat_list",
+        "/family",
+        "/family/invitation_list",
+        "/family/sent_invitation_list",
+        &doctors,
         &messages,
     ] {
         for (query, field) in [

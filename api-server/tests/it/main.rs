@@ -14,22 +14,30 @@ mod on_sqlite {
 
     mod accounts;
     mod chats;
+    mod clinics;
     mod consults;
     mod devices;
+    mod doctors;
     mod document;
+    mod examples;
+    mod families;
     mod handover;
     mod http;
     mod idempotency;
     mod im;
+    mod joining;
     mod lists;
+    mod members;
     mod messages;
     mod operators;
     mod people;
     mod pushes;
     mod rights;
     mod scene;
+    mod searching;
     mod secrets;
     mod service;
+    mod team_consults;
     mod teams;
     mod vas;
 }
@@ -40,22 +48,30 @@ mod on_postgres {
 
     mod accounts;
     mod chats;
+    mod clinics;
     mod consults;
     mod devices;
+    mod doctors;
     mod document;
+    mod examples;
+    mod families;
     mod handover;
     mod http;
     mod idempotency;
     mod im;
+    mod joining;
     mod lists;
+    mod members;
     mod messages;
     mod operators;
     mod people;
     mod pushes;
     mod rights;
     mod scene;
+    mod searching;
     mod secrets;
     mod service;
+    mod team_consults;
     mod teams;
     mod vas;
 }

@@ -87,6 +87,9 @@ impl Row {
 struct World {
     people: BTreeMap<&'static str, Person>,
     team: Team,
+    /// Founded by the team's owner, with the doctor in it.
+    clinic: i64,
+    clinic_name: String,
 }
 
 impl World {
@@ -105,14 +108,27 @@ impl World {
             ("foreign_assistant", foreign.assistant),
             ("operator", operator),
         ];
-        Self {
+        let clinic_name = format!("clinic-{number}");
+        let body = json!({"name": clinic_name, "introduction": ""});
+        let made = team.owner.post(service, "/clinic", body).send().await.result();
+        let world = Self {
             people: people.into(),
             team,
-        }
+            clinic: made["clinic_id"].as_i64().unwrap(),
+            clinic_name,
+        };
+        world.into_clinic(service, world.person("doctor")).await;
+        world
     }
 
     fn person(&self, name: &str) -> &Person {
         &self.people[name]
+    }
+
+    async fn into_clinic(&self, service: &Service, doctor: &Person) {
+        let path = format!("/clinic/{}/doctor", self.clinic);
+        let body = json!({"doctor_id": doctor.id});
+        self.team.owner.post(service, &path, body).send().await.result();
     }
 
     /// A new consult with the doctor in it.
@@ -144,6 +160,57 @@ impl World {
             "new_phone" => return new_phone(),
             "new_doctor" => service.doctor("Dr. New").await.id,
             "new_member" => service.member("New").await.id,
+            "new_team_doctor" => service.doctor_of(&self.team, "Dr. New").await.id,
+            "new_team_member" => {
+                let member = service.member("New").await;
+                let body = json!({"team_id": self.team.id, "agreement_version": 1});
+                member.post(service, "/team/join", body).send().await.result();
+                member.id
+            }
+            "team_invitation" => {
+                let path = format!("/team/{}/invitation", self.team.id);
+                let made = self
+                    .team
+                    .owner
+                    .post(service, &path, json!({}))
+                    .send()
+                    .await
+                    .result();
+                made["invitation_id"].as_i64().unwrap()
+            }
+            "clinic" => self.clinic,
+            "clinic_name" => return self.clinic_name.clone(),
+            "new_clinic_doctor" => {
+                let doctor = service.doctor("Dr. New").await;
+                self.into_clinic(service, &doctor).await;
+                doctor.id
+            }
+            "relative" => {
+                let body = json!({"relation_type": "child", "name": "小明"});
+                let made = self
+                    .person("patient")
+                    .post(service, "/family", body)
+                    .send()
+                    .await
+                    .result();
+                made["relation_user_id"].as_i64().unwrap()
+            }
+            "family_invitation" => {
+                let inviter = service.member("New").await;
+                let body = json!({"relation_type": "parent", "phone": self.person("patient").phone});
+                let made = inviter.post(service, "/family", body).send().await.result();
+                made["invitation_id"].as_i64().unwrap()
+            }
+            "sent_invitation" => {
+                let body = json!({"relation_type": "parent", "phone": new_phone()});
+                let made = self
+                    .person("patient")
+                    .post(service, "/family", body)
+                    .send()
+                    .await
+                    .result();
+                made["invitation_id"].as_i64().unwrap()
+            }
             "consult" => self.consult(service).await,
             "consult_doctor" => {
                 self.consult(service).await;
@@ -287,9 +354,12 @@ async fn each_cell_is_allowed_or_refused_as_the_table_says() {
             let filled = shared.fill(&service, body).await;
             let body: Value = serde_json::from_str(&filled).unwrap_or_else(|_| panic!("{route}: {filled}"));
             let mut path = shared.fill(&service, call).await;
-            if row.list {
-                path.push_str("?count=true");
-            }
+            let query = match (row.list, path.contains('?')) {
+                (false, _) => "",
+                (true, false) => "?count=true",
+                (true, true) => "&count=true",
+            };
+            path.push_str(query);
             let reply = shared.send(&service, actor, &method, &path, &body).await;
             let items = reply.json["result"].as_array().map(Vec::len);
             let total = reply.json["total"].as_i64();
@@ -312,7 +382,6 @@ async fn each_cell_is_allowed_or_refused_as_the_table_says() {
                 let nowhere = names(call).iter().fold(call.to_owned(), |path, name| {
                     path.replace(&format!("{{{name}}}"), "9007199254740991")
                 });
-                let query = if row.list { "?count=true" } else { "" };
                 let nothing = shared
                     .send(&service, actor, &method, &format!("{nowhere}{query}"), &body)
                     .await;

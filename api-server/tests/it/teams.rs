@@ -20,7 +20,7 @@ async fn a_doctor_makes_a_team_and_everybody_sees_it() {
             "success": true,
             "code": 200,
             "result": {
-                "team_id": result["team_id"], "name": "儿科", "introduction": "介绍", "agreement": "会员加入协议",
+                "team_id": result["team_id"], "name": "儿科", "introduction": "介绍", "agreement": "会员加入协议", "agreement_version": 1,
                 "membership_fee_fen": 10_000, "consult_price_fen": 2_000, "owner_id": doctor.id,
                 "assistant_id": assistant, "doctor_ids": [doctor.id], "created_ms": result["created_ms"],
             },

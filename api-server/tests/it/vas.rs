@@ -145,6 +145,15 @@ async fn a_doctor_sees_what_they_proposed_in_a_team() {
     );
     let owners = scene.vas_listed(&scene.team.owner, &path).await;
     assert!(owners.is_empty(), "of the doctor who asks alone");
+    // Seed: "我的增值服务次数", of those that were confirmed.
+    scene.step(&scene.patient, first, "confirm").await.result();
+    let history = format!("/team/{}/consult_history", scene.team.id);
+    for (person, count) in [(&scene.doctor, 1), (&colleague, 0)] {
+        assert_eq!(
+            scene.get(person, history.clone()).await.result()["vas_by_me"],
+            count
+        );
+    }
     let outsider = scene.service.doctor("Dr. X").await;
     for person in [&scene.patient, &scene.team.assistant, &outsider] {
         scene
@@ -166,7 +175,7 @@ async fn a_doctor_sees_what_they_proposed_in_a_team() {
         .result();
     assert_eq!(scene.vas_listed(&scene.doctor, &path).await, [second, first]);
     assert_eq!(
-        scene.get(&scene.doctor, format!("/vas/{first}")).await.result()["state"],
+        scene.get(&scene.doctor, format!("/vas/{second}")).await.result()["state"],
         "withdrawn"
     );
 }

@@ -11,7 +11,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use program::{
     admin::{self, Readiness},
     listener::{self, Ports},
-    open_files,
+    memory, open_files,
 };
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -45,6 +45,9 @@ impl Standalone {
     pub(crate) async fn start(arguments: &Arguments, metrics: PrometheusHandle) -> anyhow::Result<Self> {
         if let Err(error) = open_files::raise() {
             tracing::warn!(%error, "the open-file limit cannot be raised");
+        }
+        if let Err(error) = memory::use_small_pages() {
+            tracing::warn!(%error, "huge pages cannot be switched off; connections cost more memory");
         }
         access::make_private_folder(&arguments.data)?;
         let bound = bind(arguments).await?;

@@ -13,6 +13,11 @@ pub const DEFAULT_FILTER: &str = "info,refinery_core=warn";
 const MS_BUCKETS: [f64; 15] = [
     0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 5000.0, 10_000.0,
 ];
+/// Buckets of durations, seconds: the same, and finer below, where a commit lies.
+const SECONDS_BUCKETS: [f64; 17] = [
+    0.000_1, 0.000_25, 0.000_5, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0,
+    5.0, 10.0,
+];
 /// Buckets of counts: batches, list lengths.
 const COUNT_BUCKETS: [f64; 12] = [
     1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 4096.0,
@@ -65,6 +70,9 @@ fn recorder() -> anyhow::Result<PrometheusHandle> {
 fn install() -> anyhow::Result<PrometheusHandle> {
     PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_ms".into()), &MS_BUCKETS)
+        .and_then(|builder| {
+            builder.set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS_BUCKETS)
+        })
         .and_then(|builder| builder.set_buckets(&COUNT_BUCKETS))
         .and_then(PrometheusBuilder::install_recorder)
         .context("metrics cannot be started")

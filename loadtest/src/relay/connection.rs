@@ -50,9 +50,7 @@ impl Connection {
                 readable = self.outlet.stream.readable() => {
                     readable?;
                     let open = self.read(hub, &mut touched);
-                    for outlet in touched.drain(..) {
-                        outlet.flush();
-                    }
+                    hub.flush(&mut touched);
                     if !open? {
                         return Ok(());
                     }

@@ -1,5 +1,6 @@
 //! Who is there, and the fan-out in memory.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -19,7 +20,13 @@ pub(super) struct Hub {
     conversations: Vec<Mutex<Conversation>>,
     store: Option<Store>,
     fault: Option<Fault>,
+    /// Outlets of large conversations that are flushed together.
+    dirty: Mutex<Vec<Arc<Outlet>>>,
+    is_flushing: AtomicBool,
 }
+
+/// Outlets touched at once from which on they are flushed with what comes meanwhile: one message for a large room.
+const GATHERED_OUTLETS: usize = 64;
 
 #[derive(Debug, Default)]
 struct Conversation {
@@ -55,7 +62,55 @@ impl Hub {
             conversations: (0..conversations).map(|_| Mutex::default()).collect(),
             store,
             fault,
+            dirty: Mutex::default(),
+            is_flushing: AtomicBool::new(false),
         }
+    }
+
+    /// Writes what was queued. A few outlets at once, since nothing else is coming for them; many after everything that is
+    /// ready now has been queued for them as well, so that it leaves in the same writes.
+    pub(super) fn flush(self: &Arc<Self>, touched: &mut Vec<Arc<Outlet>>) {
+        if touched.len() < GATHERED_OUTLETS {
+            for outlet in touched.drain(..) {
+                outlet.flush();
+            }
+            return;
+        }
+        self.dirty().append(touched);
+        if !self.is_flushing.swap(true, Ordering::AcqRel) {
+            tokio::spawn(self.clone().flush_together());
+        }
+    }
+
+    async fn flush_together(self: Arc<Self>) {
+        loop {
+            tokio::task::yield_now().await;
+            let mut outlets = std::mem::take(&mut *self.dirty());
+            if outlets.is_empty() {
+                self.is_flushing.store(false, Ordering::Release);
+                // Somebody may have come between the look and the word.
+                if self.dirty().is_empty() || self.is_flushing.swap(true, Ordering::AcqRel) {
+                    return;
+                }
+                continue;
+            }
+            // The writes are most of the work: half of them on another core.
+            let half = outlets.split_off(outlets.len() / 2);
+            let other = tokio::spawn(async move {
+                half.iter().for_each(|outlet| {
+                    outlet.flush();
+                })
+            });
+            outlets.iter().for_each(|outlet| {
+                outlet.flush();
+            });
+            // It ends by a panic only when the process ends.
+            let _ = other.await;
+        }
+    }
+
+    fn dirty(&self) -> MutexGuard<'_, Vec<Arc<Outlet>>> {
+        self.dirty.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn knows(&self, user_id: i64) -> bool {

@@ -59,10 +59,11 @@ pub(super) fn page(report: &Report) -> Result<String> {
          <body><h1>loadtest {workload}</h1>\n<pre>{summary}</pre>\n{plots}\n\
          <h2>Times, ms</h2><table><tr><th></th><th>p50</th><th>p90</th><th>p99</th><th>p999</th><th>max</th></tr>\n{rows}</table>\n\
          <h2>Asked for</h2><table>{parameters}</table>\n\
-         <h2>Made by</h2><p>{machine}</p><p>commit {commit}</p><pre>{command}</pre></body></html>\n",
+         <h2>Made by</h2><p>{machine}</p><p>commit {commit}, server {server_commit}</p><pre>{command}</pre></body></html>\n",
         workload = escape(&report.workload),
         summary = escape(&text::summary(report)),
         machine = escape(&report.machine.line()),
+        server_commit = escape(report.server_commit.as_deref().unwrap_or("unknown")),
         commit = escape(report.commit.as_deref().unwrap_or("unknown")),
         command = escape(&report.command),
     ))

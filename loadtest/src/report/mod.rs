@@ -72,6 +72,8 @@ pub struct Report {
     pub logins_sent_away: u64,
     /// How often the server was killed.
     pub kills: u64,
+    /// Those who read nothing.
+    pub stopped_readers: Option<StoppedReaders>,
     /// With a rate in percent: the saturated rate, sends/s.
     pub saturated_per_s: Option<f64>,
     /// Each server process.
@@ -92,8 +94,27 @@ pub struct Report {
     pub machine: Machine,
     /// What was typed.
     pub command: String,
+    /// The commit that the server says it was built from.
+    pub server_commit: Option<String>,
     /// The commit of this program's sources, where git can tell.
     pub commit: Option<String>,
+}
+
+/// Readers that stop reading: what they cost and what became of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StoppedReaders {
+    /// How many.
+    pub count: u64,
+    /// The most that the servers' memory grew during the load, shared out among them. Everything else that grew, the
+    /// sessions of the others too, is in it.
+    pub most_bytes_each: f64,
+    /// The same at the end.
+    pub bytes_each_afterwards: f64,
+    /// How many sessions the servers ended with SLOW.
+    pub closed_slow: u64,
+    /// How many connections had ended at the end.
+    pub ended: u64,
 }
 
 /// Times in ms.

@@ -44,6 +44,17 @@ fn write_summary(report: &Report, text: &mut String) -> std::fmt::Result {
     if report.kills > 0 {
         writeln!(text, "  the server was killed {} times", report.kills)?;
     }
+    if let Some(stopped) = &report.stopped_readers {
+        writeln!(
+            text,
+            "  {} readers stopped: at most {:.1} KiB each, {:.1} at the end; {} closed SLOW, {} connections ended",
+            stopped.count,
+            stopped.most_bytes_each / 1024.0,
+            stopped.bytes_each_afterwards / 1024.0,
+            stopped.closed_slow,
+            stopped.ended
+        )?;
+    }
     for (code, count) in &report.refused {
         writeln!(text, "  refused {count} with {code}")?;
     }

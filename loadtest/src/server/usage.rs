@@ -50,6 +50,7 @@ pub struct Usage {
 pub struct Watch {
     pids: Vec<(String, u32)>,
     metrics: Vec<String>,
+    telling: Vec<String>,
 }
 
 impl Watch {
@@ -57,7 +58,7 @@ impl Watch {
     pub fn process(name: &str, pid: u32) -> Self {
         Self {
             pids: vec![(name.to_owned(), pid)],
-            metrics: Vec::new(),
+            ..Self::default()
         }
     }
 
@@ -66,7 +67,20 @@ impl Watch {
         Self {
             pids: pids.iter().map(|pid| ("server".to_owned(), *pid)).collect(),
             metrics: metrics.to_vec(),
+            ..Self::default()
         }
+    }
+
+    /// Also asks these /metrics for what only a server can tell; its use is not counted twice.
+    #[must_use]
+    pub fn telling(mut self, metrics: impl IntoIterator<Item = String>) -> Self {
+        self.telling.extend(metrics);
+        self
+    }
+
+    /// Every /metrics that there is.
+    pub fn metrics_addresses(&self) -> impl Iterator<Item = &str> {
+        self.metrics.iter().chain(&self.telling).map(String::as_str)
     }
 
     /// What they have used so far.
@@ -159,17 +173,42 @@ fn kib_field(text: &str, name: &str) -> Option<u64> {
     Some(kib * 1024)
 }
 
-async fn of_metrics(url: &str) -> Result<Sample> {
-    let text = reqwest::Client::builder()
+async fn fetch(url: &str) -> Result<String> {
+    let answer = reqwest::Client::builder()
         .timeout(METRICS_LIMIT)
         .build()?
         .get(url)
         .send()
         .await
         .and_then(reqwest::Response::error_for_status)
-        .with_context(|| format!("cannot read {url}"))?
-        .text()
-        .await?;
+        .with_context(|| format!("cannot read {url}"))?;
+    Ok(answer.text().await?)
+}
+
+/// A metric of a server with `label` among the values of its labels; none when it does not have it (yet).
+///
+/// # Errors
+/// When the server does not answer.
+pub async fn metric_of(url: &str, name: &str, label: &str) -> Result<Option<f64>> {
+    Ok(labelled(&fetch(url).await?, name, label))
+}
+
+fn labelled(text: &str, name: &str, label: &str) -> Option<f64> {
+    text.lines()
+        .filter_map(|line| line.rsplit_once(' '))
+        .find(|(key, _)| {
+            key.split_once('{').is_some_and(|(key, labels)| {
+                key == name
+                    && labels
+                        .split('"')
+                        .any(|value| value == label || value.ends_with(&format!("_{label}")))
+            })
+        })
+        .and_then(|(_, value)| value.trim().parse().ok())
+}
+
+async fn of_metrics(url: &str) -> Result<Sample> {
+    let text = fetch(url).await?;
     // Our programs' names, and those that most others use.
     let value = |ours: &str, usual: &str| {
         metric(&text, ours)
@@ -219,6 +258,9 @@ mod tests {
         assert_eq!(metric(text, "process_cpu_seconds_total"), Some(1.5));
         assert_eq!(metric(text, "process_resident_memory_bytes"), Some(42.0));
         assert_eq!(metric(text, "other"), None);
+        let text = "byes_total{reason=\"BYE_REASON_IDLE\"} 3\nbyes_total{reason=\"BYE_REASON_SLOW\"} 7\n";
+        assert_eq!(labelled(text, "byes_total", "SLOW"), Some(7.0));
+        assert_eq!(labelled(text, "byes_total", "OTHER"), None);
     }
 
     #[test]

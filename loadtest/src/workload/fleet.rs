@@ -123,7 +123,10 @@ impl Fleet {
     /// The processes to be measured.
     pub(super) fn watch(&self) -> Watch {
         match self.own.as_ref().and_then(OwnServer::pid) {
-            Some(pid) => Watch::process("server", pid),
+            Some(pid) => {
+                let admin = self.own.as_ref().and_then(|own| own.ports().admin);
+                Watch::process("server", pid).telling(admin.map(|admin| format!("http://{admin}/metrics")))
+            }
             None => Watch::of(&self.target.server_pid, &self.target.server_metrics),
         }
     }

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 
 use super::fleet::{Fleet, Keeps, Relay};
 use super::shape::Shape;
+use super::stopped::Stopped;
 use crate::arguments::{Load, Rate, Repeat, Target, Transport};
 use crate::generator::schedule::Pace;
 use crate::generator::{self, Plan};
@@ -50,7 +51,10 @@ pub(super) async fn run(shape: Shape, load: Load, target: Target, repeat: Repeat
         Transport::Tcp,
     ))
     .await?;
-    let world = Arc::new(Box::pin(shape.build(&fleet.builder)).await?);
+    let mut world = Box::pin(shape.build(&fleet.builder)).await?;
+    // Whoever reads nothing is no part of what is checked.
+    let stopped = world.split_off(shape.stopped_readers() as usize);
+    let world = Arc::new(world);
     let anybody = world.users.first().context("nobody was made")?;
     let site = Site {
         addresses: fleet.addresses(&anybody.access_token).await?,
@@ -64,7 +68,17 @@ pub(super) async fn run(shape: Shape, load: Load, target: Target, repeat: Repeat
         false => None,
     };
     for number in 1..=repeat.runs {
+        let stopped = match (stopped.is_empty(), site.addresses.first()) {
+            (false, Some(address)) => {
+                Some(Box::pin(Stopped::connect(*address, &stopped, &site.watch)).await?)
+            }
+            _ => None,
+        };
         let mut report = Box::pin(measure(&site, &shape, &load, shape.name(), &mut runs)).await?;
+        report.server_commit = Some(fleet.rest.commit().await?);
+        if let Some(stopped) = stopped {
+            report.stopped_readers = Some(Box::pin(stopped.end()).await?);
+        }
         if let Some(earlier) = before.take() {
             let later = Box::pin(on_the_relay(&shape, &load)).await?;
             let better = if later.rate() > earlier.rate() {

@@ -6,6 +6,7 @@ mod quiet;
 mod rest;
 mod shape;
 mod soak;
+mod stopped;
 
 use anyhow::Result;
 

@@ -20,7 +20,7 @@ const SETTLE: Duration = Duration::from_secs(2);
 /// What idle connections cost.
 pub(super) async fn idle(arguments: IdleArguments) -> Result<bool> {
     let (fleet, world, endpoints) = prepare(&arguments.shape, arguments.target, &arguments.output).await?;
-    let report = Box::pin(hold(
+    let mut report = Box::pin(hold(
         "idle",
         endpoints,
         &world,
@@ -30,6 +30,7 @@ pub(super) async fn idle(arguments: IdleArguments) -> Result<bool> {
         &arguments.output,
     ))
     .await?;
+    report.server_commit = Some(fleet.rest.commit().await?);
     fleet.close().await?;
     finish(report, &arguments.output)
 }
@@ -37,7 +38,7 @@ pub(super) async fn idle(arguments: IdleArguments) -> Result<bool> {
 /// How fast logins are taken.
 pub(super) async fn login(arguments: LoginArguments) -> Result<bool> {
     let (fleet, world, endpoints) = prepare(&arguments.shape, arguments.target, &arguments.output).await?;
-    let report = Box::pin(storm(
+    let mut report = Box::pin(storm(
         "login",
         endpoints,
         &world,
@@ -46,6 +47,7 @@ pub(super) async fn login(arguments: LoginArguments) -> Result<bool> {
         &arguments.output,
     ))
     .await?;
+    report.server_commit = Some(fleet.rest.commit().await?);
     fleet.close().await?;
     finish(report, &arguments.output)
 }

@@ -40,7 +40,15 @@ impl Shape {
 
     pub(super) fn connections(&self) -> usize {
         let (conversations, members) = self.size();
-        conversations as usize * members as usize
+        conversations as usize * members as usize + self.stopped_readers() as usize
+    }
+
+    /// How many are in it beside those and read nothing.
+    pub(super) fn stopped_readers(&self) -> u32 {
+        match self {
+            Self::Room(room) => room.stopped_readers,
+            Self::Chat(_) | Self::Direct(_) => 0,
+        }
     }
 
     /// The rate that was asked for; none when the shape has a pace of its own.
@@ -79,7 +87,7 @@ impl Shape {
         match self {
             Self::Chat(chat) => builder.consults(chat.conversations, chat.members).await,
             Self::Direct(direct) => builder.pairs(direct.pairs).await,
-            Self::Room(room) => builder.room(room.members).await,
+            Self::Room(room) => builder.room(room.members + room.stopped_readers).await,
         }
     }
 
@@ -99,6 +107,7 @@ impl Shape {
                 .parameter("window", direct.window),
             Self::Room(room) => report
                 .parameter("members", room.members)
+                .parameter("stopped_readers", room.stopped_readers)
                 .parameter("rate", rate_text(self.rate())),
         }
     }

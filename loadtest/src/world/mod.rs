@@ -53,6 +53,15 @@ impl World {
         }
     }
 
+    /// Takes out the last so many people, who must be in one conversation or none.
+    pub fn split_off(&mut self, people: usize) -> Vec<User> {
+        let left = self.users.len().saturating_sub(people);
+        for conversation in &mut self.conversations {
+            conversation.members.retain(|member| (*member as usize) < left);
+        }
+        self.users.split_off(left)
+    }
+
     /// People without conversations.
     pub fn of_loners(users: u32) -> Self {
         Self {

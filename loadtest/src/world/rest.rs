@@ -129,6 +129,11 @@ struct Account {
     access_token: String,
 }
 
+#[derive(Debug, Deserialize)]
+struct Version {
+    commit: String,
+}
+
 #[derive(Deserialize)]
 struct ImPassword {
     expire: u64,
@@ -220,6 +225,15 @@ impl Rest {
     /// When the call fails.
     pub async fn servers(&self, token: &str) -> Result<Vec<Server>, CallError> {
         self.call(Method::GET, "/im/servers", token, None).await
+    }
+
+    /// `GET /version`: the commit that the service was built from.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn commit(&self) -> Result<String, CallError> {
+        let got: Version = self.call(Method::GET, "/version", "", None).await?;
+        Ok(got.commit)
     }
 
     /// `GET /im/password`: the password and how long it is good, s.

@@ -27,19 +27,24 @@ pub(super) struct Limits {
     /// After so many the writer moves what the thread has left, so that the log begins anew. Under constant load it
     /// would grow without bound.
     pub(super) restart_pages: i64,
-    /// The thread goes on until no more than this is left, which the writer moves in about a millisecond.
+    /// The thread goes on until no more than this is left, which the writer moves in a few milliseconds.
     pub(super) left_pages: i64,
+    /// From here on the writer moves whatever is left, however long that takes.
+    pub(super) longest_pages: i64,
 }
 
 /// How often the thread goes on: each time it moves what was written meanwhile, which is less and less unless the disk is
 /// slower than the load.
-const PASSES: usize = 4;
+const PASSES: usize = 8;
 
-/// 64 MiB, 256 MiB and 2 MiB.
+/// 8 MiB, 64 MiB, 512 KiB and 512 MiB. Little and often: syncing the database holds up the commits that sync the log on the
+/// same disk, for as long as there is much to write; and a short log is soon written over instead of grown, so that
+/// syncing it needs no entry in the file system's journal.
 pub(super) const LIMITS: Limits = Limits {
-    checkpoint_pages: 16_000,
-    restart_pages: 64_000,
-    left_pages: 512,
+    checkpoint_pages: 2_000,
+    restart_pages: 16_000,
+    left_pages: 128,
+    longest_pages: 128_000,
 };
 
 /// What the thread is woken for.
@@ -62,6 +67,8 @@ pub(super) struct Checkpointer {
     log_pages: Arc<AtomicI64>,
     /// Log pages at which the thread is woken next.
     next: Cell<i64>,
+    /// How much of the log the thread has moved.
+    moved_pages: Arc<AtomicI64>,
     /// The thread was woken last to finish.
     finish: Cell<bool>,
 }
@@ -91,6 +98,8 @@ impl Checkpointer {
         let (wake, woken) = mpsc::sync_channel::<Wake>(1);
         let busy = Arc::new(AtomicBool::new(false));
         let working = busy.clone();
+        let moved_pages = Arc::new(AtomicI64::new(0));
+        let reached = moved_pages.clone();
         let length = log_pages.clone();
         let body = move || {
             while let Ok(wake) = woken.recv() {
@@ -100,6 +109,7 @@ impl Checkpointer {
                 };
                 for _ in 0..passes {
                     let moved = checkpoint(&connection, "thread");
+                    reached.store(moved, Ordering::Relaxed);
                     if length.load(Ordering::Relaxed) - moved <= limits.left_pages {
                         break;
                     }
@@ -117,6 +127,7 @@ impl Checkpointer {
             thread: Some(thread),
             busy,
             log_pages,
+            moved_pages,
             next: Cell::new(limits.checkpoint_pages),
             finish: Cell::new(false),
         })
@@ -127,15 +138,18 @@ impl Checkpointer {
         let Limits {
             checkpoint_pages,
             restart_pages,
-            ..
+            left_pages,
+            longest_pages,
         } = self.limits;
         let pages = self.log_pages.load(Ordering::Relaxed);
         if self.busy.load(Ordering::Acquire) {
             return;
         }
-        if self.finish.take() {
+        let left = pages - self.moved_pages.load(Ordering::Relaxed);
+        if self.finish.get() && (left <= 2 * left_pages || pages >= longest_pages) {
             // What is left is what came in during the thread's last pass. The next commit begins the log anew, unless a
             // reader is still in it; then this is done again further on.
+            self.finish.set(false);
             checkpoint(writer, "writer");
             self.next.set(pages + checkpoint_pages);
         } else if pages >= self.next.get() {
@@ -152,6 +166,7 @@ impl Checkpointer {
             }
         } else if pages < self.next.get() - 2 * checkpoint_pages {
             // The log has begun anew.
+            self.finish.set(false);
             self.next.set(checkpoint_pages);
         }
     }
@@ -190,6 +205,7 @@ mod tests {
             checkpoint_pages: 200,
             restart_pages: 800,
             left_pages: 20,
+            longest_pages: 1_600,
         };
         const COMMITS: i64 = 2_000;
         let folder = tempfile::tempdir().unwrap();
@@ -240,6 +256,7 @@ mod tests {
             checkpoint_pages: 50,
             restart_pages: 100,
             left_pages: 10,
+            longest_pages: 200,
         };
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("test.db");

@@ -117,7 +117,10 @@ fn roll_back(connection: &Connection) {
 /// Commits, which syncs the log. After a failed sync nobody can tell what is on the disk: the process ends, and the
 /// next start reads what really is there.
 pub(super) fn commit(connection: &Connection) -> Result<(), Error> {
-    match connection.execute_batch("COMMIT") {
+    let started = std::time::Instant::now();
+    let committed = connection.execute_batch("COMMIT");
+    metrics::histogram!("huizhen_database_commit_seconds").record(started.elapsed().as_secs_f64());
+    match committed {
         Ok(()) => Ok(()),
         Err(error) => {
             if error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure) {

@@ -238,9 +238,11 @@ fn kib(message: &NewMessage) -> u32 {
 
 async fn settle_batches<C: Send>(mut settled: mpsc::Receiver<Batch<C>>, outlet: Arc<impl Outlet<C>>) {
     while let Some(Batch { answers, entries }) = settled.recv().await {
+        let started = std::time::Instant::now();
         outlet
             .settle(answers, entries.into_iter().map(Published::new).collect())
             .await;
+        metrics::histogram!("huizhen_journal_settle_seconds").record(started.elapsed().as_secs_f64());
     }
 }
 

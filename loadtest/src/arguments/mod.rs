@@ -2,12 +2,18 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::relay::RelayArguments;
+
+mod limit;
+mod word;
+
+pub use limit::{LimitArguments, LimitChat, LimitDirect, LimitIdle, LimitLogin, LimitRoom, LimitShape};
+use word::positive;
+pub use word::{Rate, duration};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -152,6 +158,10 @@ pub struct RoomShape {
     /// With `--rate max`: how many sends are on their way at once.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
     pub window: u32,
+    /// So many more people are in the room, log in, and then read nothing: what they cost and what becomes of them is
+    /// reported. Not on the bare relay.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=10_000))]
+    pub stopped_readers: u32,
 }
 
 /// `loadtest idle`
@@ -276,90 +286,6 @@ pub struct SoakArguments {
     pub output: Output,
 }
 
-/// `loadtest limit`
-#[derive(Clone, Debug, Args)]
-pub struct LimitArguments {
-    /// The shape.
-    #[command(subcommand)]
-    pub shape: LimitShape,
-}
-
-/// A shape on the bare relay.
-#[derive(Clone, Debug, Subcommand)]
-pub enum LimitShape {
-    /// Chats of two; acknowledged after a group commit into SQLite.
-    Direct(LimitDirect),
-    /// Conversations of a few people, in memory.
-    Chat(LimitChat),
-    /// One conversation with many people, in memory.
-    Room(LimitRoom),
-    /// Connections that do nothing.
-    Idle(LimitIdle),
-    /// A storm of logins.
-    Login(LimitLogin),
-}
-
-/// `loadtest limit direct`
-#[derive(Clone, Debug, Args)]
-pub struct LimitDirect {
-    /// What is sent.
-    #[command(flatten)]
-    pub shape: DirectShape,
-    /// How it is measured.
-    #[command(flatten)]
-    pub load: Load,
-}
-
-/// `loadtest limit chat`
-#[derive(Clone, Debug, Args)]
-pub struct LimitChat {
-    /// What is sent.
-    #[command(flatten)]
-    pub shape: ChatShape,
-    /// How it is measured.
-    #[command(flatten)]
-    pub load: Load,
-}
-
-/// `loadtest limit room`
-#[derive(Clone, Debug, Args)]
-pub struct LimitRoom {
-    /// What is sent.
-    #[command(flatten)]
-    pub shape: RoomShape,
-    /// How it is measured.
-    #[command(flatten)]
-    pub load: Load,
-}
-
-/// `loadtest limit idle`
-#[derive(Clone, Debug, Args)]
-pub struct LimitIdle {
-    /// Who connects; over TCP only.
-    #[command(flatten)]
-    pub shape: QuietShape,
-    /// How long the connections are held before memory is read.
-    #[arg(long, visible_alias = "duration", default_value = "60s", value_parser = duration)]
-    pub hold: Duration,
-    /// Where reports go.
-    #[command(flatten)]
-    pub output: Output,
-}
-
-/// `loadtest limit login`
-#[derive(Clone, Debug, Args)]
-pub struct LimitLogin {
-    /// Who connects; over TCP only.
-    #[command(flatten)]
-    pub shape: QuietShape,
-    /// Accepted for symmetry with the other shapes; a storm lasts as long as it lasts.
-    #[arg(long, hide = true, value_parser = duration)]
-    pub duration: Option<Duration>,
-    /// Where reports go.
-    #[command(flatten)]
-    pub output: Output,
-}
-
 /// `loadtest compare`
 #[derive(Clone, Debug, Args)]
 pub struct CompareArguments {
@@ -445,70 +371,6 @@ pub struct Repeat {
     pub beside_limit: bool,
 }
 
-/// How fast to send.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Rate {
-    /// So many a second, open loop.
-    PerSecond(f64),
-    /// As fast as it goes.
-    Max,
-    /// A part of the saturated rate, in percent, open loop.
-    Percent(f64),
-}
-
-impl FromStr for Rate {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if text == "max" {
-            return Ok(Self::Max);
-        }
-        let wrong =
-            |_| format!("`{text}` is not a rate: give sends a second, `max`, or a part of it like `50%`");
-        match text.strip_suffix('%') {
-            Some(percent) => match positive(percent).map_err(wrong)? {
-                percent if percent <= 100.0 => Ok(Self::Percent(percent)),
-                _ => Err(format!("`{text}` is more than the saturated rate")),
-            },
-            None => Ok(Self::PerSecond(positive(text).map_err(wrong)?)),
-        }
-    }
-}
-
-fn positive(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(number) if number > 0.0 && number.is_finite() => Ok(number),
-        _ => Err(format!("`{text}` is not a number above 0")),
-    }
-}
-
-/// A time like `500ms`, `30s`, `10m` or `1h`.
-///
-/// # Errors
-/// When it is something else, or longer than a week.
-pub fn duration(text: &str) -> Result<Duration, String> {
-    let digits = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let seconds = match unit {
-        "ms" => 0.001,
-        "s" => 1.0,
-        "m" => 60.0,
-        "h" => 3600.0,
-        _ => {
-            return Err(format!(
-                "`{text}` is not a time: write it like 500ms, 30s, 10m or 1h"
-            ));
-        }
-    };
-    let seconds = seconds * positive(number)?;
-    if seconds > 7.0 * 24.0 * 3600.0 {
-        return Err(format!("`{text}` is longer than a week"));
-    }
-    Ok(Duration::from_secs_f64(seconds))
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -552,26 +414,6 @@ mod tests {
             let words = std::iter::once("loadtest").chain(line.split_whitespace());
             let parsed = Arguments::try_parse_from(words);
             assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());
-        }
-    }
-
-    #[test]
-    fn rates() {
-        assert_eq!("2000".parse(), Ok(Rate::PerSecond(2000.0)));
-        assert_eq!("max".parse(), Ok(Rate::Max));
-        assert_eq!("50%".parse(), Ok(Rate::Percent(50.0)));
-        for wrong in ["", "0", "-1", "fast", "120%", "0%", "NaN", "inf", "%"] {
-            assert!(wrong.parse::<Rate>().is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn times() {
-        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
-        assert_eq!(duration("1.5s"), Ok(Duration::from_millis(1500)));
-        assert_eq!(duration("10m"), Ok(Duration::from_secs(600)));
-        for wrong in ["", "10", "s", "-1s", "10d", "0s", "1..s", "1000h"] {
-            assert!(duration(wrong).is_err(), "{wrong}");
         }
     }
 }

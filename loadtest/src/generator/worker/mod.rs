@@ -8,13 +8,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
-use proto::PROTOCOL_VERSION;
-use proto::bye::{Advice, advice};
-use proto::client::{Address, Connection, Reader};
-use proto::wire::{self, ClientFrame, Platform, client_frame, server_frame};
-use tokio::sync::{Notify, Semaphore, mpsc, watch};
-use tokio::task::{JoinSet, LocalSet};
-use tokio::time::{MissedTickBehavior, interval, sleep, sleep_until, timeout};
+use proto::client::Reader;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::LocalSet;
+use tokio::time::{MissedTickBehavior, interval, sleep_until};
+
+mod connect;
+mod pings;
 
 use super::payload::{self, Mark, Payload};
 use super::recorder::{Counts, Recorder};
@@ -22,35 +22,14 @@ use super::scan::{SendFields, write_send};
 use super::schedule::{Chance, Pace, Schedule};
 use super::session::{Effect, Session};
 use super::{Board, Plan, Share, Slot, Stage};
-use crate::world::World;
+pub(super) use connect::shares;
+use pings::{PING, Pings};
 
-/// How many sessions of a thread are being connected at once.
-const CONNECTING_AT_ONCE: usize = 64;
-/// How long one login may take, all its attempts together.
-const LOGIN_LIMIT: Duration = Duration::from_secs(60);
 /// How fine the clock of sends is.
 const TICK: Duration = Duration::from_millis(1);
-/// Every session is heard of this often; a node takes one for dead after 2.5 heartbeats of 30 s.
-const PING_EVERY: Duration = Duration::from_secs(20);
 /// How many faults are kept; more would only repeat them.
 const MAX_FAULTS: usize = 50;
 const CLIENT_MSG_ID_BYTES: usize = 16;
-
-/// Which users each thread drives: conversations stay together when there are many, users are spread when there are few.
-pub(super) fn shares(world: &World, threads: usize) -> Vec<Vec<u32>> {
-    let mut shares = vec![Vec::new(); threads];
-    let by_conversation = world.conversations.len() >= threads * 4;
-    let mut given = vec![false; world.users.len()];
-    for (number, conversation) in world.conversations.iter().enumerate() {
-        for (place, member) in conversation.members.iter().enumerate() {
-            if !std::mem::replace(&mut given[*member as usize], true) {
-                let share = if by_conversation { number } else { place };
-                shares[share % threads].push(*member);
-            }
-        }
-    }
-    shares
-}
 
 /// Runs one thread to its end.
 pub(super) fn run(
@@ -158,93 +137,6 @@ impl Worker {
         self.load(start, &mut staged).await;
         self.is_stopping.set(true);
         Ok(())
-    }
-
-    async fn connect(self: &Rc<Self>, users: Vec<u32>) -> Result<()> {
-        let expected = users.len();
-        let conversations = self.conversations_of(&users);
-        let permits = Arc::new(Semaphore::new(CONNECTING_AT_ONCE));
-        let mut connecting = JoinSet::new();
-        for (user, conversations) in users.into_iter().zip(conversations) {
-            let (worker, permits) = (self.clone(), permits.clone());
-            connecting.spawn_local(async move {
-                let _permit = permits.acquire_owned().await?;
-                worker.connect_one(user, &conversations).await
-            });
-        }
-        while let Some(connected) = connecting.join_next().await {
-            connected.context("a task panicked")??;
-        }
-        while self.synced.get() < expected {
-            if self.has_faults() {
-                bail!("{}", self.faults.borrow().join("; "));
-            }
-            // Bounded by the limit of the whole stage; looks up again for faults.
-            let _ = timeout(Duration::from_millis(500), self.all_synced.notified()).await;
-        }
-        // In the order of users, so that a seed chooses the same senders again.
-        self.sessions
-            .borrow_mut()
-            .sort_unstable_by_key(|session| session.user);
-        self.choose_senders();
-        Ok(())
-    }
-
-    fn conversations_of(&self, users: &[u32]) -> Vec<Vec<(usize, i64, u32)>> {
-        let mut places = vec![None; self.plan.world.users.len()];
-        for (place, user) in users.iter().enumerate() {
-            places[*user as usize] = Some(place);
-        }
-        let mut of = vec![Vec::new(); users.len()];
-        for (number, conversation) in self.plan.world.conversations.iter().enumerate() {
-            for member in &conversation.members {
-                if let Some(place) = places[*member as usize] {
-                    of[place].push((number, conversation.id, conversation.members.len() as u32));
-                }
-            }
-        }
-        of
-    }
-
-    async fn connect_one(self: Rc<Self>, user: u32, conversations: &[(usize, i64, u32)]) -> Result<()> {
-        let person = &self.plan.world.users[user as usize];
-        let address = Address::tcp(self.plan.addresses[user as usize % self.plan.addresses.len()]);
-        let login = ClientFrame {
-            request_id: 0,
-            body: Some(client_frame::Body::Login(wire::Login {
-                protocol_version: PROTOCOL_VERSION,
-                user_id: person.user_id,
-                password: person.password.clone(),
-                device_id: person.device_id.clone(),
-                platform: Platform::Android as i32,
-                app_version: "loadtest".to_owned(),
-            })),
-        };
-        let (reader, writer) = match timeout(LOGIN_LIMIT, log_in(&address, &login)).await {
-            Ok(connection) => connection
-                .with_context(|| format!("user {} cannot log in at {}", person.user_id, address.address))?
-                .split(),
-            Err(_) => bail!("user {} was not logged in within {LOGIN_LIMIT:?}", person.user_id),
-        };
-        let session = Rc::new(Session::new(user, person.user_id, writer, conversations));
-        session.queue_sync();
-        self.sessions.borrow_mut().push(session.clone());
-        self.add(|slot| &slot.connected, 1);
-        tokio::task::spawn_local(self.clone().read(session.clone(), reader));
-        self.flush(&session);
-        Ok(())
-    }
-
-    fn choose_senders(&self) {
-        let mut senders = self.senders.borrow_mut();
-        for (place, session) in self.sessions.borrow().iter().enumerate() {
-            for (membership, conversation) in session.conversations().into_iter().enumerate() {
-                let first = self.plan.world.conversations[conversation].members.first();
-                if !matches!(self.plan.pace, Pace::Windows { .. }) || first == Some(&session.user) {
-                    senders.push((place, membership));
-                }
-            }
-        }
     }
 
     /// Reads for one session until it ends.
@@ -554,87 +446,5 @@ impl Worker {
             }
         }
         share
-    }
-}
-
-/// An encoded Ping: length 2, field 4 (ping), empty.
-const PING: [u8; 6] = [0, 0, 0, 2, 0x22, 0];
-
-/// Which sessions are to be heard of next.
-struct Pings {
-    sessions: usize,
-    given: u64,
-}
-
-impl Pings {
-    fn new(sessions: usize) -> Self {
-        Self { sessions, given: 0 }
-    }
-
-    fn due(&mut self, now_us: u64) -> impl Iterator<Item = usize> + use<> {
-        let due = u128::from(now_us) * self.sessions as u128 / PING_EVERY.as_micros();
-        let from = std::mem::replace(&mut self.given, due as u64);
-        let sessions = self.sessions as u64;
-        (from..due as u64).map(move |number| (number % sessions) as usize)
-    }
-}
-
-/// Connects and logs in; comes back when told to.
-async fn log_in(address: &Address, login: &ClientFrame) -> Result<Connection> {
-    loop {
-        let mut connection = Connection::connect(address).await?;
-        connection.send(login).await?;
-        match connection.receive().await?.and_then(|frame| frame.body) {
-            Some(server_frame::Body::LoginOk(_)) => return Ok(connection),
-            Some(server_frame::Body::Bye(bye)) if advice(bye.reason) == Advice::ComeBack => {
-                sleep(Duration::from_millis(bye.retry_after_ms.max(50).into())).await;
-            }
-            Some(server_frame::Body::Bye(bye)) => {
-                bail!("the node refuses: {} {}", bye.reason().as_str_name(), bye.detail)
-            }
-            Some(other) => bail!("the node answered a login with {other:?}"),
-            None => bail!("the node closed the connection without a goodbye"),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use prost::Message;
-
-    use super::*;
-
-    #[test]
-    fn the_encoded_ping_is_a_ping() {
-        let frame = ClientFrame::decode(&PING[4..]).unwrap();
-        assert_eq!(frame.body, Some(client_frame::Body::Ping(wire::Ping {})));
-    }
-
-    #[test]
-    fn everybody_is_pinged_in_turn() {
-        let mut pings = Pings::new(10);
-        let first: Vec<usize> = pings.due(10_000_000).collect();
-        assert_eq!(first, [0, 1, 2, 3, 4]);
-        let rest: Vec<usize> = pings.due(20_000_000).collect();
-        assert_eq!(rest, [5, 6, 7, 8, 9]);
-        assert_eq!(Pings::new(0).due(1_000_000).count(), 0);
-    }
-
-    #[test]
-    fn shares_are_whole_and_keep_conversations_together_when_there_are_many() {
-        let many = World::of_strangers(40, 5);
-        let shares = shares(&many, 2);
-        assert_eq!(
-            shares.iter().flatten().copied().collect::<BTreeSet<u32>>().len(),
-            200
-        );
-        for share in &shares {
-            let conversations: BTreeSet<u32> = share.iter().map(|user| user / 5).collect();
-            assert_eq!(share.len(), conversations.len() * 5);
-        }
-        let room = World::of_strangers(1, 7);
-        assert_eq!(super::shares(&room, 2), [vec![0, 2, 4, 6], vec![1, 3, 5]]);
     }
 }

@@ -1,0 +1,62 @@
+//! Changing a clinic's page.
+
+use axum::extract::State;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::{Clinic, table};
+use crate::{
+    account::User,
+    answer::{Answer, Envelope},
+    app::{App, Written},
+    docs::IdempotencyKey,
+    error::{Error, Word},
+    input::{PathId, Text, Write},
+};
+
+/// What changes on a clinic's page. What is left out stays as it is.
+#[derive(Deserialize, ToSchema)]
+#[schema(example = json!({"introduction": "妇产科、儿科与皮肤科"}))]
+pub(crate) struct ChangeClinic {
+    name: Option<Text<1, 64>>,
+    introduction: Option<Text<0, 4000>>,
+}
+
+/// Changes a clinic's page
+///
+/// By its founder or a supervisor.
+#[utoipa::path(
+    put, path = "/clinic/{id}", tag = "clinic", request_body = ChangeClinic,
+    params(("id" = i64, Path, minimum = 1), IdempotencyKey),
+    responses(
+        (status = 200, body = Envelope<Clinic>),
+        (status = 403, description = "`clinic.forbidden`"),
+        (status = 404, description = "`clinic.not_found`"),
+        (status = 409, description = "`clinic.name_taken`")
+    ),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn change(
+    State(app): State<App>,
+    user: User,
+    PathId(id): PathId,
+    Write { body, once }: Write<ChangeClinic>,
+) -> Result<Answer, Error> {
+    app.write(once, move |tx| {
+        Box::pin(async move {
+            let mut clinic = table::take(tx, id.get()).await?;
+            if !table::leads(tx, &clinic, user.id).await? {
+                return Err(Word::ClinicForbidden.into());
+            }
+            if let Some(name) = body.name {
+                clinic.name = name.trim().to_owned();
+            }
+            if let Some(introduction) = body.introduction {
+                clinic.introduction = introduction.into_string();
+            }
+            table::put(tx, &clinic).await?;
+            Ok(Written::new(Answer::one(&clinic)?))
+        })
+    })
+    .await
+}

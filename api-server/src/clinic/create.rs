@@ -1,0 +1,68 @@
+//! Founding a clinic.
+
+use axum::extract::State;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::{Clinic, MAX_CLINICS, table};
+use crate::{
+    account::{self, Role, User},
+    answer::{Answer, Envelope},
+    app::{App, Written},
+    clock::now_ms,
+    docs::IdempotencyKey,
+    error::{Error, Word},
+    input::{Text, Write},
+};
+
+/// A clinic to be founded.
+#[derive(Deserialize, ToSchema)]
+#[schema(example = json!({"name": "仁心诊所", "introduction": "妇产科与儿科"}))]
+pub(crate) struct NewClinic {
+    /// The white space around it is left out.
+    name: Text<1, 64>,
+    introduction: Text<0, 4000>,
+}
+
+/// Founds a clinic
+///
+/// By a doctor, who is its founder and first doctor. A doctor founds at most 5. A name is there once.
+#[utoipa::path(
+    post, path = "/clinic", tag = "clinic", request_body = NewClinic, params(IdempotencyKey),
+    responses(
+        (status = 200, body = Envelope<Clinic>),
+        (status = 403, description = "`clinic.doctors_only`"),
+        (status = 409, description = "`clinic.name_taken`, `clinic.limit_reached`")
+    ),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn create(
+    State(app): State<App>,
+    user: User,
+    Write { body, once }: Write<NewClinic>,
+) -> Result<Answer, Error> {
+    if user.role != Role::Doctor {
+        return Err(Word::ClinicDoctorsOnly.into());
+    }
+    let clinic_id = app.database.allocate_id(table::SEQUENCE).await?;
+    app.write(once, move |tx| {
+        Box::pin(async move {
+            let now_ms = now_ms();
+            account::take(tx, user.id).await?;
+            if table::founded(tx, user.id).await? >= MAX_CLINICS {
+                return Err(Word::ClinicLimit.into());
+            }
+            let clinic = Clinic {
+                clinic_id,
+                name: body.name.trim().to_owned(),
+                introduction: body.introduction.into_string(),
+                founder_id: user.id.get(),
+                created_ms: now_ms,
+            };
+            table::new_clinic(tx, &clinic).await?;
+            table::add_doctor(tx, clinic_id, user.id, user.id, now_ms).await?;
+            Ok(Written::new(Answer::one(&clinic)?))
+        })
+    })
+    .await
+}

@@ -1,0 +1,114 @@
+//! Doctors coming into a clinic and going.
+
+use axum::extract::State;
+use proto::UserId;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::{ClinicDoctor, table};
+use crate::{
+    account::{self, Role, User},
+    answer::{Answer, Empty, Envelope},
+    app::{App, Written},
+    clock::now_ms,
+    docs::IdempotencyKey,
+    error::{Error, Word},
+    input::{Id, Nothing, PathId, PathIds, Write},
+};
+
+/// A doctor to add.
+#[derive(Deserialize, ToSchema)]
+#[schema(example = json!({"doctor_id": 9}))]
+pub(crate) struct AddClinicDoctor {
+    doctor_id: Id,
+}
+
+/// Adds a doctor to a clinic
+///
+/// By its founder or a supervisor, who is recorded as the inviter.
+#[utoipa::path(
+    post, path = "/clinic/{id}/doctor", tag = "clinic", request_body = AddClinicDoctor,
+    params(("id" = i64, Path, minimum = 1), IdempotencyKey),
+    responses(
+        (status = 200, body = Envelope<ClinicDoctor>),
+        (status = 403, description = "`clinic.forbidden`"),
+        (status = 404, description = "`clinic.not_found`, `clinic.doctor_not_found`"),
+        (status = 409, description = "`clinic.already_in`")
+    ),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn add(
+    State(app): State<App>,
+    user: User,
+    PathId(id): PathId,
+    Write { body, once }: Write<AddClinicDoctor>,
+) -> Result<Answer, Error> {
+    app.write(once, move |tx| {
+        Box::pin(async move {
+            let clinic = table::take(tx, id.get()).await?;
+            if !table::leads(tx, &clinic, user.id).await? {
+                return Err(Word::ClinicForbidden.into());
+            }
+            let doctor = UserId::from_database(body.doctor_id.get());
+            let person = account::person(tx, doctor).await?;
+            if person.is_none_or(|person| person.role != Role::Doctor) {
+                return Err(Error::new(Word::ClinicDoctorNotFound).field("doctor_id"));
+            }
+            table::add_doctor(tx, id.get(), doctor, user.id, now_ms()).await?;
+            let added = table::doctor_in(tx, id.get(), doctor).await?;
+            Ok(Written::new(Answer::one(
+                &added.ok_or(Word::ClinicDoctorNotFound)?,
+            )?))
+        })
+    })
+    .await
+}
+
+/// Takes a doctor out of a clinic
+///
+/// By its founder or a supervisor, or the doctor themselves; supervisors are taken out by the founder or themselves. The
+/// founder stays.
+#[utoipa::path(
+    delete, path = "/clinic/{id}/doctor/{doctor_id}", tag = "clinic",
+    params(("id" = i64, Path, minimum = 1), ("doctor_id" = i64, Path, minimum = 1), IdempotencyKey),
+    responses(
+        (status = 200, body = Envelope<Empty>),
+        (status = 403, description = "`clinic.forbidden`"),
+        (status = 404, description = "`clinic.not_found`, `clinic.doctor_not_found`"),
+        (status = 409, description = "`clinic.founder_stays`")
+    ),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn remove(
+    State(app): State<App>,
+    user: User,
+    PathIds(id, doctor_id): PathIds,
+    Write {
+        body: Nothing {},
+        once,
+    }: Write<Nothing>,
+) -> Result<Answer, Error> {
+    app.write(once, move |tx| {
+        Box::pin(async move {
+            let clinic = table::take(tx, id.get()).await?;
+            let doctor = UserId::from_database(doctor_id.get());
+            let is_founder = clinic.founder_id == user.id.get();
+            if doctor != user.id && !table::leads(tx, &clinic, user.id).await? {
+                return Err(Word::ClinicForbidden.into());
+            }
+            let missing = || Error::new(Word::ClinicDoctorNotFound).field("doctor_id");
+            let found = table::doctor_in(tx, id.get(), doctor)
+                .await?
+                .ok_or_else(missing)?;
+            if clinic.founder_id == doctor.get() {
+                return Err(Error::new(Word::ClinicFounderStays).field("doctor_id"));
+            }
+            if found.is_supervisor && !is_founder && doctor != user.id {
+                return Err(Word::ClinicForbidden.into());
+            }
+            table::remove_doctor(tx, id.get(), doctor).await?;
+            Ok(Written::new(Answer::empty()?))
+        })
+    })
+    .await
+}

@@ -1,0 +1,65 @@
+//! Clinics: a founder, doctors, supervisors among them. Patients find a clinic by its exact name.
+
+mod change;
+mod create;
+mod doctor;
+mod doctors;
+mod show;
+mod supervisor;
+mod table;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+pub(crate) use table::share_a_clinic;
+
+use crate::app::App;
+
+/// The most clinics that a doctor founds.
+const MAX_CLINICS: i64 = 5;
+
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(create::create, show::find))
+        .routes(routes!(show::show, change::change))
+        .routes(routes!(doctor::add))
+        .routes(routes!(doctor::remove))
+        .routes(routes!(doctors::list))
+        .routes(routes!(supervisor::appoint))
+}
+
+/// A clinic.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "clinic_id": 3, "name": "仁心诊所", "introduction": "妇产科与儿科", "founder_id": 7,
+    "created_ms": 1_795_000_000_000_i64
+}))]
+pub(crate) struct Clinic {
+    clinic_id: i64,
+    name: String,
+    introduction: String,
+    founder_id: i64,
+    created_ms: i64,
+}
+
+/// A doctor of a clinic.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "doctor_id": 9, "name": "赵医生", "photo_id": null, "title": "主治医师", "department": "儿科", "inviter_id": 7,
+    "is_supervisor": true, "supervisor_inviter_id": 7, "joined_ms": 1_795_000_000_000_i64
+}))]
+pub(crate) struct ClinicDoctor {
+    doctor_id: i64,
+    name: String,
+    /// Of an upload; null while there is none.
+    photo_id: Option<String>,
+    title: String,
+    department: String,
+    /// Who added them; of the founder: themselves.
+    inviter_id: i64,
+    is_supervisor: bool,
+    /// By whom they are supervisor (主管): the founder unless another inviter was named. Null while they are none.
+    supervisor_inviter_id: Option<i64>,
+    joined_ms: i64,
+}

@@ -1,0 +1,43 @@
+//! Looking at a clinic, and finding it.
+
+use axum::extract::State;
+
+use super::{Clinic, table};
+use crate::{
+    account::User,
+    answer::{Answer, Envelope},
+    app::App,
+    error::{Error, Word},
+    input::{NameQuery, PathId},
+};
+
+/// A clinic
+///
+/// For everybody who is logged in.
+#[utoipa::path(
+    get, path = "/clinic/{id}", tag = "clinic", params(("id" = i64, Path, minimum = 1)),
+    responses((status = 200, body = Envelope<Clinic>), (status = 404, description = "`clinic.not_found`")),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn show(State(app): State<App>, _: User, PathId(id): PathId) -> Result<Answer, Error> {
+    let clinic = table::clinic(&app.database, id.get()).await?;
+    Answer::one(&clinic.ok_or(Word::ClinicNotFound)?)
+}
+
+/// The clinic of a name
+///
+/// For everybody who is logged in. The name must be the clinic's whole name, letter by letter.
+#[utoipa::path(
+    get, path = "/clinic", tag = "clinic",
+    params(("name" = String, Query, min_length = 1, max_length = 64, example = "仁心诊所")),
+    responses((status = 200, body = Envelope<Clinic>), (status = 404, description = "`clinic.not_found`")),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn find(
+    State(app): State<App>,
+    _: User,
+    NameQuery(name): NameQuery,
+) -> Result<Answer, Error> {
+    let clinic = table::clinic_of_name(&app.database, &name).await?;
+    Answer::one(&clinic.ok_or_else(|| Error::new(Word::ClinicNotFound).field("name"))?)
+}

@@ -1,0 +1,113 @@
+//! The SQL of a team's consults.
+
+use database::{Database, Transaction, params};
+use proto::UserId;
+
+use super::super::record::{COLUMNS, JOINS, Known};
+use crate::{error::Error, input::PageQuery};
+
+fn finished_sql() -> String {
+    format!(
+        "SELECT {COLUMNS} FROM consult c {JOINS}
+         WHERE c.team_id = $1 AND c.status = 'finished' AND (c.created_ms, c.id) < ($2, $3)
+         ORDER BY c.created_ms DESC, c.id DESC LIMIT $4"
+    )
+}
+
+const COUNT_FINISHED: &str = "SELECT count(*) FROM consult WHERE team_id = $1 AND status = 'finished'";
+
+/// What a team has finished: one more than the page holds, the newest first.
+pub(crate) async fn finished(database: &Database, team: i64, page: &PageQuery) -> Result<Vec<Known>, Error> {
+    let start = page.start();
+    let rows = database
+        .query(finished_sql(), params![team, start.at, start.id, page.limit + 1])
+        .await?;
+    rows.iter().map(Known::from_row).collect()
+}
+
+/// How many consults a team has finished.
+pub(crate) async fn count_finished(database: &Database, team: i64) -> Result<i64, Error> {
+    let row = database.query_first(COUNT_FINISHED, params![team]).await?;
+    Ok(row.map_or(Ok(0), |row| row.get(0))?)
+}
+
+/// A doctor's place in consults of a team, for a statement's end.
+const SEATED: &str = "p.user_id = $1 AND p.team_id = $2 AND p.role = 'doctor' AND p.shelf <> 'removed'";
+
+fn served_sql() -> String {
+    format!(
+        "SELECT {COLUMNS} FROM consult_person p JOIN consult c ON c.id = p.consult_id {JOINS}
+         WHERE {SEATED} AND (p.created_ms, p.consult_id) < ($3, $4)
+         ORDER BY p.created_ms DESC, p.consult_id DESC LIMIT $5"
+    )
+}
+
+fn count_seated_sql() -> String {
+    format!("SELECT count(*) FROM consult_person p WHERE {SEATED}")
+}
+
+fn count_served_sql() -> String {
+    format!(
+        "SELECT count(*) FROM consult_person p JOIN consult c ON c.id = p.consult_id
+         WHERE {SEATED} AND c.status = 'finished'"
+    )
+}
+
+/// What a doctor of a team is in: one more than the page holds, the newest first.
+pub(crate) async fn served(
+    database: &Database,
+    team: i64,
+    doctor: UserId,
+    page: &PageQuery,
+) -> Result<Vec<Known>, Error> {
+    let start = page.start();
+    let rows = database
+        .query(
+            served_sql(),
+            params![doctor.get(), team, start.at, start.id, page.limit + 1],
+        )
+        .await?;
+    rows.iter().map(Known::from_row).collect()
+}
+
+/// How many consults of a team a doctor is in, whatever their state.
+pub(crate) async fn count_seated(database: &Database, team: i64, doctor: UserId) -> Result<i64, Error> {
+    let row = database
+        .query_first(count_seated_sql(), params![doctor.get(), team])
+        .await?;
+    Ok(row.map_or(Ok(0), |row| row.get(0))?)
+}
+
+/// How many finished consults of a team a doctor is in.
+pub(crate) async fn count_served(database: &Database, team: i64, doctor: UserId) -> Result<i64, Error> {
+    let row = database
+        .query_first(count_served_sql(), params![doctor.get(), team])
+        .await?;
+    Ok(row.map_or(Ok(0), |row| row.get(0))?)
+}
+
+fn running_sql() -> String {
+    format!("{} AND p.shelf = 'in_process'", count_seated_sql())
+}
+
+/// How many running consults of a team a doctor is in.
+pub(crate) async fn running_of(tx: &mut Transaction<'_>, team: i64, doctor: UserId) -> Result<i64, Error> {
+    let row = tx.query_first(running_sql(), params![doctor.get(), team]).await?;
+    Ok(row.map_or(Ok(0), |row| row.get(0))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::walks_an_index;
+
+    #[tokio::test]
+    async fn statements_walk_an_index() {
+        walks_an_index(&finished_sql(), params![1_i64, 1_i64, 1_i64, 51_i64]).await;
+        walks_an_index(COUNT_FINISHED, params![1_i64]).await;
+        walks_an_index(&served_sql(), params![1_i64, 1_i64, 1_i64, 1_i64, 51_i64]).await;
+        walks_an_index(&count_seated_sql(), params![1_i64, 1_i64]).await;
+        walks_an_index(&count_served_sql(), params![1_i64, 1_i64]).await;
+        walks_an_index(&running_sql(), params![1_i64, 1_i64]).await;
+    }
+}

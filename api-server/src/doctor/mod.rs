@@ -1,0 +1,39 @@
+//! What doctors tell of themselves. There is no money on it: 医生个人信息内无钱包信息.
+
+mod detail;
+mod show;
+mod table;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::app::App;
+
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(show::show))
+        .routes(routes!(detail::put))
+}
+
+/// A doctor's page.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "doctor_id": 7, "name": "王医生", "photo_id": "photo-7", "title": "主任医师", "department": "妇产科",
+    "expertise": "高危妊娠", "honours": "省优秀医师", "introduction": "从医二十年"
+}))]
+pub(crate) struct Doctor {
+    doctor_id: i64,
+    name: String,
+    /// Of an upload; null while there is none.
+    photo_id: Option<String>,
+    /// 职称.
+    title: String,
+    /// 科室.
+    department: String,
+    /// 个人擅长.
+    expertise: String,
+    /// 个人荣誉.
+    honours: String,
+    introduction: String,
+}

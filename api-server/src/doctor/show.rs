@@ -1,0 +1,27 @@
+//! Looking at a doctor.
+
+use axum::extract::State;
+
+use super::{Doctor, table};
+use crate::{
+    account::User,
+    answer::{Answer, Envelope},
+    app::App,
+    error::{Error, Word},
+    input::PathId,
+};
+
+/// A doctor's page
+///
+/// For everybody who is logged in: patients choose by it.
+#[utoipa::path(
+    get, path = "/doctor/{id}", tag = "doctor", params(("id" = i64, Path, minimum = 1)),
+    responses((status = 200, body = Envelope<Doctor>), (status = 404, description = "`doctor.not_found`")),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn show(State(app): State<App>, _: User, PathId(id): PathId) -> Result<Answer, Error> {
+    let doctor = table::doctor(&app.database, id.get())
+        .await?
+        .ok_or(Word::DoctorNotFound)?;
+    Answer::one(&doctor)
+}

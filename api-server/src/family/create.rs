@@ -1,0 +1,167 @@
+//! Somebody comes into a family, or is invited.
+
+use axum::extract::State;
+use database::Transaction;
+use proto::UserId;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{
+    FamilyMember, Kind, MAX_FAMILY, Relation, SentInvitation,
+    table::{self, NewInvitation},
+};
+use crate::{
+    account::{self, NewAccount, Phone, Role, User},
+    answer::{Answer, Envelope},
+    app::{App, Written},
+    clock::now_ms,
+    docs::IdempotencyKey,
+    error::{Error, Word},
+    input::{BirthDate, Text, Write},
+    member::{self, Gender, Profile},
+};
+
+/// How long an invitation can be accepted, milliseconds.
+const LIFETIME_MS: i64 = 30 * 24 * 60 * 60 * 1000;
+
+/// Somebody for the family: with `phone` an invitation, else a dependant.
+#[derive(Deserialize, ToSchema)]
+#[schema(example = json!({
+    "relation_type": "child", "name": "小明", "gender": "male", "birth_date": "2020-03-01"
+}))]
+pub(crate) struct NewRelative {
+    /// What they are to the caller.
+    relation_type: Relation,
+    /// Of somebody with a phone of their own, who must accept. The other fields are theirs then and not taken.
+    phone: Option<Phone>,
+    /// Of a dependant: needed.
+    name: Option<Text<1, 64>>,
+    /// Of an upload.
+    photo_id: Option<Text<1, 128>>,
+    gender: Option<Gender>,
+    birth_date: Option<BirthDate>,
+}
+
+/// Who came in, or who was invited.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum Added {
+    Dependant(FamilyMember),
+    Invitation(SentInvitation),
+}
+
+/// Adds a dependant to one's family, or invites a person into it
+///
+/// By a member. Without `phone` a dependant, who is there at once. With `phone` an invitation that its owner accepts or
+/// declines within 30 days; the answer is the same whether or not the phone has an account. At most 20 people and open
+/// invitations together.
+#[utoipa::path(
+    post, path = "/family", tag = "family", request_body = NewRelative, params(IdempotencyKey),
+    responses(
+        (status = 200, body = Envelope<Added>),
+        (status = 403, description = "`member.members_only`"),
+        (status = 409, description = "`family.limit_reached`, `family.already_invited`")
+    ),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn create(
+    State(app): State<App>,
+    user: User,
+    Write { mut body, once }: Write<NewRelative>,
+) -> Result<Answer, Error> {
+    if user.role != Role::Member {
+        return Err(Word::MemberOnly.into());
+    }
+    if let Some(phone) = body.phone.take() {
+        let id = app.database.allocate_id(table::INVITATION_SEQUENCE).await?;
+        return app
+            .write(once, move |tx| {
+                Box::pin(async move {
+                    let sent = invite(tx, user.id, id, phone, body.relation_type).await?;
+                    Ok(Written::new(Answer::one(&Added::Invitation(sent))?))
+                })
+            })
+            .await;
+    }
+    let Some(name) = body.name.take() else {
+        return Err(Error::invalid(
+            "name",
+            "没有 phone 时须提供 name",
+            "without phone it must be given",
+        ));
+    };
+    let id = UserId::from_database(app.database.allocate_id(account::SEQUENCE).await?);
+    app.write(once, move |tx| {
+        Box::pin(async move {
+            let added = add(tx, user.id, id, name.into_string(), body).await?;
+            Ok(Written::new(Answer::one(&Added::Dependant(added))?))
+        })
+    })
+    .await
+}
+
+/// Makes a dependant: an account of its own without a phone, so that nobody logs in to it.
+async fn add(
+    tx: &mut Transaction<'_>,
+    user: UserId,
+    id: UserId,
+    name: String,
+    body: NewRelative,
+) -> Result<FamilyMember, Error> {
+    let now_ms = now_ms();
+    make_room(tx, user, now_ms).await?;
+    let account = NewAccount {
+        id,
+        phone: None,
+        name,
+        role: Role::Member,
+        password_hash: None,
+    };
+    account::new_account(tx, account, now_ms).await?;
+    let profile = Profile {
+        photo_id: body.photo_id.map(Text::into_string),
+        gender: body.gender,
+        birth_date: body.birth_date.map(|date| date.to_string()),
+        ..Profile::default()
+    };
+    member::put_profile(tx, id, &profile, now_ms).await?;
+    table::put_relative(tx, user, id, body.relation_type, Kind::Dependant, now_ms).await?;
+    table::member_in(tx, user, id).await
+}
+
+async fn invite(
+    tx: &mut Transaction<'_>,
+    user: UserId,
+    id: i64,
+    phone: Phone,
+    relation: Relation,
+) -> Result<SentInvitation, Error> {
+    let now_ms = now_ms();
+    make_room(tx, user, now_ms).await?;
+    if account::phone_in(tx, user).await?.as_deref() == Some(phone.as_str()) {
+        return Err(Error::invalid(
+            "phone",
+            "应为他人的手机号",
+            "it must be somebody else's",
+        ));
+    }
+    let new = NewInvitation {
+        id,
+        phone: phone.as_str().to_owned(),
+        inviter: user,
+        relation,
+        created_ms: now_ms,
+        expires_ms: now_ms + LIFETIME_MS,
+    };
+    table::put_invitation(tx, new).await
+}
+
+/// Takes the user's row, so that requests that race are counted one after the other, and refuses when the family is full.
+async fn make_room(tx: &mut Transaction<'_>, user: UserId, now_ms: i64) -> Result<(), Error> {
+    account::take(tx, user).await?;
+    table::forget_expired(tx, user, now_ms).await?;
+    if table::size(tx, user).await? >= MAX_FAMILY {
+        return Err(Word::FamilyLimit.into());
+    }
+    Ok(())
+}

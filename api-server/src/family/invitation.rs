@@ -1,0 +1,125 @@
+//! What becomes of an invitation.
+
+use axum::extract::State;
+use database::Transaction;
+use proto::UserId;
+
+use super::{Kind, ReceivedInvitation, one::members_only, table};
+use crate::{
+    account::{self, User},
+    answer::{Answer, Empty, Envelope},
+    app::{App, Written},
+    clock::now_ms,
+    docs::IdempotencyKey,
+    error::{Error, Word},
+    input::{Nothing, PathId, Write},
+};
+
+/// Accepts an invitation into a family
+///
+/// By the member whose phone was invited. From now on the inviter may begin consults for them; declining later ends that.
+#[utoipa::path(
+    post, path = "/family/invitation/{id}/accept", tag = "family",
+    params(("id" = i64, Path, minimum = 1), IdempotencyKey),
+    responses(
+        (status = 200, body = Envelope<ReceivedInvitation>),
+        (status = 403, description = "`member.members_only`"),
+        (status = 404, description = "`family.invitation_not_found`")
+    ),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn accept(
+    State(app): State<App>,
+    user: User,
+    PathId(id): PathId,
+    Write {
+        body: Nothing {},
+        once,
+    }: Write<Nothing>,
+) -> Result<Answer, Error> {
+    members_only(&user)?;
+    app.write(once, move |tx| {
+        Box::pin(async move {
+            let now_ms = now_ms();
+            let phone = own_phone(tx, user.id).await?;
+            let accepted = table::accept(tx, &phone, id.get(), user.id, now_ms).await?;
+            let (inviter, relation) = accepted.ok_or(Word::FamilyInvitationNotFound)?;
+            table::put_relative(tx, inviter, user.id, relation, Kind::Person, now_ms).await?;
+            let shown = table::received_in(tx, &phone, id.get()).await?;
+            Ok(Written::new(Answer::one(
+                &shown.ok_or(Word::FamilyInvitationNotFound)?,
+            )?))
+        })
+    })
+    .await
+}
+
+/// Declines an invitation into a family, or ends what was accepted
+///
+/// By the member whose phone was invited. The inviter is not told. After it was accepted: the caller leaves the inviter's
+/// family, and no consult can be begun for them any more.
+#[utoipa::path(
+    post, path = "/family/invitation/{id}/decline", tag = "family",
+    params(("id" = i64, Path, minimum = 1), IdempotencyKey),
+    responses(
+        (status = 200, body = Envelope<Empty>),
+        (status = 403, description = "`member.members_only`"),
+        (status = 404, description = "`family.invitation_not_found`")
+    ),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn decline(
+    State(app): State<App>,
+    user: User,
+    PathId(id): PathId,
+    Write {
+        body: Nothing {},
+        once,
+    }: Write<Nothing>,
+) -> Result<Answer, Error> {
+    members_only(&user)?;
+    app.write(once, move |tx| {
+        Box::pin(async move {
+            let phone = own_phone(tx, user.id).await?;
+            table::decline(tx, &phone, id.get(), user.id, now_ms()).await?;
+            Ok(Written::new(Answer::empty()?))
+        })
+    })
+    .await
+}
+
+/// Withdraws an invitation that one sent
+#[utoipa::path(
+    delete, path = "/family/invitation/{id}", tag = "family",
+    params(("id" = i64, Path, minimum = 1), IdempotencyKey),
+    responses(
+        (status = 200, body = Envelope<Empty>),
+        (status = 403, description = "`member.members_only`"),
+        (status = 404, description = "`family.invitation_not_found`")
+    ),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn withdraw(
+    State(app): State<App>,
+    user: User,
+    PathId(id): PathId,
+    Write {
+        body: Nothing {},
+        once,
+    }: Write<Nothing>,
+) -> Result<Answer, Error> {
+    members_only(&user)?;
+    app.write(once, move |tx| {
+        Box::pin(async move {
+            table::withdraw(tx, user.id, id.get(), now_ms()).await?;
+            Ok(Written::new(Answer::empty()?))
+        })
+    })
+    .await
+}
+
+/// A member has one; without one nothing can be theirs.
+async fn own_phone(tx: &mut Transaction<'_>, user: UserId) -> Result<String, Error> {
+    let phone = account::phone_in(tx, user).await?;
+    Ok(phone.ok_or(Word::FamilyInvitationNotFound)?)
+}

@@ -1,0 +1,122 @@
+//! A member's family: whom they may begin consults for.
+//!
+//! A *dependant* (a child, say) has no phone: they get an account of their own id that nobody logs in to, and the member
+//! keeps their record. A *person* has an account of their own and must accept first. An invitation is kept by phone and
+//! nobody looks whether the phone has an account, so the answer tells nothing about it; whoever has proved to have the
+//! phone, today or when they register, finds it in their list. Who declines is not told of either: to the inviter the
+//! invitation looks open until it expires.
+
+mod create;
+mod invitation;
+mod invitations;
+mod one;
+mod relation;
+mod table;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+pub(crate) use relation::Relation;
+pub(crate) use table::{relatives, relatives_in, take_relative};
+
+use crate::{app::App, member::Gender};
+
+/// The most people and open invitations together.
+const MAX_FAMILY: i64 = 20;
+
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(create::create, one::list))
+        .routes(routes!(one::show, one::change, one::remove))
+        .routes(routes!(invitations::received))
+        .routes(routes!(invitations::sent))
+        .routes(routes!(invitation::accept))
+        .routes(routes!(invitation::decline))
+        .routes(routes!(invitation::withdraw))
+}
+
+/// Somebody of a family, as the seed document lists them in a member's record.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(example = json!({"relation_user_id": 31, "relation_type": "child", "name": "小明", "photo_id": null}))]
+pub(crate) struct Relative {
+    relation_user_id: i64,
+    relation_type: Relation,
+    name: String,
+    /// Of an upload; null while there is none.
+    photo_id: Option<String>,
+}
+
+/// Somebody of a family.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "relation_user_id": 31, "relation_type": "child", "name": "小明", "photo_id": null, "kind": "dependant",
+    "gender": "male", "birth_date": "2020-03-01", "created_ms": 1_795_000_000_000_i64
+}))]
+pub(crate) struct FamilyMember {
+    relation_user_id: i64,
+    relation_type: Relation,
+    name: String,
+    /// Of an upload; null while there is none.
+    photo_id: Option<String>,
+    kind: Kind,
+    /// Of a dependant; null when unknown, and of a person.
+    gender: Option<Gender>,
+    /// Of a dependant, YYYY-MM-DD; null when unknown, and of a person.
+    birth_date: Option<String>,
+    /// When they came into the family.
+    created_ms: i64,
+}
+
+/// Who keeps somebody's record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Kind {
+    /// Kept by the member.
+    Dependant,
+    /// Somebody with an account of their own.
+    Person,
+}
+
+impl Kind {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Dependant => "dependant",
+            Self::Person => "person",
+        }
+    }
+}
+
+/// An invitation that the caller sent. Nothing in it tells whether the phone has an account or its owner has declined.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "invitation_id": 5, "phone": "+8613800138000", "relation_type": "spouse", "state": "invited",
+    "created_ms": 1_795_000_000_000_i64, "expires_ms": 1_797_592_000_000_i64
+}))]
+pub(crate) struct SentInvitation {
+    invitation_id: i64,
+    phone: String,
+    relation_type: Relation,
+    /// Always invited; once accepted, they are in the family.
+    state: &'static str,
+    created_ms: i64,
+    expires_ms: i64,
+}
+
+/// An invitation that the caller got.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "invitation_id": 5, "inviter_id": 12, "inviter_name": "李女士", "relation_type": "spouse", "state": "invited",
+    "created_ms": 1_795_000_000_000_i64, "expires_ms": 1_797_592_000_000_i64
+}))]
+pub(crate) struct ReceivedInvitation {
+    invitation_id: i64,
+    inviter_id: i64,
+    inviter_name: String,
+    /// What the caller is to the inviter.
+    relation_type: Relation,
+    /// invited, accepted.
+    state: String,
+    created_ms: i64,
+    expires_ms: i64,
+}

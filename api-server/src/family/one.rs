@@ -1,0 +1,182 @@
+//! The family and each of it: looking, changing, removing.
+
+use axum::extract::State;
+use proto::UserId;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::{FamilyMember, Kind, Relation, table};
+use crate::{
+    account::{self, Role, User},
+    answer::{Answer, Empty, Envelope, ListEnvelope, Page},
+    app::{App, Written},
+    clock::now_ms,
+    docs::{IdempotencyKey, PageParams},
+    error::{Error, Word},
+    input::{BirthDate, Cursor, Given, Nothing, PageQuery, PathId, Text, Write},
+    member::{self, Gender},
+};
+
+/// One's family
+///
+/// By a member.
+#[utoipa::path(
+    get, path = "/family", tag = "family", params(PageParams),
+    responses(
+        (status = 200, body = ListEnvelope<FamilyMember>),
+        (status = 403, description = "`member.members_only`")
+    ),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn list(State(app): State<App>, user: User, page: PageQuery) -> Result<Answer, Error> {
+    members_only(&user)?;
+    let total = if page.count {
+        Some(table::count(&app.database, user.id).await?)
+    } else {
+        None
+    };
+    let mut items = table::list(&app.database, user.id, &page).await?;
+    let next_cursor = page.cut(&mut items, |last| Cursor {
+        at: last.created_ms,
+        id: last.relation_user_id,
+    });
+    Answer::page(Page {
+        items,
+        next_cursor,
+        total,
+    })
+}
+
+/// Somebody of one's family
+#[utoipa::path(
+    get, path = "/family/{relation_user_id}", tag = "family",
+    params(("relation_user_id" = i64, Path, minimum = 1)),
+    responses(
+        (status = 200, body = Envelope<FamilyMember>),
+        (status = 403, description = "`member.members_only`"),
+        (status = 404, description = "`family.not_found`")
+    ),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn show(State(app): State<App>, user: User, PathId(id): PathId) -> Result<Answer, Error> {
+    members_only(&user)?;
+    Answer::one(&table::member(&app.database, user.id, UserId::from_database(id.get())).await?)
+}
+
+/// What changes about somebody of a family. What is left out stays as it is; null is unknown.
+#[derive(Deserialize, ToSchema)]
+#[schema(example = json!({"relation_type": "child", "name": "小明", "birth_date": "2020-03-02"}))]
+pub(crate) struct ChangeRelative {
+    relation_type: Option<Relation>,
+    /// Of a dependant only, as all that follows.
+    name: Option<Text<1, 64>>,
+    #[serde(default)]
+    #[schema(value_type = Option<Text<1, 128>>)]
+    photo_id: Given<Text<1, 128>>,
+    #[serde(default)]
+    #[schema(value_type = Option<Gender>)]
+    gender: Given<Gender>,
+    #[serde(default)]
+    #[schema(value_type = Option<BirthDate>)]
+    birth_date: Given<BirthDate>,
+}
+
+impl ChangeRelative {
+    fn changes_their_data(&self) -> bool {
+        self.name.is_some()
+            || !(self.photo_id.is_absent() && self.gender.is_absent() && self.birth_date.is_absent())
+    }
+}
+
+/// Changes somebody of one's family
+///
+/// Of a dependant everything; of a person with an account of their own what they are to the caller.
+#[utoipa::path(
+    put, path = "/family/{relation_user_id}", tag = "family", request_body = ChangeRelative,
+    params(("relation_user_id" = i64, Path, minimum = 1), IdempotencyKey),
+    responses(
+        (status = 200, body = Envelope<FamilyMember>),
+        (status = 403, description = "`member.members_only`, `family.not_dependant`"),
+        (status = 404, description = "`family.not_found`")
+    ),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn change(
+    State(app): State<App>,
+    user: User,
+    PathId(id): PathId,
+    Write { body, once }: Write<ChangeRelative>,
+) -> Result<Answer, Error> {
+    members_only(&user)?;
+    app.write(once, move |tx| {
+        Box::pin(async move {
+            let relative = UserId::from_database(id.get());
+            // Their account before the family's row, as everywhere.
+            account::take(tx, relative).await?;
+            if !table::take_relative(tx, user.id, relative).await? {
+                return Err(Word::FamilyNotFound.into());
+            }
+            let present = table::member_in(tx, user.id, relative).await?;
+            if body.changes_their_data() {
+                if present.kind != Kind::Dependant {
+                    return Err(Word::FamilyOwnData.into());
+                }
+                let mut profile = member::profile_in(tx, relative).await?;
+                profile.photo_id = body.photo_id.over(profile.photo_id, Text::into_string);
+                profile.gender = body.gender.over(profile.gender, |gender| gender);
+                profile.birth_date = body.birth_date.over(profile.birth_date, |date| date.to_string());
+                member::put_profile(tx, relative, &profile, now_ms()).await?;
+                if let Some(name) = body.name {
+                    account::rename(tx, relative, name.into_string()).await?;
+                }
+            }
+            if let Some(relation) = body.relation_type {
+                table::set_relation(tx, user.id, relative, relation).await?;
+            }
+            Ok(Written::new(Answer::one(
+                &table::member_in(tx, user.id, relative).await?,
+            )?))
+        })
+    })
+    .await
+}
+
+/// Removes somebody from one's family
+///
+/// No consult can be begun for them any more; those that were stay as they are and can be read.
+#[utoipa::path(
+    delete, path = "/family/{relation_user_id}", tag = "family",
+    params(("relation_user_id" = i64, Path, minimum = 1), IdempotencyKey),
+    responses(
+        (status = 200, body = Envelope<Empty>),
+        (status = 403, description = "`member.members_only`"),
+        (status = 404, description = "`family.not_found`")
+    ),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn remove(
+    State(app): State<App>,
+    user: User,
+    PathId(id): PathId,
+    Write {
+        body: Nothing {},
+        once,
+    }: Write<Nothing>,
+) -> Result<Answer, Error> {
+    members_only(&user)?;
+    app.write(once, move |tx| {
+        Box::pin(async move {
+            table::remove_relative(tx, user.id, UserId::from_database(id.get())).await?;
+            Ok(Written::new(Answer::empty()?))
+        })
+    })
+    .await
+}
+
+pub(super) fn members_only(user: &User) -> Result<(), Error> {
+    if user.role == Role::Member {
+        Ok(())
+    } else {
+        Err(Word::MemberOnly.into())
+    }
+}

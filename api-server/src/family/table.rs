@@ -1,0 +1,472 @@
+//! The SQL of families.
+
+use database::{Database, Row, Transaction, params};
+use proto::UserId;
+
+use super::{FamilyMember, Kind, ReceivedInvitation, Relation, Relative, SentInvitation};
+use crate::{
+    error::{Error, Word},
+    input::PageQuery,
+    member::Gender,
+};
+
+/// The sequence of invitation ids.
+pub(super) const INVITATION_SEQUENCE: &str = "family_invitation";
+
+/// An invitation to be made.
+pub(super) struct NewInvitation {
+    pub(super) id: i64,
+    pub(super) phone: String,
+    pub(super) inviter: UserId,
+    pub(super) relation: Relation,
+    pub(super) created_ms: i64,
+    pub(super) expires_ms: i64,
+}
+
+fn relation(text: &str) -> Result<Relation, Error> {
+    Relation::from_database(text).ok_or_else(|| Error::internal("family.relation_type is unknown"))
+}
+
+/// Somebody of a family. Of a person only what the seed document lists is shown: the rest is their own.
+const MEMBERS: &str =
+    "SELECT f.relation_user_id, f.relation_type, a.name, p.photo_id, f.kind, p.gender, p.birth_date,
+            f.created_ms
+     FROM family f JOIN account a ON a.id = f.relation_user_id
+     LEFT JOIN member_profile p ON p.member_id = f.relation_user_id
+     WHERE f.user_id = $1";
+
+fn member_row(row: &Row) -> Result<FamilyMember, Error> {
+    let kind: String = row.get(4)?;
+    let kind = [Kind::Dependant, Kind::Person]
+        .into_iter()
+        .find(|known| known.as_str() == kind)
+        .ok_or_else(|| Error::internal("family.kind is unknown"))?;
+    let gender: Option<String> = row.get(5)?;
+    let mut member = FamilyMember {
+        relation_user_id: row.get(0)?,
+        relation_type: relation(&row.get::<String>(1)?)?,
+        name: row.get(2)?,
+        photo_id: row.get(3)?,
+        kind,
+        gender: gender.as_deref().and_then(Gender::from_database),
+        birth_date: row.get(6)?,
+        created_ms: row.get(7)?,
+    };
+    if kind == Kind::Person {
+        member.gender = None;
+        member.birth_date = None;
+    }
+    Ok(member)
+}
+
+fn relative_row(row: &Row) -> Result<Relative, Error> {
+    let member = member_row(row)?;
+    Ok(Relative {
+        relation_user_id: member.relation_user_id,
+        relation_type: member.relation_type,
+        name: member.name,
+        photo_id: member.photo_id,
+    })
+}
+
+fn all_sql() -> String {
+    format!("{MEMBERS} ORDER BY f.created_ms DESC, f.relation_user_id DESC")
+}
+
+/// The whole family: never more than 20.
+pub(crate) async fn relatives(database: &Database, user: UserId) -> Result<Vec<Relative>, Error> {
+    let rows = database.query(all_sql(), params![user.get()]).await?;
+    rows.iter().map(relative_row).collect()
+}
+
+/// As [`relatives`], within a transaction.
+pub(crate) async fn relatives_in(tx: &mut Transaction<'_>, user: UserId) -> Result<Vec<Relative>, Error> {
+    let rows = tx.query(all_sql(), params![user.get()]).await?;
+    rows.iter().map(relative_row).collect()
+}
+
+fn list_sql() -> String {
+    format!(
+        "{MEMBERS} AND (f.created_ms, f.relation_user_id) < ($2, $3)
+         ORDER BY f.created_ms DESC, f.relation_user_id DESC LIMIT $4"
+    )
+}
+
+const COUNT: &str = "SELECT count(*) FROM family WHERE user_id = $1";
+
+/// One more than the page holds, the newest first.
+pub(super) async fn list(
+    database: &Database,
+    user: UserId,
+    page: &PageQuery,
+) -> Result<Vec<FamilyMember>, Error> {
+    let start = page.start();
+    let rows = database
+        .query(
+            list_sql(),
+            params![user.get(), start.at, start.id, page.limit + 1],
+        )
+        .await?;
+    rows.iter().map(member_row).collect()
+}
+
+pub(super) async fn count(database: &Database, user: UserId) -> Result<i64, Error> {
+    let row = database.query_first(COUNT, params![user.get()]).await?;
+    Ok(row.map_or(Ok(0), |row| row.get(0))?)
+}
+
+fn one_sql() -> String {
+    format!("{MEMBERS} AND f.relation_user_id = $2")
+}
+
+pub(super) async fn member(
+    database: &Database,
+    user: UserId,
+    relative: UserId,
+) -> Result<FamilyMember, Error> {
+    let row = database
+        .query_first(one_sql(), params![user.get(), relative.get()])
+        .await?;
+    member_row(&row.ok_or(Word::FamilyNotFound)?)
+}
+
+pub(super) async fn member_in(
+    tx: &mut Transaction<'_>,
+    user: UserId,
+    relative: UserId,
+) -> Result<FamilyMember, Error> {
+    let row = tx
+        .query_first(one_sql(), params![user.get(), relative.get()])
+        .await?;
+    member_row(&row.ok_or(Word::FamilyNotFound)?)
+}
+
+/// Whether somebody is of the user's family, and stays so to the end of the transaction.
+pub(crate) async fn take_relative(
+    tx: &mut Transaction<'_>,
+    user: UserId,
+    relative: UserId,
+) -> Result<bool, Error> {
+    let taken = tx
+        .execute(
+            "UPDATE family SET kind = kind WHERE user_id = $1 AND relation_user_id = $2",
+            params![user.get(), relative.get()],
+        )
+        .await?;
+    Ok(taken == 1)
+}
+
+pub(super) async fn put_relative(
+    tx: &mut Transaction<'_>,
+    user: UserId,
+    relative: UserId,
+    relation: Relation,
+    kind: Kind,
+    now_ms: i64,
+) -> Result<(), Error> {
+    tx.execute(
+        "INSERT INTO family (user_id, relation_user_id, relation_type, kind, created_ms) VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (user_id, relation_user_id) DO NOTHING",
+        params![
+            user.get(),
+            relative.get(),
+            relation.as_str(),
+            kind.as_str(),
+            now_ms
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn set_relation(
+    tx: &mut Transaction<'_>,
+    user: UserId,
+    relative: UserId,
+    relation: Relation,
+) -> Result<(), Error> {
+    tx.execute(
+        "UPDATE family SET relation_type = $1 WHERE user_id = $2 AND relation_user_id = $3",
+        params![relation.as_str(), user.get(), relative.get()],
+    )
+    .await?;
+    Ok(())
+}
+
+const FORGET_ACCEPTED: &str = "DELETE FROM family_invitation WHERE inviter_id = $1 AND accepted_by = $2";
+
+/// Removes somebody, and the invitation that they accepted: it before them, as accepting does.
+pub(super) async fn remove_relative(
+    tx: &mut Transaction<'_>,
+    user: UserId,
+    relative: UserId,
+) -> Result<(), Error> {
+    tx.execute(FORGET_ACCEPTED, params![user.get(), relative.get()])
+        .await?;
+    if delete_relative(tx, user, relative).await? {
+        Ok(())
+    } else {
+        Err(Word::FamilyNotFound.into())
+    }
+}
+
+async fn delete_relative(tx: &mut Transaction<'_>, user: UserId, relative: UserId) -> Result<bool, Error> {
+    let removed = tx
+        .execute(
+            "DELETE FROM family WHERE user_id = $1 AND relation_user_id = $2",
+            params![user.get(), relative.get()],
+        )
+        .await?;
+    Ok(removed == 1)
+}
+
+const FORGET_EXPIRED: &str =
+    "DELETE FROM family_invitation WHERE inviter_id = $1 AND state <> 'accepted' AND expires_ms <= $2";
+
+pub(super) async fn forget_expired(tx: &mut Transaction<'_>, user: UserId, now_ms: i64) -> Result<(), Error> {
+    tx.execute(FORGET_EXPIRED, params![user.get(), now_ms]).await?;
+    Ok(())
+}
+
+const SIZE: &str = "SELECT (SELECT count(*) FROM family WHERE user_id = $1)
+          + (SELECT count(*) FROM family_invitation WHERE inviter_id = $1 AND state <> 'accepted')";
+
+/// People and open invitations; one that was declined counts like the others, so that the number tells nothing.
+pub(super) async fn size(tx: &mut Transaction<'_>, user: UserId) -> Result<i64, Error> {
+    let row = tx.query_first(SIZE, params![user.get()]).await?;
+    Ok(row.map_or(Ok(0), |row| row.get(0))?)
+}
+
+pub(super) async fn put_invitation(
+    tx: &mut Transaction<'_>,
+    new: NewInvitation,
+) -> Result<SentInvitation, Error> {
+    let outcome = tx
+        .execute(
+            "INSERT INTO family_invitation (phone, id, inviter_id, relation_type, state, created_ms, expires_ms)
+             VALUES ($1, $2, $3, $4, 'invited', $5, $6)",
+            params![
+                new.phone.as_str(),
+                new.id,
+                new.inviter.get(),
+                new.relation.as_str(),
+                new.created_ms,
+                new.expires_ms
+            ],
+        )
+        .await;
+    match outcome {
+        Ok(_) => Ok(SentInvitation {
+            invitation_id: new.id,
+            phone: new.phone,
+            relation_type: new.relation,
+            state: "invited",
+            created_ms: new.created_ms,
+            expires_ms: new.expires_ms,
+        }),
+        Err(error) if error.constraint() == Some("family_invitation_inviter_id_phone_key") => {
+            Err(Error::new(Word::FamilyInvited).field("phone"))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Accepts an open invitation (again, if it was); who invited, and what the caller is to them.
+pub(super) async fn accept(
+    tx: &mut Transaction<'_>,
+    phone: &str,
+    id: i64,
+    user: UserId,
+    now_ms: i64,
+) -> Result<Option<(UserId, Relation)>, Error> {
+    let row = tx
+        .query_first(
+            "UPDATE family_invitation SET state = 'accepted', accepted_by = $1
+             WHERE phone = $2 AND id = $3
+               AND ((state = 'invited' AND expires_ms > $4) OR (state = 'accepted' AND accepted_by = $1))
+             RETURNING inviter_id, relation_type",
+            params![user.get(), phone, id, now_ms],
+        )
+        .await?;
+    row.map(|row| {
+        Ok((
+            UserId::from_database(row.get(0)?),
+            relation(&row.get::<String>(1)?)?,
+        ))
+    })
+    .transpose()
+}
+
+/// Declines an open invitation, of which a row stays so that its sender learns nothing; or ends one that was accepted.
+pub(super) async fn decline(
+    tx: &mut Transaction<'_>,
+    phone: &str,
+    id: i64,
+    user: UserId,
+    now_ms: i64,
+) -> Result<(), Error> {
+    let declined = tx
+        .execute(
+            "UPDATE family_invitation SET state = 'declined'
+             WHERE phone = $1 AND id = $2 AND state = 'invited' AND expires_ms > $3",
+            params![phone, id, now_ms],
+        )
+        .await?;
+    if declined == 1 {
+        return Ok(());
+    }
+    let ended = tx
+        .query_first(
+            "DELETE FROM family_invitation WHERE phone = $1 AND id = $2 AND state = 'accepted' AND accepted_by = $3
+             RETURNING inviter_id",
+            params![phone, id, user.get()],
+        )
+        .await?;
+    let inviter: i64 = ended.ok_or(Word::FamilyInvitationNotFound)?.get(0)?;
+    delete_relative(tx, UserId::from_database(inviter), user).await?;
+    Ok(())
+}
+
+const WITHDRAW: &str = "DELETE FROM family_invitation
+     WHERE inviter_id = $1 AND id = $2 AND state <> 'accepted' AND expires_ms > $3";
+
+pub(super) async fn withdraw(
+    tx: &mut Transaction<'_>,
+    user: UserId,
+    id: i64,
+    now_ms: i64,
+) -> Result<(), Error> {
+    if tx.execute(WITHDRAW, params![user.get(), id, now_ms]).await? == 1 {
+        Ok(())
+    } else {
+        Err(Word::FamilyInvitationNotFound.into())
+    }
+}
+
+const RECEIVED: &str =
+    "SELECT i.id, i.inviter_id, a.name, i.relation_type, i.state, i.created_ms, i.expires_ms
+     FROM family_invitation i JOIN account a ON a.id = i.inviter_id";
+
+fn received_row(row: &Row) -> Result<ReceivedInvitation, Error> {
+    Ok(ReceivedInvitation {
+        invitation_id: row.get(0)?,
+        inviter_id: row.get(1)?,
+        inviter_name: row.get(2)?,
+        relation_type: relation(&row.get::<String>(3)?)?,
+        state: row.get(4)?,
+        created_ms: row.get(5)?,
+        expires_ms: row.get(6)?,
+    })
+}
+
+fn received_sql() -> String {
+    format!(
+        "{RECEIVED} WHERE i.phone = $1 AND (i.state = 'accepted' OR (i.state = 'invited' AND i.expires_ms > $2))
+           AND (i.created_ms, i.id) < ($3, $4)
+         ORDER BY i.created_ms DESC, i.id DESC LIMIT $5"
+    )
+}
+
+const COUNT_RECEIVED: &str = "SELECT count(*) FROM family_invitation
+     WHERE phone = $1 AND (state = 'accepted' OR (state = 'invited' AND expires_ms > $2))";
+
+/// One more than the page holds, the newest first.
+pub(super) async fn received(
+    database: &Database,
+    phone: &str,
+    now_ms: i64,
+    page: &PageQuery,
+) -> Result<Vec<ReceivedInvitation>, Error> {
+    let start = page.start();
+    let rows = database
+        .query(
+            received_sql(),
+            params![phone, now_ms, start.at, start.id, page.limit + 1],
+        )
+        .await?;
+    rows.iter().map(received_row).collect()
+}
+
+pub(super) async fn count_received(database: &Database, phone: &str, now_ms: i64) -> Result<i64, Error> {
+    let row = database
+        .query_first(COUNT_RECEIVED, params![phone, now_ms])
+        .await?;
+    Ok(row.map_or(Ok(0), |row| row.get(0))?)
+}
+
+pub(super) async fn received_in(
+    tx: &mut Transaction<'_>,
+    phone: &str,
+    id: i64,
+) -> Result<Option<ReceivedInvitation>, Error> {
+    let row = tx
+        .query_first(
+            format!("{RECEIVED} WHERE i.phone = $1 AND i.id = $2"),
+            params![phone, id],
+        )
+        .await?;
+    row.as_ref().map(received_row).transpose()
+}
+
+const SENT: &str = "SELECT id, phone, relation_type, created_ms, expires_ms FROM family_invitation
+     WHERE inviter_id = $1 AND state <> 'accepted' AND expires_ms > $2 AND (created_ms, id) < ($3, $4)
+     ORDER BY created_ms DESC, id DESC LIMIT $5";
+
+const COUNT_SENT: &str = "SELECT count(*) FROM family_invitation
+     WHERE inviter_id = $1 AND state <> 'accepted' AND expires_ms > $2";
+
+/// One more than the page holds, the newest first.
+pub(super) async fn sent(
+    database: &Database,
+    user: UserId,
+    now_ms: i64,
+    page: &PageQuery,
+) -> Result<Vec<SentInvitation>, Error> {
+    let start = page.start();
+    let rows = database
+        .query(
+            SENT,
+            params![user.get(), now_ms, start.at, start.id, page.limit + 1],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(SentInvitation {
+                invitation_id: row.get(0)?,
+                phone: row.get(1)?,
+                relation_type: relation(&row.get::<String>(2)?)?,
+                state: "invited",
+                created_ms: row.get(3)?,
+                expires_ms: row.get(4)?,
+            })
+        })
+        .collect()
+}
+
+pub(super) async fn count_sent(database: &Database, user: UserId, now_ms: i64) -> Result<i64, Error> {
+    let row = database
+        .query_first(COUNT_SENT, params![user.get(), now_ms])
+        .await?;
+    Ok(row.map_or(Ok(0), |row| row.get(0))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::walks_an_index;
+
+    #[tokio::test]
+    async fn statements_walk_an_index() {
+        walks_an_index(&all_sql(), params![1_i64]).await;
+        walks_an_index(&list_sql(), params![1_i64, 1_i64, 1_i64, 51_i64]).await;
+        walks_an_index(&one_sql(), params![1_i64, 2_i64]).await;
+        walks_an_index(COUNT, params![1_i64]).await;
+        walks_an_index(FORGET_ACCEPTED, params![1_i64, 2_i64]).await;
+        walks_an_index(FORGET_EXPIRED, params![1_i64, 2_i64]).await;
+        walks_an_index(WITHDRAW, params![1_i64, 2_i64, 3_i64]).await;
+        walks_an_index(&received_sql(), params!["p", 1_i64, 1_i64, 1_i64, 51_i64]).await;
+        walks_an_index(COUNT_RECEIVED, params!["p", 1_i64]).await;
+        walks_an_index(SENT, params![1_i64, 1_i64, 1_i64, 1_i64, 51_i64]).await;
+        walks_an_index(COUNT_SENT, params![1_i64, 1_i64]).await;
+    }
+}

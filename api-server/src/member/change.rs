@@ -1,0 +1,109 @@
+//! Changing one's record.
+
+use axum::extract::State;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::{Gender, Member, Profile, table};
+use crate::{
+    account::{self, Role, User},
+    answer::{Answer, Envelope},
+    app::{App, Written},
+    clock::now_ms,
+    docs::IdempotencyKey,
+    error::{Error, Word},
+    family,
+    input::{BirthDate, Given, Text, Within, Write},
+};
+
+/// What changes in a member's record. What is left out stays as it is; null is unknown.
+#[derive(Deserialize, ToSchema)]
+#[schema(example = json!({
+    "gender": "female", "birth_date": "1990-05-17", "pregnancies": 2, "births": 1, "menstrual_cycle_days": 28,
+    "menarche_age": 13
+}))]
+pub(crate) struct MemberDetail {
+    name: Option<Text<1, 64>>,
+    /// Of an upload.
+    #[serde(default)]
+    #[schema(value_type = Option<Text<1, 128>>)]
+    photo_id: Given<Text<1, 128>>,
+    #[serde(default)]
+    #[schema(value_type = Option<Gender>)]
+    gender: Given<Gender>,
+    #[serde(default)]
+    #[schema(value_type = Option<BirthDate>)]
+    birth_date: Given<BirthDate>,
+    /// 怀孕次数.
+    #[serde(default)]
+    #[schema(value_type = Option<Within<0, 30>>)]
+    pregnancies: Given<Within<0, 30>>,
+    /// 产几: not more than pregnancies.
+    #[serde(default)]
+    #[schema(value_type = Option<Within<0, 30>>)]
+    births: Given<Within<0, 30>>,
+    /// 月经周期, days.
+    #[serde(default)]
+    #[schema(value_type = Option<Within<10, 120>>)]
+    menstrual_cycle_days: Given<Within<10, 120>>,
+    /// 初潮年龄, years.
+    #[serde(default)]
+    #[schema(value_type = Option<Within<6, 25>>)]
+    menarche_age: Given<Within<6, 25>>,
+}
+
+impl MemberDetail {
+    fn over(self, present: Profile) -> Profile {
+        Profile {
+            photo_id: self.photo_id.over(present.photo_id, Text::into_string),
+            gender: self.gender.over(present.gender, |gender| gender),
+            birth_date: self.birth_date.over(present.birth_date, |date| date.to_string()),
+            pregnancies: self.pregnancies.over(present.pregnancies, Within::get),
+            births: self.births.over(present.births, Within::get),
+            menstrual_cycle_days: self
+                .menstrual_cycle_days
+                .over(present.menstrual_cycle_days, Within::get),
+            menarche_age: self.menarche_age.over(present.menarche_age, Within::get),
+        }
+    }
+}
+
+/// Changes one's record
+///
+/// By a member, of themselves.
+#[utoipa::path(
+    put, path = "/member/detail", tag = "member", request_body = MemberDetail, params(IdempotencyKey),
+    responses((status = 200, body = Envelope<Member>), (status = 403, description = "`member.members_only`")),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn change(
+    State(app): State<App>,
+    user: User,
+    Write { mut body, once }: Write<MemberDetail>,
+) -> Result<Answer, Error> {
+    if user.role != Role::Member {
+        return Err(Word::MemberOnly.into());
+    }
+    app.write(once, move |tx| {
+        Box::pin(async move {
+            account::take(tx, user.id).await?;
+            if let Some(name) = body.name.take() {
+                account::rename(tx, user.id, name.into_string()).await?;
+            }
+            let (name, present) = table::named_profile_in(tx, user.id)
+                .await?
+                .ok_or(Word::AuthRequired)?;
+            let profile = body.over(present);
+            profile.check()?;
+            table::put_profile(tx, user.id, &profile, now_ms()).await?;
+            let member = Member {
+                member_id: user.id.get(),
+                name,
+                profile,
+                family: family::relatives_in(tx, user.id).await?,
+            };
+            Ok(Written::new(Answer::one(&member)?))
+        })
+    })
+    .await
+}

@@ -1,0 +1,35 @@
+//! Looking at one's record.
+
+use axum::extract::State;
+
+use super::{Member, table};
+use crate::{
+    account::{Role, User},
+    answer::{Answer, Envelope},
+    app::App,
+    error::{Error, Word},
+    family,
+};
+
+/// One's record
+///
+/// By a member, of themselves, with their whole family.
+#[utoipa::path(
+    get, path = "/member/detail", tag = "member",
+    responses((status = 200, body = Envelope<Member>), (status = 403, description = "`member.members_only`")),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn show(State(app): State<App>, user: User) -> Result<Answer, Error> {
+    if user.role != Role::Member {
+        return Err(Word::MemberOnly.into());
+    }
+    let (name, profile) = table::named_profile(&app.database, user.id)
+        .await?
+        .ok_or(Word::AuthRequired)?;
+    Answer::one(&Member {
+        member_id: user.id.get(),
+        name,
+        profile,
+        family: family::relatives(&app.database, user.id).await?,
+    })
+}

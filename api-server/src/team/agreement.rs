@@ -1,0 +1,48 @@
+//! Versions of 会员加入协议: a new text is a new version, and old ones stay readable.
+
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::table;
+use crate::{
+    account::User,
+    answer::{Answer, Envelope},
+    app::App,
+    error::{Error, Word},
+    input::PathIds,
+};
+
+/// A version of a team's agreement.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "team_id": 4, "version": 1, "agreement": "会员加入协议", "created_ms": 1_795_000_000_000_i64
+}))]
+pub(crate) struct Agreement {
+    pub(super) team_id: i64,
+    pub(super) version: i64,
+    pub(super) agreement: String,
+    /// Since when it holds.
+    pub(super) created_ms: i64,
+}
+
+/// A version of a team's agreement
+///
+/// For everybody who is logged in. The current one stands in the team, too.
+#[utoipa::path(
+    get, path = "/team/{id}/agreement/{version}", tag = "team",
+    params(("id" = i64, Path, minimum = 1), ("version" = i64, Path, minimum = 1)),
+    responses(
+        (status = 200, body = Envelope<Agreement>),
+        (status = 404, description = "`team.agreement_not_found`")
+    ),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn show(
+    State(app): State<App>,
+    _: User,
+    PathIds(id, version): PathIds,
+) -> Result<Answer, Error> {
+    let agreement = table::agreement(&app.database, id.get(), version.get()).await?;
+    Answer::one(&agreement.ok_or(Word::AgreementNotFound)?)
+}

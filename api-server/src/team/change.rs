@@ -1,0 +1,85 @@
+//! Changing a team.
+
+use axum::extract::State;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::{Team, table};
+use crate::{
+    account::User,
+    answer::{Answer, Envelope},
+    app::{App, Written},
+    clock::now_ms,
+    docs::IdempotencyKey,
+    error::{Error, Word},
+    input::{Fen, PathId, Text, Write},
+};
+
+/// What changes about a team. What is left out stays as it is.
+#[derive(Deserialize, ToSchema)]
+#[schema(example = json!({"agreement": "会员加入协议，第二版", "consult_price_fen": 3000}))]
+pub(crate) struct ChangeTeam {
+    name: Option<Text<1, 64>>,
+    introduction: Option<Text<0, 2000>>,
+    /// Another text is a new version; members who join from then on accept that one.
+    agreement: Option<Text<0, 20000>>,
+    membership_fee_fen: Option<Fen>,
+    consult_price_fen: Option<Fen>,
+}
+
+/// Changes a team
+///
+/// By its owner.
+#[utoipa::path(
+    put, path = "/team/{id}", tag = "team", request_body = ChangeTeam,
+    params(("id" = i64, Path, minimum = 1), IdempotencyKey),
+    responses(
+        (status = 200, body = Envelope<Team>),
+        (status = 403, description = "`team.forbidden`"),
+        (status = 404, description = "`team.not_found`")
+    ),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn change(
+    State(app): State<App>,
+    user: User,
+    PathId(id): PathId,
+    Write { body, once }: Write<ChangeTeam>,
+) -> Result<Answer, Error> {
+    app.write(once, move |tx| {
+        Box::pin(async move {
+            let present = table::take(tx, id.get()).await?;
+            if present.owner_id != user.id.get() {
+                return Err(Word::TeamForbidden.into());
+            }
+            let now_ms = now_ms();
+            let mut team = present.clone();
+            if let Some(name) = body.name {
+                team.name = name.into_string();
+            }
+            if let Some(introduction) = body.introduction {
+                team.introduction = introduction.into_string();
+            }
+            if let Some(agreement) = body.agreement {
+                team.agreement = agreement.into_string();
+            }
+            if let Some(fee) = body.membership_fee_fen {
+                team.membership_fee_fen = fee.get();
+            }
+            if let Some(price) = body.consult_price_fen {
+                team.consult_price_fen = price.get();
+            }
+            if team.agreement != present.agreement {
+                team.agreement_version += 1;
+                table::new_agreement(tx, &team, now_ms).await?;
+            }
+            table::put(tx, &team).await?;
+            if team.name != present.name {
+                table::forget_pieces(tx, team.team_id).await?;
+                table::put_pieces(tx, &team).await?;
+            }
+            Ok(Written::new(Answer::one(&team)?))
+        })
+    })
+    .await
+}

@@ -1,0 +1,67 @@
+//! The doctors of a team.
+
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::table;
+use crate::{
+    account::User,
+    answer::{Answer, ListEnvelope, Page},
+    app::App,
+    docs::PageParams,
+    error::{Error, Word},
+    input::{Cursor, PageQuery, PathId},
+};
+
+/// A doctor of a team.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "doctor_id": 9, "name": "赵医生", "photo_id": null, "title": "主治医师", "department": "儿科", "inviter_id": 7,
+    "joined_ms": 1_795_000_000_000_i64
+}))]
+pub(crate) struct TeamDoctor {
+    pub(super) doctor_id: i64,
+    pub(super) name: String,
+    /// Of an upload; null while there is none.
+    pub(super) photo_id: Option<String>,
+    pub(super) title: String,
+    pub(super) department: String,
+    /// By whose invitation they joined; null for those who were added, and the owner.
+    pub(super) inviter_id: Option<i64>,
+    pub(super) joined_ms: i64,
+}
+
+/// The doctors of a team
+///
+/// For everybody who is logged in.
+#[utoipa::path(
+    get, path = "/team/{id}/doctor_list", tag = "team", params(("id" = i64, Path, minimum = 1), PageParams),
+    responses((status = 200, body = ListEnvelope<TeamDoctor>), (status = 404, description = "`team.not_found`")),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn list(
+    State(app): State<App>,
+    _: User,
+    PathId(id): PathId,
+    page: PageQuery,
+) -> Result<Answer, Error> {
+    table::team(&app.database, id.get())
+        .await?
+        .ok_or(Word::TeamNotFound)?;
+    let total = if page.count {
+        Some(table::count_doctors(&app.database, id.get()).await?)
+    } else {
+        None
+    };
+    let mut items = table::doctors(&app.database, id.get(), &page).await?;
+    let next_cursor = page.cut(&mut items, |last| Cursor {
+        at: last.joined_ms,
+        id: last.doctor_id,
+    });
+    Answer::page(Page {
+        items,
+        next_cursor,
+        total,
+    })
+}

@@ -1,0 +1,139 @@
+//! Joining a team: a doctor by invitation, a member by accepting the agreement.
+
+use axum::extract::State;
+use database::Transaction;
+use proto::UserId;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::{Team, link::Invited, table};
+use crate::{
+    account::{Role, User},
+    answer::{Answer, Envelope},
+    app::{App, Written},
+    clock::now_ms,
+    docs::IdempotencyKey,
+    error::{Error, Word},
+    input::{Id, Text, Write},
+};
+
+/// How somebody joins: a doctor by `invitation`, a member by `team_id` and `agreement_version`.
+#[derive(Deserialize, ToSchema)]
+#[schema(example = json!({"team_id": 4, "agreement_version": 1}))]
+pub(crate) struct JoinTeam {
+    /// The link of an invitation as it was scanned. For doctors.
+    invitation: Option<Text<1, 2048>>,
+    /// For members.
+    team_id: Option<Id>,
+    /// The version of the agreement that the member has read and accepts; it must be the current one.
+    agreement_version: Option<Id>,
+}
+
+/// Joins a team
+///
+/// A doctor by the link of an invitation, and into at most 5 teams, created and joined counted together. A member by accepting
+/// the current version of the agreement; a member who is in the team accepts a newer version the same way.
+#[utoipa::path(
+    post, path = "/team/join", tag = "team", request_body = JoinTeam, params(IdempotencyKey),
+    responses(
+        (status = 200, body = Envelope<Team>),
+        (status = 403, description = "`team.invitation_refused`, `team.cannot_join`"),
+        (status = 404, description = "`team.not_found`"),
+        (status = 409, description = "`team.already_in`, `team.limit_reached`, `team.invitation_expired`, `team.invitation_used_up`, `team.agreement_changed`")
+    ),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn join(
+    State(app): State<App>,
+    user: User,
+    Write { body, once }: Write<JoinTeam>,
+) -> Result<Answer, Error> {
+    let way = Way::of(&app, user.role, body)?;
+    app.write(once, move |tx| {
+        Box::pin(async move {
+            let now_ms = now_ms();
+            let team = match way {
+                Way::Doctor(invited) => {
+                    by_invitation(tx, user.id, &invited, now_ms).await?;
+                    invited.team_id
+                }
+                Way::Member { team, version } => {
+                    by_agreement(tx, user.id, team, version, now_ms).await?;
+                    team
+                }
+            };
+            let team = table::team_in(tx, team).await?.ok_or(Word::TeamNotFound)?;
+            Ok(Written::new(Answer::one(&team)?))
+        })
+    })
+    .await
+}
+
+enum Way {
+    Doctor(Invited),
+    Member { team: i64, version: i64 },
+}
+
+impl Way {
+    fn of(app: &App, role: Role, body: JoinTeam) -> Result<Self, Error> {
+        match role {
+            Role::Doctor => {
+                let link = body.invitation.ok_or_else(|| missing("invitation"))?;
+                Ok(Self::Doctor(app.links.read(&link)?))
+            }
+            Role::Member => Ok(Self::Member {
+                team: body.team_id.ok_or_else(|| missing("team_id"))?.get(),
+                version: body
+                    .agreement_version
+                    .ok_or_else(|| missing("agreement_version"))?
+                    .get(),
+            }),
+            _ => Err(Word::TeamCannotJoin.into()),
+        }
+    }
+}
+
+fn missing(field: &'static str) -> Error {
+    Error::invalid(
+        field,
+        "缺少该字段：医生须提供 invitation，会员须提供 team_id 和 agreement_version",
+        "it is missing: doctors give invitation, members team_id and agreement_version",
+    )
+}
+
+/// The doctor is counted first, then the use: whatever comes after that refuses gives both back.
+async fn by_invitation(
+    tx: &mut Transaction<'_>,
+    doctor: UserId,
+    invited: &Invited,
+    now_ms: i64,
+) -> Result<(), Error> {
+    if invited.expires_ms <= now_ms {
+        return Err(Error::new(Word::InvitationExpired).field("invitation"));
+    }
+    table::count_doctor(tx, invited.team_id, doctor, "invitation").await?;
+    if !table::use_invitation(tx, invited.team_id, invited.invitation_id, now_ms).await? {
+        return Err(Error::new(Word::InvitationUsedUp).field("invitation"));
+    }
+    let inviter = Some(invited.inviter_id);
+    table::put_doctor(tx, invited.team_id, doctor, inviter, "invitation", now_ms).await
+}
+
+async fn by_agreement(
+    tx: &mut Transaction<'_>,
+    member: UserId,
+    team: i64,
+    version: i64,
+    now_ms: i64,
+) -> Result<(), Error> {
+    let current = table::take(tx, team)
+        .await
+        .map_err(|error| error.field("team_id"))?;
+    if current.agreement_version != version {
+        return Err(Error::new(Word::AgreementChanged).field("agreement_version"));
+    }
+    if !table::put_member(tx, team, member, version, now_ms).await? {
+        return Err(Error::new(Word::TeamAlreadyIn).field("team_id"));
+    }
+    table::put_acceptance(tx, team, member, version, now_ms).await
+}

@@ -1,0 +1,163 @@
+//! Leaving a team, and being removed from it.
+
+use axum::extract::State;
+use database::Transaction;
+use proto::UserId;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::table;
+use crate::{
+    account::{self, Role, User},
+    answer::{Answer, Empty, Envelope},
+    app::{App, Written},
+    consult,
+    docs::IdempotencyKey,
+    error::{Error, Word},
+    input::{Nothing, PathId, PathIds, Write},
+};
+
+/// A doctor who has gone.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({"team_id": 4, "doctor_id": 9, "running_consults": 2}))]
+pub(crate) struct DoctorGone {
+    team_id: i64,
+    doctor_id: i64,
+    /// Consults of the team that they are still in, until the assistant takes them out or they end.
+    running_consults: i64,
+}
+
+/// Leaves a team
+///
+/// By a doctor other than the owner, or a member. A doctor stays in the consults that are running, until the assistant takes
+/// them out; into others they are not brought any more.
+#[utoipa::path(
+    post, path = "/team/{id}/leave", tag = "team", params(("id" = i64, Path, minimum = 1), IdempotencyKey),
+    responses(
+        (status = 200, body = Envelope<Empty>),
+        (status = 404, description = "`team.not_found`"),
+        (status = 409, description = "`team.not_in`, `team.owner_stays`")
+    ),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn leave(
+    State(app): State<App>,
+    user: User,
+    PathId(id): PathId,
+    Write {
+        body: Nothing {},
+        once,
+    }: Write<Nothing>,
+) -> Result<Answer, Error> {
+    app.write(once, move |tx| {
+        Box::pin(async move {
+            let gone = if user.role == Role::Member {
+                table::team_in(tx, id.get()).await?.ok_or(Word::TeamNotFound)?;
+                table::remove_member(tx, id.get(), user.id).await?
+            } else {
+                doctor_goes(tx, id.get(), user.id).await?
+            };
+            if !gone {
+                return Err(Word::TeamNotIn.into());
+            }
+            Ok(Written::new(Answer::empty()?))
+        })
+    })
+    .await
+}
+
+/// Removes a doctor from a team
+///
+/// By its owner or its assistant. They stay in the consults that are running (the answer tells how many), until the assistant
+/// takes them out of each; into others they are not brought any more. The owner stays.
+#[utoipa::path(
+    delete, path = "/team/{id}/doctor/{doctor_id}", tag = "team",
+    params(("id" = i64, Path, minimum = 1), ("doctor_id" = i64, Path, minimum = 1), IdempotencyKey),
+    responses(
+        (status = 200, body = Envelope<DoctorGone>),
+        (status = 403, description = "`team.forbidden`"),
+        (status = 404, description = "`team.not_found`, `team.doctor_not_found`"),
+        (status = 409, description = "`team.owner_stays`")
+    ),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn remove_doctor(
+    State(app): State<App>,
+    user: User,
+    PathIds(id, doctor_id): PathIds,
+    Write {
+        body: Nothing {},
+        once,
+    }: Write<Nothing>,
+) -> Result<Answer, Error> {
+    app.write(once, move |tx| {
+        Box::pin(async move {
+            let team = table::team_in(tx, id.get()).await?.ok_or(Word::TeamNotFound)?;
+            if !team.is_led_by(user.id) {
+                return Err(Word::TeamForbidden.into());
+            }
+            let doctor = UserId::from_database(doctor_id.get());
+            if !doctor_goes(tx, id.get(), doctor).await? {
+                return Err(Error::new(Word::TeamDoctorNotFound).field("doctor_id"));
+            }
+            Ok(Written::new(Answer::one(&DoctorGone {
+                team_id: id.get(),
+                doctor_id: doctor.get(),
+                running_consults: consult::running_of(tx, id.get(), doctor).await?,
+            })?))
+        })
+    })
+    .await
+}
+
+/// Takes a doctor's account first, as joining does, so that they are counted right whatever requests race; false when they
+/// are not in the team.
+async fn doctor_goes(tx: &mut Transaction<'_>, team: i64, doctor: UserId) -> Result<bool, Error> {
+    account::take(tx, doctor).await?;
+    let owner = table::team_in(tx, team)
+        .await?
+        .ok_or(Word::TeamNotFound)?
+        .owner_id;
+    if owner == doctor.get() {
+        return Err(Word::TeamOwnerStays.into());
+    }
+    table::remove_doctor(tx, team, doctor).await
+}
+
+/// Removes a member from a team
+///
+/// By its owner or its assistant. What they accepted stays on record.
+#[utoipa::path(
+    delete, path = "/team/{id}/member/{member_id}", tag = "team",
+    params(("id" = i64, Path, minimum = 1), ("member_id" = i64, Path, minimum = 1), IdempotencyKey),
+    responses(
+        (status = 200, body = Envelope<Empty>),
+        (status = 403, description = "`team.forbidden`"),
+        (status = 404, description = "`team.not_found`, `team.member_not_found`")
+    ),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn remove_member(
+    State(app): State<App>,
+    user: User,
+    PathIds(id, member_id): PathIds,
+    Write {
+        body: Nothing {},
+        once,
+    }: Write<Nothing>,
+) -> Result<Answer, Error> {
+    app.write(once, move |tx| {
+        Box::pin(async move {
+            let team = table::team_in(tx, id.get()).await?.ok_or(Word::TeamNotFound)?;
+            if !team.is_led_by(user.id) {
+                return Err(Word::TeamForbidden.into());
+            }
+            let member = UserId::from_database(member_id.get());
+            if !table::remove_member(tx, id.get(), member).await? {
+                return Err(Error::new(Word::TeamMemberNotFound).field("member_id"));
+            }
+            Ok(Written::new(Answer::empty()?))
+        })
+    })
+    .await
+}

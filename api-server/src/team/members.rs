@@ -1,0 +1,71 @@
+//! The members of a team.
+
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::table;
+use crate::{
+    account::User,
+    answer::{Answer, ListEnvelope, Page},
+    app::App,
+    docs::PageParams,
+    error::{Error, Word},
+    input::{Cursor, PageQuery, PathId},
+};
+
+/// A member of a team.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "member_id": 12, "name": "李女士", "photo_id": null, "agreement_version": 1, "joined_ms": 1_795_000_000_000_i64
+}))]
+pub(crate) struct TeamMember {
+    pub(super) member_id: i64,
+    pub(super) name: String,
+    /// Of an upload; null while there is none.
+    pub(super) photo_id: Option<String>,
+    /// The version of the agreement that they accepted last.
+    pub(super) agreement_version: i64,
+    pub(super) joined_ms: i64,
+}
+
+/// The members of a team
+///
+/// For its owner and its assistant.
+#[utoipa::path(
+    get, path = "/team/{id}/member_list", tag = "team", params(("id" = i64, Path, minimum = 1), PageParams),
+    responses(
+        (status = 200, body = ListEnvelope<TeamMember>),
+        (status = 403, description = "`team.forbidden`"),
+        (status = 404, description = "`team.not_found`")
+    ),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn list(
+    State(app): State<App>,
+    user: User,
+    PathId(id): PathId,
+    page: PageQuery,
+) -> Result<Answer, Error> {
+    let team = table::team(&app.database, id.get())
+        .await?
+        .ok_or(Word::TeamNotFound)?;
+    if !team.is_led_by(user.id) {
+        return Err(Word::TeamForbidden.into());
+    }
+    let total = if page.count {
+        Some(table::count_members(&app.database, id.get()).await?)
+    } else {
+        None
+    };
+    let mut items = table::members(&app.database, id.get(), &page).await?;
+    let next_cursor = page.cut(&mut items, |last| Cursor {
+        at: last.joined_ms,
+        id: last.member_id,
+    });
+    Answer::page(Page {
+        items,
+        next_cursor,
+        total,
+    })
+}

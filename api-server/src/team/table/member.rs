@@ -1,0 +1,106 @@
+//! The SQL of a team's members.
+
+use database::{Database, Transaction, params};
+use proto::UserId;
+
+use super::super::members::TeamMember;
+use crate::{error::Error, input::PageQuery};
+
+/// Puts a member who accepts a version; false when they are in with this version already.
+pub(in crate::team) async fn put_member(
+    tx: &mut Transaction<'_>,
+    team: i64,
+    member: UserId,
+    version: i64,
+    now_ms: i64,
+) -> Result<bool, Error> {
+    let put = tx
+        .execute(
+            "INSERT INTO team_member (team_id, member_id, agreement_version, joined_ms) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (team_id, member_id) DO UPDATE SET agreement_version = excluded.agreement_version
+             WHERE team_member.agreement_version < excluded.agreement_version",
+            params![team, member.get(), version, now_ms],
+        )
+        .await?;
+    Ok(put == 1)
+}
+
+/// Records that a member accepted a version: the first time counts.
+pub(in crate::team) async fn put_acceptance(
+    tx: &mut Transaction<'_>,
+    team: i64,
+    member: UserId,
+    version: i64,
+    now_ms: i64,
+) -> Result<(), Error> {
+    tx.execute(
+        "INSERT INTO team_acceptance (team_id, member_id, version, accepted_ms) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (team_id, member_id, version) DO NOTHING",
+        params![team, member.get(), version, now_ms],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Takes a member out; false when they are not in.
+pub(in crate::team) async fn remove_member(
+    tx: &mut Transaction<'_>,
+    team: i64,
+    member: UserId,
+) -> Result<bool, Error> {
+    let removed = tx
+        .execute(
+            "DELETE FROM team_member WHERE team_id = $1 AND member_id = $2",
+            params![team, member.get()],
+        )
+        .await?;
+    Ok(removed == 1)
+}
+
+const MEMBERS: &str = "SELECT m.member_id, a.name, p.photo_id, m.agreement_version, m.joined_ms
+     FROM team_member m JOIN account a ON a.id = m.member_id
+     LEFT JOIN member_profile p ON p.member_id = m.member_id
+     WHERE m.team_id = $1 AND (m.joined_ms, m.member_id) < ($2, $3)
+     ORDER BY m.joined_ms DESC, m.member_id DESC LIMIT $4";
+
+const COUNT: &str = "SELECT count(*) FROM team_member WHERE team_id = $1";
+
+/// One more than the page holds, the newest first.
+pub(in crate::team) async fn members(
+    database: &Database,
+    team: i64,
+    page: &PageQuery,
+) -> Result<Vec<TeamMember>, Error> {
+    let start = page.start();
+    let rows = database
+        .query(MEMBERS, params![team, start.at, start.id, page.limit + 1])
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(TeamMember {
+                member_id: row.get(0)?,
+                name: row.get(1)?,
+                photo_id: row.get(2)?,
+                agreement_version: row.get(3)?,
+                joined_ms: row.get(4)?,
+            })
+        })
+        .collect()
+}
+
+pub(in crate::team) async fn count_members(database: &Database, team: i64) -> Result<i64, Error> {
+    let row = database.query_first(COUNT, params![team]).await?;
+    Ok(row.map_or(Ok(0), |row| row.get(0))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::walks_an_index;
+
+    #[tokio::test]
+    async fn statements_walk_an_index() {
+        walks_an_index(MEMBERS, params![1_i64, 1_i64, 1_i64, 51_i64]).await;
+        walks_an_index(COUNT, params![1_i64]).await;
+    }
+}

@@ -1,0 +1,151 @@
+//! `docs/http/*.http`: a file for each area, which people run in their editor and this test against a service.
+//!
+//! A file is requests with `###` and a title between them. A request is a line with method and path, headers, an empty line,
+//! a body. In all of it `{{name}}` stands for a variable: `host`, or one that an earlier request left. Lines that begin with
+//! `# @` are for this test:
+//!
+//! - `# @status 409`: the status that must come; 200 without it.
+//! - `# @error team.limit_reached`: the error word that must come.
+//! - `# @capture name result.user_id`: leaves what stands there in the answer as a variable.
+//! - `# @sms name 13800138001`: leaves the code that the phone got last as a variable, before the request is sent.
+
+use std::{collections::HashMap, fs, path::PathBuf};
+
+use serde_json::Value;
+
+use super::service::Service;
+
+#[derive(Debug, Default)]
+struct Example {
+    title: String,
+    method: String,
+    path: String,
+    headers: Vec<(String, String)>,
+    body: String,
+    status: u16,
+    error: Option<String>,
+    captures: Vec<(String, String)>,
+    sms: Option<(String, String)>,
+}
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/http")
+}
+
+fn parse(text: &str) -> Vec<Example> {
+    let mut examples: Vec<Example> = Vec::new();
+    for part in text.split("###").skip(1) {
+        let mut lines = part.lines();
+        let mut example = Example {
+            title: lines.next().unwrap_or_default().trim().to_owned(),
+            status: 200,
+            ..Example::default()
+        };
+        let mut in_body = false;
+        for line in lines {
+            if let Some(directive) = line.strip_prefix("# @") {
+                let words: Vec<&str> = directive.split_whitespace().collect();
+                match words[..] {
+                    ["status", status] => example.status = status.parse().unwrap(),
+                    ["error", word] => example.error = Some(word.to_owned()),
+                    ["capture", name, pointer] => {
+                        example
+                            .captures
+                            .push((name.to_owned(), pointer.replace('.', "/")));
+                    }
+                    ["sms", name, phone] => example.sms = Some((name.to_owned(), phone.to_owned())),
+                    _ => panic!("{}: what is {line:?}?", example.title),
+                }
+            } else if line.starts_with('#') {
+                continue;
+            } else if example.method.is_empty() {
+                if let Some((method, path)) = line.split_once(" {{host}}") {
+                    example.method = method.to_owned();
+                    example.path = path.to_owned();
+                } else {
+                    assert!(line.trim().is_empty(), "{}: {line:?}", example.title);
+                }
+            } else if !in_body && line.trim().is_empty() {
+                in_body = true;
+            } else if in_body {
+                example.body.push_str(line);
+            } else {
+                let (name, value) = line.split_once(": ").unwrap();
+                example.headers.push((name.to_owned(), value.to_owned()));
+            }
+        }
+        assert!(!example.method.is_empty(), "{} has no request", example.title);
+        examples.push(example);
+    }
+    examples
+}
+
+fn filled(text: &str, variables: &HashMap<String, String>) -> String {
+    let mut text = text.to_owned();
+    for (name, value) in variables {
+        text = text.replace(&format!("{{{{{name}}}}}"), value);
+    }
+    assert!(!text.contains("{{"), "no request left what stands in {text}");
+    text
+}
+
+async fn run(file: &str) {
+    let text = fs::read_to_string(folder().join(file)).unwrap();
+    let service = Service::start().await;
+    let mut variables = HashMap::new();
+    let examples = parse(&text);
+    assert!(examples.len() > 2, "{file}");
+    for example in examples {
+        let name = format!("{file}: {}", example.title);
+        if let Some((variable, phone)) = &example.sms {
+            let phone = format!("+86{phone}");
+            let code = service
+                .sms
+                .code(&phone)
+                .unwrap_or_else(|| panic!("{name}: no code"));
+            variables.insert(variable.clone(), code);
+        }
+        let path = filled(&example.path, &variables);
+        let mut call = service.call(example.method.parse().unwrap(), &path);
+        for (header, value) in &example.headers {
+            call = call.header(header, &filled(value, &variables));
+        }
+        if !example.body.is_empty() {
+            call = call.body(filled(&example.body, &variables));
+        }
+        let reply = call.send().await;
+        assert_eq!(reply.status, example.status, "{name}: {}", reply.text);
+        if let Some(word) = &example.error {
+            assert_eq!(reply.json["error"], word.as_str(), "{name}");
+        }
+        for (variable, pointer) in &example.captures {
+            let value = reply
+                .json
+                .pointer(&format!("/{pointer}"))
+                .unwrap_or_else(|| panic!("{name}: no {pointer} in {}", reply.text));
+            let value = match value {
+                Value::String(text) => text.clone(),
+                other => other.to_string(),
+            };
+            variables.insert(variable.clone(), value);
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_requests_of_docs_http_answer_as_they_say() {
+    let mut files: Vec<String> = fs::read_dir(folder())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.ends_with(".http"))
+        .collect();
+    files.sort();
+    for area in [
+        "account", "chat", "clinic", "consult", "doctor", "family", "im", "member", "team",
+    ] {
+        assert!(files.contains(&format!("{area}.http")), "{area} has no file");
+    }
+    for file in files {
+        run(&file).await;
+    }
+}

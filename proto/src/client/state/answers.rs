@@ -1,0 +1,157 @@
+//! What a client makes of each answer.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use super::{
+    DEFAULT_PAUSE, KeptPassword, Link, Machine, Online, Renewal, Sync, millis, renew_at, since_start,
+};
+use crate::bye;
+use crate::client::event::Event;
+use crate::frame::MAX_FRAME_BYTES;
+use crate::wire::{self, ErrorCode, client_frame};
+
+impl Machine {
+    pub(super) fn logged_in(&mut self, now: Duration, ok: &wire::LoginOk) {
+        if !matches!(self.link, Link::LoggingIn { .. }) {
+            return;
+        }
+        let server_epoch_ms = ok.server_time_ms - millis(now);
+        let expires = since_start(ok.expires_at_ms, server_epoch_ms);
+        if let Some(kept) = &mut self.password {
+            kept.good_until = expires;
+        }
+        let max_frame_bytes = match ok.max_frame_bytes {
+            0 => MAX_FRAME_BYTES,
+            bytes => bytes as usize,
+        };
+        self.link = Link::Online(Box::new(Online {
+            heartbeat: Duration::from_secs(ok.heartbeat_s.max(1).into()),
+            max_frame_bytes,
+            server_epoch_ms,
+            sync: Sync::Done,
+            renewal: Renewal::At(renew_at(now, expires)),
+            pinged: None,
+            last_sent: now,
+            last_received: now,
+            questions: HashSet::new(),
+        }));
+        self.output.max_server_frame_bytes = Some(2 * max_frame_bytes);
+        self.event(Event::Connected {
+            session_id: ok.session_id,
+        });
+        self.sync(now);
+        self.send_due(now);
+    }
+
+    pub(super) fn sync(&mut self, now: Duration) {
+        let request_id = self.next_request_id();
+        let Link::Online(online) = &mut self.link else {
+            return;
+        };
+        online.sync = Sync::Asked {
+            request_id,
+            since: now,
+        };
+        online.last_sent = now;
+        let sync = wire::Sync {
+            items: self.known.sync_items(online.max_frame_bytes),
+            updated_since_ms: self.known.synced_ms,
+            limit: self.settings.sync_limit,
+        };
+        self.frame(request_id, client_frame::Body::Sync(sync));
+    }
+
+    pub(super) fn synced(&mut self, now: Duration, request_id: u64, done: wire::SyncDone) {
+        let Link::Online(online) = &mut self.link else {
+            return;
+        };
+        if !matches!(online.sync, Sync::Asked { request_id: asked, .. } if asked == request_id) {
+            return;
+        }
+        online.sync = Sync::Done;
+        if done.more {
+            return self.sync(now);
+        }
+        self.failures = 0;
+        self.known.synced_ms = done.synced_ms;
+        self.event(Event::Synced {
+            synced_ms: done.synced_ms,
+        });
+    }
+
+    pub(super) fn sent(&mut self, now: Duration, request_id: u64, ok: wire::SendOk) {
+        if let Some(message) = self.outbox.answered(request_id) {
+            self.event(Event::Sent {
+                client_msg_id: message.client_msg_id,
+                conversation_id: message.conversation_id,
+                seq: ok.seq,
+                created_ms: ok.created_ms,
+                duplicate: ok.duplicate,
+            });
+            self.send_due(now);
+        }
+    }
+
+    pub(super) fn renewed(&mut self, now: Duration, answered: u64, expires_at_ms: i64) {
+        let Link::Online(online) = &mut self.link else {
+            return;
+        };
+        let expires = since_start(expires_at_ms, online.server_epoch_ms);
+        let next = Renewal::At(renew_at(now, expires));
+        match std::mem::replace(&mut online.renewal, next) {
+            Renewal::Asked { request_id, password } if request_id == answered => {
+                self.password = Some(KeptPassword {
+                    password,
+                    good_until: expires,
+                });
+            }
+            unrelated => online.renewal = unrelated,
+        }
+    }
+
+    pub(super) fn refused(&mut self, now: Duration, request_id: u64, error: wire::Error) {
+        let pause = match error.retry_after_ms {
+            0 => DEFAULT_PAUSE,
+            ms => Duration::from_millis(ms.into()),
+        };
+        if let Link::Online(online) = &mut self.link {
+            if matches!(online.sync, Sync::Asked { request_id: asked, .. } if asked == request_id) {
+                online.sync = Sync::PutOff { until: now + pause };
+                return;
+            }
+            if matches!(&online.renewal, Renewal::Asked { request_id: asked, .. } if *asked == request_id) {
+                // Ask for another password; at expires_at the node says Bye EXPIRED if none is taken.
+                online.renewal = Renewal::At(now + pause);
+                return;
+            }
+        }
+        let again = matches!(error.code(), ErrorCode::Unavailable | ErrorCode::RateLimited);
+        if again && self.outbox.put_off(request_id, now + pause) {
+            return;
+        }
+        if let Some(message) = self.outbox.answered(request_id) {
+            self.event(Event::SendFailed {
+                client_msg_id: message.client_msg_id,
+                conversation_id: message.conversation_id,
+                error,
+            });
+            self.send_due(now);
+        }
+    }
+
+    pub(super) fn goodbye(&mut self, bye: wire::Bye) {
+        self.event(Event::Bye {
+            reason: bye.reason,
+            advice: bye::advice(bye.reason),
+            detail: bye.detail.clone(),
+        });
+        let cause = format!(
+            "the node said goodbye: {} {}",
+            bye.reason().as_str_name(),
+            bye.detail
+        );
+        self.hang_up(cause.trim_end());
+        self.bye = Some(bye);
+    }
+}
