@@ -4,7 +4,8 @@ use std::{ops::Deref, sync::Arc};
 
 use backplane::Backplane;
 use database::{Database, Transaction, TransactionFuture};
-use journal::{Journal, record::Unpublished};
+use journal::{Journal, UserNotice, record::Unpublished};
+use proto::UserId;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -59,6 +60,8 @@ pub struct Written {
     pub unpublished: Unpublished,
     /// Devices whose tokens this write removed.
     pub logged_out: Vec<Device>,
+    /// Whose account this write disabled: sessions end, also those whose devices nobody knows.
+    pub disabled: Option<UserId>,
 }
 
 impl Written {
@@ -68,6 +71,7 @@ impl Written {
             answer,
             unpublished: Unpublished::default(),
             logged_out: Vec::new(),
+            disabled: None,
         }
     }
 
@@ -157,6 +161,9 @@ impl App {
                 return first.ok_or_else(|| Word::KeyRunning.into());
             };
             app.journal.publish(written.unpublished);
+            if let Some(user) = written.disabled {
+                app.journal.notify(user, &UserNotice::Disabled);
+            }
             log_out(&app, &written.logged_out).await;
             Ok(written.answer)
         })

@@ -1,5 +1,7 @@
 //! The OpenAPI document, made from the very handlers that are served, and the page that shows it.
 
+mod example;
+
 use axum::{
     Router,
     http::{HeaderValue, header},
@@ -81,6 +83,7 @@ pub(crate) fn complete(document: &mut Document) {
             complete_operation(operation);
         }
     }
+    example::add(document);
 }
 
 fn complete_operation(operation: &mut Operation) {

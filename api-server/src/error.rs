@@ -240,6 +240,43 @@ words! {
     /// As many open invitations as a team may have.
     InvitationLimit = CONFLICT "team.invitation_limit_reached",
         "每个团队最多 100 个未过期的邀请，请先撤回一些", "A team has at most 100 invitations that have not expired; withdraw some first";
+    // Value-added services and operators.
+    /// No such value-added service, or it is of a consult that the caller is not in.
+    VasNotFound = NOT_FOUND "vas.not_found",
+        "没有这项增值服务，请检查增值服务 id", "There is no such value-added service; check its id";
+    /// The caller sees the service, but this step is somebody else's.
+    VasForbidden = FORBIDDEN "vas.forbidden",
+        "只有患者可以确认或拒绝，只有提出的医生可以撤回", "Only the patient confirms or declines it, and only the doctor who proposed it withdraws it";
+    /// It was confirmed.
+    VasConfirmed = CONFLICT "vas.confirmed",
+        "患者已确认这项增值服务，不能再更改", "The patient has confirmed this value-added service; it changes no more";
+    /// It was declined.
+    VasDeclined = CONFLICT "vas.declined",
+        "患者已拒绝这项增值服务，不能再更改", "The patient has declined this value-added service; it changes no more";
+    /// It was withdrawn.
+    VasWithdrawn = CONFLICT "vas.withdrawn",
+        "这项增值服务已撤回，不能再更改", "This value-added service was withdrawn; it changes no more";
+    /// Only decided services can be deleted from one's lists.
+    VasUndecided = CONFLICT "vas.undecided",
+        "尚未确认、拒绝或撤回的增值服务不能删除", "A value-added service that is still proposed cannot be deleted from one's lists";
+    /// As many services are proposed in the consult as may be.
+    VasLimit = CONFLICT "vas.limit_reached",
+        "每个咨询最多同时有 20 项待确认的增值服务，请先撤回一些", "At most 20 value-added services are proposed in a consult at a time; withdraw some first";
+    /// Only doctors of the team have services in it.
+    VasTeamDoctorsOnly = FORBIDDEN "vas.team_doctors_only",
+        "只有该团队的医生可以查看自己在其中提出的增值服务", "Only doctors of the team have value-added services in it";
+    /// The operator has disabled the account.
+    AccountDisabled = FORBIDDEN "account.disabled",
+        "该账号已停用，请联系平台客服", "This account is disabled; contact the platform";
+    /// Only operators do this.
+    OperatorsOnly = FORBIDDEN "operator.only",
+        "只有平台运营人员可以这样做", "Only operators of the platform may do this";
+    /// Wrong name or password; nobody can tell which.
+    OperatorLoginRefused = UNAUTHORIZED "operator.login_refused",
+        "名称或密码不正确，请检查后重试；忘记密码可用 huizhen operator reset 重置", "The name or the password is wrong; check them, or have it reset by `huizhen operator reset`";
+    /// No such person, for an operator.
+    OperatorPersonNotFound = NOT_FOUND "operator.person_not_found",
+        "没有这个账号，请检查 id", "There is no such account; check its id";
     /// Something that the service needs is away.
     Unavailable = SERVICE_UNAVAILABLE "server.unavailable",
         "服务暂时不可用，请在 Retry-After 所示秒数后重试", "The service is not available now; try again after the seconds that Retry-After tells";

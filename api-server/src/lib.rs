@@ -22,6 +22,7 @@ mod member;
 mod network;
 mod observe;
 mod once;
+pub mod operator;
 #[cfg(test)]
 mod plan;
 mod routes;
@@ -30,6 +31,7 @@ mod server;
 mod settings;
 mod sweep;
 mod team;
+mod vas;
 
 use backplane::Backplane;
 use database::Database;

@@ -9,7 +9,7 @@ use crate::{
     app::App,
     chat, clinic, consult, docs, doctor,
     error::{Error, Word},
-    family, health, im, member, observe, team,
+    family, health, im, member, observe, operator, team, vas,
 };
 
 /// The documented routes of every domain.
@@ -20,6 +20,8 @@ fn documented() -> OpenApiRouter<App> {
         .merge(team::routes())
         .merge(consult::routes())
         .merge(chat::routes())
+        .merge(vas::routes())
+        .merge(operator::routes())
         .merge(doctor::routes())
         .merge(member::routes())
         .merge(family::routes())

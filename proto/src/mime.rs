@@ -9,6 +9,9 @@ pub const MAX_MIME_BYTES: usize = 127;
 /// The most bytes of `Image.thumbnail`.
 pub const MAX_THUMBNAIL_BYTES: usize = 16 * 1024;
 
+/// A value-added service card.
+pub const VAS: &str = "application/vnd.huizhen.vas";
+
 /// How the body of a registered type is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
@@ -99,7 +102,7 @@ pub const REGISTRY: [Registered; 15] = [
         Form::Location,
         Senders::Everybody,
     ),
-    line("application/vnd.huizhen.vas", Form::Vas, Senders::Server),
+    line(VAS, Form::Vas, Senders::Server),
     line("application/vnd.huizhen.advice", Form::Advice, Senders::Doctors),
     line("application/vnd.huizhen.consult", Form::Consult, Senders::Staff),
     line("application/vnd.huizhen.call", Form::Call, Senders::Server),

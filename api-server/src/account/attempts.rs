@@ -1,12 +1,11 @@
-//! Failed password logins of each phone: guessing is slow whatever addresses the guesses come from.
+//! Failed password logins of each phone or operator: guessing is slow whatever addresses the guesses come from.
 
 use dashmap::DashMap;
 use sha2::{Digest, Sha256};
 
-use super::phone::Phone;
 use crate::error::{Error, Word};
 
-/// Wrong passwords of one phone in [`WINDOW_MS`].
+/// Wrong passwords of one of them in [`WINDOW_MS`].
 const MAX_FAILURES: u32 = 10;
 /// How long failures count, from the first one on, milliseconds.
 const WINDOW_MS: i64 = 15 * 60 * 1000;
@@ -14,7 +13,7 @@ const WINDOW_MS: i64 = 15 * 60 * 1000;
 /// in by code goes on.
 const MAX_PHONES: usize = 500_000;
 
-/// The counts. Phones are kept as hashes, also those that have no account.
+/// The counts. Phones and names are kept as hashes, also those that have no account.
 #[derive(Default)]
 pub struct Attempts(DashMap<[u8; 32], Count>);
 
@@ -25,8 +24,8 @@ struct Count {
 
 impl Attempts {
     /// Counts a try before the password is looked at, so that tries side by side are counted too.
-    pub(crate) fn begin(&self, phone: &Phone, now_ms: i64) -> Result<(), Error> {
-        let key = key(phone);
+    pub(crate) fn begin(&self, login: &str, now_ms: i64) -> Result<(), Error> {
+        let key = key(login);
         if self.0.len() >= MAX_PHONES && !self.0.contains_key(&key) {
             return Err(Error::new(Word::TooManyAttempts).retry_after(60));
         }
@@ -51,8 +50,8 @@ impl Attempts {
     }
 
     /// The try was right: nothing counts any more.
-    pub(crate) fn succeed(&self, phone: &Phone) {
-        self.0.remove(&key(phone));
+    pub(crate) fn succeed(&self, login: &str) {
+        self.0.remove(&key(login));
     }
 
     /// Forgets what counts no more.
@@ -61,8 +60,8 @@ impl Attempts {
     }
 }
 
-fn key(phone: &Phone) -> [u8; 32] {
-    Sha256::digest(phone.as_str().as_bytes()).into()
+fn key(login: &str) -> [u8; 32] {
+    Sha256::digest(login.as_bytes()).into()
 }
 
 #[cfg(test)]
@@ -72,18 +71,18 @@ mod tests {
     #[test]
     fn the_eleventh_wrong_password_waits_and_a_right_one_clears() {
         let attempts = Attempts::default();
-        let phone = Phone::parse("13800138000").unwrap();
+        let phone = "+8613800138000";
         for at in 0..10 {
-            attempts.begin(&phone, at).unwrap();
+            attempts.begin(phone, at).unwrap();
         }
-        let refused = attempts.begin(&phone, 10).unwrap_err();
+        let refused = attempts.begin(phone, 10).unwrap_err();
         assert_eq!(refused.word(), Word::TooManyAttempts);
         assert_eq!(refused.retry_after_s(), Some(900));
-        attempts.begin(&Phone::parse("13800138001").unwrap(), 10).unwrap();
-        attempts.begin(&phone, WINDOW_MS + 1).unwrap();
-        attempts.succeed(&phone);
+        attempts.begin("+8613800138001", 10).unwrap();
+        attempts.begin(phone, WINDOW_MS + 1).unwrap();
+        attempts.succeed(phone);
         for at in 0..10 {
-            attempts.begin(&phone, at).unwrap();
+            attempts.begin(phone, at).unwrap();
         }
         attempts.forget_old(WINDOW_MS + 20);
         assert!(attempts.0.is_empty());

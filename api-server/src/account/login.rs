@@ -45,7 +45,7 @@ pub(crate) struct LogIn {
     responses(
         (status = 200, body = Envelope<Login>),
         (status = 401, description = "`account.login_refused`"),
-        (status = 403, description = "`account.code_refused`"),
+        (status = 403, description = "`account.code_refused`, `account.disabled`"),
         (status = 404, description = "`account.not_registered`"),
         (status = 429, description = "`account.too_many_attempts`")
     )
@@ -85,14 +85,14 @@ enum Proof {
 }
 
 async fn by_password(app: &App, phone: &Phone, password: Password) -> Result<UserId, Error> {
-    app.attempts.begin(phone, now_ms())?;
+    app.attempts.begin(phone.as_str(), now_ms())?;
     let account = table::account_of_phone(&app.database, phone).await?;
     let (user, hash) = account.map_or((None, None), |account| (Some(account.id), account.password_hash));
     // The same work and the same answer, whether the phone has no account, the account no password, or this is wrong.
     let right = app.passwords.verify(password, hash).await?;
     match user {
         Some(user) if right => {
-            app.attempts.succeed(phone);
+            app.attempts.succeed(phone.as_str());
             Ok(user)
         }
         _ => Err(Word::LoginRefused.into()),

@@ -21,6 +21,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use attempts::Attempts;
 pub use device::Device;
+pub(crate) use password::Password;
 pub use password::Passwords;
 pub(crate) use phone::Phone;
 pub(crate) use push_token::PushToken;
@@ -30,7 +31,9 @@ pub use user::{Authentication, Role, User};
 
 pub(crate) use code::forget_old as forget_codes;
 pub(crate) use device::{Login, NewLogin, Platform, log_out, open};
-pub(crate) use table::{NewAccount, SEQUENCE, new_account, person, phone_in, phone_of, rename, take};
+pub(crate) use table::{
+    NewAccount, SEQUENCE, new_account, person, phone_in, phone_of, remove_devices, rename, set_password, take,
+};
 pub(crate) use token::{authenticate, is_valid, save_last_use};
 
 use crate::app::App;

@@ -7,6 +7,7 @@ use argon2::{
     password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
 };
 use axum::extract::State;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use proto::UserId;
 use serde::{Deserialize, Deserializer};
 use tokio::{sync::Semaphore, time::timeout};
@@ -41,6 +42,18 @@ const NOBODY: &str =
 /// A password as somebody chose it: 8 to 128 characters.
 #[derive(Clone)]
 pub(crate) struct Password(String);
+
+impl Password {
+    /// One that nobody chose: 144 random bits.
+    pub(crate) fn random() -> Self {
+        Self(URL_SAFE_NO_PAD.encode(rand::random::<[u8; 18]>()))
+    }
+
+    /// For the one line that shows it.
+    pub(crate) fn into_string(self) -> String {
+        self.0
+    }
+}
 
 impl fmt::Debug for Password {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -85,7 +98,7 @@ impl Default for Passwords {
 
 impl Passwords {
     /// The hash of a password, with a salt of its own.
-    pub(super) async fn hash(&self, password: Password) -> Result<String, Error> {
+    pub(crate) async fn hash(&self, password: Password) -> Result<String, Error> {
         self.in_turn(move || {
             Argon2::default()
                 .hash_password(password.0.as_bytes())
@@ -96,7 +109,7 @@ impl Passwords {
     }
 
     /// Whether a password is the one of a hash. Takes as long when there is none.
-    pub(super) async fn verify(&self, password: Password, hash: Option<String>) -> Result<bool, Error> {
+    pub(crate) async fn verify(&self, password: Password, hash: Option<String>) -> Result<bool, Error> {
         self.in_turn(move || {
             let hash = hash.as_deref().unwrap_or(NOBODY);
             let hash = PasswordHash::new(hash).map_err(Error::internal)?;
@@ -157,11 +170,11 @@ pub(crate) async fn change(
     };
     let code = match (body.current_password, body.code) {
         (Some(current), _) => {
-            app.attempts.begin(&phone, now_ms())?;
+            app.attempts.begin(phone.as_str(), now_ms())?;
             if !app.passwords.verify(current, account.password_hash).await? {
                 return Err(Error::new(Word::PasswordRefused).field("current_password"));
             }
-            app.attempts.succeed(&phone);
+            app.attempts.succeed(phone.as_str());
             None
         }
         (None, Some(code)) => Some(code),

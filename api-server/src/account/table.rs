@@ -5,7 +5,7 @@ use database::{Database, Row, Transaction, params};
 use proto::UserId;
 
 use super::{
-    device::NewLogin,
+    device::{Device, NewLogin},
     phone::Phone,
     push_token::PushToken,
     token::{Found, TokenHash},
@@ -111,7 +111,7 @@ pub(super) async fn user_of_phone(tx: &mut Transaction<'_>, phone: &Phone) -> Re
     row.map(|row| Ok(UserId::from_database(row.get(0)?))).transpose()
 }
 
-pub(super) async fn set_password(tx: &mut Transaction<'_>, user: UserId, hash: &str) -> Result<(), Error> {
+pub(crate) async fn set_password(tx: &mut Transaction<'_>, user: UserId, hash: &str) -> Result<(), Error> {
     tx.execute(
         "UPDATE account SET password_hash = $1 WHERE id = $2",
         params![hash, user.get()],
@@ -120,13 +120,19 @@ pub(super) async fn set_password(tx: &mut Transaction<'_>, user: UserId, hash: &
     Ok(())
 }
 
+/// Takes the account for a login; refused when it is disabled.
 pub(super) async fn touch_login(tx: &mut Transaction<'_>, user: UserId, now_ms: i64) -> Result<(), Error> {
-    tx.execute(
-        "UPDATE account SET last_login_ms = $1 WHERE id = $2",
-        params![now_ms, user.get()],
-    )
-    .await?;
-    Ok(())
+    let touched = tx
+        .execute(
+            "UPDATE account SET last_login_ms = $1 WHERE id = $2 AND disabled_ms IS NULL",
+            params![now_ms, user.get()],
+        )
+        .await?;
+    if touched == 1 {
+        Ok(())
+    } else {
+        Err(Word::AccountDisabled.into())
+    }
 }
 
 pub(crate) async fn person(tx: &mut Transaction<'_>, user: UserId) -> Result<Option<Person>, Error> {
@@ -182,7 +188,7 @@ pub(crate) async fn phone_in(tx: &mut Transaction<'_>, user: UserId) -> Result<O
 
 const TOKEN: &str = "SELECT d.user_id, d.device_id, a.role, d.token_expires_ms, d.last_used_ms
      FROM device d JOIN account a ON a.id = d.user_id
-     WHERE d.token_hash = $1 AND d.token_expires_ms > $2";
+     WHERE d.token_hash = $1 AND d.token_expires_ms > $2 AND a.disabled_ms IS NULL";
 
 pub(super) async fn device_of_token(
     database: &Database,
@@ -252,6 +258,25 @@ pub(super) async fn put_device(
     )
     .await?;
     Ok(())
+}
+
+/// Removes all devices of somebody, whose account is taken.
+pub(crate) async fn remove_devices(tx: &mut Transaction<'_>, user: UserId) -> Result<Vec<Device>, Error> {
+    let rows = tx
+        .query(
+            "DELETE FROM device WHERE user_id = $1 RETURNING device_id, token_hash",
+            params![user.get()],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Device {
+                user,
+                device_id: row.get(0)?,
+                token: token(&row.get(1)?)?,
+            })
+        })
+        .collect()
 }
 
 /// Removes a device and gives the token that it had.

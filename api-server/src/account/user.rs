@@ -20,6 +20,8 @@ pub enum Role {
     Doctor,
     /// 群助手, the service account of a team.
     Assistant,
+    /// Who runs the platform.
+    Operator,
 }
 
 impl Role {
@@ -29,12 +31,13 @@ impl Role {
             Self::Member => "member",
             Self::Doctor => "doctor",
             Self::Assistant => "assistant",
+            Self::Operator => "operator",
         }
     }
 
     /// Reads what the database has.
     pub fn from_database(text: &str) -> Option<Self> {
-        [Self::Member, Self::Doctor, Self::Assistant]
+        [Self::Member, Self::Doctor, Self::Assistant, Self::Operator]
             .into_iter()
             .find(|role| role.as_str() == text)
     }

@@ -1,7 +1,7 @@
 //! The end of a consult: finished, or cancelled.
 
 use axum::extract::State;
-use journal::record::{Event, Unpublished};
+use journal::record::Event;
 use proto::wire::StatusEvent;
 
 use super::{
@@ -18,11 +18,13 @@ use crate::{
     error::{Error, Word},
     input::{Id, Nothing, PathId, Write},
     once::Once,
+    vas,
 };
 
 /// Finishes a consult
 ///
-/// By the team's assistant or a doctor who is in it, once a doctor was brought in. Its conversations are read-only from then on.
+/// By the team's assistant or a doctor who is in it, once a doctor was brought in. Its conversations are read-only from then
+/// on; value-added services that are still proposed are withdrawn.
 #[utoipa::path(
     post, path = "/consult/{id}/finish", tag = "consult",
     params(("id" = i64, Path, minimum = 1), IdempotencyKey),
@@ -48,7 +50,8 @@ pub(crate) async fn finish(
 
 /// Cancels a consult
 ///
-/// By its patient or the team's assistant. Its conversations are read-only from then on.
+/// By its patient or the team's assistant. Its conversations are read-only from then on; value-added services that are still
+/// proposed are withdrawn.
 #[utoipa::path(
     post, path = "/consult/{id}/cancel", tag = "consult",
     params(("id" = i64, Path, minimum = 1), IdempotencyKey),
@@ -90,7 +93,7 @@ async fn end(
             }
             let next = step(consult.status)?;
             table::step(tx, &consult, next, now_ms).await?;
-            let mut unpublished = Unpublished::default();
+            let mut unpublished = vas::withdraw_open(tx, &journal, consult.id, None, user.id, now_ms).await?;
             for conversation in [consult.id, consult.staff_room] {
                 let closed = Event::Status(StatusEvent {
                     status: next.as_str().to_owned(),

@@ -1,6 +1,7 @@
 //! Doctors coming into a consult and going.
 
 use axum::extract::State;
+use database::Transaction;
 use journal::record::{Event, NewParticipant, Unpublished};
 use proto::{
     UserId,
@@ -18,7 +19,7 @@ use crate::{
     docs::IdempotencyKey,
     error::{Error, Word},
     input::{Id, Nothing, PathId, PathIds, Write},
-    team,
+    team, vas,
 };
 
 /// A doctor to bring in.
@@ -26,6 +27,31 @@ use crate::{
 #[schema(example = json!({"doctor_id": 9}))]
 pub(crate) struct BringIn {
     doctor_id: Id,
+}
+
+/// A doctor who is to come in. Taken before the consult: whoever takes them out of the team waits until they are in.
+pub(super) struct Candidate(Option<NewParticipant>);
+
+impl Candidate {
+    pub(super) async fn take(tx: &mut Transaction<'_>, consult: i64, doctor: UserId) -> Result<Self, Error> {
+        // Which team a consult belongs to never changes, so this may be read before the row is taken.
+        let team = table::team_of(tx, consult).await?;
+        if !team::take_doctor(tx, team, doctor).await? {
+            return Ok(Self(None));
+        }
+        let person = account::person(tx, doctor).await?;
+        Ok(Self(person.map(|person| NewParticipant {
+            user: doctor,
+            role: WireRole::Doctor,
+            name: person.name,
+        })))
+    }
+
+    /// As the journal tells of them; refused when they are no doctor of the team.
+    pub(super) fn joining(self) -> Result<NewParticipant, Error> {
+        self.0
+            .ok_or_else(|| Error::new(Word::ConsultDoctorNotFound).field("doctor_id"))
+    }
 }
 
 /// Brings a doctor of the team into a consult
@@ -53,27 +79,20 @@ pub(crate) async fn bring_in(
     app.write(once, move |tx| {
         Box::pin(async move {
             let now_ms = now_ms();
+            let doctor = UserId::from_database(body.doctor_id.get());
+            let candidate = Candidate::take(tx, id.get(), doctor).await?;
             let (consult, seat) = table::take_consult(tx, id.get(), user.id).await?;
             if !seat.may_bring_in() {
                 return Err(Word::ConsultForbidden.into());
             }
             let next = consult.status.bring_in()?;
-            let doctor = UserId::from_database(body.doctor_id.get());
-            let missing = || Error::new(Word::ConsultDoctorNotFound).field("doctor_id");
-            if !team::is_doctor_of(tx, consult.team_id, doctor).await? {
-                return Err(missing());
-            }
-            let person = account::person(tx, doctor).await?.ok_or_else(missing)?;
+            let joining = candidate.joining()?;
             table::step(tx, &consult, next, now_ms).await?;
             table::seat_doctor(tx, &consult, doctor, now_ms).await?;
 
             let mut unpublished = Unpublished::default();
             for conversation in [consult.id, consult.staff_room] {
-                let joined = Event::Joined(NewParticipant {
-                    user: doctor,
-                    role: WireRole::Doctor,
-                    name: person.name.clone(),
-                });
+                let joined = Event::Joined(joining.clone());
                 unpublished.extend(journal.record(tx, conversation, user.id, joined, now_ms).await?);
             }
             if next != consult.status {
@@ -92,7 +111,8 @@ pub(crate) async fn bring_in(
 
 /// Takes a doctor out of a consult
 ///
-/// By the team's assistant, or the doctor themselves. They see nothing of it any more.
+/// By the team's assistant, or the doctor themselves. They see nothing of it any more; value-added services that they proposed
+/// and nobody decided are withdrawn.
 #[utoipa::path(
     delete, path = "/consult/{id}/doctor/{doctor_id}", tag = "consult",
     params(("id" = i64, Path, minimum = 1), ("doctor_id" = i64, Path, minimum = 1), IdempotencyKey),
@@ -128,7 +148,8 @@ pub(crate) async fn take_out(
             }
             table::step(tx, &consult, next, now_ms).await?;
             table::unseat_doctor(tx, consult.id, doctor).await?;
-            let mut unpublished = Unpublished::default();
+            let mut unpublished =
+                vas::withdraw_open(tx, &journal, consult.id, Some(doctor), user.id, now_ms).await?;
             for conversation in [consult.id, consult.staff_room] {
                 let left = journal
                     .record(tx, conversation, user.id, Event::Left(doctor), now_ms)

@@ -26,7 +26,7 @@ pub(crate) struct EntryItem {
     /// Of a message: the sender's own name for it.
     #[serde(skip_serializing_if = "String::is_empty")]
     client_msg_id: String,
-    /// Of a message: how to read its body.
+    /// Of a message or a card (vas_*): how to read its body.
     #[serde(skip_serializing_if = "String::is_empty")]
     mime_type: String,
     /// The body of text/plain.
@@ -85,8 +85,18 @@ fn is_false(boolean: &bool) -> bool {
 
 impl EntryItem {
     /// Its place.
-    pub(super) fn seq(&self) -> i64 {
+    pub(crate) fn seq(&self) -> i64 {
         self.seq
+    }
+}
+
+impl EntryItem {
+    /// As the sealed journal has it: what a recalled message said included, and marked as recalled.
+    pub(crate) fn sealed(mut entry: journal::Entry) -> Self {
+        let recalled = std::mem::take(&mut entry.recalled);
+        let mut item = Self::from(entry.into_wire());
+        item.recalled = recalled;
+        item
     }
 }
 
@@ -114,7 +124,7 @@ impl From<wire::Entry> for EntryItem {
             call: None,
             media: None,
         };
-        if kind == EntryKind::Message && !entry.recalled {
+        if !item.mime_type.is_empty() && !entry.recalled {
             item.read_body(&entry.body);
         }
         match entry.event {

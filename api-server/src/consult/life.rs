@@ -115,6 +115,16 @@ impl Seat {
         matches!(self, Self::Assistant)
     }
 
+    /// Who may propose value-added services.
+    pub(crate) const fn may_propose(self) -> bool {
+        matches!(self, Self::Doctor)
+    }
+
+    /// Who may hand their own place to another doctor.
+    pub(crate) const fn may_hand_over(self) -> bool {
+        matches!(self, Self::Doctor)
+    }
+
     /// Who may finish it.
     pub(crate) const fn may_finish(self) -> bool {
         matches!(self, Self::Assistant | Self::Doctor)

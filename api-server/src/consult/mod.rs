@@ -7,6 +7,7 @@ mod close;
 mod create;
 mod doctor;
 mod entry;
+mod handover;
 mod hide;
 mod life;
 mod list;
@@ -18,8 +19,12 @@ mod team_list;
 
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+pub(crate) use entry::EntryItem;
 pub(crate) use record::Consult;
-pub(crate) use table::{count_finished, count_served, running_of, shared_a_consult};
+pub(crate) use table::{
+    check_seated, check_seated_in, count_finished, count_served, running_of, shared_a_consult, take_consult,
+    take_row,
+};
 pub(crate) use team_list::{list_finished, list_served};
 
 use crate::app::App;
@@ -33,6 +38,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(show::show))
         .routes(routes!(doctor::bring_in))
         .routes(routes!(doctor::take_out))
+        .routes(routes!(handover::hand_over))
         .routes(routes!(close::finish))
         .routes(routes!(close::cancel))
         .routes(routes!(messages::list))

@@ -52,10 +52,10 @@ pub(crate) struct ConsultEnvelope {
 
 /// What is known of a consult.
 #[derive(Clone, Debug)]
-pub(super) struct Known {
-    pub(super) id: ConversationId,
-    pub(super) status: Status,
-    pub(super) team_id: i64,
+pub(crate) struct Known {
+    pub(crate) id: ConversationId,
+    pub(crate) status: Status,
+    pub(crate) team_id: i64,
     pub(super) staff_room: ConversationId,
     shown: Consult,
 }
@@ -106,6 +106,11 @@ impl Known {
     /// When it was made and which it is: what lists are ordered by.
     pub(super) fn place(&self) -> (i64, i64) {
         (self.shown.created, self.id.get())
+    }
+
+    /// Who began it and decides about value-added services.
+    pub(crate) fn patient(&self) -> UserId {
+        UserId::from_database(self.shown.creator_member_id)
     }
 
     /// Whether a doctor is in it.

@@ -214,19 +214,60 @@ pub(super) async fn consult_in(
     seat(&row.ok_or(Word::ConsultNotFound)?)
 }
 
+/// Takes a consult's row to the end of the transaction: what is read of it and its people afterwards stays true, whatever
+/// requests race.
+pub(crate) async fn take_row(tx: &mut Transaction<'_>, consult: i64) -> Result<(), Error> {
+    let taken = tx
+        .execute(
+            "UPDATE consult SET status = status WHERE id = $1",
+            params![consult],
+        )
+        .await?;
+    if taken == 1 {
+        Ok(())
+    } else {
+        Err(Word::ConsultNotFound.into())
+    }
+}
+
 /// As [`consult_in`], with the consult's row taken first: what is decided by what is read stays so to the end of the
 /// transaction, and two requests that race are decided one after the other.
-pub(super) async fn take_consult(
+pub(crate) async fn take_consult(
     tx: &mut Transaction<'_>,
     consult: i64,
     user: UserId,
 ) -> Result<(Known, Seat), Error> {
-    tx.execute(
-        "UPDATE consult SET status = status WHERE id = $1",
-        params![consult],
-    )
-    .await?;
+    take_row(tx, consult).await?;
     consult_in(tx, consult, user).await
+}
+
+const SEATED_NOW: &str =
+    "SELECT 1 FROM consult_person WHERE consult_id = $1 AND user_id = $2 AND shelf <> 'removed'";
+
+/// Refuses who is not in a consult, as if there were none.
+pub(crate) async fn check_seated(database: &Database, consult: i64, user: UserId) -> Result<(), Error> {
+    let row = database
+        .query_first(SEATED_NOW, params![consult, user.get()])
+        .await?;
+    row.map(|_| ()).ok_or_else(|| Word::ConsultNotFound.into())
+}
+
+/// As [`check_seated`], within a transaction.
+pub(crate) async fn check_seated_in(
+    tx: &mut Transaction<'_>,
+    consult: i64,
+    user: UserId,
+) -> Result<(), Error> {
+    let row = tx.query_first(SEATED_NOW, params![consult, user.get()]).await?;
+    row.map(|_| ()).ok_or_else(|| Word::ConsultNotFound.into())
+}
+
+/// The team of a consult, which never changes.
+pub(super) async fn team_of(tx: &mut Transaction<'_>, consult: i64) -> Result<i64, Error> {
+    let row = tx
+        .query_first("SELECT team_id FROM consult WHERE id = $1", params![consult])
+        .await?;
+    Ok(row.ok_or(Word::ConsultNotFound)?.get(0)?)
 }
 
 /// Moves a consult from the state that was read to the next one; refused when another transaction was faster.
@@ -354,5 +395,6 @@ mod tests {
         walks_an_index(&one(), params![1_i64, 1_i64]).await;
         walks_an_index(SHARED, params![1_i64, 1_i64]).await;
         walks_an_index(HIDE_ALL, params!["hidden", 1_i64, "history"]).await;
+        walks_an_index(SEATED_NOW, params![1_i64, 1_i64]).await;
     }
 }

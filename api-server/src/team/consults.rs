@@ -13,17 +13,20 @@ use crate::{
     docs::PageParams,
     error::{Error, Word},
     input::{PageQuery, PathId},
+    vas,
 };
 
 /// What a team has done (团队咨询历史).
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(example = json!({"team_id": 4, "handled": 120, "served_by_me": 17}))]
+#[schema(example = json!({"team_id": 4, "handled": 120, "served_by_me": 17, "vas_by_me": 5}))]
 pub(crate) struct ConsultHistory {
     team_id: i64,
     /// 团队处理咨询总数: finished consults of the team.
     handled: i64,
     /// 我所服务的次数: those of them that the caller is in as a doctor.
     served_by_me: i64,
+    /// 我的增值服务次数: value-added services that the caller proposed in the team and a member confirmed.
+    vas_by_me: i64,
 }
 
 /// What a team has done, in numbers
@@ -44,6 +47,7 @@ pub(crate) async fn history(State(app): State<App>, user: User, PathId(id): Path
         team_id: id.get(),
         handled: consult::count_finished(&app.database, id.get()).await?,
         served_by_me: consult::count_served(&app.database, id.get(), user.id).await?,
+        vas_by_me: vas::count_confirmed(&app.database, id.get(), user.id).await?,
     })
 }
 

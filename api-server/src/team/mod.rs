@@ -28,7 +28,7 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub(crate) use link::Links;
-pub(crate) use table::{ids, is_doctor_of, share_a_team, team_of_consult};
+pub(crate) use table::{has_doctor, ids, share_a_team, take_doctor, team_of_consult};
 
 use crate::app::App;
 

@@ -188,7 +188,7 @@ pub(super) async fn count_doctor(
         return Ok(());
     }
     // Who is in as many teams as may be, this one among them, is told the nearer reason.
-    if is_doctor_of(tx, team, doctor).await? {
+    if take_doctor(tx, team, doctor).await? {
         return Err(Error::new(Word::TeamAlreadyIn).field(field));
     }
     Err(Word::TeamLimit.into())
@@ -302,15 +302,31 @@ pub(crate) async fn team_of_consult(
     .transpose()
 }
 
-/// Whether somebody is one of the team's doctors.
-pub(crate) async fn is_doctor_of(tx: &mut Transaction<'_>, team: i64, doctor: UserId) -> Result<bool, Error> {
-    let row = tx
-        .query_first(
-            "SELECT 1 FROM team_doctor WHERE team_id = $1 AND doctor_id = $2",
+/// Whether somebody is one of the team's doctors, who then stays one to the end of the transaction.
+pub(crate) async fn take_doctor(tx: &mut Transaction<'_>, team: i64, doctor: UserId) -> Result<bool, Error> {
+    let taken = tx
+        .execute(
+            "UPDATE team_doctor SET joined_ms = joined_ms WHERE team_id = $1 AND doctor_id = $2",
             params![team, doctor.get()],
         )
         .await?;
-    Ok(row.is_some())
+    Ok(taken == 1)
+}
+
+/// Whether somebody is one of the team's doctors; none when there is no such team.
+pub(crate) async fn has_doctor(
+    database: &Database,
+    team: i64,
+    doctor: UserId,
+) -> Result<Option<bool>, Error> {
+    let row = database
+        .query_first(
+            "SELECT d.doctor_id IS NOT NULL FROM team t
+             LEFT JOIN team_doctor d ON d.team_id = t.id AND d.doctor_id = $2 WHERE t.id = $1",
+            params![team, doctor.get()],
+        )
+        .await?;
+    Ok(row.map(|row| row.get(0)).transpose()?)
 }
 
 const SHARED: &str = "SELECT 1 FROM team_doctor mine

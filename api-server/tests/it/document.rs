@@ -57,6 +57,8 @@ fn every_endpoint_is_there() {
         "DELETE /team/{id}/doctor/{doctor_id}",
         "DELETE /team/{id}/invitation/{invitation_id}",
         "DELETE /team/{id}/member/{member_id}",
+        "DELETE /vas",
+        "DELETE /vas/{id}",
         "GET /account/devices",
         "GET /chat_list",
         "GET /clinic",
@@ -66,6 +68,7 @@ fn every_endpoint_is_there() {
         "GET /consult/in_process_list",
         "GET /consult/{id}",
         "GET /consult/{id}/messages",
+        "GET /consult/{id}/vas",
         "GET /doctor/{id}",
         "GET /family",
         "GET /family/invitation_list",
@@ -75,6 +78,7 @@ fn every_endpoint_is_there() {
         "GET /im/servers",
         "GET /livez",
         "GET /member/detail",
+        "GET /operator/audit",
         "GET /readyz",
         "GET /team",
         "GET /team/{id}",
@@ -84,6 +88,9 @@ fn every_endpoint_is_there() {
         "GET /team/{id}/doctor_list",
         "GET /team/{id}/member_list",
         "GET /team/{id}/my_consult_list",
+        "GET /team/{id}/my_vas_list",
+        "GET /vas",
+        "GET /vas/{id}",
         "GET /version",
         "POST /account/code",
         "POST /account/login",
@@ -96,16 +103,27 @@ fn every_endpoint_is_there() {
         "POST /consult/{id}/cancel",
         "POST /consult/{id}/doctor",
         "POST /consult/{id}/finish",
+        "POST /consult/{id}/handover",
+        "POST /consult/{id}/vas",
         "POST /doctor/detail",
         "POST /family",
         "POST /family/invitation/{id}/accept",
         "POST /family/invitation/{id}/decline",
+        "POST /operator/account/{id}/disable",
+        "POST /operator/account/{id}/enable",
+        "POST /operator/consult/{id}/read",
+        "POST /operator/consults/search",
+        "POST /operator/login",
+        "POST /operator/people/search",
         "POST /team",
         "POST /team/join",
         "POST /team/{id}/assistant/login",
         "POST /team/{id}/doctor",
         "POST /team/{id}/invitation",
         "POST /team/{id}/leave",
+        "POST /vas/{id}/confirm",
+        "POST /vas/{id}/decline",
+        "POST /vas/{id}/withdraw",
         "PUT /account/password",
         "PUT /account/push_token",
         "PUT /clinic/{id}",
@@ -124,14 +142,7 @@ async fn routes_served_are_routes_documented() {
     let service = Service::start().await;
     let document = document();
     for (path, item) in document["paths"].as_object().unwrap() {
-        let concrete = path
-            .replace("{id}", "1")
-            .replace("{doctor_id}", "1")
-            .replace("{member_id}", "1")
-            .replace("{invitation_id}", "1")
-            .replace("{relation_user_id}", "1")
-            .replace("{version}", "1")
-            .replace("{device_id}", "x");
+        let concrete = concrete(path);
         for method in METHODS {
             let call = service.call(method.to_uppercase().parse().unwrap(), &concrete);
             let reply = call.send().await;
@@ -179,14 +190,7 @@ async fn what_is_secured_asks_for_a_token_and_lists_its_refusals() {
         for status in ["429", "500", "503"] {
             assert!(responses.contains_key(status), "{name} {status}");
         }
-        let concrete = path
-            .replace("{id}", "1")
-            .replace("{doctor_id}", "1")
-            .replace("{member_id}", "1")
-            .replace("{invitation_id}", "1")
-            .replace("{relation_user_id}", "1")
-            .replace("{version}", "1")
-            .replace("{device_id}", "x");
+        let concrete = concrete(&path);
         let reply = service
             .call(method.to_uppercase().parse().unwrap(), &concrete)
             .send()
@@ -248,6 +252,141 @@ fn bodies_and_answers_show_examples() {
         }
     }
     assert!(missing.is_empty(), "{}", missing.join("\n"));
+}
+
+/// Every body has an example that fits its own schema, and every refusal one for each of its words.
+#[test]
+fn every_body_has_an_example_that_fits() {
+    let document = document();
+    let mut wrong = Vec::new();
+    for (method, path, operation) in operations(&document) {
+        let name = format!("{method} {path}");
+        if let Some(body) = operation.get("requestBody") {
+            let content = &body["content"]["application/json"];
+            fits(
+                &document,
+                &name,
+                &content["schema"],
+                &content["example"],
+                &mut wrong,
+            );
+        }
+        for (status, response) in operation["responses"].as_object().unwrap() {
+            let content = &response["content"]["application/json"];
+            if status.as_str() < "400" {
+                fits(
+                    &document,
+                    &name,
+                    &content["schema"],
+                    &content["example"],
+                    &mut wrong,
+                );
+                continue;
+            }
+            for word in response["description"].as_str().unwrap().split(", ") {
+                let example = &content["examples"][word.trim_matches('`')]["value"];
+                fits(
+                    &document,
+                    &format!("{name} {word}"),
+                    &content["schema"],
+                    example,
+                    &mut wrong,
+                );
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Whether a value has what a schema asks for: fields, types, bounds.
+fn fits(document: &Value, at: &str, schema: &Value, value: &Value, wrong: &mut Vec<String>) {
+    if let Some(reference) = schema["$ref"].as_str() {
+        let schema = document.pointer(reference.strip_prefix('#').unwrap()).unwrap();
+        return fits(document, at, schema, value, wrong);
+    }
+    for choices in ["oneOf", "anyOf"] {
+        if let Some(choices) = schema[choices].as_array() {
+            let mut none = Vec::new();
+            let some = choices.iter().any(|choice| {
+                let before = none.len();
+                fits(document, at, choice, value, &mut none);
+                none.len() == before
+            });
+            if !some {
+                wrong.extend(none);
+            }
+            return;
+        }
+    }
+    let types: Vec<&str> = match &schema["type"] {
+        Value::String(one) => vec![one],
+        Value::Array(several) => several.iter().filter_map(Value::as_str).collect(),
+        _ => return,
+    };
+    let right = types.iter().any(|name| match *name {
+        "object" => value.is_object(),
+        "array" => value.is_array(),
+        "string" => value.is_string(),
+        "integer" => value.is_i64(),
+        "number" => value.is_number(),
+        "boolean" => value.is_boolean(),
+        "null" => value.is_null(),
+        _ => false,
+    });
+    if !right {
+        wrong.push(format!("{at}: {value} is no {types:?}"));
+    }
+    for required in schema["required"].as_array().into_iter().flatten() {
+        if value.get(required.as_str().unwrap()).is_none() {
+            wrong.push(format!("{at}: {required} is missing"));
+        }
+    }
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        if let Some(inner) = value.get(name) {
+            fits(document, &format!("{at}.{name}"), property, inner, wrong);
+        }
+    }
+    for item in value.as_array().into_iter().flatten() {
+        fits(document, &format!("{at}[]"), &schema["items"], item, wrong);
+    }
+    if let (Some(number), Some(low)) = (value.as_i64(), schema["minimum"].as_i64())
+        && number < low
+    {
+        wrong.push(format!("{at}: {number} is below {low}"));
+    }
+}
+
+/// What an app copies from the document is not refused for its form.
+#[tokio::test]
+async fn examples_of_requests_are_accepted() {
+    let service = Service::start().await;
+    let team = service.team("儿科").await;
+    let (operator, _) = super::operators::operator(&service, "张伟").await;
+    let document = document();
+    for (method, path, operation) in operations(&document) {
+        let Some(body) = operation.get("requestBody") else {
+            continue;
+        };
+        let example = &body["content"]["application/json"]["example"];
+        let concrete = concrete(&path);
+        for person in [&team.owner, &operator] {
+            let call = service.call(method.to_uppercase().parse().unwrap(), &concrete);
+            let reply = call.token(&person.token).json(example.clone()).send().await;
+            assert_ne!(reply.status, 400, "{method} {path} {example}: {}", reply.text);
+        }
+    }
+}
+
+/// A path with something in its braces.
+fn concrete(path: &str) -> String {
+    path.split('/')
+        .map(|part| match part {
+            "{device_id}" => "x",
+            part if part.starts_with('{') => "1",
+            part => part,
+        })
+        .collect::<Vec<_>>()
+        .join("/")
 }
 
 /// References point to what is there.

@@ -141,7 +141,7 @@ async fn the_requests_of_docs_http_answer_as_they_say() {
         .collect();
     files.sort();
     for area in [
-        "account", "chat", "clinic", "consult", "doctor", "family", "im", "member", "team",
+        "account", "chat", "clinic", "consult", "doctor", "family", "im", "member", "team", "vas",
     ] {
         assert!(files.contains(&format!("{area}.http")), "{area} has no file");
     }

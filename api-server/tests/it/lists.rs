@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::{
     people::{Person, new_consult},
+    scene::Scene,
     service::Service,
 };
 
@@ -22,6 +23,7 @@ async fn walk(
         assert!(items.len() <= limit);
         ids.extend(items.iter().map(|item| {
             [
+                "vas_id",
                 "consultation_id",
                 "conversation_id",
                 "relation_user_id",
@@ -111,6 +113,57 @@ async fn a_walk_through_consults_meets_each_once_while_others_begin() {
             .get("total")
             .is_none()
     );
+}
+
+#[tokio::test]
+async fn a_walk_through_services_meets_each_once_while_others_are_proposed() {
+    let scene = Scene::new().await;
+    let consult = scene.in_process().await;
+    let propose = async || {
+        let body = json!({"name": "n", "description": "", "price_fen": 1});
+        let made = scene
+            .post(&scene.doctor, format!("/consult/{consult}/vas"), body)
+            .await
+            .result();
+        made["vas_id"].as_i64().unwrap()
+    };
+    let mut made = Vec::new();
+    for _ in 0..11 {
+        made.push(propose().await);
+    }
+    // Several with the same time, as a fast clock has them.
+    for table in ["vas", "vas_person"] {
+        let sql = format!("UPDATE {table} SET created_ms = created_ms / 20 * 20");
+        let service = &scene.service;
+        service
+            .database
+            .transaction(|tx| Box::pin(async move { tx.execute(sql, vec![]).await }))
+            .await
+            .unwrap();
+    }
+    made.reverse();
+    let of_consult = format!("/consult/{consult}/vas");
+    let of_team = format!("/team/{}/my_vas_list", scene.team.id);
+    let mut others = 0;
+    for (person, path) in [
+        (&scene.patient, "/vas"),
+        (&scene.doctor, "/vas"),
+        (&scene.doctor, &of_team),
+        (&scene.team.assistant, &of_consult),
+    ] {
+        let walked = walk(&scene.service, person, path, 4, async || {
+            // Not past the limit of those that are proposed at a time.
+            let vas = propose().await;
+            scene
+                .post(&scene.doctor, format!("/vas/{vas}/withdraw"), json!({}))
+                .await
+                .result();
+        })
+        .await;
+        assert_eq!(walked[walked.len() - made.len()..], made, "{path}");
+        assert_eq!(walked.len(), made.len() + others, "{path}");
+        others = walked.len() - made.len() + (walked.len()).div_ceil(4);
+    }
 }
 
 #[tokio::test]

@@ -21,6 +21,7 @@ mod on_sqlite {
     mod document;
     mod examples;
     mod families;
+    mod handover;
     mod http;
     mod idempotency;
     mod im;
@@ -28,12 +29,17 @@ mod on_sqlite {
     mod lists;
     mod members;
     mod messages;
+    mod operators;
     mod people;
+    mod pushes;
+    mod rights;
+    mod scene;
     mod searching;
     mod secrets;
     mod service;
     mod team_consults;
     mod teams;
+    mod vas;
 }
 
 #[path = "."]
@@ -49,6 +55,7 @@ mod on_postgres {
     mod document;
     mod examples;
     mod families;
+    mod handover;
     mod http;
     mod idempotency;
     mod im;
@@ -56,12 +63,17 @@ mod on_postgres {
     mod lists;
     mod members;
     mod messages;
+    mod operators;
     mod people;
+    mod pushes;
+    mod rights;
+    mod scene;
     mod searching;
     mod secrets;
     mod service;
     mod team_consults;
     mod teams;
+    mod vas;
 }
 
 /// Makes the database that those of the tests are copies of.

@@ -24,14 +24,14 @@ impl Outlet<Answer> for Tell {
 }
 
 /// Writes into a conversation as an IM node does.
-struct Pen(Appender<Answer>);
+pub struct Pen(Appender<Answer>);
 
 impl Pen {
-    fn new(service: &Service) -> Self {
+    pub fn new(service: &Service) -> Self {
         Self(Appender::start(&service.journal, Tell))
     }
 
-    async fn write(
+    pub async fn write(
         &self,
         conversation: i64,
         sender: &Person,
@@ -51,6 +51,22 @@ impl Pen {
         self.0.submit(message, answer).await.unwrap();
         answered.await.unwrap().unwrap().seq.get()
     }
+}
+
+/// Takes a message back, as an IM node does for its sender.
+pub async fn recall(service: &Service, conversation: i64, by: &Person, seq: i64) {
+    let (conversation, by) = (
+        ConversationId::from_database(conversation),
+        UserId::from_database(by.id),
+    );
+    let now_ms = i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap();
+    let seq = Seq::from_database(seq);
+    let (_, unpublished) = service
+        .journal
+        .recall(conversation, by, seq, now_ms)
+        .await
+        .unwrap();
+    service.journal.publish(unpublished);
 }
 
 async fn page(service: &Service, person: &Person, consult: i64, query: &str) -> (Vec<Value>, Option<String>) {

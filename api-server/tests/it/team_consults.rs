@@ -78,7 +78,7 @@ async fn a_teams_history_counts_what_it_handled_and_what_i_served() {
             scene.get(who, "consult_history").await,
             json!({
                 "success": true, "code": 200,
-                "result": {"team_id": scene.team.id, "handled": 2, "served_by_me": served},
+                "result": {"team_id": scene.team.id, "handled": 2, "served_by_me": served, "vas_by_me": 0},
             })
         );
     }

@@ -5,9 +5,10 @@
 
 use bytes::Bytes;
 use database::{Transaction, params};
+use prost::Message;
 use proto::{
-    ConversationId, Seq, UserId,
-    wire::{ConversationKind, EntryKind, ParticipantEvent, Role, StatusEvent, VasEvent, entry},
+    ConversationId, Seq, UserId, mime,
+    wire::{ConversationKind, EntryKind, ParticipantEvent, Role, StatusEvent, VasCard, VasEvent, entry},
 };
 
 use crate::{
@@ -94,7 +95,8 @@ pub enum Event {
     Left(UserId),
     /// The consult's state changed; the conversation takes messages from now on or no more.
     Status(StatusEvent),
-    /// A value-added service was proposed, confirmed, declined or withdrawn.
+    /// A value-added service was proposed, confirmed, declined or withdrawn. The entry carries it as a card, too, for apps
+    /// that draw by MIME type.
     Vas(EntryKind, VasEvent),
 }
 
@@ -147,6 +149,7 @@ impl Journal {
     ) -> Result<Unpublished, Error> {
         let seq = self.lock_next_seq(tx, conversation, now_ms).await?;
         let mut notices = Vec::new();
+        let (mut mime_type, mut body) = (String::new(), Bytes::new());
         let (kind, event) = match event {
             Event::Joined(participant) => {
                 join(tx, conversation, seq, &participant, now_ms).await?;
@@ -173,9 +176,15 @@ impl Journal {
                     .await?;
                 (EntryKind::StatusChanged, entry::Event::Status(status))
             }
-            Event::Vas(kind, card) => (kind, entry::Event::Vas(card)),
+            Event::Vas(kind, vas) => {
+                mime::VAS.clone_into(&mut mime_type);
+                body = card(&vas).encode_to_vec().into();
+                (kind, entry::Event::Vas(vas))
+            }
         };
         let entry = Entry {
+            mime_type,
+            body,
             event: Some(event),
             ..blank(conversation, seq, by, kind, now_ms)
         };
@@ -198,6 +207,15 @@ impl Journal {
         self.cache.forget(conversation);
         let row = tx.query_first(LOCK, params![now_ms, conversation.get()]).await?;
         Ok(Seq::from_database(row.ok_or(Error::NoAccess)?.get(0)?).next())
+    }
+}
+
+fn card(vas: &VasEvent) -> VasCard {
+    VasCard {
+        vas_id: vas.vas_id,
+        name: vas.name.clone(),
+        description: vas.description.clone(),
+        price_fen: vas.price_fen,
     }
 }
 

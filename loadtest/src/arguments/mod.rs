@@ -24,6 +24,7 @@ Examples:
   loadtest room --members 2000 --rate 50
   loadtest idle --connections 15000 --hold 60s --transport tls
   loadtest login --connections 15000
+  loadtest rest --mix records --duration 30s
   loadtest soak --duration 5m --kill-every 20s --rate 2000
   loadtest limit chat --rate max --duration 10s    the same shape on a bare relay
   loadtest compare reports/before reports/after
@@ -53,6 +54,8 @@ pub enum Command {
     Idle(IdleArguments),
     /// A storm of logins.
     Login(LoginArguments),
+    /// Calls of apps for records.
+    Rest(RestArguments),
     /// Sends while the server is killed again and again, and verifies that nothing is lost, doubled or reordered.
     Soak(SoakArguments),
     /// The same shape on a bare relay without the product in it: what the machine could do at best.
@@ -215,6 +218,43 @@ pub enum Transport {
     Ws,
     /// Frames over TLS.
     Tls,
+}
+
+/// `loadtest rest`
+#[derive(Clone, Debug, Args)]
+pub struct RestArguments {
+    /// What is called.
+    #[arg(long, value_enum, default_value_t = Mix::Records)]
+    pub mix: Mix,
+    /// How many calls are on their way at once, each of people of their own.
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=2000))]
+    pub workers: u32,
+    /// With `--mix lists`: how many consults the doctor with many has.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(10..=1_000_000))]
+    pub consults: u32,
+    /// How long is measured.
+    #[arg(long, default_value = "30s", value_parser = duration)]
+    pub duration: Duration,
+    /// How long the load runs before it is measured.
+    #[arg(long, default_value = "3s", value_parser = duration)]
+    pub warm_up: Duration,
+    /// Where to.
+    #[command(flatten)]
+    pub target: Target,
+    /// Where reports go.
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// Which calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Mix {
+    /// A realistic mix of records, 70 % reads.
+    Records,
+    /// Pages of a doctor with very many consults beside those of one with few.
+    Lists,
+    /// What moves money.
+    Money,
 }
 
 /// `loadtest soak`

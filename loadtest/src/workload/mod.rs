@@ -3,6 +3,7 @@
 mod fleet;
 mod load;
 mod quiet;
+mod rest;
 mod shape;
 mod soak;
 mod stopped;
@@ -34,6 +35,7 @@ pub async fn run(arguments: Arguments) -> Result<bool> {
         }
         Command::Idle(idle) => quiet::idle(idle).await,
         Command::Login(login) => quiet::login(login).await,
+        Command::Rest(rest) => rest::run(rest).await,
         Command::Soak(soak) => soak::run(soak).await,
         Command::Limit(limit) => match limit.shape {
             LimitShape::Direct(direct) => load::limit(Shape::Direct(direct.shape), direct.load).await,

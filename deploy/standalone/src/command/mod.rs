@@ -7,6 +7,7 @@ mod demo;
 mod frame;
 mod init;
 mod migrate;
+mod operator;
 pub(crate) mod serve;
 
 use std::{ffi::OsString, process::ExitCode};
@@ -48,6 +49,9 @@ pub(crate) enum Command {
     /// Bring the database's schema to the version of this program
     #[command(after_help = migrate::EXAMPLES)]
     Migrate(Box<serve::Arguments>),
+    /// Accounts of those who run the platform
+    #[command(subcommand, after_help = operator::EXAMPLES)]
+    Operator(operator::Command),
     /// Look into frames of the wire
     #[command(subcommand)]
     Frame(frame::Command),
@@ -65,6 +69,7 @@ impl Command {
             Self::Init(arguments) => init::run(&arguments),
             Self::Check(arguments) => Box::pin(check::run(*arguments)).await,
             Self::Migrate(arguments) => Box::pin(migrate::run(*arguments)).await,
+            Self::Operator(command) => Box::pin(operator::run(command)).await,
             Self::Frame(command) => frame::run(&command),
             Self::Completions(arguments) => completions::run(&arguments),
         }

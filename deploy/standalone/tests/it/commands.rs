@@ -139,3 +139,49 @@ fn a_second_server_on_the_same_data_is_refused() {
         text(&migrated.stderr)
     );
 }
+
+#[test]
+fn operators_are_made_listed_disabled_and_reset() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let operator = |arguments: &[&str]| {
+        let arguments: Vec<&str> = ["operator"].iter().chain(arguments).copied().collect();
+        run(huizhen(folder, &arguments), "")
+    };
+    let password = |output: &std::process::Output| {
+        let lines = text(&output.stdout);
+        let password = lines.lines().find_map(|line| line.strip_prefix("password "));
+        password
+            .map(str::to_owned)
+            .unwrap_or_else(|| panic!("{lines}{}", text(&output.stderr)))
+    };
+    let first = password(&operator(&["add", "张伟"]));
+    assert_eq!(first.len(), 24);
+    let again = operator(&["add", "张伟"]);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(
+        text(&again.stderr).contains("huizhen operator reset"),
+        "{}",
+        text(&again.stderr)
+    );
+    for bad in ["", " x", "a\nb", &"x".repeat(65)] {
+        assert_eq!(operator(&["add", bad]).status.code(), Some(1), "{bad:?}");
+    }
+    for unknown in ["disable", "reset"] {
+        let output = operator(&[unknown, "nobody"]);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(text(&output.stderr).contains("there is no operator"));
+    }
+    assert!(operator(&["disable", "张伟"]).status.success());
+    assert!(text(&operator(&["list"]).stdout).contains("disabled  张伟"));
+    let second = password(&operator(&["reset", "张伟"]));
+    assert_ne!(first, second);
+    assert!(text(&operator(&["list"]).stdout).contains("good      张伟"));
+    let everything = std::fs::read(folder.join("data/huizhen.db")).unwrap();
+    for secret in [first, second] {
+        let found = everything
+            .windows(secret.len())
+            .any(|window| window == secret.as_bytes());
+        assert!(!found, "the password itself is kept nowhere");
+    }
+}

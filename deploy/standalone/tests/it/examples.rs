@@ -4,10 +4,11 @@ use std::{path::Path, process::Command};
 
 use crate::process::{Running, huizhen, in_folder, run, text};
 
-const COMMANDS: [&[&str]; 10] = [
+const COMMANDS: [&[&str]; 11] = [
     &[],
     &["init"],
     &["migrate"],
+    &["operator"],
     &["serve"],
     &["demo"],
     &["chat"],

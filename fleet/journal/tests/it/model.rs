@@ -169,12 +169,17 @@ impl Model {
     }
 
     fn add(&mut self, kind: EntryKind, sender: i64, corrects: i64) -> i64 {
+        // The card of the tests' world: its id alone.
+        let (mime_type, body) = match kind {
+            EntryKind::VasProposed => (proto::mime::VAS.to_owned(), Bytes::from_static(b"\x08\x01")),
+            _ => (String::new(), Bytes::new()),
+        };
         self.entries.push(ModelEntry {
             kind,
             sender,
             client_msg_id: String::new(),
-            mime_type: String::new(),
-            body: Bytes::new(),
+            mime_type,
+            body,
             mentions: Vec::new(),
             reply_to: 0,
             corrects,

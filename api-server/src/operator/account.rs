@@ -1,0 +1,106 @@
+//! Disabling accounts and enabling them again.
+
+use axum::extract::State;
+use proto::UserId;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::{
+    Operator,
+    audit::{Act, Row, write},
+    person::Person,
+    table,
+};
+use crate::{
+    account,
+    answer::{Answer, Envelope},
+    app::{App, Written},
+    clock::now_ms,
+    docs::IdempotencyKey,
+    error::{Error, Word},
+    input::{PathId, Text, Write},
+};
+
+/// Why an operator does it; kept in the audit log.
+#[derive(Deserialize, ToSchema)]
+#[schema(example = json!({"reason": "冒用他人手机号，工单 2026-118"}))]
+pub(crate) struct Because {
+    reason: Text<4, 500>,
+}
+
+/// Disables an account
+///
+/// Its access tokens, IM passwords and live IM sessions end at once, on whatever node; logins are refused. Again gives the
+/// same answer. Operators are disabled on the command line.
+#[utoipa::path(
+    post, path = "/operator/account/{id}/disable", tag = "operator", request_body = Because,
+    params(("id" = i64, Path, minimum = 1), IdempotencyKey),
+    responses(
+        (status = 200, body = Envelope<Person>),
+        (status = 403, description = "`operator.only`"),
+        (status = 404, description = "`operator.person_not_found`")
+    ),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn disable_account(
+    State(app): State<App>,
+    Operator(operator): Operator,
+    PathId(id): PathId,
+    Write { body, once }: Write<Because>,
+) -> Result<Answer, Error> {
+    app.write(once, move |tx| {
+        Box::pin(async move {
+            let now_ms = now_ms();
+            let user = UserId::from_database(id.get());
+            let changed = table::disable(tx, user, now_ms).await?;
+            let person = table::person_in(tx, id.get())
+                .await?
+                .ok_or(Word::OperatorPersonNotFound)?;
+            let mut written = Written::new(Answer::one(&person)?);
+            if changed {
+                written.logged_out = account::remove_devices(tx, user).await?;
+                written.disabled = Some(user);
+                let row = Row::by(operator.id, Act::AccountDisabled).account(id.get());
+                write(tx, row.because(body.reason.into_string()), now_ms).await?;
+            }
+            Ok(written)
+        })
+    })
+    .await
+}
+
+/// Enables an account again
+///
+/// Its owner can log in again. Again gives the same answer.
+#[utoipa::path(
+    post, path = "/operator/account/{id}/enable", tag = "operator", request_body = Because,
+    params(("id" = i64, Path, minimum = 1), IdempotencyKey),
+    responses(
+        (status = 200, body = Envelope<Person>),
+        (status = 403, description = "`operator.only`"),
+        (status = 404, description = "`operator.person_not_found`")
+    ),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn enable_account(
+    State(app): State<App>,
+    Operator(operator): Operator,
+    PathId(id): PathId,
+    Write { body, once }: Write<Because>,
+) -> Result<Answer, Error> {
+    app.write(once, move |tx| {
+        Box::pin(async move {
+            let now_ms = now_ms();
+            let changed = table::enable(tx, UserId::from_database(id.get())).await?;
+            let person = table::person_in(tx, id.get())
+                .await?
+                .ok_or(Word::OperatorPersonNotFound)?;
+            if changed {
+                let row = Row::by(operator.id, Act::AccountEnabled).account(id.get());
+                write(tx, row.because(body.reason.into_string()), now_ms).await?;
+            }
+            Ok(Written::new(Answer::one(&person)?))
+        })
+    })
+    .await
+}

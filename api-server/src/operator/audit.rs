@@ -1,0 +1,175 @@
+//! The audit log: what operators did, newest first.
+
+use axum::extract::State;
+use database::{Transaction, params};
+use proto::UserId;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{Operator, table};
+use crate::{
+    answer::{Answer, ListEnvelope, Page},
+    app::App,
+    docs::PageParams,
+    error::Error,
+    input::{Cursor, PageQuery},
+};
+
+/// What an operator can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Act {
+    OperatorAdded,
+    OperatorDisabled,
+    OperatorReset,
+    OperatorLoggedIn,
+    AccountDisabled,
+    AccountEnabled,
+    PeopleSearched,
+    ConsultsSearched,
+    ConsultRead,
+    StaffRoomRead,
+}
+
+impl Act {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::OperatorAdded => "operator_added",
+            Self::OperatorDisabled => "operator_disabled",
+            Self::OperatorReset => "operator_reset",
+            Self::OperatorLoggedIn => "operator_logged_in",
+            Self::AccountDisabled => "account_disabled",
+            Self::AccountEnabled => "account_enabled",
+            Self::PeopleSearched => "people_searched",
+            Self::ConsultsSearched => "consults_searched",
+            Self::ConsultRead => "consult_read",
+            Self::StaffRoomRead => "staff_room_read",
+        }
+    }
+}
+
+/// A row to be written.
+pub(super) struct Row {
+    operator: Option<UserId>,
+    act: Act,
+    account: Option<i64>,
+    consult: Option<i64>,
+    reason: String,
+}
+
+impl Row {
+    /// Of an operator.
+    pub(super) fn by(operator: UserId, act: Act) -> Self {
+        Self {
+            operator: Some(operator),
+            ..Self::of_the_command_line(act)
+        }
+    }
+
+    /// Of whoever may run commands on the machine.
+    pub(super) fn of_the_command_line(act: Act) -> Self {
+        Self {
+            operator: None,
+            act,
+            account: None,
+            consult: None,
+            reason: String::new(),
+        }
+    }
+
+    pub(super) fn account(mut self, account: i64) -> Self {
+        self.account = Some(account);
+        self
+    }
+
+    pub(super) fn consult(mut self, consult: i64) -> Self {
+        self.consult = Some(consult);
+        self
+    }
+
+    pub(super) fn because(mut self, reason: String) -> Self {
+        self.reason = reason;
+        self
+    }
+}
+
+/// Writes a row in the transaction of its act. Its id is taken within the transaction too: were it taken before, two acts
+/// could stand in the log in another order than they were committed.
+pub(super) async fn write(tx: &mut Transaction<'_>, row: Row, now_ms: i64) -> Result<(), Error> {
+    let next = tx
+        .query_first(
+            "INSERT INTO sequence (name, next_value) VALUES ('audit', 2)
+             ON CONFLICT (name) DO UPDATE SET next_value = sequence.next_value + 1
+             RETURNING next_value - 1",
+            vec![],
+        )
+        .await?;
+    let id: i64 = next
+        .ok_or_else(|| Error::internal("sequence gave no row"))?
+        .get(0)?;
+    tx.execute(
+        "INSERT INTO audit (id, operator_id, act, account_id, consult_id, reason, created_ms)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        params![
+            id,
+            row.operator.map(UserId::get),
+            row.act.as_str(),
+            row.account,
+            row.consult,
+            row.reason,
+            now_ms
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// An act of an operator.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct AuditItem {
+    pub(super) audit_id: i64,
+    /// Who did it; absent for the command line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) operator_id: Option<i64>,
+    /// The operator's name; absent for the command line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) operator_name: Option<String>,
+    /// operator_added, operator_disabled, operator_reset, operator_logged_in, account_disabled, account_enabled,
+    /// people_searched, consults_searched, consult_read, staff_room_read.
+    #[schema(example = "consult_read")]
+    pub(super) act: String,
+    /// The account that it was about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) account_id: Option<i64>,
+    /// The consult that it was about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) consultation_id: Option<i64>,
+    /// As the operator gave it; empty where none is asked for.
+    pub(super) reason: String,
+    pub(super) created_ms: i64,
+}
+
+/// What operators did
+///
+/// Every administrative act, the newest first. Rows are never changed or deleted.
+#[utoipa::path(
+    get, path = "/operator/audit", tag = "operator", params(PageParams),
+    responses((status = 200, body = ListEnvelope<AuditItem>), (status = 403, description = "`operator.only`")),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn list(State(app): State<App>, _: Operator, page: PageQuery) -> Result<Answer, Error> {
+    let total = if page.count {
+        Some(table::count_audit(&app.database).await?)
+    } else {
+        None
+    };
+    let mut items = table::audit(&app.database, &page).await?;
+    let next_cursor = page.cut(&mut items, |last| Cursor {
+        at: last.audit_id,
+        id: 0,
+    });
+    Answer::page(Page {
+        items,
+        next_cursor,
+        total,
+    })
+}

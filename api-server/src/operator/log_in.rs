@@ -1,0 +1,75 @@
+//! Logging in as an operator.
+
+use axum::extract::State;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::{
+    audit::{Act, Row, write},
+    table,
+};
+use crate::{
+    account::{self, Login, NewLogin, Password, Platform},
+    answer::{Answer, Envelope},
+    app::App,
+    clock::now_ms,
+    error::{Error, Word},
+    input::{Json, Text},
+};
+
+/// An operator, by name and password, and the device.
+#[derive(Deserialize, ToSchema)]
+#[schema(example = json!({"name": "张伟", "password": "q3Zf0mYw5pT8kX2vB7nR4sJ1", "device_id": "desk", "platform": "web"}))]
+pub(crate) struct OperatorLogIn {
+    name: Text<1, 64>,
+    password: Password,
+    /// Chosen by the app once for each installation; 1 to 64 characters.
+    device_id: Text<1, 64>,
+    platform: Platform,
+}
+
+/// Logs an operator in on a device
+///
+/// Accounts are made by `huizhen operator add`. An unknown name and a wrong password look alike.
+#[utoipa::path(
+    post, path = "/operator/login", tag = "operator", request_body = OperatorLogIn,
+    responses(
+        (status = 200, body = Envelope<Login>),
+        (status = 401, description = "`operator.login_refused`"),
+        (status = 403, description = "`account.disabled`"),
+        (status = 429, description = "`account.too_many_attempts`")
+    )
+)]
+pub(crate) async fn log_in(State(app): State<App>, Json(body): Json<OperatorLogIn>) -> Result<Answer, Error> {
+    // Apart from phones, which begin with +.
+    let attempt = format!("operator {}", &*body.name);
+    app.attempts.begin(&attempt, now_ms())?;
+    let known = table::operator(&app.database, &body.name).await?;
+    let (user, hash) = known.map_or((None, None), |known| (Some(known.user), known.password_hash));
+    let right = app.passwords.verify(body.password, hash).await?;
+    let user = user.filter(|_| right).ok_or(Word::OperatorLoginRefused)?;
+    app.attempts.succeed(&attempt);
+    let handle = app.clone();
+    app.to_the_end(async move {
+        let opener = handle.clone();
+        let opened = handle
+            .database
+            .transaction(move |tx| {
+                Box::pin(async move {
+                    let now_ms = now_ms();
+                    let new = NewLogin {
+                        user,
+                        device_id: body.device_id,
+                        platform: body.platform,
+                        push_token: None,
+                    };
+                    let opened = account::open(&opener, tx, new, now_ms).await?;
+                    write(tx, Row::by(user, Act::OperatorLoggedIn), now_ms).await?;
+                    Ok::<_, Error>(opened)
+                })
+            })
+            .await?;
+        Answer::one(&opened.settle(&handle).await)
+    })
+    .await
+}

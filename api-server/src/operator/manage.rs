@@ -1,0 +1,158 @@
+//! Operators' own accounts, from the command line.
+
+use database::Database;
+use proto::UserId;
+
+use super::{
+    audit::{Act, Row, write},
+    table,
+};
+use crate::{
+    account::{self, NewAccount, Password, Passwords, Role},
+    clock::now_ms,
+    error::Error,
+};
+
+/// The longest name, characters.
+const MAX_NAME_CHARS: usize = 64;
+
+/// A new operator, or one with a new password. Nothing else ever has the password.
+pub struct Made {
+    /// The account.
+    pub user_id: i64,
+    /// To be shown once.
+    pub password: String,
+}
+
+/// An operator, for the list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The account.
+    pub user_id: i64,
+    /// What they log in by.
+    pub name: String,
+    /// Epoch milliseconds.
+    pub created_ms: i64,
+    /// Epoch milliseconds.
+    pub last_login_ms: i64,
+    /// Whether logins are refused.
+    pub disabled: bool,
+}
+
+/// Makes an operator account with a password of its own.
+///
+/// # Errors
+/// When the name is empty or too long, or taken.
+pub async fn add(database: &Database, name: &str) -> anyhow::Result<Made> {
+    let length = name.chars().count();
+    anyhow::ensure!(
+        (1..=MAX_NAME_CHARS).contains(&length) && name.trim() == name && !name.chars().any(char::is_control),
+        "a name has 1 to {MAX_NAME_CHARS} characters, without control characters and without spaces around it"
+    );
+    let user = UserId::from_database(database.allocate_id(account::SEQUENCE).await?);
+    let (password, hash) = new_password().await?;
+    let operator = name.to_owned();
+    let made = database
+        .transaction(move |tx| {
+            Box::pin(async move {
+                let now_ms = now_ms();
+                if !table::new_operator(tx, user, &operator, now_ms).await? {
+                    return Ok(false);
+                }
+                let new = NewAccount {
+                    id: user,
+                    phone: None,
+                    name: operator,
+                    role: Role::Operator,
+                    password_hash: Some(hash),
+                };
+                account::new_account(tx, new, now_ms).await?;
+                let row = Row::of_the_command_line(Act::OperatorAdded).account(user.get());
+                write(tx, row, now_ms).await?;
+                Ok::<_, Error>(true)
+            })
+        })
+        .await
+        .map_err(told)?;
+    anyhow::ensure!(
+        made,
+        "there is an operator {name:?} already; `huizhen operator reset` gives them a new password"
+    );
+    Ok(Made {
+        user_id: user.get(),
+        password,
+    })
+}
+
+/// All operators, in the order of names.
+///
+/// # Errors
+/// As the database says.
+pub async fn list(database: &Database) -> anyhow::Result<Vec<Listed>> {
+    table::operators(database).await.map_err(told)
+}
+
+/// Disables an operator: tokens end, logins are refused.
+///
+/// # Errors
+/// When there is none of this name.
+pub async fn disable(database: &Database, name: &str) -> anyhow::Result<()> {
+    let operator = known(database, name).await?;
+    database
+        .transaction(move |tx| {
+            Box::pin(async move {
+                let now_ms = now_ms();
+                if table::disable_any(tx, operator, now_ms).await? {
+                    account::remove_devices(tx, operator).await?;
+                    let row = Row::of_the_command_line(Act::OperatorDisabled).account(operator.get());
+                    write(tx, row, now_ms).await?;
+                }
+                Ok::<_, Error>(())
+            })
+        })
+        .await
+        .map_err(told)
+}
+
+/// Gives an operator a new password and ends what they are logged in on; one who was disabled may log in again.
+///
+/// # Errors
+/// When there is none of this name.
+pub async fn reset(database: &Database, name: &str) -> anyhow::Result<Made> {
+    let operator = known(database, name).await?;
+    let (password, hash) = new_password().await?;
+    database
+        .transaction(move |tx| {
+            Box::pin(async move {
+                account::set_password(tx, operator, &hash).await?;
+                table::enable_any(tx, operator).await?;
+                account::remove_devices(tx, operator).await?;
+                let row = Row::of_the_command_line(Act::OperatorReset).account(operator.get());
+                write(tx, row, now_ms()).await
+            })
+        })
+        .await
+        .map_err(told)?;
+    Ok(Made {
+        user_id: operator.get(),
+        password,
+    })
+}
+
+async fn known(database: &Database, name: &str) -> anyhow::Result<UserId> {
+    let known = table::operator(database, name).await.map_err(told)?;
+    known.map(|known| known.user).ok_or_else(|| {
+        anyhow::anyhow!("there is no operator {name:?}; `huizhen operator list` shows those that there are")
+    })
+}
+
+async fn new_password() -> anyhow::Result<(String, String)> {
+    let password = Password::random();
+    let hash = Passwords::default().hash(password.clone()).await.map_err(told)?;
+    Ok((password.into_string(), hash))
+}
+
+/// On the command line the inner text is what helps.
+fn told(error: Error) -> anyhow::Error {
+    anyhow::anyhow!("{}", error.inner().unwrap_or(error.word().as_str()))
+}

@@ -1,0 +1,119 @@
+//! Reading what was said in a consult, with a reason that is logged (invariant I8).
+
+use axum::extract::State;
+use proto::{ConversationId, Seq};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::{
+    Operator,
+    audit::{Act, Row, write},
+    table,
+};
+use crate::{
+    answer::{Answer, ListEnvelope, Page},
+    app::App,
+    clock::now_ms,
+    consult::EntryItem,
+    docs::PageParams,
+    error::{Error, Word},
+    input::{Cursor, Json, PageQuery, PathId, Text},
+};
+
+/// A page ends early when its bodies come to this many bytes: 200 messages of 64 KiB would be 13 MB.
+const MAX_PAGE_BYTES: usize = 1024 * 1024;
+
+/// What is read, and why.
+#[derive(Deserialize, ToSchema)]
+#[schema(example = json!({"reason": "投诉 2026-118，需核对记录"}))]
+pub(crate) struct ReadConsult {
+    /// Kept in the audit log with each page that is read.
+    reason: Text<4, 500>,
+    /// The conversation with the patient by default.
+    #[serde(default)]
+    room: Room,
+}
+
+/// Which of a consult's two conversations.
+#[derive(Clone, Copy, Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Room {
+    /// The one with the patient.
+    #[default]
+    Consult,
+    /// The one of the staff.
+    Staff,
+}
+
+/// Reads what was said in a consult
+///
+/// Everything, the newest first: also what a recalled message said, marked by `recalled`. The operator, the consult and the
+/// reason are in the audit log before anything is shown. A page may hold fewer than `limit` when the messages are long.
+#[utoipa::path(
+    post, path = "/operator/consult/{id}/read", tag = "operator", request_body = ReadConsult,
+    params(("id" = i64, Path, minimum = 1), PageParams),
+    responses(
+        (status = 200, body = ListEnvelope<EntryItem>),
+        (status = 403, description = "`operator.only`"),
+        (status = 404, description = "`consult.not_found`")
+    ),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn read(
+    State(app): State<App>,
+    Operator(operator): Operator,
+    PathId(id): PathId,
+    page: PageQuery,
+    Json(body): Json<ReadConsult>,
+) -> Result<Answer, Error> {
+    let room = body.room;
+    let reason = body.reason.into_string();
+    let conversation = app
+        .database
+        .transaction(move |tx| {
+            Box::pin(async move {
+                let staff_room = table::staff_room(tx, id.get())
+                    .await?
+                    .ok_or(Word::ConsultNotFound)?;
+                let (act, conversation) = match room {
+                    Room::Consult => (Act::ConsultRead, id.get()),
+                    Room::Staff => (Act::StaffRoomRead, staff_room),
+                };
+                let row = Row::by(operator.id, act).consult(id.get()).because(reason);
+                write(tx, row, now_ms()).await?;
+                Ok::<_, Error>(ConversationId::from_database(conversation))
+            })
+        })
+        .await?;
+    let known = app.journal.conversation(conversation).await?;
+    let last = known.map_or(0, |known| known.last_seq.get());
+    // Seqs have no gaps: the page is the range below where it begins.
+    let high = last.min(page.start().at.saturating_sub(1));
+    let low = (high - page.limit + 1).max(1);
+    let limit = usize::try_from(page.limit).unwrap_or(1);
+    let found = app
+        .journal
+        .entries(
+            conversation,
+            Seq::from_database(low),
+            Seq::from_database(high),
+            limit,
+        )
+        .await?;
+    let mut bytes = 0;
+    let mut items: Vec<EntryItem> = Vec::with_capacity(found.len());
+    for entry in found.into_iter().rev() {
+        bytes += entry.body.len();
+        if bytes > MAX_PAGE_BYTES && !items.is_empty() {
+            break;
+        }
+        items.push(EntryItem::sealed(entry));
+    }
+    let lowest = items.last().map_or(1, EntryItem::seq);
+    let next_cursor = (lowest > 1).then(|| Cursor { at: lowest, id: 0 }.encode());
+    Answer::page(Page {
+        items,
+        next_cursor,
+        total: page.count.then_some(last),
+    })
+}

@@ -1,0 +1,179 @@
+//! Finding people and consults. By POST: a phone does not belong into a URL, which proxies log.
+
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{
+    Operator,
+    audit::{Act, Row, write},
+    person::Person,
+    table,
+};
+use crate::{
+    account::Phone,
+    answer::{Answer, ListEnvelope, Page},
+    app::App,
+    clock::now_ms,
+    docs::PageParams,
+    error::Error,
+    input::{Cursor, Id, Json, PageQuery},
+};
+
+/// Whom to look for: exactly one of the two.
+#[derive(Deserialize, ToSchema)]
+#[schema(example = json!({"phone": "+8613800138000"}))]
+pub(crate) struct SearchPeople {
+    user_id: Option<Id>,
+    phone: Option<Phone>,
+}
+
+/// Which consults to look for: exactly one of the three.
+#[derive(Deserialize, ToSchema)]
+#[schema(example = json!({"user_id": 1234}))]
+pub(crate) struct SearchConsults {
+    consultation_id: Option<Id>,
+    /// Consults that somebody is or was in.
+    user_id: Option<Id>,
+    /// As `user_id`, by phone.
+    phone: Option<Phone>,
+}
+
+/// A consult, as an operator finds it: nothing of what was said in it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct FoundConsult {
+    pub(super) consultation_id: i64,
+    /// waiting, in_process, finished, cancelled.
+    #[schema(example = "finished")]
+    pub(super) status: String,
+    pub(super) creator_member_id: i64,
+    pub(super) creator_member_name: String,
+    pub(super) target_member_id: i64,
+    pub(super) target_member_name: String,
+    pub(super) team_id: i64,
+    pub(super) team_name: String,
+    /// The doctors who are in it.
+    pub(super) doctor_ids: Vec<i64>,
+    pub(super) created: i64,
+    /// When it was finished or cancelled, epoch milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) ended_ms: Option<i64>,
+}
+
+/// What one looks by.
+pub(super) enum By {
+    User(i64),
+    Phone(String),
+    Consult(i64),
+}
+
+impl By {
+    fn one_of(
+        user: Option<Id>,
+        phone: Option<Phone>,
+        consult: Option<Id>,
+        names: &str,
+    ) -> Result<Self, Error> {
+        match (user, phone, consult) {
+            (Some(user), None, None) => Ok(Self::User(user.get())),
+            (None, Some(phone), None) => Ok(Self::Phone(phone.as_str().to_owned())),
+            (None, None, Some(consult)) => Ok(Self::Consult(consult.get())),
+            _ => Err(Error::invalid(
+                "body",
+                format!("须且只须提供其一：{names}"),
+                format!("exactly one of these must be given: {names}"),
+            )),
+        }
+    }
+}
+
+/// Finds people
+///
+/// By id or by phone; nobody or one. Operators are not found. The search is in the audit log.
+#[utoipa::path(
+    post, path = "/operator/people/search", tag = "operator", request_body = SearchPeople,
+    responses((status = 200, body = ListEnvelope<Person>), (status = 403, description = "`operator.only`")),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn people(
+    State(app): State<App>,
+    Operator(operator): Operator,
+    Json(body): Json<SearchPeople>,
+) -> Result<Answer, Error> {
+    let by = By::one_of(body.user_id, body.phone, None, "user_id, phone")?;
+    let found = app
+        .database
+        .transaction(move |tx| {
+            Box::pin(async move {
+                let person = table::find_person(tx, by).await?;
+                let mut row = Row::by(operator.id, Act::PeopleSearched);
+                if let Some(person) = &person {
+                    row = row.account(person.user_id);
+                }
+                write(tx, row, now_ms()).await?;
+                Ok::<_, Error>(person)
+            })
+        })
+        .await?;
+    Answer::page(Page {
+        items: found.into_iter().collect::<Vec<Person>>(),
+        next_cursor: None,
+        total: None,
+    })
+}
+
+/// Finds consults
+///
+/// By id, or those that somebody is or was in, the newest first. Who, when and in which state; what was said is read by POST
+/// /operator/consult/{id}/read, with a reason. The search is in the audit log.
+#[utoipa::path(
+    post, path = "/operator/consults/search", tag = "operator", request_body = SearchConsults, params(PageParams),
+    responses((status = 200, body = ListEnvelope<FoundConsult>), (status = 403, description = "`operator.only`")),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn consults(
+    State(app): State<App>,
+    Operator(operator): Operator,
+    page: PageQuery,
+    Json(body): Json<SearchConsults>,
+) -> Result<Answer, Error> {
+    let by = By::one_of(
+        body.user_id,
+        body.phone,
+        body.consultation_id,
+        "consultation_id, user_id, phone",
+    )?;
+    let (mut found, total, page) = app
+        .database
+        .transaction(move |tx| {
+            Box::pin(async move {
+                let row = Row::by(operator.id, Act::ConsultsSearched);
+                let by = match by {
+                    By::Phone(phone) => table::user_of_phone(tx, phone).await?.map(By::User),
+                    by => Some(by),
+                };
+                let row = match &by {
+                    Some(By::User(user)) => row.account(*user),
+                    Some(By::Consult(consult)) => row.consult(*consult),
+                    _ => row,
+                };
+                write(tx, row, now_ms()).await?;
+                let (found, total) = match by {
+                    Some(by) => table::find_consults(tx, by, &page).await?,
+                    None => (Vec::new(), 0),
+                };
+                let total = page.count.then_some(total);
+                Ok::<_, Error>((found, total, page))
+            })
+        })
+        .await?;
+    let next_cursor = page.cut(&mut found, |last| Cursor {
+        at: last.created,
+        id: last.consultation_id,
+    });
+    Answer::page(Page {
+        items: found,
+        next_cursor,
+        total,
+    })
+}

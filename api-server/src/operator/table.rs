@@ -1,0 +1,300 @@
+//! The SQL of operators: their accounts, the audit log, and what they search.
+
+use database::{Database, Row, Transaction, params};
+use proto::UserId;
+
+use super::{
+    audit::AuditItem,
+    manage::Listed,
+    person::Person,
+    search::{By, FoundConsult},
+};
+use crate::{
+    error::{Error, Word},
+    input::PageQuery,
+    team,
+};
+
+/// An operator, as logging in needs them.
+pub(super) struct Known {
+    pub(super) user: UserId,
+    pub(super) password_hash: Option<String>,
+}
+
+/// Puts a name; false when it is taken.
+pub(super) async fn new_operator(
+    tx: &mut Transaction<'_>,
+    user: UserId,
+    name: &str,
+    now_ms: i64,
+) -> Result<bool, Error> {
+    let put = tx
+        .execute(
+            "INSERT INTO operator (user_id, name, created_ms) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING",
+            params![user.get(), name, now_ms],
+        )
+        .await?;
+    Ok(put == 1)
+}
+
+const OPERATOR: &str =
+    "SELECT a.id, a.password_hash FROM operator o JOIN account a ON a.id = o.user_id WHERE o.name = $1";
+
+pub(super) async fn operator(database: &Database, name: &str) -> Result<Option<Known>, Error> {
+    let row = database.query_first(OPERATOR, params![name]).await?;
+    row.map(|row| {
+        Ok(Known {
+            user: UserId::from_database(row.get(0)?),
+            password_hash: row.get(1)?,
+        })
+    })
+    .transpose()
+}
+
+/// All of them: operators are few.
+pub(super) async fn operators(database: &Database) -> Result<Vec<Listed>, Error> {
+    let rows = database
+        .query(
+            "SELECT o.user_id, o.name, o.created_ms, a.last_login_ms, a.disabled_ms IS NOT NULL
+             FROM operator o JOIN account a ON a.id = o.user_id ORDER BY o.name",
+            vec![],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Listed {
+                user_id: row.get(0)?,
+                name: row.get(1)?,
+                created_ms: row.get(2)?,
+                last_login_ms: row.get(3)?,
+                disabled: row.get(4)?,
+            })
+        })
+        .collect()
+}
+
+/// Disables an account that is no operator's; false when it is disabled already. Takes its row, so that a login that races
+/// is either before it, and ended by it, or refused.
+pub(super) async fn disable(tx: &mut Transaction<'_>, user: UserId, now_ms: i64) -> Result<bool, Error> {
+    let disabled = tx
+        .execute(
+            "UPDATE account SET disabled_ms = $1 WHERE id = $2 AND disabled_ms IS NULL AND role <> 'operator'",
+            params![now_ms, user.get()],
+        )
+        .await?;
+    Ok(disabled == 1)
+}
+
+/// As [`disable`], whoever's account it is.
+pub(super) async fn disable_any(tx: &mut Transaction<'_>, user: UserId, now_ms: i64) -> Result<bool, Error> {
+    let disabled = tx
+        .execute(
+            "UPDATE account SET disabled_ms = $1 WHERE id = $2 AND disabled_ms IS NULL",
+            params![now_ms, user.get()],
+        )
+        .await?;
+    Ok(disabled == 1)
+}
+
+/// Enables an account that is no operator's; false when it is good already.
+pub(super) async fn enable(tx: &mut Transaction<'_>, user: UserId) -> Result<bool, Error> {
+    let enabled = tx
+        .execute(
+            "UPDATE account SET disabled_ms = NULL
+             WHERE id = $1 AND disabled_ms IS NOT NULL AND role <> 'operator'",
+            params![user.get()],
+        )
+        .await?;
+    Ok(enabled == 1)
+}
+
+/// As [`enable`], whoever's account it is.
+pub(super) async fn enable_any(tx: &mut Transaction<'_>, user: UserId) -> Result<(), Error> {
+    tx.execute(
+        "UPDATE account SET disabled_ms = NULL WHERE id = $1",
+        params![user.get()],
+    )
+    .await?;
+    Ok(())
+}
+
+const PERSON: &str = "SELECT id, name, role, phone, disabled_ms, created_ms, last_login_ms FROM account";
+
+fn person_row(row: &Row) -> Result<Person, Error> {
+    Ok(Person {
+        user_id: row.get(0)?,
+        name: row.get(1)?,
+        role: row.get(2)?,
+        phone: row.get(3)?,
+        disabled_ms: row.get(4)?,
+        created_ms: row.get(5)?,
+        last_login_ms: row.get(6)?,
+    })
+}
+
+/// An account that is no operator's.
+pub(super) async fn person_in(tx: &mut Transaction<'_>, user: i64) -> Result<Option<Person>, Error> {
+    find_person(tx, By::User(user)).await
+}
+
+pub(super) async fn find_person(tx: &mut Transaction<'_>, by: By) -> Result<Option<Person>, Error> {
+    let row = match by {
+        By::User(user) => {
+            let sql = format!("{PERSON} WHERE id = $1 AND role <> 'operator'");
+            tx.query_first(sql, params![user]).await?
+        }
+        By::Phone(phone) => {
+            let sql = format!("{PERSON} WHERE phone = $1 AND role <> 'operator'");
+            tx.query_first(sql, params![phone]).await?
+        }
+        By::Consult(_) => return Err(Error::internal("people are not found by consult")),
+    };
+    row.as_ref().map(person_row).transpose()
+}
+
+pub(super) async fn user_of_phone(tx: &mut Transaction<'_>, phone: String) -> Result<Option<i64>, Error> {
+    let row = tx
+        .query_first("SELECT id FROM account WHERE phone = $1", params![phone])
+        .await?;
+    Ok(row.map(|row| row.get(0)).transpose()?)
+}
+
+const CONSULT: &str =
+    "c.id, c.status, c.creator_id, creator.name, c.target_id, target.name, c.team_id, t.name, c.created_ms,
+     c.ended_ms,
+     (SELECT string_agg(CAST(d.user_id AS TEXT), ',' ORDER BY d.joined_ms, d.user_id)
+      FROM consult_person d WHERE d.consult_id = c.id AND d.role = 'doctor' AND d.shelf <> 'removed')";
+
+const JOINS: &str = "JOIN team t ON t.id = c.team_id
+     JOIN account creator ON creator.id = c.creator_id
+     JOIN account target ON target.id = c.target_id";
+
+fn consult_row(row: &Row) -> Result<FoundConsult, Error> {
+    Ok(FoundConsult {
+        consultation_id: row.get(0)?,
+        status: row.get(1)?,
+        creator_member_id: row.get(2)?,
+        creator_member_name: row.get(3)?,
+        target_member_id: row.get(4)?,
+        target_member_name: row.get(5)?,
+        team_id: row.get(6)?,
+        team_name: row.get(7)?,
+        created: row.get(8)?,
+        ended_ms: row.get(9)?,
+        doctor_ids: team::ids(row.get(10)?)?,
+    })
+}
+
+fn consults_sql() -> String {
+    format!(
+        "SELECT {CONSULT} FROM consult_person p JOIN consult c ON c.id = p.consult_id {JOINS}
+         WHERE p.user_id = $1 AND (p.created_ms, p.consult_id) < ($2, $3)
+         ORDER BY p.created_ms DESC, p.consult_id DESC LIMIT $4"
+    )
+}
+
+fn consult_sql() -> String {
+    format!("SELECT {CONSULT} FROM consult c {JOINS} WHERE c.id = $1")
+}
+
+const COUNT_CONSULTS: &str = "SELECT count(*) FROM consult_person WHERE user_id = $1";
+
+/// One more than the page holds, the newest first, and how many there are in all if that is asked for.
+pub(super) async fn find_consults(
+    tx: &mut Transaction<'_>,
+    by: By,
+    page: &PageQuery,
+) -> Result<(Vec<FoundConsult>, i64), Error> {
+    let start = page.start();
+    match by {
+        By::User(user) => {
+            let parameters = params![user, start.at, start.id, page.limit + 1];
+            let rows = tx.query(consults_sql(), parameters).await?;
+            let found: Vec<FoundConsult> = rows.iter().map(consult_row).collect::<Result<_, _>>()?;
+            let mut total = 0;
+            if page.count {
+                let row = tx.query_first(COUNT_CONSULTS, params![user]).await?;
+                total = row.map_or(Ok(0), |row| row.get(0))?;
+            }
+            Ok((found, total))
+        }
+        By::Consult(consult) => {
+            let rows = tx.query(consult_sql(), params![consult]).await?;
+            let found: Vec<FoundConsult> = rows.iter().map(consult_row).collect::<Result<_, _>>()?;
+            let total = i64::try_from(found.len()).unwrap_or(1);
+            // A page further on has nothing of one.
+            Ok((if page.cursor.is_none() { found } else { Vec::new() }, total))
+        }
+        By::Phone(_) => Err(Word::OperatorPersonNotFound.into()),
+    }
+}
+
+/// The staff room of a consult.
+pub(super) async fn staff_room(tx: &mut Transaction<'_>, consult: i64) -> Result<Option<i64>, Error> {
+    let row = tx
+        .query_first(
+            "SELECT staff_conversation_id FROM consult WHERE id = $1",
+            params![consult],
+        )
+        .await?;
+    Ok(row.map(|row| row.get(0)).transpose()?)
+}
+
+const AUDIT: &str =
+    "SELECT u.id, u.operator_id, o.name, u.act, u.account_id, u.consult_id, u.reason, u.created_ms
+     FROM audit u LEFT JOIN operator o ON o.user_id = u.operator_id
+     WHERE u.id < $1 ORDER BY u.id DESC LIMIT $2";
+
+/// One more than the page holds, the newest first.
+pub(super) async fn audit(database: &Database, page: &PageQuery) -> Result<Vec<AuditItem>, Error> {
+    let rows = database
+        .query(AUDIT, params![page.start().at, page.limit + 1])
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(AuditItem {
+                audit_id: row.get(0)?,
+                operator_id: row.get(1)?,
+                operator_name: row.get(2)?,
+                act: row.get(3)?,
+                account_id: row.get(4)?,
+                consultation_id: row.get(5)?,
+                reason: row.get(6)?,
+                created_ms: row.get(7)?,
+            })
+        })
+        .collect()
+}
+
+/// Ids have no gaps that were committed: rows are never deleted.
+pub(super) async fn count_audit(database: &Database) -> Result<i64, Error> {
+    let row = database.query_first("SELECT max(id) FROM audit", vec![]).await?;
+    Ok(row
+        .map_or(Ok(None), |row| row.get::<Option<i64>>(0))?
+        .unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::walks_an_index;
+
+    #[tokio::test]
+    async fn statements_walk_an_index() {
+        walks_an_index(OPERATOR, params!["n"]).await;
+        walks_an_index(AUDIT, params![1_i64, 51_i64]).await;
+        walks_an_index(
+            &format!("{PERSON} WHERE id = $1 AND role <> 'operator'"),
+            params![1_i64],
+        )
+        .await;
+        walks_an_index(
+            &format!("{PERSON} WHERE phone = $1 AND role <> 'operator'"),
+            params!["p"],
+        )
+        .await;
+        walks_an_index(&consults_sql(), params![1_i64, 1_i64, 1_i64, 51_i64]).await;
+        walks_an_index(&consult_sql(), params![1_i64]).await;
+        walks_an_index(COUNT_CONSULTS, params![1_i64]).await;
+    }
+}

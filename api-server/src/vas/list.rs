@@ -1,0 +1,93 @@
+//! Lists of value-added services: one's own, of a consult, and a doctor's within a team.
+
+use axum::extract::State;
+
+use super::{
+    record::Vas,
+    table::{self, List},
+};
+use crate::{
+    account::User,
+    answer::{Answer, ListEnvelope, Page},
+    app::App,
+    consult,
+    docs::PageParams,
+    error::{Error, Word},
+    input::{Cursor, PageQuery, PathId},
+    team,
+};
+
+/// One's own value-added services
+///
+/// Those that a doctor proposed, or that a member was proposed. What was deleted is left out.
+#[utoipa::path(
+    get, path = "/vas", tag = "vas", params(PageParams),
+    responses((status = 200, body = ListEnvelope<Vas>)),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn own(State(app): State<App>, user: User, page: PageQuery) -> Result<Answer, Error> {
+    list(&app, List::Own(user.id), &page).await
+}
+
+/// The value-added services of a consult
+///
+/// For everybody who is in it.
+#[utoipa::path(
+    get, path = "/consult/{id}/vas", tag = "vas", params(("id" = i64, Path, minimum = 1), PageParams),
+    responses((status = 200, body = ListEnvelope<Vas>), (status = 404, description = "`consult.not_found`")),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn of_consult(
+    State(app): State<App>,
+    user: User,
+    PathId(id): PathId,
+    page: PageQuery,
+) -> Result<Answer, Error> {
+    consult::check_seated(&app.database, id.get(), user.id).await?;
+    list(&app, List::OfConsult(id.get()), &page).await
+}
+
+/// The value-added services that the doctor who asks proposed in consults of a team
+///
+/// For doctors of the team. What was deleted is left out.
+#[utoipa::path(
+    get, path = "/team/{id}/my_vas_list", tag = "vas", params(("id" = i64, Path, minimum = 1), PageParams),
+    responses(
+        (status = 200, body = ListEnvelope<Vas>),
+        (status = 403, description = "`vas.team_doctors_only`"),
+        (status = 404, description = "`team.not_found`")
+    ),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn of_team(
+    State(app): State<App>,
+    user: User,
+    PathId(id): PathId,
+    page: PageQuery,
+) -> Result<Answer, Error> {
+    match team::has_doctor(&app.database, id.get(), user.id).await? {
+        None => return Err(Word::TeamNotFound.into()),
+        Some(false) => return Err(Word::VasTeamDoctorsOnly.into()),
+        Some(true) => {}
+    }
+    list(&app, List::OfTeam(user.id, id.get()), &page).await
+}
+
+async fn list(app: &App, list: List, page: &PageQuery) -> Result<Answer, Error> {
+    let total = if page.count {
+        Some(table::count(&app.database, list).await?)
+    } else {
+        None
+    };
+    let mut found = table::list(&app.database, list, page).await?;
+    let next_cursor = page.cut(&mut found, |last| {
+        let (at, id) = last.place();
+        Cursor { at, id }
+    });
+    let items: Vec<Vas> = found.into_iter().map(super::record::Known::show).collect();
+    Answer::page(Page {
+        items,
+        next_cursor,
+        total,
+    })
+}

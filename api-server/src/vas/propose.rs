@@ -1,0 +1,83 @@
+//! Proposing a value-added service.
+
+use axum::extract::State;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::{MAX_OPEN, record::Vas, table};
+use crate::{
+    account::User,
+    answer::{Answer, Envelope},
+    app::{App, Written},
+    clock::now_ms,
+    consult,
+    docs::IdempotencyKey,
+    error::{Error, Word},
+    input::{Fen, PathId, Text, Write},
+};
+
+/// A value-added service to be proposed.
+#[derive(Deserialize, ToSchema)]
+#[schema(example = json!({"name": "视频复诊", "description": "一次 15 分钟的视频复诊", "price_fen": 9900}))]
+pub(crate) struct ProposeVas {
+    name: Text<1, 64>,
+    description: Text<0, 2000>,
+    price_fen: Fen,
+}
+
+/// Proposes a value-added service in a consult
+///
+/// By a doctor who is in it. All who are in the consult see the card at once; its patient decides. At most 20 are proposed
+/// in a consult at a time.
+#[utoipa::path(
+    post, path = "/consult/{id}/vas", tag = "vas", request_body = ProposeVas,
+    params(("id" = i64, Path, minimum = 1), IdempotencyKey),
+    responses(
+        (status = 200, body = Envelope<Vas>),
+        (status = 403, description = "`consult.forbidden`"),
+        (status = 404, description = "`consult.not_found`"),
+        (status = 409, description = "`consult.ended`, `vas.limit_reached`")
+    ),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn propose(
+    State(app): State<App>,
+    user: User,
+    PathId(id): PathId,
+    Write { body, once }: Write<ProposeVas>,
+) -> Result<Answer, Error> {
+    let vas = app.database.allocate_id(table::SEQUENCE).await?;
+    let journal = app.journal.clone();
+    app.write(once, move |tx| {
+        Box::pin(async move {
+            let now_ms = now_ms();
+            let (consult, seat) = consult::take_consult(tx, id.get(), user.id).await?;
+            if !seat.may_propose() {
+                return Err(Word::ConsultForbidden.into());
+            }
+            if !consult.status.is_open() {
+                return Err(Word::ConsultEnded.into());
+            }
+            if table::count_open(tx, id.get()).await? >= MAX_OPEN {
+                return Err(Word::VasLimit.into());
+            }
+            let new = table::NewVas {
+                id: vas,
+                consult: consult.id,
+                team_id: consult.team_id,
+                doctor: user.id,
+                member: consult.patient(),
+                name: body.name.into_string(),
+                description: body.description.into_string(),
+                price_fen: body.price_fen.get(),
+            };
+            table::new_vas(tx, new, now_ms).await?;
+            let known = table::vas_in(tx, vas).await?.ok_or(Word::VasNotFound)?;
+            let told = journal
+                .record(tx, consult.id, user.id, known.event(), now_ms)
+                .await?;
+            Ok(Written::new(Answer::one(&known.show())?).publishing(told))
+        })
+    })
+    .await
+}

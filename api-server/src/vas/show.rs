@@ -1,0 +1,25 @@
+//! Looking at a value-added service.
+
+use axum::extract::State;
+
+use super::{record::Vas, table};
+use crate::{
+    account::User,
+    answer::{Answer, Envelope},
+    app::App,
+    error::Error,
+    input::PathId,
+};
+
+/// A value-added service
+///
+/// For everybody who is in its consult, and for the doctor who proposed it also later.
+#[utoipa::path(
+    get, path = "/vas/{id}", tag = "vas", params(("id" = i64, Path, minimum = 1)),
+    responses((status = 200, body = Envelope<Vas>), (status = 404, description = "`vas.not_found`")),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn show(State(app): State<App>, user: User, PathId(id): PathId) -> Result<Answer, Error> {
+    let vas = table::vas_of(&app.database, id.get(), user.id).await?;
+    Answer::one(&vas.show())
+}

@@ -1,0 +1,299 @@
+//! The SQL of value-added services.
+
+use database::{Database, Transaction, Value, params};
+use proto::{ConversationId, UserId};
+
+use super::{
+    life::{Side, State},
+    record::{COLUMNS, JOINS, Known},
+};
+use crate::{
+    consult,
+    error::{Error, Word},
+    input::PageQuery,
+};
+
+/// The sequence of their ids.
+pub(super) const SEQUENCE: &str = "vas";
+
+/// Which list of its doctor or member a value-added service stands on.
+mod shelf {
+    pub(super) const OPEN: &str = "open";
+    pub(super) const DECIDED: &str = "decided";
+    pub(super) const HIDDEN: &str = "hidden";
+}
+
+/// One to be made.
+pub(super) struct NewVas {
+    pub(super) id: i64,
+    pub(super) consult: ConversationId,
+    pub(super) team_id: i64,
+    pub(super) doctor: UserId,
+    pub(super) member: UserId,
+    pub(super) name: String,
+    pub(super) description: String,
+    pub(super) price_fen: i64,
+}
+
+pub(super) async fn new_vas(tx: &mut Transaction<'_>, new: NewVas, now_ms: i64) -> Result<(), Error> {
+    tx.execute(
+        "INSERT INTO vas (id, consult_id, team_id, doctor_id, member_id, name, description, price_fen, state,
+                          created_ms, decided_ms)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, NULL)",
+        params![
+            new.id,
+            new.consult.get(),
+            new.team_id,
+            new.doctor.get(),
+            new.member.get(),
+            new.name,
+            new.description,
+            new.price_fen,
+            State::Proposed.as_str(),
+            now_ms
+        ],
+    )
+    .await?;
+    for (user, role) in [(new.doctor, "doctor"), (new.member, "member")] {
+        tx.execute(
+            "INSERT INTO vas_person (vas_id, user_id, role, team_id, shelf, listed, created_ms)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            params![new.id, user.get(), role, new.team_id, shelf::OPEN, true, now_ms],
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+const COUNT_OPEN: &str = "SELECT count(*) FROM vas WHERE consult_id = $1 AND state = 'proposed'";
+
+pub(super) async fn count_open(tx: &mut Transaction<'_>, consult: i64) -> Result<i64, Error> {
+    let row = tx.query_first(COUNT_OPEN, params![consult]).await?;
+    Ok(row.map_or(Ok(0), |row| row.get(0))?)
+}
+
+/// The consult of a value-added service, which never changes.
+pub(super) async fn consult_of(tx: &mut Transaction<'_>, vas: i64) -> Result<Option<i64>, Error> {
+    let row = tx
+        .query_first("SELECT consult_id FROM vas WHERE id = $1", params![vas])
+        .await?;
+    Ok(row.map(|row| row.get(0)).transpose()?)
+}
+
+fn one_sql() -> String {
+    format!("SELECT {COLUMNS} FROM vas v {JOINS} WHERE v.id = $1")
+}
+
+pub(super) async fn vas_in(tx: &mut Transaction<'_>, vas: i64) -> Result<Option<Known>, Error> {
+    let row = tx.query_first(one_sql(), params![vas]).await?;
+    row.as_ref().map(Known::from_row).transpose()
+}
+
+/// One, for somebody who may see it. The same refusal when there is none.
+pub(super) async fn vas_of(database: &Database, vas: i64, user: UserId) -> Result<Known, Error> {
+    let row = database.query_first(one_sql(), params![vas]).await?;
+    let vas = Known::from_row(&row.ok_or(Word::VasNotFound)?)?;
+    if vas.is_by(user) || vas.is_for(user) {
+        return Ok(vas);
+    }
+    let seated = consult::check_seated(database, vas.conversation().get(), user).await;
+    seated.map_err(hidden_behind_the_service)?;
+    Ok(vas)
+}
+
+/// What somebody is to a value-added service; refused as if there were none when they may not see it.
+pub(super) async fn side_in(tx: &mut Transaction<'_>, vas: &Known, user: UserId) -> Result<Side, Error> {
+    if vas.is_for(user) {
+        return Ok(Side::Member);
+    }
+    if vas.is_by(user) {
+        return Ok(Side::Doctor);
+    }
+    consult::check_seated_in(tx, vas.conversation().get(), user)
+        .await
+        .map_err(hidden_behind_the_service)?;
+    Ok(Side::Onlooker)
+}
+
+/// Who is not in the consult is told that there is no such service.
+fn hidden_behind_the_service(error: Error) -> Error {
+    if error.word() == Word::ConsultNotFound {
+        Word::VasNotFound.into()
+    } else {
+        error
+    }
+}
+
+fn open_sql() -> String {
+    format!(
+        "SELECT {COLUMNS} FROM vas v {JOINS} WHERE v.consult_id = $1 AND v.state = 'proposed' ORDER BY v.id"
+    )
+}
+
+/// What is proposed in a consult, in the order of ids.
+pub(super) async fn open_of_consult(tx: &mut Transaction<'_>, consult: i64) -> Result<Vec<Known>, Error> {
+    let rows = tx.query(open_sql(), params![consult]).await?;
+    rows.iter().map(Known::from_row).collect()
+}
+
+/// Ends a proposal. The consult's row is taken, so nobody can have been faster.
+pub(super) async fn decide(
+    tx: &mut Transaction<'_>,
+    vas: i64,
+    next: State,
+    now_ms: i64,
+) -> Result<(), Error> {
+    let decided = tx
+        .execute(
+            "UPDATE vas SET state = $1, decided_ms = $2 WHERE id = $3 AND state = $4",
+            params![next.as_str(), now_ms, vas, State::Proposed.as_str()],
+        )
+        .await?;
+    if decided != 1 {
+        return Err(Error::internal(
+            "a value-added service changed while its consult was taken",
+        ));
+    }
+    tx.execute(
+        "UPDATE vas_person SET shelf = $1 WHERE vas_id = $2 AND shelf = $3",
+        params![shelf::DECIDED, vas, shelf::OPEN],
+    )
+    .await?;
+    Ok(())
+}
+
+/// A list.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum List {
+    /// Of a doctor or a member.
+    Own(UserId),
+    /// Of a consult, whoever's.
+    OfConsult(i64),
+    /// What a doctor proposed in consults of a team.
+    OfTeam(UserId, i64),
+}
+
+impl List {
+    /// What stands before the page's own conditions.
+    const fn source(self) -> &'static str {
+        match self {
+            Self::Own(_) => {
+                "FROM vas_person p JOIN vas v ON v.id = p.vas_id {joins} WHERE p.user_id = $1 AND p.listed = $2"
+            }
+            Self::OfConsult(_) => "FROM vas v {joins} WHERE v.consult_id = $1",
+            Self::OfTeam(..) => {
+                "FROM vas_person p JOIN vas v ON v.id = p.vas_id {joins}
+                 WHERE p.user_id = $1 AND p.listed = $2 AND p.role = 'doctor' AND p.team_id = $3"
+            }
+        }
+    }
+
+    fn parameters(self) -> Vec<Value> {
+        match self {
+            Self::Own(user) => params![user.get(), true],
+            Self::OfConsult(consult) => params![consult],
+            Self::OfTeam(user, team) => params![user.get(), true, team],
+        }
+    }
+
+    /// Where the columns are that lists are ordered by.
+    const fn order(self) -> (&'static str, &'static str) {
+        match self {
+            Self::OfConsult(_) => ("v.created_ms", "v.id"),
+            Self::Own(_) | Self::OfTeam(..) => ("p.created_ms", "p.vas_id"),
+        }
+    }
+
+    fn sql(self) -> String {
+        let source = self.source().replace("{joins}", JOINS);
+        let (at, id) = self.order();
+        let first = self.parameters().len() + 1;
+        let (second, third) = (first + 1, first + 2);
+        format!(
+            "SELECT {COLUMNS} {source} AND ({at}, {id}) < (${first}, ${second})
+             ORDER BY {at} DESC, {id} DESC LIMIT ${third}"
+        )
+    }
+
+    fn count_sql(self) -> String {
+        let source = self.source().replace("{joins}", "");
+        format!("SELECT count(*) {source}")
+    }
+}
+
+/// One more than the page holds, the newest first.
+pub(super) async fn list(database: &Database, list: List, page: &PageQuery) -> Result<Vec<Known>, Error> {
+    let start = page.start();
+    let mut parameters = list.parameters();
+    parameters.extend(params![start.at, start.id, page.limit + 1]);
+    let rows = database.query(list.sql(), parameters).await?;
+    rows.iter().map(Known::from_row).collect()
+}
+
+pub(super) async fn count(database: &Database, list: List) -> Result<i64, Error> {
+    let row = database.query_first(list.count_sql(), list.parameters()).await?;
+    Ok(row.map_or(Ok(0), |row| row.get(0))?)
+}
+
+const COUNT_CONFIRMED: &str = "SELECT count(*) FROM vas_person p JOIN vas v ON v.id = p.vas_id
+     WHERE p.user_id = $1 AND p.team_id = $2 AND p.role = 'doctor' AND v.state = 'confirmed'";
+
+/// How many a doctor proposed in a team that were confirmed, whether or not they still stand on a list.
+pub(crate) async fn count_confirmed(database: &Database, team: i64, doctor: UserId) -> Result<i64, Error> {
+    let row = database
+        .query_first(COUNT_CONFIRMED, params![doctor.get(), team])
+        .await?;
+    Ok(row.map_or(Ok(0), |row| row.get(0))?)
+}
+
+/// Takes one from somebody's lists.
+pub(super) async fn hide(tx: &mut Transaction<'_>, vas: i64, user: UserId) -> Result<(), Error> {
+    let hidden = tx
+        .execute(
+            "UPDATE vas_person SET shelf = $1, listed = $2 WHERE vas_id = $3 AND user_id = $4 AND shelf IN ($1, $5)",
+            params![shelf::HIDDEN, false, vas, user.get(), shelf::DECIDED],
+        )
+        .await?;
+    if hidden == 1 {
+        return Ok(());
+    }
+    let vas = vas_in(tx, vas).await?.ok_or(Word::VasNotFound)?;
+    match side_in(tx, &vas, user).await? {
+        Side::Member | Side::Doctor => Err(Word::VasUndecided.into()),
+        Side::Onlooker => Err(Word::VasForbidden.into()),
+    }
+}
+
+const HIDE_ALL: &str = "UPDATE vas_person SET shelf = $1, listed = $2 WHERE user_id = $3 AND shelf = $4";
+
+/// Takes everything decided from somebody's lists.
+pub(super) async fn hide_all(tx: &mut Transaction<'_>, user: UserId) -> Result<(), Error> {
+    tx.execute(
+        HIDE_ALL,
+        params![shelf::HIDDEN, false, user.get(), shelf::DECIDED],
+    )
+    .await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::walks_an_index;
+
+    #[tokio::test]
+    async fn statements_walk_an_index() {
+        let user = UserId::from_database(1);
+        for list in [List::Own(user), List::OfConsult(1), List::OfTeam(user, 1)] {
+            let mut parameters = list.parameters();
+            walks_an_index(&list.count_sql(), parameters.clone()).await;
+            parameters.extend(params![1_i64, 1_i64, 51_i64]);
+            walks_an_index(&list.sql(), parameters).await;
+        }
+        walks_an_index(COUNT_OPEN, params![1_i64]).await;
+        walks_an_index(COUNT_CONFIRMED, params![1_i64, 1_i64]).await;
+        walks_an_index(&one_sql(), params![1_i64]).await;
+        walks_an_index(&open_sql(), params![1_i64]).await;
+        walks_an_index(HIDE_ALL, params!["hidden", false, 1_i64, "decided"]).await;
+    }
+}

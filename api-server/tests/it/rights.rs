@@ -1,0 +1,404 @@
+//! `rights.toml`: each cell of the table is a request of its own, allowed or refused as the table says.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    people::{Person, Team, new_phone},
+    service::{Reply, Service},
+};
+
+/// A row; see the head of the table.
+#[derive(Deserialize)]
+struct Row {
+    #[serde(default)]
+    public: bool,
+    #[serde(default)]
+    ok: Vec<String>,
+    #[serde(default)]
+    empty: Vec<String>,
+    others: Option<String>,
+    call: Option<String>,
+    body: Option<String>,
+    #[serde(default)]
+    list: bool,
+    #[serde(default)]
+    fresh: bool,
+    #[serde(flatten)]
+    each: BTreeMap<String, String>,
+}
+
+const ACTORS: [&str; 10] = [
+    "anonymous",
+    "patient",
+    "member",
+    "doctor",
+    "colleague",
+    "owner",
+    "outsider",
+    "assistant",
+    "foreign_assistant",
+    "operator",
+];
+
+/// What one of the people is to get.
+#[derive(Debug, PartialEq)]
+enum Expected {
+    Ok,
+    Empty,
+    Refused(u16, String),
+}
+
+fn table() -> BTreeMap<String, Row> {
+    toml::from_str(include_str!("../../rights.toml")).unwrap()
+}
+
+impl Row {
+    fn expected(&self, route: &str, actor: &str) -> Expected {
+        let named = |list: &[String]| list.iter().any(|name| name == actor);
+        let refused = |text: &str| {
+            let (status, word) = text.split_once(' ').unwrap_or_else(|| panic!("{route}: {text}"));
+            Expected::Refused(status.parse().unwrap(), word.to_owned())
+        };
+        if let Some(text) = self.each.get(actor) {
+            return refused(text);
+        }
+        if named(&self.ok) {
+            return Expected::Ok;
+        }
+        if named(&self.empty) {
+            return Expected::Empty;
+        }
+        if actor == "anonymous" && !self.public {
+            return refused("401 auth.required");
+        }
+        if self.ok.iter().any(|name| name == "everybody") {
+            return Expected::Ok;
+        }
+        let others = self.others.as_deref();
+        refused(others.unwrap_or_else(|| panic!("{route} says nothing about {actor}")))
+    }
+}
+
+/// The people of the table, and the team.
+struct World {
+    people: BTreeMap<&'static str, Person>,
+    team: Team,
+    /// Founded by the team's owner, with the doctor in it.
+    clinic: i64,
+    clinic_name: String,
+}
+
+impl World {
+    async fn new(service: &Service, number: usize) -> Self {
+        let team = service.team("儿科").await;
+        let foreign = service.team("内科").await;
+        let (operator, _) = super::operators::operator(service, &format!("operator {number}")).await;
+        let people = [
+            ("patient", service.member("王芳").await),
+            ("member", service.member("Sam").await),
+            ("doctor", service.doctor_of(&team, "Dr. B").await),
+            ("colleague", service.doctor_of(&team, "Dr. C").await),
+            ("owner", team.owner.clone()),
+            ("outsider", service.doctor("Dr. X").await),
+            ("assistant", team.assistant.clone()),
+            ("foreign_assistant", foreign.assistant),
+            ("operator", operator),
+        ];
+        let clinic_name = format!("clinic-{number}");
+        let body = json!({"name": clinic_name, "introduction": ""});
+        let made = team.owner.post(service, "/clinic", body).send().await.result();
+        let world = Self {
+            people: people.into(),
+            team,
+            clinic: made["clinic_id"].as_i64().unwrap(),
+            clinic_name,
+        };
+        world.into_clinic(service, world.person("doctor")).await;
+        world
+    }
+
+    fn person(&self, name: &str) -> &Person {
+        &self.people[name]
+    }
+
+    async fn into_clinic(&self, service: &Service, doctor: &Person) {
+        let path = format!("/clinic/{}/doctor", self.clinic);
+        let body = json!({"doctor_id": doctor.id});
+        self.team.owner.post(service, &path, body).send().await.result();
+    }
+
+    /// A new consult with the doctor in it.
+    async fn consult(&self, service: &Service) -> i64 {
+        let consult = service.consult(self.person("patient"), &self.team).await;
+        service.bring_in(&self.team, consult, self.person("doctor")).await;
+        consult
+    }
+
+    async fn vas(&self, service: &Service, consult: i64) -> i64 {
+        let body = json!({"name": "n", "description": "", "price_fen": 1});
+        let path = format!("/consult/{consult}/vas");
+        let made = self
+            .person("doctor")
+            .post(service, &path, body)
+            .send()
+            .await
+            .result();
+        made["vas_id"].as_i64().unwrap()
+    }
+
+    /// The thing that a name in braces stands for; made for this cell alone.
+    async fn thing(&self, service: &Service, name: &str) -> String {
+        if let Some(person) = self.people.get(name) {
+            return person.id.to_string();
+        }
+        let id = match name {
+            "team" => self.team.id,
+            "new_phone" => return new_phone(),
+            "new_doctor" => service.doctor("Dr. New").await.id,
+            "new_member" => service.member("New").await.id,
+            "new_team_doctor" => service.doctor_of(&self.team, "Dr. New").await.id,
+            "new_team_member" => {
+                let member = service.member("New").await;
+                let body = json!({"team_id": self.team.id, "agreement_version": 1});
+                member.post(service, "/team/join", body).send().await.result();
+                member.id
+            }
+            "team_invitation" => {
+                let path = format!("/team/{}/invitation", self.team.id);
+                let made = self
+                    .team
+                    .owner
+                    .post(service, &path, json!({}))
+                    .send()
+                    .await
+                    .result();
+                made["invitation_id"].as_i64().unwrap()
+            }
+            "clinic" => self.clinic,
+            "clinic_name" => return self.clinic_name.clone(),
+            "new_clinic_doctor" => {
+                let doctor = service.doctor("Dr. New").await;
+                self.into_clinic(service, &doctor).await;
+                doctor.id
+            }
+            "relative" => {
+                let body = json!({"relation_type": "child", "name": "小明"});
+                let made = self
+                    .person("patient")
+                    .post(service, "/family", body)
+                    .send()
+                    .await
+                    .result();
+                made["relation_user_id"].as_i64().unwrap()
+            }
+            "family_invitation" => {
+                let inviter = service.member("New").await;
+                let body = json!({"relation_type": "parent", "phone": self.person("patient").phone});
+                let made = inviter.post(service, "/family", body).send().await.result();
+                made["invitation_id"].as_i64().unwrap()
+            }
+            "sent_invitation" => {
+                let body = json!({"relation_type": "parent", "phone": new_phone()});
+                let made = self
+                    .person("patient")
+                    .post(service, "/family", body)
+                    .send()
+                    .await
+                    .result();
+                made["invitation_id"].as_i64().unwrap()
+            }
+            "consult" => self.consult(service).await,
+            "consult_doctor" => {
+                self.consult(service).await;
+                self.person("doctor").id
+            }
+            "ended_consult" => {
+                let consult = self.consult(service).await;
+                let path = format!("/consult/{consult}/finish");
+                self.person("doctor")
+                    .post(service, &path, json!({}))
+                    .send()
+                    .await
+                    .result();
+                consult
+            }
+            "vas" => self.vas(service, self.consult(service).await).await,
+            "vas_consult" => {
+                let consult = self.consult(service).await;
+                self.vas(service, consult).await;
+                consult
+            }
+            "decided_vas" => {
+                let vas = self.vas(service, self.consult(service).await).await;
+                let path = format!("/vas/{vas}/decline");
+                self.person("patient")
+                    .post(service, &path, json!({}))
+                    .send()
+                    .await
+                    .result();
+                vas
+            }
+            "chat" => {
+                self.consult(service).await;
+                let body = json!({"user_id": self.person("doctor").id});
+                let chat = self
+                    .person("patient")
+                    .post(service, "/chat", body)
+                    .send()
+                    .await
+                    .result();
+                chat["conversation_id"].as_i64().unwrap()
+            }
+            other => panic!("the table names {{{other}}}, which the scene does not have"),
+        };
+        id.to_string()
+    }
+
+    async fn fill(&self, service: &Service, text: &str) -> String {
+        let mut filled = text.to_owned();
+        for name in names(text) {
+            let thing = self.thing(service, &name).await;
+            filled = filled.replace(&format!("{{{name}}}"), &thing);
+        }
+        filled
+    }
+
+    async fn send(&self, service: &Service, actor: &str, method: &Method, path: &str, body: &Value) -> Reply {
+        let mut call = service
+            .call(method.clone(), path)
+            .header("X-Request-Id", "same")
+            .json(body.clone());
+        if let Some(person) = self.people.get(actor) {
+            call = call.token(&person.token);
+        }
+        call.send().await
+    }
+}
+
+/// The names in braces: letters and `_` alone, so that JSON's own braces are none.
+fn names(text: &str) -> BTreeSet<String> {
+    let parts = text.split('{').skip(1).filter_map(|part| part.split_once('}'));
+    parts
+        .map(|(name, _)| name.to_owned())
+        .filter(|name| !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'))
+        .collect()
+}
+
+/// Every route that is served.
+fn served() -> BTreeSet<String> {
+    let document = serde_json::to_value(api_server::document()).unwrap();
+    let mut served = BTreeSet::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for method in item.as_object().unwrap().keys() {
+            served.insert(format!("{} {path}", method.to_uppercase()));
+        }
+    }
+    served
+}
+
+#[test]
+fn every_route_that_is_served_has_a_row_and_every_row_a_route() {
+    let rows: BTreeSet<String> = table().into_keys().collect();
+    let served = served();
+    let missing: Vec<_> = served.difference(&rows).collect();
+    let left_over: Vec<_> = rows.difference(&served).collect();
+    assert!(missing.is_empty(), "rights.toml has no row for {missing:?}");
+    assert!(
+        left_over.is_empty(),
+        "rights.toml has rows for routes that are not served: {left_over:?}"
+    );
+}
+
+#[test]
+fn the_table_is_well_formed() {
+    for (route, row) in table() {
+        let known = |name: &String| name == "everybody" || ACTORS.contains(&name.as_str());
+        for name in row.ok.iter().chain(&row.empty).chain(row.each.keys()) {
+            assert!(known(name), "{route}: there is no {name}");
+        }
+        for actor in ACTORS {
+            let Expected::Refused(status, word) = row.expected(&route, actor) else {
+                continue;
+            };
+            let word = api_server::error::Word::ALL
+                .iter()
+                .find(|known| known.as_str() == word);
+            let word = word.unwrap_or_else(|| panic!("{route}: there is no such word for {actor}"));
+            assert_eq!(word.status().as_u16(), status, "{route}: {actor}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn each_cell_is_allowed_or_refused_as_the_table_says() {
+    let service = Service::start().await;
+    let mut number = 0;
+    let mut shared = World::new(&service, number).await;
+    let mut wrong = Vec::new();
+    let mut cells = 0;
+    for (route, row) in table() {
+        if row.fresh {
+            number += 1;
+            shared = World::new(&service, number).await;
+        }
+        let (method, template) = route.split_once(' ').unwrap();
+        let method: Method = method.parse().unwrap();
+        for actor in ACTORS {
+            cells += 1;
+            let call = row.call.as_deref().unwrap_or(template);
+            let body = row.body.as_deref().unwrap_or("{}");
+            let filled = shared.fill(&service, body).await;
+            let body: Value = serde_json::from_str(&filled).unwrap_or_else(|_| panic!("{route}: {filled}"));
+            let mut path = shared.fill(&service, call).await;
+            let query = match (row.list, path.contains('?')) {
+                (false, _) => "",
+                (true, false) => "?count=true",
+                (true, true) => "&count=true",
+            };
+            path.push_str(query);
+            let reply = shared.send(&service, actor, &method, &path, &body).await;
+            let items = reply.json["result"].as_array().map(Vec::len);
+            let total = reply.json["total"].as_i64();
+            let expected = row.expected(&route, actor);
+            let right = match &expected {
+                Expected::Ok if row.list => reply.status == 200 && items > Some(0) && total != Some(0),
+                Expected::Ok => reply.status == 200,
+                Expected::Empty => reply.status == 200 && items == Some(0) && total == Some(0),
+                Expected::Refused(status, word) => reply.status == *status && reply.json["error"] == *word,
+            };
+            if !right {
+                wrong.push(format!(
+                    "{route} by {actor}: not {expected:?} but {} {}",
+                    reply.status, reply.text
+                ));
+                continue;
+            }
+            // What one may not see looks as what is not there.
+            if matches!(expected, Expected::Refused(404, _)) && !names(call).is_empty() {
+                let nowhere = names(call).iter().fold(call.to_owned(), |path, name| {
+                    path.replace(&format!("{{{name}}}"), "9007199254740991")
+                });
+                let nothing = shared
+                    .send(&service, actor, &method, &format!("{nowhere}{query}"), &body)
+                    .await;
+                if nothing.text != reply.text {
+                    wrong.push(format!("{route} by {actor}: {} but {}", reply.text, nothing.text));
+                }
+            }
+        }
+        if row.fresh {
+            number += 1;
+            shared = World::new(&service, number).await;
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} of {cells} cells:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+}

@@ -1,0 +1,97 @@
+//! A consult and the people around it.
+
+use serde_json::Value;
+
+use super::{
+    people::{Person, Team},
+    service::{Reply, Service},
+};
+
+/// A service with a team, one of its doctors, and a patient.
+pub struct Scene {
+    pub service: Service,
+    pub team: Team,
+    pub doctor: Person,
+    pub patient: Person,
+}
+
+impl Scene {
+    pub async fn new() -> Self {
+        let service = Service::start().await;
+        let team = service.team("儿科").await;
+        let doctor = service.doctor_of(&team, "Dr. B").await;
+        let patient = service.member("王芳").await;
+        Self {
+            service,
+            team,
+            doctor,
+            patient,
+        }
+    }
+
+    pub async fn consult(&self) -> i64 {
+        self.service.consult(&self.patient, &self.team).await
+    }
+
+    /// A consult with the doctor in it.
+    pub async fn in_process(&self) -> i64 {
+        let consult = self.consult().await;
+        self.service.bring_in(&self.team, consult, &self.doctor).await;
+        consult
+    }
+
+    pub async fn post(&self, who: &Person, path: String, body: Value) -> Reply {
+        who.post(&self.service, &path, body).send().await
+    }
+
+    pub async fn get(&self, who: &Person, path: String) -> Reply {
+        who.get(&self.service, &path).send().await
+    }
+
+    pub async fn delete(&self, who: &Person, path: String) -> Reply {
+        who.delete(&self.service, &path).send().await
+    }
+
+    pub async fn listed(&self, who: &Person, list: &str) -> Vec<i64> {
+        let result = self.get(who, format!("/consult/{list}")).await.result();
+        let items = result.as_array().unwrap().iter();
+        items
+            .map(|item| item["consultation_id"].as_i64().unwrap())
+            .collect()
+    }
+}
+
+/// The journal of a consult as its patient sees it, who was in it first: a word for each entry.
+pub async fn story(scene: &Scene, conversation: i64) -> Vec<String> {
+    let reply = scene
+        .get(&scene.patient, format!("/consult/{conversation}/messages"))
+        .await;
+    let mut entries = reply.result().as_array().unwrap().clone();
+    entries.reverse();
+    entries
+        .iter()
+        .map(|entry| match entry["kind"].as_str().unwrap() {
+            "participant_joined" => format!("+{}", entry["participant"]["user_id"]),
+            "participant_left" => format!("-{}", entry["participant"]["user_id"]),
+            "status_changed" => {
+                let status = &entry["status"];
+                format!("{} {}", status["status"].as_str().unwrap(), status["open"])
+            }
+            kind if kind.starts_with("vas_") => {
+                let vas = &entry["vas"];
+                assert_eq!(kind, format!("vas_{}", vas["state"].as_str().unwrap()));
+                format!("{kind} {}", vas["vas_id"])
+            }
+            other => panic!("{other}"),
+        })
+        .collect()
+}
+
+/// Waits until something holds.
+pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
+    while !holds().await {
+        assert!(tokio::time::Instant::now() < deadline, "{what}: not in time");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+}

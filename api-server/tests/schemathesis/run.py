@@ -1,0 +1,233 @@
+"""Schemathesis against a running `huizhen serve`: requests of all kinds, by each role, for a bounded time.
+
+    target/schemathesis/bin/python api-server/tests/schemathesis/run.py target/debug/huizhen [SECONDS]
+
+Fails when an answer is a 5xx, has a status or a content type that /openapi.json does not name, or does not fit its schema.
+`./test` runs it. Accounts are made through REST, with codes that come to a webhook here; the operator is made by
+`huizhen operator add`.
+"""
+
+import copy
+import http.server
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+
+# Everything that is asked; what a client must not do with a refusal is not judged here.
+CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
+# Ends the session that the other requests need; the tests of api-server look at it.
+LEFT_OUT = ["/account/logout"]
+# Ids are drawn up to here instead of up to 2^53, so that many of them are of things that are there.
+MAX_ID = 40
+# How long the server may take to start, and a run may take beyond its time, seconds.
+START_S = 60
+GRACE_S = 60
+
+
+class Codes(http.server.BaseHTTPRequestHandler):
+    """The phones: the last code that each got."""
+
+    sent = {}
+
+    def do_POST(self):
+        message = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.sent[message["phone"]] = message["code"]
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+class Rest:
+    def __init__(self, url):
+        self.url = url
+        self.phones = 0
+
+    def post(self, path, body, token=""):
+        request = urllib.request.Request(
+            self.url + path,
+            data=json.dumps(body).encode(),
+            headers={"X-AUTH-TOKEN": token} if token else {},
+            method="POST",
+        )
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return json.load(answer)["result"]
+
+    def person(self, role, name):
+        self.phones += 1
+        phone = f"+8613800{self.phones:06}"
+        self.post("/account/code", {"phone": phone})
+        body = {"phone": phone, "code": Codes.sent[phone], "name": name, "role": role}
+        return self.post("/account/register", body | {"device_id": "phone", "platform": "ios"})
+
+
+def people(rest, operator_password):
+    """The access token of each role, with records of every kind around them."""
+    owner = rest.person("doctor", "王医生")
+    doctor = rest.person("doctor", "李医生")
+    member = rest.person("member", "张三")
+    token = owner["access_token"]
+    team = rest.post(
+        "/team",
+        {"name": "儿科", "introduction": "", "agreement": "", "membership_fee_fen": 0, "consult_price_fen": 0},
+        token,
+    )["team_id"]
+    rest.post(f"/team/{team}/doctor", {"doctor_id": doctor["user_id"]}, token)
+    desk = {"device_id": "desk", "platform": "web"}
+    assistant = rest.post(f"/team/{team}/assistant/login", desk, token)["access_token"]
+    for number in range(6):
+        patient = member["access_token"]
+        consult = rest.post(
+            "/consult",
+            {
+                "creator_member_id": member["user_id"],
+                "target_member_id": member["user_id"],
+                "team_id": team,
+                "symptom_content": "头痛三天",
+                "symptom_type": "text/plain",
+            },
+            patient,
+        )["consultation_id"]
+        for who in (owner, doctor):
+            rest.post(f"/consult/{consult}/doctor", {"doctor_id": who["user_id"]}, assistant)
+        for price in range(3):
+            proposal = {"name": "视频复诊", "description": "", "price_fen": price}
+            vas = rest.post(f"/consult/{consult}/vas", proposal, token)["vas_id"]
+            if price:
+                rest.post(f"/vas/{vas}/{'confirm' if price == 1 else 'decline'}", {}, patient)
+        if number % 3 == 2:
+            rest.post(f"/consult/{consult}/finish", {}, token)
+    operator = rest.post("/operator/login", {"name": "张伟", "password": operator_password} | desk)
+    # The operator comes last: who is disabled by it is asked no more.
+    return {
+        "doctor": token,
+        "member": member["access_token"],
+        "assistant": assistant,
+        "operator": operator["access_token"],
+    }
+
+
+def near(document):
+    """The document with ids that are likely to be there."""
+    document = copy.deepcopy(document)
+
+    def narrow(value):
+        if isinstance(value, dict):
+            if value.get("maximum") == 2**53 - 1:
+                value["maximum"] = MAX_ID
+            if value.get("in") == "path" and value.get("schema", {}).get("type") == "integer":
+                value["schema"]["maximum"] = MAX_ID
+            for inner in value.values():
+                narrow(inner)
+        elif isinstance(value, list):
+            for inner in value:
+                narrow(inner)
+
+    # Answers keep their own bounds.
+    for item in document["paths"].values():
+        for operation in item.values():
+            narrow(operation.get("parameters", []))
+            narrow(operation.get("requestBody", {}))
+    narrow(document["components"]["schemas"].get("Id", {}))
+    return document
+
+
+def run(schema, url, token, seconds, folder):
+    command = [
+        str(pathlib.Path(sys.executable).parent / "schemathesis"),
+        "run",
+        str(schema),
+        "--url",
+        url,
+        "--checks",
+        CHECKS,
+        "--phases",
+        "examples,coverage,fuzzing",
+        "--max-time",
+        str(seconds),
+        "--header",
+        f"X-AUTH-TOKEN:{token}",
+        "--seed",
+        "1",
+        "--continue-on-failure",
+        "--warnings",
+        "off",
+    ]
+    for path in LEFT_OUT:
+        command += ["--exclude-path", path]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=seconds + GRACE_S)
+    return done.returncode == 0, done.stdout + done.stderr
+
+
+def main():
+    program = pathlib.Path(sys.argv[1]).resolve()
+    seconds = int(sys.argv[2]) if len(sys.argv) > 2 else 18
+    phones = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Codes)
+    threading.Thread(target=phones.serve_forever, daemon=True).start()
+    with tempfile.TemporaryDirectory(prefix="huizhen-") as folder:
+        folder = pathlib.Path(folder)
+        made = subprocess.run(
+            [program, "operator", "add", "张伟", "--data", folder / "data"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        password = next(line.split()[1] for line in made.stdout.splitlines() if line.startswith("password "))
+        any_port = [f"--{name}-addr=127.0.0.1:0" for name in ("im", "ws", "rest", "admin")]
+        server = subprocess.Popen(
+            [
+                program,
+                "serve",
+                "--data",
+                folder / "data",
+                *any_port,
+                "--ports-file",
+                folder / "ports.json",
+                "--sms-provider=webhook",
+                f"--sms-webhook-url=http://127.0.0.1:{phones.server_address[1]}/",
+                "--requests-per-s-user=1000000",
+                "--requests-per-s-address=1000000",
+            ],
+            cwd=folder,
+            stdout=subprocess.DEVNULL,
+            stderr=(folder / "log").open("w"),
+        )
+        try:
+            end = time.monotonic() + START_S
+            while not (folder / "ports.json").exists():
+                if server.poll() is not None or time.monotonic() > end:
+                    sys.exit("the server did not start:\n" + (folder / "log").read_text())
+                time.sleep(0.05)
+            url = "http://" + json.loads((folder / "ports.json").read_text())["rest"]
+            with urllib.request.urlopen(url + "/openapi.json", timeout=20) as answer:
+                document = json.load(answer)
+            schema = folder / "openapi.json"
+            schema.write_text(json.dumps(near(document)))
+            # Accounts need a code by SMS, which it could not guess.
+            (folder / "schemathesis.toml").write_text("[auth]\nauto-signup = false\n")
+            wrong = 0
+            for role, token in people(Rest(url), password).items():
+                right, output = run(schema, url, token, seconds, folder)
+                lines = [line for line in output.splitlines() if line.strip()]
+                print(f"== schemathesis as {role}: {'passed' if right else 'FAILED'}")
+                print("\n".join(lines[-8:] if right else lines))
+                wrong += not right
+            if server.poll() is not None:
+                sys.exit("the server has ended:\n" + (folder / "log").read_text())
+            if wrong:
+                print("\n".join((folder / "log").read_text().splitlines()[-40:]))
+            sys.exit(1 if wrong else 0)
+        finally:
+            server.terminate()
+            server.wait(30)
+
+
+if __name__ == "__main__":
+    main()
