@@ -24,6 +24,7 @@ pub use device::Device;
 pub use password::Passwords;
 pub(crate) use push_token::PushToken;
 pub use sms::Sms;
+pub use table::FORGET_LOGINS;
 pub use token::Tokens;
 pub use user::{Authentication, Role, User};
 

@@ -1,12 +1,15 @@
 //! The subcommands, a file or folder each.
 
+mod backup;
 mod chat;
 mod check;
 mod completions;
+mod copy;
 mod demo;
 mod frame;
 mod init;
 mod migrate;
+mod restore;
 pub(crate) mod serve;
 
 use std::{ffi::OsString, process::ExitCode};
@@ -48,6 +51,15 @@ pub(crate) enum Command {
     /// Bring the database's schema to the version of this program
     #[command(after_help = migrate::EXAMPLES)]
     Migrate(Box<serve::Arguments>),
+    /// Copy the database file to a new file, also while a server runs
+    #[command(after_help = backup::EXAMPLES)]
+    Backup(Box<backup::Arguments>),
+    /// Begin again from a backup, or from what PostgreSQL's tools have set back
+    #[command(after_help = restore::EXAMPLES)]
+    Restore(Box<restore::Arguments>),
+    /// Copy everything from a database file to PostgreSQL, and compare counts and checksums
+    #[command(after_help = copy::EXAMPLES)]
+    Copy(copy::Arguments),
     /// Look into frames of the wire
     #[command(subcommand)]
     Frame(frame::Command),
@@ -65,6 +77,9 @@ impl Command {
             Self::Init(arguments) => init::run(&arguments),
             Self::Check(arguments) => Box::pin(check::run(*arguments)).await,
             Self::Migrate(arguments) => Box::pin(migrate::run(*arguments)).await,
+            Self::Backup(arguments) => Box::pin(backup::run(*arguments)).await,
+            Self::Restore(arguments) => Box::pin(restore::run(*arguments)).await,
+            Self::Copy(arguments) => Box::pin(copy::run(arguments)).await,
             Self::Frame(command) => frame::run(&command),
             Self::Completions(arguments) => completions::run(&arguments),
         }

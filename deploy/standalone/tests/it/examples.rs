@@ -4,10 +4,13 @@ use std::{path::Path, process::Command};
 
 use crate::process::{Running, huizhen, in_folder, run, text};
 
-const COMMANDS: [&[&str]; 10] = [
+const COMMANDS: [&[&str]; 13] = [
     &[],
     &["init"],
     &["migrate"],
+    &["backup"],
+    &["copy"],
+    &["restore"],
     &["serve"],
     &["demo"],
     &["chat"],
@@ -62,6 +65,9 @@ fn shell(folder: &Path, line: &str) -> Command {
 fn every_example_runs() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
+    let target = fleet_local::postgres::Postgres::shared()
+        .empty_database()
+        .unwrap();
     let mut ran = 0;
     // What the others need: init makes the settings, and the demo is there while they run.
     let mut demo = None;
@@ -101,6 +107,7 @@ fn every_example_runs() {
             let mut command = shell(folder, &example);
             // A machine with a low limit is no fault of the example.
             command.env("HUIZHEN_MAX_SESSIONS", "10");
+            command.env("TARGET_URL", &target);
             let output = run(command, "");
             assert!(
                 output.status.success(),
@@ -114,7 +121,7 @@ fn every_example_runs() {
             );
         }
     }
-    assert!(ran >= 18, "only {ran} examples were found");
+    assert!(ran >= 23, "only {ran} examples were found");
 }
 
 #[test]
