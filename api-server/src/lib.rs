@@ -41,6 +41,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 pub use crate::{
+    account::FORGET_LOGINS,
     health::FEATURE_LEVEL,
     network::Network,
     routes::document,

@@ -26,6 +26,7 @@ pub use password::Passwords;
 pub(crate) use phone::Phone;
 pub(crate) use push_token::PushToken;
 pub use sms::Sms;
+pub use table::FORGET_LOGINS;
 pub use token::Tokens;
 pub use user::{Authentication, Role, User};
 

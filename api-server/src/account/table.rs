@@ -13,6 +13,10 @@ use super::{
 };
 use crate::error::{Error, Word};
 
+/// Logs everybody out and voids the codes that were sent, in a database that was set back to an earlier moment: devices
+/// that were logged out since would be logged in again.
+pub const FORGET_LOGINS: &[&str] = &["DELETE FROM device", "DELETE FROM sms_code"];
+
 /// The sequence of account ids.
 pub(crate) const SEQUENCE: &str = "account";
 

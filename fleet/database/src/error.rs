@@ -39,6 +39,12 @@ pub enum Error {
     /// The work panicked; nothing was written.
     #[error("the work on the database panicked")]
     Panicked,
+    /// One database cannot be copied to another.
+    #[error("the database cannot be copied: {0}")]
+    Copy(String),
+    /// A backup cannot be made or restored.
+    #[error("{0}")]
+    Backup(String),
     /// The database was closed.
     #[error("the database is closed")]
     Closed,

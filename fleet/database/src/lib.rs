@@ -7,6 +7,7 @@
 //! Reads go to any connection and see what is committed. Whatever must see itself or be whole goes through
 //! [`Database::transaction`].
 
+pub mod copy;
 mod error;
 mod ids;
 mod migrations;
@@ -33,6 +34,17 @@ pub struct Database {
     ids: Arc<ids::Ids>,
 }
 
+/// Who brings the schema up to date.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Schema {
+    /// This program, now.
+    Migrate,
+    /// Somebody else, where somebody else can: wait until it is done.
+    Await,
+    /// Nobody.
+    Leave,
+}
+
 /// What the handle stands on.
 #[derive(Clone)]
 pub enum Engine {
@@ -51,7 +63,7 @@ impl Database {
     /// [`Error::Url`] when the URL names no engine of ours; [`Error::Open`] when the database cannot be opened, is a file
     /// in use by another process, or a file newer than this program.
     pub async fn open(url: &str) -> Result<Self, Error> {
-        Self::open_with(url, postgres::Schema::Migrate).await
+        Self::open_with(url, Schema::Migrate).await
     }
 
     /// The same for a program that leaves the schema of a shared database to others: it waits for the server and for the
@@ -61,22 +73,22 @@ impl Database {
     /// # Errors
     /// As [`Self::open`], but for a server that cannot be reached yet.
     pub async fn open_when_migrated(url: &str) -> Result<Self, Error> {
-        Self::open_with(url, postgres::Schema::Await).await
+        Self::open_with(url, Schema::Await).await
     }
 
-    /// The same for a look: a shared database is opened as it is, whatever its version.
+    /// The same for a look: a database is opened as it is, whatever its version. A file must be there.
     ///
     /// # Errors
-    /// As [`Self::open`].
+    /// As [`Self::open`], but for a file of another version.
     pub async fn open_as_it_is(url: &str) -> Result<Self, Error> {
-        Self::open_with(url, postgres::Schema::Leave).await
+        Self::open_with(url, Schema::Leave).await
     }
 
-    async fn open_with(url: &str, schema: postgres::Schema) -> Result<Self, Error> {
+    async fn open_with(url: &str, schema: Schema) -> Result<Self, Error> {
         let engine = if postgres::is_postgres(url) {
             Engine::Postgres(postgres::Postgres::open(url, schema).await?)
         } else {
-            Engine::Sqlite(sqlite::Sqlite::open(sqlite_path(url)?.into()).await?)
+            Engine::Sqlite(sqlite::Sqlite::open(sqlite_path(url)?.into(), schema).await?)
         };
         Ok(Self {
             engine,
@@ -153,13 +165,10 @@ impl Database {
     /// # Errors
     /// As the engine says.
     pub async fn schema_version(&self) -> Result<i64, Error> {
-        if let Engine::Postgres(postgres) = &self.engine {
-            return postgres.schema_version().await;
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.schema_version().await,
+            Engine::Postgres(postgres) => postgres.schema_version().await,
         }
-        let row = self
-            .query_first("SELECT max(version) FROM refinery_schema_history", vec![])
-            .await?;
-        row.map_or(Ok(0), |row| row.get(0))
     }
 
     /// Whether the database answers and has the schema of this program; if not, what is wrong.

@@ -14,6 +14,7 @@ mod entry;
 mod error;
 pub mod history;
 pub mod marks;
+pub mod moved;
 pub mod overview;
 pub mod recall;
 pub mod record;

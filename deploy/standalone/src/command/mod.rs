@@ -1,13 +1,16 @@
 //! The subcommands, a file or folder each.
 
+mod backup;
 mod chat;
 mod check;
 mod completions;
+mod copy;
 mod demo;
 mod frame;
 mod init;
 mod migrate;
 mod operator;
+mod restore;
 pub(crate) mod serve;
 
 use std::{ffi::OsString, process::ExitCode};
@@ -52,6 +55,15 @@ pub(crate) enum Command {
     /// Accounts of those who run the platform
     #[command(subcommand, after_help = operator::EXAMPLES)]
     Operator(operator::Command),
+    /// Copy the database file to a new file, also while a server runs
+    #[command(after_help = backup::EXAMPLES)]
+    Backup(Box<backup::Arguments>),
+    /// Begin again from a backup, or from what PostgreSQL's tools have set back
+    #[command(after_help = restore::EXAMPLES)]
+    Restore(Box<restore::Arguments>),
+    /// Copy everything from a database file to PostgreSQL, and compare counts and checksums
+    #[command(after_help = copy::EXAMPLES)]
+    Copy(copy::Arguments),
     /// Look into frames of the wire
     #[command(subcommand)]
     Frame(frame::Command),
@@ -70,6 +82,9 @@ impl Command {
             Self::Check(arguments) => Box::pin(check::run(*arguments)).await,
             Self::Migrate(arguments) => Box::pin(migrate::run(*arguments)).await,
             Self::Operator(command) => Box::pin(operator::run(command)).await,
+            Self::Backup(arguments) => Box::pin(backup::run(*arguments)).await,
+            Self::Restore(arguments) => Box::pin(restore::run(*arguments)).await,
+            Self::Copy(arguments) => Box::pin(copy::run(arguments)).await,
             Self::Frame(command) => frame::run(&command),
             Self::Completions(arguments) => completions::run(&arguments),
         }

@@ -4,11 +4,14 @@ use std::{path::Path, process::Command};
 
 use crate::process::{Running, huizhen, in_folder, run, text};
 
-const COMMANDS: [&[&str]; 11] = [
+const COMMANDS: [&[&str]; 14] = [
     &[],
     &["init"],
     &["migrate"],
     &["operator"],
+    &["backup"],
+    &["copy"],
+    &["restore"],
     &["serve"],
     &["demo"],
     &["chat"],
@@ -63,6 +66,9 @@ fn shell(folder: &Path, line: &str) -> Command {
 fn every_example_runs() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
+    let target = fleet_local::postgres::Postgres::shared()
+        .empty_database()
+        .unwrap();
     let mut ran = 0;
     // What the others need: init makes the settings, and the demo is there while they run.
     let mut demo = None;
@@ -102,6 +108,7 @@ fn every_example_runs() {
             let mut command = shell(folder, &example);
             // A machine with a low limit is no fault of the example.
             command.env("HUIZHEN_MAX_SESSIONS", "10");
+            command.env("TARGET_URL", &target);
             let output = run(command, "");
             assert!(
                 output.status.success(),
@@ -115,7 +122,7 @@ fn every_example_runs() {
             );
         }
     }
-    assert!(ran >= 18, "only {ran} examples were found");
+    assert!(ran >= 23, "only {ran} examples were found");
 }
 
 #[test]

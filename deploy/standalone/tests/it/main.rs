@@ -1,6 +1,7 @@
 //! `huizhen` as people run it.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
+mod backups;
 mod commands;
 mod conformance;
 mod demo;

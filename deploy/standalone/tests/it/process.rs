@@ -28,7 +28,14 @@ pub(crate) fn in_folder(command: &mut Command, folder: &Path) {
         command.env(format!("HUIZHEN_{address}_ADDR"), "127.0.0.1:0");
     }
     // Nobody's own settings.
-    for name in ["RUST_LOG", "LC_ALL", "LC_MESSAGES", "LANG", "HUIZHEN_CONFIG"] {
+    for name in [
+        "RUST_LOG",
+        "LC_ALL",
+        "LC_MESSAGES",
+        "LANG",
+        "HUIZHEN_CONFIG",
+        "HUIZHEN_DATABASE_URL",
+    ] {
         command.env_remove(name);
     }
 }

@@ -7,6 +7,7 @@
 mod address;
 mod failure;
 mod migrate;
+mod rewrite;
 mod statement;
 mod tls;
 mod transaction;
@@ -28,8 +29,8 @@ use tokio_util::task::TaskTracker;
 
 use self::address::{Address, CONNECT_LIMIT};
 pub use self::statement::Sealed;
-pub(crate) use self::{address::is_postgres, transaction::Open};
-use crate::{Error, Row, Sql, Value, migrations};
+pub(crate) use self::{address::is_postgres, statement::row, transaction::Open};
+use crate::{Error, Row, Schema, Sql, Value, migrations};
 
 /// Connections of the pool: statements here take a millisecond, so they serve some thousand requests a second. Each is a
 /// process of the server's, and each program of a fleet has so many.
@@ -60,17 +61,6 @@ struct Inner {
     pool: Pool,
     tasks: TaskTracker,
     closed: AtomicBool,
-}
-
-/// Who brings the schema up to date.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Schema {
-    /// This program, now.
-    Migrate,
-    /// Somebody else: wait until it is done.
-    Await,
-    /// Nobody.
-    Leave,
 }
 
 impl Postgres {

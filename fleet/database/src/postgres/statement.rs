@@ -35,7 +35,8 @@ fn bind(params: &[Value], wanted: usize) -> Result<Vec<&(dyn ToSql + Sync)>, Err
     Ok(params.iter().map(|value| value as &(dyn ToSql + Sync)).collect())
 }
 
-fn row(row: &tokio_postgres::Row) -> Result<Row, Error> {
+/// A row of an answer.
+pub(crate) fn row(row: &tokio_postgres::Row) -> Result<Row, Error> {
     let values = row.columns().iter().enumerate().map(|(at, column)| {
         let found = row.try_get::<_, Value>(at);
         found.map_err(|_| match *column.type_() {

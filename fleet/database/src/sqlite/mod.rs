@@ -1,6 +1,7 @@
 //! SQLite: a file of this process alone, with one writer thread that runs whole jobs in turn, a few reader threads, and
 //! a thread that checkpoints the write-ahead log off the writer's path.
 
+mod backup;
 mod checkpoint;
 mod open;
 mod statement;
@@ -15,11 +16,12 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+pub use backup::{Backup, back_up, restore};
 use rusqlite::Connection;
 pub(crate) use statement::{execute, query};
 
 use self::worker::{Worker, WriterKeeps};
-use crate::{EngineTransaction, Error, Row, Sql, Transaction, TransactionFuture, Value};
+use crate::{EngineTransaction, Error, Row, Schema, Sql, Transaction, TransactionFuture, Value};
 
 /// Reader threads: enough that a long list does not hold up a login; each costs a page cache.
 const READERS: usize = 3;
@@ -38,16 +40,21 @@ struct Inner {
 }
 
 impl Sqlite {
-    pub(crate) async fn open(path: PathBuf) -> Result<Self, Error> {
-        tokio::task::spawn_blocking(move || Self::open_blocking(path))
+    pub(crate) async fn open(path: PathBuf, schema: Schema) -> Result<Self, Error> {
+        tokio::task::spawn_blocking(move || Self::open_blocking(path, schema))
             .await
             .map_err(|_| Error::Panicked)?
     }
 
-    fn open_blocking(path: PathBuf) -> Result<Self, Error> {
+    fn open_blocking(path: PathBuf, schema: Schema) -> Result<Self, Error> {
+        if schema == Schema::Leave && !path.is_file() {
+            return Err(Error::Open(format!("{}: no such file", path.display())));
+        }
         let lock = open::lock(&path)?;
         let (mut connection, checkpointer) = open::writer(&path)?;
-        open::migrate(&mut connection)?;
+        if schema != Schema::Leave {
+            open::migrate(&mut connection)?;
+        }
         let keeps = WriterKeeps { checkpointer, lock };
         let writer = Worker::start("sqlite-writer", connection, Some(keeps));
         let readers = (0..READERS)
@@ -110,6 +117,11 @@ impl Sqlite {
     ) -> Result<T, Error> {
         let at = self.inner.next_reader.fetch_add(1, Ordering::Relaxed) % self.inner.readers.len();
         self.inner.readers[at].run(job).await
+    }
+
+    pub(crate) async fn schema_version(&self) -> Result<i64, Error> {
+        self.read(|connection| Ok(open::schema_version(connection)?))
+            .await
     }
 
     pub(crate) async fn query(&self, sql: Sql, params: Vec<Value>) -> Result<Vec<Row>, Error> {

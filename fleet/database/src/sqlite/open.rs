@@ -29,20 +29,7 @@ const LOCK_RETRY: Duration = Duration::from_millis(20);
 /// Takes the lock file beside the database: closing any other handle on the database file itself would drop SQLite's
 /// own locks, and a second process must not serve the same conversations.
 pub(super) fn lock(path: &Path) -> Result<File, Error> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let lock_path = PathBuf::from(name);
-    let lock = File::options()
-        .create(true)
-        .write(true)
-        .truncate(false)
-        .open(&lock_path)
-        .map_err(|error| {
-            Error::Open(format!(
-                "{}: {error}; does its folder exist?",
-                lock_path.display()
-            ))
-        })?;
+    let (lock_path, lock) = lock_file(path)?;
     let deadline = Instant::now() + LOCK_WAIT;
     loop {
         match lock.try_lock() {
@@ -61,6 +48,36 @@ pub(super) fn lock(path: &Path) -> Result<File, Error> {
             }
         }
     }
+}
+
+/// The same for somebody who only reads: the lock, or nothing while another process has it.
+pub(super) fn lock_unless_served(path: &Path) -> Result<Option<File>, Error> {
+    let (lock_path, lock) = lock_file(path)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(Some(lock)),
+        Err(std::fs::TryLockError::WouldBlock) => Ok(None),
+        Err(std::fs::TryLockError::Error(error)) => {
+            Err(Error::Open(format!("{}: {error}", lock_path.display())))
+        }
+    }
+}
+
+fn lock_file(path: &Path) -> Result<(PathBuf, File), Error> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let lock_path = PathBuf::from(name);
+    let lock = File::options()
+        .create(true)
+        .write(true)
+        .truncate(false)
+        .open(&lock_path)
+        .map_err(|error| {
+            Error::Open(format!(
+                "{}: {error}; does its folder exist?",
+                lock_path.display()
+            ))
+        })?;
+    Ok((lock_path, lock))
 }
 
 /// The connection that writes, and the checkpointer of its log.
@@ -169,7 +186,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), Error> {
 }
 
 /// The version that the file has; 0 when it is empty.
-fn schema_version(connection: &Connection) -> Result<i64, rusqlite::Error> {
+pub(super) fn schema_version(connection: &Connection) -> Result<i64, rusqlite::Error> {
     if !connection.table_exists(None, "refinery_schema_history")? {
         return Ok(0);
     }

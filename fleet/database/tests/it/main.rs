@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
+mod backups;
 mod constraints;
+mod copying;
 mod full_disk;
 mod ids;
 mod opening;

@@ -9,6 +9,7 @@ mod announcements;
 mod appending;
 mod durability;
 mod model;
+mod moved;
 mod races;
 mod random;
 mod recalling;

@@ -1,0 +1,51 @@
+//! `huizhen backup`: a copy of the database file at one moment.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::Context;
+use database::sqlite::back_up;
+use program::telemetry;
+
+use super::serve;
+
+pub(super) const EXAMPLES: &str = "\
+The server may run meanwhile, and is not held up. The file is checked and synced before it gets its name, and nothing
+is ever overwritten. For PostgreSQL use its own tools (exit status 2).
+
+Examples:
+  huizhen backup --to huizhen.backup
+  huizhen backup --data data --to \"huizhen-$(date +%F).backup\"";
+
+/// Of what, and where to.
+#[derive(clap::Args, Clone, Debug)]
+#[group(skip)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    settings: serve::Arguments,
+    /// The new file
+    #[arg(long, value_name = "FILE")]
+    to: PathBuf,
+}
+
+/// Makes the copy.
+pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    telemetry::start(arguments.settings.common.log, "warn")?;
+    let url = arguments.settings.database_url();
+    let Some(path) = url.strip_prefix("sqlite://").map(PathBuf::from) else {
+        eprintln!(
+            "error: the database is a server's. Use its own tools: pg_dump --format=custom for one moment, or \
+             pg_basebackup with the archived log for any moment; docs/operations.md, Backup"
+        );
+        return Ok(ExitCode::from(2));
+    };
+    let to = arguments.to;
+    let shown = to.display().to_string();
+    let made = tokio::task::spawn_blocking(move || back_up(&path, &to))
+        .await
+        .context("the backup was broken off")??;
+    println!(
+        "{shown}: {} bytes, schema version {}, checked",
+        made.bytes, made.schema_version
+    );
+    Ok(ExitCode::SUCCESS)
+}

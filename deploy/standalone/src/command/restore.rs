@@ -1,0 +1,84 @@
+//! `huizhen restore`: begin again from a backup, or from what PostgreSQL's own tools have set back.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::{Context, bail};
+use database::{Database, Engine, sqlite};
+use program::telemetry;
+
+use super::serve;
+use crate::access::make_private_folder;
+
+pub(super) const EXAMPLES: &str = "\
+Everybody's copy of every conversation is of another history then: apps forget theirs and take what is there. People
+log in again, since a device that was logged out after the backup would be logged in otherwise; --keep-logins spares
+them that. All servers must be stopped.
+
+Examples:
+  huizhen restore --from huizhen.backup --data restored
+  huizhen restore --after-point-in-time --database-url \"$TARGET_URL\"";
+
+/// From what, and where to.
+#[derive(clap::Args, Clone, Debug)]
+#[group(skip)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    settings: serve::Arguments,
+    /// The backup; its content becomes the database of the data folder, which must have none
+    #[arg(long, value_name = "FILE", required_unless_present = "after_point_in_time")]
+    from: Option<PathBuf>,
+    /// PostgreSQL's tools have set the database back (pg_restore, or recovery to a point in time): begin its new history.
+    /// Each time that this is said is one
+    #[arg(long, conflicts_with = "from")]
+    after_point_in_time: bool,
+    /// Devices that were logged in then are logged in again, also those that were logged out since
+    #[arg(long)]
+    keep_logins: bool,
+}
+
+/// Restores.
+pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    telemetry::start(arguments.settings.common.log, "warn")?;
+    let url = arguments.settings.database_url();
+    let mut statements = journal::moved::after_restore(jiff::Timestamp::now().as_millisecond());
+    if !arguments.keep_logins {
+        statements.extend(api_server::FORGET_LOGINS.iter().map(|sql| (*sql).to_owned()));
+    }
+    let file = url.strip_prefix("sqlite://").map(PathBuf::from);
+    match (file, arguments.from) {
+        (Some(path), Some(from)) => {
+            if arguments.settings.common.database_url.is_none() {
+                make_private_folder(&arguments.settings.data)?;
+            }
+            let shown = path.display().to_string();
+            let made = tokio::task::spawn_blocking(move || sqlite::restore(&from, &path, &statements))
+                .await
+                .context("the restore was broken off")??;
+            println!(
+                "{shown}: {} bytes, schema version {}, checked",
+                made.bytes, made.schema_version
+            );
+        }
+        (None, None) => {
+            let database = Database::open(&url).await?;
+            let Engine::Postgres(postgres) = database.engine() else {
+                bail!("the database is no server");
+            };
+            let rewritten = postgres.rewrite(&statements).await;
+            database.close().await;
+            rewritten?;
+            println!("the conversations begin another history");
+        }
+        (Some(_), None) => bail!(
+            "--after-point-in-time is for PostgreSQL; say --database-url postgres://…, or --from FILE for a file"
+        ),
+        (None, Some(_)) => bail!(
+            "a file is restored into a data folder, and the database is a server's; restore that with pg_restore or \
+             recovery to a point in time, then run `huizhen restore --after-point-in-time`"
+        ),
+    }
+    if !arguments.keep_logins {
+        println!("nobody is logged in");
+    }
+    Ok(ExitCode::SUCCESS)
+}

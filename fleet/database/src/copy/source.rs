@@ -1,0 +1,80 @@
+//! The rows of a file's table, batch by batch.
+
+use std::sync::Arc;
+
+use rusqlite::{Connection, types::ValueRef};
+use tokio::sync::mpsc;
+
+use super::catalogue::{Column, Kind, Table};
+use crate::{Error, Value, sqlite::Sqlite};
+
+/// A batch ends at so many rows or bytes, whichever comes first; a few wait for the other side.
+const BATCH_ROWS: usize = 1000;
+const BATCH_BYTES: usize = 1024 * 1024;
+const WAITING_BATCHES: usize = 2;
+
+type Rows = Vec<Vec<Value>>;
+
+/// All rows in the order of the primary key, of one snapshot. An error is the last that comes.
+pub(super) fn batches(file: &Sqlite, table: Arc<Table>) -> mpsc::Receiver<Result<Rows, Error>> {
+    let (batches, receiver) = mpsc::channel(WAITING_BATCHES);
+    let file = file.clone();
+    tokio::spawn(async move {
+        let failed = batches.clone();
+        let outcome = file
+            .read(move |connection| read(connection, &table, |rows| batches.blocking_send(Ok(rows)).is_ok()))
+            .await;
+        if let Err(error) = outcome {
+            let _ = failed.send(Err(error)).await;
+        }
+    });
+    receiver
+}
+
+/// Reads all rows; ends early when nobody takes them any more.
+fn read(connection: &Connection, table: &Table, mut give: impl FnMut(Rows) -> bool) -> Result<(), Error> {
+    let mut statement = connection.prepare(&table.select("BINARY"))?;
+    let mut found = statement.query([])?;
+    let (mut rows, mut bytes) = (Vec::new(), 0);
+    while let Some(row) = found.next()? {
+        let mut values = Vec::with_capacity(table.columns.len());
+        for (at, column) in table.columns.iter().enumerate() {
+            let held = row.get_ref(at)?;
+            let value = value(column, held).ok_or_else(|| {
+                Error::Copy(format!(
+                    "the column {} holds {:?}, which is no {:?}",
+                    column.name,
+                    held.data_type(),
+                    column.kind
+                ))
+            })?;
+            bytes += match &value {
+                Value::Text(text) => text.len(),
+                Value::Bytes(bytes) => bytes.len(),
+                _ => 8,
+            };
+            values.push(value);
+        }
+        rows.push(values);
+        if rows.len() >= BATCH_ROWS || bytes >= BATCH_BYTES {
+            bytes = 0;
+            if !give(std::mem::take(&mut rows)) {
+                return Ok(());
+            }
+        }
+    }
+    give(rows);
+    Ok(())
+}
+
+/// What is held, as the column's type has it; a file takes anything anywhere, and texts of any bytes.
+fn value(column: &Column, held: ValueRef<'_>) -> Option<Value> {
+    Some(match (column.kind, held) {
+        (_, ValueRef::Null) => Value::Null,
+        (Kind::Integer, ValueRef::Integer(integer)) => Value::Integer(integer),
+        (Kind::Boolean, ValueRef::Integer(integer @ (0 | 1))) => Value::Boolean(integer == 1),
+        (Kind::Text, ValueRef::Text(text)) => Value::Text(String::from_utf8(text.to_vec()).ok()?),
+        (Kind::Bytes, ValueRef::Blob(blob)) => Value::Bytes(bytes::Bytes::copy_from_slice(blob)),
+        _ => return None,
+    })
+}
