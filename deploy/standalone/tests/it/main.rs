@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 mod commands;
+mod compose;
 mod conformance;
 mod demo;
 mod deployment;
 mod examples;
 mod on_server;
 mod process;
+mod systemd;
