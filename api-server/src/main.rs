@@ -25,7 +25,7 @@ const DEFAULT_DATABASE: &str = "sqlite://data/huizhen.db";
 
 const EXAMPLES: &str = "\
 Examples:
-  api-server --database-url sqlite://data/huizhen.db
+  api-server --database-url postgres://huizhen@db/huizhen --redis-url redis://redis:6379/0
   api-server --print-config";
 
 /// The REST service: accounts, teams, consults, and where apps find their im-server
@@ -81,7 +81,16 @@ async fn serve(arguments: Arguments) -> anyhow::Result<()> {
     ports.add("admin", &admin)?;
     let url = arguments.common.database_url.as_deref();
     let database = Database::open(url.unwrap_or(DEFAULT_DATABASE)).await?;
-    let backplane = Backplane::memory();
+    let backplane = match &arguments.common.redis_url {
+        Some(url) => Backplane::open(url).await?,
+        None => {
+            tracing::warn!(
+                "without --redis-url no im-server is known here and /im/servers stays empty; for everything in one \
+                 process start `huizhen serve`"
+            );
+            Backplane::memory()
+        }
+    };
 
     let readiness = readiness(&database, &backplane);
     let stop_admin = CancellationToken::new();

@@ -14,7 +14,7 @@ once grafana_password "$(new)"
 redis_password=$(cat secrets/redis_password)
 postgres_password=$(cat secrets/postgres_password)
 once redis_users.acl "user default off
-user huizhen on >$redis_password allkeys allchannels +@all -@admin -@dangerous +info +role
+user huizhen on >$redis_password allkeys allchannels +@all -@admin -@dangerous +info +role +client|info
 user health on nopass -@all +ping
 "
 once fleet.env "HUIZHEN_DATABASE_URL=postgres://huizhen:$postgres_password@postgres:5432/huizhen?sslmode=disable

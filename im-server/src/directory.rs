@@ -5,7 +5,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use anyhow::{Context, bail};
 use backplane::{NodeAddress, NodeRecord};
 
-use crate::{Listeners, Settings, node::Shared, node::deadline_ms};
+use crate::{Listeners, Settings, clock, node::Shared};
 
 /// How often the line is renewed.
 const EVERY: Duration = Duration::from_secs(2);
@@ -61,7 +61,12 @@ pub(crate) async fn announce(shared: &Shared, address: &NodeAddress) {
         sessions: u64::from(shared.limits.sessions()),
         version: env!("CARGO_PKG_VERSION").into(),
     };
-    if let Err(error) = shared.backplane.announce_node(record, deadline_ms(LASTS)).await {
+    let lasts_ms = i64::try_from(LASTS.as_millis()).unwrap_or(i64::MAX / 2);
+    let announced = shared
+        .backplane
+        .announce_node(record, clock::now_ms(), lasts_ms)
+        .await;
+    if let Err(error) = announced {
         tracing::warn!(%error, "the node could not be announced; it tries again");
     }
 }
@@ -69,14 +74,15 @@ pub(crate) async fn announce(shared: &Shared, address: &NodeAddress) {
 /// Renews the line until the node drains.
 pub(crate) async fn keep_announcing(shared: Arc<Shared>, address: NodeAddress) {
     let mut ticks = tokio::time::interval(EVERY);
+    let mut resumed = shared.backplane.resumed();
     loop {
         tokio::select! {
             () = shared.closing.cancelled() => break,
-            _ = ticks.tick() => {
-                if !shared.is_draining() {
-                    announce(&shared, &address).await;
-                }
-            }
+            _ = ticks.tick() => {}
+            Ok(()) = resumed.changed() => {}
+        }
+        if !shared.is_draining() {
+            announce(&shared, &address).await;
         }
     }
     // Should a renewal have crossed the withdrawal.

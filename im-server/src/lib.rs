@@ -17,6 +17,7 @@ mod marks;
 mod node;
 mod outbox;
 mod proxy_protocol;
+mod renewal;
 mod request;
 mod room;
 mod rooms;

@@ -402,6 +402,7 @@ async fn establish(
         user,
         login.device_id.as_str().into(),
         generation,
+        platform,
         newcomer.transport,
         Outbox::new(newcomer.dress),
         expires_at_ms,

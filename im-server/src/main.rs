@@ -24,7 +24,7 @@ const DEFAULT_DATABASE: &str = "sqlite://data/huizhen.db";
 
 const EXAMPLES: &str = "\
 Examples:
-  im-server --database-url sqlite://data/huizhen.db
+  im-server --database-url postgres://huizhen@db/huizhen --redis-url redis://redis:6379/0
   im-server --print-config";
 
 /// One node of the instant-messaging fleet: it takes logins of apps and delivers what people write
@@ -81,7 +81,16 @@ async fn serve(arguments: &Arguments) -> anyhow::Result<()> {
     ports.add("admin", &admin)?;
     let url = arguments.common.database_url.as_deref();
     let database = Database::open_when_migrated(url.unwrap_or(DEFAULT_DATABASE)).await?;
-    let backplane = Backplane::memory();
+    let backplane = match &arguments.common.redis_url {
+        Some(url) => Backplane::open(url).await?,
+        None => {
+            tracing::warn!(
+                "without --redis-url nobody can log in: the IM passwords that an api-server gives out reach this node \
+                 over Redis; for everything in one process start `huizhen serve`"
+            );
+            Backplane::memory()
+        }
+    };
 
     let node = Node::start(&arguments.im, database.clone(), backplane.clone(), listeners).await?;
     let readiness = readiness(&database, &backplane);

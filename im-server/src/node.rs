@@ -18,10 +18,11 @@ use rand::{RngExt, seq::SliceRandom};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    Listeners, Settings, clock, directory,
+    Listeners, Settings, directory,
     limits::Limits,
     listen,
     marks::Marks,
+    renewal,
     request::send::{SendContext, SendOutlet},
     rooms::Rooms,
     sweep,
@@ -123,6 +124,7 @@ impl Node {
         tokio::spawn(directory::keep_announcing(shared.clone(), address));
         tokio::spawn(sweep::keep_sweeping(shared.clone()));
         tokio::spawn(sweep::keep_measuring_lag(shared.clone()));
+        tokio::spawn(renewal::keep_renewing(shared.clone()));
         listen::start(&shared, listeners);
         Ok(Self { shared })
     }
@@ -260,9 +262,4 @@ impl Shared {
 /// A time to come back, milliseconds, spread at random so that many do not come back at once.
 pub(crate) fn spread_ms(least: u32, most: u32) -> u32 {
     rand::rng().random_range(least..=most)
-}
-
-/// When something of now is over, epoch milliseconds.
-pub(crate) fn deadline_ms(after: Duration) -> i64 {
-    clock::now_ms() + i64::try_from(after.as_millis()).unwrap_or(i64::MAX / 2)
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use backplane::{Backplane, Channel, SubscriberId, Unavailable};
+use backplane::{Backplane, Channel, SubscriberId};
 use dashmap::{DashMap, Entry};
 use proto::{ConversationId, Seq};
 
@@ -24,28 +24,21 @@ impl Rooms {
     }
 
     /// A room; one that is not here begins after `delivered` and is subscribed to. True when it is new: then ask the
-    /// database for its newest seq once more, since what was announced before the subscription has passed by.
-    ///
-    /// # Errors
-    /// [`Unavailable`]; then the room is not here.
+    /// database for its newest seq once more, since what was announced before the subscription has passed by. While the
+    /// backplane is away the room is here all the same: its entries come by comparing with the database until then.
     pub(crate) async fn open(
         &self,
         id: ConversationId,
         delivered: Seq,
         backplane: &Backplane,
         subscriber: SubscriberId,
-    ) -> Result<(Arc<Room>, bool), Unavailable> {
+    ) -> (Arc<Room>, bool) {
         let room = match self.rooms.entry(id) {
-            Entry::Occupied(room) => return Ok((room.get().clone(), false)),
+            Entry::Occupied(room) => return (room.get().clone(), false),
             Entry::Vacant(vacant) => vacant.insert(Arc::new(Room::new(id, delivered))).clone(),
         };
-        match backplane.subscribe(subscriber, Channel::Conversation(id)).await {
-            Ok(()) => Ok((room, true)),
-            Err(unavailable) => {
-                self.rooms.remove_if(&id, |_, room| room.is_empty_since(u32::MAX));
-                Err(unavailable)
-            }
-        }
+        let _ = backplane.subscribe(subscriber, Channel::Conversation(id)).await;
+        (room, true)
     }
 
     /// Lets go of rooms that nobody has been in for a while. A room is unsubscribed under the lock under which it goes,

@@ -8,7 +8,7 @@ use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use proto::{
     ConversationId, UserId, frame,
-    wire::{Bye, ByeReason, Error, ErrorCode, server_frame::Body},
+    wire::{Bye, ByeReason, Error, ErrorCode, Platform, server_frame::Body},
 };
 
 use crate::{
@@ -23,6 +23,7 @@ pub(crate) struct Session {
     pub(crate) user: UserId,
     pub(crate) device_id: Box<str>,
     pub(crate) generation: Generation,
+    pub(crate) platform: Platform,
     pub(crate) transport: Transport,
     pub(crate) outbox: Outbox,
     /// Wakes the session's task when there is something to do that its socket does not tell.
@@ -57,6 +58,7 @@ impl Session {
         user: UserId,
         device_id: Box<str>,
         generation: Generation,
+        platform: Platform,
         transport: Transport,
         outbox: Outbox,
         expires_at_ms: i64,
@@ -66,6 +68,7 @@ impl Session {
             user,
             device_id,
             generation,
+            platform,
             transport,
             outbox,
             waker: AtomicWaker::new(),

@@ -25,6 +25,8 @@ use crate::{
 const EVERY: Duration = Duration::from_secs(1);
 /// How often the rooms' seqs are compared with the database.
 const COMPARE_EVERY: Duration = Duration::from_secs(3);
+/// The least time between two comparisons, however often the backplane comes back.
+const COMPARE_REST: Duration = Duration::from_millis(500);
 /// How far back joins are looked for: longer than a join's transaction and the clocks of a fleet differ.
 const JOINS_BACK_MS: i64 = 15_000;
 /// Joins that are looked at each time; more are looked at the next time.
@@ -48,10 +50,20 @@ pub(crate) async fn keep_measuring_lag(shared: Arc<Shared>) {
 pub(crate) async fn keep_sweeping(shared: Arc<Shared>) {
     let mut ticks = tokio::time::interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut resumed = shared.backplane.resumed();
     let mut compared = Instant::now();
+    let mut is_due = false;
     loop {
         tokio::select! {
             () = shared.stopping.cancelled() => return,
+            Ok(()) = resumed.changed() => {
+                is_due = true;
+                if compared.elapsed() >= COMPARE_REST {
+                    compare(&shared).await;
+                    (compared, is_due) = (Instant::now(), false);
+                }
+                continue;
+            }
             _ = ticks.tick() => {}
         }
         end_sessions(&shared);
@@ -67,9 +79,9 @@ pub(crate) async fn keep_sweeping(shared: Arc<Shared>) {
         metrics::gauge!("huizhen_im_sessions").set(f64::from(shared.limits.sessions()));
         metrics::gauge!("huizhen_im_sessions_max").set(f64::from(shared.settings.max_sessions));
         metrics::gauge!("huizhen_im_rooms").set(shared.rooms.len() as f64);
-        if compared.elapsed() >= COMPARE_EVERY {
-            compared = Instant::now();
+        if is_due || compared.elapsed() >= COMPARE_EVERY {
             compare(&shared).await;
+            (compared, is_due) = (Instant::now(), false);
         }
     }
 }

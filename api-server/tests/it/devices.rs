@@ -102,7 +102,9 @@ async fn logout_ends_everything_of_the_device_at_once() {
 async fn logout_waits_for_the_backplane_and_keeps_the_token_until_then() {
     let service = Service::start().await;
     let member = service.member("Pat").await;
-    let backplane::Backplane::Memory(memory) = &service.backplane;
+    let backplane::Backplane::Memory(memory) = &service.backplane else {
+        panic!("not in memory")
+    };
     memory.set_away(true);
     let reply = member.post(&service, "/account/logout", json!({})).send().await;
     reply.refused(503, "server.unavailable").header("retry-after");

@@ -32,11 +32,11 @@ async fn servers_are_the_live_nodes_the_least_loaded_first() {
     full.address.tls_port = Some(9503);
     full.address.ws_port = Some(9502);
     for node in [full, node("a", "192.168.3.1", 9501, 3)] {
-        service.backplane.announce_node(node, i64::MAX).await.unwrap();
+        service.backplane.announce_node(node, 0, i64::MAX).await.unwrap();
     }
     service
         .backplane
-        .announce_node(node("dead", "192.168.3.9", 9501, 0), 1)
+        .announce_node(node("dead", "192.168.3.9", 9501, 0), 0, 1)
         .await
         .unwrap();
     let reply = member.get(&service, path).send().await;
@@ -114,7 +114,9 @@ async fn a_password_is_good_for_its_user_and_device() {
 async fn without_the_backplane_there_is_a_time_to_come_back() {
     let service = Service::start().await;
     let member = service.member("Pat").await;
-    let backplane::Backplane::Memory(memory) = &service.backplane;
+    let backplane::Backplane::Memory(memory) = &service.backplane else {
+        panic!("not in memory")
+    };
     memory.set_away(true);
     for path in ["/im/servers", "/im/password"] {
         let reply = member.get(&service, path).send().await;

@@ -533,7 +533,7 @@ fn is_alive(pid: u32) -> bool {
 }
 
 #[allow(unsafe_code, reason = "the standard library sends no signal but SIGKILL")]
-fn signal(pid: u32, signal: i32) {
+pub(crate) fn signal(pid: u32, signal: i32) {
     let Ok(pid) = libc::pid_t::try_from(pid) else {
         return;
     };

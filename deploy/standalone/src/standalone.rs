@@ -52,7 +52,10 @@ impl Standalone {
         access::make_private_folder(&arguments.data)?;
         let bound = bind(arguments).await?;
         let database = Database::open(&arguments.database_url()).await?;
-        let backplane = Backplane::memory();
+        let backplane = match &arguments.common.redis_url {
+            Some(url) => Backplane::open(url).await?,
+            None => Backplane::memory(),
+        };
 
         let journal = Journal::new(database.clone(), backplane.clone());
         let node = Node::start_with(&arguments.im, journal.clone(), bound.im).await?;

@@ -3,19 +3,20 @@
 //!
 //! Everything here may be emptied, frozen or cut off at any moment, and no message may be lost, doubled or put out of
 //! order by that: whoever listens compares what came with the database. An engine is one file with the same names as
-//! the others ([`memory`]).
+//! the others ([`memory`], [`redis`]).
 
 mod directory;
 pub mod memory;
 mod password;
 mod presence;
+pub mod redis;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 pub use directory::{NodeAddress, NodeRecord};
 pub use password::{PASSWORDS_PER_DEVICE, PasswordHash, hash_password};
-pub use presence::{DevicePresence, Presence};
+pub use presence::{DevicePresence, HeldSession, Outdone, Presence};
 use proto::{ConversationId, UserId, wire::Platform};
 
 /// The handle; cloning it is cheap.
@@ -23,6 +24,27 @@ use proto::{ConversationId, UserId, wire::Platform};
 pub enum Backplane {
     /// Everything in this process.
     Memory(Arc<memory::Memory>),
+    /// Redis, for a fleet.
+    Redis(Arc<redis::Redis>),
+}
+
+/// Why a backplane cannot be opened; trying again would not help.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// The address cannot be used.
+    #[error("--redis-url: {0}")]
+    Address(String),
+    /// Redis answers, and refuses.
+    #[error(
+        "Redis at {redis} refuses: {reason}. Check user and password in --redis-url, whether it is redis:// or rediss:// \
+         (TLS, with ca_cert=FILE for an authority of your own), and that the user may run all commands on the prefix"
+    )]
+    Refused {
+        /// Its address.
+        redis: String,
+        /// What it says.
+        reason: String,
+    },
 }
 
 /// The backplane cannot be reached now. Nothing was accepted unchecked.
@@ -56,10 +78,29 @@ impl Backplane {
         Self::Memory(Arc::default())
     }
 
+    /// A backplane in Redis: `redis://[user:password@]host[:port][/db][?prefix=TEXT]`, `rediss://` for TLS. A Redis that
+    /// is away is waited for in the background.
+    ///
+    /// # Errors
+    /// When the address is wrong or Redis refuses, with what to do.
+    pub async fn open(url: &str) -> Result<Self, OpenError> {
+        Ok(Self::Redis(Arc::new(Box::pin(redis::Redis::open(url)).await?)))
+    }
+
+    /// Changes each time when publications or what is kept here may have been lost and the backplane answers again:
+    /// whoever relies on it then compares with the database, renews its sessions and announces itself.
+    pub fn resumed(&self) -> tokio::sync::watch::Receiver<u64> {
+        match self {
+            Self::Memory(memory) => memory.resumed(),
+            Self::Redis(redis) => redis.resumed(),
+        }
+    }
+
     /// Joins publish and subscribe: `handler` gets what is published on the channels that are subscribed to.
     pub fn join(&self, handler: Handler) -> SubscriberId {
         match self {
             Self::Memory(memory) => memory.join(handler),
+            Self::Redis(redis) => redis.join(handler),
         }
     }
 
@@ -67,16 +108,18 @@ impl Backplane {
     pub fn leave(&self, subscriber: SubscriberId) {
         match self {
             Self::Memory(memory) => memory.leave(subscriber),
+            Self::Redis(redis) => redis.leave(subscriber),
         }
     }
 
     /// Subscribes; what is published after this has returned reaches the handler (while nothing fails).
     ///
     /// # Errors
-    /// [`Unavailable`].
+    /// [`Unavailable`]. The subscription is made when the backplane is back, unless [`Self::unsubscribe`] is called.
     pub async fn subscribe(&self, subscriber: SubscriberId, channel: Channel) -> Result<(), Unavailable> {
         match self {
             Self::Memory(memory) => memory.subscribe(subscriber, channel),
+            Self::Redis(redis) => redis.subscribe(subscriber, channel).await,
         }
     }
 
@@ -84,6 +127,7 @@ impl Backplane {
     pub fn unsubscribe(&self, subscriber: SubscriberId, channel: Channel) {
         match self {
             Self::Memory(memory) => memory.unsubscribe(subscriber, channel),
+            Self::Redis(redis) => redis.unsubscribe(subscriber, channel),
         }
     }
 
@@ -92,6 +136,7 @@ impl Backplane {
     pub fn publish(&self, channel: Channel, payload: Bytes, but: Option<SubscriberId>) {
         match self {
             Self::Memory(memory) => memory.publish(channel, &payload, but),
+            Self::Redis(redis) => redis.publish(channel, &payload, but),
         }
     }
 
@@ -109,6 +154,11 @@ impl Backplane {
     ) -> Result<(), Unavailable> {
         match self {
             Self::Memory(memory) => memory.put_im_password(user, device_id, password, expires_at_ms),
+            Self::Redis(redis) => {
+                redis
+                    .put_im_password(user, device_id, password, expires_at_ms)
+                    .await
+            }
         }
     }
 
@@ -126,6 +176,7 @@ impl Backplane {
     ) -> Result<Option<i64>, Unavailable> {
         match self {
             Self::Memory(memory) => memory.check_im_password(user, device_id, password, now_ms),
+            Self::Redis(redis) => redis.check_im_password(user, device_id, password, now_ms).await,
         }
     }
 
@@ -133,6 +184,7 @@ impl Backplane {
     pub fn forget_expired(&self, now_ms: i64) {
         match self {
             Self::Memory(memory) => memory.forget_expired(now_ms),
+            Self::Redis(_) => {}
         }
     }
 
@@ -143,6 +195,7 @@ impl Backplane {
     pub async fn revoke_im_passwords(&self, user: UserId, device_id: &str) -> Result<(), Unavailable> {
         match self {
             Self::Memory(memory) => memory.revoke_im_passwords(user, device_id),
+            Self::Redis(redis) => redis.revoke_im_passwords(user, device_id).await,
         }
     }
 
@@ -159,6 +212,7 @@ impl Backplane {
     ) -> Result<Generation, Unavailable> {
         match self {
             Self::Memory(memory) => memory.claim_session(user, device_id, platform),
+            Self::Redis(redis) => redis.claim_session(user, device_id, platform).await,
         }
     }
 
@@ -166,6 +220,22 @@ impl Backplane {
     pub fn release_session(&self, user: UserId, device_id: &str, generation: Generation, now_ms: i64) {
         match self {
             Self::Memory(memory) => memory.release_session(user, device_id, generation, now_ms),
+            Self::Redis(redis) => redis.release_session(user, device_id, generation, now_ms),
+        }
+    }
+
+    /// Renews the logins that a node holds, at least three times a minute; gives which of them (by index) must end,
+    /// whatever notice was lost: the device has logged in elsewhere since, or was logged out.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn renew_sessions(
+        &self,
+        sessions: &[HeldSession],
+    ) -> Result<Vec<(usize, Outdone)>, Unavailable> {
+        match self {
+            Self::Memory(memory) => memory.renew_sessions(sessions),
+            Self::Redis(redis) => redis.renew_sessions(sessions).await,
         }
     }
 
@@ -176,16 +246,23 @@ impl Backplane {
     pub async fn presence(&self, users: &[UserId]) -> Result<Vec<Presence>, Unavailable> {
         match self {
             Self::Memory(memory) => Ok(users.iter().map(|user| memory.presence(*user)).collect()),
+            Self::Redis(redis) => redis.presence(users).await,
         }
     }
 
-    /// Puts a node into the directory, or renews it, until `until_ms`.
+    /// Puts a node into the directory at `now_ms`, or renews it, for `lasts_ms`.
     ///
     /// # Errors
     /// [`Unavailable`].
-    pub async fn announce_node(&self, node: NodeRecord, until_ms: i64) -> Result<(), Unavailable> {
+    pub async fn announce_node(
+        &self,
+        node: NodeRecord,
+        now_ms: i64,
+        lasts_ms: i64,
+    ) -> Result<(), Unavailable> {
         match self {
-            Self::Memory(memory) => memory.announce_node(node, until_ms),
+            Self::Memory(memory) => memory.announce_node(node, now_ms + lasts_ms),
+            Self::Redis(redis) => redis.announce_node(&node, lasts_ms).await,
         }
     }
 
@@ -193,23 +270,28 @@ impl Backplane {
     pub async fn withdraw_node(&self, node_id: &str) {
         match self {
             Self::Memory(memory) => memory.withdraw_node(node_id),
+            Self::Redis(redis) => redis.withdraw_node(node_id).await,
         }
     }
 
-    /// The live nodes, least loaded first.
+    /// The live nodes, those of the newest version first, of those the least loaded.
     ///
     /// # Errors
     /// [`Unavailable`].
     pub async fn nodes(&self, now_ms: i64) -> Result<Vec<NodeRecord>, Unavailable> {
-        match self {
-            Self::Memory(memory) => memory.nodes(now_ms),
-        }
+        let mut nodes = match self {
+            Self::Memory(memory) => memory.nodes(now_ms)?,
+            Self::Redis(redis) => redis.nodes().await?,
+        };
+        directory::sort(&mut nodes);
+        Ok(nodes)
     }
 
     /// Whether the backplane answers.
     pub async fn is_available(&self) -> bool {
         match self {
             Self::Memory(memory) => memory.is_available(),
+            Self::Redis(redis) => redis.is_available(),
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use proto::{UserId, wire::Platform};
 
+use crate::Generation;
+
 /// Whether a person is logged in, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Presence {
@@ -20,4 +22,26 @@ pub struct DevicePresence {
     pub device_id: String,
     /// Its kind.
     pub platform: Platform,
+}
+
+/// A login that a node holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldSession {
+    /// Whose.
+    pub user: UserId,
+    /// Of which device.
+    pub device_id: Box<str>,
+    /// Of which kind the device is.
+    pub platform: Platform,
+    /// What the login was given.
+    pub generation: Generation,
+}
+
+/// Why a login that a node holds must end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outdone {
+    /// The device has logged in again elsewhere.
+    Replaced,
+    /// The device was logged out.
+    LoggedOut,
 }

@@ -143,7 +143,7 @@ pub(crate) async fn attach(
             &shared.backplane,
             shared.subscriber,
         )
-        .await?;
+        .await;
     if room.attach(session, Position::Feeding(reached)).is_some() {
         room.set_position(session, Position::Feeding(reached));
     }

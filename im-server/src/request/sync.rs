@@ -178,7 +178,7 @@ async fn enter_rooms(
                 &shared.backplane,
                 shared.subscriber,
             )
-            .await?;
+            .await;
         // Where it really is comes with the feeding.
         let position = Position::Feeding(Seq::ZERO);
         let how = match room.attach(session, position) {

@@ -78,7 +78,42 @@ impl Fleet {
         fleet
     }
 
+    /// Nodes that share a database and a Redis and nothing else; the fleet's own handles stand for an api-server.
+    #[allow(dead_code, reason = "a database in a file is one process's")]
+    pub async fn start_apart(redis_url: &str, nodes: usize) -> Self {
+        let place = super::STORE.place(crate::migrated).await;
+        let open = async || {
+            let backplane = Backplane::open(redis_url).await.unwrap();
+            let deadline = tokio::time::Instant::now() + PATIENCE;
+            while !backplane.is_available().await {
+                assert!(tokio::time::Instant::now() < deadline, "Redis is there");
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            Journal::new(Database::open(place.url()).await.unwrap(), backplane)
+        };
+        let journal = open().await;
+        let mut journals = Vec::new();
+        for _ in 0..nodes {
+            journals.push(open().await);
+        }
+        let mut fleet = Self {
+            backplane: journal.backplane().clone(),
+            journal,
+            nodes: Vec::new(),
+            next_conversation: AtomicI64::new(1),
+            _place: place,
+        };
+        for journal in journals {
+            fleet.add_node_over(journal, &[]).await;
+        }
+        fleet
+    }
+
     pub async fn add_node(&mut self, flags: &[&str]) {
+        self.add_node_over(self.journal.clone(), flags).await;
+    }
+
+    async fn add_node_over(&mut self, journal: Journal, flags: &[&str]) {
         let bind = || async { TcpListener::bind("127.0.0.1:0").await.unwrap() };
         let (tcp, ws, tls) = (bind().await, bind().await, bind().await);
         let ports = Ports {
@@ -91,7 +126,7 @@ impl Fleet {
             ws: Some(ws),
             tls: Some(tls),
         };
-        let node = Node::start_with(&settings(flags), self.journal.clone(), listeners)
+        let node = Node::start_with(&settings(flags), journal, listeners)
             .await
             .unwrap();
         self.nodes.push((node, ports));

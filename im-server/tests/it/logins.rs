@@ -231,7 +231,9 @@ async fn while_the_backplane_is_away_nobody_is_let_in_unchecked_and_sessions_go_
     let consult = fleet.consult().await;
     let password = fleet.password(2, "pad").await;
     let (mut patient, mut phone) = (fleet.app(1, "phone").await, fleet.app(1, "other").await);
-    let backplane::Backplane::Memory(memory) = &fleet.backplane;
+    let backplane::Backplane::Memory(memory) = &fleet.backplane else {
+        panic!("not in memory")
+    };
     memory.set_away(true);
     assert_eq!(
         bye_to(&fleet, login(2, "pad", &password)).await,

@@ -5,7 +5,7 @@
 )]
 #![allow(clippy::duplicate_mod, reason = "each test runs on both engines")]
 
-// All tests, once on each kind of database: the two lists are the same.
+// All tests, once on each kind of database: the two lists are the same but for what one file cannot serve.
 
 #[path = "."]
 mod on_sqlite {
@@ -24,6 +24,9 @@ mod on_sqlite {
 #[path = "."]
 mod on_postgres {
     const STORE: fleet_local::store::Store = fleet_local::store::Store::Postgres;
+
+    // Several processes' worth of nodes, which one file cannot serve.
+    mod several_nodes;
 
     mod bad_input;
     mod catching_up;

@@ -298,7 +298,9 @@ async fn a_recalled_body_is_nowhere_any_more() {
 async fn two_nodes_deliver_the_same_order_though_announcements_are_lost_doubled_and_swapped() {
     let mut fleet = Fleet::start_with(&["--sends-per-s", "1000"], 2).await;
     let consult = fleet.consult().await;
-    let backplane::Backplane::Memory(memory) = &fleet.backplane;
+    let backplane::Backplane::Memory(memory) = &fleet.backplane else {
+        panic!("not in memory")
+    };
     let (mut count, mut kept) = (0u32, None);
     memory.set_fault(Some(Box::new(move |_, channel, payload| {
         count += 1;

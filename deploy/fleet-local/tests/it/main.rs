@@ -3,3 +3,4 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
 mod postgres;
+mod redis;

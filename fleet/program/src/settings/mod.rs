@@ -34,6 +34,10 @@ pub struct Common {
     /// The database, as in sqlite://data/huizhen.db or postgres://user:password@host:5432/huizhen
     #[arg(long, value_name = "URL")]
     pub database_url: Option<String>,
+    /// Redis, over which the processes of a fleet find each other, as in redis://user:password@host:6379/0; without it
+    /// this process is alone
+    #[arg(long, value_name = "URL")]
+    pub redis_url: Option<String>,
     /// Where /metrics, /livez and /readyz are served
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9100")]
     pub admin_addr: String,

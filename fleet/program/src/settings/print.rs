@@ -153,6 +153,10 @@ mod tests {
             "postgres://huizhen:***@db/huizhen"
         );
         assert_eq!(
+            blanked("redis_url", "rediss://huizhen:pass@redis:6379/0?prefix=a:"),
+            "rediss://huizhen:***@redis:6379/0?***"
+        );
+        assert_eq!(
             blanked("sms_webhook_url", "https://sms/send?key=abc"),
             "https://sms/send?***"
         );

@@ -35,6 +35,7 @@ struct Cli {
 }
 
 #[derive(Subcommand, Debug)]
+#[allow(clippy::large_enum_variant, reason = "made once")]
 enum Commands {
     /// Serve
     Serve(Sample),

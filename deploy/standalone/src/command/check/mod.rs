@@ -87,6 +87,7 @@ pub(super) async fn run(settings: serve::Arguments) -> anyhow::Result<ExitCode> 
     )];
     findings.push(store::folder(&settings));
     findings.push(store::database(&settings).await);
+    findings.extend(store::redis(&settings).await);
     findings.extend(machine::ports(&settings).await);
     findings.push(machine::open_files(&settings));
     findings.push(machine::clock(&settings));

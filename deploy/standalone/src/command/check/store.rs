@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use backplane::Backplane;
 use database::Database;
 
 use super::{Finding, serve::Arguments};
@@ -15,6 +16,8 @@ use super::{Finding, serve::Arguments};
 const SYNCS: usize = 20;
 /// Above this each lone message waits noticeably.
 const SLOW_SYNC: Duration = Duration::from_millis(20);
+/// How long Redis may take to answer.
+const REDIS_LIMIT: Duration = Duration::from_secs(3);
 /// Above this something is wrong with the disk.
 const BROKEN_SYNC: Duration = Duration::from_millis(500);
 
@@ -103,6 +106,37 @@ async fn on_server(url: &str, name: &str) -> Finding {
             "psql with the same URL says the same? docs/operations.md, Database",
         ),
     }
+}
+
+/// Redis, where one is set, takes us in.
+pub(super) async fn redis(settings: &Arguments) -> Option<Finding> {
+    const ABOUT: &str = "redis";
+    let url = settings.common.redis_url.as_deref()?;
+    let backplane = match Backplane::open(url).await {
+        Ok(backplane) => backplane,
+        Err(error) => {
+            return Some(Finding::fail(
+                ABOUT,
+                error.to_string(),
+                "mend --redis-url (HUIZHEN_REDIS_URL)",
+            ));
+        }
+    };
+    let deadline = Instant::now() + REDIS_LIMIT;
+    while Instant::now() < deadline {
+        if backplane.is_available().await {
+            return Some(Finding::ok(ABOUT, "it answers"));
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Some(Finding::fail(
+        ABOUT,
+        format!(
+            "no answer within {} s; logins would wait for it",
+            REDIS_LIMIT.as_secs()
+        ),
+        "start Redis, or mend host and port in --redis-url",
+    ))
 }
 
 /// How long this disk takes to make something durable: each batch of messages waits so long.

@@ -1,0 +1,306 @@
+//! IM passwords, generations, presence and the directory of nodes in Redis. Each key is touched by one command alone, so
+//! that a cluster may put it anywhere.
+//!
+//! A person's logins are one hash: the device's id → `generation platform until`, and the empty id → when they were last
+//! here. A logout leaves a generation of its own with the platform `x`, which ends older sessions whatever they missed.
+
+use ::redis::{Cmd, Pipeline};
+use proto::{UserId, wire::Platform};
+
+use super::link::Link;
+use crate::{
+    DevicePresence, Generation, HeldSession, NodeRecord, Outdone, PASSWORDS_PER_DEVICE, PasswordHash,
+    Presence, Unavailable,
+};
+
+/// How long a login stands unrenewed, milliseconds. Nodes renew three times in that.
+const LOGIN_LASTS_MS: u64 = 60_000;
+/// How long a logout is remembered, milliseconds: longer than a node can be cut off without being noticed.
+const LOGOUT_LASTS_MS: u64 = 86_400_000;
+/// How long a person is remembered, milliseconds.
+const PERSON_LASTS_MS: u64 = 7 * 86_400_000;
+/// Scripts sent together.
+const TOGETHER: usize = 200;
+const LOGGED_OUT: &str = "x";
+
+/// The next generation: above all that are known, and above the clock of the last µs, so that it does not go back when
+/// everything is lost.
+const CLAIM: &str = "
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local generation = t[1] * 1000000 + t[2]
+local all = redis.call('HGETALL', KEYS[1])
+for i = 1, #all, 2 do
+  local g, until_ms = string.match(all[i + 1], '^(%d+) %S+ (%d+)$')
+  if g then
+    if tonumber(g) >= generation then generation = tonumber(g) + 1 end
+    if tonumber(until_ms) + 600000 < now then redis.call('HDEL', KEYS[1], all[i]) end
+  end
+end
+redis.call('HSET', KEYS[1], ARGV[1], string.format('%.0f %s %.0f', generation, ARGV[2], now + ARGV[3]))
+redis.call('PEXPIRE', KEYS[1], ARGV[4])
+return string.format('%.0f', generation)";
+
+const RENEW: &str = "
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local stored = redis.call('HGET', KEYS[1], ARGV[1])
+if stored then
+  local g, platform = string.match(stored, '^(%d+) (%S+) %d+$')
+  if g and tonumber(g) > tonumber(ARGV[2]) then
+    if platform == 'x' then return 2 end
+    return 1
+  end
+end
+redis.call('HSET', KEYS[1], ARGV[1], string.format('%s %s %.0f', ARGV[2], ARGV[3], now + ARGV[4]))
+redis.call('PEXPIRE', KEYS[1], ARGV[5])
+return 0";
+
+const RELEASE: &str = "
+local stored = redis.call('HGET', KEYS[1], ARGV[1])
+if stored and string.match(stored, '^(%d+)') == ARGV[2] then redis.call('HDEL', KEYS[1], ARGV[1]) end
+redis.call('HSET', KEYS[1], '', ARGV[3])
+redis.call('PEXPIRE', KEYS[1], ARGV[4])
+return 0";
+
+/// Puts a node in and takes those out that have expired: a line is `until record`.
+const ANNOUNCE: &str = "
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local all = redis.call('HGETALL', KEYS[1])
+for i = 1, #all, 2 do
+  local until_ms = string.match(all[i + 1], '^(%d+) ')
+  if not until_ms or tonumber(until_ms) <= now then redis.call('HDEL', KEYS[1], all[i]) end
+end
+redis.call('HSET', KEYS[1], ARGV[1], string.format('%.0f ', now + ARGV[3]) .. ARGV[2])
+return 0";
+
+/// Names keys and makes commands.
+pub(super) struct Books {
+    pub(super) prefix: String,
+}
+
+fn script(text: &str, key: &str) -> Cmd {
+    let mut command = ::redis::cmd("EVAL");
+    command.arg(text).arg(1).arg(key);
+    command
+}
+
+impl Books {
+    fn passwords(&self, user: UserId, device_id: &str) -> String {
+        format!("{}w:{}:{device_id}", self.prefix, user.get())
+    }
+
+    fn person(&self, user: UserId) -> String {
+        format!("{}p:{}", self.prefix, user.get())
+    }
+
+    fn directory(&self) -> String {
+        format!("{}nodes", self.prefix)
+    }
+
+    /// A list of hash (32 bytes) and expiry (8), the oldest first.
+    pub(super) async fn put_im_password(
+        &self,
+        link: &Link,
+        user: UserId,
+        device_id: &str,
+        hash: PasswordHash,
+        expires_at_ms: i64,
+    ) -> Result<(), Unavailable> {
+        let key = self.passwords(user, device_id);
+        let kept = i64::try_from(PASSWORDS_PER_DEVICE).unwrap_or(1);
+        let line = [&hash[..], &expires_at_ms.to_be_bytes()].concat();
+        let mut together = Pipeline::new();
+        together.atomic();
+        together.cmd("RPUSH").arg(&key).arg(line).ignore();
+        together.cmd("LTRIM").arg(&key).arg(-kept).arg(-1).ignore();
+        // The longest-lived decides: NX for the first, GT for the others.
+        for condition in ["NX", "GT"] {
+            together
+                .cmd("PEXPIREAT")
+                .arg(&key)
+                .arg(expires_at_ms)
+                .arg(condition)
+                .ignore();
+        }
+        link.ask_all(&together).await
+    }
+
+    pub(super) async fn check_im_password(
+        &self,
+        link: &Link,
+        user: UserId,
+        device_id: &str,
+        hash: &PasswordHash,
+        now_ms: i64,
+    ) -> Result<Option<i64>, Unavailable> {
+        let mut ask = ::redis::cmd("LRANGE");
+        ask.arg(self.passwords(user, device_id)).arg(0).arg(-1);
+        let lines: Vec<Vec<u8>> = link.ask(&ask).await?;
+        // Hashes are compared, so the time a comparison takes tells nothing about a password.
+        let found = lines.iter().find_map(|line| {
+            let (stored, expires_at_ms) = line.split_at_checked(hash.len())?;
+            let expires_at_ms = i64::from_be_bytes(expires_at_ms.try_into().ok()?);
+            (stored == hash && expires_at_ms > now_ms).then_some(expires_at_ms)
+        });
+        Ok(found)
+    }
+
+    pub(super) async fn revoke_im_passwords(
+        &self,
+        link: &Link,
+        user: UserId,
+        device_id: &str,
+    ) -> Result<(), Unavailable> {
+        let mut delete = ::redis::cmd("DEL");
+        delete.arg(self.passwords(user, device_id));
+        link.ask::<()>(&delete).await?;
+        let mut out = script(CLAIM, &self.person(user));
+        out.arg(device_id)
+            .arg(LOGGED_OUT)
+            .arg(LOGOUT_LASTS_MS)
+            .arg(PERSON_LASTS_MS);
+        link.ask::<()>(&out).await
+    }
+
+    pub(super) async fn claim_session(
+        &self,
+        link: &Link,
+        user: UserId,
+        device_id: &str,
+        platform: Platform,
+    ) -> Result<Generation, Unavailable> {
+        let mut claim = script(CLAIM, &self.person(user));
+        claim
+            .arg(device_id)
+            .arg(platform as i32)
+            .arg(LOGIN_LASTS_MS)
+            .arg(PERSON_LASTS_MS);
+        link.ask(&claim).await.map(Generation)
+    }
+
+    pub(super) async fn renew_sessions(
+        &self,
+        link: &Link,
+        sessions: &[HeldSession],
+    ) -> Result<Vec<(usize, Outdone)>, Unavailable> {
+        let mut outdone = Vec::new();
+        for (chunk_at, chunk) in sessions.chunks(TOGETHER).enumerate() {
+            let mut together = Pipeline::with_capacity(chunk.len());
+            for session in chunk {
+                let mut renew = script(RENEW, &self.person(session.user));
+                renew
+                    .arg(&*session.device_id)
+                    .arg(session.generation.0)
+                    .arg(session.platform as i32)
+                    .arg(LOGIN_LASTS_MS)
+                    .arg(PERSON_LASTS_MS);
+                together.add_command(renew);
+            }
+            let answers: Vec<u8> = link.ask_all(&together).await?;
+            for (at, answer) in answers.into_iter().enumerate() {
+                match answer {
+                    1 => outdone.push((chunk_at * TOGETHER + at, Outdone::Replaced)),
+                    2 => outdone.push((chunk_at * TOGETHER + at, Outdone::LoggedOut)),
+                    _ => {}
+                }
+            }
+        }
+        Ok(outdone)
+    }
+
+    pub(super) fn release_session(
+        &self,
+        user: UserId,
+        device_id: &str,
+        generation: Generation,
+        now_ms: i64,
+    ) -> Cmd {
+        let mut release = script(RELEASE, &self.person(user));
+        release
+            .arg(device_id)
+            .arg(generation.0)
+            .arg(now_ms)
+            .arg(PERSON_LASTS_MS);
+        release
+    }
+
+    pub(super) async fn presence(&self, link: &Link, users: &[UserId]) -> Result<Vec<Presence>, Unavailable> {
+        let mut answer = Vec::with_capacity(users.len());
+        let (seconds, micros): (i64, i64) = link.ask(&::redis::cmd("TIME")).await?;
+        let now_ms = seconds * 1_000 + micros / 1_000;
+        for users in users.chunks(TOGETHER) {
+            let mut together = Pipeline::with_capacity(users.len());
+            for user in users {
+                together.cmd("HGETALL").arg(self.person(*user));
+            }
+            let people: Vec<Vec<(String, String)>> = link.ask_all(&together).await?;
+            answer.extend(
+                users
+                    .iter()
+                    .zip(people)
+                    .map(|(user, lines)| person(*user, &lines, now_ms)),
+            );
+        }
+        Ok(answer)
+    }
+
+    pub(super) async fn announce_node(
+        &self,
+        link: &Link,
+        node: &NodeRecord,
+        lasts_ms: i64,
+    ) -> Result<(), Unavailable> {
+        let record = serde_json::to_string(node).map_err(|_| Unavailable)?;
+        let mut announce = script(ANNOUNCE, &self.directory());
+        announce.arg(&node.node_id).arg(record).arg(lasts_ms.max(0));
+        link.ask(&announce).await
+    }
+
+    pub(super) async fn withdraw_node(&self, link: &Link, node_id: &str) -> Result<(), Unavailable> {
+        let mut withdraw = ::redis::cmd("HDEL");
+        withdraw.arg(self.directory()).arg(node_id);
+        link.ask(&withdraw).await
+    }
+
+    pub(super) async fn nodes(&self, link: &Link) -> Result<Vec<NodeRecord>, Unavailable> {
+        let (seconds, micros): (i64, i64) = link.ask(&::redis::cmd("TIME")).await?;
+        let now_ms = seconds * 1_000 + micros / 1_000;
+        let mut ask = ::redis::cmd("HVALS");
+        ask.arg(self.directory());
+        let lines: Vec<String> = link.ask(&ask).await?;
+        let live = lines.iter().filter_map(|line| {
+            let (until_ms, record) = line.split_once(' ')?;
+            // A line of another version that cannot be read is not handed out.
+            (until_ms.parse::<i64>().ok()? > now_ms).then(|| serde_json::from_str(record).ok())?
+        });
+        Ok(live.collect())
+    }
+}
+
+fn person(user: UserId, lines: &[(String, String)], now_ms: i64) -> Presence {
+    let mut presence = Presence {
+        user,
+        devices: Vec::new(),
+        last_seen_ms: None,
+    };
+    for (device_id, line) in lines {
+        if device_id.is_empty() {
+            presence.last_seen_ms = line.parse().ok();
+            continue;
+        }
+        let mut words = line.split(' ').skip(1);
+        let platform = words.next().and_then(|word| word.parse::<i32>().ok());
+        let until_ms = words.next().and_then(|word| word.parse::<i64>().ok());
+        if let (Some(platform), Some(until_ms)) = (platform, until_ms)
+            && until_ms > now_ms
+        {
+            presence.devices.push(DevicePresence {
+                device_id: device_id.clone(),
+                platform: Platform::try_from(platform).unwrap_or_default(),
+            });
+        }
+    }
+    presence
+}

@@ -1,0 +1,280 @@
+//! One connection that is kept: made again for ever, asked each second whether it lives, given up at once when it does
+//! not answer.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use ::redis::{
+    AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, Pipeline, PushInfo, PushKind, RedisError,
+    aio::MultiplexedConnection,
+};
+use tokio::{
+    sync::{Notify, watch},
+    time::{Instant, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::Unavailable;
+
+/// How long a connection may take to be made, TLS and login included.
+const CONNECT_LIMIT: Duration = Duration::from_millis(1_500);
+/// How long an answer may take.
+const ANSWER_LIMIT: Duration = Duration::from_millis(1_200);
+/// How often an idle connection is asked; with the limit of an answer a frozen server is noticed within 3 s.
+const ASK_EVERY: Duration = Duration::from_secs(1);
+/// How long a command waits for a connection that is being made.
+const LINK_WAIT: Duration = Duration::from_millis(300);
+const BACKOFF: [Duration; 4] = [
+    Duration::from_millis(50),
+    Duration::from_millis(100),
+    Duration::from_millis(250),
+    Duration::from_millis(500),
+];
+/// How often the log repeats that Redis is away.
+const SAY_EVERY: Duration = Duration::from_secs(30);
+
+/// Where pushes go; it must only hand over.
+pub(super) type OnPush = Arc<dyn Fn(PushInfo) + Send + Sync>;
+
+/// A connection that is kept.
+pub(super) struct Link {
+    current: watch::Receiver<Option<Arc<Live>>>,
+}
+
+/// A connection that lives, as far as is known.
+pub(super) struct Live {
+    connection: MultiplexedConnection,
+    /// Counts connections.
+    pub(super) number: u64,
+    is_broken: AtomicBool,
+    broken: Notify,
+}
+
+impl Live {
+    /// Gives the connection up.
+    pub(super) fn give_up(&self) {
+        self.is_broken.store(true, Ordering::Release);
+        self.broken.notify_one();
+    }
+
+    /// Runs a command.
+    pub(super) async fn run<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisError> {
+        let mut connection = self.connection.clone();
+        let answer = timeout(ANSWER_LIMIT, command.query_async(&mut connection)).await;
+        self.judge(answer)
+    }
+
+    /// Runs several commands together.
+    pub(super) async fn run_all<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<T, RedisError> {
+        let mut connection = self.connection.clone();
+        let answer = timeout(ANSWER_LIMIT, commands.query_async(&mut connection)).await;
+        self.judge(answer)
+    }
+
+    /// Subscribes and waits until Redis has confirmed it.
+    pub(super) async fn subscribe(&self, channels: &[Vec<u8>]) -> Result<(), RedisError> {
+        let mut connection = self.connection.clone();
+        let answer = timeout(ANSWER_LIMIT, connection.subscribe(channels)).await;
+        self.judge(answer)
+    }
+
+    /// Ends subscriptions.
+    pub(super) async fn unsubscribe(&self, channels: &[Vec<u8>]) -> Result<(), RedisError> {
+        let mut connection = self.connection.clone();
+        let answer = timeout(ANSWER_LIMIT, connection.unsubscribe(channels)).await;
+        self.judge(answer)
+    }
+
+    fn judge<T>(
+        &self,
+        answer: Result<Result<T, RedisError>, tokio::time::error::Elapsed>,
+    ) -> Result<T, RedisError> {
+        let answer = answer.unwrap_or_else(|_| {
+            Err(RedisError::from(std::io::Error::new(
+                std::io::ErrorKind::TimedOut,
+                "Redis does not answer",
+            )))
+        });
+        if let Err(error) = &answer {
+            // A server that has become a replica or is starting will not do for a while; another may by then.
+            let has_changed = matches!(
+                error.code(),
+                Some("READONLY" | "LOADING" | "MASTERDOWN" | "NOAUTH")
+            );
+            if error.is_io_error() || error.is_timeout() || error.is_unrecoverable_error() || has_changed {
+                self.give_up();
+            } else {
+                metrics::counter!("huizhen_backplane_refused_total").increment(1);
+                tracing::warn!(%error, "Redis refused a command");
+            }
+        }
+        answer
+    }
+}
+
+impl Link {
+    /// Keeps a connection until `stop`. `ask` is what it is asked each second.
+    pub(super) fn keep(
+        name: &'static str,
+        client: Client,
+        shown: String,
+        on_push: OnPush,
+        stop: CancellationToken,
+    ) -> Self {
+        let (sender, current) = watch::channel(None);
+        tokio::spawn(async move {
+            let keeping = keep(name, &client, &shown, on_push, &sender);
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = keeping => {}
+            }
+            sender.send_replace(None);
+        });
+        Self { current }
+    }
+
+    /// The connection, now.
+    pub(super) fn now(&self) -> Option<Arc<Live>> {
+        self.current
+            .borrow()
+            .clone()
+            .filter(|live| !live.is_broken.load(Ordering::Acquire))
+    }
+
+    /// The connection; one that is being made is waited for, but not long.
+    pub(super) async fn live(&self) -> Result<Arc<Live>, Unavailable> {
+        if let Some(live) = self.now() {
+            return Ok(live);
+        }
+        let mut current = self.current.clone();
+        let found = timeout(
+            LINK_WAIT,
+            current.wait_for(|live| {
+                live.as_ref()
+                    .is_some_and(|live| !live.is_broken.load(Ordering::Acquire))
+            }),
+        )
+        .await;
+        match found {
+            Ok(Ok(live)) => live.clone().ok_or(Unavailable),
+            _ => Err(Unavailable),
+        }
+    }
+
+    /// Tells of every change of the connection.
+    pub(super) fn changes(&self) -> watch::Receiver<Option<Arc<Live>>> {
+        self.current.clone()
+    }
+
+    /// Runs a command; an answer of the wrong kind and a refusal are as good as none.
+    pub(super) async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Unavailable> {
+        let live = self.live().await?;
+        live.run(command).await.map_err(|_| Unavailable)
+    }
+
+    /// Runs several commands together.
+    pub(super) async fn ask_all<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<T, Unavailable> {
+        let live = self.live().await?;
+        live.run_all(commands).await.map_err(|_| Unavailable)
+    }
+}
+
+/// Makes one connection.
+pub(super) async fn connect(
+    client: &Client,
+    on_push: impl Fn(PushInfo) + Send + Sync + 'static,
+) -> Result<MultiplexedConnection, RedisError> {
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(CONNECT_LIMIT))
+        .set_response_timeout(Some(ANSWER_LIMIT))
+        .set_push_sender(move |push: PushInfo| {
+            on_push(push);
+            Ok::<(), ::redis::aio::SendError>(())
+        });
+    let connecting = client.get_multiplexed_async_connection_with_config(&config);
+    match timeout(CONNECT_LIMIT, connecting).await {
+        Ok(connection) => connection,
+        Err(_) => Err(std::io::Error::new(std::io::ErrorKind::TimedOut, "no connection in time").into()),
+    }
+}
+
+/// Whether trying again is of no use before somebody changes something.
+pub(super) fn is_refusal(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::AuthenticationFailed
+        || error.kind() == ErrorKind::RESP3NotSupported
+        || matches!(error.code(), Some("NOAUTH" | "WRONGPASS" | "NOPERM" | "NOPROTO"))
+        || error.to_string().contains("certificate")
+}
+
+async fn keep(
+    name: &'static str,
+    client: &Client,
+    shown: &str,
+    on_push: OnPush,
+    sender: &watch::Sender<Option<Arc<Live>>>,
+) {
+    let up = metrics::gauge!("huizhen_backplane_up", "link" => name);
+    let (mut number, mut failures) = (0, 0);
+    let mut said: Option<Instant> = None;
+    loop {
+        let ended = Arc::new(Notify::new());
+        let (ends, hands_on) = (ended.clone(), on_push.clone());
+        let connection = connect(client, move |push| {
+            if push.kind == PushKind::Disconnection {
+                ends.notify_one();
+            } else {
+                hands_on(push);
+            }
+        })
+        .await;
+        match connection {
+            Ok(connection) => {
+                if failures > 0 || number > 0 {
+                    tracing::info!(redis = shown, link = name, "Redis is back");
+                }
+                (number, failures, said) = (number + 1, 0, None);
+                metrics::counter!("huizhen_backplane_connections_total", "link" => name).increment(1);
+                let live = Arc::new(Live {
+                    connection,
+                    number,
+                    is_broken: AtomicBool::new(false),
+                    broken: Notify::new(),
+                });
+                up.set(1.0);
+                sender.send_replace(Some(live.clone()));
+                until_broken(&live, &ended).await;
+                live.give_up();
+                up.set(0.0);
+                sender.send_replace(None);
+                tracing::warn!(redis = shown, link = name, "the connection to Redis is gone");
+            }
+            Err(error) => {
+                if said.is_none_or(|said| said.elapsed() >= SAY_EVERY) {
+                    said = Some(Instant::now());
+                    tracing::warn!(%error, redis = shown, link = name, "Redis cannot be reached; trying again");
+                }
+                tokio::time::sleep(BACKOFF[failures.min(BACKOFF.len() - 1)]).await;
+                failures += 1;
+            }
+        }
+    }
+}
+
+async fn until_broken(live: &Live, ended: &Notify) {
+    let ping = ::redis::cmd("PING");
+    loop {
+        tokio::select! {
+            () = ended.notified() => return,
+            () = live.broken.notified() => return,
+            () = tokio::time::sleep(ASK_EVERY) => {}
+        }
+        if live.run::<()>(&ping).await.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Who in this process listens to what, and how what comes is handed on.
+
+use std::{collections::HashMap, sync::Arc};
+
+use bytes::Bytes;
+use dashmap::DashMap;
+use parking_lot::RwLock;
+use proto::{ConversationId, UserId};
+use tokio::sync::mpsc;
+
+use crate::{Channel, Handler, SubscriberId};
+
+/// Payloads that wait for one of the tasks that hand them on.
+const WAITING: usize = 16 * 1024;
+/// Bytes before a payload: who published it.
+const ENVELOPE_BYTES: usize = 8;
+
+/// Everything that is wanted, confirmed or not.
+pub(super) struct Subscriptions {
+    prefix: String,
+    handlers: RwLock<HashMap<SubscriberId, Handler>>,
+    wanted: DashMap<Channel, Vec<SubscriberId>>,
+}
+
+impl Subscriptions {
+    pub(super) fn new(prefix: String) -> Self {
+        Self {
+            prefix,
+            handlers: RwLock::default(),
+            wanted: DashMap::new(),
+        }
+    }
+
+    pub(super) fn join(&self, handler: Handler) -> SubscriberId {
+        // Unique in the fleet: it travels with what is published. 0 is nobody.
+        let subscriber = SubscriberId(rand::random::<u64>().max(1));
+        self.handlers.write().insert(subscriber, handler);
+        subscriber
+    }
+
+    /// Gives the channels that nobody wants any more.
+    pub(super) fn leave(&self, subscriber: SubscriberId) -> Vec<Channel> {
+        self.handlers.write().remove(&subscriber);
+        let mut unwanted = Vec::new();
+        self.wanted.retain(|channel, subscribers| {
+            subscribers.retain(|other| *other != subscriber);
+            if subscribers.is_empty() {
+                unwanted.push(*channel);
+            }
+            !subscribers.is_empty()
+        });
+        unwanted
+    }
+
+    pub(super) fn want(&self, subscriber: SubscriberId, channel: Channel) {
+        let mut subscribers = self
+            .wanted
+            .entry(channel)
+            .or_insert_with(|| Vec::with_capacity(1));
+        if !subscribers.contains(&subscriber) {
+            subscribers.push(subscriber);
+        }
+    }
+
+    /// True when nobody wants the channel any more.
+    pub(super) fn unwant(&self, subscriber: SubscriberId, channel: Channel) -> bool {
+        let removed = self.wanted.remove_if_mut(&channel, |_, subscribers| {
+            subscribers.retain(|other| *other != subscriber);
+            subscribers.is_empty()
+        });
+        removed.is_some()
+    }
+
+    pub(super) fn is_wanted(&self, channel: Channel) -> bool {
+        self.wanted.contains_key(&channel)
+    }
+
+    pub(super) fn all(&self) -> Vec<Channel> {
+        self.wanted.iter().map(|entry| *entry.key()).collect()
+    }
+
+    /// A channel's name in Redis.
+    pub(super) fn name(&self, channel: Channel) -> Vec<u8> {
+        let prefix = &self.prefix;
+        match channel {
+            Channel::Conversation(id) => format!("{prefix}c:{}", id.get()),
+            Channel::User(user) => format!("{prefix}u:{}", user.get()),
+        }
+        .into_bytes()
+    }
+
+    fn channel(&self, name: &[u8]) -> Option<Channel> {
+        let name = std::str::from_utf8(name).ok()?.strip_prefix(&*self.prefix)?;
+        let (kind, id) = name.split_once(':')?;
+        let id: i64 = id.parse().ok()?;
+        match kind {
+            "c" => ConversationId::new(id).map(Channel::Conversation),
+            "u" => UserId::new(id).map(Channel::User),
+            _ => None,
+        }
+    }
+
+    fn hand_on(&self, channel: Channel, payload: &Bytes) {
+        let Some((publisher, payload)) = open_envelope(payload) else {
+            return;
+        };
+        // Copied out, so that a handler may subscribe and publish itself.
+        let Some(subscribers) = self.wanted.get(&channel).map(|subscribers| subscribers.clone()) else {
+            return;
+        };
+        for subscriber in subscribers {
+            if subscriber.0 == publisher {
+                continue;
+            }
+            let handler = self.handlers.read().get(&subscriber).cloned();
+            if let Some(handler) = handler {
+                handler(channel, payload.clone());
+            }
+        }
+    }
+}
+
+/// A payload with who published it before it.
+pub(super) fn envelope(but: Option<SubscriberId>, payload: &[u8]) -> Vec<u8> {
+    let mut sealed = Vec::with_capacity(ENVELOPE_BYTES + payload.len());
+    sealed.extend_from_slice(&but.map_or(0, |but| but.0).to_be_bytes());
+    sealed.extend_from_slice(payload);
+    sealed
+}
+
+fn open_envelope(sealed: &Bytes) -> Option<(u64, Bytes)> {
+    let publisher = sealed.first_chunk::<ENVELOPE_BYTES>()?;
+    Some((u64::from_be_bytes(*publisher), sealed.slice(ENVELOPE_BYTES..)))
+}
+
+/// Hands on what comes, in tasks of their own: the task that reads from Redis must do nothing else. What comes on one
+/// channel goes through one of them, in its order.
+pub(super) struct Distribution {
+    subscriptions: Arc<Subscriptions>,
+    tasks: Vec<mpsc::Sender<(Channel, Bytes)>>,
+}
+
+impl Distribution {
+    /// Starts the tasks; they end with it.
+    pub(super) fn start(subscriptions: Arc<Subscriptions>) -> Self {
+        let tasks = std::thread::available_parallelism().map_or(1, usize::from).min(8);
+        let tasks = (0..tasks)
+            .map(|_| {
+                let (sender, mut receiver) = mpsc::channel::<(Channel, Bytes)>(WAITING);
+                let subscriptions = subscriptions.clone();
+                tokio::spawn(async move {
+                    while let Some((channel, payload)) = receiver.recv().await {
+                        subscriptions.hand_on(channel, &payload);
+                    }
+                });
+                sender
+            })
+            .collect();
+        Self { subscriptions, tasks }
+    }
+
+    /// Takes a payload; false when it had to be let go, which comparing with the database makes good.
+    pub(super) fn take(&self, name: &[u8], payload: Vec<u8>) -> bool {
+        let Some(channel) = self.subscriptions.channel(name) else {
+            return true;
+        };
+        let id = match channel {
+            Channel::Conversation(id) => id.get(),
+            Channel::User(user) => user.get(),
+        };
+        let task = usize::try_from(id.unsigned_abs()).unwrap_or_default() % self.tasks.len();
+        self.tasks[task].try_send((channel, payload.into())).is_ok()
+    }
+}

@@ -1,0 +1,274 @@
+//! What Redis may do at any moment.
+
+use std::time::Duration;
+
+use backplane::{Backplane, HeldSession, NodeRecord, Outdone, Unavailable, hash_password};
+use fleet_local::redis::{Options, Redis};
+use proto::{UserId, wire::Platform};
+use tokio::time::Instant;
+
+use crate::{
+    eventually,
+    listening::{CHANNEL, Listener, say},
+    now_ms, open, within,
+};
+
+const USER: UserId = UserId::from_database(7);
+
+/// Two processes on a Redis of the test's own; one listens.
+async fn pair(options: Options) -> (Redis, Backplane, Backplane, Listener) {
+    let redis = tokio::task::spawn_blocking(|| Redis::start(options).unwrap())
+        .await
+        .unwrap();
+    let (speaks, hears) = (open(&redis.url()).await, open(&redis.url()).await);
+    let listener = Listener::join(&hears);
+    hears.subscribe(listener.id, CHANNEL).await.unwrap();
+    (redis, speaks, hears, listener)
+}
+
+/// Says something until it is heard: what is said while Redis is away is lost, and that is all.
+async fn heard_again(limit: Duration, speaks: &Backplane, listener: &Listener, word: &str) {
+    within(limit, "something is heard again", async || {
+        say(speaks, CHANNEL, word, None);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        listener.heard().iter().any(|heard| heard == word)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_is_overcome_and_told() {
+    let (redis, speaks, hears, listener) = pair(Options::default()).await;
+    let mut resumed = hears.resumed();
+    resumed.borrow_and_update();
+    redis.kill().unwrap();
+    eventually("it is noticed", async || !hears.is_available().await).await;
+    assert_eq!(
+        speaks.claim_session(USER, "phone", Platform::Ios).await,
+        Err(Unavailable)
+    );
+    assert_eq!(hears.nodes(now_ms()).await, Err(Unavailable));
+    // Kept in mind, and made when it is back.
+    let late = Listener::join(&hears);
+    assert_eq!(hears.subscribe(late.id, CHANNEL).await, Err(Unavailable));
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    redis.start_again().unwrap();
+    let limit = Duration::from_secs(5);
+    tokio::time::timeout(limit, resumed.changed())
+        .await
+        .unwrap()
+        .unwrap();
+    heard_again(limit, &speaks, &listener, "again").await;
+    assert!(late.heard().contains(&"again".to_owned()));
+    speaks.claim_session(USER, "phone", Platform::Ios).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_frozen_server_is_noticed_within_three_seconds() {
+    let (redis, speaks, hears, listener) = pair(Options::default()).await;
+    let mut resumed = hears.resumed();
+    resumed.borrow_and_update();
+    redis.pause();
+    let began = Instant::now();
+    within(Duration::from_secs(3), "it is noticed", async || {
+        !hears.is_available().await && !speaks.is_available().await
+    })
+    .await;
+    let asked = Instant::now();
+    assert_eq!(speaks.presence(&[USER]).await, Err(Unavailable));
+    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+    // Never waits.
+    let published = Instant::now();
+    (0..100_000).for_each(|_| say(&speaks, CHANNEL, "lost", None));
+    assert!(published.elapsed() < Duration::from_secs(2));
+    assert!(began.elapsed() < Duration::from_secs(8));
+    redis.resume();
+    tokio::time::timeout(Duration::from_secs(5), resumed.changed())
+        .await
+        .unwrap()
+        .unwrap();
+    heard_again(Duration::from_secs(5), &speaks, &listener, "again").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_was_emptied_is_noticed_and_generations_go_on() {
+    let (redis, speaks, hears, listener) = pair(Options::default()).await;
+    let held = HeldSession {
+        user: USER,
+        device_id: "phone".into(),
+        platform: Platform::Ios,
+        generation: speaks.claim_session(USER, "phone", Platform::Ios).await.unwrap(),
+    };
+    let hash = hash_password("secret");
+    speaks
+        .put_im_password(USER, "phone", hash, now_ms() + 60_000)
+        .await
+        .unwrap();
+    let mut resumed = hears.resumed();
+    resumed.borrow_and_update();
+    // The first look must have been taken.
+    eventually("marks stand", async || {
+        redis
+            .command(&["KEYS", "huizhen:mark:*"])
+            .unwrap()
+            .lines()
+            .count()
+            == 2
+    })
+    .await;
+    redis.command(&["FLUSHALL"]).unwrap();
+    tokio::time::timeout(Duration::from_secs(5), resumed.changed())
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        speaks.check_im_password(USER, "phone", &hash, now_ms()).await,
+        Ok(None)
+    );
+    // A renewal puts the login back; a later login is above it all the same.
+    assert_eq!(
+        hears.renew_sessions(std::slice::from_ref(&held)).await,
+        Ok(vec![])
+    );
+    assert_eq!(hears.presence(&[USER]).await.unwrap()[0].devices.len(), 1);
+    redis.command(&["FLUSHALL"]).unwrap();
+    let newer = speaks.claim_session(USER, "phone", Platform::Ios).await.unwrap();
+    assert!(newer > held.generation);
+    assert_eq!(
+        hears.renew_sessions(std::slice::from_ref(&held)).await,
+        Ok(vec![(0, Outdone::Replaced)])
+    );
+    heard_again(Duration::from_secs(5), &speaks, &listener, "still").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_logout_whose_notice_was_lost_ends_the_login_when_it_is_renewed() {
+    let backplane = open(&Redis::shared().prefixed_url()).await;
+    let held = HeldSession {
+        user: USER,
+        device_id: "phone".into(),
+        platform: Platform::Ios,
+        generation: backplane
+            .claim_session(USER, "phone", Platform::Ios)
+            .await
+            .unwrap(),
+    };
+    backplane.revoke_im_passwords(USER, "phone").await.unwrap();
+    assert_eq!(
+        backplane.renew_sessions(std::slice::from_ref(&held)).await,
+        Ok(vec![(0, Outdone::LoggedOut)])
+    );
+    let newer = backplane
+        .claim_session(USER, "phone", Platform::Ios)
+        .await
+        .unwrap();
+    assert!(newer > held.generation);
+    let newer = HeldSession {
+        generation: newer,
+        ..held
+    };
+    assert_eq!(backplane.renew_sessions(&[newer]).await, Ok(vec![]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_subscription_is_made_again() {
+    let (redis, speaks, hears, listener) = pair(Options::default()).await;
+    for round in 0..5 {
+        let mut resumed = hears.resumed();
+        resumed.borrow_and_update();
+        redis.command(&["CLIENT", "KILL", "TYPE", "pubsub"]).unwrap();
+        tokio::time::timeout(Duration::from_secs(5), resumed.changed())
+            .await
+            .unwrap()
+            .unwrap();
+        heard_again(
+            Duration::from_secs(5),
+            &speaks,
+            &listener,
+            &format!("round {round}"),
+        )
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_subscriptions_are_made_again_together() {
+    let (redis, speaks, hears, listener) = pair(Options::default()).await;
+    let channel = |at| backplane::Channel::Conversation(proto::ConversationId::from_database(at));
+    let mut subscribing = tokio::task::JoinSet::new();
+    for at in 1..=3_000 {
+        let (hears, id) = (hears.clone(), listener.id);
+        subscribing.spawn(async move { hears.subscribe(id, channel(at)).await });
+    }
+    while let Some(subscribed) = subscribing.join_next().await {
+        subscribed.unwrap().unwrap();
+    }
+    let mut resumed = hears.resumed();
+    resumed.borrow_and_update();
+    redis.command(&["CLIENT", "KILL", "TYPE", "pubsub"]).unwrap();
+    tokio::time::timeout(Duration::from_secs(5), resumed.changed())
+        .await
+        .unwrap()
+        .unwrap();
+    for at in 1..=3_000 {
+        say(&speaks, channel(at), &format!("{at}"), None);
+    }
+    within(Duration::from_secs(5), "all are heard", async || {
+        listener.heard().len() == 3_000
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tiny_output_buffer_costs_publications_and_nothing_else() {
+    let (_redis, speaks, hears, listener) = pair(Options {
+        settings: vec!["client-output-buffer-limit pubsub 64kb 32kb 1".into()],
+        ..Options::default()
+    })
+    .await;
+    let large = "x".repeat(60_000);
+    for _ in 0..300 {
+        say(&speaks, CHANNEL, &large, None);
+    }
+    heard_again(Duration::from_secs(10), &speaks, &listener, "after all").await;
+    assert!(hears.is_available().await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dead_node_leaves_the_directory() {
+    let (redis, speaks, hears, _) = pair(Options::default()).await;
+    let record: NodeRecord = NodeRecord {
+        node_id: "a".into(),
+        address: backplane::NodeAddress {
+            ip: "192.0.2.1".into(),
+            port: 9501,
+            tls_port: None,
+            ws_port: None,
+        },
+        sessions: 3,
+        version: "1.0.0".into(),
+    };
+    // A clock that goes wrong by a day on the node does not matter.
+    speaks
+        .announce_node(record.clone(), now_ms() - 86_400_000, 500)
+        .await
+        .unwrap();
+    assert_eq!(
+        hears.nodes(now_ms()).await.unwrap(),
+        std::slice::from_ref(&record)
+    );
+    eventually("it is gone", async || {
+        hears.nodes(now_ms()).await.unwrap().is_empty()
+    })
+    .await;
+    let other = NodeRecord {
+        node_id: "b".into(),
+        ..record
+    };
+    speaks.announce_node(other, now_ms(), 60_000).await.unwrap();
+    assert_eq!(
+        redis.command(&["HLEN", "huizhen:nodes"]).unwrap(),
+        "1",
+        "dead lines are taken out"
+    );
+}

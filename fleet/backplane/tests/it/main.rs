@@ -1,0 +1,73 @@
+//! The backplane: the same tests on both engines, and what only Redis does.
+
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
+mod books;
+mod faults;
+mod listening;
+mod refusals;
+
+use std::time::{Duration, SystemTime};
+
+use backplane::Backplane;
+use fleet_local::redis::Redis;
+
+/// What a test runs on.
+#[derive(Clone, Copy, Debug)]
+enum Engine {
+    Memory,
+    Redis,
+}
+
+impl Engine {
+    /// A backplane of the test's own, connected.
+    async fn open(self) -> Backplane {
+        match self {
+            Self::Memory => Backplane::memory(),
+            Self::Redis => open(&Redis::shared().prefixed_url()).await,
+        }
+    }
+}
+
+/// A backplane that is connected.
+async fn open(url: &str) -> Backplane {
+    let backplane = Backplane::open(url).await.unwrap();
+    eventually("it is connected", async || backplane.is_available().await).await;
+    backplane
+}
+
+async fn eventually(what: &str, holds: impl AsyncFnMut() -> bool) {
+    within(Duration::from_secs(20), what, holds).await;
+}
+
+/// Waits until something holds; fails when it does not in time.
+async fn within(limit: Duration, what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let deadline = tokio::time::Instant::now() + limit;
+    while !holds().await {
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "not within {limit:?}: {what}"
+        );
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    i64::try_from(since.as_millis()).unwrap()
+}
+
+/// Makes of each async function named, which takes an [`Engine`], a test on each.
+macro_rules! on_both {
+    ($($test:ident),* $(,)?) => {
+        mod on_memory {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() { Box::pin(super::$test(crate::Engine::Memory)).await; })*
+        }
+        mod on_redis {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() { Box::pin(super::$test(crate::Engine::Redis)).await; })*
+        }
+    };
+}
+use on_both;

@@ -1,0 +1,222 @@
+//! Nodes that share a database and a Redis and nothing else, and what Redis may do to them.
+
+use std::time::Duration;
+
+use fleet_local::redis::{Options, Redis};
+use journal::UserNotice;
+use proto::{
+    UserId,
+    wire::{ByeReason, Role, client_frame::Body as Request},
+};
+use tokio::time::timeout;
+
+use super::fleet::{App, Fleet, PATIENCE, login, now_ms};
+
+/// How soon everything is delivered once Redis is back.
+const RECOVERY: Duration = Duration::from_secs(5);
+
+async fn redis() -> Redis {
+    tokio::task::spawn_blocking(|| Redis::start(Options::default()).unwrap())
+        .await
+        .unwrap()
+}
+
+async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while !holds().await {
+        assert!(tokio::time::Instant::now() < deadline, "{what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_reaches_everybody_on_whatever_node_once_and_in_order() {
+    let fleet = Fleet::start_apart(&Redis::shared().prefixed_url(), 3).await;
+    let consult = fleet.consult().await;
+    let mut patient = fleet.app_on(0, 1, "phone").await;
+    let (mut doctor, mut pad) = (fleet.app_on(1, 2, "pad").await, fleet.app_on(2, 1, "pad").await);
+    for at in 0..50 {
+        patient.say(consult, &format!("p{at}"), "hello").await.unwrap();
+        doctor.say(consult, &format!("d{at}"), "hello").await.unwrap();
+    }
+    let again = pad.say(consult, "p7", "hello").await.unwrap();
+    assert!(again.duplicate);
+    for app in [&mut patient, &mut doctor, &mut pad] {
+        let seqs = timeout(RECOVERY, app.seqs(101)).await.unwrap();
+        assert_eq!(seqs, (1..=101).collect::<Vec<_>>());
+    }
+    let nodes = fleet.backplane.nodes(now_ms()).await.unwrap();
+    assert_eq!(nodes.len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_has_one_session_on_whatever_node() {
+    let fleet = Fleet::start_apart(&Redis::shared().prefixed_url(), 3).await;
+    let (mut first, mut other) = (fleet.app_on(0, 1, "phone").await, fleet.app_on(0, 1, "pad").await);
+    let mut second = fleet.app_on(1, 1, "phone").await;
+    assert_eq!(first.bye().await.reason(), ByeReason::Replaced);
+    let third = fleet.app_on(2, 1, "phone").await;
+    assert_eq!(second.bye().await.reason(), ByeReason::Replaced);
+    other.nothing_came().await;
+    let user = UserId::from_database(1);
+    let devices = async || {
+        let presence = fleet.backplane.presence(&[user]).await.unwrap().remove(0);
+        let mut devices: Vec<String> = presence
+            .devices
+            .into_iter()
+            .map(|device| device.device_id)
+            .collect();
+        devices.sort();
+        devices
+    };
+    assert_eq!(devices().await, ["pad", "phone"]);
+    drop(third);
+    eventually("the phone is gone", async || devices().await == ["pad"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_logout_ends_the_session_on_whatever_node() {
+    let fleet = Fleet::start_apart(&Redis::shared().prefixed_url(), 2).await;
+    let (mut phone, mut pad) = (fleet.app_on(1, 1, "phone").await, fleet.app_on(1, 1, "pad").await);
+    let user = UserId::from_database(1);
+    fleet.backplane.revoke_im_passwords(user, "phone").await.unwrap();
+    let device_id = "phone".to_owned();
+    fleet.journal.notify(user, &UserNotice::LoggedOut { device_id });
+    assert_eq!(phone.bye().await.reason(), ByeReason::LoggedOut);
+    pad.nothing_came().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_notice_ends_sessions_all_the_same() {
+    let redis = redis().await;
+    let fleet = Fleet::start_apart(&redis.url(), 2).await;
+    let (mut phone, mut pad) = (fleet.app_on(0, 1, "phone").await, fleet.app_on(0, 1, "pad").await);
+    let user = UserId::from_database(1);
+    // A logout whose notice never comes, and a login elsewhere whose notice is cut off.
+    fleet.backplane.revoke_im_passwords(user, "pad").await.unwrap();
+    redis.command(&["CLIENT", "KILL", "TYPE", "pubsub"]).unwrap();
+    let _again = fleet.app_on(1, 1, "phone").await;
+    redis.command(&["CLIENT", "KILL", "TYPE", "pubsub"]).unwrap();
+    assert_eq!(
+        timeout(RECOVERY, pad.bye()).await.unwrap().reason(),
+        ByeReason::LoggedOut
+    );
+    assert_eq!(
+        timeout(RECOVERY, phone.bye()).await.unwrap().reason(),
+        ByeReason::Replaced
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_redis_is_away_sessions_go_on_and_logins_are_told_to_wait() {
+    let redis = redis().await;
+    let fleet = Fleet::start_apart(&redis.url(), 2).await;
+    let consult = fleet.consult().await;
+    let password = fleet.password(2, "pad").await;
+    let (mut patient, mut other) = (
+        fleet.app_on(0, 1, "phone").await,
+        fleet.app_on(0, 1, "other").await,
+    );
+    redis.kill().unwrap();
+    let mut late = App::connect(fleet.nodes[1].1.tcp).await;
+    late.send(Request::Login(login(2, "pad", &password))).await;
+    let bye = late.bye().await;
+    assert_eq!(bye.reason(), ByeReason::Unavailable);
+    assert!(bye.retry_after_ms > 0);
+    patient.say(consult, "a", "hello").await.unwrap();
+    assert_eq!(other.seqs(2).await, [1, 2]);
+    // Presence and typing are away, and nothing else.
+    redis.start_again().unwrap();
+    eventually("Redis is back", async || fleet.backplane.is_available().await).await;
+    let mut doctor = fleet.app_on(1, 2, "pad").await;
+    assert_eq!(doctor.seqs(2).await, [1, 2]);
+    patient.say(consult, "b", "hello").await.unwrap();
+    assert_eq!(timeout(RECOVERY, doctor.seqs(1)).await.unwrap(), [3]);
+    // The node is in the directory again, and who is logged in is known again.
+    let user = UserId::from_database(1);
+    eventually("it is as it was", async || {
+        let nodes = fleet.backplane.nodes(now_ms()).await.unwrap_or_default();
+        let presence = fleet.backplane.presence(&[user]).await.unwrap_or_default();
+        nodes.len() == 2 && presence.first().is_some_and(|person| person.devices.len() == 2)
+    })
+    .await;
+}
+
+/// People on three nodes write while Redis suffers, and one joins: each gets each entry of theirs once, in order, at the
+/// latest [`RECOVERY`] after it has ended.
+async fn chat_through(begin: impl FnOnce(&Redis), end: impl FnOnce(&Redis)) {
+    let redis = redis().await;
+    let fleet = Fleet::start_apart(&redis.url(), 3).await;
+    let consult = fleet.consult().await;
+    let mut patient = fleet.app_on(0, 1, "phone").await;
+    let mut doctor = fleet.app_on(1, 2, "pad").await;
+    let (mut guest, mut leaver) = (fleet.app_on(2, 3, "pad").await, fleet.app_on(2, 4, "pad").await);
+    let came = fleet.join(consult, 4, Role::Assistant).await;
+    let mut said = 0;
+    let mut write = async |count: usize| {
+        for _ in 0..count {
+            said += 1;
+            patient.say(consult, &format!("p{said}"), "hello").await.unwrap();
+            doctor.say(consult, &format!("d{said}"), "hello").await.unwrap();
+        }
+    };
+    write(10).await;
+    begin(&redis);
+    write(10).await;
+    let joined = fleet.join(consult, 3, Role::Assistant).await;
+    write(10).await;
+    let left = fleet.leave(consult, 4).await;
+    write(10).await;
+    end(&redis);
+    write(10).await;
+    let last = 2 + 100 + 2;
+    let everything: Vec<i64> = (1..=last).collect();
+    let whole = usize::try_from(last).unwrap();
+    let recovered = async {
+        assert_eq!(patient.seqs(whole).await, everything);
+        assert_eq!(doctor.seqs(whole).await, everything);
+        let of_guest: Vec<i64> = (joined..=last).collect();
+        assert_eq!(guest.seqs(of_guest.len()).await, of_guest);
+        let of_leaver: Vec<i64> = (came..=left).collect();
+        assert_eq!(leaver.seqs(of_leaver.len()).await, of_leaver);
+    };
+    timeout(RECOVERY, recovered).await.expect("everything in time");
+    for app in [&mut patient, &mut doctor, &mut guest, &mut leaver] {
+        app.nothing_came().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_when_redis_dies_and_comes_back() {
+    chat_through(
+        |redis| redis.kill().unwrap(),
+        |redis| redis.start_again().unwrap(),
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_when_redis_freezes() {
+    chat_through(
+        |redis| redis.pause(),
+        |redis| {
+            std::thread::sleep(Duration::from_secs(4));
+            redis.resume();
+        },
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_when_redis_is_emptied() {
+    let flush = |redis: &Redis| assert_eq!(redis.command(&["FLUSHALL"]).unwrap(), "OK");
+    chat_through(flush, flush).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_when_subscriptions_are_cut() {
+    let cut = |redis: &Redis| {
+        redis.command(&["CLIENT", "KILL", "TYPE", "pubsub"]).unwrap();
+    };
+    chat_through(cut, cut).await;
+}
