@@ -4,6 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 umask 077
 mkdir -p secrets
+chmod 700 secrets
 new() { head -c 24 /dev/urandom | base64 | tr '+/' '-_'; }
 once() { [ -e "secrets/$1" ] || printf '%s' "$2" >"secrets/$1"; }
 
@@ -13,12 +14,12 @@ once grafana_password "$(new)"
 redis_password=$(cat secrets/redis_password)
 postgres_password=$(cat secrets/postgres_password)
 once redis_users.acl "user default off
-user huizhen on >$redis_password allkeys allchannels +@all -@admin -@dangerous +info
+user huizhen on >$redis_password allkeys allchannels +@all -@admin -@dangerous +info +role +client|info
 user health on nopass -@all +ping
 "
 once fleet.env "HUIZHEN_DATABASE_URL=postgres://huizhen:$postgres_password@postgres:5432/huizhen?sslmode=disable
 HUIZHEN_REDIS_URL=redis://huizhen:$redis_password@redis:6379/0
 "
-# The containers' own users read these.
+# The containers' own users read these; on this machine the folder keeps others out.
 chmod 644 secrets/redis_users.acl secrets/postgres_password secrets/grafana_password
 echo "secrets are in $(pwd)/secrets; next: docker compose up --build -d"

@@ -34,6 +34,15 @@ ROWS = [
         ],
     ),
     (
+        "Backplane per second",
+        "short",
+        [
+            ("published", "sum(rate(huizhen_backplane_published_total[1m]))"),
+            ("received", "sum(rate(huizhen_backplane_received_total[1m]))"),
+            ("lost, {{why}}", "sum by (why) (rate(huizhen_backplane_lost_total[1m]))"),
+        ],
+    ),
+    (
         "REST p99",
         "s",
         [("{{route}}", "histogram_quantile(0.99, sum by (le, route) (rate(huizhen_rest_request_seconds_bucket[5m])))")],

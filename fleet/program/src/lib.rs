@@ -1,6 +1,7 @@
 //! What every program of a fleet is made of, so that each `main.rs` only wires: settings from file, environment and
 //! flags ([`settings`]), logs and metrics ([`telemetry`]), listeners and their announcement ([`listener`]), the admin
-//! listener ([`admin`]), the names of all metrics ([`catalogue`]), signals ([`shutdown`]), memory ([`memory`]) and the
+//! listener ([`admin`]), the names of all metrics ([`catalogue`]), the end of
+//! a certificate ([`certificate`]), signals ([`shutdown`]), memory ([`memory`]) and the
 //! open-file limit ([`open_files`]).
 //!
 //! Nothing here knows what a program does: it gets a clap command, checks and sockets, and hands them back.
@@ -10,6 +11,7 @@ pub const COMMIT: &str = env!("HUIZHEN_COMMIT");
 
 pub mod admin;
 pub mod catalogue;
+pub mod certificate;
 pub mod listener;
 pub mod memory;
 mod notify;

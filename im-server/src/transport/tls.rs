@@ -10,6 +10,7 @@ use std::{
 use anyhow::Context;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
+use program::certificate::not_after;
 use rustls::{ServerConfig, ServerConnection};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use tokio::net::TcpStream;
@@ -135,6 +136,7 @@ fn read(chain: &Path, key: &Path) -> anyhow::Result<Arc<ServerConfig>> {
     let certificates = CertificateDer::pem_file_iter(chain)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .with_context(|| format!("--tls-cert {} holds no PEM certificates", chain.display()))?;
+    let expires = certificates.first().and_then(|first| not_after(first));
     let private_key = PrivateKeyDer::from_pem_file(key)
         .with_context(|| format!("--tls-key {} holds no PEM private key", key.display()))?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -145,5 +147,8 @@ fn read(chain: &Path, key: &Path) -> anyhow::Result<Arc<ServerConfig>> {
         .context("certificate and key do not belong together")?;
     // Small records and no early keeping of tickets: an idle connection should cost little.
     config.send_tls13_tickets = 1;
+    if let Some(expires) = expires {
+        metrics::gauge!("huizhen_im_certificate_expires_seconds").set(expires.as_second() as f64);
+    }
     Ok(Arc::new(config))
 }

@@ -13,16 +13,16 @@ use yaml_rust2::{Yaml, YamlLoader};
 
 use crate::process::{PATIENCE, Running, huizhen, run, text};
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-fn read(path: &str) -> String {
+pub(crate) fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
 /// All files below a folder with one of these ends.
-fn files(folder: &Path, ends: &[&str]) -> Vec<PathBuf> {
+pub(crate) fn files(folder: &Path, ends: &[&str]) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -130,7 +130,12 @@ fn whatever_alerts_and_dashboards_ask_for_is_a_metric() {
 #[test]
 fn a_running_program_has_what_alerts_and_dashboards_ask_for() {
     let folder = tempfile::tempdir().unwrap();
-    let mut demo = Running::start(huizhen(folder.path(), &["demo", "--ports-file", "ports.json"]));
+    // With TLS, so that the certificate's metric is there.
+    assert!(run(huizhen(folder.path(), &["init"]), "").status.success());
+    let mut command = huizhen(folder.path(), &["demo", "--ports-file", "ports.json"]);
+    command.env("HUIZHEN_TLS_CERT", "data/tls/certificate.pem");
+    command.env("HUIZHEN_TLS_KEY", "data/tls/key.pem");
+    let mut demo = Running::start(command);
     demo.wait_for("doctor.token");
     let mut patient = Running::start(huizhen(
         folder.path(),
@@ -304,10 +309,19 @@ fn the_chart_uses_exactly_its_values_and_becomes_yaml() {
             assert!(document["kind"].as_str().is_some(), "{}", file.display());
         }
     }
+    let schema: serde_json::Value =
+        serde_json::from_str(&read("deploy/kubernetes/huizhen/values.schema.json")).unwrap();
     for (path, _) in known {
         assert!(
             used.contains(&path),
             "values.yaml has {path}, which no template uses"
+        );
+        let described = path
+            .split('.')
+            .fold(&schema, |schema, name| &schema["properties"][name]);
+        assert!(
+            described.is_object(),
+            "values.schema.json refuses {path} of values.yaml"
         );
     }
 }

@@ -3,9 +3,11 @@
 
 mod backups;
 mod commands;
+mod compose;
 mod conformance;
 mod demo;
 mod deployment;
 mod examples;
 mod on_server;
 mod process;
+mod systemd;

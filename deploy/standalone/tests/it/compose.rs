@@ -1,0 +1,189 @@
+//! `deploy/compose`: its secrets, and that nothing in it is more open than it must be.
+
+use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
+
+use yaml_rust2::{Yaml, YamlLoader};
+
+use crate::{
+    deployment::{read, root},
+    process::text,
+};
+
+/// A mapping with what it merges in (`<<`); its own keys win.
+fn merged(of: &Yaml) -> BTreeMap<String, Yaml> {
+    let mut found = BTreeMap::new();
+    for (key, value) in of.as_hash().expect("a mapping") {
+        if key.as_str() == Some("<<") {
+            for (key, value) in merged(value) {
+                found.entry(key).or_insert(value);
+            }
+        } else {
+            found.insert(key.as_str().unwrap().to_owned(), value.clone());
+        }
+    }
+    found
+}
+
+fn services() -> BTreeMap<String, BTreeMap<String, Yaml>> {
+    let compose = YamlLoader::load_from_str(&read("deploy/compose/compose.yaml")).unwrap();
+    let services = compose[0]["services"].as_hash().unwrap();
+    services
+        .iter()
+        .map(|(name, service)| (name.as_str().unwrap().to_owned(), merged(service)))
+        .collect()
+}
+
+fn list(of: Option<&Yaml>) -> Vec<String> {
+    of.and_then(Yaml::as_vec)
+        .map(|list| list.iter().filter_map(Yaml::as_str).map(str::to_owned).collect())
+        .unwrap_or_default()
+}
+
+#[test]
+fn a_fleet_is_there_and_every_container_is_closed() {
+    let services = services();
+    for name in [
+        "postgres",
+        "redis",
+        "api-1",
+        "api-2",
+        "im-1",
+        "im-2",
+        "im-3",
+        "prometheus",
+        "grafana",
+    ] {
+        let service = services.get(name).unwrap_or_else(|| panic!("there is no {name}"));
+        assert_eq!(
+            service.get("read_only").and_then(Yaml::as_bool),
+            Some(true),
+            "{name} may write to its image"
+        );
+        assert_eq!(
+            list(service.get("cap_drop")),
+            ["ALL"],
+            "{name} keeps capabilities"
+        );
+        assert_eq!(
+            list(service.get("security_opt")),
+            ["no-new-privileges:true"],
+            "{name}"
+        );
+        assert!(service.contains_key("healthcheck"), "{name} is not looked at");
+        let image = service["image"].as_str().unwrap();
+        assert!(
+            image.contains(':') && !image.ends_with(":latest"),
+            "{name}: {image}"
+        );
+        // Databases, metrics and dashboards are no business of the network outside.
+        let open = list(service.get("ports"));
+        let is_program = name.starts_with("api-") || name.starts_with("im-");
+        assert!(
+            is_program || open.iter().all(|port| port.starts_with("127.0.0.1:")),
+            "{name} opens {open:?}"
+        );
+        if is_program {
+            assert_eq!(list(service.get("env_file")), ["secrets/fleet.env"], "{name}");
+        }
+    }
+}
+
+#[test]
+fn no_password_stands_in_the_file() {
+    for (name, service) in services() {
+        let Some(environment) = service.get("environment") else {
+            continue;
+        };
+        for (key, value) in merged(environment) {
+            let is_secret = ["PASSWORD", "SECRET", "TOKEN", "KEY"]
+                .iter()
+                .any(|word| key.contains(word));
+            let value = value.as_str().unwrap_or_default();
+            assert!(
+                !is_secret || (key.ends_with("_FILE") && value.starts_with("/run/secrets/")),
+                "{name}: {key}"
+            );
+        }
+    }
+}
+
+/// `init.sh` in a folder of its own.
+fn init(folder: &Path) {
+    let output = Command::new("bash").arg(folder.join("init.sh")).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let shown = text(&output.stdout);
+    let secret = fs::read_to_string(folder.join("secrets/redis_password")).unwrap();
+    assert!(!shown.contains(&secret), "a password is shown: {shown}");
+}
+
+fn secrets(folder: &Path) -> BTreeMap<String, String> {
+    fs::read_dir(folder.join("secrets"))
+        .unwrap()
+        .map(|entry| {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            (name, fs::read_to_string(path).unwrap())
+        })
+        .collect()
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn secrets_are_made_once_and_for_one_reader() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::copy(root().join("deploy/compose/init.sh"), folder.join("init.sh")).unwrap();
+    init(folder);
+    let made = secrets(folder);
+    for name in ["postgres_password", "redis_password", "grafana_password"] {
+        assert!(made[name].len() >= 32, "{name} is short");
+        assert_eq!(
+            made.values().filter(|other| **other == made[name]).count(),
+            1,
+            "{name} is used twice"
+        );
+    }
+    assert!(made["fleet.env"].contains(&made["postgres_password"]));
+    assert!(made["fleet.env"].contains(&made["redis_password"]));
+    assert!(made["redis_users.acl"].contains("user default off"));
+    assert_eq!(mode(&folder.join("secrets")), 0o700);
+    for name in ["fleet.env", "redis_password"] {
+        assert_eq!(mode(&folder.join("secrets").join(name)), 0o600, "{name}");
+    }
+    // Again: nothing changes, and a folder that was opened is closed.
+    fs::set_permissions(folder.join("secrets"), fs::Permissions::from_mode(0o755)).unwrap();
+    init(folder);
+    assert_eq!(secrets(folder), made);
+    assert_eq!(mode(&folder.join("secrets")), 0o700);
+}
+
+#[test]
+fn docker_compose_takes_the_file_and_wants_the_secrets() {
+    let has_compose = Command::new("docker")
+        .args(["compose", "version"])
+        .output()
+        .is_ok_and(|output| output.status.success());
+    if !has_compose {
+        eprintln!("not asked: there is no docker compose here");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    for name in ["init.sh", "compose.yaml"] {
+        fs::copy(root().join("deploy/compose").join(name), folder.join(name)).unwrap();
+    }
+    let config = || {
+        Command::new("docker")
+            .args(["compose", "config", "--quiet"])
+            .current_dir(folder)
+            .output()
+            .unwrap()
+    };
+    assert!(!config().status.success(), "it starts without secrets");
+    init(folder);
+    let output = config();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+}
