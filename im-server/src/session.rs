@@ -45,6 +45,10 @@ struct Books {
     attached: Vec<ConversationId>,
     /// Conversations that it was added to or is behind in: its task feeds it from the journal. Boxed, since nearly
     /// always there are none.
+    #[allow(
+        clippy::box_collection,
+        reason = "a session owns one pointer for what it rarely needs"
+    )]
     to_feed: Option<Box<Vec<ConversationId>>>,
 }
 

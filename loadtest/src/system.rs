@@ -1,7 +1,7 @@
 //! The two system calls that the standard library does not offer.
 #![allow(
     unsafe_code,
-    reason = "getrlimit, setrlimit and kill have no safe form in the standard library"
+    reason = "getrlimit and setrlimit have no safe form in the standard library"
 )]
 
 use std::io;
@@ -38,12 +38,4 @@ pub fn open_files() -> u64 {
     // SAFETY: the pointer is to a live, writable rlimit of this frame.
     let read = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
     if read == 0 { limit.rlim_cur } else { 0 }
-}
-
-/// Asks a process of ours to end (SIGTERM).
-pub fn terminate(pid: u32) {
-    if let Ok(pid) = libc::pid_t::try_from(pid) {
-        // SAFETY: no memory is involved. A process that is gone is an error that is of no interest.
-        let _ = unsafe { libc::kill(pid, libc::SIGTERM) };
-    }
 }

@@ -117,7 +117,7 @@ impl World {
             clinic: made["clinic_id"].as_i64().unwrap(),
             clinic_name,
         };
-        world.into_clinic(service, world.person("doctor")).await;
+        world.join_clinic(service, world.person("doctor")).await;
         world
     }
 
@@ -125,7 +125,7 @@ impl World {
         &self.people[name]
     }
 
-    async fn into_clinic(&self, service: &Service, doctor: &Person) {
+    async fn join_clinic(&self, service: &Service, doctor: &Person) {
         let path = format!("/clinic/{}/doctor", self.clinic);
         let body = json!({"doctor_id": doctor.id});
         self.team.owner.post(service, &path, body).send().await.result();
@@ -182,7 +182,7 @@ impl World {
             "clinic_name" => return self.clinic_name.clone(),
             "new_clinic_doctor" => {
                 let doctor = service.doctor("Dr. New").await;
-                self.into_clinic(service, &doctor).await;
+                self.join_clinic(service, &doctor).await;
                 doctor.id
             }
             "relative" => {

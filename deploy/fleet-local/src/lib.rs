@@ -2,6 +2,9 @@
 //! Redis instances on free ports in temporary folders, and the programs of this workspace beside them. What is started
 //! here is ended here, by its process id; servers that run already are never touched.
 
+pub mod fleet;
 pub mod postgres;
+pub mod process;
+pub mod proxy;
 pub mod redis;
 pub mod store;

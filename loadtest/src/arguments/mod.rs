@@ -9,10 +9,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::relay::RelayArguments;
 
 mod limit;
+mod soak;
 mod word;
 
 pub use limit::{LimitArguments, LimitChat, LimitDirect, LimitIdle, LimitLogin, LimitRoom, LimitShape};
-use word::positive;
+pub use soak::SoakArguments;
 pub use word::{Rate, duration};
 
 const EXAMPLES: &str = "\
@@ -26,6 +27,7 @@ Examples:
   loadtest login --connections 15000
   loadtest rest --mix records --duration 30s
   loadtest soak --duration 5m --kill-every 20s --rate 2000
+  loadtest soak --nodes 3 --duration 10m --rate 2000 --histories histories.jsonl
   loadtest limit chat --rate max --duration 10s    the same shape on a bare relay
   loadtest compare reports/before reports/after
 
@@ -255,35 +257,6 @@ pub enum Mix {
     Lists,
     /// What moves money.
     Money,
-}
-
-/// `loadtest soak`
-#[derive(Clone, Debug, Args)]
-pub struct SoakArguments {
-    /// How long sends go on.
-    #[arg(long, default_value = "10m", value_parser = duration)]
-    pub duration: Duration,
-    /// How often the server is killed with SIGKILL and started again on the same data.
-    #[arg(long, default_value = "30s", value_parser = duration)]
-    pub kill_every: Duration,
-    /// Sends a second over all conversations.
-    #[arg(long, default_value_t = 2000.0, value_parser = positive)]
-    pub rate: f64,
-    /// How many conversations.
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub conversations: u32,
-    /// How many people in each. The first of them has two devices.
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(2..=1000))]
-    pub members: u32,
-    /// How many of a hundred sends of somebody with two devices go out from both at once.
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=100))]
-    pub doubled_percent: u32,
-    /// Where to.
-    #[command(flatten)]
-    pub target: Target,
-    /// Where reports go.
-    #[command(flatten)]
-    pub output: Output,
 }
 
 /// `loadtest compare`

@@ -99,7 +99,7 @@ impl Hub {
             let other = tokio::spawn(async move {
                 half.iter().for_each(|outlet| {
                     outlet.flush();
-                })
+                });
             });
             outlets.iter().for_each(|outlet| {
                 outlet.flush();

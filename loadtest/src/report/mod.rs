@@ -72,6 +72,16 @@ pub struct Report {
     pub logins_sent_away: u64,
     /// How often the server was killed.
     pub kills: u64,
+    /// How often each fault disturbed the fleet.
+    pub disturbances: BTreeMap<String, u64>,
+    /// By fault: the longest time from its heal to the first acknowledgement of a send that was due since.
+    pub recovery_ms: BTreeMap<String, f64>,
+    /// How often somebody was brought into a conversation or taken out.
+    pub participation_changes: u64,
+    /// Spans of participation of those people.
+    pub spans: u64,
+    /// Entries that somebody got outside of their spans of participation.
+    pub leaked: u64,
     /// Those who read nothing.
     pub stopped_readers: Option<StoppedReaders>,
     /// With a rate in percent: the saturated rate, sends/s.
@@ -250,7 +260,11 @@ impl Report {
 
     /// Whether nothing went wrong.
     pub fn is_clean(&self) -> bool {
-        self.lost == 0 && self.duplicated == 0 && self.reordered == 0 && self.faults.is_empty()
+        self.lost == 0
+            && self.duplicated == 0
+            && self.reordered == 0
+            && self.leaked == 0
+            && self.faults.is_empty()
     }
 
     /// Says that the machine was to be saturated, and whether it was.
@@ -397,6 +411,11 @@ mod tests {
             });
             assert!(!report.is_clean());
         }
+        let leaky = Report {
+            leaked: 1,
+            ..Report::default()
+        };
+        assert!(!leaky.is_clean());
         let mut report = Report::default();
         report.faults.push("a session was lost".to_owned());
         assert!(!report.is_clean());

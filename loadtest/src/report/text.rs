@@ -41,6 +41,20 @@ fn write_summary(report: &Report, text: &mut String) -> std::fmt::Result {
         "  lost {}, duplicated {}, reordered {}",
         report.lost, report.duplicated, report.reordered
     )?;
+    if report.spans > 0 {
+        writeln!(
+            text,
+            "  {} changes of participation, {} spans, leaked {}",
+            report.participation_changes, report.spans, report.leaked
+        )?;
+    }
+    for (fault, count) in &report.disturbances {
+        let recovery = report.recovery_ms.get(fault).copied().unwrap_or_default();
+        writeln!(
+            text,
+            "  {count} × {fault}, success again after {recovery:.0} ms at most"
+        )?;
+    }
     if report.kills > 0 {
         writeln!(text, "  the server was killed {} times", report.kills)?;
     }

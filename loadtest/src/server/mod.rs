@@ -2,9 +2,8 @@
 
 mod certificate;
 mod own;
-mod spawned;
 pub mod usage;
 
 pub use certificate::Certificate;
+pub use fleet_local::process::{Ports, Spawned};
 pub use own::{OwnServer, Wanted};
-pub use spawned::{Ports, Spawned};

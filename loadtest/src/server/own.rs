@@ -1,14 +1,14 @@
 //! The server that a workload starts for itself, in a folder that is removed with it.
 
-use std::env;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use fleet_local::process::beside_this_program;
 use tempfile::TempDir;
 
 use super::certificate::Certificate;
-use super::spawned::{Ports, Spawned};
+use super::{Ports, Spawned};
 
 /// What a workload needs of its server.
 #[derive(Clone, Debug, Default)]
@@ -176,11 +176,6 @@ fn arguments(folder: &Path, connections: usize, sms_webhook_url: &str) -> Vec<St
         arguments.push(format!("--{flag}={value}"));
     }
     arguments
-}
-
-fn beside_this_program(name: &str) -> Result<PathBuf> {
-    let own = env::current_exe().context("cannot find out where this program lies")?;
-    Ok(own.with_file_name(name))
 }
 
 #[cfg(test)]

@@ -15,6 +15,8 @@ use crate::relay;
 use crate::report::{Report, compare};
 use shape::Shape;
 
+pub use soak::plan::{FAULTS, Fault};
+
 /// Does what was typed; tells whether every check passed.
 ///
 /// # Errors

@@ -181,6 +181,38 @@ impl Builder {
         .await
     }
 
+    /// For each consult a doctor of its team who is not in it.
+    ///
+    /// # Errors
+    /// When the service refuses.
+    pub async fn visitors(&self, world: &World) -> Result<Vec<User>> {
+        let consults: Vec<(u32, i64, User)> = (0..)
+            .zip(&world.conversations)
+            .map(|(number, consult)| {
+                // The second member of a consult is the team's assistant.
+                let assistant = world.users[consult.members[1] as usize].clone();
+                (number, consult.id, assistant)
+            })
+            .collect();
+        each(
+            "making visitors",
+            consults.into_iter(),
+            |(number, consult, assistant)| {
+                let builder = self.clone();
+                async move {
+                    let visitor = builder.person(Kind::Doctor, number, MAX_PLACES - 1).await?;
+                    let team = builder.rest.team_of_consult(&assistant, consult).await?;
+                    builder
+                        .rest
+                        .team_doctor(&assistant, team, visitor.user_id)
+                        .await?;
+                    Ok(visitor)
+                }
+            },
+        )
+        .await
+    }
+
     async fn consult(&self, number: u32, members: u32) -> Result<(i64, Vec<User>)> {
         let patient = self.person(Kind::Member, number, 0).await?;
         let mut doctors = Vec::new();

@@ -1,6 +1,8 @@
 //! The calls of an app to the REST service.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -17,6 +19,8 @@ use super::sms::SmsWebhook;
 
 /// How long one call may take.
 const CALL_LIMIT: Duration = Duration::from_secs(30);
+/// The same where another api-server can be asked instead.
+const SWITCH_LIMIT: Duration = Duration::from_secs(5);
 /// How often a call is made that is told to come later.
 const ATTEMPTS: u32 = 20;
 /// The longest pause that is kept when a call is told to come later; a phone gets one code a minute.
@@ -63,10 +67,12 @@ impl CallError {
     }
 }
 
-/// A REST service.
+/// A REST service: one api-server, or several that are interchangeable.
 #[derive(Clone, Debug)]
 pub struct Rest {
-    base: String,
+    bases: Arc<[String]>,
+    /// Which of them is asked; the next one when it does not answer.
+    preferred: Arc<AtomicUsize>,
     client: reqwest::Client,
 }
 
@@ -141,15 +147,21 @@ struct ImPassword {
 }
 
 impl Rest {
-    /// The service at a URL like `http://127.0.0.1:8080`.
+    /// The service at a URL like `http://127.0.0.1:8080`, or at several with commas between them.
     ///
     /// # Errors
     /// When there is no HTTP client to be had.
     pub fn new(base: &str) -> Result<Self> {
+        let bases: Arc<[String]> = base
+            .split(',')
+            .map(|base| base.trim().trim_end_matches('/').to_owned())
+            .collect();
+        let limit = if bases.len() > 1 { SWITCH_LIMIT } else { CALL_LIMIT };
         Ok(Self {
-            base: base.trim_end_matches('/').to_owned(),
+            bases,
+            preferred: Arc::default(),
             client: reqwest::Client::builder()
-                .timeout(CALL_LIMIT)
+                .timeout(limit)
                 .pool_idle_timeout(IDLE_LIMIT)
                 .build()
                 .context("cannot make an HTTP client")?,
@@ -172,21 +184,36 @@ impl Rest {
             cause,
         };
         let mut attempt = 0;
+        let mut unanswered = 0;
         loop {
             attempt += 1;
-            let mut request = self
-                .client
-                .request(method.clone(), format!("{}{path}", self.base));
+            let preferred = self.preferred.load(Ordering::Relaxed);
+            let base = &self.bases[preferred % self.bases.len()];
+            let mut request = self.client.request(method.clone(), format!("{base}{path}"));
             if !token.is_empty() {
                 request = request.header("X-AUTH-TOKEN", token);
             }
             if let Some(body) = &body {
                 request = request.json(body);
             }
-            let answer = request
-                .send()
-                .await
-                .map_err(|error| failed(format!("{:#}", anyhow::Error::new(error))))?;
+            let answer = match request.send().await {
+                Ok(answer) => answer,
+                Err(error) => {
+                    // Of those who fail at once only one moves on.
+                    let _ = self.preferred.compare_exchange(
+                        preferred,
+                        preferred.wrapping_add(1),
+                        Ordering::Relaxed,
+                        Ordering::Relaxed,
+                    );
+                    unanswered += 1;
+                    // What only asks may ask again.
+                    if method == Method::GET && unanswered < self.bases.len() {
+                        continue;
+                    }
+                    return Err(failed(format!("{:#}", anyhow::Error::new(error))));
+                }
+            };
             let status = answer.status();
             let pause = answer
                 .headers()
@@ -326,6 +353,15 @@ impl Rest {
             .context("POST /consult gives no consultation_id")
     }
 
+    /// The team that a consult is with.
+    pub(super) async fn team_of_consult(&self, user: &User, consult_id: i64) -> Result<i64> {
+        let path = format!("/consult/{consult_id}");
+        let consult: Value = self.call(Method::GET, &path, &user.access_token, None).await?;
+        consult["team_id"]
+            .as_i64()
+            .context("GET /consult/:id gives no team_id")
+    }
+
     /// Brings a doctor into a consult.
     pub(super) async fn consult_doctor(
         &self,
@@ -423,7 +459,7 @@ fn refused_or_away(error: CallError) -> DirectoryError {
 /// When it does not.
 pub async fn reachable(rest: &Rest) -> Result<()> {
     match rest.servers("").await {
-        Err(CallError::Failed { path, cause }) => bail!("{}{path}: {cause}", rest.base),
+        Err(CallError::Failed { path, cause }) => bail!("{}{path}: {cause}", rest.bases.join(",")),
         _ => Ok(()),
     }
 }

@@ -48,7 +48,7 @@ fn it_goes_through_every_fault_and_ends_with_its_handle() {
     assert!(before.len() > 1, "{before:?}");
     postgres.kill().unwrap();
     assert!(before.iter().all(|pid| !is_there(*pid)));
-    assert_eq!(postgres.pids(), []);
+    assert_eq!(postgres.pids(), Vec::<u32>::new());
     assert!(postgres.psql("first", "SELECT 1").is_err());
     postgres.start_again().unwrap();
     assert_eq!(postgres.psql("first", "SELECT id FROM note").unwrap(), "7");

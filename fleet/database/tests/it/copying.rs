@@ -118,7 +118,7 @@ async fn every_table_and_every_column_is_copied() {
     let pair = Pair::new(fill).await;
     let mut told = Vec::new();
     let copied = copy(&pair.source, &pair.target.database, &[], |table| {
-        told.push(table.clone())
+        told.push(table.clone());
     })
     .await
     .unwrap();

@@ -8,6 +8,7 @@ mod copying;
 mod full_disk;
 mod ids;
 mod opening;
+mod released;
 mod server;
 mod server_faults;
 mod transactions;

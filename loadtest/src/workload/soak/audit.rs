@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use proto::client::{Client, RequestError};
-use proto::wire::{self, EntryKind, ErrorCode, client_frame, server_frame};
+use proto::wire::{self, EntryKind, ErrorCode, client_frame, entry, server_frame};
 use tokio::time::sleep;
 
 use crate::generator::payload::{Mark, Payload};
@@ -15,23 +15,58 @@ const PAGE: u32 = 200;
 const ATTEMPTS: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(300);
 
+/// One entry of a journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Record {
+    pub(super) seq: i64,
+    /// Which message it is; none for an event.
+    pub(super) mark: Option<Mark>,
+    /// Who came or went by it.
+    pub(super) change: Option<Change>,
+}
+
+/// Somebody came or went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Change {
+    pub(super) user_id: i64,
+    pub(super) joined: bool,
+}
+
+impl Record {
+    pub(super) fn of(entry: &wire::Entry) -> Self {
+        let payload = match entry.kind() {
+            EntryKind::Message => Payload::read(&entry.body),
+            _ => None,
+        };
+        let change = match (entry.kind(), &entry.event) {
+            (
+                kind @ (EntryKind::ParticipantJoined | EntryKind::ParticipantLeft),
+                Some(entry::Event::Participant(who)),
+            ) => Some(Change {
+                user_id: who.user_id,
+                joined: kind == EntryKind::ParticipantJoined,
+            }),
+            _ => None,
+        };
+        Self {
+            seq: entry.seq,
+            mark: payload.map(|payload| payload.mark),
+            change,
+        }
+    }
+}
+
 /// All entries of a conversation that this client's user may see, in order.
-pub(super) async fn journal(client: &Client, conversation_id: i64) -> Result<Vec<(i64, Option<Mark>)>> {
-    let mut journal: Vec<(i64, Option<Mark>)> = Vec::new();
+pub(super) async fn journal(client: &Client, conversation_id: i64) -> Result<Vec<Record>> {
+    let mut journal: Vec<Record> = Vec::new();
     loop {
-        let after_seq = journal.last().map_or(0, |(seq, _)| *seq);
+        let after_seq = journal.last().map_or(0, |record| record.seq);
         let page = page(client, conversation_id, after_seq).await?;
         let has_more = page.has_more;
         if has_more && page.entries.is_empty() {
             bail!("an empty page after seq {after_seq} says that there is more");
         }
-        journal.extend(page.entries.iter().map(|entry| {
-            let payload = match entry.kind() {
-                EntryKind::Message => Payload::read(&entry.body),
-                _ => None,
-            };
-            (entry.seq, payload.map(|payload| payload.mark))
-        }));
+        journal.extend(page.entries.iter().map(Record::of));
         if !has_more {
             return Ok(journal);
         }

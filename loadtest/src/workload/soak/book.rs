@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::audit::Record;
 use crate::generator::payload::{Mark, Payload};
 use crate::generator::tally::Tally;
 use crate::generator::verdict::Verdict;
@@ -140,7 +141,7 @@ impl Book {
     pub(super) fn judge(
         &self,
         conversation_id: i64,
-        journal: Result<&Vec<(i64, Option<Mark>)>, String>,
+        journal: Result<&[Record], String>,
         verdict: &mut Verdict,
     ) {
         let mut found = Found::default();
@@ -174,10 +175,10 @@ impl Book {
         }
     }
 
-    fn compare(&self, journal: &[(i64, Option<Mark>)], found: &mut Found, examples: &mut Vec<String>) {
+    fn compare(&self, journal: &[Record], found: &mut Found, examples: &mut Vec<String>) {
         let mut places: HashMap<Mark, i64> = HashMap::new();
-        for (at, (seq, mark)) in journal.iter().enumerate() {
-            if at > 0 && *seq != journal[at - 1].0 + 1 {
+        for (at, Record { seq, mark, .. }) in journal.iter().enumerate() {
+            if at > 0 && *seq != journal[at - 1].seq + 1 {
                 found.lost += 1;
                 examples.push(format!("the journal has no entry before seq {seq}"));
             }
@@ -259,11 +260,19 @@ mod tests {
         book
     }
 
-    fn journal() -> Vec<(i64, Option<Mark>)> {
-        vec![(1, Some(mark(1))), (2, Some(mark(2)))]
+    fn record(seq: i64, mark: Mark) -> Record {
+        Record {
+            seq,
+            mark: Some(mark),
+            change: None,
+        }
     }
 
-    fn judge(book: &Book, journal: &Vec<(i64, Option<Mark>)>) -> (u64, u64, u64) {
+    fn journal() -> Vec<Record> {
+        vec![record(1, mark(1)), record(2, mark(2))]
+    }
+
+    fn judge(book: &Book, journal: &[Record]) -> (u64, u64, u64) {
         let mut verdict = Verdict::default();
         book.judge(1, Ok(journal), &mut verdict);
         let numbers = (verdict.lost, verdict.duplicated, verdict.reordered);
@@ -287,13 +296,13 @@ mod tests {
         book.entry(0, 3, Some(mark(3)));
         assert_eq!(book.undelivered(), 1);
         let mut journal = journal();
-        journal.push((3, Some(mark(3))));
+        journal.push(record(3, mark(3)));
         assert_eq!(judge(&book, &journal), (1, 0, 0));
     }
 
     #[test]
     fn what_the_journal_lacks_is_lost() {
-        assert_eq!(judge(&book(), &vec![(1, Some(mark(1)))]), (1, 0, 0));
+        assert_eq!(judge(&book(), &[record(1, mark(1))]), (1, 0, 0));
         let mut verdict = Verdict::default();
         book().judge(1, Err("away".to_owned()), &mut verdict);
         assert_eq!(verdict.lost, 1);
@@ -311,7 +320,7 @@ mod tests {
             book.entry(device, 3, Some(mark(3)));
         }
         let mut journal = journal();
-        journal.push((3, Some(mark(3))));
+        journal.push(record(3, mark(3)));
         assert_eq!(judge(&book, &journal), (0, 0, 0));
         book.acked(mark(3), 4);
         assert_eq!(judge(&book, &journal), (0, 1, 0));
@@ -323,7 +332,7 @@ mod tests {
         book.entry(0, 3, Some(mark(1)));
         book.entry(1, 3, Some(mark(1)));
         let mut journal = journal();
-        journal.push((3, Some(mark(1))));
+        journal.push(record(3, mark(1)));
         // Seen twice by two devices, and twice in the journal, at another place than acknowledged.
         assert_eq!(judge(&book, &journal), (0, 3, 1));
     }

@@ -1,31 +1,47 @@
-//! soak: clients of the good kind send while the server is killed again and again; nothing acknowledged may be lost,
-//! doubled or put out of order.
+//! soak: clients of the good kind send while one server is killed again and again, or a whole fleet is disturbed in
+//! every way; nothing acknowledged may be lost, doubled or put out of order, and nobody may see what they must not.
 
 mod audit;
 mod book;
 mod device;
+mod ground;
+mod history;
+pub(crate) mod plan;
+mod recovery;
+mod spans;
+mod stage;
+mod visitor;
 
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use tokio::sync::watch;
 use tokio::time::{interval, sleep, timeout};
 
-use super::fleet::Fleet;
-use crate::arguments::{SoakArguments, Transport};
+use crate::arguments::SoakArguments;
 use crate::generator::payload::{Mark, Payload};
 use crate::generator::recorder::Recorder;
 use crate::generator::schedule::{Chance, Schedule};
 use crate::generator::verdict::Verdict;
 use crate::progress::Progress;
 use crate::report::{Moment, Percentiles, Report};
-use crate::world::rest::RestDirectory;
+use crate::world::rest::{Rest, RestDirectory};
 use crate::world::{User, World};
+use audit::Record;
 use book::Book;
 use device::Device;
+use ground::Ground;
+use history::{History, Who};
+use recovery::Recovery;
+use visitor::Visitor;
 
 /// How long after the last send everything must be acknowledged and delivered: a restart and a few attempts.
 const SETTLE_LIMIT: Duration = Duration::from_secs(90);
+/// How long visitors may take to get the rest.
+const VISITOR_LIMIT: Duration = Duration::from_secs(15);
 /// How long the first connection of all clients may take.
 const CONNECT_LIMIT: Duration = Duration::from_secs(120);
 const PAYLOAD_BYTES: usize = 200;
@@ -37,9 +53,63 @@ pub(super) struct Notes {
     recorder: Mutex<Recorder>,
     books: Vec<Mutex<Book>>,
     faults: Mutex<Vec<String>>,
+    history: History,
+    recovery: Mutex<Recovery>,
+    /// Whether clients read what comes; while not, they are the slow readers of a fault.
+    reads: watch::Sender<bool>,
+}
+
+/// What was done to the servers.
+#[derive(Debug, Default)]
+pub(super) struct Disturbed {
+    kills: u64,
+    by_fault: BTreeMap<&'static str, u64>,
+}
+
+impl Disturbed {
+    fn count(&mut self, fault: &'static str) {
+        *self.by_fault.entry(fault).or_default() += 1;
+    }
+
+    fn faults(&self) -> u64 {
+        self.by_fault.values().sum()
+    }
 }
 
 impl Notes {
+    fn new(world: &World, history: History) -> Self {
+        Self {
+            start: Instant::now(),
+            recorder: Mutex::new(Recorder::new(Duration::ZERO, Duration::from_secs(7 * 24 * 3600))),
+            books: world
+                .conversations
+                .iter()
+                .map(|conversation| Mutex::new(Book::new(conversation.members.len() + 1)))
+                .collect(),
+            faults: Mutex::default(),
+            history,
+            recovery: Mutex::default(),
+            reads: watch::Sender::new(true),
+        }
+    }
+
+    /// Waits while clients do not read.
+    async fn reading(&self) {
+        if !*self.reads.borrow() {
+            let _ = self.reads.subscribe().wait_for(|reads| *reads).await;
+        }
+    }
+
+    fn recovery<R>(&self, with: impl FnOnce(&mut Recovery) -> R) -> R {
+        with(&mut self.recovery.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn healed(&self, fault: &'static str, target: usize) {
+        let now_us = self.now_us();
+        self.history.disturbance(now_us, "heal", fault, target);
+        self.recovery(|recovery| recovery.healed(fault, now_us));
+    }
+
     fn now_us(&self) -> u64 {
         self.start.elapsed().as_micros() as u64
     }
@@ -73,72 +143,130 @@ impl Notes {
 
 /// Runs `loadtest soak`.
 pub(super) async fn run(arguments: SoakArguments) -> Result<bool> {
-    let connections = (arguments.conversations * (arguments.members + 1)) as usize;
-    let seed = arguments.output.seed;
-    let mut fleet = Box::pin(Fleet::open(
-        arguments.target.clone(),
-        seed,
-        connections,
-        Transport::Tcp,
-    ))
-    .await?;
-    let builder = fleet.builder.clone().with_second_devices();
+    // A member's second device, and a visitor, in each conversation.
+    let connections = (arguments.conversations * (arguments.members + 2)) as usize;
+    let mut ground = Box::pin(Ground::open(&arguments, connections)).await?;
+    let builder = ground.builder().clone().with_second_devices();
     let world = Box::pin(builder.consults(arguments.conversations, arguments.members)).await?;
     let second = Box::pin(builder.second_devices(arguments.conversations)).await?;
-    let notes = Arc::new(Notes {
-        start: Instant::now(),
-        recorder: Mutex::new(Recorder::new(Duration::ZERO, Duration::from_secs(7 * 24 * 3600))),
-        books: world
-            .conversations
-            .iter()
-            .map(|conversation| Mutex::new(Book::new(conversation.members.len() + 1)))
-            .collect(),
-        faults: Mutex::default(),
-    });
-    let devices = Arc::new(start_devices(&fleet, &world, &second, &notes));
+    let strangers = Box::pin(builder.visitors(&world)).await?;
+    let history = match &arguments.histories {
+        Some(path) => History::create(path)?,
+        None => History::default(),
+    };
+    let notes = Arc::new(Notes::new(&world, history));
+    let devices = Arc::new(start_devices(ground.rest(), &world, &second, &notes));
+    let visitors = Arc::new(start_visitors(ground.rest(), &world, &strangers, &notes));
     wait_until_connected(&notes).await?;
 
     let sending_from = notes.now_us();
     let sending = tokio::spawn(send_all(
         arguments.clone(),
-        world
-            .conversations
-            .iter()
-            .map(|conversation| conversation.id)
-            .collect(),
         devices.clone(),
         notes.clone(),
         sending_from,
     ));
-    let kills = Box::pin(kill_while(&mut fleet, &arguments, sending.abort_handle())).await;
+    let ended = Arc::new(AtomicBool::new(false));
+    let coming = tokio::spawn(visitor::come_and_go(
+        visitors.clone(),
+        ground.rest().clone(),
+        arguments.output.seed,
+        ended.clone(),
+    ));
+    let disturbed = Box::pin(ground.disturb_while(&arguments, &notes, sending.abort_handle())).await;
     sending.await.context("sending was cut short")?;
-    let kills = kills?;
+    let disturbed = disturbed?;
+    ended.store(true, Ordering::Relaxed);
+    let changes = coming.await.context("visitors stopped coming")?;
     settle(&notes).await;
 
-    let mut verdict = Verdict::default();
-    for (conversation, of_it) in devices.iter().enumerate() {
-        let journal = Box::pin(audit::journal(
-            &of_it[0].client,
-            world.conversations[conversation].id,
-        ))
-        .await;
-        notes.book(conversation, |book| {
-            let journal = journal.as_ref().map_err(ToString::to_string);
-            book.judge(world.conversations[conversation].id, journal, &mut verdict);
-        });
-    }
-    let report = report(&arguments, &notes, &verdict, kills, connections);
+    let found = Box::pin(judge(&notes, &world, &devices, &visitors)).await;
+    let report = report(&arguments, &notes, found, &disturbed, changes, connections);
     for device in devices.iter().flatten() {
         // It has ended by itself if it does not take this.
         let _ = device.client.close().await;
     }
-    fleet.close().await?;
+    for visitor in visitors.iter() {
+        let _ = visitor.client.close().await;
+    }
+    Box::pin(ground.close()).await?;
+    drop((devices, visitors));
+    if let Some(notes) = wait_until_alone(notes).await {
+        notes.history.close()?;
+    }
     report.publish(arguments.output.report.as_deref())?;
     Ok(report.is_clean())
 }
 
+/// The notes, once the listeners of clients that have ended have let go of them.
+async fn wait_until_alone(mut notes: Arc<Notes>) -> Option<Notes> {
+    for _ in 0..500 {
+        match Arc::try_unwrap(notes) {
+            Ok(alone) => return Some(alone),
+            Err(shared) => notes = shared,
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
+    None
+}
+
+/// What the checks found.
+#[derive(Default)]
+struct Found {
+    verdict: Verdict,
+    /// Entries that somebody got and must not see.
+    leaked: u64,
+    /// Spans of participation of visitors.
+    spans: u64,
+}
+
+/// Reads every journal again and compares it with what every device got.
+async fn judge(notes: &Notes, world: &World, devices: &[Vec<Device>], visitors: &[Visitor]) -> Found {
+    let mut found = Found::default();
+    let mut journals: Vec<Vec<Record>> = Vec::new();
+    for (conversation, of_it) in devices.iter().enumerate() {
+        let id = world.conversations[conversation].id;
+        let journal = Box::pin(audit::journal(&of_it[0].client, id)).await;
+        notes.book(conversation, |book| {
+            let journal = journal
+                .as_ref()
+                .map(Vec::as_slice)
+                .map_err(|error| format!("{error:#}"));
+            book.judge(id, journal, &mut found.verdict);
+        });
+        let journal = journal.unwrap_or_default();
+        for record in &journal {
+            notes.history.journal(id, record.seq, record.mark, record.change);
+        }
+        journals.push(journal);
+    }
+    for visitor in visitors {
+        let journal = &journals[visitor.conversation()];
+        let begun = Instant::now();
+        let (wrong, spans) = loop {
+            let (wrong, spans) = visitor.judge(journal);
+            if wrong.lost == 0 || begun.elapsed() > VISITOR_LIMIT {
+                break (wrong, spans);
+            }
+            sleep(Duration::from_millis(50)).await;
+        };
+        found.spans += spans as u64;
+        found.verdict.lost += wrong.lost;
+        found.verdict.duplicated += wrong.duplicated;
+        found.verdict.reordered += wrong.reordered;
+        found.leaked += wrong.leaked;
+        let id = world.conversations[visitor.conversation()].id;
+        for example in wrong.examples {
+            found
+                .verdict
+                .example(|| format!("the visitor of conversation {id}: {example}"));
+        }
+    }
+    found
+}
+
 /// The devices of each conversation: those of its members in order, then the first one's second.
-fn start_devices(fleet: &Fleet, world: &World, second: &[User], notes: &Arc<Notes>) -> Vec<Vec<Device>> {
+fn start_devices(rest: &Rest, world: &World, second: &[User], notes: &Arc<Notes>) -> Vec<Vec<Device>> {
     world
         .conversations
         .iter()
@@ -151,10 +279,38 @@ fn start_devices(fleet: &Fleet, world: &World, second: &[User], notes: &Arc<Note
                 .chain([second])
                 .enumerate()
                 .map(|(place, user)| {
-                    let directory = RestDirectory::new(fleet.rest.clone(), &user.access_token);
-                    Device::start(directory, user, what.id, conversation, place, notes.clone())
+                    let directory = RestDirectory::new(rest.clone(), &user.access_token);
+                    let who = Who {
+                        conversation,
+                        place,
+                        user_id: user.user_id,
+                        conversation_id: what.id,
+                    };
+                    Device::start(directory, user, who, notes.clone())
                 })
                 .collect()
+        })
+        .collect()
+}
+
+/// One visitor for each conversation.
+fn start_visitors(rest: &Rest, world: &World, visitors: &[User], notes: &Arc<Notes>) -> Vec<Visitor> {
+    world
+        .conversations
+        .iter()
+        .zip(visitors)
+        .enumerate()
+        .map(|(conversation, (what, user))| {
+            let directory = RestDirectory::new(rest.clone(), &user.access_token);
+            let who = Who {
+                conversation,
+                place: what.members.len() + 1,
+                user_id: user.user_id,
+                conversation_id: what.id,
+            };
+            // The second member of a consult is the team's assistant.
+            let assistant = &world.users[what.members[1] as usize];
+            Visitor::start(directory, user, who, assistant, notes.clone())
         })
         .collect()
 }
@@ -179,23 +335,17 @@ async fn wait_until_connected(notes: &Notes) -> Result<()> {
 }
 
 /// Sends at the rate; somebody with two devices now and then from both at once.
-async fn send_all(
-    arguments: SoakArguments,
-    conversations: Vec<i64>,
-    devices: Arc<Vec<Vec<Device>>>,
-    notes: Arc<Notes>,
-    from_us: u64,
-) {
+async fn send_all(arguments: SoakArguments, devices: Arc<Vec<Vec<Device>>>, notes: Arc<Notes>, from_us: u64) {
     let mut schedule = Schedule::new(arguments.rate, arguments.duration);
     let mut chance = Chance::new(arguments.output.seed);
     let mut ticks = interval(Duration::from_millis(1));
-    let mut numbers = vec![0; conversations.len()];
+    let mut numbers = vec![0; devices.len()];
     let end_us = from_us + arguments.duration.as_micros() as u64;
     while notes.now_us() < end_us {
         ticks.tick().await;
         while let Some(due) = schedule.next(notes.now_us() - from_us) {
             for _ in 0..due.count {
-                let conversation = chance.below(conversations.len());
+                let conversation = chance.below(devices.len());
                 let of_it = &devices[conversation];
                 let sender = chance.below(of_it.len());
                 let second = of_it.len() - 1;
@@ -208,7 +358,11 @@ async fn send_all(
                 };
                 let senders: &[usize] = if doubled { &[0, second] } else { &[sender] };
                 notes.book(conversation, |book| book.sent(payload, senders.len() as u32));
-                notes.record(|recorder| recorder.sent(notes.now_us()));
+                let now_us = notes.now_us();
+                notes.record(|recorder| recorder.sent(now_us));
+                for sender in senders {
+                    notes.history.send(now_us, of_it[*sender].who(), payload.mark);
+                }
                 let sends = senders
                     .iter()
                     .map(|sender| of_it[*sender].send(payload, PAYLOAD_BYTES));
@@ -220,35 +374,6 @@ async fn send_all(
             }
         }
     }
-}
-
-/// Kills the server again and again until sending has ended.
-async fn kill_while(
-    fleet: &mut Fleet,
-    arguments: &SoakArguments,
-    sending: tokio::task::AbortHandle,
-) -> Result<u64> {
-    let begun = Instant::now();
-    let mut progress = Progress::begin("soaking", arguments.duration.as_secs());
-    let mut kills = 0;
-    let mut next_kill = arguments.kill_every;
-    while !sending.is_finished() {
-        sleep(Duration::from_millis(100)).await;
-        progress.at(begun.elapsed().as_secs(), &format!("s; {kills} kills"));
-        if begun.elapsed() < next_kill {
-            continue;
-        }
-        next_kill += arguments.kill_every;
-        if let Some(own) = &mut fleet.own {
-            own.kill()?;
-            if let Err(error) = own.start_again().await {
-                sending.abort();
-                return Err(error.context("the killed server does not start again"));
-            }
-            kills += 1;
-        }
-    }
-    Ok(kills)
 }
 
 /// Waits until everything is acknowledged and everything acknowledged is delivered.
@@ -273,16 +398,23 @@ async fn settle(notes: &Notes) {
 fn report(
     arguments: &SoakArguments,
     notes: &Notes,
-    verdict: &Verdict,
-    kills: u64,
+    found: Found,
+    disturbed: &Disturbed,
+    changes: u64,
     connections: usize,
 ) -> Report {
     let mut report = Report::new("soak", arguments.output.seed)
         .parameter("conversations", arguments.conversations)
         .parameter("members", arguments.members)
         .parameter("rate", arguments.rate)
-        .parameter("kill_every_s", arguments.kill_every.as_secs_f64())
         .parameter("doubled_percent", arguments.doubled_percent);
+    report = if arguments.nodes > 0 {
+        report
+            .parameter("nodes", arguments.nodes)
+            .parameter("api_servers", arguments.api_servers)
+    } else {
+        report.parameter("kill_every_s", arguments.kill_every.as_secs_f64())
+    };
     let recorder = notes
         .recorder
         .lock()
@@ -301,8 +433,21 @@ fn report(
     report.delivery_ms = Percentiles::from(&recorder.delivery);
     report.course = Moment::course(&recorder.seconds);
     report.connections = connections as u64;
-    report.kills = kills;
-    report.with_verdict(verdict);
+    report.kills = disturbed.kills;
+    report.disturbances = disturbed
+        .by_fault
+        .iter()
+        .map(|(fault, count)| ((*fault).to_owned(), *count))
+        .collect();
+    let longest = notes.recovery(|recovery| recovery.longest_ms(notes.now_us()));
+    report.recovery_ms = longest
+        .into_iter()
+        .map(|(fault, ms)| (fault.to_owned(), ms))
+        .collect();
+    report.participation_changes = changes;
+    report.spans = found.spans;
+    report.leaked = found.leaked;
+    report.with_verdict(&found.verdict);
     let faults = notes.faults.lock().unwrap_or_else(PoisonError::into_inner);
     report.faults.extend(faults.iter().cloned());
     report

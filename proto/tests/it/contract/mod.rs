@@ -8,4 +8,5 @@ mod document;
 mod errors;
 mod examples;
 mod reflect;
+mod released;
 mod vectors;

@@ -10,12 +10,21 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
-use crate::system;
+use crate::postgres::signal;
 
 /// How long a start may take: a first start makes its database.
 const START_LIMIT: Duration = Duration::from_secs(60);
 /// How long it may take to end by itself; then it is killed.
 const END_LIMIT: Duration = Duration::from_secs(20);
+/// The program of this name beside this one, where cargo puts them all.
+///
+/// # Errors
+/// When it is not known where this program lies.
+pub fn beside_this_program(name: &str) -> Result<PathBuf> {
+    let own = std::env::current_exe().context("cannot find out where this program lies")?;
+    Ok(own.with_file_name(name))
+}
+
 /// How much of the log is shown when something went wrong.
 const LOG_TAIL_LINES: usize = 15;
 
@@ -95,12 +104,22 @@ impl Spawned {
         Ok(())
     }
 
+    /// Freezes it (SIGSTOP) until [`resume`](Self::resume).
+    pub fn pause(&self) {
+        signal(self.child.id(), libc::SIGSTOP);
+    }
+
+    /// Lets it go on (SIGCONT).
+    pub fn resume(&self) {
+        signal(self.child.id(), libc::SIGCONT);
+    }
+
     /// Ends it (SIGTERM), waits, and tells whether it ended well.
     ///
     /// # Errors
     /// When it does not end in time, or ends with an error.
     pub async fn end(mut self) -> Result<()> {
-        system::terminate(self.child.id());
+        signal(self.child.id(), libc::SIGTERM);
         let begun = Instant::now();
         while begun.elapsed() < END_LIMIT {
             match self.child.try_wait()? {

@@ -1,0 +1,96 @@
+//! What an earlier release has written is brought up to date with nothing lost. A fixture is a dump of such a file and is
+//! never changed.
+
+use std::path::Path;
+
+use database::{Database, LATEST_VERSION};
+use rusqlite::{Connection, types::Value};
+
+const DUMP: &str = include_str!("../fixtures/v5.sql");
+/// The version that the dump says it has.
+const VERSION: i64 = 5;
+
+/// A table with its columns and rows.
+type Table = (String, Vec<String>, Vec<Vec<Value>>);
+
+fn rows(connection: &Connection, table: &str, columns: &[String]) -> Vec<Vec<Value>> {
+    let columns_text = columns.join(", ");
+    let order: Vec<String> = (1..=columns.len()).map(|at| at.to_string()).collect();
+    let sql = format!("SELECT {columns_text} FROM {table} ORDER BY {}", order.join(", "));
+    let mut statement = connection.prepare(&sql).unwrap();
+    let found = statement
+        .query_map([], |row| (0..columns.len()).map(|at| row.get(at)).collect())
+        .unwrap();
+    found.map(Result::unwrap).collect()
+}
+
+fn strings(connection: &Connection, sql: &str) -> Vec<String> {
+    let mut statement = connection.prepare(sql).unwrap();
+    let found = statement.query_map([], |row| row.get(0)).unwrap();
+    found.map(Result::unwrap).collect()
+}
+
+/// Writes the file of the earlier release; gives all that is in it but the history of its schema.
+fn release(path: &Path) -> Vec<Table> {
+    let connection = Connection::open(path).unwrap();
+    connection.execute_batch(DUMP).unwrap();
+    let tables = strings(
+        &connection,
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'refinery_schema_history' ORDER BY name",
+    );
+    tables
+        .into_iter()
+        .map(|table| {
+            let columns = strings(
+                &connection,
+                &format!("SELECT name FROM pragma_table_info('{table}')"),
+            );
+            let rows = rows(&connection, &table, &columns);
+            assert!(!rows.is_empty(), "the fixture has nothing in {table}");
+            (table, columns, rows)
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn a_file_of_an_earlier_release_is_brought_up_to_date_with_nothing_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("test.db");
+    let before = release(&path);
+    assert!(before.len() >= 15, "{}", before.len());
+
+    let database = Database::open(&crate::url(&folder)).await.unwrap();
+    assert_eq!(database.schema_version().await.unwrap(), LATEST_VERSION);
+    assert!(LATEST_VERSION > VERSION);
+    database.close().await;
+
+    let connection = Connection::open(&path).unwrap();
+    for (table, columns, expected) in before {
+        assert_eq!(rows(&connection, &table, &columns), expected, "{table}");
+    }
+    let damage = strings(&connection, "PRAGMA integrity_check");
+    assert_eq!(damage, ["ok"]);
+}
+
+#[tokio::test]
+async fn what_a_later_version_derives_is_derived_for_what_was_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("test.db");
+    release(&path);
+    Database::open(&crate::url(&folder)).await.unwrap().close().await;
+
+    let connection = Connection::open(&path).unwrap();
+    let number = |sql: &str| -> i64 { connection.query_row(sql, [], |row| row.get(0)).unwrap() };
+    assert_eq!(
+        number("SELECT count(*) FROM consult_person WHERE team_id <> 2001"),
+        0
+    );
+    assert_eq!(
+        number("SELECT count(*) FROM team WHERE search_name = '心内科 team' AND agreement_version = 1"),
+        1
+    );
+    assert_eq!(
+        number("SELECT count(*) FROM team_agreement WHERE version = 1 AND agreement = 'They agree.'"),
+        1
+    );
+}

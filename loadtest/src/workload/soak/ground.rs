@@ -1,0 +1,173 @@
+//! What a soak stands on: one process that is killed again and again, or a whole fleet that is disturbed in every way.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use tokio::task::AbortHandle;
+use tokio::time::sleep;
+
+use super::plan::Plan;
+use super::stage::Stage;
+use super::{Disturbed, Notes};
+use crate::arguments::{SoakArguments, Transport};
+use crate::progress::Progress;
+use crate::workload::fleet::Fleet;
+use crate::world::Builder;
+use crate::world::rest::Rest;
+
+/// After a heal, a success must come within this time.
+pub(super) const RECOVERY_LIMIT: Duration = Duration::from_secs(10);
+
+pub(super) enum Ground {
+    /// One process with everything in it, or a running fleet that is left alone.
+    One(Box<Fleet>),
+    /// Our own fleet.
+    Many(Box<Stage>),
+}
+
+impl Ground {
+    /// Starts what was asked for, for so many connections.
+    pub(super) async fn open(arguments: &SoakArguments, connections: usize) -> Result<Self> {
+        if arguments.nodes > 0 {
+            let stage = Box::pin(Stage::start(arguments, connections)).await?;
+            return Ok(Self::Many(Box::new(stage)));
+        }
+        let fleet = Fleet::open(
+            arguments.target.clone(),
+            arguments.output.seed,
+            connections,
+            Transport::Tcp,
+        );
+        Ok(Self::One(Box::new(Box::pin(fleet).await?)))
+    }
+
+    pub(super) fn builder(&self) -> &Builder {
+        match self {
+            Self::One(fleet) => &fleet.builder,
+            Self::Many(stage) => &stage.builder,
+        }
+    }
+
+    pub(super) fn rest(&self) -> &Rest {
+        match self {
+            Self::One(fleet) => &fleet.rest,
+            Self::Many(stage) => &stage.rest,
+        }
+    }
+
+    /// Disturbs until sending has ended.
+    pub(super) async fn disturb_while(
+        &mut self,
+        arguments: &SoakArguments,
+        notes: &Notes,
+        sending: AbortHandle,
+    ) -> Result<Disturbed> {
+        match self {
+            Self::One(fleet) => kill_while(fleet, arguments, notes, sending).await,
+            Self::Many(stage) => disturb_while(stage, arguments, notes, sending).await,
+        }
+    }
+
+    /// Ends what was started.
+    pub(super) async fn close(self) -> Result<()> {
+        match self {
+            Self::One(fleet) => fleet.close().await,
+            Self::Many(stage) => stage.close().await,
+        }
+    }
+}
+
+/// Kills the one server again and again.
+async fn kill_while(
+    fleet: &mut Fleet,
+    arguments: &SoakArguments,
+    notes: &Notes,
+    sending: AbortHandle,
+) -> Result<Disturbed> {
+    let begun = Instant::now();
+    let mut progress = Progress::begin("soaking", arguments.duration.as_secs());
+    let mut disturbed = Disturbed::default();
+    let mut next_kill = arguments.kill_every;
+    while !sending.is_finished() {
+        sleep(Duration::from_millis(100)).await;
+        progress.at(
+            begun.elapsed().as_secs(),
+            &format!("s; {} kills", disturbed.kills),
+        );
+        if begun.elapsed() < next_kill {
+            continue;
+        }
+        next_kill += arguments.kill_every;
+        if let Some(own) = &mut fleet.own {
+            notes
+                .history
+                .disturbance(notes.now_us(), "fault", "kill-server", 0);
+            own.kill()?;
+            if let Err(error) = own.start_again().await {
+                sending.abort();
+                return Err(error.context("the killed server does not start again"));
+            }
+            notes.healed("kill-server", 0);
+            disturbed.count("kill-server");
+            disturbed.kills += 1;
+        }
+    }
+    Ok(disturbed)
+}
+
+/// Disturbs the fleet by the plan: a fault, its heal, a wait for the first success since, a pause, the next fault.
+async fn disturb_while(
+    stage: &mut Stage,
+    arguments: &SoakArguments,
+    notes: &Notes,
+    sending: AbortHandle,
+) -> Result<Disturbed> {
+    let begun = Instant::now();
+    let mut progress = Progress::begin("soaking", arguments.duration.as_secs());
+    let mut disturbed = Disturbed::default();
+    let plan = Plan::new(
+        arguments.chosen_faults(),
+        arguments.fault_pause,
+        arguments.output.seed,
+    );
+    // The last heal leaves time to recover while sends still come.
+    let last_fault = arguments.duration.saturating_sub(RECOVERY_LIMIT);
+    for disturbance in plan {
+        if begun.elapsed() + disturbance.length > last_fault || sending.is_finished() {
+            break;
+        }
+        let name = disturbance.fault.name();
+        progress.at(
+            begun.elapsed().as_secs(),
+            &format!("s; fault {}: {name}", disturbed.faults() + 1),
+        );
+        notes
+            .history
+            .disturbance(notes.now_us(), "fault", name, disturbance.target);
+        if let Err(error) = Box::pin(stage.disturb(disturbance, notes)).await {
+            sending.abort();
+            return Err(error.context(format!("the fleet does not come back after {name}")));
+        }
+        notes.healed(name, disturbance.target);
+        disturbed.count(name);
+        let healed = Instant::now();
+        while !notes.recovery(|recovery| recovery.is_recovered()) && !sending.is_finished() {
+            if healed.elapsed() > RECOVERY_LIMIT {
+                notes.fault(format!(
+                    "no send was acknowledged within {RECOVERY_LIMIT:?} after {name} was healed"
+                ));
+                break;
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+        sleep(disturbance.pause).await;
+    }
+    while !sending.is_finished() {
+        sleep(Duration::from_millis(100)).await;
+        progress.at(
+            begun.elapsed().as_secs(),
+            &format!("s; {} faults", disturbed.faults()),
+        );
+    }
+    Ok(disturbed)
+}

@@ -1,0 +1,187 @@
+//! What disturbs a fleet, and in which order. Pure.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::generator::schedule::Chance;
+
+/// One way to disturb a fleet. Whatever it does is undone (healed) after a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "FAULTS names them")]
+pub enum Fault {
+    KillNode,
+    PauseNode,
+    KillApi,
+    PauseApi,
+    KillRedis,
+    PauseRedis,
+    EmptyRedis,
+    KillSubscriptions,
+    TinyPubSubBuffer,
+    KillPostgres,
+    PausePostgres,
+    EndJournalConnections,
+    LockConversation,
+    CutClients,
+    DelayClients,
+    HalfOpenClients,
+    CutBackplane,
+    HalfOpenBackplane,
+    CutDatabase,
+    HalfOpenDatabase,
+    StopReading,
+}
+
+/// Every fault with the name that reports and `--faults` know it by.
+pub const FAULTS: [(Fault, &str); 21] = [
+    (Fault::KillNode, "kill-node"),
+    (Fault::PauseNode, "pause-node"),
+    (Fault::KillApi, "kill-api"),
+    (Fault::PauseApi, "pause-api"),
+    (Fault::KillRedis, "kill-redis"),
+    (Fault::PauseRedis, "pause-redis"),
+    (Fault::EmptyRedis, "empty-redis"),
+    (Fault::KillSubscriptions, "kill-subscriptions"),
+    (Fault::TinyPubSubBuffer, "tiny-pubsub-buffer"),
+    (Fault::KillPostgres, "kill-postgres"),
+    (Fault::PausePostgres, "pause-postgres"),
+    (Fault::EndJournalConnections, "end-journal-connections"),
+    (Fault::LockConversation, "lock-conversation"),
+    (Fault::CutClients, "cut-clients"),
+    (Fault::DelayClients, "delay-clients"),
+    (Fault::HalfOpenClients, "half-open-clients"),
+    (Fault::CutBackplane, "cut-backplane"),
+    (Fault::HalfOpenBackplane, "half-open-backplane"),
+    (Fault::CutDatabase, "cut-database"),
+    (Fault::HalfOpenDatabase, "half-open-database"),
+    (Fault::StopReading, "stop-reading"),
+];
+
+impl Fault {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        FAULTS
+            .iter()
+            .find(|(fault, _)| *fault == self)
+            .map_or("", |(_, name)| name)
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+impl FromStr for Fault {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        FAULTS
+            .iter()
+            .find(|(_, name)| *name == text)
+            .map(|(fault, _)| *fault)
+            .ok_or_else(|| {
+                let names: Vec<&str> = FAULTS.iter().map(|(_, name)| *name).collect();
+                format!("`{text}` is no fault; there are {}", names.join(", "))
+            })
+    }
+}
+
+/// One fault of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Disturbance {
+    pub(super) fault: Fault,
+    /// Which of several nodes or servers; to be taken modulo their number.
+    pub(super) target: usize,
+    /// How long it lasts before it is healed.
+    pub(super) length: Duration,
+    /// How long nothing happens after it has been healed and the fleet has recovered.
+    pub(super) pause: Duration,
+}
+
+/// Faults without an end, in rounds: each of the faults once in an order of its own, so that a run of a few rounds meets
+/// every kind in many surroundings.
+#[derive(Debug)]
+pub(super) struct Plan {
+    faults: Vec<Fault>,
+    round: Vec<Fault>,
+    chance: Chance,
+    pause: Duration,
+}
+
+impl Plan {
+    pub(super) fn new(faults: Vec<Fault>, pause: Duration, seed: u64) -> Self {
+        Self {
+            faults,
+            round: Vec::new(),
+            chance: Chance::new(seed ^ 0x000f_a017),
+            pause,
+        }
+    }
+}
+
+impl Iterator for Plan {
+    type Item = Disturbance;
+
+    fn next(&mut self) -> Option<Disturbance> {
+        if self.round.is_empty() {
+            self.round.clone_from(&self.faults);
+        }
+        if self.round.is_empty() {
+            return None;
+        }
+        let fault = self.round.swap_remove(self.chance.below(self.round.len()));
+        let mut between = |from: u64, to: u64| from + self.chance.below((to - from) as usize) as u64;
+        let target = between(0, 1 << 16) as usize;
+        let length = Duration::from_millis(between(500, 4000));
+        let pause = self.pause.mul_f64(between(50, 150) as f64 / 100.0);
+        Some(Disturbance {
+            fault,
+            target,
+            length,
+            pause,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_fault_has_a_name_of_its_own_that_leads_back() {
+        let mut names = HashSet::new();
+        for (fault, name) in FAULTS {
+            assert!(names.insert(name));
+            assert_eq!(name.parse(), Ok(fault));
+            assert_eq!(fault.to_string(), name);
+        }
+        let error = "kill-everything".parse::<Fault>().unwrap_err();
+        assert!(error.contains("kill-node"), "{error}");
+    }
+
+    #[test]
+    fn a_plan_is_repeatable_and_meets_every_fault_in_each_round() {
+        let plan = |seed| {
+            let faults = FAULTS.map(|(fault, _)| fault).to_vec();
+            Plan::new(faults, Duration::from_secs(2), seed)
+                .take(2 * FAULTS.len())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(plan(1), plan(1));
+        assert_ne!(plan(1), plan(2));
+        for round in plan(3).chunks(FAULTS.len()) {
+            let met: HashSet<Fault> = round.iter().map(|one| one.fault).collect();
+            assert_eq!(met.len(), FAULTS.len());
+        }
+    }
+
+    #[test]
+    fn a_plan_of_nothing_is_over_at_once() {
+        assert_eq!(Plan::new(Vec::new(), Duration::ZERO, 1).next(), None);
+    }
+}

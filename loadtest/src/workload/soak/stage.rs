@@ -1,0 +1,233 @@
+//! A whole fleet on loopback to be disturbed: PostgreSQL, Redis, api-servers and nodes, with a proxy on every way
+//! between them and between the nodes and their clients.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use fleet_local::fleet::{DATABASE, Fleet, Plan, Server, Ways, apart};
+use fleet_local::proxy::Proxy;
+use tokio::time::sleep;
+
+use super::Notes;
+use super::plan::{Disturbance, Fault};
+use crate::arguments::SoakArguments;
+use crate::world::rest::{Rest, reachable};
+use crate::world::{Builder, SmsWebhook};
+
+/// How many conversations a lock is held on.
+const LOCKED_CONVERSATIONS: usize = 5;
+/// How often connections are ended again while that fault lasts.
+const END_AGAIN: Duration = Duration::from_millis(700);
+const LONGEST_DELAY: Duration = Duration::from_millis(300);
+const SMALL_PUBSUB_BUFFER: &str = "pubsub 4kb 2kb 1";
+const USUAL_PUBSUB_BUFFER: &str = "pubsub 256mb 64mb 60";
+
+pub(super) struct Stage {
+    pub(super) builder: Builder,
+    pub(super) rest: Rest,
+    fleet: Fleet,
+}
+
+impl Stage {
+    pub(super) async fn start(arguments: &SoakArguments, connections: usize) -> Result<Self> {
+        let sms = Arc::new(SmsWebhook::listen(arguments.target.sms_webhook_listen).await?);
+        let fleet = Fleet::start(Plan {
+            nodes: arguments.nodes,
+            api_servers: arguments.api_servers,
+            programs: arguments.programs.clone(),
+            node_arguments: node_arguments(connections),
+            api_arguments: api_arguments(&sms.url()),
+            proxies: true,
+        });
+        let fleet = Box::pin(fleet).await?;
+        let rest = Rest::new(&fleet.rest_urls().join(","))?;
+        reachable(&rest).await?;
+        let builder = Builder::new(rest.clone(), sms, arguments.output.seed);
+        Ok(Self { builder, rest, fleet })
+    }
+
+    /// Does one thing to the fleet and undoes it after its length.
+    pub(super) async fn disturb(&mut self, disturbance: Disturbance, notes: &Notes) -> Result<()> {
+        let Disturbance {
+            fault,
+            target,
+            length,
+            ..
+        } = disturbance;
+        let node = target % self.fleet.nodes.len();
+        let api = target % self.fleet.api_servers.len();
+        match fault {
+            Fault::KillNode => {
+                self.fleet.nodes[node].kill()?;
+                sleep(length).await;
+                self.fleet.nodes[node].start().await?;
+            }
+            Fault::PauseNode => self.fleet.nodes[node].pause_for(length).await,
+            Fault::KillApi => {
+                self.fleet.api_servers[api].kill()?;
+                sleep(length).await;
+                self.fleet.api_servers[api].start().await?;
+            }
+            Fault::PauseApi => self.fleet.api_servers[api].pause_for(length).await,
+            Fault::KillRedis => {
+                let redis = self.fleet.redis.clone();
+                apart(move || redis.kill()).await?;
+                sleep(length).await;
+                let redis = self.fleet.redis.clone();
+                apart(move || redis.start_again()).await?;
+            }
+            Fault::PauseRedis => {
+                self.fleet.redis.pause();
+                sleep(length).await;
+                self.fleet.redis.resume();
+            }
+            Fault::EmptyRedis => {
+                self.redis_command(&["FLUSHALL"]).await?;
+            }
+            Fault::KillSubscriptions => {
+                self.redis_command(&["CLIENT", "KILL", "TYPE", "pubsub"]).await?;
+            }
+            Fault::TinyPubSubBuffer => {
+                self.limit_pubsub(SMALL_PUBSUB_BUFFER).await?;
+                sleep(length).await;
+                self.limit_pubsub(USUAL_PUBSUB_BUFFER).await?;
+            }
+            Fault::KillPostgres => {
+                let postgres = self.fleet.postgres.clone();
+                apart(move || postgres.kill()).await?;
+                sleep(length).await;
+                let postgres = self.fleet.postgres.clone();
+                apart(move || postgres.start_again()).await?;
+            }
+            Fault::PausePostgres => {
+                self.fleet.postgres.pause();
+                sleep(length).await;
+                self.fleet.postgres.resume();
+            }
+            Fault::EndJournalConnections => self.end_connections(length).await?,
+            Fault::LockConversation => self.lock_conversations(target, length).await?,
+            Fault::CutClients => self.fronts().for_each(Proxy::cut),
+            Fault::DelayClients => {
+                let delay = LONGEST_DELAY.mul_f64((target % 100 + 1) as f64 / 100.0);
+                self.fronts().for_each(|front| front.delay(delay));
+                sleep(length).await;
+                self.fronts().for_each(|front| front.delay(Duration::ZERO));
+            }
+            Fault::HalfOpenClients => half_open(&self.fleet.nodes[node], length, |ways| &ways.front).await,
+            Fault::CutBackplane => self.ways().for_each(|ways| ways.backplane.cut()),
+            Fault::HalfOpenBackplane => {
+                half_open(&self.fleet.nodes[node], length, |ways| &ways.backplane).await;
+            }
+            Fault::CutDatabase => self.ways().for_each(|ways| ways.database.cut()),
+            Fault::HalfOpenDatabase => {
+                half_open(&self.fleet.nodes[node], length, |ways| &ways.database).await;
+            }
+            Fault::StopReading => {
+                notes.reads.send_replace(false);
+                sleep(length).await;
+                notes.reads.send_replace(true);
+            }
+        }
+        Ok(())
+    }
+
+    fn ways(&self) -> impl Iterator<Item = &Ways> {
+        let servers = self.fleet.nodes.iter().chain(&self.fleet.api_servers);
+        servers.filter_map(|server| server.ways.as_ref())
+    }
+
+    /// The proxies between nodes and their clients.
+    fn fronts(&self) -> impl Iterator<Item = &Proxy> {
+        self.fleet
+            .nodes
+            .iter()
+            .filter_map(|node| Some(&node.ways.as_ref()?.front))
+    }
+
+    async fn limit_pubsub(&self, limit: &str) -> Result<()> {
+        self.redis_command(&["CONFIG", "SET", "client-output-buffer-limit", limit])
+            .await
+    }
+
+    async fn redis_command(&self, words: &[&str]) -> Result<()> {
+        let redis = self.fleet.redis.clone();
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        apart(move || {
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            redis.command(&words)
+        })
+        .await
+        .map(drop)
+    }
+
+    /// Ends the connections that servers have to the database, again and again.
+    async fn end_connections(&self, length: Duration) -> Result<()> {
+        let begun = Instant::now();
+        while begun.elapsed() < length {
+            self.psql(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                 WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                    .to_owned(),
+            )
+            .await?;
+            sleep(END_AGAIN).await;
+        }
+        Ok(())
+    }
+
+    /// Holds a lock on the rows of some conversations.
+    async fn lock_conversations(&self, from: usize, length: Duration) -> Result<()> {
+        let seconds = length.as_secs_f64();
+        self.psql(format!(
+            "BEGIN; SELECT id FROM conversation WHERE id IN (SELECT id FROM conversation ORDER BY id \
+             OFFSET {from} % (SELECT count(*) FROM conversation) LIMIT {LOCKED_CONVERSATIONS}) FOR UPDATE; \
+             SELECT pg_sleep({seconds}); ROLLBACK"
+        ))
+        .await
+    }
+
+    async fn psql(&self, sql: String) -> Result<()> {
+        let postgres = self.fleet.postgres.clone();
+        apart(move || postgres.psql(DATABASE, &sql)).await.map(drop)
+    }
+
+    /// Ends everything.
+    pub(super) async fn close(self) -> Result<()> {
+        Box::pin(self.fleet.end()).await
+    }
+}
+
+async fn half_open(server: &Server, length: Duration, which: impl Fn(&Ways) -> &Proxy) {
+    if let Some(proxy) = server.ways.as_ref().map(which) {
+        proxy.half_open();
+        sleep(length).await;
+        proxy.cut();
+    }
+}
+
+/// Limits out of the way: what is tested is the fleet, not its patience with one address.
+const UNLIMITED: &str = "1000000";
+
+fn api_arguments(sms_webhook_url: &str) -> Vec<String> {
+    [
+        ("sms-provider", "webhook"),
+        ("sms-webhook-url", sms_webhook_url),
+        ("requests-per-s-user", UNLIMITED),
+        ("requests-per-s-address", UNLIMITED),
+    ]
+    .map(|(flag, value)| format!("--{flag}={value}"))
+    .to_vec()
+}
+
+fn node_arguments(connections: usize) -> Vec<String> {
+    let sessions = (connections + 1000).to_string();
+    [
+        ("max-sessions", sessions.as_str()),
+        ("connections-per-address", &sessions),
+        ("sends-per-s", UNLIMITED),
+        ("failed-logins-per-minute", UNLIMITED),
+    ]
+    .map(|(flag, value)| format!("--{flag}={value}"))
+    .to_vec()
+}
