@@ -358,7 +358,7 @@ mod tests {
     }
 
     /// What an idle connection owns: grows by accident, and then by a million. Beyond these a task (with the runtime's
-    /// own 104 bytes, in steps of 128) and a session (with its counts) take the allocator's next size.
+    /// own 104 bytes, in steps of 128) and a session (with its counts, up to 320) take the allocator's next size.
     #[test]
     fn an_idle_connection_is_small() {
         assert!(future_bytes(serve) <= 264, "{}", future_bytes(serve));
