@@ -101,7 +101,8 @@ impl Shape {
             Self::Chat(chat) => report
                 .parameter("conversations", chat.conversations)
                 .parameter("members", chat.members)
-                .parameter("rate", rate_text(self.rate())),
+                .parameter("rate", rate_text(self.rate()))
+                .parameter("idle_connections", chat.idle_connections),
             Self::Direct(direct) => report
                 .parameter("pairs", direct.pairs)
                 .parameter("window", direct.window),

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// The folder that cargo builds programs into.
-fn programs() -> &'static Path {
+pub fn programs() -> &'static Path {
     let folder = Path::new(env!("CARGO_BIN_EXE_loadtest")).parent().unwrap();
     for program in ["im-server", "api-server"] {
         assert!(
