@@ -213,7 +213,8 @@ impl Scene {
     /// Probes on every node, which don't come back when they are sent away and don't repeat what is refused.
     async fn postgres(&mut self, report: &mut Report) -> Result<()> {
         let addresses = self.stage.fleet.nodes.iter().filter_map(|node| node.ports().im);
-        let probes = Box::pin(Probes::start(addresses.collect(), &self.pairs)).await?;
+        let rest = &self.stage.rest;
+        let probes = Box::pin(Probes::start(rest, addresses.collect(), &self.pairs)).await?;
         sleep(BEFORE).await;
         self.notes.disturbed("postgres", 0);
         let began = Instant::now();

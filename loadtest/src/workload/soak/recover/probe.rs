@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::PROBE_RUN;
+use crate::world::rest::Rest;
 use crate::world::{User, World};
 
 /// How often a probe sends.
@@ -54,12 +55,14 @@ pub(super) struct Probes {
 
 impl Probes {
     /// Starts one on each node.
-    pub(super) async fn start(addresses: Vec<SocketAddr>, pairs: &World) -> Result<Self> {
+    pub(super) async fn start(rest: &Rest, addresses: Vec<SocketAddr>, pairs: &World) -> Result<Self> {
         let (stop, stopped) = watch::channel(false);
         let mut running = JoinSet::new();
         for (address, chat) in addresses.into_iter().zip(&pairs.conversations) {
             let user = &pairs.users[chat.members[0] as usize];
-            let connection = timeout(LOGIN_LIMIT, log_in(address, user))
+            // Redis may have been emptied since the first one was given out.
+            let (password, _) = rest.im_password(&user.access_token).await?;
+            let connection = timeout(LOGIN_LIMIT, log_in(address, user, password))
                 .await
                 .context("a probe was not logged in in time")??;
             running.spawn(probe(connection, chat.id, stopped.clone()));
@@ -80,12 +83,12 @@ impl Probes {
     }
 }
 
-async fn log_in(address: SocketAddr, user: &User) -> Result<Connection> {
+async fn log_in(address: SocketAddr, user: &User, password: String) -> Result<Connection> {
     let mut connection = Connection::connect(&Address::tcp(address)).await?;
     let login = wire::Login {
         protocol_version: PROTOCOL_VERSION,
         user_id: user.user_id,
-        password: user.password.clone(),
+        password,
         device_id: user.device_id.clone(),
         platform: Platform::Android as i32,
         app_version: "loadtest".to_owned(),
