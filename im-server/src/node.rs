@@ -225,7 +225,10 @@ impl Shared {
             Channel::Conversation(id) => {
                 let Some(room) = self.rooms.get(id) else { return };
                 match ConversationNotice::decode(payload) {
-                    Some(ConversationNotice::Entry(entry)) => room.offer(&self.journal, [entry]),
+                    Some(ConversationNotice::Entry(entry)) => {
+                        self.journal.heard(&entry);
+                        room.offer(&self.journal, [entry]);
+                    }
                     Some(ConversationNotice::Passing { about, frame, .. }) => {
                         room.pass(&frame, (about.get() != 0).then_some(about));
                     }
