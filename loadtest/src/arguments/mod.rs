@@ -311,6 +311,9 @@ pub struct Load {
     /// How many threads make load.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub threads: u32,
+    /// Begins to send only once this file is there: everything that is slow to prepare stands by until then.
+    #[arg(long, value_name = "FILE")]
+    pub start_file: Option<PathBuf>,
     /// Where reports go.
     #[command(flatten)]
     pub output: Output,

@@ -96,6 +96,12 @@ pub(super) async fn run(
         world: world.clone(),
         watch: fleet.watch(),
     };
+    if let Some(file) = &load.start_file {
+        eprintln!("ready; waiting for {}", file.display());
+        while !file.exists() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
     let mut runs = Runs::default();
     let mut reports = Vec::new();
     let mut before = match beside {

@@ -37,6 +37,7 @@ pub(super) async fn run(arguments: ScaleArguments) -> Result<bool> {
         warm_up: arguments.warm_up,
         payload_bytes: arguments.payload_bytes,
         threads: 1,
+        start_file: None,
         output: arguments.output.clone(),
     };
     let size = Size {
