@@ -10,8 +10,7 @@ use std::{
 };
 
 use ::redis::{
-    AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, Pipeline, PushInfo, PushKind, RedisError,
-    aio::MultiplexedConnection,
+    Cmd, ErrorKind, FromRedisValue, Pipeline, PushInfo, PushKind, RedisError, aio::MultiplexedConnection,
 };
 use tokio::{
     sync::{Notify, watch},
@@ -19,12 +18,9 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use super::source::{ANSWER_LIMIT, Source};
 use crate::Unavailable;
 
-/// How long a connection may take to be made, TLS and login included.
-const CONNECT_LIMIT: Duration = Duration::from_millis(1_500);
-/// How long an answer may take.
-const ANSWER_LIMIT: Duration = Duration::from_millis(1_200);
 /// How often an idle connection is asked; with the limit of an answer a frozen server is noticed within 3 s.
 const ASK_EVERY: Duration = Duration::from_secs(1);
 /// How long a command waits for a connection that is being made.
@@ -121,14 +117,14 @@ impl Link {
     /// Keeps a connection until `stop`. `ask` is what it is asked each second.
     pub(super) fn keep(
         name: &'static str,
-        client: Client,
+        source: Source,
         shown: String,
         on_push: OnPush,
         stop: CancellationToken,
     ) -> Self {
         let (sender, current) = watch::channel(None);
         tokio::spawn(async move {
-            let keeping = keep(name, &client, &shown, on_push, &sender);
+            let keeping = keep(name, &source, &shown, on_push, &sender);
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = keeping => {}
@@ -184,25 +180,6 @@ impl Link {
     }
 }
 
-/// Makes one connection.
-pub(super) async fn connect(
-    client: &Client,
-    on_push: impl Fn(PushInfo) + Send + Sync + 'static,
-) -> Result<MultiplexedConnection, RedisError> {
-    let config = AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(CONNECT_LIMIT))
-        .set_response_timeout(Some(ANSWER_LIMIT))
-        .set_push_sender(move |push: PushInfo| {
-            on_push(push);
-            Ok::<(), ::redis::aio::SendError>(())
-        });
-    let connecting = client.get_multiplexed_async_connection_with_config(&config);
-    match timeout(CONNECT_LIMIT, connecting).await {
-        Ok(connection) => connection,
-        Err(_) => Err(std::io::Error::new(std::io::ErrorKind::TimedOut, "no connection in time").into()),
-    }
-}
-
 /// Whether trying again is of no use before somebody changes something.
 pub(super) fn is_refusal(error: &RedisError) -> bool {
     error.kind() == ErrorKind::AuthenticationFailed
@@ -213,7 +190,7 @@ pub(super) fn is_refusal(error: &RedisError) -> bool {
 
 async fn keep(
     name: &'static str,
-    client: &Client,
+    source: &Source,
     shown: &str,
     on_push: OnPush,
     sender: &watch::Sender<Option<Arc<Live>>>,
@@ -224,16 +201,17 @@ async fn keep(
     loop {
         let ended = Arc::new(Notify::new());
         let (ends, hands_on) = (ended.clone(), on_push.clone());
-        let connection = connect(client, move |push| {
-            if push.kind == PushKind::Disconnection {
-                ends.notify_one();
-            } else {
-                hands_on(push);
-            }
-        })
-        .await;
+        let connection = source
+            .connect(move |push: PushInfo| {
+                if push.kind == PushKind::Disconnection {
+                    ends.notify_one();
+                } else {
+                    hands_on(push);
+                }
+            })
+            .await;
         match connection {
-            Ok(connection) => {
+            Ok((connection, place)) => {
                 if failures > 0 || number > 0 {
                     tracing::info!(redis = shown, link = name, "Redis is back");
                 }
@@ -247,7 +225,10 @@ async fn keep(
                 });
                 up.set(1.0);
                 sender.send_replace(Some(live.clone()));
-                until_broken(&live, &ended).await;
+                tokio::select! {
+                    () = until_broken(&live, &ended) => {}
+                    () = source.until_moved(place.as_ref()) => {}
+                }
                 live.give_up();
                 up.set(0.0);
                 sender.send_replace(None);

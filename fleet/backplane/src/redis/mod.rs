@@ -6,12 +6,14 @@ mod address;
 mod books;
 mod link;
 mod publisher;
+mod sentinels;
+mod source;
 mod subscriptions;
 mod supervisor;
 
 use std::{sync::Arc, time::Duration};
 
-use ::redis::{PushInfo, PushKind, Value};
+use ::redis::{ErrorKind, PushInfo, PushKind, Value};
 use address::Address;
 use books::Books;
 use bytes::Bytes;
@@ -49,11 +51,14 @@ impl Redis {
     /// Connects; a Redis that is away is waited for in the background, one that refuses is an error.
     pub(crate) async fn open(url: &str) -> Result<Self, OpenError> {
         let Address {
-            client,
+            source,
             prefix,
             shown,
         } = Address::parse(url)?;
-        if let Err(error) = link::connect(&client, |_| {}).await {
+        if let Err(error) = source.connect(|_| {}).await {
+            if error.kind() == ErrorKind::MasterNameNotFoundBySentinel {
+                return Err(OpenError::Address(error.to_string()));
+            }
             if link::is_refusal(&error) {
                 return Err(OpenError::Refused {
                     redis: shown,
@@ -81,14 +86,14 @@ impl Redis {
         };
         let listening = Link::keep(
             "listening",
-            client.clone(),
+            source.clone(),
             shown.clone(),
             Arc::new(on_push),
             stop.clone(),
         );
         let asking = Arc::new(Link::keep(
             "asking",
-            client,
+            source,
             shown,
             Arc::new(|_| {}),
             stop.clone(),

@@ -6,6 +6,7 @@ mod books;
 mod faults;
 mod listening;
 mod refusals;
+mod sentinel;
 
 use std::time::{Duration, SystemTime};
 
