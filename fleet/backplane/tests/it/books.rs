@@ -172,8 +172,10 @@ fn node(node_id: &str, sessions: u64, version: &str) -> NodeRecord {
         address: NodeAddress {
             ip: "127.0.0.1".into(),
             port: 1,
-            tls_port: None,
             ws_port: Some(2),
+            domain: Some("im1.example.com".into()),
+            wss: Some("wss://im1.example.com/".into()),
+            ..NodeAddress::default()
         },
         sessions,
         version: version.into(),

@@ -242,8 +242,7 @@ async fn a_dead_node_leaves_the_directory() {
         address: backplane::NodeAddress {
             ip: "192.0.2.1".into(),
             port: 9501,
-            tls_port: None,
-            ws_port: None,
+            ..backplane::NodeAddress::default()
         },
         sessions: 3,
         version: "1.0.0".into(),
