@@ -177,8 +177,16 @@ impl Redis {
     pub fn prefixed_url(&self) -> String {
         let url = self.url();
         let mark = if url.contains('?') { '&' } else { '?' };
-        let at = self.next_prefix.fetch_add(1, Ordering::Relaxed);
+        let at = self.next_prefix();
         format!("{url}{mark}prefix=test{at}:")
+    }
+
+    pub(crate) fn certificate_path(&self) -> PathBuf {
+        self.folder.path().join("server.crt")
+    }
+
+    pub(crate) fn next_prefix(&self) -> u64 {
+        self.next_prefix.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Starts it after [`Self::stop`] or [`Self::kill`], empty, on the same port, and waits until it takes connections.

@@ -78,8 +78,9 @@ impl Backplane {
         Self::Memory(Arc::default())
     }
 
-    /// A backplane in Redis: `redis://[user:password@]host[:port][/db][?prefix=TEXT]`, `rediss://` for TLS; or
-    /// `redis+sentinel://[user:password@]host[:port],…/master-name`. A Redis that is away is waited for in the background.
+    /// A backplane in Redis: `redis://[user:password@]host[:port][/db][?prefix=TEXT]`, `rediss://` for TLS;
+    /// `redis+sentinel://[user:password@]host[:port],…/master-name`; `redis+cluster://[user:password@]host[:port],…`. A
+    /// Redis that is away is waited for in the background.
     ///
     /// # Errors
     /// When the address is wrong or Redis refuses, with what to do.

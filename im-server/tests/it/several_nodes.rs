@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use fleet_local::{
+    cluster::{Cluster, Shape},
     redis::{Options, Redis},
     sentinel::SentinelSet,
 };
@@ -239,6 +240,63 @@ async fn nothing_is_lost_when_sentinels_replace_the_master() {
         &set.url(),
         || set.servers[0].kill().unwrap(),
         || set.wait_until_replaced().unwrap(),
+    )
+    .await;
+}
+
+async fn cluster(shape: Shape) -> Cluster {
+    tokio::task::spawn_blocking(|| Cluster::start(shape).unwrap())
+        .await
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_when_a_replica_takes_over_in_a_cluster() {
+    let cluster = cluster(Shape {
+        replicas: true,
+        ..Shape::default()
+    })
+    .await;
+    // The first conversation's channel is there.
+    let master = cluster.first_owner("huizhen:c:1").unwrap();
+    chat_over(
+        &cluster.url(),
+        || cluster.nodes[master].kill().unwrap(),
+        || cluster.wait_until_replaced(master).unwrap(),
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_when_slots_move_in_a_cluster() {
+    let cluster = cluster(Shape {
+        spare: true,
+        ..Shape::default()
+    })
+    .await;
+    let names = [
+        "huizhen:c:1",
+        "huizhen:u:1",
+        "huizhen:u:2",
+        "huizhen:u:3",
+        "huizhen:p:1",
+    ];
+    let slots = names.map(|name| (cluster.slot(name).unwrap(), cluster.first_owner(name).unwrap()));
+    let spare = cluster.nodes.len() - 1;
+    chat_over(
+        &cluster.url(),
+        || {
+            for (slot, from) in slots {
+                cluster.begin_move(slot, from, spare).unwrap();
+            }
+            let (slot, from) = slots[0];
+            cluster.finish_move(slot, from, spare).unwrap();
+        },
+        || {
+            for (slot, from) in &slots[1..] {
+                cluster.finish_move(*slot, *from, spare).unwrap();
+            }
+        },
     )
     .await;
 }

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use ::redis::{ConnectionInfo, IntoConnectionInfo, ProtocolVersion, RedisError};
+use ::redis::{ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, ProtocolVersion, RedisError};
 
 use super::{
+    cluster::Cluster,
     sentinels::Sentinels,
-    source::{self, Source, Template},
+    source::{self, Place, Source, Template},
 };
 use crate::OpenError;
 
@@ -14,13 +15,29 @@ use crate::OpenError;
 const DEFAULT_PREFIX: &str = "huizhen:";
 const EXAMPLE: &str = "redis://user:password@redis.example:6379/0";
 const SENTINEL_EXAMPLE: &str = "redis+sentinel://user:password@one:26379,two:26379,three:26379/master-name";
+const CLUSTER_EXAMPLE: &str = "redis+cluster://user:password@one:6379,two:6379,three:6379";
 
 /// Where Redis is and how its keys begin.
 pub(super) struct Address {
-    pub(super) source: Source,
+    pub(super) way: Way,
     pub(super) prefix: String,
     /// For the log: no secrets.
     pub(super) shown: String,
+}
+
+/// What Redis is.
+pub(super) enum Way {
+    /// One server that has everything, wherever it is.
+    Server(Source),
+    /// A cluster.
+    Cluster(Cluster),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Server,
+    Sentinel,
+    Cluster,
 }
 
 /// What stands behind the `?`.
@@ -35,22 +52,23 @@ struct Options<'u> {
 impl Address {
     /// Reads `redis://[user:password@]host[:port][/db][?prefix=…]`, or `rediss://` (TLS), there also `ca_cert=FILE`; or
     /// `redis+sentinel://[user:password@]host[:port],…/master-name[/db]` (`rediss+sentinel://`), there also
-    /// `sentinel_user=` and `sentinel_password=`.
+    /// `sentinel_user=` and `sentinel_password=`; or `redis+cluster://[user:password@]host[:port],…` (`rediss+cluster://`).
     pub(super) fn parse(url: &str) -> Result<Self, OpenError> {
         let (server, options) = url.split_once('?').unwrap_or((url, ""));
         let (scheme, rest) = server.split_once("://").unwrap_or_default();
-        let (is_tls, is_sentinel) = match scheme {
-            "redis" => (false, false),
-            "rediss" => (true, false),
-            "redis+sentinel" => (false, true),
-            "rediss+sentinel" => (true, true),
-            _ => {
-                return Err(OpenError::Address(format!(
-                    "it must begin with redis:// or rediss:// (TLS), as in {EXAMPLE}, or be {SENTINEL_EXAMPLE}"
-                )));
-            }
+        let (scheme, kind) = match scheme.split_once('+') {
+            None => (scheme, Some(Kind::Server)),
+            Some((scheme, "sentinel")) => (scheme, Some(Kind::Sentinel)),
+            Some((scheme, "cluster")) => (scheme, Some(Kind::Cluster)),
+            Some(_) => (scheme, None),
         };
-        let options = Options::parse(options, is_tls, is_sentinel)?;
+        let (Some(kind), true) = (kind, ["redis", "rediss"].contains(&scheme)) else {
+            return Err(OpenError::Address(format!(
+                "it must begin with redis:// or rediss:// (TLS), as in {EXAMPLE}, or be {SENTINEL_EXAMPLE} or \
+                 {CLUSTER_EXAMPLE}"
+            )));
+        };
+        let options = Options::parse(options, scheme == "rediss", kind == Kind::Sentinel)?;
         let authorities = match options.ca_cert {
             None => None,
             Some(path) => Some(
@@ -58,22 +76,61 @@ impl Address {
                     .map_err(|error| OpenError::Address(format!("ca_cert={path} cannot be read: {error}")))?,
             ),
         };
-        let scheme = if is_tls { "rediss" } else { "redis" };
-        let (source, shown) = if is_sentinel {
-            sentinels(scheme, rest, &options, authorities)?
-        } else {
-            let wrong = |error| wrong(error, EXAMPLE);
-            let info = server.into_connection_info().map_err(wrong)?;
-            let shown = info.addr().to_string();
-            let client = source::open(with_pushes(info), authorities).map_err(wrong)?;
-            (Source::Server(client), shown)
+        let (way, shown) = match kind {
+            Kind::Sentinel => sentinels(scheme, rest, &options, authorities)?,
+            Kind::Cluster => cluster(scheme, rest, authorities)?,
+            Kind::Server => {
+                let wrong = |error| wrong(error, EXAMPLE);
+                let info = server.into_connection_info().map_err(wrong)?;
+                let shown = info.addr().to_string();
+                let client = source::open(with_pushes(info), authorities).map_err(wrong)?;
+                (Way::Server(Source::Server(client)), shown)
+            }
         };
         Ok(Self {
-            source,
+            way,
             prefix: options.prefix,
             shown,
         })
     }
+}
+
+impl Way {
+    /// Connects once.
+    ///
+    /// # Errors
+    /// With what is wrong; of the kind `InvalidClientConfig` when the address says what Redis is not.
+    pub(super) async fn check(&self) -> Result<(), RedisError> {
+        match self {
+            Self::Cluster(cluster) => cluster.check().await.map_err(|error| {
+                if error.to_string().contains("cluster support disabled") {
+                    config_error("this Redis is no part of a cluster: write redis:// for one server")
+                } else {
+                    error
+                }
+            }),
+            Self::Server(source) => {
+                let (mut connection, _) = source.connect(|_| {}).await?;
+                let mut ask = ::redis::cmd("INFO");
+                // Where that is forbidden, all else tells.
+                let info: String = ask
+                    .arg("cluster")
+                    .query_async(&mut connection)
+                    .await
+                    .unwrap_or_default();
+                if info.contains("cluster_enabled:1") {
+                    return Err(config_error(
+                        "this Redis is part of a cluster: write redis+cluster://",
+                    ));
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+fn config_error(what: &'static str) -> RedisError {
+    (ErrorKind::InvalidClientConfig, what).into()
 }
 
 impl<'u> Options<'u> {
@@ -119,12 +176,9 @@ fn sentinels(
     rest: &str,
     options: &Options<'_>,
     authorities: Option<Vec<u8>>,
-) -> Result<(Source, String), OpenError> {
+) -> Result<(Way, String), OpenError> {
     let wrong = |error| wrong(error, SENTINEL_EXAMPLE);
-    let (login, rest) = match rest.rsplit_once('@') {
-        Some((login, rest)) => (format!("{login}@"), rest),
-        None => (String::new(), rest),
-    };
+    let (login, rest) = split_login(rest);
     let (hosts, name) = rest.split_once('/').unwrap_or((rest, ""));
     let (master_name, db) = name.split_once('/').unwrap_or((name, "0"));
     if master_name.is_empty() || hosts.split(',').any(str::is_empty) {
@@ -138,10 +192,8 @@ fn sentinels(
     };
     let mut sentinels = Vec::new();
     for host in hosts.split(',') {
-        // After the brackets of an IPv6 address.
-        let has_port = host.rsplit(']').next().is_some_and(|tail| tail.contains(':'));
-        let port = if has_port { "" } else { ":26379" };
-        let info = format!("{scheme}://{sentinel_login}{host}{port}").into_connection_info();
+        let host = with_port(host, 26_379);
+        let info = format!("{scheme}://{sentinel_login}{host}").into_connection_info();
         sentinels.push(source::open(info.map_err(wrong)?, authorities.clone()).map_err(wrong)?);
     }
     let master = format!("{scheme}://{login}master.invalid/{db}")
@@ -155,7 +207,64 @@ fn sentinels(
             authorities,
         },
     };
-    Ok((Source::Sentinels(set), format!("{hosts}/{master_name}")))
+    Ok((
+        Way::Server(Source::Sentinels(set)),
+        format!("{hosts}/{master_name}"),
+    ))
+}
+
+/// Reads what stands behind `redis+cluster://`.
+fn cluster(scheme: &str, rest: &str, authorities: Option<Vec<u8>>) -> Result<(Way, String), OpenError> {
+    let wrong = |error| wrong(error, CLUSTER_EXAMPLE);
+    let (login, rest) = split_login(rest);
+    let (hosts, db) = rest.split_once('/').unwrap_or((rest, ""));
+    if !["", "0"].contains(&db) {
+        return Err(OpenError::Address(format!(
+            "a cluster has the database 0 only; write {CLUSTER_EXAMPLE}"
+        )));
+    }
+    if hosts.split(',').any(str::is_empty) {
+        return Err(OpenError::Address(format!(
+            "it must name some nodes of the cluster, as in {CLUSTER_EXAMPLE}"
+        )));
+    }
+    let mut seeds: Vec<Place> = Vec::new();
+    let mut last = None;
+    for host in hosts.split(',') {
+        let info = format!("{scheme}://{login}{}", with_port(host, 6_379)).into_connection_info();
+        let info = info.map_err(wrong)?;
+        if let ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } = info.addr() {
+            seeds.push((host.clone(), *port));
+        }
+        last = Some(info);
+    }
+    let Some(info) = last else {
+        return Err(OpenError::Address(format!("write {CLUSTER_EXAMPLE}")));
+    };
+    let nodes = Template {
+        info: with_pushes(info),
+        authorities,
+    };
+    Ok((Way::Cluster(Cluster { seeds, nodes }), hosts.to_owned()))
+}
+
+/// `user:password@`, if there is one, and what comes after it.
+fn split_login(rest: &str) -> (&str, &str) {
+    match rest.rfind('@') {
+        Some(at) => rest.split_at(at + 1),
+        None => ("", rest),
+    }
+}
+
+/// A host with its port, or with this one.
+fn with_port(host: &str, port: u16) -> String {
+    // After the brackets of an IPv6 address.
+    let has_port = host.rsplit(']').next().is_some_and(|tail| tail.contains(':'));
+    if has_port {
+        host.to_owned()
+    } else {
+        format!("{host}:{port}")
+    }
 }
 
 fn with_pushes(info: ConnectionInfo) -> ConnectionInfo {
@@ -185,7 +294,7 @@ mod tests {
         let address = Address::parse("redis://me:ge%40heim@cache.example:7000/2?prefix=a:").unwrap();
         assert_eq!(address.prefix, "a:");
         assert_eq!(address.shown, "cache.example:7000");
-        let Source::Server(client) = &address.source else {
+        let Way::Server(Source::Server(client)) = &address.way else {
             panic!("it names one server");
         };
         let settings = client.get_connection_info().redis_settings().clone();
@@ -203,7 +312,7 @@ mod tests {
         let url = "redis+sentinel://me:ge%40heim@one:1,two,[::1]:3/main/2?prefix=a:&sentinel_password=s%40";
         let address = Address::parse(url).unwrap();
         assert_eq!(address.shown, "one:1,two,[::1]:3/main");
-        let Source::Sentinels(set) = &address.source else {
+        let Way::Server(Source::Sentinels(set)) = &address.way else {
             panic!("it names sentinels");
         };
         let places: Vec<String> = set
@@ -224,6 +333,29 @@ mod tests {
     }
 
     #[test]
+    fn an_address_names_nodes_of_a_cluster() {
+        let address = Address::parse("redis+cluster://me:ge%40heim@one:7000,two,[::1]:3?prefix=a:").unwrap();
+        assert_eq!(
+            (&*address.shown, &*address.prefix),
+            ("one:7000,two,[::1]:3", "a:")
+        );
+        let Way::Cluster(cluster) = &address.way else {
+            panic!("it names a cluster");
+        };
+        assert_eq!(
+            cluster.seeds[..2],
+            [("one".to_owned(), 7000), ("two".to_owned(), 6379)]
+        );
+        assert_eq!(cluster.seeds.len(), 3);
+        let settings = cluster.nodes.info.redis_settings();
+        assert_eq!(
+            (settings.username(), settings.password()),
+            (Some("me"), Some("ge@heim"))
+        );
+        assert!(Address::parse("rediss+cluster://one/0").is_ok());
+    }
+
+    #[test]
     fn a_wrong_address_is_told_with_what_to_do() {
         for (url, hint) in [
             ("", "redis://"),
@@ -238,7 +370,13 @@ mod tests {
             ("redis+sentinel://one,,two/main", "master-name"),
             ("redis+sentinel://one:port/main", "must look like"),
             ("redis+sentinel://one/main/x", "must look like"),
-            ("redis+cluster://h", "redis+sentinel://"),
+            ("redis+cluster://one,,two", "some nodes"),
+            ("redis+cluster://", "some nodes"),
+            ("redis+cluster://one/1", "database 0"),
+            ("redis+cluster://one:port", "must look like"),
+            ("redis+cluster://one?sentinel_password=x", "redis+sentinel://"),
+            ("redis+nonsense://one", "redis+cluster://"),
+            ("http+cluster://one", "redis+cluster://"),
             ("rediss://h?ca_cert=/no/such/file", "/no/such/file"),
         ] {
             let Err(error) = Address::parse(url) else {

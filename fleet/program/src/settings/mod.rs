@@ -35,7 +35,8 @@ pub struct Common {
     #[arg(long, value_name = "URL")]
     pub database_url: Option<String>,
     /// Redis, over which the processes of a fleet find each other, as in redis://user:password@host:6379/0 or
-    /// redis+sentinel://user:password@one:26379,two:26379/master-name; without it this process is alone
+    /// redis+sentinel://user:password@one:26379,two:26379/master-name or redis+cluster://user:password@one:6379,two:6379;
+    /// without it this process is alone
     #[arg(long, value_name = "URL")]
     pub redis_url: Option<String>,
     /// Where /metrics, /livez and /readyz are served
