@@ -5,6 +5,7 @@
 //! order by that: whoever listens compares what came with the database. An engine is one file with the same names as
 //! the others ([`memory`], [`redis`]).
 
+mod complaint;
 mod directory;
 pub mod memory;
 mod password;
@@ -14,6 +15,7 @@ pub mod redis;
 use std::sync::Arc;
 
 use bytes::Bytes;
+pub use complaint::Complaint;
 pub use directory::{NodeAddress, NodeRecord};
 pub use password::{PASSWORDS_PER_DEVICE, PasswordHash, hash_password};
 pub use presence::{DevicePresence, HeldSession, Outdone, Presence};
@@ -286,6 +288,17 @@ impl Backplane {
         };
         directory::sort(&mut nodes);
         Ok(nodes)
+    }
+
+    /// What an operator should mend, though the backplane answers: rights that are missing, limits that lose something.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn complaints(&self) -> Result<Vec<Complaint>, Unavailable> {
+        match self {
+            Self::Memory(_) => Ok(Vec::new()),
+            Self::Redis(redis) => redis.complaints().await,
+        }
     }
 
     /// Whether the backplane answers.

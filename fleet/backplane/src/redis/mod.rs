@@ -5,6 +5,7 @@
 mod address;
 mod books;
 mod cluster;
+mod examination;
 mod layout;
 mod link;
 mod publisher;
@@ -31,8 +32,8 @@ use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
-    Channel, Generation, Handler, HeldSession, NodeRecord, OpenError, Outdone, PasswordHash, Presence,
-    SubscriberId, Unavailable,
+    Channel, Complaint, Generation, Handler, HeldSession, NodeRecord, OpenError, Outdone, PasswordHash,
+    Presence, SubscriberId, Unavailable,
 };
 
 /// The handle.
@@ -95,6 +96,10 @@ impl Redis {
 
     pub(crate) fn is_available(&self) -> bool {
         self.routes.is_available()
+    }
+
+    pub(crate) async fn complaints(&self) -> Result<Vec<Complaint>, Unavailable> {
+        examination::complaints(&self.routes, &self.books.prefix).await
     }
 
     pub(crate) fn resumed(&self) -> watch::Receiver<u64> {

@@ -23,6 +23,8 @@ use crate::{Channel, Unavailable};
 
 /// How often a command is sent again that was sent to the wrong master.
 const TRIES: usize = 4;
+/// Names tried for one that falls to a shard: one with a single slot has one in 16384.
+const NAMES: u32 = 200_000;
 /// How long whoever met a change of the cluster waits until it is known.
 const LOOK_WAIT: Duration = Duration::from_millis(700);
 /// How long a slot that is half on its way is waited for.
@@ -110,6 +112,16 @@ impl Routes {
         let map = self.map.read();
         let at = map.shards.iter().position(|shard| shard.number == number);
         at.is_some_and(|at| map.layout.has_slots(at))
+    }
+
+    /// A name that begins so and falls to this shard; none when it has no slots.
+    pub(super) fn name_for(&self, number: u64, base: &str) -> Option<String> {
+        if !self.has_slots(number) {
+            return None;
+        }
+        (0..NAMES)
+            .map(|at| format!("{base}:{at}"))
+            .find(|name| self.is_owner(number, name.as_bytes()))
     }
 
     /// Whether everything is there.

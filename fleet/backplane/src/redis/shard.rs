@@ -26,8 +26,6 @@ use super::{
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long the mark by which that is seen stands unrenewed.
 const MARK_LASTS: Duration = Duration::from_secs(60);
-/// Names tried for a mark that falls to a master.
-const MARK_NAMES: u32 = 200_000;
 
 /// One server.
 pub(super) struct Shard {
@@ -38,7 +36,7 @@ pub(super) struct Shard {
     pub(super) asking: Arc<Link>,
     pub(super) publisher: Publisher,
     pub(super) supervisor: Supervisor,
-    listening: Link,
+    pub(super) listening: Link,
     _stop: DropGuard,
 }
 
@@ -143,7 +141,7 @@ async fn look_for_emptiness(asking: Arc<Link>, common: Arc<Common>, number: u64)
             .as_ref()
             .is_some_and(|mark| common.routes.is_owner(number, mark.as_bytes()))
         {
-            mark = mark_of(&common, number);
+            mark = common.routes.name_for(number, &common.mark);
             is_first = true;
         }
         if let Some(mark) = &mark {
@@ -160,14 +158,4 @@ async fn look_for_emptiness(asking: Arc<Link>, common: Arc<Common>, number: u64)
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
-}
-
-/// A name for a mark that falls to this shard; none when it has no slots.
-fn mark_of(common: &Common, number: u64) -> Option<String> {
-    if !common.routes.has_slots(number) {
-        return None;
-    }
-    (0..MARK_NAMES)
-        .map(|at| format!("{}:{at}", common.mark))
-        .find(|name| common.routes.is_owner(number, name.as_bytes()))
 }

@@ -4,6 +4,7 @@
 
 mod books;
 mod cluster;
+mod examination;
 mod faults;
 mod listening;
 mod refusals;
