@@ -71,7 +71,7 @@ fn check_looks_at_the_limits_of_redis() {
         .unwrap();
         let flags = ["check", "--max-sessions", "10", "--redis-url", &redis.url()];
         let checked = run(huizhen(folder.path(), &flags), "");
-        (checked.status.success(), text(&checked.stdout).to_owned())
+        (checked.status.success(), text(&checked.stdout))
     };
     let limited = ["maxmemory 1gb", "maxmemory-policy noeviction"];
     let (is_fine, lines) = check(&limited);
