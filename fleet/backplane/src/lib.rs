@@ -291,6 +291,7 @@ impl Backplane {
     }
 
     /// What an operator should mend, though the backplane answers: rights that are missing, limits that lose something.
+    /// It tries what it looks at, for which a process that only looks is the right one.
     ///
     /// # Errors
     /// [`Unavailable`].

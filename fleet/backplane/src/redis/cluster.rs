@@ -17,7 +17,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How often while something is missing, and at the most.
 const LOOK_SOON: Duration = Duration::from_millis(500);
 /// The shortest time between two looks.
-const PAUSE: Duration = Duration::from_millis(100);
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// How a cluster is reached.
 #[derive(Clone)]

@@ -2,6 +2,7 @@
 //! that listens and one that asks and publishes.
 
 use std::{
+    collections::HashSet,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -10,6 +11,7 @@ use std::{
 };
 
 use ::redis::{PushInfo, PushKind, Value};
+use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -64,12 +66,12 @@ impl Shard {
         static NUMBERS: AtomicU64 = AtomicU64::new(1);
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
         let stop = common.stop.child_token();
-        let lost = Arc::new(Notify::new());
+        let ends = Arc::new(Ends::default());
         let listening = Link::keep(
             common.listening.clone(),
             source.clone(),
             shown.to_owned(),
-            Arc::new(on_push(common.clone(), lost.clone())),
+            Arc::new(on_push(common.clone(), ends.clone())),
             stop.clone(),
         );
         let asking = Arc::new(Link::keep(
@@ -79,7 +81,7 @@ impl Shard {
             Arc::new(|_| {}),
             stop.clone(),
         ));
-        let supervisor = Supervisor::start(&listening, common, number, lost, stop.clone());
+        let supervisor = Supervisor::start(&listening, common, number, ends, stop.clone());
         let publisher = Publisher::start(asking.clone(), common.routes.clone(), stop.clone());
         let looking = look_for_emptiness(asking.clone(), common.clone(), number);
         let stops = stop.clone();
@@ -106,7 +108,27 @@ impl Shard {
     }
 }
 
-fn on_push(common: Arc<Common>, lost: Arc<Notify>) -> impl Fn(PushInfo) + Send + Sync {
+/// Ends of subscriptions in a cluster: those that were asked for, and those that Redis has made by itself.
+#[derive(Default)]
+pub(super) struct Ends {
+    asked: Mutex<HashSet<Vec<u8>>>,
+    /// A slot has moved away.
+    pub(super) unasked: Notify,
+}
+
+impl Ends {
+    /// These are being ended.
+    pub(super) fn ask(&self, names: &[Vec<u8>]) {
+        self.asked.lock().extend(names.iter().cloned());
+    }
+
+    /// All that were asked for have ended.
+    pub(super) fn done(&self) {
+        self.asked.lock().clear();
+    }
+}
+
+fn on_push(common: Arc<Common>, ends: Arc<Ends>) -> impl Fn(PushInfo) + Send + Sync {
     move |push: PushInfo| match push.kind {
         PushKind::Message | PushKind::SMessage => {
             if let Ok([Value::BulkString(name), Value::BulkString(payload)]) =
@@ -119,12 +141,11 @@ fn on_push(common: Arc<Common>, lost: Arc<Notify>) -> impl Fn(PushInfo) + Send +
                 }
             }
         }
-        // The confirmation of an end that was asked for, or the news that the slot has moved away.
         PushKind::SUnsubscribe => {
             if let Some(Value::BulkString(name)) = push.data.first()
-                && common.subscriptions.is_name_wanted(name)
+                && !ends.asked.lock().contains(name)
             {
-                lost.notify_one();
+                ends.unasked.notify_one();
             }
         }
         _ => {}

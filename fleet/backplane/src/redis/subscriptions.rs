@@ -75,10 +75,6 @@ impl Subscriptions {
         self.wanted.contains_key(&channel)
     }
 
-    pub(super) fn is_name_wanted(&self, name: &[u8]) -> bool {
-        self.channel(name).is_some_and(|channel| self.is_wanted(channel))
-    }
-
     pub(super) fn all(&self) -> Vec<Channel> {
         self.wanted.iter().map(|entry| *entry.key()).collect()
     }

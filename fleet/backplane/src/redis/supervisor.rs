@@ -3,14 +3,14 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use tokio::{
-    sync::{Notify, mpsc, oneshot, watch},
+    sync::{mpsc, oneshot, watch},
     time::{Instant, MissedTickBehavior},
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
     link::{Link, Live},
-    shard::Common,
+    shard::{Common, Ends},
 };
 use crate::{Channel, Unavailable};
 
@@ -37,6 +37,7 @@ pub(super) struct Supervisor {
 
 struct Task {
     common: Arc<Common>,
+    ends: Arc<Ends>,
     /// The shard's.
     number: u64,
     live: Option<Arc<Live>>,
@@ -73,13 +74,14 @@ impl Supervisor {
         link: &Link,
         common: &Arc<Common>,
         number: u64,
-        lost: Arc<Notify>,
+        ends: Arc<Ends>,
         stop: CancellationToken,
     ) -> Self {
         let (sender, receiver) = mpsc::channel(WAITING);
         let changes = link.changes();
         let task = Task {
             common: common.clone(),
+            ends,
             number,
             live: None,
             standing: HashSet::new(),
@@ -91,7 +93,7 @@ impl Supervisor {
         tokio::spawn(async move {
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = task.work(receiver, changes, lost) => {}
+                () = task.work(receiver, changes) => {}
             }
         });
         Self { requests: sender }
@@ -117,8 +119,8 @@ impl Task {
         mut self,
         mut requests: mpsc::Receiver<Request>,
         mut changes: watch::Receiver<Option<Arc<Live>>>,
-        lost: Arc<Notify>,
     ) {
+        let ends = self.ends.clone();
         let mut looks = self.common.routes.looks();
         let mut counts = tokio::time::interval(COUNT_EVERY);
         counts.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -142,7 +144,7 @@ impl Task {
                     self.serve(&mut waiting).await;
                 }
                 Ok(()) = looks.changed() => self.settle().await,
-                () = lost.notified() => self.begin_again().await,
+                () = ends.unasked.notified() => self.begin_again().await,
                 _ = counts.tick() => self.count().await,
             }
             self.shown.set(self.standing.len());
@@ -318,7 +320,10 @@ impl Task {
             self.standing.remove(&channel);
         }
         let ended = if self.common.routes.is_cluster {
-            live.unsubscribe_sharded(&names).await
+            self.ends.ask(&names);
+            let ended = live.unsubscribe_sharded(&names).await;
+            self.ends.done();
+            ended
         } else {
             live.unsubscribe(&names).await
         };

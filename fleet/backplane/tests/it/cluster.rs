@@ -296,6 +296,24 @@ async fn subscriptions_that_are_cut_are_made_again() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn coming_and_going_costs_no_connection() {
+    let world = World::start(Shape::default()).await;
+    world.heard_by_all("before").await;
+    let mut resumed = world.hears.resumed();
+    resumed.borrow_and_update();
+    for round in 0..200 {
+        let channel = Channel::User(person(round % PEOPLE + 1));
+        world.hears.unsubscribe(world.listener.id, channel);
+        if round % 3 == 0 {
+            tokio::task::yield_now().await;
+        }
+        world.hears.subscribe(world.listener.id, channel).await.unwrap();
+    }
+    world.heard_by_all("after").await;
+    assert!(!resumed.has_changed().unwrap(), "a connection was given up");
+}
+
 async fn refused(url: &str) -> OpenError {
     match Backplane::open(url).await {
         Ok(_) => panic!("{url} was taken"),
