@@ -13,12 +13,13 @@ use crate::{
     clock,
     connection::{Ended, push_when_there_is_room, room_in_outbox},
     node::{Shared, spread_ms},
+    outbox::Pushed,
     room::{Position, Room, Standing},
     session::{Session, ToFeed},
 };
 
-/// Entries fetched at once.
-const PAGE: usize = 100;
+/// Entries fetched at once, to be sent as far as there is room for them.
+const PAGE: usize = 50;
 /// Participants named in a Conversation frame; see the .proto file.
 const MAX_PARTICIPANTS: usize = 500;
 
@@ -190,7 +191,7 @@ pub(crate) async fn feed_until_live(
         // Beyond what the room has delivered nothing is taken: that comes live.
         let mut target = room.delivered();
         while reached < target {
-            reached = feed_page(shared, session, room.id, reached, target, PAGE).await?;
+            reached = feed_some(shared, session, room.id, reached, target).await?;
             target = target.max(reached);
         }
         match room.go_live(session, reached) {
@@ -198,6 +199,51 @@ pub(crate) async fn feed_until_live(
             Standing::Live | Standing::Gone => return Ok(()),
         }
     }
+}
+
+/// Sends entries after `reached` and up to `target`, as many as there is room for when there is some; tells how far the
+/// session is then. What finds no room is let go and read again later: whoever does not read must not hold a page too.
+async fn feed_some(
+    shared: &Shared,
+    session: &Session,
+    conversation: ConversationId,
+    mut reached: Seq,
+    target: Seq,
+) -> Result<Seq, Stopped> {
+    room_in_outbox(session).await?;
+    let page = shared
+        .journal
+        .history(conversation, session.user, Direction::After(reached), PAGE)
+        .await?;
+    let all_there = !page.has_more;
+    let mut large = None;
+    for (at, entry) in page.entries.into_iter().enumerate() {
+        let seq = entry.seq;
+        if seq > target {
+            session.flush();
+            return Ok(target);
+        }
+        let frame = Published::new(entry).frame();
+        match session.queue(&frame) {
+            Pushed::Taken => reached = seq,
+            Pushed::Ended => return Err(Stopped::Ended),
+            // One that is as large as the outbox: only when it is empty there is room.
+            Pushed::Full if at == 0 => {
+                large = Some((frame, seq));
+                break;
+            }
+            Pushed::Full => {
+                session.flush();
+                return Ok(reached);
+            }
+        }
+    }
+    if let Some((frame, seq)) = large {
+        push_when_there_is_room(session, vec![frame]).await?;
+        return Ok(seq);
+    }
+    session.flush();
+    Ok(if all_there { target } else { reached })
 }
 
 /// Sends one page of entries after `reached` and up to `target`; tells how far the session is then.
