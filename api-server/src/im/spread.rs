@@ -72,6 +72,8 @@ mod tests {
                 port: 9501,
                 tls_port: None,
                 ws_port: None,
+                domain: None,
+                wss: None,
             },
             sessions,
             version: version.into(),
