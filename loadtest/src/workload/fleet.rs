@@ -36,11 +36,12 @@ pub(super) struct Fleet {
 }
 
 impl Fleet {
-    /// Finds the fleet, or starts a server for so many connections.
+    /// Finds the fleet, or starts a server for so many connections of this process and so many of others.
     pub(super) async fn open(
         target: Target,
         seed: u64,
         connections: usize,
+        of_others: usize,
         transport: Transport,
     ) -> Result<Self> {
         enough_files(connections)?;
@@ -53,7 +54,13 @@ impl Fleet {
                     transport != Transport::Tls,
                     "a fleet of our own has no certificate: leave --transport tls or --nodes out"
                 );
-                let started = Box::pin(start_processes(&Size::of(&target), &sms, connections, false)).await?;
+                let started = Box::pin(start_processes(
+                    &Size::of(&target),
+                    &sms,
+                    connections + of_others,
+                    false,
+                ))
+                .await?;
                 let api = started.rest_urls().join(",");
                 processes = Some(Box::new(started));
                 (api, None, None)

@@ -75,19 +75,11 @@ pub(super) async fn run(
     } else {
         shape
     };
-    let mut target = target;
-    if let Shape::Chat(chat) = &shape
-        && chat.idle_connections > 0
-    {
-        // Further arguments win: they may still say otherwise.
-        let sessions = shape.connections() + chat.idle_connections as usize;
-        let room = ["max-sessions", "connections-per-address"].map(|flag| format!("--{flag}={sessions}"));
-        target.server_argument.splice(0..0, room);
-    }
     let fleet = Box::pin(Fleet::open(
         target,
         load.output.seed,
         shape.connections(),
+        shape.idle_connections(),
         Transport::Tcp,
     ))
     .await?;

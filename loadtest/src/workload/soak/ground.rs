@@ -42,6 +42,7 @@ impl Ground {
             arguments.target.clone(),
             arguments.output.seed,
             connections,
+            0,
             Transport::Tcp,
         );
         Ok(Self::One(Box::new(Box::pin(fleet).await?)))
