@@ -51,6 +51,7 @@ async fn device_ids(service: &Service, person: &Person) -> Vec<String> {
         .collect()
 }
 
+/// Seed: 退出登录接口.
 #[tokio::test]
 async fn logout_ends_everything_of_the_device_at_once() {
     let service = Service::start().await;
@@ -72,10 +73,8 @@ async fn logout_ends_everything_of_the_device_at_once() {
     }
     let seen = notices(&service, &here).await;
 
-    here.post(&service, "/account/logout", json!({}))
-        .send()
-        .await
-        .result();
+    let out = here.post(&service, "/account/logout", json!({})).send().await;
+    assert_eq!(out.json, json!({"success": true, "code": 200, "result": {}}));
     here.get(&service, "/account/devices")
         .send()
         .await
@@ -223,6 +222,7 @@ async fn logins_that_race_leave_at_most_ten_devices() {
     assert_eq!(rows[0].get::<i64>(0).unwrap(), 10);
 }
 
+/// Seed: 登陆上传 token 接口.
 #[tokio::test]
 async fn a_push_token_is_on_one_device_only() {
     let service = Service::start().await;
@@ -243,10 +243,11 @@ async fn a_push_token_is_on_one_device_only() {
     let has = async |person: &Person| {
         person.get(&service, "/account/devices").send().await.result()[0]["has_push_token"] == true
     };
-    pat.put(&service, "/account/push_token", push.clone())
+    let put = pat
+        .put(&service, "/account/push_token", push.clone())
         .send()
-        .await
-        .result();
+        .await;
+    assert_eq!(put.json, json!({"success": true, "code": 200, "result": {}}));
     assert!(has(&pat).await);
     sam.put(&service, "/account/push_token", push)
         .send()
