@@ -134,6 +134,11 @@ async fn run(file: &str) {
 
 #[tokio::test]
 async fn the_requests_of_docs_http_answer_as_they_say() {
+    run_all().await;
+}
+
+/// Sends all of them.
+pub async fn run_all() {
     let mut files: Vec<String> = fs::read_dir(folder())
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
