@@ -41,10 +41,10 @@ enum By {
 }
 
 macro_rules! list {
-    ($path:literal, $query:literal, $by:expr, $judged:literal) => {
+    ($path:literal, $told:literal, $query:literal, $by:expr, $judged:literal) => {
         List {
-            few: concat!("GET ", $path, $query, ", few"),
-            many: concat!("GET ", $path, $query, ", many"),
+            few: concat!("GET ", $path, $told, ", few"),
+            many: concat!("GET ", $path, $told, ", many"),
             path: concat!($path, "?limit=5", $query),
             by: $by,
             judged: $judged,
@@ -53,11 +53,17 @@ macro_rules! list {
 }
 
 const LISTS: [List; 5] = [
-    list!("/consult/in_process_list", "", By::Doctor, true),
-    list!("/consult/history_list", "", By::Doctor, true),
-    list!("/team/{id}/my_consult_list", "", By::Doctor, true),
-    list!("/team/{id}/consult_list", "", By::Assistant, true),
-    list!("/team/{id}/my_consult_list", "&count=true", By::Doctor, false),
+    list!("/consult/in_process_list", "", "", By::Doctor, true),
+    list!("/consult/history_list", "", "", By::Doctor, true),
+    list!("/team/{id}/my_consult_list", "", "", By::Doctor, true),
+    list!("/team/{id}/consult_list", "", "", By::Assistant, true),
+    list!(
+        "/team/{id}/my_consult_list",
+        " counted",
+        "&count=true",
+        By::Doctor,
+        false
+    ),
 ];
 
 /// A team with its consults.
@@ -124,6 +130,7 @@ pub(super) async fn run(arguments: RestArguments) -> Result<bool> {
     report.method = format!("pages of {PAGE}, of either doctor in turn, one call at a time");
     report.duration_s = duration.as_secs_f64();
     report.faults.clone_from(&figures.faults);
+    report.server_commit = Some(fleet.rest.commit().await?);
     fleet.close().await?;
     println!(
         "rest lists: a page of {} beside one of {FEW} (p50)",
