@@ -9,6 +9,10 @@ use crate::{connection, node::Shared};
 /// How long to wait when the machine gives no more connections (open files, memory).
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 
+/// Bytes that the kernel takes for a connection beyond what is on its way: by itself it would hold up to 4 MiB for an app
+/// that does not read (`tcp_wmem`), for each of them. What is on its way may be as much as the network wants.
+const UNSENT_BYTES: u32 = 16 * 1024;
+
 /// The node's listeners, bound by the caller.
 pub struct Listeners {
     /// Framed protobuf over TCP.
@@ -36,9 +40,24 @@ pub(crate) fn start(shared: &Arc<Shared>, listeners: Listeners) {
     ];
     for (listener, door) in doors {
         if let Some(listener) = listener {
+            // Connections inherit it.
+            if let Err(error) = bound_unsent(&listener) {
+                tracing::warn!(%error, "what the kernel holds for apps that do not read cannot be bounded");
+            }
             tokio::spawn(accept(shared.clone(), listener, door));
         }
     }
+}
+
+#[cfg(target_os = "linux")]
+fn bound_unsent(listener: &TcpListener) -> std::io::Result<()> {
+    socket2::SockRef::from(listener).set_tcp_notsent_lowat(UNSENT_BYTES)
+}
+
+/// Other systems take what their send buffer takes.
+#[cfg(not(target_os = "linux"))]
+fn bound_unsent(_: &TcpListener) -> std::io::Result<()> {
+    Ok(())
 }
 
 async fn accept(shared: Arc<Shared>, listener: TcpListener, door: Door) {

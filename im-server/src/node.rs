@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Weak,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -18,7 +18,7 @@ use rand::{RngExt, seq::SliceRandom};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    Listeners, Settings, directory,
+    Listeners, Settings, clock, directory,
     limits::Limits,
     listen,
     marks::Marks,
@@ -50,6 +50,8 @@ pub(crate) struct Shared {
     pub(crate) certificate: Option<Certificate>,
     /// Gone while the node is being stopped.
     appender: Mutex<Option<Appender<SendContext>>>,
+    /// Who was brought in or taken out before this, epoch milliseconds, was compared with what their sessions know.
+    pub(crate) compared_since_ms: AtomicI64,
     next_session: AtomicU64,
     draining: AtomicBool,
     /// No more connections.
@@ -111,6 +113,7 @@ impl Node {
                 marks: Marks::default(),
                 certificate,
                 appender: Mutex::new(Some(appender)),
+                compared_since_ms: AtomicI64::new(clock::now_ms() - sweep::CHANGES_BACK_MS),
                 next_session: AtomicU64::new(1),
                 draining: AtomicBool::new(false),
                 closing: CancellationToken::new(),
@@ -234,7 +237,9 @@ impl Shared {
     fn heed(&self, user: proto::UserId, notice: UserNotice) {
         for session in self.users.of(user) {
             match &notice {
-                UserNotice::Added { conversation, .. } if session.is_synced() => session.feed(*conversation),
+                UserNotice::Added { conversation, .. } if session.is_synced() => {
+                    session.feed(*conversation, self.compared_since_ms.load(Ordering::Acquire));
+                }
                 UserNotice::Added { .. } => {}
                 UserNotice::Replaced {
                     device_id,

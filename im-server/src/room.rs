@@ -173,6 +173,7 @@ impl Room {
         }
         if state.members[at].left {
             state.members.swap_remove(at);
+            session.depart(self.id, reached);
             return Standing::Gone;
         }
         state.members[at].position = Position::Live(reached);
@@ -330,13 +331,13 @@ impl Room {
                     Pushed::Full => {
                         metrics::counter!("huizhen_im_sessions_behind_total").increment(1);
                         member.position = Position::Behind(before.max(after));
-                        member.session.feed(self.id);
+                        member.session.feed(self.id, i64::MAX);
                     }
                 }
             }
             let last = &ready[end - 1];
             if changes_participants(last.kind) {
-                apply(state, last);
+                self.apply(state, last);
             }
             begin = end;
         }
@@ -352,35 +353,39 @@ impl Room {
             }
         }
     }
+
+    /// Does what an entry says about who is in.
+    fn apply(&self, state: &mut State, entry: &Published) {
+        let Some(Event::Participant(participant)) = entry.decode().and_then(|entry| entry.event) else {
+            return;
+        };
+        let about = |member: &Member| member.session.user.get() == participant.user_id;
+        match entry.kind {
+            EntryKind::ParticipantLeft => {
+                state.members.retain_mut(|member| {
+                    if !about(member) {
+                        return true;
+                    }
+                    member.left = true;
+                    let is_live = matches!(member.position, Position::Live(_));
+                    if is_live {
+                        member.session.depart(self.id, entry.seq);
+                    }
+                    !is_live
+                });
+            }
+            _ => {
+                // Somebody who left and came back while they were being fed.
+                for member in state.members.iter_mut().filter(|member| about(member)) {
+                    member.left = false;
+                }
+            }
+        }
+    }
 }
 
 fn changes_participants(kind: EntryKind) -> bool {
     matches!(kind, EntryKind::ParticipantJoined | EntryKind::ParticipantLeft)
-}
-
-/// Does what an entry says about who is in.
-fn apply(state: &mut State, entry: &Published) {
-    let Some(Event::Participant(participant)) = entry.decode().and_then(|entry| entry.event) else {
-        return;
-    };
-    let about = |member: &Member| member.session.user.get() == participant.user_id;
-    match entry.kind {
-        EntryKind::ParticipantLeft => {
-            state.members.retain_mut(|member| {
-                if !about(member) {
-                    return true;
-                }
-                member.left = true;
-                !matches!(member.position, Position::Live(_))
-            });
-        }
-        _ => {
-            // Somebody who left and came back while they were being fed.
-            for member in state.members.iter_mut().filter(|member| about(member)) {
-                member.left = false;
-            }
-        }
-    }
 }
 
 const _: () = assert!(

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use proto::{
-    ConversationId, UserId, frame,
+    ConversationId, Seq, UserId, frame,
     wire::{Bye, ByeReason, Error, ErrorCode, Platform, server_frame::Body},
 };
 
@@ -49,7 +49,29 @@ struct Books {
         clippy::box_collection,
         reason = "a session owns one pointer for what it rarely needs"
     )]
-    to_feed: Option<Box<Vec<ConversationId>>>,
+    to_feed: Option<Box<Vec<ToFeed>>>,
+    /// Conversations that its user left not long ago.
+    #[allow(
+        clippy::box_collection,
+        reason = "a session owns one pointer for what it rarely needs"
+    )]
+    departures: Option<Box<Vec<Departure>>>,
+}
+
+/// A conversation that a session is to be fed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ToFeed {
+    pub(crate) conversation: ConversationId,
+    /// What its user was brought into before this, epoch milliseconds, the session has been given already.
+    pub(crate) since_ms: i64,
+}
+
+/// What a session got of a conversation that its user left: kept for as long as the sweep may ask whether it was told.
+struct Departure {
+    conversation: ConversationId,
+    /// It got everything up to this.
+    reached: Seq,
+    at_ms: i64,
 }
 
 impl Session {
@@ -186,18 +208,22 @@ impl Session {
         self.synced.load(Ordering::Acquire)
     }
 
-    /// Asks the session's task to feed it from a conversation's journal.
-    pub(crate) fn feed(&self, conversation: ConversationId) {
+    /// Asks the session's task to feed it from a conversation's journal; `since_ms` as in [`ToFeed`].
+    pub(crate) fn feed(&self, conversation: ConversationId, since_ms: i64) {
         let mut books = self.books.lock();
         let to_feed = books.to_feed.get_or_insert_default();
-        if !to_feed.contains(&conversation) {
-            to_feed.push(conversation);
+        match to_feed.iter_mut().find(|of| of.conversation == conversation) {
+            Some(asked) => asked.since_ms = asked.since_ms.min(since_ms),
+            None => to_feed.push(ToFeed {
+                conversation,
+                since_ms,
+            }),
         }
         drop(books);
         self.waker.wake();
     }
 
-    pub(crate) fn take_to_feed(&self) -> Vec<ConversationId> {
+    pub(crate) fn take_to_feed(&self) -> Vec<ToFeed> {
         self.books
             .lock()
             .to_feed
@@ -215,6 +241,44 @@ impl Session {
         // Few of many are attached twice (after leaving and joining again); leaving twice does no harm.
         if books.attached.last() != Some(&conversation) {
             books.attached.push(conversation);
+        }
+    }
+
+    /// Remembers that the user has left a conversation, of which the session got everything up to `reached`.
+    pub(crate) fn depart(&self, conversation: ConversationId, reached: Seq) {
+        let at_ms = clock::now_ms();
+        let mut books = self.books.lock();
+        let departures = books.departures.get_or_insert_default();
+        match departures.iter_mut().find(|of| of.conversation == conversation) {
+            Some(departure) => {
+                departure.reached = departure.reached.max(reached);
+                departure.at_ms = at_ms;
+            }
+            None => departures.push(Departure {
+                conversation,
+                reached,
+                at_ms,
+            }),
+        }
+    }
+
+    /// Up to where the session got a conversation that its user left not long ago.
+    pub(crate) fn departed_at(&self, conversation: ConversationId) -> Option<Seq> {
+        let books = self.books.lock();
+        let mut departures = books.departures.iter().flat_map(|departures| departures.iter());
+        departures
+            .find(|of| of.conversation == conversation)
+            .map(|departure| departure.reached)
+    }
+
+    /// Forgets departures before a moment, epoch milliseconds.
+    pub(crate) fn forget_departures(&self, before_ms: i64) {
+        let mut books = self.books.lock();
+        if let Some(departures) = &mut books.departures {
+            departures.retain(|departure| departure.at_ms >= before_ms);
+            if departures.is_empty() {
+                books.departures = None;
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use std::{
 
 use backplane::Channel;
 use bytes::Bytes;
-use journal::announcement::ConversationNotice;
+use journal::{announcement::ConversationNotice, conversation::Change};
 use proto::{
     ConversationId, UserId, frame,
     wire::{self, ByeReason, server_frame::Body},
@@ -27,10 +27,13 @@ const EVERY: Duration = Duration::from_secs(1);
 const COMPARE_EVERY: Duration = Duration::from_secs(3);
 /// The least time between two comparisons, however often the backplane comes back.
 const COMPARE_REST: Duration = Duration::from_millis(500);
-/// How far back joins are looked for: longer than a join's transaction and the clocks of a fleet differ.
-const JOINS_BACK_MS: i64 = 15_000;
-/// Joins that are looked at each time; more are looked at the next time.
-const JOINS: i64 = 5_000;
+/// How far behind a comparison the next one begins to look for who was brought in or taken out: longer than such a
+/// transaction takes, and than the clocks of a fleet differ.
+pub(crate) const CHANGES_BACK_MS: i64 = 15_000;
+/// How much longer departures are remembered: as long as a session may take to be fed.
+pub(crate) const DEPARTURES_BACK_MS: i64 = 60_000;
+/// Changes that are read at once.
+const CHANGES: i64 = 5_000;
 
 /// How often it is measured how late the runtime is.
 const LAG_EVERY: Duration = Duration::from_millis(100);
@@ -186,24 +189,51 @@ async fn compare(shared: &Arc<Shared>) {
             tracing::warn!(%error, "rooms could not be compared with the database; the next sweep tries again");
         }
     }
-    match shared
-        .journal
-        .joins_since(clock::now_ms() - JOINS_BACK_MS, JOINS)
-        .await
-    {
-        Ok(joins) => {
-            for join in joins {
-                for session in shared.users.of(join.user) {
-                    let attached = shared
-                        .rooms
-                        .get(join.conversation)
-                        .is_some_and(|room| room.position(&session).is_some());
-                    if session.is_synced() && !attached {
-                        session.feed(join.conversation);
-                    }
+    let began_ms = clock::now_ms();
+    let since_ms = shared.compared_since_ms.load(Ordering::Acquire);
+    match compare_participants(shared, since_ms).await {
+        Ok(()) => {
+            let next_ms = since_ms.max(began_ms - CHANGES_BACK_MS);
+            shared.compared_since_ms.store(next_ms, Ordering::Release);
+            let forget_ms = next_ms - CHANGES_BACK_MS - DEPARTURES_BACK_MS;
+            shared.users.visit(|session| session.forget_departures(forget_ms));
+        }
+        Err(error) => {
+            tracing::warn!(%error, "changes of who is in could not be read; the next sweep tries again")
+        }
+    }
+}
+
+/// Feeds the sessions here whose users were brought in since `since_ms` without their being told; those who were taken
+/// out again too.
+async fn compare_participants(shared: &Shared, since_ms: i64) -> Result<(), database::Error> {
+    let mut from_ms = since_ms;
+    loop {
+        let changes = shared.journal.changes_since(from_ms, CHANGES).await?;
+        for change in &changes {
+            for session in shared.users.of(change.user) {
+                if session.is_synced() && !knows(shared, &session, change) {
+                    session.feed(change.conversation, since_ms);
                 }
             }
         }
-        Err(error) => tracing::warn!(%error, "joins could not be looked for; the next sweep tries again"),
+        match changes.last() {
+            // Those of the last one's millisecond once more; of one millisecond never more than are read at once.
+            Some(last) if changes.len() as i64 == CHANGES => from_ms = last.at_ms.max(from_ms + 1),
+            _ => return Ok(()),
+        }
     }
+}
+
+/// Whether a session is in the conversation's room, or has got everything up to where its user left.
+fn knows(shared: &Shared, session: &Arc<Session>, change: &Change) -> bool {
+    let room = shared.rooms.get(change.conversation);
+    if room.is_some_and(|room| room.position(session).is_some()) {
+        return true;
+    }
+    let reached = session.departed_at(change.conversation);
+    change
+        .span
+        .to
+        .is_some_and(|to| reached.is_some_and(|reached| reached >= to))
 }

@@ -6,7 +6,7 @@ use proto::{
     wire::{ConversationKind, Role},
 };
 
-use crate::{Journal, entry::enumeration};
+use crate::{Journal, entry::enumeration, history::Span};
 
 /// A conversation, at one seq.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,15 +46,15 @@ const PARTICIPANTS: &str = "SELECT user_id, role, from_seq FROM participant
 /// is prepared.
 const SEQS_AT_ONCE: usize = 200;
 
-const JOINS: &str = "SELECT conversation_id, user_id, from_seq, changed_ms FROM participant
-    WHERE changed_ms >= $1 AND to_seq IS NULL ORDER BY changed_ms LIMIT $2";
+const CHANGES: &str = "SELECT conversation_id, user_id, from_seq, to_seq, changed_ms FROM participant
+    WHERE changed_ms >= $1 ORDER BY changed_ms LIMIT $2";
 
 const SHARING: &str = "SELECT 1 FROM participant mine JOIN participant theirs
       ON theirs.conversation_id = mine.conversation_id AND theirs.user_id = $2
     WHERE mine.user_id = $1 AND mine.to_seq IS NULL AND theirs.to_seq IS NULL LIMIT 1";
 
 /// Every statement here, for the tests that explain them.
-pub(crate) const STATEMENTS: &[&str] = &[CONVERSATION, PARTICIPANTS, JOINS, SHARING];
+pub(crate) const STATEMENTS: &[&str] = &[CONVERSATION, PARTICIPANTS, CHANGES, SHARING];
 
 pub(crate) fn last_seqs_sql() -> String {
     let places: Vec<String> = (1..=SEQS_AT_ONCE).map(|at| format!("${at}")).collect();
@@ -129,20 +129,24 @@ impl Journal {
         Ok(answer)
     }
 
-    /// Who joined a conversation since `since_ms` (epoch milliseconds) and is still in it: for a node that looks for
-    /// announcements that it did not get. At most `limit`, the oldest first.
+    /// Spans of participation that began or ended since `since_ms` (epoch milliseconds): for a node that looks for
+    /// announcements that it did not get. At most `limit`, in the order of that moment; when there are so many, ask on
+    /// from the last one's.
     ///
     /// # Errors
     /// As the database says.
-    pub async fn joins_since(&self, since_ms: i64, limit: i64) -> Result<Vec<Join>, Error> {
-        let rows = self.database.query(JOINS, params![since_ms, limit]).await?;
+    pub async fn changes_since(&self, since_ms: i64, limit: i64) -> Result<Vec<Change>, Error> {
+        let rows = self.database.query(CHANGES, params![since_ms, limit]).await?;
         rows.iter()
             .map(|row| {
-                Ok(Join {
+                Ok(Change {
                     conversation: ConversationId::from_database(row.get(0)?),
                     user: UserId::from_database(row.get(1)?),
-                    seq: Seq::from_database(row.get(2)?),
-                    at_ms: row.get(3)?,
+                    span: Span {
+                        from: Seq::from_database(row.get(2)?),
+                        to: row.get::<Option<i64>>(3)?.map(Seq::from_database),
+                    },
+                    at_ms: row.get(4)?,
                 })
             })
             .collect()
@@ -171,16 +175,16 @@ impl Journal {
     }
 }
 
-/// Somebody's joining of a conversation.
+/// The beginning or the end of somebody's span of participation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Join {
+pub struct Change {
     /// The conversation.
     pub conversation: ConversationId,
     /// Who.
     pub user: UserId,
-    /// By which entry.
-    pub seq: Seq,
-    /// When, epoch milliseconds.
+    /// The span as it is now.
+    pub span: Span,
+    /// When it began, or ended if it has, epoch milliseconds.
     pub at_ms: i64,
 }
 

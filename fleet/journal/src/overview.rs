@@ -21,7 +21,7 @@ macro_rules! overviews {
         concat!(
             "SELECT ",
             conversation::columns!(),
-            ", p.from_seq, p.to_seq, p.role, m.received_seq, m.read_seq
+            ", p.from_seq, p.to_seq, p.role, m.received_seq, m.read_seq, p.changed_ms
              FROM participant p
              JOIN conversation c ON c.id = p.conversation_id
              LEFT JOIN mark m ON m.conversation_id = p.conversation_id AND m.user_id = p.user_id
@@ -49,6 +49,8 @@ pub struct Overview {
     pub conversation: Conversation,
     /// Their spans in it, in order; never empty.
     pub spans: Vec<Span>,
+    /// When each of the spans began, or ended if it has, epoch milliseconds.
+    pub changed_ms: Vec<i64>,
     /// Their role in the last span.
     pub role: Role,
     /// Up to where their devices have everything.
@@ -61,6 +63,15 @@ impl Overview {
     /// Whether they are in it now.
     pub fn is_in(&self) -> bool {
         self.spans.last().is_some_and(|span| span.to.is_none())
+    }
+
+    /// The first of their spans that began or ended at `since_ms` (epoch milliseconds) or later.
+    pub fn changed_since(&self, since_ms: i64) -> Option<Span> {
+        let at = self
+            .changed_ms
+            .iter()
+            .position(|changed_ms| *changed_ms >= since_ms)?;
+        self.spans.get(at).copied()
     }
 
     /// The newest entry that they may see.
@@ -116,11 +127,13 @@ impl Journal {
             match overviews.last_mut() {
                 Some(last) if last.conversation.id.get() == id => {
                     last.spans.push(span);
+                    last.changed_ms.push(row.get(13)?);
                     last.role = role;
                 }
                 _ => overviews.push(Overview {
                     conversation: Conversation::from_row(&row)?,
                     spans: vec![span],
+                    changed_ms: vec![row.get(13)?],
                     role,
                     received_seq: Seq::from_database(row.get::<Option<i64>>(11)?.unwrap_or(0)),
                     read_seq: Seq::from_database(row.get::<Option<i64>>(12)?.unwrap_or(0)),

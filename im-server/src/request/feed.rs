@@ -10,14 +10,16 @@ use proto::{
 };
 
 use crate::{
+    clock,
     connection::{Ended, push_when_there_is_room, room_in_outbox},
     node::{Shared, spread_ms},
+    outbox::Pushed,
     room::{Position, Room, Standing},
-    session::Session,
+    session::{Session, ToFeed},
 };
 
-/// Entries fetched at once.
-const PAGE: usize = 100;
+/// Entries fetched at once, to be sent as far as there is room for them.
+const PAGE: usize = 50;
 /// Participants named in a Conversation frame; see the .proto file.
 const MAX_PARTICIPANTS: usize = 500;
 
@@ -56,9 +58,9 @@ impl From<journal::Error> for Stopped {
 
 /// Feeds a session in these conversations. One that cannot be fed now ends the session with UNAVAILABLE rather than
 /// leaving it with less than it was promised; it syncs when it is back.
-pub(crate) async fn feed_all(shared: Arc<Shared>, session: Arc<Session>, conversations: Vec<ConversationId>) {
-    for conversation in conversations {
-        match feed(&shared, &session, conversation).await {
+pub(crate) async fn feed_all(shared: Arc<Shared>, session: Arc<Session>, conversations: Vec<ToFeed>) {
+    for to_feed in conversations {
+        match feed(&shared, &session, to_feed).await {
             Ok(()) => {}
             Err(Stopped::Ended) => return,
             Err(Stopped::Unavailable(error)) => {
@@ -71,12 +73,8 @@ pub(crate) async fn feed_all(shared: Arc<Shared>, session: Arc<Session>, convers
     }
 }
 
-async fn feed(
-    shared: &Arc<Shared>,
-    session: &Arc<Session>,
-    conversation: ConversationId,
-) -> Result<(), Stopped> {
-    let here = shared.rooms.get(conversation);
+async fn feed(shared: &Arc<Shared>, session: &Arc<Session>, to_feed: ToFeed) -> Result<(), Stopped> {
+    let here = shared.rooms.get(to_feed.conversation);
     let position = here.as_ref().and_then(|room| room.position(session));
     match (here, position) {
         (Some(room), Some(Position::Behind(reached))) => {
@@ -84,47 +82,74 @@ async fn feed(
             feed_until_live(shared, session, &room, reached).await
         }
         (_, Some(_)) => Ok(()),
-        (_, None) => join(shared, session, conversation).await,
+        (_, None) => join(shared, session, to_feed).await,
     }
 }
 
-/// Brings a session into a conversation that its user was added to.
-async fn join(
-    shared: &Arc<Shared>,
-    session: &Arc<Session>,
-    conversation: ConversationId,
-) -> Result<(), Stopped> {
-    let Some(overview) = shared.journal.overview(session.user, conversation).await? else {
+/// Brings a session into a conversation that its user was added to. Who was taken out again meanwhile, once or several
+/// times, is fed what they may see of it all the same.
+async fn join(shared: &Arc<Shared>, session: &Arc<Session>, to_feed: ToFeed) -> Result<(), Stopped> {
+    let id = to_feed.conversation;
+    let Some(mut overview) = shared.journal.overview(session.user, id).await? else {
         return Ok(());
     };
-    if !overview.is_in() {
+    let reached = reached(session, &overview, to_feed.since_ms);
+    if overview.is_in() {
+        let room = attach(shared, session, &overview, reached).await?;
+        // Read again now that the session is in the room: leaving from now on is seen there.
+        let Some(again) = shared.journal.overview(session.user, id).await? else {
+            room.detach(session, clock::now_s());
+            return Ok(());
+        };
+        if again.is_in() {
+            let from_seq = first_visible_after(&again, reached);
+            let notes = Notes {
+                reset: false,
+                from_seq,
+            };
+            send_conversation(shared, session, &again, notes).await?;
+            return feed_until_live(shared, session, &room, reached).await;
+        }
+        room.detach(session, clock::now_s());
+        overview = again;
+    }
+    let target = overview.last_visible();
+    if reached >= target {
         return Ok(());
     }
-    let reached = overview
-        .spans
-        .last()
-        .map_or(Seq::ZERO, |span| span.from.previous());
-    let room = attach(shared, session, &overview, reached).await?;
-    // Read again now that the session is in the room: leaving from now on is seen there.
-    match shared.journal.overview(session.user, conversation).await? {
-        Some(overview) if overview.is_in() => {
-            send_conversation(
-                shared,
-                session,
-                &overview,
-                Notes {
-                    reset: false,
-                    from_seq: reached.next(),
-                },
-            )
-            .await?;
-            feed_until_live(shared, session, &room, reached).await
-        }
-        _ => {
-            room.detach(session, crate::clock::now_s());
-            Ok(())
-        }
+    let notes = Notes {
+        reset: false,
+        from_seq: first_visible_after(&overview, reached),
+    };
+    send_conversation(shared, session, &overview, notes).await?;
+    let mut reached = reached;
+    while reached < target {
+        reached = feed_page(shared, session, id, reached, target, PAGE).await?;
     }
+    session.depart(id, target);
+    Ok(())
+}
+
+/// Up to where a session that is not in a conversation's room has got it.
+fn reached(session: &Session, overview: &Overview, since_ms: i64) -> Seq {
+    let before_changes = || Some(overview.changed_since(since_ms)?.from.previous());
+    let before_last = || {
+        let open = overview.spans.last().filter(|span| span.to.is_none())?;
+        Some(open.from.previous())
+    };
+    session
+        .departed_at(overview.conversation.id)
+        .or_else(before_changes)
+        .or_else(before_last)
+        .unwrap_or_else(|| overview.last_visible())
+}
+
+/// The first seq after `reached` that a person may see.
+fn first_visible_after(overview: &Overview, reached: Seq) -> Seq {
+    let mut spans = overview.spans.iter();
+    spans
+        .find(|span| span.to.is_none_or(|to| to > reached))
+        .map_or(reached.next(), |span| span.from.max(reached.next()))
 }
 
 /// Puts a session into a conversation's room, being fed from `reached` on.
@@ -166,7 +191,7 @@ pub(crate) async fn feed_until_live(
         // Beyond what the room has delivered nothing is taken: that comes live.
         let mut target = room.delivered();
         while reached < target {
-            reached = feed_page(shared, session, room.id, reached, target, PAGE).await?;
+            reached = feed_some(shared, session, room.id, reached, target).await?;
             target = target.max(reached);
         }
         match room.go_live(session, reached) {
@@ -174,6 +199,51 @@ pub(crate) async fn feed_until_live(
             Standing::Live | Standing::Gone => return Ok(()),
         }
     }
+}
+
+/// Sends entries after `reached` and up to `target`, as many as there is room for when there is some; tells how far the
+/// session is then. What finds no room is let go and read again later: whoever does not read must not hold a page too.
+async fn feed_some(
+    shared: &Shared,
+    session: &Session,
+    conversation: ConversationId,
+    mut reached: Seq,
+    target: Seq,
+) -> Result<Seq, Stopped> {
+    room_in_outbox(session).await?;
+    let page = shared
+        .journal
+        .history(conversation, session.user, Direction::After(reached), PAGE)
+        .await?;
+    let all_there = !page.has_more;
+    let mut large = None;
+    for (at, entry) in page.entries.into_iter().enumerate() {
+        let seq = entry.seq;
+        if seq > target {
+            session.flush();
+            return Ok(target);
+        }
+        let frame = Published::new(entry).frame();
+        match session.queue(&frame) {
+            Pushed::Taken => reached = seq,
+            Pushed::Ended => return Err(Stopped::Ended),
+            // One that is as large as the outbox: only when it is empty there is room.
+            Pushed::Full if at == 0 => {
+                large = Some((frame, seq));
+                break;
+            }
+            Pushed::Full => {
+                session.flush();
+                return Ok(reached);
+            }
+        }
+    }
+    if let Some((frame, seq)) = large {
+        push_when_there_is_room(session, vec![frame]).await?;
+        return Ok(seq);
+    }
+    session.flush();
+    Ok(if all_there { target } else { reached })
 }
 
 /// Sends one page of entries after `reached` and up to `target`; tells how far the session is then.

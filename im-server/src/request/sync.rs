@@ -24,6 +24,7 @@ use crate::{
     },
     room::{Position, Room},
     session::Session,
+    sweep::DEPARTURES_BACK_MS,
 };
 
 const DEFAULT_ENTRIES: u32 = 50;
@@ -143,7 +144,11 @@ async fn catch_up(
             Some(Entered::Before) => false,
             None if overview.is_in() => {
                 // Added since; the notice has come, or the sweep finds it.
-                session.feed(overview.conversation.id);
+                let id = overview.conversation.id;
+                if let Copy::Have(have) = copies.of(overview) {
+                    session.depart(id, have);
+                }
+                session.feed(id, shared.compared_since_ms.load(Ordering::Acquire));
                 false
             }
             None => catch_up_after_leaving(shared, session, overview, copies.of(overview), limit).await?,
@@ -242,6 +247,11 @@ async fn catch_up_after_leaving(
     limit: usize,
 ) -> Result<bool, Stopped> {
     let target = overview.last_visible();
+    // The sweep need not tell of it: the app has it, or Syncs again for the rest.
+    let since_ms = shared.compared_since_ms.load(Ordering::Acquire);
+    if overview.changed_since(since_ms - DEPARTURES_BACK_MS).is_some() {
+        session.depart(overview.conversation.id, target);
+    }
     match copy {
         Copy::Have(have) if have >= target => Ok(false),
         Copy::Have(have) => {

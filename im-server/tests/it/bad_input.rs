@@ -212,6 +212,43 @@ async fn a_reader_that_stops_is_closed_and_the_others_get_everything() {
     assert!(last < 2 + said);
 }
 
+/// What is held for a reader that stops, by the node and by the kernel together, is some dozen KiB however much is said.
+#[tokio::test(flavor = "multi_thread")]
+async fn little_is_held_for_a_reader_that_stops() {
+    const RECEIVED: usize = 4 * 1024;
+    const HELD: usize = 64 * 1024;
+    let fleet = Fleet::start_with(&["--slow-limit-s", "1", "--sends-per-s", "10000"], 1).await;
+    let consult = fleet.consult().await;
+    let mut doctor = fleet.app(2, "pad").await;
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket
+        .set_recv_buffer_size(u32::try_from(RECEIVED).unwrap())
+        .unwrap();
+    let stream = socket.connect(fleet.ports().tcp).await.unwrap();
+    let mut stuck = raw_over(&fleet, stream).await;
+    let sync = ClientFrame {
+        request_id: 2,
+        body: Some(Request::Sync(proto::wire::Sync::default())),
+    };
+    stuck.frame(&sync.encode_to_vec()).await;
+    while !matches!(stuck.next().await.body, Some(Body::SyncDone(_))) {}
+    let body = "x".repeat(2_000);
+    let mut said = 0;
+    while fleet.nodes[0].0.sessions() == 2 {
+        said += 1;
+        assert!(said < 20_000, "the stuck session is ended");
+        doctor.say(consult, &format!("{said}"), &body).await.unwrap();
+        doctor.entries.clear();
+    }
+    assert!(said * body.len() > 2 * HELD, "nothing was tested: {said}");
+    let mut left = Vec::new();
+    // It may end with a reset, since the Bye found no way.
+    let _ = tokio::time::timeout(PATIENCE, stuck.stream.read_to_end(&mut left))
+        .await
+        .unwrap();
+    assert!(left.len() < 2 * RECEIVED + HELD, "{} bytes were held", left.len());
+}
+
 /// A reader that pauses is fed from the journal when it goes on.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_that_pauses_misses_nothing() {
@@ -236,8 +273,11 @@ struct Raw {
 }
 
 async fn raw(fleet: &Fleet) -> Raw {
+    raw_over(fleet, TcpStream::connect(fleet.ports().tcp).await.unwrap()).await
+}
+
+async fn raw_over(fleet: &Fleet, stream: TcpStream) -> Raw {
     let password = fleet.password(1, "raw").await;
-    let stream = TcpStream::connect(fleet.ports().tcp).await.unwrap();
     let mut raw = Raw {
         stream,
         came: Vec::new(),

@@ -221,6 +221,76 @@ async fn who_left_while_away_still_gets_the_end_of_their_span() {
     doctor.nothing_came().await;
 }
 
+/// I3: announcements may be lost; that somebody was out again before anybody noticed changes nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn i3_who_is_brought_in_and_out_unheard_gets_every_span_once() {
+    let fleet = Fleet::start().await;
+    let consult = fleet.consult().await;
+    let (mut patient, mut guest) = (fleet.app(1, "phone").await, fleet.app(3, "pad").await);
+    let mut said = 0;
+    let mut say = async || {
+        said += 1;
+        patient
+            .say(consult, &format!("p{said}"), "hello")
+            .await
+            .unwrap()
+            .seq
+    };
+    // Found by the sweep, with nobody in; twice, since who left once is remembered.
+    for _ in 0..2 {
+        let came = fleet.join_unheard(consult, 3).await;
+        say().await;
+        let left = fleet.leave_unheard(consult, 3).await;
+        say().await;
+        let span: Vec<i64> = (came..=left).collect();
+        assert_eq!(guest.seqs(span.len()).await, span);
+    }
+    // Brought in again so that it is heard, before any sweep: what was not heard comes first.
+    let came = fleet.join_unheard(consult, 3).await;
+    let left = fleet.leave_unheard(consult, 3).await;
+    say().await;
+    let back = fleet.join(consult, 3, Role::Assistant).await;
+    let last = say().await;
+    let spans: Vec<i64> = (came..=left).chain(back..=last).collect();
+    assert_eq!(guest.seqs(spans.len()).await, spans);
+    // Two spans end and begin unheard while the session is in the room.
+    let left = fleet.leave_unheard(consult, 3).await;
+    let back = fleet.join_unheard(consult, 3).await;
+    let last = say().await;
+    let spans: Vec<i64> = (left..=left).chain(back..=last).collect();
+    assert_eq!(guest.seqs(spans.len()).await, spans);
+    a_sweep_has_passed(&fleet).await;
+    guest.nothing_came().await;
+}
+
+/// What the sweep looks at was told already to whoever was there for it: by Sync, or live.
+#[tokio::test(flavor = "multi_thread")]
+async fn i3_the_sweep_repeats_nothing() {
+    let fleet = Fleet::start().await;
+    let consult = fleet.consult().await;
+    let mut live = fleet.app(3, "pad").await;
+    let came = fleet.join(consult, 3, Role::Assistant).await;
+    let left = fleet.leave(consult, 3).await;
+    assert_eq!(live.seqs(2).await, [came, left]);
+    let came = fleet.join_unheard(consult, 4).await;
+    let left = fleet.leave_unheard(consult, 4).await;
+    let mut synced = fleet.app(4, "pad").await;
+    assert_eq!(synced.seqs(2).await, [came, left]);
+    a_sweep_has_passed(&fleet).await;
+    a_sweep_has_passed(&fleet).await;
+    live.nothing_came().await;
+    synced.nothing_came().await;
+}
+
+/// Waits until the sweep has found somebody of whom nobody heard; everything before that it has looked at as well.
+async fn a_sweep_has_passed(fleet: &Fleet) {
+    let conversation = fleet.conversation(&[(9, Role::Patient)]).await;
+    let user = 1_000 + conversation;
+    let mut witness = fleet.app(user, "pad").await;
+    let came = fleet.join_unheard(conversation, user).await;
+    assert_eq!(witness.seqs(1).await, [came]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn history_says_what_is_wrong_with_a_request() {
     let fleet = Fleet::start().await;

@@ -13,7 +13,7 @@ use fleet_local::store::Place;
 use im_server::{Listeners, Node, Settings};
 use journal::{
     Journal,
-    record::{Event, NewConversation, NewParticipant},
+    record::{Event, NewConversation, NewParticipant, Unpublished},
 };
 use proto::{
     ConversationId, UserId,
@@ -170,24 +170,25 @@ impl Fleet {
 
     /// Records what happened, as REST does.
     pub async fn record(&self, conversation: i64, event: Event) -> i64 {
-        let journal = self.journal.clone();
-        let id = ConversationId::from_database(conversation);
-        let now_ms = now_ms();
-        let unpublished = self
-            .journal
-            .database()
-            .transaction(move |tx| {
-                Box::pin(async move {
-                    journal
-                        .record(tx, id, UserId::from_database(1), event, now_ms)
-                        .await
-                })
-            })
-            .await
-            .unwrap();
+        let unpublished = self.record_unheard(conversation, event).await;
         let seq = unpublished.last_seq().unwrap().get();
         self.journal.publish(unpublished);
         seq
+    }
+
+    /// Records it, and no node hears of it, as when the backplane loses what is published.
+    pub async fn record_unheard(&self, conversation: i64, event: Event) -> Unpublished {
+        let journal = self.journal.clone();
+        let id = ConversationId::from_database(conversation);
+        let now_ms = now_ms();
+        let recorded = self.journal.database().transaction(move |tx| {
+            Box::pin(async move {
+                journal
+                    .record(tx, id, UserId::from_database(1), event, now_ms)
+                    .await
+            })
+        });
+        recorded.await.unwrap()
     }
 
     pub async fn join(&self, conversation: i64, user: i64, role: Role) -> i64 {
@@ -198,6 +199,18 @@ impl Fleet {
     pub async fn leave(&self, conversation: i64, user: i64) -> i64 {
         self.record(conversation, Event::Left(UserId::from_database(user)))
             .await
+    }
+
+    pub async fn join_unheard(&self, conversation: i64, user: i64) -> i64 {
+        let joined = Event::Joined(participant(user, Role::Assistant));
+        let unpublished = self.record_unheard(conversation, joined).await;
+        unpublished.last_seq().unwrap().get()
+    }
+
+    pub async fn leave_unheard(&self, conversation: i64, user: i64) -> i64 {
+        let left = Event::Left(UserId::from_database(user));
+        let unpublished = self.record_unheard(conversation, left).await;
+        unpublished.last_seq().unwrap().get()
     }
 
     pub async fn close(&self, conversation: i64) -> i64 {

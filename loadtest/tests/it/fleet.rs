@@ -15,8 +15,6 @@ fn programs() -> &'static Path {
     folder
 }
 
-/// Without the faults in which Redis loses publications: somebody who is brought in and taken out again within such an
-/// outage is not yet fed what they may see of it (loadtest/results/README.md, fleet-soak).
 #[test]
 fn a_fleet_loses_nothing_whatever_is_done_to_it() {
     let folder = tempfile::tempdir().unwrap();
@@ -27,7 +25,7 @@ fn a_fleet_loses_nothing_whatever_is_done_to_it() {
         .args(["--rate", "150", "--conversations", "12", "--fault-pause", "200ms"])
         .args([
             "--faults",
-            "kill-node,empty-redis,end-journal-connections,cut-clients,cut-database,kill-api",
+            "kill-node,empty-redis,kill-subscriptions,end-journal-connections,cut-clients,cut-database,kill-api",
         ])
         .arg("--programs")
         .arg(programs())

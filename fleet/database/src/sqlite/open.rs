@@ -15,8 +15,11 @@ use crate::{Error, migrations};
 /// Versions before this one have a race of the write-ahead log that can corrupt the file.
 const OLDEST_SQLITE: i32 = 3_051_003;
 
-/// The writer's page cache, KiB: the interior of the indexes of some millions of entries.
-const WRITER_CACHE_KIB: i32 = 64 * 1024;
+/// The writer's page cache, KiB: the interior of the indexes and the last pages of some thousand conversations; the
+/// kernel has the rest. No more, since nearly every commit walks through the cache's whole table: splitting a page
+/// gives another one the number of the page at 1 GiB for a moment (`balance_nonroot`), and SQLite then looks for pages
+/// beyond the end of the file. With 64 MiB that was a sixth of the writer's time.
+const WRITER_CACHE_KIB: i32 = 16 * 1024;
 /// A reader's page cache, KiB.
 const READER_CACHE_KIB: i32 = 8 * 1024;
 /// Statements kept prepared for a connection: more than the program has.

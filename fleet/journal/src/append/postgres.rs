@@ -277,7 +277,9 @@ impl Attempt {
                 }
                 Err(Fate::Unknown(told)) => {
                     for (job, verdict) in self.jobs.iter_mut().zip(&verdicts) {
-                        job.uncertain |= matches!(verdict, Verdict::Added(_));
+                        if let Verdict::Added(accepted) = verdict {
+                            job.uncertain_from.get_or_insert(accepted.seq);
+                        }
                     }
                     return (Err(Trouble::Away(told)), false);
                 }
@@ -603,14 +605,16 @@ fn repeated(message: &NewMessage, first: &NewMessage, accepted: Accepted) -> Ver
 /// A message whose client_msg_id stands for an entry, a row of [`FIRSTS`].
 fn resent(job: &Job, row: &Row) -> Verdict {
     let (mime_type, body, reply_to): (&str, &[u8], i64) = (row.get(4), row.get(5), row.get(6));
+    let seq = Seq::from_database(row.get(3));
+    let is_own = job.uncertain_from.is_some_and(|from| seq >= from);
     let accepted = Accepted {
-        seq: Seq::from_database(row.get(3)),
+        seq,
         created_ms: row.get(7),
-        duplicate: !job.uncertain,
+        duplicate: !is_own,
     };
     match difference(&job.message, mime_type, body, reply_to, &mentions(row.get(8))) {
         Some(field) => Verdict::Refused(Error::Conflict { field }),
-        None if job.uncertain => Verdict::Recovered(accepted),
+        None if is_own => Verdict::Recovered(accepted),
         None => Verdict::Answered(accepted),
     }
 }

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use proto::ConversationId;
+use proto::{ConversationId, Seq};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{BATCH_SENDS, NewMessage, SEND_LIMIT, Waiting};
@@ -19,8 +19,9 @@ pub(super) struct Job {
     pub(super) message: NewMessage,
     /// Whether to look for an earlier one with its client_msg_id before it is written.
     pub(super) look: bool,
-    /// It may be written already, by a commit whose answer was lost.
-    pub(super) uncertain: bool,
+    /// From which seq on an entry with its client_msg_id is its own, written by a commit whose answer was lost; below it
+    /// is an earlier one's.
+    pub(super) uncertain_from: Option<Seq>,
 }
 
 /// Who waits for it.
@@ -92,7 +93,7 @@ impl<C> Queue<C> {
         let job = Job {
             message: waiting.message,
             look: false,
-            uncertain: false,
+            uncertain_from: None,
         };
         self.sends.push_back((job, held));
     }

@@ -98,21 +98,36 @@ async fn i2_several_records_of_one_transaction_follow_each_other(store: Store) {
     assert!(!world.journal.conversation(id).await.unwrap().unwrap().open);
 }
 
-async fn joins_since_are_those_who_are_still_in(store: Store) {
+async fn changes_since_are_of_those_who_came_and_of_those_who_left(store: Store) {
     let world = World::new(store).await;
     let before = now_ms();
     let id = world.conversation(&[(1, Role::Patient), (2, Role::Doctor)]).await;
     world.record(id, Event::Left(user(2))).await.unwrap();
-    let joins = world.journal.joins_since(before, 100).await.unwrap();
-    let told: Vec<_> = joins
+    let changes = world.journal.changes_since(before, 100).await.unwrap();
+    let mut told: Vec<_> = changes
         .iter()
-        .map(|join| (join.user.get(), join.seq.get()))
+        .map(|change| {
+            (
+                change.user.get(),
+                change.span.from.get(),
+                change.span.to.map(|to| to.get()),
+            )
+        })
         .collect();
-    assert_eq!(told, [(1, 1)]);
+    told.sort_unstable();
+    assert_eq!(told, [(1, 1, None), (2, 2, Some(3))]);
+    assert!(changes.is_sorted_by_key(|change| change.at_ms));
     assert_eq!(
-        world.journal.joins_since(now_ms() + 1_000, 100).await.unwrap(),
+        world.journal.changes_since(before, 1).await.unwrap(),
+        changes[..1]
+    );
+    assert_eq!(
+        world.journal.changes_since(now_ms() + 1_000, 100).await.unwrap(),
         []
     );
+    let overview = world.journal.overview(user(2), id).await.unwrap().unwrap();
+    assert_eq!(overview.changed_since(before), overview.spans.first().copied());
+    assert_eq!(overview.changed_since(now_ms() + 1_000), None);
 }
 
 async fn i5_sharing_counts_those_who_are_in_together_now(store: Store) {
@@ -180,7 +195,7 @@ fleet_local::on_both!(
     i2_a_refusal_that_the_caller_shrugs_off_leaves_no_gap,
     a_record_of_a_conversation_that_is_not_there_is_refused,
     i2_several_records_of_one_transaction_follow_each_other,
-    joins_since_are_those_who_are_still_in,
+    changes_since_are_of_those_who_came_and_of_those_who_left,
     i5_sharing_counts_those_who_are_in_together_now,
     i5_marks_of_strangers_are_not_kept_and_none_passes_what_one_sees,
     unread_stops_counting_at_its_cap,
