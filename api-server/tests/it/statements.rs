@@ -237,7 +237,9 @@ async fn every_statement_walks_an_index() {
             .filter(|(plain, _)| one.is(plain))
             .map(|(_, sql)| sql.as_str())
             .collect();
-        ran_as.extend(one.whole.as_deref());
+        if ran_as.is_empty() {
+            ran_as.extend(one.whole.as_deref());
+        }
         if ran_as.is_empty() {
             wrong.push(format!("{}: never ran: {}", one.place, one.parts.join(" … ")));
         }
