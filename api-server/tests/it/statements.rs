@@ -227,6 +227,8 @@ async fn every_statement_walks_an_index() {
     assert!(written_ones.len() > 120, "only {} were found", written_ones.len());
     let ran: Vec<(String, String)> = captured::statements()
         .into_iter()
+        // Those of this very test on the other engine.
+        .filter(|sql| !sql.starts_with("EXPLAIN"))
         .map(|sql| (plain(&sql), sql))
         .collect();
     let mut wrong = Vec::new();
