@@ -199,7 +199,7 @@ async fn compare(shared: &Arc<Shared>) {
             shared.users.visit(|session| session.forget_departures(forget_ms));
         }
         Err(error) => {
-            tracing::warn!(%error, "changes of who is in could not be read; the next sweep tries again")
+            tracing::warn!(%error, "changes of who is in could not be read; the next sweep tries again");
         }
     }
 }
