@@ -6,6 +6,7 @@
 //! here in them, `delivery` decides what comes next in one, `outbox` is what waits to be written to one socket, `sweep`
 //! is the one timer for everybody.
 
+mod advertise;
 mod clock;
 mod connection;
 mod delivery;

@@ -18,7 +18,7 @@ use rand::{RngExt, seq::SliceRandom};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    Listeners, Settings, clock, directory,
+    Listeners, Settings, advertise, clock, directory,
     limits::Limits,
     listen,
     marks::Marks,
@@ -66,7 +66,7 @@ impl Node {
     /// Starts a node on listeners that are bound already. It takes connections until [`Self::drain`].
     ///
     /// # Errors
-    /// When the certificate cannot be read, or the address to advertise is not one.
+    /// When the certificate cannot be read, or an address to advertise is not one.
     pub async fn start(
         settings: &Settings,
         database: Database,
@@ -93,7 +93,7 @@ impl Node {
             .node_id
             .clone()
             .unwrap_or_else(|| format!("im-{:08x}", rand::rng().random::<u32>()));
-        let address = directory::address(settings, &listeners)?;
+        let address = advertise::address(settings, &listeners).await?;
         let backplane = journal.backplane().clone();
         let shared = Arc::new_cyclic(|weak: &Weak<Shared>| {
             let listener = weak.clone();

@@ -23,9 +23,13 @@ pub struct Settings {
     /// The certificate's private key, PEM.
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
-    /// What /im/servers hands out for this node: IP, or IP:PORT of the TCP listener. Default: the address listened on.
-    #[arg(long, value_name = "IP[:PORT]")]
+    /// What /im/servers hands out for this node: the IP or domain name, with or without the port of the TCP listener. Of
+    /// a domain name apps are given the IP too. Default: the address listened on.
+    #[arg(long, value_name = "HOST[:PORT]")]
     pub advertise: Option<String>,
+    /// What /im/servers hands out for WebSocket over TLS, such as a proxy's address: wss://HOST[:PORT][/PATH].
+    #[arg(long, value_name = "URL")]
+    pub advertise_wss: Option<String>,
     /// The node's name in the fleet. Default: made up at the start.
     #[arg(long, value_name = "ID")]
     pub node_id: Option<String>,

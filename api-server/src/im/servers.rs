@@ -26,6 +26,14 @@ pub(crate) struct Server {
     /// The same over WebSocket, if the node listens for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     ws_port: Option<u16>,
+    /// The node's domain name, if it has one: for the ports above instead of `ip`, and what its certificate must name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "im1.example.com")]
+    domain: Option<String>,
+    /// The node's address for WebSocket over TLS, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "wss://im1.example.com/")]
+    wss: Option<String>,
 }
 
 /// Where the IM nodes are (1.1)
@@ -45,6 +53,8 @@ pub(crate) async fn list(State(app): State<App>, _: User) -> Result<Answer, Erro
             port: node.address.port,
             tls_port: node.address.tls_port,
             ws_port: node.address.ws_port,
+            domain: node.address.domain,
+            wss: node.address.wss,
         })
         .collect();
     Answer::one(&servers)

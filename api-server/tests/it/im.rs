@@ -12,8 +12,7 @@ fn node(id: &str, ip: &str, port: u16, sessions: u64) -> NodeRecord {
         address: NodeAddress {
             ip: ip.into(),
             port,
-            tls_port: None,
-            ws_port: None,
+            ..NodeAddress::default()
         },
         sessions,
         version: "1".into(),
@@ -33,6 +32,8 @@ async fn servers_are_the_live_nodes_the_least_loaded_first() {
     let mut full = node("b", "192.168.3.2", 9501, 7);
     full.address.tls_port = Some(9503);
     full.address.ws_port = Some(9502);
+    full.address.domain = Some("im2.example.com".into());
+    full.address.wss = Some("wss://im2.example.com:8443/im".into());
     for node in [full, node("a", "192.168.3.1", 9501, 3)] {
         service.backplane.announce_node(node, 0, i64::MAX).await.unwrap();
     }
@@ -49,7 +50,14 @@ async fn servers_are_the_live_nodes_the_least_loaded_first() {
             "code": 200,
             "result": [
                 {"ip": "192.168.3.1", "port": 9501},
-                {"ip": "192.168.3.2", "port": 9501, "tls_port": 9503, "ws_port": 9502},
+                {
+                    "ip": "192.168.3.2",
+                    "port": 9501,
+                    "tls_port": 9503,
+                    "ws_port": 9502,
+                    "domain": "im2.example.com",
+                    "wss": "wss://im2.example.com:8443/im",
+                },
             ],
         })
     );

@@ -2,9 +2,11 @@
 //! Redis instances on free ports in temporary folders, and the programs of this workspace beside them. What is started
 //! here is ended here, by its process id; servers that run already are never touched.
 
+pub mod cluster;
 pub mod fleet;
 pub mod postgres;
 pub mod process;
 pub mod proxy;
 pub mod redis;
+pub mod sentinel;
 pub mod store;

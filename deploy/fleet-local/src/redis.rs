@@ -37,6 +37,8 @@ pub struct Options {
     pub password: Option<String>,
     /// The only port takes TLS only, and shows this certificate.
     pub certificate: Option<Certificate>,
+    /// It is a sentinel; its `sentinel monitor` is one of the `settings`.
+    pub is_sentinel: bool,
     /// More lines of redis.conf.
     pub settings: Vec<String>,
 }
@@ -97,12 +99,16 @@ impl Redis {
             user,
             password,
             certificate,
+            is_sentinel,
             settings,
         } = &self.options;
-        let mut text = format!(
-            "bind 127.0.0.1\ndir {folder}\npidfile {folder}/pid\ndaemonize no\nsave \"\"\nappendonly no\n\
-             client-output-buffer-limit pubsub 256mb 64mb 60\n"
-        );
+        let mut text = format!("bind 127.0.0.1\ndir {folder}\npidfile {folder}/pid\ndaemonize no\n");
+        if !is_sentinel {
+            text.push_str(
+                "save \"\"\nappendonly no\nclient-output-buffer-limit pubsub 256mb 64mb 60\n\
+                 repl-diskless-sync yes\nrepl-diskless-sync-delay 0\n",
+            );
+        }
         match certificate {
             None => writeln!(text, "port {}", self.port)?,
             Some(certificate) => {
@@ -171,8 +177,16 @@ impl Redis {
     pub fn prefixed_url(&self) -> String {
         let url = self.url();
         let mark = if url.contains('?') { '&' } else { '?' };
-        let at = self.next_prefix.fetch_add(1, Ordering::Relaxed);
+        let at = self.next_prefix();
         format!("{url}{mark}prefix=test{at}:")
+    }
+
+    pub(crate) fn certificate_path(&self) -> PathBuf {
+        self.folder.path().join("server.crt")
+    }
+
+    pub(crate) fn next_prefix(&self) -> u64 {
+        self.next_prefix.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Starts it after [`Self::stop`] or [`Self::kill`], empty, on the same port, and waits until it takes connections.
@@ -189,6 +203,7 @@ impl Redis {
         // In a process group of its own: a Ctrl-C at the terminal is for the tests, which then end it.
         let mut child = Command::new(&self.program)
             .arg(self.folder.path().join("redis.conf"))
+            .args(self.options.is_sentinel.then_some("--sentinel"))
             .current_dir("/")
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)

@@ -5,6 +5,7 @@
 //! order by that: whoever listens compares what came with the database. An engine is one file with the same names as
 //! the others ([`memory`], [`redis`]).
 
+mod complaint;
 mod directory;
 pub mod memory;
 mod password;
@@ -14,6 +15,7 @@ pub mod redis;
 use std::sync::Arc;
 
 use bytes::Bytes;
+pub use complaint::Complaint;
 pub use directory::{NodeAddress, NodeRecord};
 pub use password::{PASSWORDS_PER_DEVICE, PasswordHash, hash_password};
 pub use presence::{DevicePresence, HeldSession, Outdone, Presence};
@@ -78,8 +80,9 @@ impl Backplane {
         Self::Memory(Arc::default())
     }
 
-    /// A backplane in Redis: `redis://[user:password@]host[:port][/db][?prefix=TEXT]`, `rediss://` for TLS. A Redis that
-    /// is away is waited for in the background.
+    /// A backplane in Redis: `redis://[user:password@]host[:port][/db][?prefix=TEXT]`, `rediss://` for TLS;
+    /// `redis+sentinel://[user:password@]host[:port],…/master-name`; `redis+cluster://[user:password@]host[:port],…`. A
+    /// Redis that is away is waited for in the background.
     ///
     /// # Errors
     /// When the address is wrong or Redis refuses, with what to do.
@@ -285,6 +288,18 @@ impl Backplane {
         };
         directory::sort(&mut nodes);
         Ok(nodes)
+    }
+
+    /// What an operator should mend, though the backplane answers: rights that are missing, limits that lose something.
+    /// It tries what it looks at, for which a process that only looks is the right one.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn complaints(&self) -> Result<Vec<Complaint>, Unavailable> {
+        match self {
+            Self::Memory(_) => Ok(Vec::new()),
+            Self::Redis(redis) => redis.complaints().await,
+        }
     }
 
     /// Whether the backplane answers.

@@ -86,7 +86,7 @@ pub const METRICS: &[Metric] = &[
     labelled(Counter, "huizhen_backplane_connections_total", ("link", &["listening", "asking"]), "Connections made to Redis; one that is cut is made again"),
     metric(Counter, "huizhen_backplane_published_total", "Publications handed to Redis"),
     metric(Counter, "huizhen_backplane_received_total", "Publications that came from Redis"),
-    labelled(Counter, "huizhen_backplane_lost_total", ("why", &["away", "full", "slow"]), "Publications that were let go and are made good by comparing with the database"),
+    labelled(Counter, "huizhen_backplane_lost_total", ("why", &["away", "full", "moved", "slow"]), "Publications that were let go and are made good by comparing with the database"),
     metric(Counter, "huizhen_backplane_refused_total", "Commands that Redis refused"),
     metric(Counter, "huizhen_backplane_emptied_total", "Times that Redis was found empty and what it held was put back"),
     metric(Counter, "huizhen_backplane_resumed_total", "Times that everything was subscribed to again"),

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use fleet_local::redis::{Options, Redis};
+use fleet_local::{
+    cluster::{Cluster, Shape},
+    redis::{Options, Redis},
+    sentinel::SentinelSet,
+};
 use journal::UserNotice;
 use proto::{
     UserId,
@@ -147,7 +151,11 @@ async fn while_redis_is_away_sessions_go_on_and_logins_are_told_to_wait() {
 /// latest [`RECOVERY`] after it has ended.
 async fn chat_through(begin: impl FnOnce(&Redis), end: impl FnOnce(&Redis)) {
     let redis = redis().await;
-    let fleet = Fleet::start_apart(&redis.url(), 3).await;
+    chat_over(&redis.url(), || begin(&redis), || end(&redis)).await;
+}
+
+async fn chat_over(redis_url: &str, begin: impl FnOnce(), end: impl FnOnce()) {
+    let fleet = Fleet::start_apart(redis_url, 3).await;
     let consult = fleet.consult().await;
     let mut patient = fleet.app_on(0, 1, "phone").await;
     let mut doctor = fleet.app_on(1, 2, "pad").await;
@@ -162,13 +170,13 @@ async fn chat_through(begin: impl FnOnce(&Redis), end: impl FnOnce(&Redis)) {
         }
     };
     write(10).await;
-    begin(&redis);
+    begin();
     write(10).await;
     let joined = fleet.join(consult, 3, Role::Assistant).await;
     write(10).await;
     let left = fleet.leave(consult, 4).await;
     write(10).await;
-    end(&redis);
+    end();
     write(10).await;
     // Two joined at first, two later; one left.
     let last = 2 + 100 + 3;
@@ -221,4 +229,74 @@ async fn nothing_is_lost_when_subscriptions_are_cut() {
         redis.command(&["CLIENT", "KILL", "TYPE", "pubsub"]).unwrap();
     };
     chat_through(cut, cut).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_when_sentinels_replace_the_master() {
+    let set = tokio::task::spawn_blocking(|| SentinelSet::start(None).unwrap())
+        .await
+        .unwrap();
+    chat_over(
+        &set.url(),
+        || set.servers[0].kill().unwrap(),
+        || set.wait_until_replaced().unwrap(),
+    )
+    .await;
+}
+
+async fn cluster(shape: Shape) -> Cluster {
+    tokio::task::spawn_blocking(|| Cluster::start(shape).unwrap())
+        .await
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_when_a_replica_takes_over_in_a_cluster() {
+    let cluster = cluster(Shape {
+        replicas: true,
+        ..Shape::default()
+    })
+    .await;
+    // The first conversation's channel is there.
+    let master = cluster.first_owner("huizhen:c:1").unwrap();
+    chat_over(
+        &cluster.url(),
+        || cluster.nodes[master].kill().unwrap(),
+        || cluster.wait_until_replaced(master).unwrap(),
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_when_slots_move_in_a_cluster() {
+    let cluster = cluster(Shape {
+        spare: true,
+        ..Shape::default()
+    })
+    .await;
+    let names = [
+        "huizhen:c:1",
+        "huizhen:u:1",
+        "huizhen:u:2",
+        "huizhen:u:3",
+        "huizhen:p:1",
+    ];
+    let slots = names.map(|name| (cluster.slot(name).unwrap(), cluster.first_owner(name).unwrap()));
+    let spare = cluster.nodes.len() - 1;
+    chat_over(
+        &cluster.url(),
+        || {
+            for (slot, from) in slots {
+                cluster.begin_move(slot, from, spare).unwrap();
+            }
+            let (slot, from) = slots[0];
+            cluster.finish_move(slot, from, spare).unwrap();
+        },
+        || {
+            for (slot, from) in &slots[1..] {
+                cluster.finish_move(*slot, *from, spare).unwrap();
+            }
+        },
+    )
+    .await;
 }

@@ -2,6 +2,8 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use fleet_local::redis::{Options, Redis};
+
 use crate::process::{Running, huizhen, run, text};
 
 #[test]
@@ -56,6 +58,43 @@ fn init_makes_everything_once_and_check_is_content() {
     );
     serve.signal("TERM");
     assert_eq!(serve.end(), Some(0));
+}
+
+#[test]
+fn check_looks_at_the_limits_of_redis() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = |settings: &[&str]| {
+        let redis = Redis::start(Options {
+            settings: settings.iter().map(|line| (*line).to_owned()).collect(),
+            ..Options::default()
+        })
+        .unwrap();
+        let flags = ["check", "--max-sessions", "10", "--redis-url", &redis.url()];
+        let checked = run(huizhen(folder.path(), &flags), "");
+        (checked.status.success(), text(&checked.stdout))
+    };
+    let limited = ["maxmemory 1gb", "maxmemory-policy noeviction"];
+    let (is_fine, lines) = check(&limited);
+    assert!(
+        is_fine && lines.contains("ok    redis        it answers"),
+        "{lines}"
+    );
+    assert_eq!(lines.matches(" redis  ").count(), 1, "{lines}");
+    let (is_fine, lines) = check(&[
+        limited[0],
+        limited[1],
+        "client-output-buffer-limit pubsub 64kb 32kb 1",
+    ]);
+    assert!(!is_fine && lines.contains("fail  redis"), "{lines}");
+    assert!(
+        lines.contains("client-output-buffer-limit pubsub 256mb 64mb 60"),
+        "{lines}"
+    );
+    let (is_fine, lines) = check(&[]);
+    assert!(
+        is_fine && lines.contains("warn  redis") && lines.contains("maxmemory 1gb"),
+        "{lines}"
+    );
 }
 
 #[test]

@@ -4,10 +4,10 @@
 //! A person's logins are one hash: the device's id → `generation platform until`, and the empty id → when they were last
 //! here. A logout leaves a generation of its own with the platform `x`, which ends older sessions whatever they missed.
 
-use ::redis::{Cmd, Pipeline};
+use ::redis::Cmd;
 use proto::{UserId, wire::Platform};
 
-use super::link::Link;
+use super::routes::Routes;
 use crate::{
     DevicePresence, Generation, HeldSession, NodeRecord, Outdone, PASSWORDS_PER_DEVICE, PasswordHash,
     Presence, Unavailable,
@@ -22,6 +22,15 @@ const PERSON_LASTS_MS: u64 = 7 * 86_400_000;
 /// Scripts sent together.
 const TOGETHER: usize = 200;
 const LOGGED_OUT: &str = "x";
+
+/// A list of hash (32 bytes) and expiry (8), the oldest first. The longest-lived decides how long it is kept: NX for the
+/// first, GT for the others.
+const PUT: &str = "
+redis.call('RPUSH', KEYS[1], ARGV[1])
+redis.call('LTRIM', KEYS[1], ARGV[2], -1)
+redis.call('PEXPIREAT', KEYS[1], ARGV[3], 'NX')
+redis.call('PEXPIREAT', KEYS[1], ARGV[3], 'GT')
+return 0";
 
 /// The next generation: above all that are known, and above the clock of the last µs, so that it does not go back when
 /// everything is lost.
@@ -99,10 +108,9 @@ impl Books {
         format!("{}nodes", self.prefix)
     }
 
-    /// A list of hash (32 bytes) and expiry (8), the oldest first.
     pub(super) async fn put_im_password(
         &self,
-        link: &Link,
+        routes: &Routes,
         user: UserId,
         device_id: &str,
         hash: PasswordHash,
@@ -110,34 +118,25 @@ impl Books {
     ) -> Result<(), Unavailable> {
         let key = self.passwords(user, device_id);
         let kept = i64::try_from(PASSWORDS_PER_DEVICE).unwrap_or(1);
-        let line = [&hash[..], &expires_at_ms.to_be_bytes()].concat();
-        let mut together = Pipeline::new();
-        together.atomic();
-        together.cmd("RPUSH").arg(&key).arg(line).ignore();
-        together.cmd("LTRIM").arg(&key).arg(-kept).arg(-1).ignore();
-        // The longest-lived decides: NX for the first, GT for the others.
-        for condition in ["NX", "GT"] {
-            together
-                .cmd("PEXPIREAT")
-                .arg(&key)
-                .arg(expires_at_ms)
-                .arg(condition)
-                .ignore();
-        }
-        link.ask_all(&together).await
+        let mut put = script(PUT, &key);
+        put.arg([&hash[..], &expires_at_ms.to_be_bytes()].concat())
+            .arg(-kept)
+            .arg(expires_at_ms);
+        routes.ask(&key, &put).await
     }
 
     pub(super) async fn check_im_password(
         &self,
-        link: &Link,
+        routes: &Routes,
         user: UserId,
         device_id: &str,
         hash: &PasswordHash,
         now_ms: i64,
     ) -> Result<Option<i64>, Unavailable> {
+        let key = self.passwords(user, device_id);
         let mut ask = ::redis::cmd("LRANGE");
-        ask.arg(self.passwords(user, device_id)).arg(0).arg(-1);
-        let lines: Vec<Vec<u8>> = link.ask(&ask).await?;
+        ask.arg(&key).arg(0).arg(-1);
+        let lines: Vec<Vec<u8>> = routes.ask(&key, &ask).await?;
         // Hashes are compared, so the time a comparison takes tells nothing about a password.
         let found = lines.iter().find_map(|line| {
             let (stored, expires_at_ms) = line.split_at_checked(hash.len())?;
@@ -149,56 +148,60 @@ impl Books {
 
     pub(super) async fn revoke_im_passwords(
         &self,
-        link: &Link,
+        routes: &Routes,
         user: UserId,
         device_id: &str,
     ) -> Result<(), Unavailable> {
+        let passwords = self.passwords(user, device_id);
         let mut delete = ::redis::cmd("DEL");
-        delete.arg(self.passwords(user, device_id));
-        link.ask::<()>(&delete).await?;
-        let mut out = script(CLAIM, &self.person(user));
+        delete.arg(&passwords);
+        routes.ask::<()>(&passwords, &delete).await?;
+        let person = self.person(user);
+        let mut out = script(CLAIM, &person);
         out.arg(device_id)
             .arg(LOGGED_OUT)
             .arg(LOGOUT_LASTS_MS)
             .arg(PERSON_LASTS_MS);
-        link.ask::<()>(&out).await
+        routes.ask::<()>(&person, &out).await
     }
 
     pub(super) async fn claim_session(
         &self,
-        link: &Link,
+        routes: &Routes,
         user: UserId,
         device_id: &str,
         platform: Platform,
     ) -> Result<Generation, Unavailable> {
-        let mut claim = script(CLAIM, &self.person(user));
+        let person = self.person(user);
+        let mut claim = script(CLAIM, &person);
         claim
             .arg(device_id)
             .arg(platform as i32)
             .arg(LOGIN_LASTS_MS)
             .arg(PERSON_LASTS_MS);
-        link.ask(&claim).await.map(Generation)
+        routes.ask(&person, &claim).await.map(Generation)
     }
 
     pub(super) async fn renew_sessions(
         &self,
-        link: &Link,
+        routes: &Routes,
         sessions: &[HeldSession],
     ) -> Result<Vec<(usize, Outdone)>, Unavailable> {
         let mut outdone = Vec::new();
         for (chunk_at, chunk) in sessions.chunks(TOGETHER).enumerate() {
-            let mut together = Pipeline::with_capacity(chunk.len());
+            let mut together = Vec::with_capacity(chunk.len());
             for session in chunk {
-                let mut renew = script(RENEW, &self.person(session.user));
+                let person = self.person(session.user);
+                let mut renew = script(RENEW, &person);
                 renew
                     .arg(&*session.device_id)
                     .arg(session.generation.0)
                     .arg(session.platform as i32)
                     .arg(LOGIN_LASTS_MS)
                     .arg(PERSON_LASTS_MS);
-                together.add_command(renew);
+                together.push((person, renew));
             }
-            let answers: Vec<u8> = link.ask_all(&together).await?;
+            let answers: Vec<u8> = routes.ask_each(together).await?;
             for (at, answer) in answers.into_iter().enumerate() {
                 match answer {
                     1 => outdone.push((chunk_at * TOGETHER + at, Outdone::Replaced)),
@@ -216,26 +219,39 @@ impl Books {
         device_id: &str,
         generation: Generation,
         now_ms: i64,
-    ) -> Cmd {
-        let mut release = script(RELEASE, &self.person(user));
+    ) -> (String, Cmd) {
+        let person = self.person(user);
+        let mut release = script(RELEASE, &person);
         release
             .arg(device_id)
             .arg(generation.0)
             .arg(now_ms)
             .arg(PERSON_LASTS_MS);
-        release
+        (person, release)
     }
 
-    pub(super) async fn presence(&self, link: &Link, users: &[UserId]) -> Result<Vec<Presence>, Unavailable> {
+    pub(super) async fn presence(
+        &self,
+        routes: &Routes,
+        users: &[UserId],
+    ) -> Result<Vec<Presence>, Unavailable> {
         let mut answer = Vec::with_capacity(users.len());
-        let (seconds, micros): (i64, i64) = link.ask(&::redis::cmd("TIME")).await?;
-        let now_ms = seconds * 1_000 + micros / 1_000;
+        let Some(first) = users.first() else {
+            return Ok(answer);
+        };
+        // The clocks of a cluster may differ by what a login lasts unrenewed, at the most.
+        let now_ms = time_ms(routes, &self.person(*first)).await?;
         for users in users.chunks(TOGETHER) {
-            let mut together = Pipeline::with_capacity(users.len());
-            for user in users {
-                together.cmd("HGETALL").arg(self.person(*user));
-            }
-            let people: Vec<Vec<(String, String)>> = link.ask_all(&together).await?;
+            let together = users
+                .iter()
+                .map(|user| {
+                    let person = self.person(*user);
+                    let mut ask = ::redis::cmd("HGETALL");
+                    ask.arg(&person);
+                    (person, ask)
+                })
+                .collect();
+            let people: Vec<Vec<(String, String)>> = routes.ask_each(together).await?;
             answer.extend(
                 users
                     .iter()
@@ -248,28 +264,30 @@ impl Books {
 
     pub(super) async fn announce_node(
         &self,
-        link: &Link,
+        routes: &Routes,
         node: &NodeRecord,
         lasts_ms: i64,
     ) -> Result<(), Unavailable> {
         let record = serde_json::to_string(node).map_err(|_| Unavailable)?;
-        let mut announce = script(ANNOUNCE, &self.directory());
+        let directory = self.directory();
+        let mut announce = script(ANNOUNCE, &directory);
         announce.arg(&node.node_id).arg(record).arg(lasts_ms.max(0));
-        link.ask(&announce).await
+        routes.ask(&directory, &announce).await
     }
 
-    pub(super) async fn withdraw_node(&self, link: &Link, node_id: &str) -> Result<(), Unavailable> {
+    pub(super) async fn withdraw_node(&self, routes: &Routes, node_id: &str) -> Result<(), Unavailable> {
         let mut withdraw = ::redis::cmd("HDEL");
-        withdraw.arg(self.directory()).arg(node_id);
-        link.ask(&withdraw).await
+        let directory = self.directory();
+        withdraw.arg(&directory).arg(node_id);
+        routes.ask(&directory, &withdraw).await
     }
 
-    pub(super) async fn nodes(&self, link: &Link) -> Result<Vec<NodeRecord>, Unavailable> {
-        let (seconds, micros): (i64, i64) = link.ask(&::redis::cmd("TIME")).await?;
-        let now_ms = seconds * 1_000 + micros / 1_000;
+    pub(super) async fn nodes(&self, routes: &Routes) -> Result<Vec<NodeRecord>, Unavailable> {
+        let directory = self.directory();
+        let now_ms = time_ms(routes, &directory).await?;
         let mut ask = ::redis::cmd("HVALS");
-        ask.arg(self.directory());
-        let lines: Vec<String> = link.ask(&ask).await?;
+        ask.arg(&directory);
+        let lines: Vec<String> = routes.ask(&directory, &ask).await?;
         let live = lines.iter().filter_map(|line| {
             let (until_ms, record) = line.split_once(' ')?;
             // A line of another version that cannot be read is not handed out.
@@ -277,6 +295,12 @@ impl Books {
         });
         Ok(live.collect())
     }
+}
+
+/// The clock of the server that has a key, epoch milliseconds.
+async fn time_ms(routes: &Routes, key: &str) -> Result<i64, Unavailable> {
+    let (seconds, micros): (i64, i64) = routes.ask(key, &::redis::cmd("TIME")).await?;
+    Ok(seconds * 1_000 + micros / 1_000)
 }
 
 fn person(user: UserId, lines: &[(String, String)], now_ms: i64) -> Presence {

@@ -4,27 +4,25 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use ::redis::{
-    AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, Pipeline, PushInfo, PushKind, RedisError,
+    Cmd, ErrorKind, FromRedisValue, Pipeline, PushInfo, PushKind, RedisError, Value,
     aio::MultiplexedConnection,
 };
+use parking_lot::Mutex;
 use tokio::{
     sync::{Notify, watch},
     time::{Instant, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
+use super::source::{ANSWER_LIMIT, Source};
 use crate::Unavailable;
 
-/// How long a connection may take to be made, TLS and login included.
-const CONNECT_LIMIT: Duration = Duration::from_millis(1_500);
-/// How long an answer may take.
-const ANSWER_LIMIT: Duration = Duration::from_millis(1_200);
 /// How often an idle connection is asked; with the limit of an answer a frozen server is noticed within 3 s.
 const ASK_EVERY: Duration = Duration::from_secs(1);
 /// How long a command waits for a connection that is being made.
@@ -38,8 +36,56 @@ const BACKOFF: [Duration; 4] = [
 /// How often the log repeats that Redis is away.
 const SAY_EVERY: Duration = Duration::from_secs(30);
 
+/// How often the log repeats that Redis refuses.
+const SAY_REFUSAL_EVERY: Duration = Duration::from_secs(1);
+
 /// Where pushes go; it must only hand over.
 pub(super) type OnPush = Arc<dyn Fn(PushInfo) + Send + Sync>;
+
+/// The connections of one kind, of which a cluster needs several.
+#[derive(Clone)]
+pub(super) struct Kept {
+    name: &'static str,
+    wanted: Arc<AtomicUsize>,
+    standing: Arc<AtomicUsize>,
+}
+
+impl Kept {
+    pub(super) fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            wanted: Arc::default(),
+            standing: Arc::default(),
+        }
+    }
+
+    fn count(&self, counter: &Arc<AtomicUsize>) -> Counted {
+        counter.fetch_add(1, Ordering::Relaxed);
+        self.show();
+        Counted {
+            kept: self.clone(),
+            counter: counter.clone(),
+        }
+    }
+
+    fn show(&self) {
+        let is_up = self.wanted.load(Ordering::Relaxed) == self.standing.load(Ordering::Relaxed);
+        metrics::gauge!("huizhen_backplane_up", "link" => self.name).set(f64::from(u8::from(is_up)));
+    }
+}
+
+/// One more, until it is dropped.
+struct Counted {
+    kept: Kept,
+    counter: Arc<AtomicUsize>,
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.counter.fetch_sub(1, Ordering::Relaxed);
+        self.kept.show();
+    }
+}
 
 /// A connection that is kept.
 pub(super) struct Link {
@@ -53,6 +99,8 @@ pub(super) struct Live {
     pub(super) number: u64,
     is_broken: AtomicBool,
     broken: Notify,
+    /// When the log last had a refusal.
+    said: Mutex<Option<Instant>>,
 }
 
 impl Live {
@@ -74,6 +122,33 @@ impl Live {
         let mut connection = self.connection.clone();
         let answer = timeout(ANSWER_LIMIT, commands.query_async(&mut connection)).await;
         self.judge(answer)
+    }
+
+    /// Runs several commands together; each has an answer or an error of its own.
+    pub(super) async fn run_each(
+        &self,
+        mut commands: Pipeline,
+    ) -> Result<Vec<Result<Value, RedisError>>, RedisError> {
+        commands.ignore_errors();
+        let answers: Vec<Result<Value, RedisError>> = self.run_all(&commands).await?;
+        if let Some(error) = answers.iter().find_map(|answer| answer.as_ref().err()) {
+            self.note(error);
+        }
+        Ok(answers)
+    }
+
+    /// Subscribes to channels of a cluster, and waits until Redis has confirmed it or said which are elsewhere.
+    pub(super) async fn subscribe_sharded(&self, channels: &[Vec<u8>]) -> Result<Vec<bool>, RedisError> {
+        let answers = self.run_each(one_by_one("SSUBSCRIBE", channels)).await?;
+        Ok(answers.iter().map(Result::is_ok).collect())
+    }
+
+    /// Ends subscriptions to channels of a cluster.
+    pub(super) async fn unsubscribe_sharded(&self, channels: &[Vec<u8>]) -> Result<(), RedisError> {
+        // What has moved away has ended by that.
+        self.run_each(one_by_one("SUNSUBSCRIBE", channels))
+            .await
+            .map(drop)
     }
 
     /// Subscribes and waits until Redis has confirmed it.
@@ -101,34 +176,42 @@ impl Live {
             )))
         });
         if let Err(error) = &answer {
-            // A server that has become a replica or is starting will not do for a while; another may by then.
-            let has_changed = matches!(
-                error.code(),
-                Some("READONLY" | "LOADING" | "MASTERDOWN" | "NOAUTH")
-            );
-            if error.is_io_error() || error.is_timeout() || error.is_unrecoverable_error() || has_changed {
-                self.give_up();
-            } else {
-                metrics::counter!("huizhen_backplane_refused_total").increment(1);
+            self.note(error);
+        }
+        answer
+    }
+
+    fn note(&self, error: &RedisError) {
+        // A server that has become a replica or is starting will not do for a while; another may by then.
+        let has_changed = matches!(
+            error.code(),
+            Some("READONLY" | "LOADING" | "MASTERDOWN" | "NOAUTH")
+        );
+        if error.is_io_error() || error.is_timeout() || error.is_unrecoverable_error() || has_changed {
+            self.give_up();
+        } else if !error.is_cluster_error() {
+            metrics::counter!("huizhen_backplane_refused_total").increment(1);
+            let mut said = self.said.lock();
+            if said.is_none_or(|said| said.elapsed() >= SAY_REFUSAL_EVERY) {
+                *said = Some(Instant::now());
                 tracing::warn!(%error, "Redis refused a command");
             }
         }
-        answer
     }
 }
 
 impl Link {
     /// Keeps a connection until `stop`. `ask` is what it is asked each second.
     pub(super) fn keep(
-        name: &'static str,
-        client: Client,
+        kept: Kept,
+        source: Source,
         shown: String,
         on_push: OnPush,
         stop: CancellationToken,
     ) -> Self {
         let (sender, current) = watch::channel(None);
         tokio::spawn(async move {
-            let keeping = keep(name, &client, &shown, on_push, &sender);
+            let keeping = keep(&kept, &source, &shown, on_push, &sender);
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = keeping => {}
@@ -176,31 +259,15 @@ impl Link {
         let live = self.live().await?;
         live.run(command).await.map_err(|_| Unavailable)
     }
-
-    /// Runs several commands together.
-    pub(super) async fn ask_all<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<T, Unavailable> {
-        let live = self.live().await?;
-        live.run_all(commands).await.map_err(|_| Unavailable)
-    }
 }
 
-/// Makes one connection.
-pub(super) async fn connect(
-    client: &Client,
-    on_push: impl Fn(PushInfo) + Send + Sync + 'static,
-) -> Result<MultiplexedConnection, RedisError> {
-    let config = AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(CONNECT_LIMIT))
-        .set_response_timeout(Some(ANSWER_LIMIT))
-        .set_push_sender(move |push: PushInfo| {
-            on_push(push);
-            Ok::<(), ::redis::aio::SendError>(())
-        });
-    let connecting = client.get_multiplexed_async_connection_with_config(&config);
-    match timeout(CONNECT_LIMIT, connecting).await {
-        Ok(connection) => connection,
-        Err(_) => Err(std::io::Error::new(std::io::ErrorKind::TimedOut, "no connection in time").into()),
+/// The same command for each channel: those of a cluster fall to different slots, of which a command takes one only.
+fn one_by_one(command: &str, channels: &[Vec<u8>]) -> Pipeline {
+    let mut together = Pipeline::with_capacity(channels.len());
+    for channel in channels {
+        together.cmd(command).arg(channel);
     }
+    together
 }
 
 /// Whether trying again is of no use before somebody changes something.
@@ -212,28 +279,30 @@ pub(super) fn is_refusal(error: &RedisError) -> bool {
 }
 
 async fn keep(
-    name: &'static str,
-    client: &Client,
+    kept: &Kept,
+    source: &Source,
     shown: &str,
     on_push: OnPush,
     sender: &watch::Sender<Option<Arc<Live>>>,
 ) {
-    let up = metrics::gauge!("huizhen_backplane_up", "link" => name);
+    let name = kept.name;
+    let _wanted = kept.count(&kept.wanted);
     let (mut number, mut failures) = (0, 0);
     let mut said: Option<Instant> = None;
     loop {
         let ended = Arc::new(Notify::new());
         let (ends, hands_on) = (ended.clone(), on_push.clone());
-        let connection = connect(client, move |push| {
-            if push.kind == PushKind::Disconnection {
-                ends.notify_one();
-            } else {
-                hands_on(push);
-            }
-        })
-        .await;
+        let connection = source
+            .connect(move |push: PushInfo| {
+                if push.kind == PushKind::Disconnection {
+                    ends.notify_one();
+                } else {
+                    hands_on(push);
+                }
+            })
+            .await;
         match connection {
-            Ok(connection) => {
+            Ok((connection, place)) => {
                 if failures > 0 || number > 0 {
                     tracing::info!(redis = shown, link = name, "Redis is back");
                 }
@@ -244,12 +313,16 @@ async fn keep(
                     number,
                     is_broken: AtomicBool::new(false),
                     broken: Notify::new(),
+                    said: Mutex::default(),
                 });
-                up.set(1.0);
+                let standing = kept.count(&kept.standing);
                 sender.send_replace(Some(live.clone()));
-                until_broken(&live, &ended).await;
+                tokio::select! {
+                    () = until_broken(&live, &ended) => {}
+                    () = source.until_moved(place.as_ref()) => {}
+                }
                 live.give_up();
-                up.set(0.0);
+                drop(standing);
                 sender.send_replace(None);
                 tracing::warn!(redis = shown, link = name, "the connection to Redis is gone");
             }

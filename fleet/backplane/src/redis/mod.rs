@@ -1,46 +1,46 @@
-//! The backplane of a fleet: Redis. Two connections are kept ([`link`]): one listens, one asks and publishes. Nothing in
-//! Redis is needed for long: it may be emptied, frozen or restarted, and whoever listens is told to compare with the
-//! database once it is back.
+//! The backplane of a fleet: Redis. Two connections to each server are kept ([`link`], [`shard`]): one listens, one asks
+//! and publishes. Nothing in Redis is needed for long: it may be emptied, frozen or restarted, and whoever listens is told
+//! to compare with the database once it is back.
 
 mod address;
 mod books;
+mod cluster;
+mod examination;
+mod layout;
 mod link;
 mod publisher;
+mod routes;
+mod sentinels;
+mod shard;
+mod slot;
+mod source;
 mod subscriptions;
 mod supervisor;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use ::redis::{PushInfo, PushKind, Value};
-use address::Address;
+use ::redis::{ErrorKind, RedisError};
+use address::{Address, Way};
 use books::Books;
 use bytes::Bytes;
-use link::Link;
+use link::Kept;
 use proto::{UserId, wire::Platform};
-use publisher::Publisher;
+use routes::{Map, Routes};
+use shard::{Common, Shard};
 use subscriptions::{Distribution, Subscriptions};
-use supervisor::Supervisor;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
-    Channel, Generation, Handler, HeldSession, NodeRecord, OpenError, Outdone, PasswordHash, Presence,
-    SubscriberId, Unavailable,
+    Channel, Complaint, Generation, Handler, HeldSession, NodeRecord, OpenError, Outdone, PasswordHash,
+    Presence, SubscriberId, Unavailable,
 };
-
-/// How often it is looked whether Redis has been emptied.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How long the mark by which that is seen stands unrenewed.
-const MARK_LASTS: Duration = Duration::from_secs(60);
 
 /// The handle.
 pub struct Redis {
     books: Books,
-    asking: Arc<Link>,
-    listening: Link,
-    publisher: Publisher,
+    routes: Arc<Routes>,
     subscriptions: Arc<Subscriptions>,
-    supervisor: Supervisor,
     resumed: watch::Sender<u64>,
     _stop: DropGuard,
 }
@@ -48,76 +48,58 @@ pub struct Redis {
 impl Redis {
     /// Connects; a Redis that is away is waited for in the background, one that refuses is an error.
     pub(crate) async fn open(url: &str) -> Result<Self, OpenError> {
-        let Address {
-            client,
-            prefix,
-            shown,
-        } = Address::parse(url)?;
-        if let Err(error) = link::connect(&client, |_| {}).await {
-            if link::is_refusal(&error) {
-                return Err(OpenError::Refused {
-                    redis: shown,
-                    reason: error.to_string(),
-                });
+        let Address { way, prefix, shown } = Address::parse(url)?;
+        if let Err(error) = way.check().await {
+            if let Some(told) = told(&error, &shown) {
+                return Err(told);
             }
             tracing::warn!(%error, redis = shown, "Redis cannot be reached yet; logins wait for it");
         }
         let stop = CancellationToken::new();
         let subscriptions = Arc::new(Subscriptions::new(prefix.clone()));
+        let routes = Arc::new(Routes::new(matches!(way, Way::Cluster(_))));
         let (resumed, _) = watch::channel(0);
-        let distribution = Distribution::start(subscriptions.clone());
-        let let_go = resumed.clone();
-        let on_push = move |push: PushInfo| {
-            if push.kind == PushKind::Message
-                && let Ok([Value::BulkString(name), Value::BulkString(payload)]) =
-                    <[Value; 2]>::try_from(push.data)
-            {
-                metrics::counter!("huizhen_backplane_received_total").increment(1);
-                if !distribution.take(&name, payload) {
-                    metrics::counter!("huizhen_backplane_lost_total", "why" => "slow").increment(1);
-                    let_go.send_modify(|times| *times += 1);
-                }
-            }
-        };
-        let listening = Link::keep(
-            "listening",
-            client.clone(),
-            shown.clone(),
-            Arc::new(on_push),
-            stop.clone(),
-        );
-        let asking = Arc::new(Link::keep(
-            "asking",
-            client,
-            shown,
-            Arc::new(|_| {}),
-            stop.clone(),
-        ));
-        let supervisor = Supervisor::start(&listening, subscriptions.clone(), resumed.clone(), stop.clone());
-        let publisher = Publisher::start(asking.clone(), stop.clone());
-        let mark = format!("{prefix}mark:{:016x}", rand::random::<u64>());
-        let looking = look_for_emptiness(asking.clone(), mark, resumed.clone());
-        let stops = stop.clone();
-        tokio::spawn(async move {
-            tokio::select! {
-                () = stops.cancelled() => {}
-                () = looking => {}
-            }
+        let common = Arc::new(Common {
+            routes: routes.clone(),
+            subscriptions: subscriptions.clone(),
+            distribution: Distribution::start(subscriptions.clone()),
+            resumed: resumed.clone(),
+            listening: Kept::new("listening"),
+            asking: Kept::new("asking"),
+            mark: format!("{prefix}mark:{:016x}", rand::random::<u64>()),
+            stop: stop.clone(),
         });
+        match way {
+            Way::Server(source) => {
+                let shards = vec![Shard::start(&common, source, None, &shown)];
+                let layout = layout::Layout::default();
+                routes.looked(Some(Map { shards, layout }));
+            }
+            Way::Cluster(cluster) => {
+                let stops = stop.clone();
+                tokio::spawn(async move {
+                    tokio::select! {
+                        () = stops.cancelled() => {}
+                        () = cluster.keep(common) => {}
+                    }
+                });
+            }
+        }
         Ok(Self {
             books: Books { prefix },
-            asking,
-            listening,
-            publisher,
+            routes,
             subscriptions,
-            supervisor,
             resumed,
             _stop: stop.drop_guard(),
         })
     }
 
     pub(crate) fn is_available(&self) -> bool {
-        self.asking.now().is_some() && self.listening.now().is_some()
+        self.routes.is_available()
+    }
+
+    pub(crate) async fn complaints(&self) -> Result<Vec<Complaint>, Unavailable> {
+        examination::complaints(&self.routes, &self.books.prefix).await
     }
 
     pub(crate) fn resumed(&self) -> watch::Receiver<u64> {
@@ -130,7 +112,8 @@ impl Redis {
 
     pub(crate) fn leave(&self, subscriber: SubscriberId) {
         for channel in self.subscriptions.leave(subscriber) {
-            self.supervisor.unsubscribe(channel);
+            self.routes
+                .unsubscribe(&self.subscriptions.name(channel), channel);
         }
     }
 
@@ -140,21 +123,27 @@ impl Redis {
         channel: Channel,
     ) -> Result<(), Unavailable> {
         self.subscriptions.want(subscriber, channel);
-        self.supervisor.subscribe(channel).await
+        self.routes
+            .subscribe(&self.subscriptions.name(channel), channel)
+            .await
     }
 
     pub(crate) fn unsubscribe(&self, subscriber: SubscriberId, channel: Channel) {
         if self.subscriptions.unwant(subscriber, channel) {
-            self.supervisor.unsubscribe(channel);
+            self.routes
+                .unsubscribe(&self.subscriptions.name(channel), channel);
         }
     }
 
     pub(crate) fn publish(&self, channel: Channel, payload: &Bytes, but: Option<SubscriberId>) {
-        let mut publish = ::redis::cmd("PUBLISH");
-        publish
-            .arg(self.subscriptions.name(channel))
-            .arg(subscriptions::envelope(but, payload));
-        self.publisher.send(publish, payload.len() + 64);
+        let name = self.subscriptions.name(channel);
+        let mut publish = ::redis::cmd(if self.routes.is_cluster {
+            "SPUBLISH"
+        } else {
+            "PUBLISH"
+        });
+        publish.arg(&name).arg(subscriptions::envelope(but, payload));
+        self.routes.send(&name, publish, payload.len() + 64);
     }
 
     pub(crate) async fn put_im_password(
@@ -165,7 +154,7 @@ impl Redis {
         expires_at_ms: i64,
     ) -> Result<(), Unavailable> {
         self.books
-            .put_im_password(&self.asking, user, device_id, hash, expires_at_ms)
+            .put_im_password(&self.routes, user, device_id, hash, expires_at_ms)
             .await
     }
 
@@ -177,13 +166,13 @@ impl Redis {
         now_ms: i64,
     ) -> Result<Option<i64>, Unavailable> {
         self.books
-            .check_im_password(&self.asking, user, device_id, hash, now_ms)
+            .check_im_password(&self.routes, user, device_id, hash, now_ms)
             .await
     }
 
     pub(crate) async fn revoke_im_passwords(&self, user: UserId, device_id: &str) -> Result<(), Unavailable> {
         self.books
-            .revoke_im_passwords(&self.asking, user, device_id)
+            .revoke_im_passwords(&self.routes, user, device_id)
             .await
     }
 
@@ -194,7 +183,7 @@ impl Redis {
         platform: Platform,
     ) -> Result<Generation, Unavailable> {
         self.books
-            .claim_session(&self.asking, user, device_id, platform)
+            .claim_session(&self.routes, user, device_id, platform)
             .await
     }
 
@@ -202,47 +191,42 @@ impl Redis {
         &self,
         sessions: &[HeldSession],
     ) -> Result<Vec<(usize, Outdone)>, Unavailable> {
-        self.books.renew_sessions(&self.asking, sessions).await
+        self.books.renew_sessions(&self.routes, sessions).await
     }
 
     pub(crate) fn release_session(&self, user: UserId, device_id: &str, generation: Generation, now_ms: i64) {
-        let release = self.books.release_session(user, device_id, generation, now_ms);
-        self.publisher.send(release, 1_024);
+        let (key, release) = self.books.release_session(user, device_id, generation, now_ms);
+        self.routes.send(key.as_bytes(), release, 1_024);
     }
 
     pub(crate) async fn presence(&self, users: &[UserId]) -> Result<Vec<Presence>, Unavailable> {
-        self.books.presence(&self.asking, users).await
+        self.books.presence(&self.routes, users).await
     }
 
     pub(crate) async fn announce_node(&self, node: &NodeRecord, lasts_ms: i64) -> Result<(), Unavailable> {
-        self.books.announce_node(&self.asking, node, lasts_ms).await
+        self.books.announce_node(&self.routes, node, lasts_ms).await
     }
 
     pub(crate) async fn withdraw_node(&self, node_id: &str) {
         // Where that fails the line expires.
-        let _ = self.books.withdraw_node(&self.asking, node_id).await;
+        let _ = self.books.withdraw_node(&self.routes, node_id).await;
     }
 
     pub(crate) async fn nodes(&self) -> Result<Vec<NodeRecord>, Unavailable> {
-        self.books.nodes(&self.asking).await
+        self.books.nodes(&self.routes).await
     }
 }
 
-/// A server that was restarted or emptied, or another that has taken over, does not know this process's mark.
-async fn look_for_emptiness(asking: Arc<Link>, mark: String, resumed: watch::Sender<u64>) {
-    let mut look = ::redis::cmd("SET");
-    let lasts_ms = u64::try_from(MARK_LASTS.as_millis()).unwrap_or(u64::MAX);
-    look.arg(&mark).arg(1).arg("PX").arg(lasts_ms).arg("GET");
-    let mut is_first = true;
-    loop {
-        if let Ok(before) = asking.ask::<Option<i64>>(&look).await {
-            if before.is_none() && !is_first {
-                tracing::warn!("Redis has been emptied; what it held is put back");
-                metrics::counter!("huizhen_backplane_emptied_total").increment(1);
-                resumed.send_modify(|times| *times += 1);
-            }
-            is_first = false;
-        }
-        tokio::time::sleep(LOOK_EVERY).await;
+/// What waiting would not mend.
+fn told(error: &RedisError, shown: &str) -> Option<OpenError> {
+    if matches!(
+        error.kind(),
+        ErrorKind::MasterNameNotFoundBySentinel | ErrorKind::InvalidClientConfig
+    ) {
+        return Some(OpenError::Address(error.to_string()));
     }
+    link::is_refusal(error).then(|| OpenError::Refused {
+        redis: shown.to_owned(),
+        reason: error.to_string(),
+    })
 }

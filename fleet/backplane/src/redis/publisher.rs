@@ -5,11 +5,11 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use ::redis::{Cmd, Pipeline};
+use ::redis::{Cmd, Pipeline, RedisError};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::link::Link;
+use super::{link::Link, routes::Routes};
 
 /// Commands that wait.
 const WAITING: usize = 64 * 1024;
@@ -26,10 +26,10 @@ pub(super) struct Publisher {
 }
 
 impl Publisher {
-    pub(super) fn start(link: Arc<Link>, stop: CancellationToken) -> Self {
+    pub(super) fn start(link: Arc<Link>, routes: Arc<Routes>, stop: CancellationToken) -> Self {
         let (queue, waiting) = mpsc::channel(WAITING);
         let bytes = Arc::new(AtomicUsize::new(0));
-        let work = work(link.clone(), waiting, bytes.clone());
+        let work = work(link.clone(), routes, waiting, bytes.clone());
         tokio::spawn(async move {
             tokio::select! {
                 () = stop.cancelled() => {}
@@ -53,29 +53,43 @@ impl Publisher {
     }
 }
 
-fn lost(why: &'static str, commands: usize) {
+/// Counts what was let go.
+pub(super) fn lost(why: &'static str, commands: usize) {
     metrics::counter!("huizhen_backplane_lost_total", "why" => why).increment(commands as u64);
 }
 
-async fn work(link: Arc<Link>, mut waiting: mpsc::Receiver<(Cmd, usize)>, bytes: Arc<AtomicUsize>) {
+async fn work(
+    link: Arc<Link>,
+    routes: Arc<Routes>,
+    mut waiting: mpsc::Receiver<(Cmd, usize)>,
+    bytes: Arc<AtomicUsize>,
+) {
     let mut taken = Vec::with_capacity(TOGETHER);
     while waiting.recv_many(&mut taken, TOGETHER).await > 0 {
         let count = taken.len();
         let mut together = Pipeline::with_capacity(count);
-        // A refusal of one says nothing about the others.
-        together.ignore_errors();
         for (command, size) in taken.drain(..) {
             bytes.fetch_sub(size, Ordering::Relaxed);
-            together.add_command(command).ignore();
+            together.add_command(command);
         }
-        let sent = match link.now() {
-            Some(live) => live.run_all::<::redis::Value>(&together).await.is_ok(),
-            None => false,
+        // A refusal of one says nothing about the others.
+        let answers = match link.now() {
+            Some(live) => live.run_each(together).await.unwrap_or_default(),
+            None => Vec::new(),
         };
-        if sent {
-            metrics::counter!("huizhen_backplane_published_total").increment(count as u64);
-        } else {
+        if answers.is_empty() {
             lost("away", count);
+            continue;
+        }
+        // Comparing with the database makes good what was sent to a master that does not have the slot any more.
+        let moved = answers
+            .iter()
+            .filter(|answer| answer.as_ref().is_err_and(RedisError::is_cluster_error))
+            .count();
+        metrics::counter!("huizhen_backplane_published_total").increment((count - moved) as u64);
+        if moved > 0 {
+            lost("moved", moved);
+            routes.look.notify_one();
         }
     }
 }

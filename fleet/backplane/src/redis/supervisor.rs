@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     link::{Link, Live},
-    subscriptions::Subscriptions,
+    shard::{Common, Ends},
 };
 use crate::{Channel, Unavailable};
 
@@ -20,6 +20,8 @@ const WAITING: usize = 16 * 1024;
 const TOGETHER: usize = 500;
 /// How often Redis is asked how many subscriptions it knows of.
 const COUNT_EVERY: Duration = Duration::from_secs(10);
+/// How long slots that move away one after the other are waited for.
+const MOVE_WAIT: Duration = Duration::from_millis(300);
 
 /// What is asked of the supervisor.
 enum Request {
@@ -34,27 +36,59 @@ pub(super) struct Supervisor {
 }
 
 struct Task {
-    subscriptions: Arc<Subscriptions>,
-    resumed: watch::Sender<u64>,
+    common: Arc<Common>,
+    ends: Arc<Ends>,
+    /// The shard's.
+    number: u64,
     live: Option<Arc<Live>>,
     /// What this connection is subscribed to.
     standing: HashSet<Channel>,
+    /// The map of the cluster after which that was arranged.
+    arranged: u64,
+    /// Redis has said of some that they are elsewhere.
+    is_incomplete: bool,
+    /// Publications were lost and nobody has been told yet.
+    is_behind: bool,
+    shown: Shown,
+}
+
+/// This shard's part of the number of subscriptions.
+struct Shown(usize);
+
+impl Shown {
+    fn set(&mut self, now: usize) {
+        let gauge = metrics::gauge!("huizhen_backplane_subscriptions");
+        gauge.increment(now as f64 - self.0 as f64);
+        self.0 = now;
+    }
+}
+
+impl Drop for Shown {
+    fn drop(&mut self) {
+        self.set(0);
+    }
 }
 
 impl Supervisor {
     pub(super) fn start(
         link: &Link,
-        subscriptions: Arc<Subscriptions>,
-        resumed: watch::Sender<u64>,
+        common: &Arc<Common>,
+        number: u64,
+        ends: Arc<Ends>,
         stop: CancellationToken,
     ) -> Self {
         let (sender, receiver) = mpsc::channel(WAITING);
         let changes = link.changes();
         let task = Task {
-            subscriptions,
-            resumed,
+            common: common.clone(),
+            ends,
+            number,
             live: None,
             standing: HashSet::new(),
+            arranged: 0,
+            is_incomplete: false,
+            is_behind: false,
+            shown: Shown(0),
         };
         tokio::spawn(async move {
             tokio::select! {
@@ -86,6 +120,8 @@ impl Task {
         mut requests: mpsc::Receiver<Request>,
         mut changes: watch::Receiver<Option<Arc<Live>>>,
     ) {
+        let ends = self.ends.clone();
+        let mut looks = self.common.routes.looks();
         let mut counts = tokio::time::interval(COUNT_EVERY);
         counts.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut waiting = Vec::with_capacity(TOGETHER);
@@ -107,9 +143,11 @@ impl Task {
                     }
                     self.serve(&mut waiting).await;
                 }
+                Ok(()) = looks.changed() => self.settle().await,
+                () = ends.unasked.notified() => self.begin_again().await,
                 _ = counts.tick() => self.count().await,
             }
-            metrics::gauge!("huizhen_backplane_subscriptions").set(self.standing.len() as f64);
+            self.shown.set(self.standing.len());
         }
     }
 
@@ -126,35 +164,122 @@ impl Task {
         self.live = live;
         if self.live.is_some() {
             self.subscribe_all().await;
+        } else {
+            // In a cluster another may have taken over.
+            self.common.routes.look.notify_one();
+        }
+    }
+
+    /// What is wanted of this shard.
+    fn wanted(&self) -> Vec<Channel> {
+        let mut all = self.common.subscriptions.all();
+        all.retain(|channel| self.is_mine(*channel));
+        all
+    }
+
+    fn is_mine(&self, channel: Channel) -> bool {
+        let Common {
+            routes,
+            subscriptions,
+            ..
+        } = &*self.common;
+        !routes.is_cluster || routes.is_owner(self.number, &subscriptions.name(channel))
+    }
+
+    /// The cluster has been looked at: what has come here is subscribed to, what has gone is forgotten (Redis has ended
+    /// it). Publications may have been lost on the way.
+    async fn settle(&mut self) {
+        let version = self.common.routes.version();
+        let is_arranged = self.arranged == version && !self.is_incomplete && !self.is_behind;
+        if self.live.is_none() || is_arranged {
+            return;
+        }
+        self.arranged = version;
+        self.is_incomplete = false;
+        let wanted = self.wanted();
+        let missing: Vec<Channel> = wanted
+            .into_iter()
+            .filter(|channel| !self.standing.contains(channel))
+            .collect();
+        let gone: Vec<Channel> = self
+            .standing
+            .iter()
+            .filter(|channel| !self.is_mine(**channel))
+            .copied()
+            .collect();
+        for channel in gone {
+            self.standing.remove(&channel);
+        }
+        self.is_behind |= !missing.is_empty();
+        for channels in missing.chunks(TOGETHER) {
+            if self.subscribe(channels).await.is_err() {
+                return;
+            }
+        }
+        self.tell();
+    }
+
+    /// Whoever listens is told to compare with the database, if there is reason to.
+    fn tell(&mut self) {
+        if std::mem::take(&mut self.is_behind) {
+            metrics::counter!("huizhen_backplane_resumed_total").increment(1);
+            self.common.resumed.send_modify(|times| *times += 1);
+        }
+    }
+
+    /// Redis has ended subscriptions by itself: their slots have moved away. The driver takes such news for an answer, so
+    /// this connection's answers cannot be trusted any more.
+    async fn begin_again(&mut self) {
+        self.common.routes.look.notify_one();
+        tokio::time::sleep(MOVE_WAIT).await;
+        if let Some(live) = &self.live {
+            live.give_up();
         }
     }
 
     /// Sends everything that is wanted; when Redis has confirmed it, whoever waits for that compares with the database.
     async fn subscribe_all(&mut self) {
         let began = Instant::now();
-        let wanted = self.subscriptions.all();
+        let wanted = self.wanted();
+        self.is_behind = true;
         for channels in wanted.chunks(TOGETHER) {
             if self.subscribe(channels).await.is_err() {
                 return;
             }
         }
-        metrics::counter!("huizhen_backplane_resumed_total").increment(1);
         tracing::debug!(channels = wanted.len(), took = ?began.elapsed(), "subscribed to everything");
-        self.resumed.send_modify(|times| *times += 1);
+        self.tell();
+    }
+
+    fn names(&self, channels: &[Channel]) -> Vec<Vec<u8>> {
+        let subscriptions = &self.common.subscriptions;
+        channels
+            .iter()
+            .map(|channel| subscriptions.name(*channel))
+            .collect()
     }
 
     async fn subscribe(&mut self, channels: &[Channel]) -> Result<(), Unavailable> {
         let live = self.live.clone().ok_or(Unavailable)?;
-        let names: Vec<Vec<u8>> = channels
-            .iter()
-            .map(|channel| self.subscriptions.name(*channel))
-            .collect();
-        if live.subscribe(&names).await.is_err() {
+        let names = self.names(channels);
+        let taken = if self.common.routes.is_cluster {
+            live.subscribe_sharded(&names).await
+        } else {
+            live.subscribe(&names).await.map(|()| vec![true; channels.len()])
+        };
+        let Ok(taken) = taken else {
             // Whatever it was, a new connection is the way to be sure of what stands.
             live.give_up();
             return Err(Unavailable);
+        };
+        let standing = channels.iter().zip(&taken).filter(|(_, is_taken)| **is_taken);
+        self.standing.extend(standing.map(|(channel, _)| *channel));
+        if taken.contains(&false) {
+            self.is_incomplete = true;
+            // They are elsewhere; whoever has them subscribes once that is known.
+            self.common.routes.look.notify_one();
+            return Err(Unavailable);
         }
-        self.standing.extend(channels);
         Ok(())
     }
 
@@ -172,7 +297,8 @@ impl Task {
             }
         }
         // Whoever wants it again by now has asked, or will after this.
-        unwanted.retain(|channel| !self.subscriptions.is_wanted(*channel) && self.standing.contains(channel));
+        let subscriptions = &self.common.subscriptions;
+        unwanted.retain(|channel| !subscriptions.is_wanted(*channel) && self.standing.contains(channel));
         asked.retain(|channel| !unwanted.contains(channel));
         let outcome = match (&self.live, asked.is_empty()) {
             (None, _) => Err(Unavailable),
@@ -189,14 +315,19 @@ impl Task {
         let Some(live) = self.live.clone().filter(|_| !channels.is_empty()) else {
             return;
         };
-        let names: Vec<Vec<u8>> = channels
-            .iter()
-            .map(|channel| self.subscriptions.name(*channel))
-            .collect();
+        let names = self.names(&channels);
         for channel in channels {
             self.standing.remove(&channel);
         }
-        if live.unsubscribe(&names).await.is_err() {
+        let ended = if self.common.routes.is_cluster {
+            self.ends.ask(&names);
+            let ended = live.unsubscribe_sharded(&names).await;
+            self.ends.done();
+            ended
+        } else {
+            live.unsubscribe(&names).await
+        };
+        if ended.is_err() {
             live.give_up();
         }
     }
@@ -205,6 +336,11 @@ impl Task {
     /// does not say, everything is sent again.
     async fn count(&mut self) {
         let Some(live) = self.live.clone() else { return };
+        let counted = if self.common.routes.is_cluster {
+            "ssub="
+        } else {
+            "sub="
+        };
         let known = live
             .run::<String>(::redis::cmd("CLIENT").arg("INFO"))
             .await
@@ -212,18 +348,21 @@ impl Task {
             .and_then(|info| {
                 let field = info
                     .split_whitespace()
-                    .find_map(|field| field.strip_prefix("sub="))?;
+                    .find_map(|field| field.strip_prefix(counted))?;
                 field.parse::<usize>().ok()
             });
         let unwanted: Vec<Channel> = self
             .standing
             .iter()
-            .filter(|channel| !self.subscriptions.is_wanted(**channel))
+            .filter(|channel| !self.common.subscriptions.is_wanted(**channel))
             .copied()
             .collect();
-        let missing = self.subscriptions.all();
-        let is_whole = missing.iter().all(|channel| self.standing.contains(channel));
-        if known != Some(self.standing.len()) || !is_whole {
+        let wanted = self.wanted();
+        let is_whole = wanted.iter().all(|channel| self.standing.contains(channel));
+        if known != Some(self.standing.len()) && self.common.routes.is_cluster {
+            // More may stand there than should, for slots that have come and gone: only a new connection has none.
+            live.give_up();
+        } else if known != Some(self.standing.len()) || !is_whole {
             self.subscribe_all().await;
         }
         self.unsubscribe(unwanted).await;

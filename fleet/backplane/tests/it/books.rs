@@ -3,11 +3,11 @@
 use backplane::{HeldSession, NodeAddress, NodeRecord, Outdone, PASSWORDS_PER_DEVICE, hash_password};
 use proto::{UserId, wire::Platform};
 
-use crate::{Engine, now_ms, on_both};
+use crate::{Engine, now_ms, on_each};
 
 const USER: UserId = UserId::from_database(7);
 
-on_both!(
+on_each!(
     a_password_is_good_for_its_user_device_and_time_only,
     logging_a_device_out_leaves_the_other_devices_passwords,
     the_oldest_password_of_a_device_makes_room_and_no_other_device_s,
@@ -172,8 +172,10 @@ fn node(node_id: &str, sessions: u64, version: &str) -> NodeRecord {
         address: NodeAddress {
             ip: "127.0.0.1".into(),
             port: 1,
-            tls_port: None,
             ws_port: Some(2),
+            domain: Some("im1.example.com".into()),
+            wss: Some("wss://im1.example.com/".into()),
+            ..NodeAddress::default()
         },
         sessions,
         version: version.into(),

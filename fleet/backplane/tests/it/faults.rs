@@ -27,7 +27,7 @@ async fn pair(options: Options) -> (Redis, Backplane, Backplane, Listener) {
 }
 
 /// Says something until it is heard: what is said while Redis is away is lost, and that is all.
-async fn heard_again(limit: Duration, speaks: &Backplane, listener: &Listener, word: &str) {
+pub async fn heard_again(limit: Duration, speaks: &Backplane, listener: &Listener, word: &str) {
     within(limit, "something is heard again", async || {
         say(speaks, CHANNEL, word, None);
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -242,8 +242,7 @@ async fn a_dead_node_leaves_the_directory() {
         address: backplane::NodeAddress {
             ip: "192.0.2.1".into(),
             port: 9501,
-            tls_port: None,
-            ws_port: None,
+            ..backplane::NodeAddress::default()
         },
         sessions: 3,
         version: "1.0.0".into(),

@@ -7,11 +7,11 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use proto::{ConversationId, UserId};
 
-use crate::{Engine, eventually, on_both};
+use crate::{Engine, eventually, on_each};
 
 pub(crate) const CHANNEL: Channel = Channel::User(UserId::from_database(7));
 
-on_both!(
+on_each!(
     a_payload_reaches_every_subscriber_but_the_one_that_published_it,
     what_is_published_after_subscribing_comes_in_its_order,
     whoever_has_left_hears_nothing,

@@ -1,22 +1,26 @@
-//! The backplane: the same tests on both engines, and what only Redis does.
+//! The backplane: the same tests on all engines, and what only Redis does.
 
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
 mod books;
+mod cluster;
+mod examination;
 mod faults;
 mod listening;
 mod refusals;
+mod sentinel;
 
 use std::time::{Duration, SystemTime};
 
 use backplane::Backplane;
-use fleet_local::redis::Redis;
+use fleet_local::{cluster::Cluster, redis::Redis};
 
 /// What a test runs on.
 #[derive(Clone, Copy, Debug)]
 enum Engine {
     Memory,
     Redis,
+    Cluster,
 }
 
 impl Engine {
@@ -25,6 +29,7 @@ impl Engine {
         match self {
             Self::Memory => Backplane::memory(),
             Self::Redis => open(&Redis::shared().prefixed_url()).await,
+            Self::Cluster => open(&Cluster::shared().prefixed_url()).await,
         }
     }
 }
@@ -58,7 +63,7 @@ fn now_ms() -> i64 {
 }
 
 /// Makes of each async function named, which takes an [`Engine`], a test on each.
-macro_rules! on_both {
+macro_rules! on_each {
     ($($test:ident),* $(,)?) => {
         mod on_memory {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -68,6 +73,10 @@ macro_rules! on_both {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $test() { Box::pin(super::$test(crate::Engine::Redis)).await; })*
         }
+        mod on_cluster {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() { Box::pin(super::$test(crate::Engine::Cluster)).await; })*
+        }
     };
 }
-use on_both;
+use on_each;

@@ -6,16 +6,21 @@ use proto::{UserId, wire::Platform};
 
 use crate::open;
 
-fn guarded() -> Redis {
+/// A certificate for loopback.
+pub fn certificate() -> Certificate {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let made = rcgen::generate_simple_self_signed(["localhost".into(), "127.0.0.1".into()]).unwrap();
+    Certificate {
+        chain_pem: made.cert.pem(),
+        key_pem: made.signing_key.serialize_pem(),
+    }
+}
+
+fn guarded() -> Redis {
     Redis::start(Options {
         user: Some("huizhen".into()),
         password: Some("geheim".into()),
-        certificate: Some(Certificate {
-            chain_pem: made.cert.pem(),
-            key_pem: made.signing_key.serialize_pem(),
-        }),
+        certificate: Some(certificate()),
         ..Options::default()
     })
     .unwrap()

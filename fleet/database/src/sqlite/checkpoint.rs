@@ -15,7 +15,7 @@ use std::{
     thread::JoinHandle,
 };
 
-use rusqlite::{Connection, hooks::Wal};
+use rusqlite::{Connection, ffi, hooks::Wal};
 
 use crate::Error;
 
@@ -109,6 +109,13 @@ impl Checkpointer {
                 };
                 for _ in 0..passes {
                     let moved = checkpoint(&connection, "thread");
+                    if let Err(error) = sync_database(&connection) {
+                        // What the file system lost it tells once: nothing that this connection says about the
+                        // database's being safe could be believed. The writer's own is told too.
+                        tracing::error!(%error, "the database could not be synced; its log is kept until the writer can");
+                        working.store(false, Ordering::Release);
+                        return;
+                    }
                     reached.store(moved, Ordering::Relaxed);
                     if length.load(Ordering::Relaxed) - moved <= limits.left_pages {
                         break;
@@ -179,6 +186,34 @@ impl Drop for Checkpointer {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+    }
+}
+
+/// Syncs the database file. SQLite does so only in the pass that moves the log's very end; under constant load that is the
+/// writer's, and every commit would wait until all that the thread's passes have left to the kernel is on the disk.
+fn sync_database(connection: &Connection) -> Result<(), Error> {
+    let mut file: *mut ffi::sqlite3_file = std::ptr::null_mut();
+    #[allow(unsafe_code, reason = "rusqlite has no safe way to a file's methods")]
+    // SAFETY: the connection is open and this thread's alone; SQLite writes a pointer to `file`, which stays valid while
+    // the connection is open, as its methods do.
+    let code = unsafe {
+        let code = ffi::sqlite3_file_control(
+            connection.handle(),
+            c"main".as_ptr(),
+            ffi::SQLITE_FCNTL_FILE_POINTER,
+            (&raw mut file).cast(),
+        );
+        match file.as_ref().and_then(|file| file.pMethods.as_ref()?.xSync) {
+            Some(sync) if code == ffi::SQLITE_OK => {
+                sync(file, ffi::SQLITE_SYNC_NORMAL | ffi::SQLITE_SYNC_DATAONLY)
+            }
+            _ => code,
+        }
+    };
+    if code == ffi::SQLITE_OK {
+        Ok(())
+    } else {
+        Err(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None).into())
     }
 }
 

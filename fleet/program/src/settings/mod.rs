@@ -34,8 +34,9 @@ pub struct Common {
     /// The database, as in sqlite://data/huizhen.db or postgres://user:password@host:5432/huizhen
     #[arg(long, value_name = "URL")]
     pub database_url: Option<String>,
-    /// Redis, over which the processes of a fleet find each other, as in redis://user:password@host:6379/0; without it
-    /// this process is alone
+    /// Redis, over which the processes of a fleet find each other, as in redis://user:password@host:6379/0 or
+    /// redis+sentinel://user:password@one:26379,two:26379/master-name or redis+cluster://user:password@one:6379,two:6379;
+    /// without it this process is alone
     #[arg(long, value_name = "URL")]
     pub redis_url: Option<String>,
     /// Where /metrics, /livez and /readyz are served

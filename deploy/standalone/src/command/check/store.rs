@@ -108,35 +108,48 @@ async fn on_server(url: &str, name: &str) -> Finding {
     }
 }
 
-/// Redis, where one is set, takes us in.
-pub(super) async fn redis(settings: &Arguments) -> Option<Finding> {
+/// Redis, where one is set, takes us in, lets us do what we do and throws nothing away.
+pub(super) async fn redis(settings: &Arguments) -> Vec<Finding> {
     const ABOUT: &str = "redis";
-    let url = settings.common.redis_url.as_deref()?;
+    let Some(url) = settings.common.redis_url.as_deref() else {
+        return Vec::new();
+    };
     let backplane = match Backplane::open(url).await {
         Ok(backplane) => backplane,
         Err(error) => {
-            return Some(Finding::fail(
+            return vec![Finding::fail(
                 ABOUT,
                 error.to_string(),
                 "mend --redis-url (HUIZHEN_REDIS_URL)",
-            ));
+            )];
         }
     };
     let deadline = Instant::now() + REDIS_LIMIT;
     while Instant::now() < deadline {
-        if backplane.is_available().await {
-            return Some(Finding::ok(ABOUT, "it answers"));
+        if backplane.is_available().await
+            && let Ok(complaints) = backplane.complaints().await
+        {
+            let mut findings = vec![Finding::ok(ABOUT, "it answers")];
+            findings.extend(complaints.into_iter().map(|complaint| {
+                let say = if complaint.is_grave {
+                    Finding::fail
+                } else {
+                    Finding::warn
+                };
+                say(ABOUT, complaint.what, complaint.mend)
+            }));
+            return findings;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    Some(Finding::fail(
+    vec![Finding::fail(
         ABOUT,
         format!(
             "no answer within {} s; logins would wait for it",
             REDIS_LIMIT.as_secs()
         ),
         "start Redis, or mend host and port in --redis-url",
-    ))
+    )]
 }
 
 /// How long this disk takes to make something durable: each batch of messages waits so long.

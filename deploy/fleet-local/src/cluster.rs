@@ -1,0 +1,251 @@
+//! A private Redis Cluster: three masters with all slots, a replica for each where one is wanted, and a spare master
+//! without any.
+
+use std::{net::TcpListener, sync::OnceLock};
+
+use anyhow::{Context, bail, ensure};
+
+use crate::{
+    redis::{Certificate, Options, Redis},
+    sentinel::wait,
+};
+
+/// Masters with slots.
+pub const MASTERS: usize = 3;
+const SLOTS: usize = 16_384;
+
+/// The nodes of a cluster; dropped, all are ended.
+pub struct Cluster {
+    /// Three masters, the spare one if there is one, then the replicas, each in the order of its master.
+    pub nodes: Vec<Redis>,
+    has_replicas: bool,
+    login: String,
+    is_tls: bool,
+}
+
+/// What a cluster has beside its three masters.
+#[derive(Clone, Debug, Default)]
+pub struct Shape {
+    /// Each master has a replica, which takes over when its master has not answered for one second.
+    pub replicas: bool,
+    /// There is one more master, without a slot.
+    pub spare: bool,
+    /// User and password that all nodes want.
+    pub login: Option<(&'static str, &'static str)>,
+    /// All nodes take TLS only, also among each other, and show this certificate.
+    pub certificate: Option<Certificate>,
+}
+
+impl Cluster {
+    /// The cluster that all tests of this process share: three masters, started by the first who asks.
+    ///
+    /// # Panics
+    /// When there is none to be had, with what to install.
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Cluster> = OnceLock::new();
+        SHARED.get_or_init(|| {
+            Self::start(Shape::default())
+                .unwrap_or_else(|error| panic!("no Redis Cluster for the tests: {error:#}"))
+        })
+    }
+
+    /// Starts all nodes and waits until each says that the cluster is whole.
+    ///
+    /// # Errors
+    /// When Redis is not installed (with what to install), or something does not start in time.
+    pub fn start(shape: Shape) -> anyhow::Result<Self> {
+        let masters = MASTERS + usize::from(shape.spare);
+        let replicas = if shape.replicas { MASTERS } else { 0 };
+        let nodes = (0..masters + replicas)
+            .map(|_| node(&shape))
+            .collect::<anyhow::Result<Vec<Redis>>>()?;
+        let cluster = Self {
+            nodes,
+            has_replicas: shape.replicas,
+            login: shape
+                .login
+                .map(|(user, password)| format!("{user}:{password}@"))
+                .unwrap_or_default(),
+            is_tls: shape.certificate.is_some(),
+        };
+        for (at, node) in cluster.nodes.iter().enumerate() {
+            node.command(&["CLUSTER", "SET-CONFIG-EPOCH", &(at + 1).to_string()])?;
+            if at < MASTERS {
+                let (first, last) = (at * SLOTS / MASTERS, (at + 1) * SLOTS / MASTERS - 1);
+                node.command(&["CLUSTER", "ADDSLOTSRANGE", &first.to_string(), &last.to_string()])?;
+            }
+            let port = cluster.nodes[0].address().port().to_string();
+            let bus = bus_port(&cluster.nodes[0])?;
+            if at > 0 {
+                node.command(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus])?;
+            }
+        }
+        let known = format!("cluster_known_nodes:{}", cluster.nodes.len());
+        wait("all nodes know each other", || {
+            cluster.all_say(&[&known, "cluster_state:ok"])
+        })?;
+        for at in 0..replicas {
+            let master = cluster.id(at)?;
+            cluster.nodes[masters + at].command(&["CLUSTER", "REPLICATE", &master])?;
+        }
+        wait("the replicas are in step", || {
+            for at in 0..replicas {
+                let info = cluster.nodes[masters + at].command(&["INFO", "replication"])?;
+                let counted = cluster.nodes[at].command(&["INFO", "replication"])?;
+                if !info.contains("master_link_status:up") || !counted.contains("connected_slaves:1") {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        })?;
+        Ok(cluster)
+    }
+
+    fn all_say(&self, words: &[&str]) -> anyhow::Result<bool> {
+        for node in self.nodes.iter().filter(|node| node.pid().is_some()) {
+            let info = node.command(&["CLUSTER", "INFO"])?;
+            if !words.iter().all(|word| info.contains(word)) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Waits until all nodes that run say that the cluster is whole.
+    ///
+    /// # Errors
+    /// When they do not in time.
+    pub fn wait_until_whole(&self) -> anyhow::Result<()> {
+        wait("the cluster is whole", || self.all_say(&["cluster_state:ok"]))
+    }
+
+    /// The replica of a master.
+    ///
+    /// # Panics
+    /// Where there are no replicas.
+    pub fn replica(&self, master: usize) -> &Redis {
+        assert!(self.has_replicas, "a cluster without replicas");
+        &self.nodes[self.nodes.len() - MASTERS + master]
+    }
+
+    /// Waits until the replica of a master has taken its place.
+    ///
+    /// # Errors
+    /// When it does not in time.
+    pub fn wait_until_replaced(&self, master: usize) -> anyhow::Result<()> {
+        wait("the replica has taken over", || {
+            let info = self.replica(master).command(&["INFO", "replication"])?;
+            Ok(info.contains("role:master"))
+        })?;
+        self.wait_until_whole()
+    }
+
+    fn id(&self, node: usize) -> anyhow::Result<String> {
+        self.nodes[node].command(&["CLUSTER", "MYID"])
+    }
+
+    /// The slot of a key or channel.
+    ///
+    /// # Errors
+    /// When the first node does not answer.
+    pub fn slot(&self, name: &str) -> anyhow::Result<usize> {
+        let slot = self.nodes[0].command(&["CLUSTER", "KEYSLOT", name])?;
+        slot.parse().context("CLUSTER KEYSLOT gives a number")
+    }
+
+    /// The master that has a key or channel at the start.
+    ///
+    /// # Errors
+    /// When the first node does not answer.
+    pub fn first_owner(&self, name: &str) -> anyhow::Result<usize> {
+        let slot = self.slot(name)?;
+        let is_owner = |at: &usize| slot < (at + 1) * SLOTS / MASTERS;
+        (0..MASTERS).find(is_owner).context("a slot below 16384")
+    }
+
+    /// Begins to move a slot, and moves the keys that it has; what comes new goes to either end by ASK.
+    ///
+    /// # Errors
+    /// What Redis says.
+    pub fn begin_move(&self, slot: usize, from: usize, to: usize) -> anyhow::Result<()> {
+        let slot = slot.to_string();
+        let (from_id, to_id) = (self.id(from)?, self.id(to)?);
+        self.nodes[to].command(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &from_id])?;
+        self.nodes[from].command(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &to_id])?;
+        let keys = self.nodes[from].command(&["CLUSTER", "GETKEYSINSLOT", &slot, "1000"])?;
+        let port = self.nodes[to].address().port().to_string();
+        for key in keys.lines().filter(|key| !key.is_empty()) {
+            let moved = self.nodes[from].command(&["MIGRATE", "127.0.0.1", &port, key, "0", "5000"])?;
+            ensure!(["OK", "NOKEY"].contains(&&*moved), "MIGRATE {key}: {moved}");
+        }
+        Ok(())
+    }
+
+    /// Ends what [`Self::begin_move`] began.
+    ///
+    /// # Errors
+    /// What Redis says.
+    pub fn finish_move(&self, slot: usize, from: usize, to: usize) -> anyhow::Result<()> {
+        let to_id = self.id(to)?;
+        for node in [to, from] {
+            self.nodes[node].command(&["CLUSTER", "SETSLOT", &slot.to_string(), "NODE", &to_id])?;
+        }
+        Ok(())
+    }
+
+    /// The address as `--redis-url` takes it, with the masters that have slots.
+    pub fn url(&self) -> String {
+        let places: Vec<String> = self.nodes[..MASTERS]
+            .iter()
+            .map(|node| node.address().to_string())
+            .collect();
+        let (login, places) = (&self.login, places.join(","));
+        if self.is_tls {
+            let authority = self.nodes[0].certificate_path();
+            return format!("rediss+cluster://{login}{places}?ca_cert={}", authority.display());
+        }
+        format!("redis+cluster://{login}{places}")
+    }
+
+    /// The address with a prefix of its own before every key and channel.
+    pub fn prefixed_url(&self) -> String {
+        let at = self.nodes[0].next_prefix();
+        format!("{}?prefix=test{at}:", self.url())
+    }
+}
+
+fn node(shape: &Shape) -> anyhow::Result<Redis> {
+    let login = shape.login;
+    // 10000 above the port, as Redis has it by itself, may be no port at all.
+    let bus = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let mut settings = vec![
+        "cluster-enabled yes".to_owned(),
+        format!("cluster-port {bus}"),
+        "cluster-node-timeout 1000".to_owned(),
+        "cluster-replica-validity-factor 0".to_owned(),
+        "cluster-require-full-coverage no".to_owned(),
+        // Else a master that gives its last slot away becomes a replica by itself.
+        "cluster-allow-replica-migration no".to_owned(),
+    ];
+    if let Some((user, password)) = login {
+        settings.extend([format!("masteruser {user}"), format!("masterauth {password}")]);
+    }
+    if shape.certificate.is_some() {
+        settings.extend(["tls-cluster yes".to_owned(), "tls-replication yes".to_owned()]);
+    }
+    Redis::start(Options {
+        user: login.map(|(user, _)| user.to_owned()),
+        password: login.map(|(_, password)| password.to_owned()),
+        certificate: shape.certificate.clone(),
+        settings,
+        ..Options::default()
+    })
+}
+
+fn bus_port(node: &Redis) -> anyhow::Result<String> {
+    let answer = node.command(&["CONFIG", "GET", "cluster-port"])?;
+    match answer.lines().last() {
+        Some(port) => Ok(port.to_owned()),
+        None => bail!("CONFIG GET cluster-port gives nothing"),
+    }
+}

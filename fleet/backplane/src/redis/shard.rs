@@ -1,0 +1,182 @@
+//! One server that has keys and channels: the only one, or one master of a cluster. Two connections to it are kept, one
+//! that listens and one that asks and publishes.
+
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use ::redis::{PushInfo, PushKind, Value};
+use parking_lot::Mutex;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::{
+    link::{Kept, Link},
+    publisher::Publisher,
+    routes::Routes,
+    source::{Place, Source},
+    subscriptions::{Distribution, Subscriptions},
+    supervisor::Supervisor,
+};
+
+/// How often it is looked whether Redis has been emptied.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long the mark by which that is seen stands unrenewed.
+const MARK_LASTS: Duration = Duration::from_secs(60);
+
+/// One server.
+pub(super) struct Shard {
+    /// Unique in this process.
+    pub(super) number: u64,
+    /// Where it is, in a cluster.
+    pub(super) place: Option<Place>,
+    pub(super) asking: Arc<Link>,
+    pub(super) publisher: Publisher,
+    pub(super) supervisor: Supervisor,
+    pub(super) listening: Link,
+    _stop: DropGuard,
+}
+
+/// What all shards of this process have in common.
+pub(super) struct Common {
+    pub(super) routes: Arc<Routes>,
+    pub(super) subscriptions: Arc<Subscriptions>,
+    pub(super) distribution: Distribution,
+    pub(super) resumed: watch::Sender<u64>,
+    pub(super) listening: Kept,
+    pub(super) asking: Kept,
+    /// What this process's marks begin with.
+    pub(super) mark: String,
+    pub(super) stop: CancellationToken,
+}
+
+impl Shard {
+    /// Connects in the background; ends when it is dropped.
+    pub(super) fn start(
+        common: &Arc<Common>,
+        source: Source,
+        place: Option<Place>,
+        shown: &str,
+    ) -> Arc<Self> {
+        static NUMBERS: AtomicU64 = AtomicU64::new(1);
+        let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
+        let stop = common.stop.child_token();
+        let ends = Arc::new(Ends::default());
+        let listening = Link::keep(
+            common.listening.clone(),
+            source.clone(),
+            shown.to_owned(),
+            Arc::new(on_push(common.clone(), ends.clone())),
+            stop.clone(),
+        );
+        let asking = Arc::new(Link::keep(
+            common.asking.clone(),
+            source,
+            shown.to_owned(),
+            Arc::new(|_| {}),
+            stop.clone(),
+        ));
+        let supervisor = Supervisor::start(&listening, common, number, ends, stop.clone());
+        let publisher = Publisher::start(asking.clone(), common.routes.clone(), stop.clone());
+        let looking = look_for_emptiness(asking.clone(), common.clone(), number);
+        let stops = stop.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                () = stops.cancelled() => {}
+                () = looking => {}
+            }
+        });
+        Arc::new(Self {
+            number,
+            place,
+            asking,
+            publisher,
+            supervisor,
+            listening,
+            _stop: stop.drop_guard(),
+        })
+    }
+
+    /// Whether both connections stand.
+    pub(super) fn is_available(&self) -> bool {
+        self.asking.now().is_some() && self.listening.now().is_some()
+    }
+}
+
+/// Ends of subscriptions in a cluster: those that were asked for, and those that Redis has made by itself.
+#[derive(Default)]
+pub(super) struct Ends {
+    asked: Mutex<HashSet<Vec<u8>>>,
+    /// A slot has moved away.
+    pub(super) unasked: Notify,
+}
+
+impl Ends {
+    /// These are being ended.
+    pub(super) fn ask(&self, names: &[Vec<u8>]) {
+        self.asked.lock().extend(names.iter().cloned());
+    }
+
+    /// All that were asked for have ended.
+    pub(super) fn done(&self) {
+        self.asked.lock().clear();
+    }
+}
+
+fn on_push(common: Arc<Common>, ends: Arc<Ends>) -> impl Fn(PushInfo) + Send + Sync {
+    move |push: PushInfo| match push.kind {
+        PushKind::Message | PushKind::SMessage => {
+            if let Ok([Value::BulkString(name), Value::BulkString(payload)]) =
+                <[Value; 2]>::try_from(push.data)
+            {
+                metrics::counter!("huizhen_backplane_received_total").increment(1);
+                if !common.distribution.take(&name, payload) {
+                    metrics::counter!("huizhen_backplane_lost_total", "why" => "slow").increment(1);
+                    common.resumed.send_modify(|times| *times += 1);
+                }
+            }
+        }
+        PushKind::SUnsubscribe => {
+            if let Some(Value::BulkString(name)) = push.data.first()
+                && !ends.asked.lock().contains(name)
+            {
+                ends.unasked.notify_one();
+            }
+        }
+        _ => {}
+    }
+}
+
+/// A server that was restarted or emptied, or another that has taken over, does not know this process's mark.
+async fn look_for_emptiness(asking: Arc<Link>, common: Arc<Common>, number: u64) {
+    let lasts_ms = u64::try_from(MARK_LASTS.as_millis()).unwrap_or(u64::MAX);
+    let mut mark: Option<String> = None;
+    let mut is_first = true;
+    loop {
+        if !mark
+            .as_ref()
+            .is_some_and(|mark| common.routes.is_owner(number, mark.as_bytes()))
+        {
+            mark = common.routes.name_for(number, &common.mark);
+            is_first = true;
+        }
+        if let Some(mark) = &mark {
+            let mut look = ::redis::cmd("SET");
+            look.arg(mark).arg(1).arg("PX").arg(lasts_ms).arg("GET");
+            if let Ok(before) = asking.ask::<Option<i64>>(&look).await {
+                if before.is_none() && !is_first {
+                    tracing::warn!("Redis has been emptied; what it held is put back");
+                    metrics::counter!("huizhen_backplane_emptied_total").increment(1);
+                    common.resumed.send_modify(|times| *times += 1);
+                }
+                is_first = false;
+            }
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}

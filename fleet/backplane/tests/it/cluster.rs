@@ -1,0 +1,368 @@
+//! What a cluster may do at any moment: masters die, come back, are replaced, and slots move.
+
+use std::time::Duration;
+
+use backplane::{Backplane, Channel, OpenError, hash_password};
+use fleet_local::{
+    cluster::{Cluster, Shape},
+    redis::{Options, Redis},
+};
+use proto::{UserId, wire::Platform};
+
+use crate::{
+    eventually,
+    listening::{Listener, say},
+    now_ms, open,
+    refusals::certificate,
+    within,
+};
+
+/// Enough for some to fall to each master.
+const PEOPLE: i64 = 30;
+const RECOVERY: Duration = Duration::from_secs(20);
+
+fn person(id: i64) -> UserId {
+    UserId::from_database(id)
+}
+
+/// A cluster of the test's own and two processes; one listens on the channel of each person.
+struct World {
+    cluster: Cluster,
+    speaks: Backplane,
+    hears: Backplane,
+    listener: Listener,
+}
+
+impl World {
+    async fn start(shape: Shape) -> Self {
+        let cluster = tokio::task::spawn_blocking(move || Cluster::start(shape).unwrap())
+            .await
+            .unwrap();
+        let (speaks, hears) = (open(&cluster.url()).await, open(&cluster.url()).await);
+        let listener = Listener::join(&hears);
+        for id in 1..=PEOPLE {
+            hears
+                .subscribe(listener.id, Channel::User(person(id)))
+                .await
+                .unwrap();
+        }
+        Self {
+            cluster,
+            speaks,
+            hears,
+            listener,
+        }
+    }
+
+    /// The people whose channel falls to a master at the start.
+    fn people_of(&self, master: usize) -> Vec<i64> {
+        let is_theirs = |id: &i64| self.cluster.first_owner(&format!("huizhen:u:{id}")).unwrap() == master;
+        let people: Vec<i64> = (1..=PEOPLE).filter(is_theirs).collect();
+        assert!(!people.is_empty());
+        people
+    }
+
+    /// Says something on the channels of these people until it has been heard on each.
+    async fn heard_by(&self, people: &[i64], word: &str) {
+        within(RECOVERY, word, async || {
+            let heard = self.listener.heard();
+            let missing: Vec<i64> = people
+                .iter()
+                .copied()
+                .filter(|id| !heard.contains(&format!("{word} {id}")))
+                .collect();
+            for id in &missing {
+                say(
+                    &self.speaks,
+                    Channel::User(person(*id)),
+                    &format!("{word} {id}"),
+                    None,
+                );
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            missing.is_empty()
+        })
+        .await;
+    }
+
+    async fn heard_by_all(&self, word: &str) {
+        self.heard_by(&(1..=PEOPLE).collect::<Vec<_>>(), word).await;
+    }
+
+    async fn claim(&self, id: i64) -> bool {
+        let claimed = self.speaks.claim_session(person(id), "phone", Platform::Ios);
+        claimed.await.is_ok()
+    }
+
+    async fn all_are_claimed(&self) {
+        for id in 1..=PEOPLE {
+            eventually("everybody may log in", async || self.claim(id).await).await;
+        }
+        let people: Vec<UserId> = (1..=PEOPLE).map(person).collect();
+        let presence = self.speaks.presence(&people).await.unwrap();
+        assert!(presence.iter().all(|person| person.devices.len() == 1));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_master_that_dies_takes_its_slots_only_and_brings_them_back() {
+    let world = World::start(Shape::default()).await;
+    world.heard_by_all("before").await;
+    world.all_are_claimed().await;
+    let mut resumed = world.hears.resumed();
+    world.cluster.nodes[1].kill().unwrap();
+    eventually("it is noticed", async || !world.hears.is_available().await).await;
+    let (theirs, others) = (world.people_of(1), world.people_of(2));
+    world.heard_by(&others, "meanwhile").await;
+    assert!(world.claim(others[0]).await);
+    // A person's books are in another slot than their channel.
+    eventually("some cannot log in", async || {
+        for id in 1..=PEOPLE {
+            if !world.claim(id).await {
+                return true;
+            }
+        }
+        false
+    })
+    .await;
+    resumed.borrow_and_update();
+    world.cluster.nodes[1].start_again().unwrap();
+    tokio::time::timeout(RECOVERY, resumed.changed())
+        .await
+        .unwrap()
+        .unwrap();
+    world.heard_by(&theirs, "again").await;
+    world.all_are_claimed().await;
+    eventually("all of it is there", async || {
+        world.hears.is_available().await && world.speaks.is_available().await
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_takes_over_is_found() {
+    let world = World::start(Shape {
+        replicas: true,
+        ..Shape::default()
+    })
+    .await;
+    world.heard_by_all("before").await;
+    let mut resumed = world.hears.resumed();
+    resumed.borrow_and_update();
+    world.cluster.nodes[0].kill().unwrap();
+    world.heard_by_all("after").await;
+    assert!(resumed.has_changed().unwrap(), "nobody was told to compare");
+    world.cluster.wait_until_replaced(0).unwrap();
+    world.all_are_claimed().await;
+    eventually("all of it is there", async || world.hears.is_available().await).await;
+    // Back, the old master is a replica of the new one: nobody needs it.
+    world.cluster.nodes[0].start_again().unwrap();
+    eventually("it is a replica", async || {
+        let info = world.cluster.nodes[0].command(&["INFO", "replication"]);
+        info.is_ok_and(|info| info.contains("role:slave"))
+    })
+    .await;
+    world.heard_by_all("afterwards").await;
+    world.all_are_claimed().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slot_that_moves_takes_its_subscriptions_along() {
+    let world = World::start(Shape {
+        spare: true,
+        ..Shape::default()
+    })
+    .await;
+    world.heard_by_all("before").await;
+    let cluster = &world.cluster;
+    let mut resumed = world.hears.resumed();
+    // To another master, to one that had nothing, and back.
+    for (round, to) in [1, 3, 0].into_iter().enumerate() {
+        let id = world.people_of(0)[0];
+        let slot = cluster.slot(&format!("huizhen:u:{id}")).unwrap();
+        let from = [0, 1, 3][round];
+        resumed.borrow_and_update();
+        cluster.begin_move(slot, from, to).unwrap();
+        world.heard_by(&[id], &format!("on the way {round}")).await;
+        cluster.finish_move(slot, from, to).unwrap();
+        tokio::time::timeout(RECOVERY, resumed.changed())
+            .await
+            .unwrap()
+            .unwrap();
+        world.heard_by_all(&format!("round {round}")).await;
+    }
+    eventually("all of it is there", async || world.hears.is_available().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slot_that_moves_takes_its_keys_along() {
+    let world = World::start(Shape {
+        spare: true,
+        ..Shape::default()
+    })
+    .await;
+    let backplane = &world.speaks;
+    let (hash, until) = (hash_password("secret"), now_ms() + 60_000);
+    // Braces in the name of a device, which a cluster takes for the part that decides.
+    for device in ["phone", "{pad}", "{}"] {
+        let user = person(7);
+        let key = format!("huizhen:w:7:{device}");
+        let (slot, from) = (
+            world.cluster.slot(&key).unwrap(),
+            world.cluster.first_owner(&key).unwrap(),
+        );
+        let check = async || backplane.check_im_password(user, device, &hash, now_ms()).await;
+        backplane
+            .put_im_password(user, device, hash, until)
+            .await
+            .unwrap();
+        assert_eq!(check().await, Ok(Some(until)));
+        world.cluster.begin_move(slot, from, 3).unwrap();
+        assert_eq!(check().await, Ok(Some(until)), "asked where it is by now");
+        let other = hash_password("other");
+        backplane
+            .put_im_password(user, device, other, until)
+            .await
+            .unwrap();
+        world.cluster.finish_move(slot, from, 3).unwrap();
+        assert_eq!(check().await, Ok(Some(until)));
+        assert_eq!(
+            backplane.check_im_password(user, device, &other, now_ms()).await,
+            Ok(Some(until))
+        );
+    }
+    // Many together, some of which have moved.
+    world.all_are_claimed().await;
+    let key = "huizhen:p:1";
+    let (slot, from) = (
+        world.cluster.slot(key).unwrap(),
+        world.cluster.first_owner(key).unwrap(),
+    );
+    world.cluster.begin_move(slot, from, 3).unwrap();
+    world.all_are_claimed().await;
+    world.cluster.finish_move(slot, from, 3).unwrap();
+    world.all_are_claimed().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_frozen_or_emptied_master_is_noticed() {
+    let world = World::start(Shape::default()).await;
+    world.heard_by_all("before").await;
+    let node = &world.cluster.nodes[2];
+    eventually("each master has a mark of each process", async || {
+        world.cluster.nodes.iter().all(|node| {
+            let marks = node.command(&["KEYS", "huizhen:mark:*"]).unwrap();
+            marks.lines().filter(|line| !line.is_empty()).count() == 2
+        })
+    })
+    .await;
+    let mut resumed = world.hears.resumed();
+    resumed.borrow_and_update();
+    node.command(&["FLUSHALL"]).unwrap();
+    tokio::time::timeout(Duration::from_secs(5), resumed.changed())
+        .await
+        .unwrap()
+        .unwrap();
+
+    node.pause();
+    within(Duration::from_secs(3), "it is noticed", async || {
+        !world.hears.is_available().await && !world.speaks.is_available().await
+    })
+    .await;
+    world.heard_by(&world.people_of(0), "meanwhile").await;
+    resumed.borrow_and_update();
+    node.resume();
+    tokio::time::timeout(RECOVERY, resumed.changed())
+        .await
+        .unwrap()
+        .unwrap();
+    world.heard_by_all("again").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn subscriptions_that_are_cut_are_made_again() {
+    let world = World::start(Shape::default()).await;
+    for round in 0..3 {
+        let mut resumed = world.hears.resumed();
+        resumed.borrow_and_update();
+        world.cluster.nodes[round]
+            .command(&["CLIENT", "KILL", "TYPE", "pubsub"])
+            .unwrap();
+        tokio::time::timeout(RECOVERY, resumed.changed())
+            .await
+            .unwrap()
+            .unwrap();
+        world.heard_by_all(&format!("round {round}")).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn coming_and_going_costs_no_connection() {
+    let world = World::start(Shape::default()).await;
+    world.heard_by_all("before").await;
+    let mut resumed = world.hears.resumed();
+    resumed.borrow_and_update();
+    for round in 0..200 {
+        let channel = Channel::User(person(round % PEOPLE + 1));
+        world.hears.unsubscribe(world.listener.id, channel);
+        if round % 3 == 0 {
+            tokio::task::yield_now().await;
+        }
+        world.hears.subscribe(world.listener.id, channel).await.unwrap();
+    }
+    world.heard_by_all("after").await;
+    assert!(!resumed.has_changed().unwrap(), "a connection was given up");
+}
+
+async fn refused(url: &str) -> OpenError {
+    match Backplane::open(url).await {
+        Ok(_) => panic!("{url} was taken"),
+        Err(error) => error,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_cluster_and_what_is_one_are_told_apart() {
+    let single = refused(&Redis::shared().url().replace("redis://", "redis+cluster://")).await;
+    assert!(single.to_string().contains("no part of a cluster"), "{single}");
+    let node = Cluster::shared().nodes[0].url();
+    let cluster = refused(&node).await;
+    assert!(cluster.to_string().contains("redis+cluster://"), "{cluster}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_want_the_login_and_one_that_answers_will_do() {
+    let world = World::start(Shape {
+        login: Some(("huizhen", "geheim")),
+        certificate: Some(certificate()),
+        ..Shape::default()
+    })
+    .await;
+    world.heard_by_all("hello").await;
+    world.all_are_claimed().await;
+    let error = refused(world.cluster.url().split('?').next().unwrap()).await;
+    assert!(error.to_string().contains("ca_cert=FILE"), "{error}");
+    let error = refused(&world.cluster.url().replace("geheim", "falsch")).await;
+    assert!(matches!(error, OpenError::Refused { .. }), "{error}");
+    let text = error.to_string();
+    assert!(
+        text.contains("user and password") && !text.contains("falsch"),
+        "{text}"
+    );
+
+    // A seed that is nobody, one that is away.
+    let away = Redis::start(Options::default()).unwrap();
+    away.stop().unwrap();
+    let late = world.cluster.nodes[2].address();
+    let url = world.cluster.url();
+    let (_, authority) = url.split_once('?').unwrap();
+    let url = format!(
+        "rediss+cluster://huizhen:geheim@{},{late}?{authority}",
+        away.address()
+    );
+    let backplane = open(&url).await;
+    backplane
+        .claim_session(person(1), "phone", Platform::Ios)
+        .await
+        .unwrap();
+}

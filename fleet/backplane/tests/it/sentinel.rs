@@ -1,0 +1,168 @@
+//! A master that fails and is replaced.
+
+use std::time::Duration;
+
+use backplane::{Backplane, OpenError};
+use fleet_local::sentinel::{Guard, MASTER_NAME, SentinelSet, url};
+use proto::{UserId, wire::Platform};
+
+use crate::{
+    eventually,
+    faults::heard_again,
+    listening::{CHANNEL, Listener},
+    open,
+};
+
+const USER: UserId = UserId::from_database(7);
+/// One second until the master counts as gone, the vote, and our own pauses.
+const FAILOVER: Duration = Duration::from_secs(20);
+
+async fn start(guard: Option<Guard>) -> SentinelSet {
+    tokio::task::spawn_blocking(move || SentinelSet::start(guard).unwrap())
+        .await
+        .unwrap()
+}
+
+async fn refused(url: &str) -> OpenError {
+    match Backplane::open(url).await {
+        Ok(_) => panic!("{url} was taken"),
+        Err(error) => error,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_master_that_dies_is_replaced() {
+    let set = start(None).await;
+    let (speaks, hears) = (open(&set.url()).await, open(&set.url()).await);
+    let listener = Listener::join(&hears);
+    hears.subscribe(listener.id, CHANNEL).await.unwrap();
+    heard_again(FAILOVER, &speaks, &listener, "before").await;
+    let older = speaks.claim_session(USER, "phone", Platform::Ios).await.unwrap();
+    let mut resumed = hears.resumed();
+    resumed.borrow_and_update();
+
+    set.servers[0].kill().unwrap();
+    heard_again(FAILOVER, &speaks, &listener, "after").await;
+    assert!(resumed.has_changed().unwrap(), "nobody was told to compare");
+    set.wait_until_replaced().unwrap();
+    let newer = speaks.claim_session(USER, "phone", Platform::Ios).await.unwrap();
+    assert!(newer > older);
+
+    // The old one comes back as a replica; nobody goes to it.
+    set.servers[0].start_again().unwrap();
+    eventually("the old master is a replica", async || is_replica(&set)).await;
+    let late = open(&set.url()).await;
+    late.claim_session(USER, "phone", Platform::Ios).await.unwrap();
+}
+
+fn is_replica(set: &SentinelSet) -> bool {
+    set.servers[0]
+        .command(&["INFO", "replication"])
+        .is_ok_and(|info| info.contains("role:slave"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_master_that_wakes_up_replaced_is_left() {
+    let set = start(None).await;
+    let (speaks, hears) = (open(&set.url()).await, open(&set.url()).await);
+    let listener = Listener::join(&hears);
+    hears.subscribe(listener.id, CHANNEL).await.unwrap();
+
+    set.servers[0].pause();
+    heard_again(FAILOVER, &speaks, &listener, "meanwhile").await;
+    set.servers[0].resume();
+    eventually("the old master is a replica", async || is_replica(&set)).await;
+    heard_again(FAILOVER, &speaks, &listener, "afterwards").await;
+    speaks.claim_session(USER, "phone", Platform::Ios).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_ordered_change_of_the_master_is_followed() {
+    let set = start(None).await;
+    let (speaks, hears) = (open(&set.url()).await, open(&set.url()).await);
+    let listener = Listener::join(&hears);
+    hears.subscribe(listener.id, CHANNEL).await.unwrap();
+    set.sentinels[0]
+        .command(&["SENTINEL", "FAILOVER", MASTER_NAME])
+        .unwrap();
+    set.wait_until_replaced().unwrap();
+    heard_again(FAILOVER, &speaks, &listener, "after").await;
+    eventually("what is written is taken", async || {
+        speaks.claim_session(USER, "phone", Platform::Ios).await.is_ok()
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sentinels_may_be_away_as_long_as_one_answers() {
+    let set = start(None).await;
+    set.sentinels[0].kill().unwrap();
+    set.sentinels[1].pause();
+    let backplane = open(&set.url()).await;
+    backplane
+        .claim_session(USER, "phone", Platform::Ios)
+        .await
+        .unwrap();
+
+    // Nobody at all is waited for.
+    set.sentinels[2].kill().unwrap();
+    let waits = Backplane::open(&set.url()).await.unwrap();
+    assert!(!waits.is_available().await);
+    set.sentinels[1].resume();
+    eventually("it is connected", async || waits.is_available().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sentinel_that_is_behind_is_not_believed() {
+    let set = start(None).await;
+    let stale = set.stale_sentinel().unwrap();
+    let deceived = Backplane::open(&url(&[&stale], None)).await.unwrap();
+    let [one, two, three] = &set.sentinels;
+    let backplane = open(&url(&[&stale, one, two, three], None)).await;
+    backplane
+        .claim_session(USER, "phone", Platform::Ios)
+        .await
+        .unwrap();
+    assert!(!deceived.is_available().await);
+
+    let error = refused(&set.url().replace(MASTER_NAME, "other")).await;
+    assert!(matches!(error, OpenError::Address(_)), "{error}");
+    let text = error.to_string();
+    assert!(
+        text.contains("no master of this name") && text.contains("other"),
+        "{text}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn servers_and_sentinels_have_logins_of_their_own() {
+    let set = start(Some(Guard {
+        user: "huizhen",
+        password: "geheim",
+        sentinel_password: "wache",
+    }))
+    .await;
+    let backplane = open(&set.url()).await;
+    set.servers[0].kill().unwrap();
+    eventually("it is another master", async || {
+        backplane
+            .claim_session(USER, "phone", Platform::Ios)
+            .await
+            .is_ok()
+    })
+    .await;
+
+    for (wrong, hint) in [
+        (set.url().replace("=wache", "=falsch"), "sentinel_password="),
+        (
+            set.url().replace("?sentinel_password=wache", ""),
+            "sentinel_password=",
+        ),
+        (set.url().replace("geheim", "falsch"), "user and password"),
+    ] {
+        let error = refused(&wrong).await;
+        assert!(matches!(error, OpenError::Refused { .. }), "{error}");
+        let text = error.to_string();
+        assert!(text.contains(hint) && !text.contains("falsch"), "{text}");
+    }
+}
