@@ -13,6 +13,7 @@ use crate::{
     answer::Answer,
     clock::now_ms,
     error::{Error, Word},
+    im::Spread,
     limits::Limits,
     network::Network,
     once::{self, Once, Running},
@@ -38,6 +39,8 @@ pub struct Parts {
     pub limits: Limits,
     /// Failed password logins.
     pub attempts: Attempts,
+    /// Spreads those who ask for nodes.
+    pub spread: Spread,
     /// Password hashing.
     pub passwords: Passwords,
     /// The way of SMS codes.
@@ -112,6 +115,7 @@ impl App {
             tokens: Tokens::default(),
             limits: Limits::new(settings),
             attempts: Attempts::default(),
+            spread: Spread::default(),
             passwords: Passwords::default(),
             sms: Sms::new(settings)?,
             running: Running::default(),

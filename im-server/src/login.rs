@@ -409,9 +409,10 @@ async fn establish(
     ));
     let added = shared.users.add(&session, backplane, shared.subscriber).await;
     // The device may have been logged out between the check and now; from now on a notice would reach the session.
-    let still_good = matches!(check_password(shared, Some(user), &login).await, Ok(Some(_)));
-    if added.is_err() || !still_good {
-        let reason = if added.is_err() {
+    let checked = check_password(shared, Some(user), &login).await;
+    if added.is_err() || !matches!(checked, Ok(Some(_))) {
+        // A new password helps only where this one was found to be bad.
+        let reason = if added.is_err() || checked.is_err() {
             ByeReason::Unavailable
         } else {
             ByeReason::AuthFailed

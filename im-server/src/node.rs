@@ -147,8 +147,8 @@ impl Node {
         self.shared.draining.load(Ordering::Acquire)
     }
 
-    /// Stops: out of the directory, no more connections, a Bye DRAINING to every session spread over `spread`, what was
-    /// handed to the journal written and answered.
+    /// Stops: out of the directory, no more connections, a Bye DRAINING to every session so spread that all are on other
+    /// nodes within `spread`, what was handed to the journal written and answered.
     pub async fn drain(&self, spread: Duration) {
         let shared = &self.shared;
         if shared.draining.swap(true, Ordering::AcqRel) {
@@ -159,15 +159,19 @@ impl Node {
         let mut sessions = shared.users.all();
         sessions.shuffle(&mut rand::rng());
         tracing::info!(sessions = sessions.len(), "draining");
+        // The last ones need time to arrive elsewhere, too.
+        let spread = spread.saturating_sub(MOVE.min(spread / 2));
         let pause = spread / u32::try_from(sessions.len()).unwrap_or(u32::MAX).max(1);
         let began = tokio::time::Instant::now();
         for (at, session) in sessions.iter().enumerate() {
             tokio::time::sleep_until(began + pause * u32::try_from(at).unwrap_or(u32::MAX)).await;
-            session.end(
-                ByeReason::Draining,
-                spread_ms(500, 3_000),
-                "the node is being stopped",
-            );
+            // Where time was given they are spread already.
+            let retry_after_ms = if spread.is_zero() {
+                spread_ms(500, 3_000)
+            } else {
+                spread_ms(50, 250)
+            };
+            session.end(ByeReason::Draining, retry_after_ms, "the node is being stopped");
         }
         // Those that were logging in meanwhile.
         for session in shared.users.all() {
@@ -194,6 +198,8 @@ impl Node {
     }
 }
 
+/// How much of a drain is left to those who are told last for coming to another node.
+const MOVE: Duration = Duration::from_secs(1);
 /// How long ended connections may take to read their last frames.
 const LAST_WORDS: Duration = Duration::from_secs(6);
 
@@ -219,7 +225,10 @@ impl Shared {
             Channel::Conversation(id) => {
                 let Some(room) = self.rooms.get(id) else { return };
                 match ConversationNotice::decode(payload) {
-                    Some(ConversationNotice::Entry(entry)) => room.offer(&self.journal, [entry]),
+                    Some(ConversationNotice::Entry(entry)) => {
+                        self.journal.heard(&entry);
+                        room.offer(&self.journal, [entry]);
+                    }
                     Some(ConversationNotice::Passing { about, frame, .. }) => {
                         room.pass(&frame, (about.get() != 0).then_some(about));
                     }

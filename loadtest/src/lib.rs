@@ -3,9 +3,10 @@
 //! How to read it: [`arguments`] (what people type) → [`workload`] (one file per workload) → [`world`] (people and
 //! conversations, made through REST) and [`generator`] (sessions, schedule, checks) → [`report`]. [`relay`] is the bare
 //! relay that shows what the machine could do at best; it runs as a process of its own, so that its cost is measured
-//! like that of a server ([`server`]).
+//! like that of a server ([`server`]); [`crowd`] are clients in processes of their own.
 
 pub mod arguments;
+pub mod crowd;
 pub mod generator;
 pub mod link;
 pub mod progress;

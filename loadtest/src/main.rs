@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use loadtest::arguments::{Arguments, Command};
-use loadtest::{relay, system, workload};
+use loadtest::{crowd, relay, system, workload};
 use tokio::signal::unix::{SignalKind, signal};
 
 #[global_allocator]
@@ -32,6 +32,10 @@ fn start(arguments: Arguments) -> anyhow::Result<ExitCode> {
     // The relay ends by SIGTERM as a server does, and well.
     if let Command::Relay(relay) = arguments.command {
         runtime.block_on(relay::run(relay))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Command::Crowd(_) = arguments.command {
+        runtime.block_on(Box::pin(crowd::process::run()))?;
         return Ok(ExitCode::SUCCESS);
     }
     runtime.block_on(async {

@@ -2,6 +2,9 @@
 
 mod password;
 mod servers;
+mod spread;
+
+pub use spread::Spread;
 
 use utoipa_axum::{router::OpenApiRouter, routes};
 

@@ -45,7 +45,9 @@ pub(crate) struct Server {
     security(("access_token" = []), ("bearer" = []))
 )]
 pub(crate) async fn list(State(app): State<App>, _: User) -> Result<Answer, Error> {
-    let nodes = app.backplane.nodes(now_ms()).await?;
+    let now_ms = now_ms();
+    let mut nodes = app.backplane.nodes(now_ms).await?;
+    app.spread.arrange(&mut nodes, now_ms);
     let servers: Vec<Server> = nodes
         .into_iter()
         .map(|node| Server {

@@ -8,10 +8,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::relay::RelayArguments;
 
+mod fleet;
 mod limit;
 mod soak;
 mod word;
 
+pub use fleet::{Case, CrowdArguments, RecoverArguments, ScaleArguments};
 pub use limit::{LimitArguments, LimitChat, LimitDirect, LimitIdle, LimitLogin, LimitRoom, LimitShape};
 pub use soak::SoakArguments;
 pub use word::{Rate, duration};
@@ -28,6 +30,11 @@ Examples:
   loadtest rest --mix records --duration 30s
   loadtest soak --duration 5m --kill-every 20s --rate 2000
   loadtest soak --nodes 3 --duration 10m --rate 2000 --histories histories.jsonl
+  loadtest recover --case redis-back,redis-emptied,redis-frozen,postgres
+  loadtest recover --case node --clients 30000     how soon the clients of a killed node are back
+  loadtest scale --nodes 1,2,4,8 --rate 1000       what deliveries across nodes cost
+  loadtest chat --nodes 10 --idle-connections 150000 --conversations 100 --rate 1000
+  loadtest direct --nodes 1 --beside-single-inserts
   loadtest limit chat --rate max --duration 10s    the same shape on a bare relay
   loadtest compare reports/before reports/after
 
@@ -60,10 +67,17 @@ pub enum Command {
     Rest(RestArguments),
     /// Sends while the server is killed again and again, and verifies that nothing is lost, doubled or reordered.
     Soak(SoakArguments),
+    /// One fault at a time: how soon a fleet of our own has recovered from each.
+    Recover(RecoverArguments),
+    /// The same load on one node, on two, on more: what it costs that deliveries go across.
+    Scale(ScaleArguments),
     /// The same shape on a bare relay without the product in it: what the machine could do at best.
     Limit(LimitArguments),
     /// Two reports side by side.
     Compare(CompareArguments),
+    /// Many clients of a run, in a process of their own.
+    #[command(hide = true)]
+    Crowd(CrowdArguments),
     /// The bare relay itself.
     #[command(hide = true)]
     Relay(RelayArguments),
@@ -101,6 +115,13 @@ pub struct ChatShape {
     /// With `--rate max`: how many sends are on their way at once, over all conversations.
     #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
     pub window: u32,
+    /// With `--nodes`: so many more people are logged in all the while and say nothing, in processes of their own, since a
+    /// process may have so many files open only.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=1_000_000))]
+    pub idle_connections: u32,
+    /// How many of those a process has.
+    #[arg(long, default_value_t = 15_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub idle_per_process: u32,
 }
 
 /// `loadtest direct`
@@ -118,6 +139,13 @@ pub struct DirectArguments {
     /// How often.
     #[command(flatten)]
     pub repeat: Repeat,
+    /// Runs the same load before and after each run against a relay that writes each message by an INSERT of its own into
+    /// PostgreSQL, and prints the ratios.
+    #[arg(long, conflicts_with = "beside_limit")]
+    pub beside_single_inserts: bool,
+    /// How many connections that relay has to PostgreSQL; a conversation always uses the same one.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub insert_connections: u32,
 }
 
 /// The shape of `direct`.
@@ -283,6 +311,9 @@ pub struct Load {
     /// How many threads make load.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub threads: u32,
+    /// Begins to send only once this file is there: everything that is slow to prepare stands by until then.
+    #[arg(long, value_name = "FILE")]
+    pub start_file: Option<PathBuf>,
     /// Where reports go.
     #[command(flatten)]
     pub output: Output,
@@ -305,10 +336,21 @@ pub struct Target {
     /// The REST service of a running fleet. Without it a server is started in a temporary folder and ended.
     #[arg(long, value_name = "URL")]
     pub api: Option<String>,
+    /// Starts a fleet of so many nodes with PostgreSQL, Redis and api-servers, all on loopback, instead of one process;
+    /// 0: one process.
+    #[arg(long, default_value_t = 0, conflicts_with_all = ["api", "server"], value_parser = clap::value_parser!(u32).range(0..=50))]
+    pub nodes: u32,
+    /// How many api-servers such a fleet has.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=50))]
+    pub api_servers: u32,
+    /// The folder of `im-server` and `api-server`; by default that of this program.
+    #[arg(long, value_name = "DIR")]
+    pub programs: Option<PathBuf>,
     /// The `huizhen` program to start; by default the one beside this program.
     #[arg(long, value_name = "PATH", conflicts_with = "api")]
     pub server: Option<PathBuf>,
-    /// An argument for the started server; may be given several times, each as `--server-argument=--flag=value`.
+    /// An argument for the started server, or for each node; may be given several times, each as
+    /// `--server-argument=--flag=value`.
     #[arg(
         long,
         value_name = "ARGUMENT",

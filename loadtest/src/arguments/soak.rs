@@ -30,22 +30,12 @@ pub struct SoakArguments {
     /// How many of a hundred sends of somebody with two devices go out from both at once.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=100))]
     pub doubled_percent: u32,
-    /// Starts a fleet of so many nodes with PostgreSQL, Redis and api-servers, all on loopback, and disturbs it in every
-    /// way instead of killing one server; 0: one server.
-    #[arg(long, default_value_t = 0, conflicts_with_all = ["api", "server"], value_parser = clap::value_parser!(u32).range(0..=50))]
-    pub nodes: u32,
-    /// How many api-servers such a fleet has.
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=50))]
-    pub api_servers: u32,
-    /// Which faults disturb such a fleet; may be given several times or as a list with commas. By default all of them.
+    /// With `--nodes`: which faults disturb the fleet; may be given several times or as a list with commas. By default all of them.
     #[arg(long, value_delimiter = ',', value_name = "FAULT")]
     pub faults: Vec<Fault>,
     /// How long nothing happens between two faults, about.
     #[arg(long, default_value = "2s", value_parser = duration)]
     pub fault_pause: Duration,
-    /// The folder of `im-server` and `api-server`; by default that of this program.
-    #[arg(long, value_name = "DIR")]
-    pub programs: Option<PathBuf>,
     /// Writes what every client did and saw into this file, as JSON lines (docs/histories.md).
     #[arg(long, value_name = "FILE")]
     pub histories: Option<PathBuf>,

@@ -23,7 +23,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 
 use crate::progress::Progress;
-use crate::server::usage::{Usage, Watch};
+use crate::server::usage::{Backplane, Usage, Watch};
 use crate::world::World;
 use recorder::Recorder;
 use schedule::Pace;
@@ -78,6 +78,8 @@ pub struct Outcome {
     pub measured: Duration,
     /// What the server processes used while it was measured.
     pub usage: Vec<Usage>,
+    /// What nodes told each other while it was measured.
+    pub backplane: Option<Backplane>,
     /// CPU time of this process while it was measured, s.
     pub generator_cpu_s: f64,
 }
@@ -170,11 +172,13 @@ pub async fn run(plan: Plan, watch: &Watch) -> Result<Outcome> {
     stage.send_replace(Stage::Load { start });
     sleep(start + plan.warm_up - Instant::now()).await;
     let (before, own_before) = (watch.sample().await?, crate::server::usage::own_cpu_s()?);
+    let told_before = watch.backplane().await?;
     let measuring = Instant::now();
     show_load(&plan, &board, start).await;
     let measured = measuring.elapsed();
     let usage = watch.since(&before, connections).await?;
     let generator_cpu_s = crate::server::usage::own_cpu_s()? - own_before;
+    let told = told_before.zip(watch.backplane().await?);
 
     let mut faults = drain(&board).await;
     stage.send_replace(Stage::Stop);
@@ -201,6 +205,10 @@ pub async fn run(plan: Plan, watch: &Watch) -> Result<Outcome> {
         connect,
         measured,
         usage,
+        backplane: told.map(|(before, after)| Backplane {
+            published: after.published - before.published,
+            received: after.received - before.received,
+        }),
         generator_cpu_s,
     })
 }

@@ -7,6 +7,7 @@
 
 mod connection;
 mod hub;
+mod inserts;
 mod outlet;
 mod store;
 
@@ -21,7 +22,8 @@ use tokio::net::TcpSocket;
 
 use crate::server::Ports;
 use hub::Hub;
-use store::Store;
+use inserts::SingleInserts;
+use store::{GroupCommit, Store};
 
 /// How many connections may wait to be accepted; a storm that finds no room comes again after a second.
 const BACKLOG: u32 = 4096;
@@ -47,6 +49,12 @@ pub struct RelayArguments {
     /// Commits messages to this SQLite file before they are acknowledged.
     #[arg(long)]
     pub store: Option<PathBuf>,
+    /// Writes each message by an INSERT of its own into this PostgreSQL database before it is acknowledged.
+    #[arg(long, value_name = "URL", conflicts_with = "store")]
+    pub inserts_into: Option<String>,
+    /// Over so many connections.
+    #[arg(long, default_value_t = 1)]
+    pub insert_connections: u32,
     /// Does this wrong to one member with every fiftieth entry: shows that the checks find it.
     #[arg(long, value_enum)]
     pub fault: Option<Fault>,
@@ -79,9 +87,13 @@ pub async fn run(arguments: RelayArguments) -> Result<()> {
     socket.set_reuseaddr(true)?;
     socket.bind(arguments.addr).context("cannot listen")?;
     let listener = socket.listen(BACKLOG).context("cannot listen")?;
-    let store = match &arguments.store {
-        Some(path) => Some(Store::open(path, arguments.conversations as usize)?),
-        None => None,
+    let conversations = arguments.conversations as usize;
+    let store = match (&arguments.store, &arguments.inserts_into) {
+        (Some(path), _) => Some(Store::GroupCommit(GroupCommit::open(path, conversations)?)),
+        (None, Some(url)) => Some(Store::SingleInserts(
+            SingleInserts::open(url, arguments.insert_connections, conversations).await?,
+        )),
+        (None, None) => None,
     };
     let hub = Arc::new(Hub::new(
         arguments.users,

@@ -1,5 +1,6 @@
-//! Group commit into SQLite with only a (conversation, seq) key: one thread commits whatever came in while the last
-//! commit ran, another acknowledges and fans out meanwhile.
+//! What keeps entries before they are acknowledged: group commit into SQLite with only a (conversation, seq) key, where one
+//! thread commits whatever came in while the last commit ran and another acknowledges and fans out meanwhile; or an INSERT
+//! for each message ([`inserts`](super::inserts)).
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use anyhow::{Context, Result};
 use rusqlite::{Connection, params};
 
 use super::hub::{Arrival, Hub};
+use super::inserts::SingleInserts;
 
 /// How many messages may wait for their commit; what comes beyond is refused.
 const MAX_WAITING: usize = 65_536;
@@ -19,7 +21,23 @@ const MAX_BATCH: usize = 1024;
 const MAX_COMMITTED: usize = 16;
 
 #[derive(Debug)]
-pub(super) struct Store {
+pub(super) enum Store {
+    GroupCommit(GroupCommit),
+    SingleInserts(SingleInserts),
+}
+
+impl Store {
+    /// Hands a message over; false when too many wait.
+    pub(super) fn append(&self, job: Job) -> bool {
+        match self {
+            Self::GroupCommit(store) => store.append(job),
+            Self::SingleInserts(store) => store.append(job),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct GroupCommit {
     jobs: SyncSender<Job>,
 }
 
@@ -37,7 +55,7 @@ struct Committed {
     job: Job,
 }
 
-impl Store {
+impl GroupCommit {
     /// Opens or makes the file and starts the threads.
     pub(super) fn open(path: &Path, conversations: usize) -> Result<Self> {
         let database = Connection::open(path).context("cannot open the store")?;

@@ -1,5 +1,6 @@
 //! What a run showed: `report.json` for scripts, `report.html` for people, a few lines on the terminal.
 
+mod bar;
 mod compare;
 mod html;
 mod machine;
@@ -18,6 +19,7 @@ use crate::generator::recorder::{Second, Times};
 use crate::generator::verdict::Verdict;
 use crate::server::usage::Usage;
 
+pub use bar::Bar;
 pub use compare::compare;
 pub use machine::Machine;
 
@@ -28,7 +30,7 @@ const DISTURBED_CORES: f64 = 1.45;
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Report {
-    /// chat, direct, room, idle, login, soak; with `limit ` in front when it ran on the bare relay.
+    /// chat, direct, room, idle, login, soak, recover, scale; with `limit ` in front when it ran on the bare relay.
     pub workload: String,
     /// What was asked for.
     pub parameters: BTreeMap<String, serde_json::Value>,
@@ -84,6 +86,18 @@ pub struct Report {
     pub leaked: u64,
     /// Those who read nothing.
     pub stopped_readers: Option<StoppedReaders>,
+    /// Those who were logged in beside the load and said nothing.
+    pub idle: Option<IdleConnections>,
+    /// Messages that nodes handed to Redis, for each acknowledged send.
+    pub published_per_send: Option<f64>,
+    /// Messages that nodes got from Redis, for each acknowledged send.
+    pub received_per_send: Option<f64>,
+    /// What is held to a bar.
+    pub bars: Vec<Bar>,
+    /// What else was found, by name.
+    pub figures: BTreeMap<String, f64>,
+    /// The runs that this one is made of.
+    pub parts: Vec<Report>,
     /// With a rate in percent: the saturated rate, sends/s.
     pub saturated_per_s: Option<f64>,
     /// Each server process.
@@ -125,6 +139,29 @@ pub struct StoppedReaders {
     pub closed_slow: u64,
     /// How many connections had ended at the end.
     pub ended: u64,
+}
+
+/// Connections that say nothing beside a load, over many processes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct IdleConnections {
+    /// How many.
+    pub count: u64,
+    /// Processes that held them.
+    pub processes: u64,
+    /// From the start of those processes until all were logged in and synced, s; passwords were asked for in that time, too.
+    pub logged_in_s: f64,
+    /// Logins that were told to come back later.
+    pub sent_away: u64,
+    /// Connections that had ended when the load was over.
+    pub lost: u64,
+    /// By how much the nodes grew, for each of them.
+    pub node_bytes_each: f64,
+    /// By how much Redis grew, for each of them.
+    pub redis_bytes_each: f64,
+    /// By how much the kernel's tables grew (Slab in /proc/meminfo), for each of them: both ends, everything else that grew
+    /// in it included.
+    pub kernel_bytes_each: f64,
 }
 
 /// Times in ms.
@@ -236,6 +273,9 @@ impl Report {
             server.pss_bytes_per_connection = None;
         }
         self.generator_cpu_s = outcome.generator_cpu_s;
+        let acked = recorder.measured.acked.max(1) as f64;
+        self.published_per_send = outcome.backplane.map(|told| told.published / acked);
+        self.received_per_send = outcome.backplane.map(|told| told.received / acked);
         self.with_verdict(verdict);
         self.faults.extend(outcome.faults);
         self.refused = outcome.refused;
@@ -265,6 +305,8 @@ impl Report {
             && self.reordered == 0
             && self.leaked == 0
             && self.faults.is_empty()
+            && self.bars.iter().all(|bar| bar.held)
+            && self.parts.iter().all(Self::is_clean)
     }
 
     /// Says that the machine was to be saturated, and whether it was.
@@ -287,6 +329,26 @@ impl Report {
     pub fn score(&self) -> f64 {
         let ratio = |name: &str| self.limit_ratio.get(name).copied();
         ratio(self.main_rate().0).unwrap_or(self.main_rate().1)
+    }
+
+    /// CPU time of the servers whose name begins so, for each delivery, µs.
+    pub fn cpu_us_per_delivery(&self, name: &str) -> f64 {
+        self.servers_named(name)
+            .filter_map(|server| server.cpu_us_per_delivery)
+            .sum()
+    }
+
+    /// CPU time of the servers whose name begins so, for each acknowledged send, µs.
+    pub fn cpu_us_per_send(&self, name: &str) -> f64 {
+        self.servers_named(name)
+            .filter_map(|server| server.cpu_us_per_send)
+            .sum()
+    }
+
+    fn servers_named(&self, name: &str) -> impl Iterator<Item = &Usage> {
+        self.servers
+            .iter()
+            .filter(move |server| server.name.starts_with(name))
     }
 
     /// The rate that the workload is about.

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::bar::short;
 use super::{Percentiles, Report};
 
 pub(super) fn summary(report: &Report) -> String {
@@ -127,18 +128,71 @@ fn write_summary(report: &Report, text: &mut String) -> std::fmt::Result {
             }
         )?;
     }
+    if let (Some(published), Some(received)) = (report.published_per_send, report.received_per_send) {
+        writeln!(
+            text,
+            "  for each send {published:.3} messages to Redis, {received:.3} from it"
+        )?;
+    }
+    if let Some(idle) = &report.idle {
+        writeln!(
+            text,
+            "  beside {} idle connections of {} processes, logged in in {:.0} s, lost {}: {:.2} KiB each in the nodes, \
+             {:.2} in Redis, {:.1} in the kernel (both ends)",
+            idle.count,
+            idle.processes,
+            idle.logged_in_s,
+            idle.lost,
+            idle.node_bytes_each / 1024.0,
+            idle.redis_bytes_each / 1024.0,
+            idle.kernel_bytes_each / 1024.0
+        )?;
+    }
     if let Some(limit) = &report.limit {
         writeln!(
             text,
-            "  limit: {:.0} acked/s, {:.0} delivered/s",
-            limit.acked_per_s, limit.delivered_per_s
+            "  {}: {:.0} acked/s, {:.0} delivered/s",
+            limit.workload, limit.acked_per_s, limit.delivered_per_s
         )?;
         for (name, ratio) in &report.limit_ratio {
-            writeln!(text, "  {name}: {ratio:.3} of the limit's")?;
+            writeln!(text, "  {name}: {ratio:.3} of that")?;
         }
+    }
+    for part in &report.parts {
+        write_part(part, text)?;
+    }
+    for (name, figure) in &report.figures {
+        writeln!(text, "  {name}: {}", short(*figure))?;
+    }
+    for bar in &report.bars {
+        writeln!(text, "  {}", bar.line())?;
     }
     for fault in &report.faults {
         writeln!(text, "  ! {fault}")?;
+    }
+    Ok(())
+}
+
+/// One of several runs, in a line.
+fn write_part(part: &Report, text: &mut String) -> std::fmt::Result {
+    writeln!(
+        text,
+        "  {}: {:.0} acked/s, delivery p50 {:.2} ms, p99 {:.2}; CPU for a send, µs: nodes {:.0}, Redis {:.0}, PostgreSQL \
+         {:.0}; for a delivery: nodes and Redis {:.1}; messages to Redis {:.2}, from it {:.2}{}",
+        part.workload,
+        part.acked_per_s,
+        part.delivery_ms.p50,
+        part.delivery_ms.p99,
+        part.cpu_us_per_send("im-"),
+        part.cpu_us_per_send("redis"),
+        part.cpu_us_per_send("postgresql"),
+        part.cpu_us_per_delivery("im-") + part.cpu_us_per_delivery("redis"),
+        part.published_per_send.unwrap_or_default(),
+        part.received_per_send.unwrap_or_default(),
+        if part.is_clean() { "" } else { "; FAILED" }
+    )?;
+    for fault in &part.faults {
+        writeln!(text, "    ! {fault}")?;
     }
     Ok(())
 }

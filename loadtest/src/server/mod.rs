@@ -2,6 +2,7 @@
 
 mod certificate;
 mod own;
+pub mod unlimited;
 pub mod usage;
 
 pub use certificate::Certificate;

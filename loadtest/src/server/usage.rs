@@ -49,6 +49,8 @@ pub struct Usage {
 #[derive(Clone, Debug, Default)]
 pub struct Watch {
     pids: Vec<(String, u32)>,
+    /// The same with the processes that each has started, all in one.
+    with_children: Vec<(String, u32)>,
     metrics: Vec<String>,
     telling: Vec<String>,
 }
@@ -69,6 +71,20 @@ impl Watch {
             metrics: metrics.to_vec(),
             ..Self::default()
         }
+    }
+
+    /// Also watches another process of this machine.
+    #[must_use]
+    pub fn and(mut self, name: &str, pid: u32) -> Self {
+        self.pids.push((name.to_owned(), pid));
+        self
+    }
+
+    /// Also watches a process and those that it has started, as one.
+    #[must_use]
+    pub fn and_children(mut self, name: &str, pid: u32) -> Self {
+        self.with_children.push((name.to_owned(), pid));
+        self
     }
 
     /// Also asks these /metrics for what only a server can tell; its use is not counted twice.
@@ -92,10 +108,29 @@ impl Watch {
         for (name, pid) in &self.pids {
             samples.push(of_process(name, *pid)?);
         }
+        for (name, pid) in &self.with_children {
+            samples.push(of_family(name, *pid)?);
+        }
         for url in &self.metrics {
             samples.push(of_metrics(url).await?);
         }
         Ok(samples)
+    }
+
+    /// What the nodes have published to each other so far, and what they received; none where no /metrics tells.
+    ///
+    /// # Errors
+    /// When a server does not answer.
+    pub async fn backplane(&self) -> Result<Option<Backplane>> {
+        let mut sum = None;
+        for url in self.metrics_addresses() {
+            let text = fetch(url).await?;
+            let value = |name: &str| metric(&text, name).unwrap_or_default();
+            let told: &mut Backplane = sum.get_or_insert_default();
+            told.published += value("huizhen_backplane_published_total");
+            told.received += value("huizhen_backplane_received_total");
+        }
+        Ok(sum)
     }
 
     /// What they have used since, growth of memory shared out among `connections`.
@@ -110,6 +145,15 @@ impl Watch {
             .map(|(before, after)| between(before, after, connections))
             .collect())
     }
+}
+
+/// Messages between nodes.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Backplane {
+    /// Handed to Redis.
+    pub published: f64,
+    /// Come from Redis; of one that was published, as many as there are nodes that wanted it.
+    pub received: f64,
 }
 
 fn between(before: &Sample, after: &Sample, connections: usize) -> Usage {
@@ -154,15 +198,44 @@ fn of_process(name: &str, pid: u32) -> Result<Sample> {
     })
 }
 
+/// A process and its children. CPU time of children that have ended counts where their parent has waited for them.
+fn of_family(name: &str, pid: u32) -> Result<Sample> {
+    let mut sum = of_process(name, pid)?;
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    sum.cpu_s += ticks(&stat, WAITED_FOR)?;
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))
+        .with_context(|| format!("cannot read the children of process {pid}"))?;
+    for child in children.split_whitespace().filter_map(|child| child.parse().ok()) {
+        // One that has ended meanwhile has nothing to add.
+        let Ok(child) = of_process(name, child) else {
+            continue;
+        };
+        sum.cpu_s += child.cpu_s;
+        sum.rss_bytes += child.rss_bytes;
+        sum.pss_bytes = sum.pss_bytes.zip(child.pss_bytes).map(|(sum, one)| sum + one);
+    }
+    Ok(sum)
+}
+
+/// utime and stime, as fields after the name.
+const OWN: usize = 11;
+/// cutime and cstime.
+const WAITED_FOR: usize = 13;
+
 fn cpu_s(stat: &str) -> Result<f64> {
-    // The name in parentheses may hold anything; what follows it is numbers: utime and stime are fields 14 and 15.
+    ticks(stat, OWN)
+}
+
+/// Two neighbouring times of /proc/PID/stat, added up, s.
+fn ticks(stat: &str, at: usize) -> Result<f64> {
+    // The name in parentheses may hold anything; what follows it is numbers.
     let after_name = stat
         .rsplit_once(')')
         .context("/proc/PID/stat has another form")?
         .1;
     let fields: Vec<&str> = after_name.split_whitespace().collect();
     let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok());
-    match (ticks(11), ticks(12)) {
+    match (ticks(at), ticks(at + 1)) {
         (Some(user), Some(system)) => Ok((user + system) / TICKS_PER_S),
         _ => bail!("/proc/PID/stat has another form"),
     }
@@ -192,6 +265,14 @@ async fn fetch(url: &str) -> Result<String> {
 /// When the server does not answer.
 pub async fn metric_of(url: &str, name: &str, label: &str) -> Result<Option<f64>> {
     Ok(labelled(&fetch(url).await?, name, label))
+}
+
+/// A metric of a server, the first of its name whatever its labels; none when it does not have it (yet).
+///
+/// # Errors
+/// When the server does not answer.
+pub async fn metric_at(url: &str, name: &str) -> Result<Option<f64>> {
+    Ok(metric(&fetch(url).await?, name))
 }
 
 fn labelled(text: &str, name: &str, label: &str) -> Option<f64> {
@@ -243,6 +324,8 @@ mod tests {
         let sample = of_process("me", std::process::id()).unwrap();
         assert!(sample.rss_bytes > 100_000 && sample.cpu_s >= 0.0);
         assert!(of_process("nobody", u32::MAX).is_err());
+        let family = of_family("we", std::process::id()).unwrap();
+        assert!(family.cpu_s >= sample.cpu_s && family.rss_bytes > 100_000);
         assert!(own_cpu_s().unwrap() >= 0.0);
     }
 

@@ -8,10 +8,13 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail, ensure};
+use fleet_local::fleet::{Fleet as Processes, Plan, apart};
+use fleet_local::postgres::{self, Postgres};
 use tempfile::TempDir;
 
 use crate::arguments::{Target, Transport};
 use crate::link::Endpoint;
+use crate::server::unlimited::{api_arguments, node_arguments};
 use crate::server::usage::Watch;
 use crate::server::{Certificate, OwnServer, Spawned, Wanted};
 use crate::system;
@@ -19,31 +22,49 @@ use crate::world::rest::{Rest, reachable};
 use crate::world::{Builder, SmsWebhook};
 
 /// Files that are open beside the connections: listeners, logs, REST.
-const SPARE_FILES: u64 = 500;
+pub(super) const SPARE_FILES: u64 = 500;
 
-/// A running fleet, or a server of our own.
-#[derive(Debug)]
+/// A running fleet, a server of our own, or a whole fleet of our own.
 pub(super) struct Fleet {
     pub(super) builder: Builder,
     pub(super) rest: Rest,
     pub(super) own: Option<OwnServer>,
+    pub(super) processes: Option<Box<Processes>>,
     target: Target,
     transport: Transport,
     certificate: Option<Certificate>,
 }
 
 impl Fleet {
-    /// Finds the fleet, or starts a server for so many connections.
+    /// Finds the fleet, or starts a server for so many connections of this process and so many of others.
     pub(super) async fn open(
         target: Target,
         seed: u64,
         connections: usize,
+        of_others: usize,
         transport: Transport,
     ) -> Result<Self> {
         enough_files(connections)?;
         let sms = Arc::new(SmsWebhook::listen(target.sms_webhook_listen).await?);
+        let mut processes = None;
         let (api, own, certificate) = match &target.api {
             Some(api) => (api.clone(), None, None),
+            None if target.nodes > 0 => {
+                ensure!(
+                    transport != Transport::Tls,
+                    "a fleet of our own has no certificate: leave --transport tls or --nodes out"
+                );
+                let started = Box::pin(start_processes(
+                    &Size::of(&target),
+                    &sms,
+                    connections + of_others,
+                    false,
+                ))
+                .await?;
+                let api = started.rest_urls().join(",");
+                processes = Some(Box::new(started));
+                (api, None, None)
+            }
             None => {
                 let folder = tempfile::Builder::new().prefix("loadtest-").tempdir()?;
                 let certificate = match transport {
@@ -66,14 +87,16 @@ impl Fleet {
             .await
             .context("the REST service does not answer")?;
         // On a running fleet there may be people of earlier runs, who cannot be registered again.
-        let run = match own {
-            Some(_) => seed,
-            None => SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs(),
+        let run = if own.is_some() || processes.is_some() {
+            seed
+        } else {
+            SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs()
         };
         Ok(Self {
             builder: Builder::new(rest.clone(), sms, run),
             rest,
             own,
+            processes,
             target,
             transport,
             certificate,
@@ -91,6 +114,17 @@ impl Fleet {
                 Transport::Tls => ports.tls,
             };
             addresses.push(address.context("the server does not listen for this transport")?);
+        } else if let Some(processes) = &self.processes {
+            // In the order of their numbers, whatever the load.
+            for node in &processes.nodes {
+                let ports = node.ports();
+                let address = match self.transport {
+                    Transport::Tcp => ports.im,
+                    Transport::Ws => ports.ws,
+                    Transport::Tls => ports.tls,
+                };
+                addresses.push(address.context("a node does not listen for this transport")?);
+            }
         } else {
             for server in self.rest.servers(access_token).await? {
                 addresses.push(match self.transport {
@@ -122,6 +156,9 @@ impl Fleet {
 
     /// The processes to be measured.
     pub(super) fn watch(&self) -> Watch {
+        if let Some(processes) = &self.processes {
+            return watch_processes(processes);
+        }
         match self.own.as_ref().and_then(OwnServer::pid) {
             Some(pid) => {
                 let admin = self.own.as_ref().and_then(|own| own.ports().admin);
@@ -133,6 +170,9 @@ impl Fleet {
 
     /// Ends the server, if it is our own.
     pub(super) async fn close(self) -> Result<()> {
+        if let Some(processes) = self.processes {
+            return Box::pin(processes.end()).await;
+        }
         match self.own {
             Some(own) => own.end().await,
             None => Ok(()),
@@ -149,11 +189,78 @@ impl Fleet {
     }
 }
 
+/// How large a whole fleet of our own is.
+#[derive(Clone, Debug)]
+pub(super) struct Size {
+    pub(super) nodes: u32,
+    pub(super) api_servers: u32,
+    /// The folder of the programs; by default that of this program.
+    pub(super) programs: Option<PathBuf>,
+    /// Further arguments of every node.
+    pub(super) node_arguments: Vec<String>,
+}
+
+impl Size {
+    pub(super) fn of(target: &Target) -> Self {
+        Self {
+            nodes: target.nodes,
+            api_servers: target.api_servers,
+            programs: target.programs.clone(),
+            node_arguments: target.server_argument.clone(),
+        }
+    }
+}
+
+/// Starts a whole fleet for so many connections.
+pub(super) async fn start_processes(
+    size: &Size,
+    sms: &SmsWebhook,
+    connections: usize,
+    proxies: bool,
+) -> Result<Processes> {
+    let mut node_arguments = node_arguments(connections);
+    node_arguments.extend(size.node_arguments.iter().cloned());
+    Processes::start(Plan {
+        nodes: size.nodes,
+        api_servers: size.api_servers,
+        programs: size.programs.clone(),
+        node_arguments,
+        api_arguments: api_arguments(&sms.url()),
+        proxies,
+    })
+    .await
+}
+
+/// Every process of a fleet: the nodes, which also tell what they publish, the api-servers, Redis and PostgreSQL.
+pub(super) fn watch_processes(processes: &Processes) -> Watch {
+    let mut watch = Watch::default();
+    for node in &processes.nodes {
+        if let Some(pid) = node.pid() {
+            watch = watch.and(&node.name, pid);
+        }
+        let admin = node.ports().admin;
+        watch = watch.telling(admin.map(|admin| format!("http://{admin}/metrics")));
+    }
+    for server in &processes.api_servers {
+        if let Some(pid) = server.pid() {
+            watch = watch.and(&server.name, pid);
+        }
+    }
+    if let Some(pid) = processes.redis.pid() {
+        watch = watch.and("redis", pid);
+    }
+    if let Some(pid) = processes.postgres.pids().first() {
+        watch = watch.and_children("postgresql", *pid);
+    }
+    watch
+}
+
 /// A running relay, in a folder that is removed with it.
-#[derive(Debug)]
 pub(super) struct Relay {
     pub(super) address: SocketAddr,
     spawned: Spawned,
+    /// Of a relay that keeps its entries there; its process id is that of the postmaster.
+    server: Option<(Arc<Postgres>, u32)>,
     _folder: TempDir,
 }
 
@@ -161,7 +268,10 @@ pub(super) struct Relay {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Keeps {
     Nothing,
+    /// By group commit into SQLite.
     Entries,
+    /// By an INSERT for each into PostgreSQL, over so many connections.
+    SingleInserts(u32),
 }
 
 impl Relay {
@@ -176,23 +286,43 @@ impl Relay {
             format!("--conversations={conversations}"),
             format!("--members={members}"),
         ];
-        if keeps == Keeps::Entries {
-            arguments.push(format!("--store={}", folder.path().join("entries.db").display()));
+        let mut server = None;
+        match keeps {
+            Keeps::Nothing => {}
+            Keeps::Entries => {
+                arguments.push(format!("--store={}", folder.path().join("entries.db").display()));
+            }
+            Keeps::SingleInserts(connections) => {
+                let started = apart(|| Postgres::start(postgres::Options::default())).await?;
+                arguments.push(format!("--inserts-into={}", started.url("postgres")));
+                arguments.push(format!("--insert-connections={connections}"));
+                let pid = *started.pids().first().context("PostgreSQL has ended")?;
+                server = Some((Arc::new(started), pid));
+            }
         }
         let (spawned, ports) = Spawned::start(&program, &arguments, folder.path(), "relay").await?;
         Ok(Self {
             address: ports.im.context("the relay says of no listener")?,
             spawned,
+            server,
             _folder: folder,
         })
     }
 
     pub(super) fn watch(&self) -> Watch {
-        Watch::process("relay", self.spawned.pid())
+        let watch = Watch::process("relay", self.spawned.pid());
+        match &self.server {
+            Some((_, pid)) => watch.and_children("postgresql", *pid),
+            None => watch,
+        }
     }
 
     pub(super) async fn end(self) -> Result<()> {
-        self.spawned.end().await
+        self.spawned.end().await?;
+        match self.server {
+            Some((server, _)) => apart(move || server.stop()).await,
+            None => Ok(()),
+        }
     }
 }
 

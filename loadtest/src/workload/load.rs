@@ -7,28 +7,53 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use super::fleet::{Fleet, Keeps, Relay};
+use super::idle::Idle;
 use super::shape::Shape;
 use super::stopped::Stopped;
 use crate::arguments::{Load, Rate, Repeat, Target, Transport};
 use crate::generator::schedule::Pace;
 use crate::generator::{self, Plan};
-use crate::report::Report;
+use crate::report::{Bar, Report};
 use crate::server::usage::Watch;
 use crate::world::World;
 
+/// What batches must bring beside single inserts.
+const SINGLE_INSERTS_RATIO: f64 = 10.0;
 /// How long the saturated rate is looked for when a part of it was asked for.
 const SATURATE: Duration = Duration::from_secs(10);
 
 /// Where a run goes.
-struct Site {
-    addresses: Vec<SocketAddr>,
-    world: Arc<World>,
-    watch: Watch,
+pub(super) struct Site {
+    pub(super) addresses: Vec<SocketAddr>,
+    pub(super) world: Arc<World>,
+    pub(super) watch: Watch,
+}
+
+/// What a run is put beside.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Beside(Keeps);
+
+impl Beside {
+    /// What was asked for: the bare relay, a relay that inserts one by one over so many connections, or nothing.
+    pub(super) fn of(shape: &Shape, repeat: &Repeat, inserts: Option<u32>) -> Option<Self> {
+        match inserts {
+            Some(connections) => Some(Self(Keeps::SingleInserts(connections))),
+            None => repeat.beside_limit.then(|| Self(limit_keeps(shape))),
+        }
+    }
+}
+
+/// What the limit of a shape keeps before it acknowledges.
+fn limit_keeps(shape: &Shape) -> Keeps {
+    match shape {
+        Shape::Direct(_) => Keeps::Entries,
+        Shape::Chat(_) | Shape::Room(_) => Keeps::Nothing,
+    }
 }
 
 /// Numbers the runs of this program, so that their messages can be told apart.
 #[derive(Default)]
-struct Runs(u8);
+pub(super) struct Runs(u8);
 
 impl Runs {
     fn next(&mut self) -> u8 {
@@ -38,8 +63,14 @@ impl Runs {
 }
 
 /// Runs a shape against the product.
-pub(super) async fn run(shape: Shape, load: Load, target: Target, repeat: Repeat) -> Result<bool> {
-    let shape = if repeat.beside_limit {
+pub(super) async fn run(
+    shape: Shape,
+    load: Load,
+    target: Target,
+    times: u32,
+    beside: Option<Beside>,
+) -> Result<bool> {
+    let shape = if beside.is_some() {
         shape.saturated_by_default()
     } else {
         shape
@@ -48,9 +79,14 @@ pub(super) async fn run(shape: Shape, load: Load, target: Target, repeat: Repeat
         target,
         load.output.seed,
         shape.connections(),
+        shape.idle_connections(),
         Transport::Tcp,
     ))
     .await?;
+    let idle = match &shape {
+        Shape::Chat(chat) if chat.idle_connections > 0 => Some(Box::pin(Idle::connect(&fleet, chat)).await?),
+        _ => None,
+    };
     let mut world = Box::pin(shape.build(&fleet.builder)).await?;
     // Whoever reads nothing is no part of what is checked.
     let stopped = world.split_off(shape.stopped_readers() as usize);
@@ -61,13 +97,19 @@ pub(super) async fn run(shape: Shape, load: Load, target: Target, repeat: Repeat
         world: world.clone(),
         watch: fleet.watch(),
     };
+    if let Some(file) = &load.start_file {
+        eprintln!("ready; waiting for {}", file.display());
+        while !file.exists() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
     let mut runs = Runs::default();
     let mut reports = Vec::new();
-    let mut before = match repeat.beside_limit {
-        true => Some(Box::pin(on_the_relay(&shape, &load)).await?),
-        false => None,
+    let mut before = match beside {
+        Some(Beside(keeps)) => Some(Box::pin(on_the_relay(&shape, &load, keeps)).await?),
+        None => None,
     };
-    for number in 1..=repeat.runs {
+    for number in 1..=times {
         let stopped = match (stopped.is_empty(), site.addresses.first()) {
             (false, Some(address)) => {
                 Some(Box::pin(Stopped::connect(*address, &stopped, &site.watch)).await?)
@@ -79,20 +121,28 @@ pub(super) async fn run(shape: Shape, load: Load, target: Target, repeat: Repeat
         if let Some(stopped) = stopped {
             report.stopped_readers = Some(Box::pin(stopped.end()).await?);
         }
-        if let Some(earlier) = before.take() {
-            let later = Box::pin(on_the_relay(&shape, &load)).await?;
+        if let Some((earlier, Beside(keeps))) = before.take().zip(beside) {
+            let later = Box::pin(on_the_relay(&shape, &load, keeps)).await?;
             let better = if later.rate() > earlier.rate() {
                 &later
             } else {
                 &earlier
             };
             report = report.beside(better.clone());
+            if let Keeps::SingleInserts(_) = keeps {
+                let ratio = report.acked_per_s / better.acked_per_s;
+                let what = "acknowledged sends of those of single inserts";
+                report.bars.push(Bar::at_least(what, ratio, SINGLE_INSERTS_RATIO));
+            }
             before = Some(later);
         }
-        if repeat.runs > 1 {
-            eprintln!("run {number} of {}: {}", repeat.runs, one_line(&report));
+        if times > 1 {
+            eprintln!("run {number} of {times}: {}", one_line(&report));
         }
         reports.push(report);
+    }
+    if let (Some(idle), Some(last)) = (idle, reports.last_mut()) {
+        Box::pin(idle.end(last)).await?;
     }
     fleet.close().await?;
     finish(reports, &load)
@@ -100,29 +150,37 @@ pub(super) async fn run(shape: Shape, load: Load, target: Target, repeat: Repeat
 
 /// Runs a shape against the bare relay.
 pub(super) async fn limit(shape: Shape, load: Load) -> Result<bool> {
-    let report = Box::pin(on_the_relay(&shape.saturated_by_default(), &load)).await?;
+    let shape = shape.saturated_by_default();
+    let report = Box::pin(on_the_relay(&shape, &load, limit_keeps(&shape))).await?;
     finish(vec![report], &load)
 }
 
-async fn on_the_relay(shape: &Shape, load: &Load) -> Result<Report> {
+async fn on_the_relay(shape: &Shape, load: &Load, keeps: Keeps) -> Result<Report> {
     let (conversations, members) = shape.size();
-    let keeps = match shape {
-        Shape::Direct(_) => Keeps::Entries,
-        Shape::Chat(_) | Shape::Room(_) => Keeps::Nothing,
-    };
     let relay = Relay::start(conversations * members, conversations, members, keeps).await?;
     let site = Site {
         addresses: vec![relay.address],
         world: Arc::new(World::of_strangers(conversations, members)),
         watch: relay.watch(),
     };
-    let name = format!("limit {}", shape.name());
+    let name = match keeps {
+        Keeps::SingleInserts(connections) => {
+            format!("single inserts over {connections} connections, {}", shape.name())
+        }
+        Keeps::Nothing | Keeps::Entries => format!("limit {}", shape.name()),
+    };
     let report = Box::pin(measure(&site, shape, load, &name, &mut Runs::default())).await?;
     relay.end().await?;
     Ok(report)
 }
 
-async fn measure(site: &Site, shape: &Shape, load: &Load, name: &str, runs: &mut Runs) -> Result<Report> {
+pub(super) async fn measure(
+    site: &Site,
+    shape: &Shape,
+    load: &Load,
+    name: &str,
+    runs: &mut Runs,
+) -> Result<Report> {
     let mut saturated = None;
     let pace = match shape.rate() {
         None | Some(Rate::Max) => shape.saturating(),

@@ -1,9 +1,11 @@
 //! The workloads, one file each; chat, direct and room are one with three shapes.
 
 mod fleet;
+mod idle;
 mod load;
 mod quiet;
 mod rest;
+mod scale;
 mod shape;
 mod soak;
 mod stopped;
@@ -11,8 +13,10 @@ mod stopped;
 use anyhow::Result;
 
 use crate::arguments::{Arguments, Command, LimitShape};
+use crate::crowd;
 use crate::relay;
 use crate::report::{Report, compare};
+use load::Beside;
 use shape::Shape;
 
 pub use soak::plan::{FAULTS, Fault};
@@ -25,20 +29,26 @@ pub async fn run(arguments: Arguments) -> Result<bool> {
     match arguments.command {
         Command::Chat(chat) => {
             let shape = Shape::Chat(chat.shape);
-            load::run(shape, chat.load, chat.target, chat.repeat).await
+            let beside = Beside::of(&shape, &chat.repeat, None);
+            load::run(shape, chat.load, chat.target, chat.repeat.runs, beside).await
         }
         Command::Direct(direct) => {
+            let inserts = direct.beside_single_inserts.then_some(direct.insert_connections);
             let shape = Shape::Direct(direct.shape);
-            load::run(shape, direct.load, direct.target, direct.repeat).await
+            let beside = Beside::of(&shape, &direct.repeat, inserts);
+            load::run(shape, direct.load, direct.target, direct.repeat.runs, beside).await
         }
         Command::Room(room) => {
             let shape = Shape::Room(room.shape);
-            load::run(shape, room.load, room.target, room.repeat).await
+            let beside = Beside::of(&shape, &room.repeat, None);
+            load::run(shape, room.load, room.target, room.repeat.runs, beside).await
         }
         Command::Idle(idle) => quiet::idle(idle).await,
         Command::Login(login) => quiet::login(login).await,
         Command::Rest(rest) => rest::run(rest).await,
         Command::Soak(soak) => soak::run(soak).await,
+        Command::Recover(recover) => soak::recover::run(recover).await,
+        Command::Scale(scale) => scale::run(scale).await,
         Command::Limit(limit) => match limit.shape {
             LimitShape::Direct(direct) => load::limit(Shape::Direct(direct.shape), direct.load).await,
             LimitShape::Chat(chat) => load::limit(Shape::Chat(chat.shape), chat.load).await,
@@ -51,6 +61,7 @@ pub async fn run(arguments: Arguments) -> Result<bool> {
             print!("{}", compare(&first, &second));
             Ok(true)
         }
+        Command::Crowd(_) => crowd::process::run().await.map(|()| true),
         Command::Relay(relay) => relay::run(relay).await.map(|()| true),
     }
 }

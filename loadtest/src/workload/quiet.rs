@@ -91,7 +91,7 @@ async fn prepare(
     output: &Output,
 ) -> Result<(Fleet, World, Vec<Endpoint>)> {
     let connections = shape.connections as usize;
-    let fleet = Box::pin(Fleet::open(target, output.seed, connections, shape.transport)).await?;
+    let fleet = Box::pin(Fleet::open(target, output.seed, connections, 0, shape.transport)).await?;
     let world = Box::pin(fleet.builder.loners(shape.connections)).await?;
     let anybody = world.users.first().context("nobody was made")?;
     let endpoints = fleet.endpoints(&anybody.access_token).await?;

@@ -43,6 +43,14 @@ impl Shape {
         conversations as usize * members as usize + self.stopped_readers() as usize
     }
 
+    /// How many are logged in beside those, from other processes.
+    pub(super) fn idle_connections(&self) -> usize {
+        match self {
+            Self::Chat(chat) => chat.idle_connections as usize,
+            Self::Direct(_) | Self::Room(_) => 0,
+        }
+    }
+
     /// How many are in it beside those and read nothing.
     pub(super) fn stopped_readers(&self) -> u32 {
         match self {
@@ -101,7 +109,8 @@ impl Shape {
             Self::Chat(chat) => report
                 .parameter("conversations", chat.conversations)
                 .parameter("members", chat.members)
-                .parameter("rate", rate_text(self.rate())),
+                .parameter("rate", rate_text(self.rate()))
+                .parameter("idle_connections", chat.idle_connections),
             Self::Direct(direct) => report
                 .parameter("pairs", direct.pairs)
                 .parameter("window", direct.window),

@@ -3,6 +3,7 @@
 mod build;
 mod parallel;
 pub mod rest;
+pub mod seed;
 mod sms;
 
 pub use build::Builder;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// The folder that cargo builds programs into.
-fn programs() -> &'static Path {
+pub fn programs() -> &'static Path {
     let folder = Path::new(env!("CARGO_BIN_EXE_loadtest")).parent().unwrap();
     for program in ["im-server", "api-server"] {
         assert!(
@@ -57,5 +57,133 @@ fn a_fleet_loses_nothing_whatever_is_done_to_it() {
     assert!(
         text.starts_with(&format!("acked {} lost 0", report["acked"])),
         "{text}"
+    );
+}
+
+/// Runs a workload on a fleet of its own; gives its report and whether it passed.
+fn report(arguments: &[&str]) -> (serde_json::Value, bool) {
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_loadtest"))
+        .args(arguments)
+        .arg("--programs")
+        .arg(programs())
+        .arg("--report")
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    let report = std::fs::read(folder.path().join("report.json")).unwrap_or_else(|_| {
+        panic!(
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        )
+    });
+    (serde_json::from_slice(&report).unwrap(), output.status.success())
+}
+
+#[test]
+fn idle_connections_of_other_processes_stay_beside_a_load() {
+    let (report, passed) = report(&[
+        "chat",
+        "--nodes",
+        "2",
+        "--api-servers",
+        "1",
+        "--conversations",
+        "5",
+        "--rate",
+        "50",
+        "--duration",
+        "2s",
+        "--warm-up",
+        "200ms",
+        "--idle-connections",
+        "50",
+        "--idle-per-process",
+        "30",
+    ]);
+    assert!(passed, "{report}");
+    assert_eq!(
+        (
+            report["idle"]["count"].as_u64(),
+            report["idle"]["processes"].as_u64()
+        ),
+        (Some(50), Some(2))
+    );
+    assert_eq!(report["idle"]["lost"], 0);
+    let names: Vec<&str> = report["servers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|server| server["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["im-1", "im-2", "api-1", "redis", "postgresql"]);
+    // Members on both nodes: every message goes to Redis once, and comes to the other node.
+    let published = report["published_per_send"].as_f64().unwrap();
+    assert!((0.5..1.5).contains(&published), "{report}");
+    assert!(report["received_per_send"].as_f64().unwrap() > 0.5, "{report}");
+}
+
+#[test]
+fn the_same_load_is_measured_on_a_fleet_that_grows() {
+    let (report, _) = report(&[
+        "scale",
+        "--nodes",
+        "1,2",
+        "--conversations",
+        "5",
+        "--rate",
+        "50",
+        "--duration",
+        "1s",
+        "--warm-up",
+        "200ms",
+    ]);
+    let parts = report["parts"].as_array().unwrap();
+    assert_eq!(parts.len(), 2);
+    for part in parts {
+        assert!(
+            part["acked"].as_u64().unwrap() > 0 && part["lost"] == 0,
+            "{report}"
+        );
+    }
+    assert_eq!(report["bars"].as_array().unwrap().len(), 1, "{report}");
+}
+
+#[test]
+fn recovery_is_timed_case_by_case() {
+    let (report, _) = report(&[
+        "recover",
+        "--case",
+        "redis-emptied,redis-frozen,postgres,node",
+        "--conversations",
+        "4",
+        "--rate",
+        "50",
+        "--outage",
+        "3s",
+        "--watch",
+        "3s",
+        "--clients",
+        "60",
+        "--clients-per-process",
+        "40",
+    ]);
+    // On a machine that also runs other tests, times say little; what counts is that nothing was lost or never came.
+    assert_eq!(
+        (&report["lost"], &report["duplicated"]),
+        (&0.into(), &0.into()),
+        "{report}"
+    );
+    assert_eq!(report["faults"], serde_json::json!([]), "{report}");
+    let bars = report["bars"].as_array().unwrap();
+    assert_eq!(bars.len(), 7, "{report}");
+    assert!(bars.iter().all(|bar| bar["value"].is_f64()), "{report}");
+    assert!(
+        report["figures"]["node: clients of the killed node"]
+            .as_f64()
+            .unwrap()
+            > 5.0,
+        "{report}"
     );
 }

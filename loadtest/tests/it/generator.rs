@@ -38,6 +38,8 @@ async fn start(conversations: u32, members: u32, stored: bool, fault: Option<Fau
         conversations,
         members,
         store: stored.then(|| folder.path().join("entries.db")),
+        inserts_into: None,
+        insert_connections: 1,
         fault,
     }));
     for _ in 0..1000 {

@@ -4,4 +4,6 @@
 mod fleet;
 mod generator;
 mod history;
+mod nodes;
+mod people;
 mod program;

@@ -85,6 +85,24 @@ fn what_cannot_be_done_is_said_clearly() {
         (&["idle", "--connections", "1000000"], 2, "open files"),
         (&["compare", "/nowhere", "/nowhere"], 2, "cannot read"),
         (&["chat", "--server-pid", "1"], 2, "--api"),
+        (
+            &["chat", "--nodes", "2", "--api", "http://127.0.0.1:1"],
+            2,
+            "--nodes",
+        ),
+        (
+            &["chat", "--nodes", "1", "--programs", "/nowhere"],
+            2,
+            "cargo build --release -p im-server",
+        ),
+        (&["scale", "--nodes", "2,1"], 2, "must grow"),
+        (&["recover", "--case", "earthquake"], 2, "redis-frozen"),
+        (&["recover", "--nodes", "1"], 2, "2..=50"),
+        (
+            &["direct", "--beside-limit", "--beside-single-inserts"],
+            2,
+            "cannot be used with",
+        ),
     ] {
         let output = loadtest(arguments);
         let error = String::from_utf8_lossy(&output.stderr);

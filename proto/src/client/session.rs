@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::future::{Future, pending};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,16 +30,40 @@ pub(super) struct Session<D> {
     backlog: VecDeque<Event>,
     waiting: HashMap<u64, oneshot::Sender<Answer>>,
     servers: Vec<Address>,
+    /// Where no session has come to stand since the last one stood, and where that one ended: another node is tried first.
+    avoided: Vec<SocketAddr>,
     started: Instant,
 }
 
 /// The app wants no more.
 struct Stopped;
 
+/// The node that was chosen.
+#[derive(Clone, Copy)]
+struct Choice {
+    address: SocketAddr,
+    /// All were tried before.
+    is_again: bool,
+}
+
 struct Established {
     connection: Connection,
+    choice: Choice,
     servers: Vec<Address>,
     password: Option<Password>,
+}
+
+/// An attempt that led nowhere.
+struct Failed {
+    /// The node that could not be reached, when it came so far.
+    choice: Option<Choice>,
+    error: DirectoryError,
+}
+
+impl From<DirectoryError> for Failed {
+    fn from(error: DirectoryError) -> Self {
+        Self { choice: None, error }
+    }
 }
 
 impl<D: Directory> Session<D> {
@@ -58,6 +83,7 @@ impl<D: Directory> Session<D> {
             backlog: VecDeque::new(),
             waiting: HashMap::new(),
             servers: Vec::new(),
+            avoided: Vec::new(),
             started: Instant::now(),
         }
     }
@@ -77,7 +103,7 @@ impl<D: Directory> Session<D> {
             let attempt = Box::pin(establish(
                 self.directory.clone(),
                 self.servers.clone(),
-                self.machine.failures(),
+                self.avoided.clone(),
                 self.settings.connect_timeout,
                 self.machine.needs_password(self.now()),
             ));
@@ -87,10 +113,23 @@ impl<D: Directory> Session<D> {
                     if let Some(password) = established.password {
                         self.machine.password(self.now(), password);
                     }
-                    Box::pin(self.online(established.connection)).await?
+                    let cause = Box::pin(self.online(established.connection)).await?;
+                    self.avoid(established.choice);
+                    cause
                 }
-                Err(DirectoryError::Unavailable(cause)) => cause,
-                Err(DirectoryError::Refused(cause)) => {
+                Err(Failed {
+                    choice,
+                    error: DirectoryError::Unavailable(cause),
+                }) => {
+                    if let Some(choice) = choice {
+                        self.avoid(choice);
+                    }
+                    cause
+                }
+                Err(Failed {
+                    error: DirectoryError::Refused(cause),
+                    ..
+                }) => {
                     self.machine.shut_out(cause);
                     self.pass_on();
                     return Ok(());
@@ -103,6 +142,15 @@ impl<D: Directory> Session<D> {
                 Next::StayAway => return Ok(()),
             }
         }
+    }
+
+    /// The nodes that were not tried come before this one.
+    fn avoid(&mut self, choice: Choice) {
+        // A session stood there until now, or all were tried: it begins anew.
+        if self.machine.failures() == 0 || choice.is_again {
+            self.avoided.clear();
+        }
+        self.avoided.push(choice.address);
     }
 
     /// Serves the app while something else is waited for.
@@ -239,24 +287,23 @@ async fn room(events: &mpsc::Sender<Event>) -> Result<(), Stopped> {
     events.reserve().await.map(drop).map_err(|_| Stopped)
 }
 
-/// Asks for what is needed and connects. With every failure the next server of the list is tried.
+/// Asks for what is needed and connects: to the first node of the list that is not to be avoided, or to the first one.
 async fn establish<D: Directory>(
     directory: Arc<D>,
     known: Vec<Address>,
-    failures: u32,
+    avoided: Vec<SocketAddr>,
     limit: Duration,
     needs_password: bool,
-) -> Result<Established, DirectoryError> {
+) -> Result<Established, Failed> {
     let servers = match directory.servers().await {
         Ok(servers) if !servers.is_empty() => servers,
-        Err(DirectoryError::Refused(cause)) => return Err(DirectoryError::Refused(cause)),
+        Err(error @ DirectoryError::Refused(_)) => return Err(error.into()),
         // The directory is away: the nodes of last time may still be there.
         _ if !known.is_empty() => known,
-        Err(error) => return Err(error),
+        Err(error) => return Err(error.into()),
         Ok(_) => {
-            return Err(DirectoryError::Unavailable(
-                "the directory names no node".to_owned(),
-            ));
+            let error = DirectoryError::Unavailable("the directory names no node".to_owned());
+            return Err(error.into());
         }
     };
     let password = if needs_password {
@@ -264,21 +311,25 @@ async fn establish<D: Directory>(
     } else {
         None
     };
-    let address = &servers[failures as usize % servers.len()];
-    match timeout(limit, Connection::connect(address)).await {
+    let fresh = servers.iter().find(|server| !avoided.contains(&server.address));
+    let address = fresh.unwrap_or(&servers[0]).clone();
+    let choice = Choice {
+        address: address.address,
+        is_again: fresh.is_none(),
+    };
+    let cannot = |why: String| Failed {
+        choice: Some(choice),
+        error: DirectoryError::Unavailable(format!("cannot connect to {}{why}", choice.address)),
+    };
+    match timeout(limit, Connection::connect(&address)).await {
         Ok(Ok(connection)) => Ok(Established {
             connection,
+            choice,
             servers,
             password,
         }),
-        Ok(Err(error)) => Err(DirectoryError::Unavailable(format!(
-            "cannot connect to {}: {error}",
-            address.address
-        ))),
-        Err(_) => Err(DirectoryError::Unavailable(format!(
-            "cannot connect to {} within {limit:?}",
-            address.address
-        ))),
+        Ok(Err(error)) => Err(cannot(format!(": {error}"))),
+        Err(_) => Err(cannot(format!(" within {limit:?}"))),
     }
 }
 

@@ -217,6 +217,45 @@ async fn tries_the_next_node_when_one_is_gone() {
     assert!(matches!(next(&mut events).await, Event::Connected { .. }));
 }
 
+/// A directory that puts the nodes in another order each time, as one does that spreads load.
+struct Turning {
+    addresses: [SocketAddr; 2],
+    asked: AtomicUsize,
+}
+
+impl Directory for Turning {
+    async fn servers(&self) -> Result<Vec<Address>, DirectoryError> {
+        let [one, other] = self.addresses.map(Address::tcp);
+        let turned = self.asked.fetch_add(1, Ordering::Relaxed) % 2 == 1;
+        Ok(if turned {
+            vec![other, one]
+        } else {
+            vec![one, other]
+        })
+    }
+
+    async fn password(&self) -> Result<Password, DirectoryError> {
+        Ok(Password {
+            password: "password".to_owned(),
+            expire_s: 3600,
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_is_gone_is_not_tried_again_before_the_others() {
+    let node = Node::start().await;
+    let gone = Node::start().await.address();
+    let directory = Turning {
+        addresses: [gone, node.address()],
+        asked: AtomicUsize::new(0),
+    };
+    let (_client, mut events) = Client::start(directory, settings(), Snapshot::default());
+    let (_peer, _) = node.online().await;
+    assert!(matches!(next(&mut events).await, Event::Disconnected { .. }));
+    assert!(matches!(next(&mut events).await, Event::Connected { .. }));
+}
+
 #[tokio::test]
 async fn ends_when_the_directory_refuses() {
     let directory = Fixed {

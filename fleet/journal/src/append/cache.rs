@@ -69,6 +69,24 @@ impl Cache {
         }
     }
 
+    /// Another node has written an entry. A message changes nothing but the version, so that what is known of the
+    /// conversation stays right; anything else may change who writes there, and after a gap nobody knows.
+    pub(crate) fn heard(&self, conversation: ConversationId, seq: Seq, is_message: bool) {
+        let mut all = self.known.lock();
+        let Some(known) = all.get_mut(&conversation) else {
+            return;
+        };
+        let last = &mut known.standing.last_seq;
+        if seq <= *last {
+            return;
+        }
+        if is_message && seq == last.next() {
+            *last = seq;
+        } else {
+            all.remove(&conversation);
+        }
+    }
+
     /// Somebody else has written to a conversation, or will.
     pub(crate) fn forget(&self, conversation: ConversationId) {
         self.known.lock().remove(&conversation);
@@ -77,5 +95,56 @@ impl Cache {
     /// Nothing is certain any more.
     pub(crate) fn forget_all(&self) {
         self.known.lock().clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONVERSATION: ConversationId = ConversationId::from_database(7);
+
+    fn cache() -> Cache {
+        let cache = Cache::default();
+        let known = Known {
+            standing: Standing {
+                open: true,
+                last_seq: Seq::from_database(5),
+            },
+            roles: vec![(UserId::from_database(1), Some(Role::Doctor))],
+            claimed_seq: Seq::from_database(5),
+            unclaimed: Vec::new(),
+        };
+        cache.put([(CONVERSATION, known)]);
+        cache
+    }
+
+    /// The last seq that is known after an entry was heard of.
+    fn after(seq: i64, is_message: bool) -> Option<i64> {
+        let cache = cache();
+        cache.heard(CONVERSATION, Seq::from_database(seq), is_message);
+        let known = cache.take(CONVERSATION)?;
+        assert_eq!(known.role(UserId::from_database(1)), Some(Some(Role::Doctor)));
+        Some(known.standing.last_seq.get())
+    }
+
+    #[test]
+    fn a_message_of_another_node_moves_the_version_and_nothing_else() {
+        assert_eq!(after(6, true), Some(6));
+    }
+
+    #[test]
+    fn what_may_change_who_writes_is_asked_for_again() {
+        assert_eq!(after(6, false), None, "somebody joined or left");
+        assert_eq!(after(8, true), None, "what lies between is not known");
+    }
+
+    #[test]
+    fn what_is_known_already_changes_nothing() {
+        assert_eq!(after(5, true), Some(5));
+        assert_eq!(after(3, false), Some(5));
+        let cache = cache();
+        cache.heard(ConversationId::from_database(8), Seq::from_database(1), true);
+        assert!(cache.take(ConversationId::from_database(8)).is_none());
     }
 }

@@ -27,6 +27,7 @@ async fn open(arguments: &RestArguments) -> Result<Fleet> {
         arguments.target.clone(),
         arguments.output.seed,
         arguments.workers as usize,
+        0,
         Transport::Tcp,
     ))
     .await

@@ -115,6 +115,8 @@ impl Listener {
                 if let (true, Some(payload)) = (is_new && entry.sender_id != user_id, payload) {
                     self.notes
                         .record(|recorder| recorder.delivered(now_us, payload.due_us));
+                    self.notes
+                        .recovery(|recovery| recovery.delivered(payload.due_us, now_us));
                 }
             }
             Event::Sent {

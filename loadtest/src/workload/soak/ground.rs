@@ -28,14 +28,21 @@ pub(super) enum Ground {
 impl Ground {
     /// Starts what was asked for, for so many connections.
     pub(super) async fn open(arguments: &SoakArguments, connections: usize) -> Result<Self> {
-        if arguments.nodes > 0 {
-            let stage = Box::pin(Stage::start(arguments, connections)).await?;
+        if arguments.target.nodes > 0 {
+            let stage = Box::pin(Stage::start(
+                &arguments.target,
+                arguments.output.seed,
+                connections,
+                true,
+            ))
+            .await?;
             return Ok(Self::Many(Box::new(stage)));
         }
         let fleet = Fleet::open(
             arguments.target.clone(),
             arguments.output.seed,
             connections,
+            0,
             Transport::Tcp,
         );
         Ok(Self::One(Box::new(Box::pin(fleet).await?)))
@@ -99,9 +106,7 @@ async fn kill_while(
         }
         next_kill += arguments.kill_every;
         if let Some(own) = &mut fleet.own {
-            notes
-                .history
-                .disturbance(notes.now_us(), "fault", "kill-server", 0);
+            notes.disturbed("kill-server", 0);
             own.kill()?;
             if let Err(error) = own.start_again().await {
                 sending.abort();
@@ -141,9 +146,7 @@ async fn disturb_while(
             begun.elapsed().as_secs(),
             &format!("s; fault {}: {name}", disturbed.faults() + 1),
         );
-        notes
-            .history
-            .disturbance(notes.now_us(), "fault", name, disturbance.target);
+        notes.disturbed(name, disturbance.target);
         if let Err(error) = Box::pin(stage.disturb(disturbance, notes)).await {
             sending.abort();
             return Err(error.context(format!("the fleet does not come back after {name}")));

@@ -7,6 +7,7 @@ mod device;
 mod ground;
 mod history;
 pub(crate) mod plan;
+pub(super) mod recover;
 mod recovery;
 mod spans;
 mod stage;
@@ -104,6 +105,11 @@ impl Notes {
         with(&mut self.recovery.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    fn disturbed(&self, fault: &'static str, target: usize) {
+        self.history.disturbance(self.now_us(), "fault", fault, target);
+        self.recovery(Recovery::disturbed);
+    }
+
     fn healed(&self, fault: &'static str, target: usize) {
         let now_us = self.now_us();
         self.history.disturbance(now_us, "heal", fault, target);
@@ -160,13 +166,20 @@ pub(super) async fn run(arguments: SoakArguments) -> Result<bool> {
     wait_until_connected(&notes).await?;
 
     let sending_from = notes.now_us();
+    let ended = Arc::new(AtomicBool::new(false));
+    let plan = Sending {
+        rate: arguments.rate,
+        duration: arguments.duration,
+        doubled_percent: arguments.doubled_percent,
+        seed: arguments.output.seed,
+    };
     let sending = tokio::spawn(send_all(
-        arguments.clone(),
+        plan,
         devices.clone(),
         notes.clone(),
         sending_from,
+        ended.clone(),
     ));
-    let ended = Arc::new(AtomicBool::new(false));
     let coming = tokio::spawn(visitor::come_and_go(
         visitors.clone(),
         ground.rest().clone(),
@@ -334,14 +347,29 @@ async fn wait_until_connected(notes: &Notes) -> Result<()> {
         .with_context(|| format!("not every client was connected and synced within {CONNECT_LIMIT:?}"))
 }
 
-/// Sends at the rate; somebody with two devices now and then from both at once.
-async fn send_all(arguments: SoakArguments, devices: Arc<Vec<Vec<Device>>>, notes: Arc<Notes>, from_us: u64) {
-    let mut schedule = Schedule::new(arguments.rate, arguments.duration);
-    let mut chance = Chance::new(arguments.output.seed);
+/// How a soak sends.
+#[derive(Clone, Copy, Debug)]
+struct Sending {
+    rate: f64,
+    duration: Duration,
+    doubled_percent: u32,
+    seed: u64,
+}
+
+/// Sends at the rate until its time is over or `ended` is set; somebody with two devices now and then from both at once.
+async fn send_all(
+    plan: Sending,
+    devices: Arc<Vec<Vec<Device>>>,
+    notes: Arc<Notes>,
+    from_us: u64,
+    ended: Arc<AtomicBool>,
+) {
+    let mut schedule = Schedule::new(plan.rate, plan.duration);
+    let mut chance = Chance::new(plan.seed);
     let mut ticks = interval(Duration::from_millis(1));
     let mut numbers = vec![0; devices.len()];
-    let end_us = from_us + arguments.duration.as_micros() as u64;
-    while notes.now_us() < end_us {
+    let end_us = from_us + plan.duration.as_micros() as u64;
+    while notes.now_us() < end_us && !ended.load(Ordering::Relaxed) {
         ticks.tick().await;
         while let Some(due) = schedule.next(notes.now_us() - from_us) {
             for _ in 0..due.count {
@@ -350,7 +378,7 @@ async fn send_all(arguments: SoakArguments, devices: Arc<Vec<Vec<Device>>>, note
                 let sender = chance.below(of_it.len());
                 let second = of_it.len() - 1;
                 let has_two = sender == 0 || sender == second;
-                let doubled = has_two && chance.below(100) < arguments.doubled_percent as usize;
+                let doubled = has_two && chance.below(100) < plan.doubled_percent as usize;
                 numbers[conversation] += 1;
                 let payload = Payload {
                     due_us: from_us + due.at_us,
@@ -408,10 +436,10 @@ fn report(
         .parameter("members", arguments.members)
         .parameter("rate", arguments.rate)
         .parameter("doubled_percent", arguments.doubled_percent);
-    report = if arguments.nodes > 0 {
+    report = if arguments.target.nodes > 0 {
         report
-            .parameter("nodes", arguments.nodes)
-            .parameter("api_servers", arguments.api_servers)
+            .parameter("nodes", arguments.target.nodes)
+            .parameter("api_servers", arguments.target.api_servers)
     } else {
         report.parameter("kill_every_s", arguments.kill_every.as_secs_f64())
     };

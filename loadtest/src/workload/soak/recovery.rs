@@ -1,9 +1,12 @@
-//! Whether the fleet comes back: after every heal a send that was due since must be acknowledged soon. Pure.
+//! Whether the fleet comes back: after every heal a send that was due since must be acknowledged soon, and what was sent
+//! before must be delivered soon. Pure.
 
 /// Heals, and the first success after each.
 #[derive(Debug, Default)]
 pub(super) struct Recovery {
     heals: Vec<Heal>,
+    /// Whether the next fault has begun.
+    is_disturbed: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -11,16 +14,47 @@ struct Heal {
     fault: &'static str,
     at_us: u64,
     first_us: Option<u64>,
+    /// The longest that a delivery after the heal came after it, or after the send was due, whichever was later.
+    latest_us: u64,
 }
 
 impl Recovery {
+    /// A fault begins; what comes from now on tells nothing of the heal before.
+    pub(super) fn disturbed(&mut self) {
+        self.is_disturbed = true;
+    }
+
     /// A fault has been undone.
     pub(super) fn healed(&mut self, fault: &'static str, at_us: u64) {
+        self.is_disturbed = false;
         self.heals.push(Heal {
             fault,
             at_us,
             first_us: None,
+            latest_us: 0,
         });
+    }
+
+    /// An entry whose send was due at `due_us` reached somebody at `now_us`.
+    pub(super) fn delivered(&mut self, due_us: u64, now_us: u64) {
+        if let Some(last) = self.heals.last_mut()
+            && !self.is_disturbed
+        {
+            last.latest_us = last.latest_us.max(now_us.saturating_sub(due_us.max(last.at_us)));
+        }
+    }
+
+    /// The latest delivery after the last heal, ms after it or after the send was due.
+    pub(super) fn latest_delivery_ms(&self) -> f64 {
+        self.heals
+            .last()
+            .map_or(0.0, |last| last.latest_us as f64 / 1000.0)
+    }
+
+    /// The first success after the last heal, ms after it.
+    pub(super) fn first_success_ms(&self) -> Option<f64> {
+        let last = self.heals.last()?;
+        Some(last.first_us?.saturating_sub(last.at_us) as f64 / 1000.0)
     }
 
     /// A send that was due at `due_us` is acknowledged at `now_us`.
@@ -54,6 +88,22 @@ impl Recovery {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_latest_delivery_counts_from_the_heal_or_from_its_send() {
+        let mut recovery = Recovery::default();
+        recovery.delivered(0, 9_000_000);
+        recovery.healed("redis-back", 10_000_000);
+        recovery.delivered(5_000_000, 10_400_000);
+        recovery.delivered(11_000_000, 11_300_000);
+        assert!((recovery.latest_delivery_ms() - 400.0).abs() < 1e-9);
+        assert_eq!(recovery.first_success_ms(), None);
+        recovery.acked(10_500_000, 10_700_000);
+        assert_eq!(recovery.first_success_ms(), Some(700.0));
+        recovery.disturbed();
+        recovery.delivered(11_000_000, 19_000_000);
+        assert!((recovery.latest_delivery_ms() - 400.0).abs() < 1e-9);
+    }
 
     #[test]
     fn only_what_was_due_since_the_heal_is_a_success() {

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use fleet_local::fleet::{DATABASE, Fleet, Plan, Server, Ways, apart};
+use fleet_local::fleet::{DATABASE, Fleet, Server, Ways, apart};
 use fleet_local::proxy::Proxy;
 use tokio::time::sleep;
 
 use super::Notes;
 use super::plan::{Disturbance, Fault};
-use crate::arguments::SoakArguments;
+use crate::arguments::Target;
+use crate::workload::fleet::{Size, start_processes};
 use crate::world::rest::{Rest, reachable};
 use crate::world::{Builder, SmsWebhook};
 
@@ -26,24 +27,23 @@ const USUAL_PUBSUB_BUFFER: &str = "pubsub 256mb 64mb 60";
 pub(super) struct Stage {
     pub(super) builder: Builder,
     pub(super) rest: Rest,
-    fleet: Fleet,
+    pub(super) fleet: Fleet,
 }
 
 impl Stage {
-    pub(super) async fn start(arguments: &SoakArguments, connections: usize) -> Result<Self> {
-        let sms = Arc::new(SmsWebhook::listen(arguments.target.sms_webhook_listen).await?);
-        let fleet = Fleet::start(Plan {
-            nodes: arguments.nodes,
-            api_servers: arguments.api_servers,
-            programs: arguments.programs.clone(),
-            node_arguments: node_arguments(connections),
-            api_arguments: api_arguments(&sms.url()),
-            proxies: true,
-        });
-        let fleet = Box::pin(fleet).await?;
+    /// Starts a fleet of `target`'s size for so many connections, with proxies between everything or without.
+    pub(super) async fn start(target: &Target, seed: u64, connections: usize, proxies: bool) -> Result<Self> {
+        let sms = Arc::new(SmsWebhook::listen(target.sms_webhook_listen).await?);
+        let size = Size::of(target);
+        let fleet = Box::pin(start_processes(&size, &sms, connections, proxies)).await?;
+        Self::over(fleet, sms, seed).await
+    }
+
+    /// Over a fleet that runs.
+    pub(super) async fn over(fleet: Fleet, sms: Arc<SmsWebhook>, seed: u64) -> Result<Self> {
         let rest = Rest::new(&fleet.rest_urls().join(","))?;
         reachable(&rest).await?;
-        let builder = Builder::new(rest.clone(), sms, arguments.output.seed);
+        let builder = Builder::new(rest.clone(), sms, seed);
         Ok(Self { builder, rest, fleet })
     }
 
@@ -204,30 +204,4 @@ async fn half_open(server: &Server, length: Duration, which: impl Fn(&Ways) -> &
         sleep(length).await;
         proxy.cut();
     }
-}
-
-/// Limits out of the way: what is tested is the fleet, not its patience with one address.
-const UNLIMITED: &str = "1000000";
-
-fn api_arguments(sms_webhook_url: &str) -> Vec<String> {
-    [
-        ("sms-provider", "webhook"),
-        ("sms-webhook-url", sms_webhook_url),
-        ("requests-per-s-user", UNLIMITED),
-        ("requests-per-s-address", UNLIMITED),
-    ]
-    .map(|(flag, value)| format!("--{flag}={value}"))
-    .to_vec()
-}
-
-fn node_arguments(connections: usize) -> Vec<String> {
-    let sessions = (connections + 1000).to_string();
-    [
-        ("max-sessions", sessions.as_str()),
-        ("connections-per-address", &sessions),
-        ("sends-per-s", UNLIMITED),
-        ("failed-logins-per-minute", UNLIMITED),
-    ]
-    .map(|(flag, value)| format!("--{flag}={value}"))
-    .to_vec()
 }

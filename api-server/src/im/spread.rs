@@ -1,0 +1,131 @@
+//! Spreads those who ask at the same time over the nodes. What the directory says of a node's load is as old as its last
+//! announcement; by that alone, everybody who comes between two announcements would be sent to the same node.
+
+use std::collections::HashMap;
+
+use backplane::NodeRecord;
+use parking_lot::Mutex;
+
+/// How long those who were sent to a node count when its load does not change, milliseconds: two announcements.
+const COUNTED_MS: i64 = 4_000;
+
+/// Whom this process has sent where since the nodes last told their load.
+#[derive(Default)]
+pub struct Spread {
+    handed: Mutex<HashMap<String, Handed>>,
+}
+
+struct Handed {
+    /// The load that the node told.
+    sessions: u64,
+    /// How many were sent to it since.
+    count: u64,
+    since_ms: i64,
+}
+
+impl Spread {
+    /// Puts `nodes`, which come in order, in the order for one more who asks: of those of one version the one first that
+    /// has the fewest sessions, those counted that were sent there lately.
+    pub(crate) fn arrange(&self, nodes: &mut [NodeRecord], now_ms: i64) {
+        let mut handed = self.handed.lock();
+        handed.retain(|node_id, _| nodes.iter().any(|node| node.node_id == *node_id));
+        for node in &*nodes {
+            let told = handed.entry(node.node_id.clone()).or_insert(Handed {
+                sessions: node.sessions,
+                count: 0,
+                since_ms: now_ms,
+            });
+            if told.sessions != node.sessions || now_ms - told.since_ms >= COUNTED_MS {
+                *told = Handed {
+                    sessions: node.sessions,
+                    count: 0,
+                    since_ms: now_ms,
+                };
+            }
+        }
+        let load = |node: &NodeRecord| {
+            let sent = handed.get(&node.node_id).map_or(0, |handed| handed.count);
+            node.sessions.saturating_add(sent)
+        };
+        for alike in nodes.chunk_by_mut(|one, other| one.version == other.version) {
+            alike.sort_by_key(load);
+        }
+        if let Some(first) = nodes.first()
+            && let Some(handed) = handed.get_mut(&first.node_id)
+        {
+            handed.count += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use backplane::NodeAddress;
+
+    use super::*;
+
+    fn node(node_id: &str, sessions: u64, version: &str) -> NodeRecord {
+        NodeRecord {
+            node_id: node_id.into(),
+            address: NodeAddress {
+                ip: "192.0.2.1".into(),
+                port: 9501,
+                tls_port: None,
+                ws_port: None,
+                domain: None,
+                wss: None,
+            },
+            sessions,
+            version: version.into(),
+        }
+    }
+
+    /// How many of so many who ask at once are sent to each node.
+    fn sent(spread: &Spread, nodes: &[NodeRecord], times: usize, now_ms: i64) -> HashMap<String, usize> {
+        let mut sent = HashMap::new();
+        for _ in 0..times {
+            let mut nodes = nodes.to_vec();
+            spread.arrange(&mut nodes, now_ms);
+            *sent.entry(nodes[0].node_id.clone()).or_default() += 1;
+        }
+        sent
+    }
+
+    #[test]
+    fn a_crowd_is_spread_and_levels_what_differs() {
+        let spread = Spread::default();
+        let nodes = [
+            node("a", 10, "1.0.0"),
+            node("b", 40, "1.0.0"),
+            node("c", 40, "1.0.0"),
+        ];
+        let sent = sent(&spread, &nodes, 90, 0);
+        assert_eq!((sent["a"], sent["b"], sent["c"]), (50, 20, 20));
+    }
+
+    #[test]
+    fn what_a_node_tells_takes_the_place_of_what_was_counted() {
+        let spread = Spread::default();
+        let nodes = [node("a", 0, "1.0.0"), node("b", 0, "1.0.0")];
+        assert_eq!(sent(&spread, &nodes, 10, 0).len(), 2);
+        // They came, and some of b's have gone again.
+        let nodes = [node("b", 2, "1.0.0"), node("a", 5, "1.0.0")];
+        let sent_now = sent(&spread, &nodes, 3, 2_000);
+        assert_eq!(sent_now.get("a"), None);
+        // Nobody came: after a while those who were sent there do not count any more.
+        let sent_later = sent(&spread, &nodes, 3, 6_000);
+        assert_eq!(sent_later["b"], 3);
+    }
+
+    #[test]
+    fn an_older_version_comes_after_a_newer_one_however_many_are_sent_there() {
+        let spread = Spread::default();
+        let nodes = [node("new", 90, "1.1.0"), node("old", 0, "1.0.0")];
+        assert_eq!(sent(&spread, &nodes, 50, 0)["new"], 50);
+    }
+
+    #[test]
+    fn without_nodes_nothing_happens() {
+        Spread::default().arrange(&mut [], 0);
+    }
+}

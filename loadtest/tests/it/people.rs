@@ -1,0 +1,212 @@
+//! A fleet of real processes, and people on it with good clients that note what they hear.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use fleet_local::fleet::{Fleet, Plan};
+use loadtest::server::unlimited::{api_arguments, node_arguments};
+use loadtest::server::usage::metric_at;
+use loadtest::world::rest::{Rest, RestDirectory, reachable};
+use loadtest::world::{Builder, SmsWebhook, User};
+use proto::client::{Client, Event, Events, Outgoing, Settings, Snapshot};
+use proto::wire::{ByeReason, EntryKind, Platform};
+use tokio::time::sleep;
+
+use super::fleet::programs;
+
+/// How long something may take that no figure of ours bounds.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Waits until it holds, and tells how long that took.
+pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) -> Duration {
+    let begun = Instant::now();
+    while !holds().await {
+        assert!(begun.elapsed() < PATIENCE, "{what}");
+        sleep(Duration::from_millis(10)).await;
+    }
+    begun.elapsed()
+}
+
+/// A fleet and the way to it.
+pub struct Running {
+    pub fleet: Fleet,
+    pub rest: Rest,
+    pub builder: Builder,
+}
+
+impl Running {
+    pub async fn start(nodes: u32, api_servers: u32, further: &[&str]) -> Self {
+        // Another test of this process may have installed it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let sms = Arc::new(SmsWebhook::listen(([127, 0, 0, 1], 0).into()).await.unwrap());
+        let mut arguments = node_arguments(1000);
+        arguments.extend(further.iter().map(|argument| (*argument).to_owned()));
+        let fleet = Box::pin(Fleet::start(Plan {
+            nodes,
+            api_servers,
+            programs: Some(programs().to_owned()),
+            node_arguments: arguments,
+            api_arguments: api_arguments(&sms.url()),
+            proxies: false,
+        }))
+        .await
+        .unwrap();
+        let rest = Rest::new(&fleet.rest_urls().join(",")).unwrap();
+        reachable(&rest).await.unwrap();
+        let builder = Builder::new(rest.clone(), sms, 1);
+        Self { fleet, rest, builder }
+    }
+
+    /// How many sessions a node says it has.
+    pub async fn sessions(&self, node: usize) -> u64 {
+        let admin = self.fleet.nodes[node].ports().admin.unwrap();
+        let sessions = metric_at(&format!("http://{admin}/metrics"), "huizhen_im_sessions").await;
+        sessions.ok().flatten().unwrap_or_default() as u64
+    }
+
+    /// Waits until the nodes say that they have so many sessions, all in all.
+    pub async fn sessions_become(&self, nodes: &[usize], expected: u64) {
+        eventually("the nodes have another number of sessions", async || {
+            let mut sum = 0;
+            for node in nodes {
+                sum += self.sessions(*node).await;
+            }
+            sum == expected
+        })
+        .await;
+    }
+
+    pub fn person(&self, user: &User) -> Person {
+        let mut settings = Settings::new(user.user_id, user.device_id.clone(), Platform::Android);
+        settings.sync_limit = 500;
+        let directory = RestDirectory::new(self.rest.clone(), &user.access_token);
+        let (client, events) = Client::start(directory, settings, Snapshot::default());
+        let log = Arc::new(Mutex::new(Log::default()));
+        tokio::spawn(listen(events, log.clone()));
+        Person {
+            user_id: user.user_id,
+            client,
+            log,
+        }
+    }
+
+    /// People whose clients have logged in and synced.
+    pub async fn people(&self, users: &[User]) -> Vec<Person> {
+        let people: Vec<Person> = users.iter().map(|user| self.person(user)).collect();
+        eventually("everybody is there", async || {
+            people.iter().all(|person| person.log().is_synced)
+        })
+        .await;
+        people
+    }
+}
+
+/// Somebody with a good client.
+pub struct Person {
+    pub user_id: i64,
+    pub client: Client,
+    log: Arc<Mutex<Log>>,
+}
+
+/// What a client told.
+#[derive(Default)]
+pub struct Log {
+    /// Whether it is synced on the connection that it has.
+    pub is_synced: bool,
+    /// When connections were synced.
+    pub synced: Vec<Instant>,
+    /// Connections that ended, and attempts that failed.
+    pub disconnected: u32,
+    pub byes: Vec<ByeReason>,
+    /// Acknowledged messages: their seq.
+    pub acked: HashMap<String, i64>,
+    pub failed: Vec<String>,
+    /// What was said in each conversation, in the order in which it came.
+    pub heard: HashMap<i64, Vec<(i64, String)>>,
+}
+
+impl Person {
+    pub fn log(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap()
+    }
+
+    pub async fn say(&self, conversation_id: i64, text: &str) {
+        let message = Outgoing {
+            conversation_id,
+            client_msg_id: text.to_owned(),
+            mime_type: "text/plain".to_owned(),
+            body: text.to_owned().into(),
+            mentions: Vec::new(),
+            reply_to_seq: 0,
+        };
+        self.client.send_message(message).await.unwrap();
+    }
+}
+
+async fn listen(mut events: Events, log: Arc<Mutex<Log>>) {
+    while let Some(event) = events.next().await {
+        let mut log = log.lock().unwrap();
+        match event {
+            Event::Synced { .. } => {
+                log.is_synced = true;
+                log.synced.push(Instant::now());
+            }
+            Event::Disconnected { .. } => {
+                log.is_synced = false;
+                log.disconnected += 1;
+            }
+            Event::Bye { reason, .. } => log.byes.push(ByeReason::try_from(reason).unwrap()),
+            Event::Sent {
+                client_msg_id, seq, ..
+            } => {
+                let before = log.acked.insert(client_msg_id, seq);
+                assert!(
+                    before.is_none_or(|before| before == seq),
+                    "two seqs of one message"
+                );
+            }
+            Event::SendFailed {
+                client_msg_id, error, ..
+            } => log.failed.push(format!("{client_msg_id}: {}", error.message)),
+            Event::Entry(entry) if entry.kind() == EntryKind::Message => {
+                let text = String::from_utf8(entry.body.to_vec()).unwrap();
+                let heard = log.heard.entry(entry.conversation_id).or_default();
+                heard.push((entry.seq, text));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Everybody in a conversation heard each of `texts` once, and all in one order, that of the seqs.
+pub fn assert_heard_alike(conversation_id: i64, members: &[&Person], texts: &HashSet<String>) {
+    let mut first: Option<Vec<(i64, String)>> = None;
+    for member in members {
+        let heard = member
+            .log()
+            .heard
+            .get(&conversation_id)
+            .cloned()
+            .unwrap_or_default();
+        assert!(heard.is_sorted_by(|a, b| a.0 < b.0), "out of order");
+        let told: HashSet<String> = heard.iter().map(|(_, text)| text.clone()).collect();
+        assert_eq!(
+            told.len(),
+            heard.len(),
+            "something came twice to {}",
+            member.user_id
+        );
+        assert!(
+            told == *texts,
+            "{} heard {} of {}",
+            member.user_id,
+            told.len(),
+            texts.len()
+        );
+        match &first {
+            Some(first) => assert!(*first == heard, "{} heard another order", member.user_id),
+            None => first = Some(heard),
+        }
+    }
+}
