@@ -1,6 +1,7 @@
 //! The OpenAPI document, made from the very handlers that are served, and the page that shows it.
 
 mod example;
+mod share;
 
 use axum::{
     Router,
@@ -9,6 +10,7 @@ use axum::{
     routing::get,
 };
 use bytes::Bytes;
+use serde_json::Value;
 use utoipa::{
     IntoParams, OpenApi,
     openapi::{
@@ -75,15 +77,20 @@ pub(crate) fn frame() -> Document {
     document
 }
 
-/// Adds what holds for all operations: the refusals that any of them can give, and the form of every refusal.
-pub(crate) fn complete(document: &mut Document) {
+/// Adds what holds for all operations: the refusals that any of them can give, and the form of every refusal. Gives the
+/// document as it is served.
+pub(crate) fn complete(mut document: Document) -> Value {
     for item in document.paths.paths.values_mut() {
         let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.delete];
         for operation in operations.into_iter().flatten() {
             complete_operation(operation);
         }
     }
-    example::add(document);
+    example::add(&mut document);
+    // A document that cannot be written is none, which a test would see.
+    let mut document = serde_json::to_value(document).unwrap_or_default();
+    share::share(&mut document);
+    document
 }
 
 fn complete_operation(operation: &mut Operation) {
@@ -141,7 +148,7 @@ fn complete_operation(operation: &mut Operation) {
 }
 
 /// `/openapi.json` and the page `/docs` that shows it, with everything that it loads.
-pub(crate) fn routes<S: Clone + Send + Sync + 'static>(document: &Document) -> anyhow::Result<Router<S>> {
+pub(crate) fn routes<S: Clone + Send + Sync + 'static>(document: &Value) -> anyhow::Result<Router<S>> {
     let text = Bytes::from(serde_json::to_vec(document)?);
     let page = SwaggerUi::new("/docs").config(Config::new(["/openapi.json"]));
     Ok(Router::new()

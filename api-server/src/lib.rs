@@ -10,6 +10,7 @@ mod chat;
 mod clinic;
 mod clock;
 mod consult;
+mod cors;
 mod docs;
 mod doctor;
 pub mod error;
@@ -33,6 +34,9 @@ mod sweep;
 mod team;
 mod vas;
 
+use std::sync::Arc;
+
+use axum::middleware;
 use backplane::Backplane;
 use database::Database;
 use journal::Journal;
@@ -42,6 +46,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 pub use crate::{
     account::FORGET_LOGINS,
+    cors::Origin,
     health::FEATURE_LEVEL,
     network::Network,
     routes::document,
@@ -62,7 +67,11 @@ pub async fn serve(
 ) -> anyhow::Result<()> {
     let room = server::Room::new(settings.trusted_proxies.clone());
     let app = App::new(&settings, database, journal, backplane, shutdown.clone()).await?;
-    let router = routes::router(app.clone())?;
+    let mut router = routes::router(app.clone())?;
+    if !settings.cors_origin.is_empty() {
+        let origins: Arc<[Origin]> = settings.cors_origin.into();
+        router = router.layer(middleware::from_fn_with_state(origins, cors::cors));
+    }
     let sweep = tokio::spawn(sweep::run(app));
     server::run(listener, router, room, shutdown).await;
     sweep.await?;

@@ -1,7 +1,7 @@
 //! All routes: served and documented from the same list.
 
 use axum::{Router, middleware};
-use utoipa::openapi::OpenApi;
+use serde_json::Value;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
@@ -30,10 +30,8 @@ fn documented() -> OpenApiRouter<App> {
 }
 
 /// The OpenAPI document.
-pub fn document() -> OpenApi {
-    let mut document = documented().into_openapi();
-    docs::complete(&mut document);
-    document
+pub fn document() -> Value {
+    docs::complete(documented().into_openapi())
 }
 
 /// Everything that is served.
@@ -41,10 +39,9 @@ pub fn document() -> OpenApi {
 /// # Errors
 /// When the document cannot be written.
 pub(crate) fn router(app: App) -> anyhow::Result<Router> {
-    let (router, mut document) = documented().split_for_parts();
-    docs::complete(&mut document);
+    let (router, document) = documented().split_for_parts();
     Ok(router
-        .merge(docs::routes(&document)?)
+        .merge(docs::routes(&docs::complete(document))?)
         .fallback(|| std::future::ready(Error::new(Word::NoRoute)))
         .layer(middleware::from_fn_with_state(app.clone(), observe::observe))
         .with_state(app))

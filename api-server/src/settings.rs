@@ -4,7 +4,7 @@ use std::{net::SocketAddr, num::NonZeroU32};
 
 use clap::{Args, ValueEnum};
 
-use crate::network::Network;
+use crate::{cors::Origin, network::Network};
 
 /// The flags of the REST service.
 #[derive(Args, Clone, Debug)]
@@ -34,6 +34,10 @@ pub struct Settings {
     /// Proxies whose X-Forwarded-For is believed, as addresses or networks (10.0.0.0/8); none by default
     #[arg(long, value_name = "NETWORK", value_delimiter = ',')]
     pub trusted_proxies: Vec<Network>,
+
+    /// Where browser apps are loaded from that may call (https://app.example.com); none by default
+    #[arg(long, value_name = "ORIGIN", value_delimiter = ',')]
+    pub cors_origin: Vec<Origin>,
 }
 
 /// How SMS codes are sent.
@@ -54,6 +58,7 @@ impl Default for Settings {
             requests_per_s_user: NonZeroU32::MIN.saturating_add(19),
             requests_per_s_address: NonZeroU32::MIN.saturating_add(99),
             trusted_proxies: Vec::new(),
+            cors_origin: Vec::new(),
         }
     }
 }
@@ -83,6 +88,8 @@ mod tests {
             &["x", "--trusted-proxies", "10.0.0.0/33"],
             &["x", "--sms-provider", "webhook"],
             &["x", "--sms-webhook-url", "not a url"],
+            &["x", "--cors-origin", "*"],
+            &["x", "--cors-origin", "https://app.example.com,app.example.com"],
         ] {
             assert!(Program::try_parse_from(bad).is_err(), "{bad:?}");
         }

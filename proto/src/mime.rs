@@ -253,6 +253,7 @@ fn parse<M: Message + Default>(
 mod tests {
     use super::*;
 
+    /// Seed: 定义 mimetype 类型.
     #[test]
     fn every_registered_type_is_well_formed_and_listed_once() {
         for (at, registered) in REGISTRY.iter().enumerate() {

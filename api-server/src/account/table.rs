@@ -240,8 +240,9 @@ pub(super) async fn put_device(
     now_ms: i64,
 ) -> Result<(), Error> {
     let push = new.push_token.as_ref();
-    tx.execute(
-        "INSERT INTO device (user_id, device_id, platform, token_hash, token_expires_ms,
+    let outcome = tx
+        .execute(
+            "INSERT INTO device (user_id, device_id, platform, token_hash, token_expires_ms,
                              push_provider, push_token, created_ms, last_used_ms)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)
          ON CONFLICT (user_id, device_id) DO UPDATE SET
@@ -249,19 +250,29 @@ pub(super) async fn put_device(
            token_expires_ms = excluded.token_expires_ms, last_used_ms = excluded.last_used_ms,
            push_provider = coalesce(excluded.push_provider, device.push_provider),
            push_token = coalesce(excluded.push_token, device.push_token)",
-        params![
-            new.user.get(),
-            &*new.device_id,
-            new.platform.as_str(),
-            &token[..],
-            expires_at_ms,
-            push.map(|push| push.provider.to_string()),
-            push.map(|push| push.token.to_string()),
-            now_ms
-        ],
-    )
-    .await?;
+            params![
+                new.user.get(),
+                &*new.device_id,
+                new.platform.as_str(),
+                &token[..],
+                expires_at_ms,
+                push.map(|push| push.provider.to_string()),
+                push.map(|push| push.token.to_string()),
+                now_ms
+            ],
+        )
+        .await;
+    outcome.map_err(push_token_taken)?;
     Ok(())
+}
+
+/// Two devices were given one push token at the same instant: this one comes again, and takes it then.
+fn push_token_taken(error: database::Error) -> Error {
+    if error.constraint() == Some("device_push_token_key") {
+        Error::unavailable(error)
+    } else {
+        error.into()
+    }
 }
 
 /// Removes all devices of somebody, whose account is taken.
@@ -327,7 +338,8 @@ pub(super) async fn put_push_token(
             "UPDATE device SET push_provider = $1, push_token = $2 WHERE user_id = $3 AND device_id = $4",
             params![&*push.provider, &*push.token, user.get(), device_id],
         )
-        .await?;
+        .await
+        .map_err(push_token_taken)?;
     // Logged out in this very moment.
     if changed == 1 {
         Ok(())

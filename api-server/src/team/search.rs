@@ -4,7 +4,7 @@ use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{name, table};
+use super::table;
 use crate::{
     account::{Role, User},
     answer::{Answer, ListEnvelope, Page},
@@ -50,13 +50,12 @@ pub(crate) async fn search(
     if user.role != Role::Doctor {
         return Err(Word::DoctorsOnly.into());
     }
-    let (piece, pattern) = name::search(&part);
     let total = if page.count {
-        Some(table::count_found(&app.database, &piece, &pattern).await?)
+        Some(table::count_found(&app.database, &part).await?)
     } else {
         None
     };
-    let mut items = table::found(&app.database, &piece, &pattern, &page).await?;
+    let mut items = table::found(&app.database, &part, &page).await?;
     let next_cursor = page.cut(&mut items, |last| Cursor {
         at: last.created_ms,
         id: last.team_id,

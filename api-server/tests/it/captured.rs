@@ -1,12 +1,21 @@
 //! Everything that this process logs, whatever it says.
 
 use std::{
+    collections::BTreeSet,
+    fmt,
     io::Write,
     sync::{Arc, OnceLock},
 };
 
 use parking_lot::Mutex;
-use tracing_subscriber::fmt::MakeWriter;
+use tracing::{
+    Event, Subscriber,
+    field::{Field, Visit},
+};
+use tracing_subscriber::{
+    Layer, filter::LevelFilter, fmt::MakeWriter, layer::Context, layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
 /// Everything that this process logs from the first use on.
 #[derive(Clone, Default)]
@@ -36,10 +45,39 @@ pub fn log() -> &'static Log {
     static LOG: OnceLock<Log> = OnceLock::new();
     LOG.get_or_init(|| {
         let log = Log::default();
-        tracing_subscriber::fmt()
-            .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
-            .with_writer(log.clone())
+        let written = tracing_subscriber::fmt::layer().with_writer(log.clone());
+        tracing_subscriber::registry()
+            .with(LevelFilter::TRACE)
+            .with(written)
+            .with(Statements)
             .init();
         log
     })
+}
+
+static STATEMENTS: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+/// The SQL that ran since [`log`] was called first.
+pub fn statements() -> Vec<String> {
+    STATEMENTS.lock().iter().cloned().collect()
+}
+
+struct Statements;
+
+impl<S: Subscriber> Layer<S> for Statements {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        if event.metadata().target() == "database::statement" {
+            event.record(&mut Statement);
+        }
+    }
+}
+
+struct Statement;
+
+impl Visit for Statement {
+    fn record_str(&mut self, _: &Field, sql: &str) {
+        STATEMENTS.lock().insert(sql.to_owned());
+    }
+
+    fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
 }

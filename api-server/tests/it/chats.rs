@@ -18,6 +18,7 @@ async fn open(service: &Service, who: &Person, with: i64) -> Reply {
         .await
 }
 
+/// Seed: 私信聊天IM.
 #[tokio::test]
 async fn doctors_of_a_team_chat_and_others_do_not() {
     let service = Service::start().await;
@@ -28,12 +29,17 @@ async fn doctors_of_a_team_chat_and_others_do_not() {
     let reply = open(&service, &doctor, team.owner.id).await;
     let result = reply.result();
     let conversation = result["conversation_id"].as_i64().unwrap();
+    let expected = json!({
+        "conversation_id": conversation, "user_id": team.owner.id, "name": "Dr. Owner", "created": result["created"],
+    });
     assert_eq!(
-        result,
-        json!({
-            "conversation_id": conversation, "user_id": team.owner.id, "name": "Dr. Owner",
-            "created": result["created"],
-        })
+        reply.json,
+        json!({"success": true, "code": 200, "result": expected})
+    );
+    let list = doctor.get(&service, "/chat_list").send().await;
+    assert_eq!(
+        list.json,
+        json!({"success": true, "code": 200, "result": [expected], "has_more": false})
     );
     // Found again, from the other side as well.
     assert_eq!(open(&service, &doctor, team.owner.id).await.text, reply.text);

@@ -31,6 +31,11 @@ fn expected(scene: &Scene, id: i64, status: &str, doctor_ids: &[i64], created: i
 }
 
 /// Seed 1.3 and 1.4, whole.
+/// Seed: 创建新咨询 接口.
+/// Seed: 拉取固定 咨询 的信息.
+/// Seed: 1.3 创建新咨询接口.
+/// Seed: 1.4 获取指定咨询的信息.
+/// Seed: 咨询创建时只有群助手和病人.
 #[tokio::test]
 async fn a_consult_is_begun_and_shown_as_the_document_says() {
     let scene = Scene::new().await;
@@ -82,6 +87,12 @@ async fn a_consult_is_begun_and_shown_as_the_document_says() {
 }
 
 /// Seed 1.5, 1.6 and 1.7, whole.
+/// Seed: 咨询删除（单个删除、全部删除）.
+/// Seed: 拉取正在进行咨询接口.
+/// Seed: 拉取历史咨询接口.
+/// Seed: 1.5 获取进行中的咨询列表.
+/// Seed: 1.6 获取历史咨询.
+/// Seed: 1.7 删除历史咨询.
 #[tokio::test]
 async fn lists_and_hiding_are_as_the_document_says() {
     let scene = Scene::new().await;

@@ -51,6 +51,7 @@ async fn device_ids(service: &Service, person: &Person) -> Vec<String> {
         .collect()
 }
 
+/// Seed: 退出登录接口.
 #[tokio::test]
 async fn logout_ends_everything_of_the_device_at_once() {
     let service = Service::start().await;
@@ -72,10 +73,8 @@ async fn logout_ends_everything_of_the_device_at_once() {
     }
     let seen = notices(&service, &here).await;
 
-    here.post(&service, "/account/logout", json!({}))
-        .send()
-        .await
-        .result();
+    let out = here.post(&service, "/account/logout", json!({})).send().await;
+    assert_eq!(out.json, json!({"success": true, "code": 200, "result": {}}));
     here.get(&service, "/account/devices")
         .send()
         .await
@@ -223,6 +222,7 @@ async fn logins_that_race_leave_at_most_ten_devices() {
     assert_eq!(rows[0].get::<i64>(0).unwrap(), 10);
 }
 
+/// Seed: 登陆上传 token 接口.
 #[tokio::test]
 async fn a_push_token_is_on_one_device_only() {
     let service = Service::start().await;
@@ -243,10 +243,11 @@ async fn a_push_token_is_on_one_device_only() {
     let has = async |person: &Person| {
         person.get(&service, "/account/devices").send().await.result()[0]["has_push_token"] == true
     };
-    pat.put(&service, "/account/push_token", push.clone())
+    let put = pat
+        .put(&service, "/account/push_token", push.clone())
         .send()
-        .await
-        .result();
+        .await;
+    assert_eq!(put.json, json!({"success": true, "code": 200, "result": {}}));
     assert!(has(&pat).await);
     sam.put(&service, "/account/push_token", push)
         .send()
@@ -254,4 +255,41 @@ async fn a_push_token_is_on_one_device_only() {
         .result();
     assert!(has(&sam).await);
     assert!(!has(&pat).await, "the phone is Sam's now");
+}
+
+/// Requests of two phones for one push token, again and again at the same instant: one of them has it, and whoever was a
+/// moment late is asked to come again.
+#[tokio::test]
+async fn a_push_token_is_on_one_device_also_when_requests_race() {
+    let service = Service::start().await;
+    let mut people = Vec::new();
+    for _ in 0..4 {
+        people.push(service.register("Pat", "member", Some(PASSWORD)).await);
+    }
+    for round in 0..12 {
+        let push = json!({"provider": "apns", "token": format!("phone {round}")});
+        let put = people
+            .iter()
+            .map(|person| person.put(&service, "/account/push_token", push.clone()).send());
+        let logins = people.iter().map(|person| {
+            let body = json!({
+                "phone": person.phone, "password": PASSWORD, "device_id": "second", "platform": "android",
+                "push_token": push,
+            });
+            service.post("/account/login").json(body).send()
+        });
+        // Password hashing takes turns of its own, so every third round logs in.
+        let replies = if round % 3 == 0 {
+            futures_util::future::join_all(logins).await
+        } else {
+            futures_util::future::join_all(put).await
+        };
+        assert!(replies.iter().any(|reply| reply.status == 200), "{replies:?}");
+        for reply in replies.iter().filter(|reply| reply.status != 200) {
+            reply.refused(503, "server.unavailable").header("retry-after");
+        }
+        let sql = format!("SELECT count(*) FROM device WHERE push_token = 'phone {round}'");
+        let rows = service.database.query(sql, vec![]).await.unwrap();
+        assert_eq!(rows[0].get::<i64>(0).unwrap(), 1);
+    }
 }

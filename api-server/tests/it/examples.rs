@@ -7,9 +7,14 @@
 //! - `# @status 409`: the status that must come; 200 without it.
 //! - `# @error team.limit_reached`: the error word that must come.
 //! - `# @capture name result.user_id`: leaves what stands there in the answer as a variable.
+//! - `# @operator name 张伟`: makes an operator and leaves their password as a variable, before the request is sent.
 //! - `# @sms name 13800138001`: leaves the code that the phone got last as a variable, before the request is sent.
 
-use std::{collections::HashMap, fs, path::PathBuf};
+use std::{
+    collections::{BTreeSet, HashMap},
+    fs,
+    path::PathBuf,
+};
 
 use serde_json::Value;
 
@@ -26,6 +31,7 @@ struct Example {
     error: Option<String>,
     captures: Vec<(String, String)>,
     sms: Option<(String, String)>,
+    operator: Option<(String, String)>,
 }
 
 fn folder() -> PathBuf {
@@ -52,6 +58,9 @@ fn parse(text: &str) -> Vec<Example> {
                         example
                             .captures
                             .push((name.to_owned(), pointer.replace('.', "/")));
+                    }
+                    ["operator", name, operator] => {
+                        example.operator = Some((name.to_owned(), operator.to_owned()));
                     }
                     ["sms", name, phone] => example.sms = Some((name.to_owned(), phone.to_owned())),
                     _ => panic!("{}: what is {line:?}?", example.title),
@@ -89,10 +98,12 @@ fn filled(text: &str, variables: &HashMap<String, String>) -> String {
     text
 }
 
-async fn run(file: &str) {
+/// Sends the requests of a file; tells their methods and paths.
+async fn run(file: &str) -> Vec<(String, String)> {
     let text = fs::read_to_string(folder().join(file)).unwrap();
     let service = Service::start().await;
     let mut variables = HashMap::new();
+    let mut requests = Vec::new();
     let examples = parse(&text);
     assert!(examples.len() > 2, "{file}");
     for example in examples {
@@ -105,7 +116,12 @@ async fn run(file: &str) {
                 .unwrap_or_else(|| panic!("{name}: no code"));
             variables.insert(variable.clone(), code);
         }
+        if let Some((variable, operator)) = &example.operator {
+            let made = api_server::operator::add(&service.database, operator).await;
+            variables.insert(variable.clone(), made.unwrap().password);
+        }
         let path = filled(&example.path, &variables);
+        requests.push((example.method.clone(), path.clone()));
         let mut call = service.call(example.method.parse().unwrap(), &path);
         for (header, value) in &example.headers {
             call = call.header(header, &filled(value, &variables));
@@ -130,22 +146,57 @@ async fn run(file: &str) {
             variables.insert(variable.clone(), value);
         }
     }
+    requests
 }
 
 #[tokio::test]
 async fn the_requests_of_docs_http_answer_as_they_say() {
+    run_all().await;
+}
+
+/// Sends all of them.
+pub async fn run_all() {
     let mut files: Vec<String> = fs::read_dir(folder())
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .filter(|name| name.ends_with(".http"))
         .collect();
     files.sort();
-    for area in [
-        "account", "chat", "clinic", "consult", "doctor", "family", "im", "member", "team", "vas",
-    ] {
+    // An area is a tag of the OpenAPI document.
+    let document = api_server::document();
+    let tags: BTreeSet<&str> = document["paths"]
+        .as_object()
+        .unwrap()
+        .values()
+        .flat_map(|item| item.as_object().unwrap().values())
+        .map(|operation| operation["tags"][0].as_str().unwrap())
+        .collect();
+    for area in tags.into_iter().filter(|area| *area != "service") {
         assert!(files.contains(&format!("{area}.http")), "{area} has no file");
     }
+    let mut requests = Vec::new();
     for file in files {
-        run(&file).await;
+        requests.extend(run(&file).await);
     }
+    // Every route but those that watch the process is among the requests.
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let is_it = |(by, to): &(String, String)| {
+                by.eq_ignore_ascii_case(method) && is_of(to.split('?').next().unwrap(), path)
+            };
+            assert!(
+                operation["tags"][0] == "service" || requests.iter().any(is_it),
+                "{method} {path} is in no file of docs/http"
+            );
+        }
+    }
+}
+
+/// Whether a request's path, as it was sent, is of a route. Ids are numbers, and devices are called something with a number.
+fn is_of(path: &str, route: &str) -> bool {
+    let (path, route): (Vec<&str>, Vec<&str>) = (path.split('/').collect(), route.split('/').collect());
+    let fits = |(given, wanted): (&&str, &&str)| {
+        given == wanted || (wanted.starts_with('{') && given.ends_with(|c: char| c.is_ascii_digit()))
+    };
+    path.len() == route.len() && path.iter().zip(&route).all(fits)
 }

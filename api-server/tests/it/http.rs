@@ -343,3 +343,71 @@ async fn a_closed_database_is_unavailable_and_says_nothing_of_itself() {
         .refused(503, "server.unavailable");
     service.get("/livez").send().await.result();
 }
+
+#[tokio::test]
+async fn browser_apps_of_named_origins_may_call_and_no_others() {
+    const APP: &str = "https://app.example.com";
+    let settings = Settings {
+        cors_origin: vec!["http://localhost:3000".parse().unwrap(), APP.parse().unwrap()],
+        ..roomy()
+    };
+    let service = Service::start_with(settings).await;
+    let ask = async |service: &Service, origin: &str| {
+        service
+            .call(reqwest::Method::OPTIONS, "/member/detail")
+            .header("Origin", origin)
+            .header("Access-Control-Request-Method", "PUT")
+            .header("Access-Control-Request-Headers", "x-auth-token,content-type")
+            .send()
+            .await
+    };
+    let allowed = ask(&service, APP).await;
+    assert_eq!((allowed.status, allowed.text.as_str()), (204, ""));
+    assert_eq!(allowed.header("access-control-allow-origin"), APP);
+    assert_eq!(allowed.header("vary"), "origin");
+    assert!(allowed.header("access-control-allow-methods").contains("PUT"));
+    for header in ["x-auth-token", "content-type", "idempotency-key", "authorization"] {
+        assert!(allowed.header("access-control-allow-headers").contains(header));
+    }
+    assert!(!allowed.headers.contains_key("access-control-allow-credentials"));
+    // Answers and refusals are read by the app.
+    let member = service.member("Pat").await;
+    let good = member
+        .get(&service, "/member/detail")
+        .header("Origin", APP)
+        .send()
+        .await;
+    let refused = service.get("/member/detail").header("Origin", APP).send().await;
+    good.result();
+    refused.refused(401, "auth.required");
+    for reply in [&good, &refused] {
+        assert_eq!(reply.header("access-control-allow-origin"), APP);
+        for header in ["x-request-id", "retry-after", "x-ratelimit-remaining"] {
+            assert!(reply.header("access-control-expose-headers").contains(header));
+        }
+    }
+    for other in [
+        "https://evil.example.com",
+        "https://app.example.com.evil.com",
+        "null",
+        "http://app.example.com",
+    ] {
+        let denied = ask(&service, other).await;
+        denied.refused(405, "request.method_not_allowed");
+        let read = service.get("/livez").header("Origin", other).send().await;
+        for reply in [&denied, &read] {
+            assert!(
+                !reply.headers.contains_key("access-control-allow-origin"),
+                "{other}"
+            );
+            assert_eq!(reply.header("vary"), "origin");
+        }
+    }
+    // Unless somebody is named, nobody is.
+    let service = Service::start().await;
+    ask(&service, APP)
+        .await
+        .refused(405, "request.method_not_allowed");
+    let read = service.get("/livez").header("Origin", APP).send().await;
+    assert!(!read.headers.contains_key("access-control-allow-origin"));
+}

@@ -5,8 +5,111 @@ use serde_json::json;
 use super::{
     people::{Person, new_consult},
     scene::Scene,
-    service::Service,
+    service::{Reply, Service},
 };
+
+/// Every list of the OpenAPI document that has pages, with the test that walks it while rows come in.
+const WALKED: [(&str, &str); 19] = [
+    ("/chat_list", "a_walk_through_chats_meets_each_once"),
+    (
+        "/clinic/{id}/doctor_list",
+        "a_walk_through_doctors_and_members_meets_each_once",
+    ),
+    (
+        "/consult/history_list",
+        "a_walk_through_consults_meets_each_once_while_others_begin",
+    ),
+    (
+        "/consult/in_process_list",
+        "a_walk_through_consults_meets_each_once_while_others_begin",
+    ),
+    (
+        "/consult/{id}/messages",
+        "a_walk_through_the_journal_meets_everything_once_while_messages_come",
+    ),
+    (
+        "/consult/{id}/vas",
+        "a_walk_through_services_meets_each_once_while_others_are_proposed",
+    ),
+    (
+        "/family",
+        "a_walk_through_a_family_and_its_invitations_meets_each_once",
+    ),
+    (
+        "/family/invitation_list",
+        "a_walk_through_a_family_and_its_invitations_meets_each_once",
+    ),
+    (
+        "/family/sent_invitation_list",
+        "a_walk_through_a_family_and_its_invitations_meets_each_once",
+    ),
+    ("/operator/audit", "a_walk_through_the_log_meets_each_act_once"),
+    (
+        "/operator/consult/{id}/read",
+        "a_walk_of_an_operator_meets_each_once_while_more_is_said",
+    ),
+    (
+        "/operator/consults/search",
+        "a_walk_of_an_operator_meets_each_once_while_more_is_said",
+    ),
+    (
+        "/team",
+        "a_walk_through_a_search_meets_each_once_while_teams_are_made",
+    ),
+    (
+        "/team/{id}/consult_list",
+        "a_walk_through_a_teams_consults_meets_each_once_while_others_end",
+    ),
+    (
+        "/team/{id}/doctor_list",
+        "a_walk_through_doctors_and_members_meets_each_once",
+    ),
+    (
+        "/team/{id}/member_list",
+        "a_walk_through_doctors_and_members_meets_each_once",
+    ),
+    (
+        "/team/{id}/my_consult_list",
+        "a_walk_through_a_teams_consults_meets_each_once_while_others_end",
+    ),
+    (
+        "/team/{id}/my_vas_list",
+        "a_walk_through_services_meets_each_once_while_others_are_proposed",
+    ),
+    (
+        "/vas",
+        "a_walk_through_services_meets_each_once_while_others_are_proposed",
+    ),
+];
+
+#[test]
+fn every_list_is_walked() {
+    let document = api_server::document();
+    let mut paged = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let has_pages = |operation: &serde_json::Value| {
+            let mut parameters = operation["parameters"].as_array().into_iter().flatten();
+            parameters.any(|parameter| parameter["$ref"] == "#/components/parameters/cursor")
+        };
+        if item.as_object().unwrap().values().any(has_pages) {
+            paged.push(path.as_str());
+        }
+    }
+    assert_eq!(paged, WALKED.map(|(path, _)| path));
+    let sources = [
+        include_str!("lists.rs"),
+        include_str!("messages.rs"),
+        include_str!("operators.rs"),
+        include_str!("searching.rs"),
+    ];
+    for (path, test) in WALKED {
+        let written = format!("async fn {test}(");
+        assert!(
+            sources.iter().any(|source| source.contains(&written)),
+            "{path}: {test}"
+        );
+    }
+}
 
 async fn walk(
     service: &Service,
@@ -15,14 +118,21 @@ async fn walk(
     limit: usize,
     between: impl AsyncFn(),
 ) -> Vec<i64> {
+    let page = async |query: String| person.get(service, &format!("{path}{query}")).send().await;
+    walk_by(page, limit, between).await
+}
+
+/// The same for a list that is asked for in another way.
+async fn walk_by(page: impl AsyncFn(String) -> Reply, limit: usize, between: impl AsyncFn()) -> Vec<i64> {
     let mut ids = Vec::new();
     let mut query = format!("?limit={limit}");
     loop {
-        let reply = person.get(service, &format!("{path}{query}")).send().await;
+        let reply = page(query).await;
         let items = reply.result().as_array().unwrap().clone();
         assert!(items.len() <= limit);
         ids.extend(items.iter().map(|item| {
             [
+                "seq",
                 "vas_id",
                 "consultation_id",
                 "conversation_id",
@@ -100,10 +210,13 @@ async fn a_walk_through_consults_meets_each_once_while_others_begin() {
             .await
             .result();
     }
-    assert_eq!(
-        walk(&service, &patient, "/consult/history_list", 6, async || {}).await,
-        made
-    );
+    let walked = walk(&service, &patient, "/consult/history_list", 6, async || {
+        let other = service.consult(&patient, &team).await;
+        let path = format!("/consult/{other}/cancel");
+        patient.post(&service, &path, json!({})).send().await.result();
+    })
+    .await;
+    assert_eq!(walked, made);
     assert!(
         patient
             .get(&service, "/consult/history_list")
@@ -170,30 +283,90 @@ async fn a_walk_through_services_meets_each_once_while_others_are_proposed() {
 async fn a_walk_through_chats_meets_each_once() {
     let service = Service::start().await;
     let team = service.team("儿科").await;
-    let mut made = Vec::new();
-    for at in 0..7 {
-        let doctor = service.doctor_of(&team, &format!("Dr. {at}")).await;
+    let chat = async || {
+        let doctor = service.doctor_of(&team, "Dr.").await;
         let chat = team
             .owner
             .post(&service, "/chat", json!({"user_id": doctor.id}))
             .send()
             .await
             .result();
-        made.push(chat["conversation_id"].as_i64().unwrap());
+        chat["conversation_id"].as_i64().unwrap()
+    };
+    let mut made = Vec::new();
+    for _ in 0..7 {
+        made.insert(0, chat().await);
     }
-    made.reverse();
-    assert_eq!(
-        walk(&service, &team.owner, "/chat_list", 3, async || {}).await,
-        made
-    );
+    coarsen(&service, "UPDATE chat SET created_ms = created_ms / 50 * 50").await;
+    let walked = walk(&service, &team.owner, "/chat_list", 3, async || {
+        chat().await;
+    })
+    .await;
+    assert_eq!(walked, made);
     assert_eq!(
         team.owner
             .get(&service, "/chat_list?count=true")
             .send()
             .await
             .json["total"],
-        7
+        7 + 3
     );
+}
+
+#[tokio::test]
+async fn a_walk_of_an_operator_meets_each_once_while_more_is_said() {
+    let scene = Scene::new().await;
+    let service = &scene.service;
+    let (operator, _) = super::operators::operator(service, "张伟").await;
+    let mut made = Vec::new();
+    for _ in 0..7 {
+        made.insert(0, scene.consult().await);
+    }
+    coarsen(service, "UPDATE consult SET created_ms = created_ms / 50 * 50").await;
+    coarsen(
+        service,
+        "UPDATE consult_person SET created_ms = created_ms / 50 * 50",
+    )
+    .await;
+    let search = async |query: String| {
+        let body = json!({"user_id": scene.patient.id});
+        scene
+            .post(&operator, format!("/operator/consults/search{query}"), body)
+            .await
+    };
+    let walked = walk_by(search, 3, async || {
+        scene.consult().await;
+    })
+    .await;
+    assert_eq!(walked, made);
+
+    let consult = scene.in_process().await;
+    let propose = async || {
+        let body = json!({"name": "n", "description": "", "price_fen": 1});
+        let path = format!("/consult/{consult}/vas");
+        scene.post(&scene.doctor, path, body).await.result();
+    };
+    for _ in 0..4 {
+        propose().await;
+    }
+    let read = async |query: String| {
+        let body = json!({"reason": "投诉 2026-118"});
+        scene
+            .post(
+                &operator,
+                format!("/operator/consult/{consult}/read{query}"),
+                body,
+            )
+            .await
+    };
+    // Two people, the state, the doctor, the state, four services.
+    let all = walk_by(&read, 200, async || {}).await;
+    assert!(
+        all.len() >= 8 && all.is_sorted_by(|a, b| a == &(b + 1)),
+        "{all:?}"
+    );
+    let walked = walk_by(&read, 3, propose).await;
+    assert_eq!(walked, all);
 }
 
 /// Lets rows have the same time, as a fast clock has them.
@@ -240,7 +413,14 @@ async fn a_walk_through_a_family_and_its_invitations_meets_each_once() {
     assert_eq!(walked, family);
     let path = "/family/sent_invitation_list";
     // A family of 7, 4 more who came in between, and 7 invitations: two places are left.
-    assert_eq!(walk(&service, &parent, path, 3, async || {}).await, sent);
+    let left = std::sync::atomic::AtomicI32::new(2);
+    let walked = walk(&service, &parent, path, 3, async || {
+        if left.fetch_sub(1, std::sync::atomic::Ordering::Relaxed) > 0 {
+            invite(&parent, &super::people::new_phone()).await;
+        }
+    })
+    .await;
+    assert_eq!(walked, sent);
     let walked = walk(&service, &invited, "/family/invitation_list", 2, async || {
         let inviter = service.member("Inviter").await;
         invite(&inviter, &invited.phone).await;

@@ -37,6 +37,7 @@ mod on_sqlite {
     mod searching;
     mod secrets;
     mod service;
+    mod statements;
     mod team_consults;
     mod teams;
     mod vas;
@@ -71,6 +72,7 @@ mod on_postgres {
     mod searching;
     mod secrets;
     mod service;
+    mod statements;
     mod team_consults;
     mod teams;
     mod vas;

@@ -27,6 +27,7 @@ async fn a_doctor_finds_teams_by_part_of_their_name() {
     let service = Service::start().await;
     let doctor = service.doctor("Dr. A").await;
     let member = service.member("Pat").await;
+    let long = format!("{}尾", "长".repeat(63));
     let names = [
         "北京儿科会诊中心",
         "儿科",
@@ -34,6 +35,7 @@ async fn a_doctor_finds_teams_by_part_of_their_name() {
         "ABC Pediatrics 100%",
         "a_c",
         r"back\slash",
+        long.as_str(),
     ];
     for name in names {
         service.team(name).await;
@@ -59,6 +61,10 @@ async fn a_doctor_finds_teams_by_part_of_their_name() {
         (r"k\slas", &[r"back\slash"]),
         (" 儿科 ", &["儿科", "北京儿科会诊中心"]),
         ("外科", &[]),
+        (&long, &[&long]),
+        (&long[3..], &[&long]),
+        (&long[..189], &[&long]),
+        (&"长".repeat(64), &[]),
     ] {
         assert_eq!(search(&service, &doctor, part).await, expected, "{part}");
     }
@@ -120,7 +126,7 @@ async fn a_search_finds_what_has_the_part_and_nothing_else() {
     for _ in 0..6 {
         let owner = service.doctor("Owner").await;
         for _ in 0..4 {
-            let length = rand::random_range(1..=9);
+            let length = rand::random_range(1..=12);
             let name: String = (0..length)
                 .map(|_| ['a', 'B', '儿', '_', '%'][rand::random_range(0..5_usize)])
                 .collect();
@@ -142,7 +148,7 @@ async fn a_search_finds_what_has_the_part_and_nothing_else() {
         }
     }
     let mut parts: Vec<String> = parts.into_iter().collect();
-    parts.truncate(120);
+    parts.truncate(150);
     for part in parts {
         let mut found = search(&service, &doctor, &part).await;
         let mut expected: Vec<String> = names

@@ -32,7 +32,7 @@ pub struct Service {
     pub client: reqwest::Client,
     pub shutdown: CancellationToken,
     pub ended: Option<JoinHandle<anyhow::Result<()>>>,
-    _place: Place,
+    pub place: Place,
 }
 
 /// The phones: the last code that each got.
@@ -202,7 +202,7 @@ impl Service {
             client: reqwest::Client::builder().no_proxy().build().unwrap(),
             shutdown,
             ended: Some(ended),
-            _place: place,
+            place,
         }
     }
 

@@ -64,8 +64,8 @@ fn ids(list: &Value) -> Vec<i64> {
         .collect()
 }
 
-/// Seed: 新增 - 团队咨询历史接口 返回：团队总所得、团队处理咨询总数、我所服务的次数、我的增值服务次数. 团队总所得 is the ledger's, and absent
-/// without it.
+/// Seed: 新增 - 团队咨询历史接口 返回：团队总所得、团队处理咨询总数、我所服务的次数、我的增值服务次数 团队收入 - 咨询历史.
+/// 团队总所得 is the ledger's, and absent without it.
 #[tokio::test]
 async fn a_teams_history_counts_what_it_handled_and_what_i_served() {
     let scene = Scene::new().await;
@@ -93,6 +93,10 @@ async fn the_consults_that_a_team_handled_are_listed() {
         let list = scene.get(who, "consult_list?count=true").await;
         assert_eq!((ids(&list), &list["total"]), (vec![second, first], &json!(2)));
         let item = &list["result"][1];
+        let whole = json!({
+            "success": true, "code": 200, "result": [list["result"][0], item], "has_more": false, "total": 2,
+        });
+        assert_eq!(list, whole);
         assert_eq!(
             *item,
             json!({

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{people::new_team, service::Service};
 
+/// Seed: 段对创建：增加会员加入协议字段.
 #[tokio::test]
 async fn a_doctor_makes_a_team_and_everybody_sees_it() {
     let service = Service::start().await;
@@ -93,6 +94,7 @@ async fn only_doctors_make_teams_and_fields_are_checked() {
     }
 }
 
+/// Seed: 医生可创建团队最多可以创建或者加入5个.
 #[tokio::test]
 async fn fifty_racing_requests_make_five_teams() {
     let service = Service::start().await;

@@ -104,7 +104,7 @@ async fn a_service_is_proposed_and_the_patient_confirms_it() {
     );
 }
 
-/// Seed: "新增 - 我在团队咨询下发出的增值服务列表 - VAS".
+/// Seed: 新增 - 我在团队咨询下发出的增值服务列表 - VAS - 需要修改.
 #[tokio::test]
 async fn a_doctor_sees_what_they_proposed_in_a_team() {
     let scene = Scene::new().await;

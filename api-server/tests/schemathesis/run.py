@@ -135,6 +135,7 @@ def near(document):
             narrow(operation.get("parameters", []))
             narrow(operation.get("requestBody", {}))
     narrow(document["components"]["schemas"].get("Id", {}))
+    narrow(document["components"].get("parameters", {}))
     return document
 
 

@@ -1,9 +1,9 @@
-//! A token file: who somebody is and where their REST service is, for `huizhen chat`.
+//! A token file: who somebody is and where their REST service is, for `huizhen chat`; and beside it one for curl.
 
 use std::{
     io::Write,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use anyhow::Context;
@@ -41,9 +41,29 @@ impl Access {
         })
     }
 
-    /// Writes a token file that only its owner may read.
+    /// Writes a token file that only its owner may read, and one with the same access for curl beside it.
     pub(crate) fn write(&self, path: &Path) -> anyhow::Result<()> {
-        write_private(path, &serde_json::to_string_pretty(self)?)
+        write_private(path, &serde_json::to_string_pretty(self)?)?;
+        write_private(&Self::beside(path), &self.for_curl())
+    }
+
+    /// Where the file for curl stands that goes with a token file.
+    pub(crate) fn beside(path: &Path) -> PathBuf {
+        path.with_extension("curl")
+    }
+
+    /// What `curl -K` reads: who calls, and that an answer is a line of its own.
+    fn for_curl(&self) -> String {
+        format!(
+            "# curl -K this-file {}/... calls REST as this person.\n\
+             header = \"X-AUTH-TOKEN: {}\"\n\
+             header = \"Content-Type: application/json\"\n\
+             silent\n\
+             show-error\n\
+             fail-with-body\n\
+             write-out = \"\\n\"",
+            self.api, self.access_token
+        )
     }
 }
 

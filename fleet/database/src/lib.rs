@@ -106,9 +106,10 @@ impl Database {
     /// # Errors
     /// As the engine says.
     pub async fn query(&self, sql: impl Into<Sql>, params: Vec<Value>) -> Result<Vec<Row>, Error> {
+        let sql = told(sql.into());
         match &self.engine {
-            Engine::Sqlite(sqlite) => sqlite.query(sql.into(), params).await,
-            Engine::Postgres(postgres) => postgres.query(sql.into(), params).await,
+            Engine::Sqlite(sqlite) => sqlite.query(sql, params).await,
+            Engine::Postgres(postgres) => postgres.query(sql, params).await,
         }
     }
 
@@ -233,9 +234,10 @@ impl Transaction<'_> {
         if self.refused {
             return Err(Error::Refused);
         }
+        let sql = told(sql.into());
         let outcome = match &mut self.engine {
-            EngineTransaction::Sqlite(connection) => sqlite::query(connection, &sql.into(), &params),
-            EngineTransaction::Postgres(open) => open.query(&sql.into(), &params).await,
+            EngineTransaction::Sqlite(connection) => sqlite::query(connection, &sql, &params),
+            EngineTransaction::Postgres(open) => open.query(&sql, &params).await,
         };
         self.refused = outcome.is_err();
         outcome
@@ -261,13 +263,21 @@ impl Transaction<'_> {
         if self.refused {
             return Err(Error::Refused);
         }
+        let sql = told(sql.into());
         let outcome = match &mut self.engine {
-            EngineTransaction::Sqlite(connection) => sqlite::execute(connection, &sql.into(), &params),
-            EngineTransaction::Postgres(open) => open.execute(&sql.into(), &params).await,
+            EngineTransaction::Sqlite(connection) => sqlite::execute(connection, &sql, &params),
+            EngineTransaction::Postgres(open) => open.execute(&sql, &params).await,
         };
         self.refused = outcome.is_err();
         outcome
     }
+}
+
+/// Tells of a statement, never of its parameters: `database::statement=trace` in the log's filter shows what runs, and tests
+/// see what they have to explain.
+fn told(sql: Sql) -> Sql {
+    tracing::trace!(target: "database::statement", sql = &*sql);
+    sql
 }
 
 /// Parameters of a statement: `params![id, name]`.

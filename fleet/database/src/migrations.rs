@@ -2,7 +2,7 @@
 
 /// `V{number}__{name}` and the text of each step. In the text, `{without_rowid}` stands where SQLite should keep a
 /// narrow table as one B-tree; other engines see nothing there.
-pub const MIGRATIONS: [(&str, &str); 7] = [
+pub const MIGRATIONS: [(&str, &str); 8] = [
     ("V1__journal", include_str!("../migrations/V1__journal.sql")),
     ("V2__account", include_str!("../migrations/V2__account.sql")),
     ("V3__team", include_str!("../migrations/V3__team.sql")),
@@ -10,6 +10,7 @@ pub const MIGRATIONS: [(&str, &str); 7] = [
     ("V5__chat", include_str!("../migrations/V5__chat.sql")),
     ("V6__people", include_str!("../migrations/V6__people.sql")),
     ("V7__vas", include_str!("../migrations/V7__vas.sql")),
+    ("V8__search", include_str!("../migrations/V8__search.sql")),
 ];
 
 /// The version that this program works with.

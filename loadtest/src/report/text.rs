@@ -37,11 +37,13 @@ fn write_summary(report: &Report, text: &mut String) -> std::fmt::Result {
     if let Some(saturated) = report.saturated_per_s {
         writeln!(text, "  the saturated rate is {saturated:.0} sends/s")?;
     }
-    writeln!(
-        text,
-        "  lost {}, duplicated {}, reordered {}",
-        report.lost, report.duplicated, report.reordered
-    )?;
+    if report.sent > 0 || report.lost + report.duplicated + report.reordered > 0 {
+        writeln!(
+            text,
+            "  lost {}, duplicated {}, reordered {}",
+            report.lost, report.duplicated, report.reordered
+        )?;
+    }
     if report.spans > 0 {
         writeln!(
             text,
@@ -73,16 +75,18 @@ fn write_summary(report: &Report, text: &mut String) -> std::fmt::Result {
     for (code, count) in &report.refused {
         writeln!(text, "  refused {count} with {code}")?;
     }
-    writeln!(
-        text,
-        "  {} connections, {:.0} logins/s{}",
-        report.connections,
-        report.logins_per_s,
-        match report.logins_sent_away {
-            0 => String::new(),
-            count => format!(", {count} times told to come back later"),
-        }
-    )?;
+    if report.connections > 0 {
+        writeln!(
+            text,
+            "  {} connections, {:.0} logins/s{}",
+            report.connections,
+            report.logins_per_s,
+            match report.logins_sent_away {
+                0 => String::new(),
+                count => format!(", {count} times told to come back later"),
+            }
+        )?;
+    }
     if report.login_ms.max > 0.0 {
         writeln!(text, "  login    {}", times(report.login_ms))?;
     }

@@ -163,11 +163,12 @@ fn between(before: &Sample, after: &Sample, connections: usize) -> Usage {
         pid: after.pid,
         cpu_s: after.cpu_s - before.cpu_s,
         rss_bytes: after.rss_bytes,
-        rss_bytes_per_connection: Some(growth(before.rss_bytes, after.rss_bytes)),
+        rss_bytes_per_connection: (connections > 0).then(|| growth(before.rss_bytes, after.rss_bytes)),
         pss_bytes: after.pss_bytes,
         pss_bytes_per_connection: before
             .pss_bytes
             .zip(after.pss_bytes)
+            .filter(|_| connections > 0)
             .map(|(before, after)| growth(before, after)),
         ..Usage::default()
     }

@@ -340,7 +340,7 @@ impl Rest {
     }
 
     /// `POST /consult` for oneself; gives its id, which is also that of its conversation.
-    pub(super) async fn consult(&self, patient: &User, team_id: i64) -> Result<i64> {
+    pub(crate) async fn consult(&self, patient: &User, team_id: i64) -> Result<i64> {
         let body = json!({
             "creator_member_id": patient.user_id, "target_member_id": patient.user_id, "team_id": team_id,
             "symptom_content": "load test", "symptom_type": "text/plain", "images": [],
@@ -363,7 +363,7 @@ impl Rest {
     }
 
     /// Brings a doctor into a consult.
-    pub(super) async fn consult_doctor(
+    pub(crate) async fn consult_doctor(
         &self,
         assistant: &User,
         consult_id: i64,

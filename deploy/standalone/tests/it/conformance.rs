@@ -1,7 +1,7 @@
-//! `docs/seed-conformance.md` names tests that exist, and every "done" names one.
+//! `docs/seed-conformance.md` names tests that exist, and every "done" names one that quotes its line.
 
 use std::{
-    collections::HashSet,
+    collections::HashMap,
     fs,
     path::{Path, PathBuf},
 };
@@ -10,8 +10,8 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// The names of all functions that are tests, in every crate of the workspace.
-fn tests(folder: &Path, found: &mut HashSet<String>) {
+/// All functions that are tests, in every crate of the workspace, with what stands above them.
+fn tests(folder: &Path, found: &mut HashMap<String, String>) {
     for entry in fs::read_dir(folder).unwrap().flatten() {
         let path = entry.path();
         let name = entry.file_name().into_string().unwrap_or_default();
@@ -26,15 +26,23 @@ fn tests(folder: &Path, found: &mut HashSet<String>) {
         }
         let text = fs::read_to_string(&path).unwrap();
         let mut in_test = false;
+        let mut above = String::new();
         for line in text.lines().map(str::trim) {
             if line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
                 in_test = true;
+            } else if let Some(comment) = line.strip_prefix("///") {
+                above.push_str(comment);
             } else if let Some((_, rest)) = line.split_once("fn ")
                 && in_test
             {
                 let end = rest.find(['(', '<']).unwrap_or(rest.len());
-                found.insert(rest[..end].to_owned());
+                found
+                    .entry(rest[..end].to_owned())
+                    .or_default()
+                    .push_str(&std::mem::take(&mut above));
                 in_test = false;
+            } else if !line.starts_with("#[") {
+                above.clear();
             }
         }
     }
@@ -42,14 +50,14 @@ fn tests(folder: &Path, found: &mut HashSet<String>) {
 
 #[test]
 fn the_tests_that_the_conformance_page_names_exist() {
-    let mut known = HashSet::new();
+    let mut known = HashMap::new();
     tests(&root(), &mut known);
     let page = fs::read_to_string(root().join("docs/seed-conformance.md")).unwrap();
     let mut wrong = Vec::new();
     let mut rows = 0;
     for line in page.lines().filter(|line| line.starts_with('|')) {
         let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
-        let [_, _, state, named] = cells[..] else {
+        let [quoted, _, state, named] = cells[..] else {
             continue;
         };
         if matches!(state, "state" | "---") {
@@ -65,12 +73,21 @@ fn the_tests_that_the_conformance_page_names_exist() {
         if is_there == named.is_empty() || (!is_there && !state.starts_with("not yet")) {
             wrong.push(format!("state and test do not go together: {line}"));
         }
-        for name in named {
-            if !known.contains(name) {
-                wrong.push(format!("there is no test {name}"));
+        let mut quotes = false;
+        for name in &named {
+            match known.get(*name) {
+                Some(above) => quotes |= spaceless(above).contains(&spaceless(quoted)),
+                None => wrong.push(format!("there is no test {name}")),
             }
+        }
+        if is_there && !quotes {
+            wrong.push(format!("no test of the line quotes it: {quoted}"));
         }
     }
     assert!(rows > 40, "only {rows} rows were found");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn spaceless(text: &str) -> String {
+    text.split_whitespace().collect()
 }

@@ -11,3 +11,4 @@ mod examples;
 mod on_server;
 mod process;
 mod systemd;
+mod tour;

@@ -89,6 +89,15 @@ async fn what_a_later_version_derives_is_derived_for_what_was_there() {
         number("SELECT count(*) FROM team WHERE search_name = '心内科 team' AND agreement_version = 1"),
         1
     );
+    // Every part of the name, also those of more than four characters.
+    assert_eq!(
+        number("SELECT count(*) FROM team_gram WHERE gram = '内科 tea'"),
+        1
+    );
+    assert_eq!(
+        number("SELECT count(*) FROM team_gram"),
+        "心内科 team".chars().count() as i64 * 9 / 2
+    );
     assert_eq!(
         number("SELECT count(*) FROM team_agreement WHERE version = 1 AND agreement = 'They agree.'"),
         1

@@ -1,5 +1,6 @@
 //! Lists of a doctor with very many consults beside those of one with few: a page costs what it holds, not what lies behind.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -13,30 +14,71 @@ use crate::report::Report;
 use crate::world::User;
 use crate::world::rest::Rest;
 
-/// Consults of the doctor who has few; also the items of a page, so that both pages hold as many.
+/// Consults of the doctor who has few. Half of them have ended, so that each list has some.
 const FEW: u32 = 10;
+/// Items of a page, which either has.
+const PAGE: usize = 5;
 /// A page of many may take so many times as long.
 const MAX_RATIO: f64 = 1.5;
 /// Consults that are made at a time.
-const AT_ONCE: usize = 16;
-const PATHS: [(&str, &str, &str); 2] = [
-    (
-        "GET /consult/in_process_list, few",
-        "GET /consult/in_process_list, many",
-        "/consult/in_process_list?limit=10",
-    ),
-    (
-        "GET /consult/in_process_list counted, few",
-        "GET /consult/in_process_list counted, many",
-        "/consult/in_process_list?limit=10&count=true",
+const AT_ONCE: usize = 32;
+
+/// A list that is measured: its name for the one with few and the one with many, and what is called.
+struct List {
+    few: &'static str,
+    many: &'static str,
+    path: &'static str,
+    by: By,
+    /// A page, which may cost no more behind many; counting walks the whole list, and is told only.
+    judged: bool,
+}
+
+/// Who asks.
+#[derive(Clone, Copy)]
+enum By {
+    Doctor,
+    Assistant,
+}
+
+macro_rules! list {
+    ($path:literal, $told:literal, $query:literal, $by:expr, $judged:literal) => {
+        List {
+            few: concat!("GET ", $path, $told, ", few"),
+            many: concat!("GET ", $path, $told, ", many"),
+            path: concat!($path, "?limit=5", $query),
+            by: $by,
+            judged: $judged,
+        }
+    };
+}
+
+const LISTS: [List; 5] = [
+    list!("/consult/in_process_list", "", "", By::Doctor, true),
+    list!("/consult/history_list", "", "", By::Doctor, true),
+    list!("/team/{id}/my_consult_list", "", "", By::Doctor, true),
+    list!("/team/{id}/consult_list", "", "", By::Assistant, true),
+    list!(
+        "/team/{id}/my_consult_list",
+        " counted",
+        "&count=true",
+        By::Doctor,
+        false
     ),
 ];
+
+/// A team with its consults.
+struct Place {
+    patient: User,
+    assistant: User,
+    doctor: User,
+    team: i64,
+}
 
 /// Measures pages of both in turn.
 pub(super) async fn run(arguments: RestArguments) -> Result<bool> {
     let fleet = open(&arguments).await?;
     let world = Box::pin(fleet.builder.consults(2, 3)).await?;
-    let mut doctors = Vec::new();
+    let mut places = Vec::new();
     for (conversation, wanted) in world.conversations.iter().zip([FEW, arguments.consults]) {
         let user = |place: usize| -> Result<User> {
             let member = conversation
@@ -49,28 +91,28 @@ pub(super) async fn run(arguments: RestArguments) -> Result<bool> {
                 .context("everybody has a place")?
                 .clone())
         };
-        let (patient, assistant, doctor) = (user(0)?, user(1)?, user(2)?);
-        let team = team_of(&fleet.rest, &patient, conversation.id).await?;
-        // One is there already.
-        make(&fleet.rest, &patient, &assistant, &doctor, team, wanted - 1).await?;
-        doctors.push(doctor);
+        let patient = user(0)?;
+        let place = Place {
+            team: team_of(&fleet.rest, &patient, conversation.id).await?,
+            patient,
+            assistant: user(1)?,
+            doctor: user(2)?,
+        };
+        // One is there already, and goes on.
+        make(&fleet.rest, &place, wanted - 1).await?;
+        places.push(place);
     }
-    let (few, many) = (&doctors[0], &doctors[1]);
     let mut figures = Figures::default();
     let until = Instant::now() + arguments.warm_up + arguments.duration;
     let measured_from = Instant::now() + arguments.warm_up;
     while Instant::now() < until {
         // In turn, so that whatever else the machine does meets both.
-        for (of_few, of_many, path) in PATHS {
-            for (endpoint, doctor) in [(of_few, few), (of_many, many)] {
-                let begun = Instant::now();
-                let page: Value = fleet
-                    .rest
-                    .call(Method::GET, path, &doctor.access_token, None)
-                    .await?;
+        for list in &LISTS {
+            for (endpoint, place) in [(list.few, &places[0]), (list.many, &places[1])] {
+                let (begun, items) = (Instant::now(), page(&fleet.rest, list, place).await?);
                 let took = begun.elapsed();
-                if page.as_array().map(Vec::len) != Some(FEW as usize) {
-                    figures.fault(format!("{endpoint}: a page does not hold {FEW}"));
+                if items != PAGE {
+                    figures.fault(format!("{endpoint}: a page holds {items} instead of {PAGE}"));
                 }
                 if begun >= measured_from {
                     figures.record(endpoint, took);
@@ -78,70 +120,83 @@ pub(super) async fn run(arguments: RestArguments) -> Result<bool> {
             }
         }
     }
-    let p50 = |endpoint: &str| {
-        figures
-            .times(endpoint)
-            .map_or(0.0, |times| times.percentile_ms(50.0))
-    };
-    // Counting walks the whole list, which is why no list does it unless asked: it is told, and not judged.
-    let ratio = p50(PATHS[0].1) / p50(PATHS[0].0).max(1e-9);
-    if ratio > MAX_RATIO {
-        figures.fault(format!(
-            "a page of many takes {ratio:.2} times as long as a page of few"
-        ));
-    }
+    let ratios = judge(&mut figures);
     let duration = arguments.duration.max(Duration::from_millis(1));
     let mut report = Report::new("rest lists", arguments.output.seed)
         .parameter("few", FEW)
         .parameter("many", arguments.consults)
-        .parameter("ratio_p50", ratio)
+        .parameter("ratio_p50", json!(ratios))
         .parameter("endpoints", figures.described(duration));
-    report.method = "pages of ten, of either doctor in turn, one call at a time".to_owned();
+    report.method = format!("pages of {PAGE}, of either doctor in turn, one call at a time");
     report.duration_s = duration.as_secs_f64();
     report.faults.clone_from(&figures.faults);
+    report.server_commit = Some(fleet.rest.commit().await?);
     fleet.close().await?;
     println!(
-        "rest lists: a page of {} takes {ratio:.2} times as long as one of {FEW} (p50)",
+        "rest lists: a page of {} beside one of {FEW} (p50)",
         arguments.consults
     );
+    for (list, ratio) in &ratios {
+        println!("  {list:<44} {ratio:>6.2} times as long");
+    }
     figures.tell(duration);
     report.publish(arguments.output.report.as_deref())?;
     Ok(report.is_clean())
 }
 
-/// Makes consults with the doctor in them.
-async fn make(
-    rest: &Rest,
-    patient: &User,
-    assistant: &User,
-    doctor: &User,
-    team: i64,
-    count: u32,
-) -> Result<()> {
+/// Calls for a page, and tells how many items it holds.
+async fn page(rest: &Rest, list: &List, place: &Place) -> Result<usize> {
+    let who = match list.by {
+        By::Doctor => &place.doctor,
+        By::Assistant => &place.assistant,
+    };
+    let path = list.path.replace("{id}", &place.team.to_string());
+    let page: Value = rest.call(Method::GET, &path, &who.access_token, None).await?;
+    Ok(page.as_array().map_or(0, Vec::len))
+}
+
+/// How many times as long a page of many takes, list by list; too long is a fault.
+fn judge(figures: &mut Figures) -> BTreeMap<&'static str, f64> {
+    let mut ratios = BTreeMap::new();
+    for list in &LISTS {
+        let p50 = |endpoint: &str| {
+            figures
+                .times(endpoint)
+                .map_or(0.0, |times| times.percentile_ms(50.0))
+        };
+        let ratio = p50(list.many) / p50(list.few).max(1e-9);
+        let name = list.many.trim_end_matches(", many");
+        if list.judged && ratio > MAX_RATIO {
+            figures.fault(format!(
+                "{name}: a page of many takes {ratio:.2} times as long as a page of few"
+            ));
+        }
+        ratios.insert(name, ratio);
+    }
+    ratios
+}
+
+/// Makes consults with the doctor in them; every other one is finished.
+async fn make(rest: &Rest, place: &Place, count: u32) -> Result<()> {
     let mut progress = Progress::begin("making consults", u64::from(count));
     let mut running = tokio::task::JoinSet::new();
     let mut made = 0;
-    for _ in 0..count {
+    for number in 0..count {
         if running.len() >= AT_ONCE {
             running.join_next().await.context("one runs")???;
             made += 1;
             progress.at(made, "consults");
         }
-        let (rest, patient, assistant, doctor) =
-            (rest.clone(), patient.clone(), assistant.clone(), doctor.user_id);
+        let (rest, patient, assistant) = (rest.clone(), place.patient.clone(), place.assistant.clone());
+        let (doctor, team) = (place.doctor.user_id, place.team);
         running.spawn(async move {
-            let body = json!({
-                "creator_member_id": patient.user_id, "target_member_id": patient.user_id, "team_id": team,
-                "symptom_content": "load test", "symptom_type": "text/plain",
-            });
-            let begun: Value = rest
-                .call(Method::POST, "/consult", &patient.access_token, Some(body))
-                .await?;
-            let id = begun["consultation_id"].as_i64().context("no consultation_id")?;
-            let body = json!({"doctor_id": doctor});
-            let path = format!("/consult/{id}/doctor");
-            rest.call::<Value>(Method::POST, &path, &assistant.access_token, Some(body))
-                .await?;
+            let id = rest.consult(&patient, team).await?;
+            rest.consult_doctor(&assistant, id, doctor).await?;
+            if number % 2 == 0 {
+                let path = format!("/consult/{id}/finish");
+                rest.call::<Value>(Method::POST, &path, &assistant.access_token, Some(json!({})))
+                    .await?;
+            }
             anyhow::Ok(())
         });
     }
@@ -149,4 +204,39 @@ async fn make(
         done??;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_long_is_a_fault_of_what_is_judged() {
+        let mut figures = Figures::default();
+        for list in &LISTS {
+            figures.record(list.few, Duration::from_millis(10));
+            figures.record(list.many, Duration::from_millis(13));
+        }
+        let ratios = judge(&mut figures);
+        assert_eq!(
+            (ratios.len(), figures.faults.len()),
+            (LISTS.len(), 0),
+            "{ratios:?}"
+        );
+        for list in &LISTS {
+            for _ in 0..3 {
+                figures.record(list.many, Duration::from_millis(40));
+            }
+        }
+        judge(&mut figures);
+        assert_eq!(
+            figures.faults.len(),
+            LISTS.iter().filter(|list| list.judged).count()
+        );
+        assert!(
+            figures.faults[0].contains("/consult/in_process_list"),
+            "{:?}",
+            figures.faults
+        );
+    }
 }

@@ -99,6 +99,10 @@ pub(super) async fn run(arguments: RestArguments) -> Result<bool> {
     report.ack_ms = Percentiles::from(&figures.whole());
     report.servers = watch.since(&before, 0).await?;
     report.generator_cpu_s = own_cpu_s()? - own_before;
+    // The warm-up is in it.
+    let cpu_s: f64 = report.servers.iter().map(|server| server.cpu_s).sum();
+    report.cores_used = (cpu_s + report.generator_cpu_s) / begun.elapsed().as_secs_f64();
+    report.server_commit = Some(fleet.rest.commit().await?);
     report.faults.clone_from(&figures.faults);
     fleet.close().await?;
     println!(

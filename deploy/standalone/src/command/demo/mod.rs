@@ -87,6 +87,7 @@ The demo is ready. Paste each line into a terminal of its own, and patient and d
   {doctor}    # 医生 doctor: {doctor_name}
 
 接口文档 API: {base}/docs
+用 curl 调用 call REST: curl -K {curl} {base}/consult/in_process_list
 数据目录 data: {data} (kill -9 丢不了已确认的消息；再次启动即可继续 · survives kill -9, start it again to go on)
 Ctrl-C 停止 stops it.
 
@@ -95,6 +96,7 @@ Ctrl-C 停止 stops it.
         doctor = line(&scene.doctor_token),
         patient_name = scene.patient_name,
         doctor_name = scene.doctor_name,
+        curl = quoted(&scene.curl),
         data = data.display(),
     )
 }

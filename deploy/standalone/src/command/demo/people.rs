@@ -51,6 +51,7 @@ pub(super) struct Scene {
     pub(super) patient_name: &'static str,
     pub(super) doctor_token: PathBuf,
     pub(super) doctor_name: &'static str,
+    pub(super) curl: PathBuf,
 }
 
 /// Who calls REST, and where what they get is kept.
@@ -83,6 +84,7 @@ pub(super) async fn set_up(rest: &Rest, base: &str, folder: &Path, sms: &Sms) ->
         patient_name: PATIENT.name,
         doctor_token: setup.token_file(DOCTOR.key),
         doctor_name: DOCTOR.name,
+        curl: Access::beside(&setup.token_file(DOCTOR.key)),
     })
 }
 
@@ -176,10 +178,10 @@ impl Setup<'_> {
             Err(CallError::Refused { status: 401, .. }) => return Ok(None),
             Err(error) => return Err(error).context("the token of an earlier run cannot be tried"),
         }
-        if access.api == self.base {
+        if access.api == self.base && Access::beside(&file).is_file() {
             return Ok(Some(access));
         }
-        // This run is on another port.
+        // This run is on another port, or the folder is that of an earlier release.
         let access = Access {
             api: self.base.to_owned(),
             ..access
