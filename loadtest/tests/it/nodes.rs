@@ -161,6 +161,7 @@ async fn the_clients_of_a_killed_node_are_back_on_the_others_without_a_storm() {
     ];
     // A crowd that comes at once is spread over the nodes, not sent to the one that was the least loaded a moment ago.
     assert!(before.iter().all(|sessions| *sessions >= 60), "{before:?}");
+    running.directory_tells(300).await;
 
     let killed = Instant::now();
     running.fleet.nodes[0].kill().unwrap();

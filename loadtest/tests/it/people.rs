@@ -77,6 +77,19 @@ impl Running {
         .await;
     }
 
+    /// Waits until the directory of nodes says so, too: a node tells its load every two seconds.
+    pub async fn directory_tells(&self, expected: u64) {
+        eventually("the directory has another number of sessions", async || {
+            let lines = self.fleet.redis.command(&["HVALS", "huizhen:nodes"]).unwrap();
+            let told = lines.lines().filter_map(|line| {
+                let record: serde_json::Value = serde_json::from_str(line.split_once(' ')?.1).ok()?;
+                record["sessions"].as_u64()
+            });
+            told.sum::<u64>() == expected
+        })
+        .await;
+    }
+
     pub fn person(&self, user: &User) -> Person {
         let mut settings = Settings::new(user.user_id, user.device_id.clone(), Platform::Android);
         settings.sync_limit = 500;
