@@ -17,7 +17,7 @@ use crate::{
 
 /// Bytes that may wait for one slow reader, after what the kernel holds for it: with everything else a session costs
 /// at most 64 KiB. One frame is always taken when nothing waits.
-pub(crate) const MAX_BYTES: usize = 40 * 1024;
+pub(crate) const MAX_BYTES: usize = 36 * 1024;
 /// Frames that may wait: each costs 40 bytes beside its own, which may be shared.
 const MAX_FRAMES: usize = 256;
 /// As much again only answers may use: a session that is behind in a busy room still gets its acks.
