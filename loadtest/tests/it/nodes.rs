@@ -91,6 +91,15 @@ async fn a_node_that_is_stopped_hands_its_sessions_over_and_no_send_fails() {
     };
     let so_far = acked(&people);
     eventually("talk goes on", async || acked(&people) > so_far + 200).await;
+    // The sessions are told over a part of the drain time: talk goes on until the last of them has been.
+    let sent_away = || {
+        people
+            .iter()
+            .filter(|person| !person.log().byes.is_empty())
+            .count() as u64
+    };
+    eventually("all of the node's are sent away", async || sent_away() >= moving).await;
+    running.sessions_become(&[1, 2], people.len() as u64).await;
     stop.store(true, Ordering::Relaxed);
     let mut said: Vec<(i64, Vec<String>)> = Vec::new();
     while let Some(one) = talking.join_next().await {
