@@ -15,8 +15,8 @@ use crate::{
     transport::{Transport, websocket},
 };
 
-/// Bytes that may wait for one slow reader, after what the kernel holds for it: with everything else a session costs
-/// at most 64 KiB. One frame is always taken when nothing waits.
+/// Bytes that may wait for one slow reader, after what the kernel holds for it: with everything else, what it is fed from
+/// among that, a session is to cost some 64 KiB (loadtest/results/README.md). One frame is always taken when nothing waits.
 pub(crate) const MAX_BYTES: usize = 36 * 1024;
 /// Frames that may wait: each costs 40 bytes beside its own, which may be shared.
 const MAX_FRAMES: usize = 256;
