@@ -53,27 +53,50 @@ pub use crate::{
     settings::{Settings, SmsProvider},
 };
 
-/// Serves REST on a listener until `shutdown`; then requests that are running end, and no others begin.
-///
-/// # Errors
-/// When the settings cannot be carried out, or the database is away.
-pub async fn serve(
-    settings: Settings,
-    database: Database,
-    journal: Journal,
-    backplane: Backplane,
-    listener: TcpListener,
+/// The REST service, able to serve: what it needs of the database is read.
+pub struct Service {
+    app: App,
+    router: axum::Router,
+    room: server::Room,
     shutdown: CancellationToken,
-) -> anyhow::Result<()> {
-    let room = server::Room::new(settings.trusted_proxies.clone());
-    let app = App::new(&settings, database, journal, backplane, shutdown.clone()).await?;
-    let mut router = routes::router(app.clone())?;
-    if !settings.cors_origin.is_empty() {
-        let origins: Arc<[Origin]> = settings.cors_origin.into();
-        router = router.layer(middleware::from_fn_with_state(origins, cors::cors));
+}
+
+impl Service {
+    /// Gets everything ready that can fail; a program calls itself ready after this.
+    ///
+    /// # Errors
+    /// When the settings cannot be carried out, or the database is away.
+    pub async fn prepare(
+        settings: Settings,
+        database: Database,
+        journal: Journal,
+        backplane: Backplane,
+        shutdown: CancellationToken,
+    ) -> anyhow::Result<Self> {
+        let room = server::Room::new(settings.trusted_proxies.clone());
+        let app = App::new(&settings, database, journal, backplane, shutdown.clone()).await?;
+        let mut router = routes::router(app.clone())?;
+        if !settings.cors_origin.is_empty() {
+            let origins: Arc<[Origin]> = settings.cors_origin.into();
+            router = router.layer(middleware::from_fn_with_state(origins, cors::cors));
+        }
+        Ok(Self {
+            app,
+            router,
+            room,
+            shutdown,
+        })
     }
-    let sweep = tokio::spawn(sweep::run(app));
-    server::run(listener, router, room, shutdown).await;
-    sweep.await?;
-    Ok(())
+
+    /// Serves on a listener until the `shutdown` of [`Self::prepare`]; then requests that are running end, and no others
+    /// begin.
+    ///
+    /// # Errors
+    /// When what removes expired records panicked.
+    pub async fn serve(self, listener: TcpListener) -> anyhow::Result<()> {
+        let sweep = tokio::spawn(sweep::run(self.app));
+        server::run(listener, self.router, self.room, self.shutdown).await;
+        sweep.await?;
+        Ok(())
+    }
 }

@@ -3,7 +3,7 @@
 use std::{ffi::OsString, process::ExitCode};
 
 use anyhow::Context;
-use api_server::Settings;
+use api_server::{Service, Settings};
 use backplane::Backplane;
 use clap::{Args, CommandFactory, FromArgMatches, Parser};
 use database::Database;
@@ -92,6 +92,15 @@ async fn serve(arguments: Arguments) -> anyhow::Result<()> {
         }
     };
 
+    let journal = Journal::new(database.clone(), backplane.clone());
+    let service = Service::prepare(
+        arguments.api,
+        database.clone(),
+        journal,
+        backplane.clone(),
+        signal.clone(),
+    )
+    .await?;
     let readiness = readiness(&database, &backplane);
     let stop_admin = CancellationToken::new();
     tokio::spawn(admin::serve(
@@ -108,8 +117,7 @@ async fn serve(arguments: Arguments) -> anyhow::Result<()> {
     });
     ports.announce(arguments.common.ports_file.as_deref())?;
 
-    let journal = Journal::new(database.clone(), backplane.clone());
-    let served = api_server::serve(arguments.api, database.clone(), journal, backplane, rest, signal).await;
+    let served = service.serve(rest).await;
     stop_admin.cancel();
     database.close().await;
     served

@@ -184,14 +184,16 @@ impl Service {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
-        let ended = tokio::spawn(api_server::serve(
+        let service = api_server::Service::prepare(
             settings,
             database.clone(),
             journal.clone(),
             backplane.clone(),
-            listener,
             shutdown.clone(),
-        ));
+        )
+        .await
+        .unwrap();
+        let ended = tokio::spawn(service.serve(listener));
         Self {
             url: format!("http://{address}"),
             address,

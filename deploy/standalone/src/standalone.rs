@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::Path, time::Duration};
 
 use anyhow::Context;
+use api_server::Service;
 use backplane::Backplane;
 use database::Database;
 use im_server::{Listeners, Node};
@@ -58,16 +59,18 @@ impl Standalone {
         };
 
         let journal = Journal::new(database.clone(), backplane.clone());
-        let node = Node::start_with(&arguments.im, journal.clone(), bound.im).await?;
         let stop_rest = CancellationToken::new();
-        let rest = tokio::spawn(api_server::serve(
+        let rest = Service::prepare(
             arguments.api.clone(),
             database.clone(),
-            journal,
+            journal.clone(),
             backplane.clone(),
-            bound.rest,
             stop_rest.clone(),
-        ));
+        )
+        .await?;
+        // Last of what can fail: from here on people come in.
+        let node = Node::start_with(&arguments.im, journal, bound.im).await?;
+        let rest = tokio::spawn(rest.serve(bound.rest));
         let readiness = readiness(&database, &backplane);
         let stop_admin = CancellationToken::new();
         tokio::spawn(admin::serve(

@@ -100,3 +100,20 @@ fn a_server_that_cannot_be_used_stops_the_start_without_the_password() {
         assert!(lines.contains(told) && !lines.contains("geheim"), "{lines}");
     }
 }
+
+#[test]
+fn nothing_is_called_listening_before_all_of_it_can_serve() {
+    let postgres = Postgres::start(Options::default()).unwrap();
+    postgres.create_database("huizhen", None).unwrap();
+    let url = format!("postgres://postgres@127.0.0.1:{}/huizhen", postgres.port());
+    let folder = tempfile::tempdir().unwrap();
+    let command = |name: &str| huizhen(folder.path(), &[name, "--database-url", &url]);
+    assert_eq!(run(command("migrate"), "").status.code(), Some(0));
+    // What REST reads last, when sockets could be served already.
+    postgres.psql("huizhen", "ALTER TABLE secret RENAME TO lost").unwrap();
+    let output = run(command("serve"), "");
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("the secret that signs invitations"), "{stderr}");
+    assert!(!stdout.contains("listening"), "{stdout}");
+}
