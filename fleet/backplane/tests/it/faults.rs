@@ -131,6 +131,14 @@ async fn a_server_that_was_emptied_is_noticed_and_generations_go_on() {
         Ok(vec![])
     );
     assert_eq!(hears.presence(&[USER]).await.unwrap()[0].devices.len(), 1);
+    // However long ago somebody logged in, the renewal counts.
+    let (key, generation) = (format!("huizhen:p:{}", USER.get()), held.generation.0);
+    let line = format!("{generation} {} 1", Platform::Ios as i32);
+    assert_eq!(
+        redis.command(&["HSET", &key, "phone", &line]).unwrap().trim(),
+        "0"
+    );
+    assert_eq!(hears.presence(&[USER]).await.unwrap()[0].devices.len(), 1);
     redis.command(&["FLUSHALL"]).unwrap();
     let newer = speaks.claim_session(USER, "phone", Platform::Ios).await.unwrap();
     assert!(newer > held.generation);
