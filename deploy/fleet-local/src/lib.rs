@@ -4,6 +4,8 @@
 
 pub mod cluster;
 pub mod fleet;
+mod pid;
+pub mod port;
 pub mod postgres;
 pub mod process;
 pub mod proxy;
