@@ -4,6 +4,7 @@
 
 pub mod cluster;
 pub mod fleet;
+mod installation;
 mod pid;
 pub mod port;
 pub mod postgres;

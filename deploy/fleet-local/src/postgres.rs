@@ -19,14 +19,11 @@ use anyhow::{Context, bail, ensure};
 use tempfile::TempDir;
 
 use crate::{
+    installation::{DEBIAN_FOLDER, Owner, owner, programs},
     pid::{children_of, freeze, is_alive, signal},
     port::Port,
 };
 
-/// Where Debian keeps the programs, by version.
-const DEBIAN_FOLDER: &str = "/usr/lib/postgresql";
-/// The oldest version that Huizhen runs on.
-const OLDEST_VERSION: u32 = 15;
 /// How long a start (also one that repairs after a crash) and an orderly stop may take.
 const PATIENCE: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(10);
@@ -63,13 +60,6 @@ pub struct Postgres {
     next_database: std::sync::atomic::AtomicU64,
     watcher: Option<(Child, ChildStdin)>,
     folder: TempDir,
-}
-
-/// PostgreSQL refuses to run as root.
-#[derive(Clone, Copy, Debug)]
-struct Owner {
-    uid: u32,
-    gid: u32,
 }
 
 impl Postgres {
@@ -473,66 +463,4 @@ fn watch(folder: &Path) -> anyhow::Result<(Child, ChildStdin)> {
         .context("/bin/sh cannot be run")?;
     let input = watcher.stdin.take().context("the watcher has no input")?;
     Ok((watcher, input))
-}
-
-/// The folder of the newest installed version's programs.
-fn programs(debian: &Path) -> anyhow::Result<PathBuf> {
-    let versions = fs::read_dir(debian).into_iter().flatten().flatten();
-    let newest = versions
-        .filter_map(|version| version.file_name().to_str()?.parse::<u32>().ok())
-        .filter(|version| debian.join(version.to_string()).join("bin/initdb").exists())
-        .max();
-    if let Some(version) = newest.filter(|version| *version >= OLDEST_VERSION) {
-        return Ok(debian.join(version.to_string()).join("bin"));
-    }
-    // Other systems have them where all programs are.
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .find(|folder| folder.join("initdb").exists() && folder.join("postgres").exists())
-        .with_context(|| {
-            format!(
-                "PostgreSQL {OLDEST_VERSION} or newer is not installed: neither in {} nor in the PATH; \
-                 on Debian: apt-get install --no-install-recommends postgresql",
-                debian.display()
-            )
-        })
-}
-
-/// As whom to run; none when it is ourselves.
-fn owner() -> anyhow::Result<Option<Owner>> {
-    if fs::metadata("/proc/self").map(|me| std::os::unix::fs::MetadataExt::uid(&me))? != 0 {
-        return Ok(None);
-    }
-    let passwd = fs::read_to_string("/etc/passwd")?;
-    let find = |wanted: &str| {
-        let line = passwd
-            .lines()
-            .find(|line| line.split(':').next() == Some(wanted))?;
-        let mut numbers = line.split(':').skip(2);
-        Some(Owner {
-            uid: numbers.next()?.parse().ok()?,
-            gid: numbers.next()?.parse().ok()?,
-        })
-    };
-    let owner = find("postgres").or_else(|| find("nobody"));
-    Ok(Some(owner.context(
-        "PostgreSQL does not run as root, and there is neither a user postgres nor a user nobody",
-    )?))
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
-
-    use super::*;
-
-    #[test]
-    fn a_missing_installation_is_told_with_what_to_install() {
-        let empty = tempfile::tempdir().unwrap();
-        match programs(empty.path()) {
-            // It may be in the PATH.
-            Ok(programs) => assert!(programs.join("initdb").exists()),
-            Err(error) => assert!(error.to_string().contains("apt-get install"), "{error}"),
-        }
-    }
 }
