@@ -133,8 +133,8 @@ pub struct Report {
 pub struct StoppedReaders {
     /// How many.
     pub count: u64,
-    /// The most that the servers' memory grew during the load, shared out among them. Everything else that grew, the
-    /// sessions of the others too, is in it.
+    /// The most that the servers' memory grew from when they stopped (the load had warmed up then), shared out among them.
+    /// Whatever else grew is in it.
     pub most_bytes_each: f64,
     /// The same at the end.
     pub bytes_each_afterwards: f64,
