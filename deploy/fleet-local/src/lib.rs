@@ -4,6 +4,9 @@
 
 pub mod cluster;
 pub mod fleet;
+mod installation;
+mod pid;
+pub mod port;
 pub mod postgres;
 pub mod process;
 pub mod proxy;

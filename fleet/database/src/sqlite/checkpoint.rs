@@ -288,17 +288,16 @@ mod tests {
         let reader = Connection::open(&path).unwrap();
         let checkpointer = Checkpointer::start(&path, &mut writer, LIMITS).unwrap();
         let write = |from: i64| {
+            let mut waits = 0;
             for id in from..from + 200 {
                 let started = std::time::Instant::now();
                 writer
                     .execute("INSERT INTO note VALUES (?1, zeroblob(12000))", [id])
                     .unwrap();
                 checkpointer.after_job(&writer);
-                // SQLite would wait 5 s for a reader.
-                assert!(
-                    started.elapsed().as_millis() < 3_000,
-                    "the writer waited for the reader"
-                );
+                // SQLite would wait 5 s for a reader, and do so again and again; a disk that is slow is so now and then.
+                waits += usize::from(started.elapsed().as_millis() > 4_500);
+                assert!(waits < 3, "the writer waits for the reader");
             }
         };
         reader.execute_batch("BEGIN; SELECT count(*) FROM note").unwrap();
