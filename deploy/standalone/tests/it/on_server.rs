@@ -110,7 +110,9 @@ fn nothing_is_called_listening_before_all_of_it_can_serve() {
     let command = |name: &str| huizhen(folder.path(), &[name, "--database-url", &url]);
     assert_eq!(run(command("migrate"), "").status.code(), Some(0));
     // What REST reads last, when sockets could be served already.
-    postgres.psql("huizhen", "ALTER TABLE secret RENAME TO lost").unwrap();
+    postgres
+        .psql("huizhen", "ALTER TABLE secret RENAME TO lost")
+        .unwrap();
     let output = run(command("serve"), "");
     let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
     assert_eq!(output.status.code(), Some(1), "{stderr}");
