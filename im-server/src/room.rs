@@ -74,6 +74,17 @@ pub(crate) enum Position {
     Paused(Seq),
 }
 
+impl Position {
+    /// It got everything up to this.
+    fn reached(self) -> Seq {
+        match self {
+            Self::Live(reached) | Self::Feeding(reached) | Self::Behind(reached) | Self::Paused(reached) => {
+                reached
+            }
+        }
+    }
+}
+
 /// Where a session stands after it tried to become live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
@@ -363,7 +374,8 @@ impl Room {
         match entry.kind {
             EntryKind::ParticipantLeft => {
                 state.members.retain_mut(|member| {
-                    if !about(member) {
+                    // Who has come back since, and got that from the journal, is ahead of the room.
+                    if !about(member) || entry.seq <= member.position.reached() {
                         return true;
                     }
                     member.left = true;

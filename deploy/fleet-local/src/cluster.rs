@@ -129,8 +129,7 @@ impl Cluster {
     /// # Panics
     /// Where there are no replicas.
     pub fn replica(&self, master: usize) -> &Redis {
-        assert!(self.has_replicas, "a cluster without replicas");
-        &self.nodes[self.nodes.len() - MASTERS + master]
+        &self.nodes[self.pair(master)[1]]
     }
 
     /// Waits until the replica of a master has taken its place.
@@ -143,6 +142,104 @@ impl Cluster {
             Ok(info.contains("role:master"))
         })?;
         self.wait_until_whole()
+    }
+
+    /// Which node has the slots of a shard now: the one that had them at the start, or its replica.
+    ///
+    /// # Errors
+    /// When neither says so.
+    ///
+    /// # Panics
+    /// Where there are no replicas.
+    pub fn master(&self, shard: usize) -> anyhow::Result<usize> {
+        for at in self.pair(shard) {
+            let is_there = self.nodes[at].pid().is_some();
+            if is_there && self.role(at)?.contains("role:master") {
+                return Ok(at);
+            }
+        }
+        bail!("shard {shard} has no master")
+    }
+
+    /// The two nodes of a shard.
+    ///
+    /// # Panics
+    /// Where there are no replicas.
+    pub fn pair(&self, shard: usize) -> [usize; 2] {
+        assert!(self.has_replicas, "a cluster without replicas");
+        [shard, self.nodes.len() - MASTERS + shard]
+    }
+
+    fn role(&self, node: usize) -> anyhow::Result<String> {
+        self.nodes[node].command(&["INFO", "replication"])
+    }
+
+    /// Waits until a node is a master and says that the cluster is whole.
+    ///
+    /// # Errors
+    /// When it is not in time.
+    pub fn wait_until_master(&self, node: usize) -> anyhow::Result<()> {
+        wait("the replica has taken over", || {
+            let info = self.nodes[node].command(&["CLUSTER", "INFO"])?;
+            Ok(self.role(node)?.contains("role:master") && info.contains("cluster_state:ok"))
+        })
+    }
+
+    /// Waits until all nodes run, say that the cluster is whole and that nobody fails, and each shard has a replica that
+    /// is in step: only then can any master be replaced.
+    ///
+    /// # Errors
+    /// When that is not so in time.
+    ///
+    /// # Panics
+    /// Where there are no replicas.
+    pub fn wait_until_in_step(&self) -> anyhow::Result<()> {
+        wait("the cluster is whole and in step", || {
+            // What has just been started may have no answer yet.
+            Ok(self.is_in_step().unwrap_or(false))
+        })
+    }
+
+    fn is_in_step(&self) -> anyhow::Result<bool> {
+        for node in &self.nodes {
+            let info = node.command(&["CLUSTER", "INFO"])?;
+            let view = node.command(&["CLUSTER", "NODES"])?;
+            if !info.contains("cluster_state:ok") || view.contains("fail") {
+                return Ok(false);
+            }
+        }
+        for shard in 0..MASTERS {
+            let master = self.master(shard)?;
+            let replica = self.pair(shard).into_iter().find(|at| *at != master);
+            let info = self.role(replica.context("a shard of two nodes")?)?;
+            let port = self.nodes[master].address().port();
+            if !info.contains("master_link_status:up") || !info.contains(&format!("master_port:{port}")) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Masters by their place among the nodes, each with what somebody listens to there.
+    ///
+    /// # Errors
+    /// When a node does not answer.
+    ///
+    /// # Panics
+    /// Where there are no replicas.
+    pub fn heard_channels(&self) -> anyhow::Result<Vec<(usize, Vec<String>)>> {
+        let mut masters = (0..MASTERS)
+            .map(|shard| self.master(shard))
+            .collect::<anyhow::Result<Vec<usize>>>()?;
+        // The spare ones.
+        masters.extend(MASTERS..self.nodes.len() - MASTERS);
+        let mut heard = Vec::with_capacity(masters.len());
+        for at in masters {
+            let names = self.nodes[at].command(&["PUBSUB", "SHARDCHANNELS"])?;
+            let names = names.lines().filter(|name| !name.is_empty());
+            heard.push((at, names.map(str::to_owned).collect()));
+        }
+        Ok(heard)
     }
 
     fn id(&self, node: usize) -> anyhow::Result<String> {

@@ -12,10 +12,10 @@ use tempfile::TempDir;
 use tokio::time::sleep;
 
 use crate::{
+    backplane::{Backplane, Kind},
     postgres::{self, Postgres},
     process::{Ports, Spawned, beside_this_program},
     proxy::Proxy,
-    redis::{self, Redis},
 };
 
 /// The name of the fleet's database.
@@ -28,13 +28,16 @@ pub struct Plan {
     pub nodes: u32,
     /// How many api-servers.
     pub api_servers: u32,
+    /// What Redis is.
+    pub redis: Kind,
     /// The folder of the programs; by default that of this program.
     pub programs: Option<PathBuf>,
     /// Further arguments of every node.
     pub node_arguments: Vec<String>,
     /// Further arguments of every api-server.
     pub api_arguments: Vec<String>,
-    /// Whether a proxy stands on every way: between clients and servers, servers and Redis, servers and PostgreSQL.
+    /// Whether a proxy stands on every way: between clients and servers, servers and PostgreSQL, and servers and Redis
+    /// where that is one server (of others the addresses come from Redis itself).
     pub proxies: bool,
 }
 
@@ -43,6 +46,7 @@ impl Default for Plan {
         Self {
             nodes: 3,
             api_servers: 2,
+            redis: Kind::Single,
             programs: None,
             node_arguments: Vec::new(),
             api_arguments: Vec::new(),
@@ -55,8 +59,8 @@ impl Default for Plan {
 pub struct Fleet {
     /// Its database server.
     pub postgres: Arc<Postgres>,
-    /// Its backplane.
-    pub redis: Arc<Redis>,
+    /// Its Redis.
+    pub backplane: Backplane,
     /// The im-servers.
     pub nodes: Vec<Server>,
     /// The api-servers.
@@ -70,8 +74,8 @@ pub struct Fleet {
 pub struct Ways {
     /// Between its clients and it.
     pub front: Proxy,
-    /// Between it and Redis.
-    pub backplane: Proxy,
+    /// Between it and Redis, where that is one server.
+    pub backplane: Option<Proxy>,
     /// Between it and PostgreSQL.
     pub database: Proxy,
 }
@@ -100,10 +104,11 @@ impl Fleet {
         let postgres = Arc::new(apart(|| Postgres::start(postgres::Options::default())).await?);
         let made = postgres.clone();
         apart(move || made.create_database(DATABASE, None)).await?;
-        let redis = Arc::new(apart(|| Redis::start(redis::Options::default())).await?);
+        let kind = plan.redis;
+        let backplane = apart(move || Backplane::start(kind)).await?;
         let mut fleet = Self {
             postgres,
-            redis,
+            backplane,
             nodes: Vec::new(),
             api_servers: Vec::new(),
             plan,
@@ -190,26 +195,31 @@ impl Fleet {
             program.display()
         );
         let postgres = SocketAddr::from(([127, 0, 0, 1], self.postgres.port()));
-        let redis = self.redis.address();
         let ways = if self.plan.proxies {
             Some(Ways {
                 front: Proxy::listen().await?,
-                backplane: Proxy::start(redis).await?,
+                backplane: match self.backplane.single() {
+                    Some(redis) => Some(Proxy::start(redis.address()).await?),
+                    None => None,
+                },
                 database: Proxy::start(postgres).await?,
             })
         } else {
             None
         };
-        let (postgres, redis) = ways.as_ref().map_or((postgres, redis), |ways| {
-            (ways.database.address(), ways.backplane.address())
-        });
+        let postgres = ways.as_ref().map_or(postgres, |ways| ways.database.address());
+        let proxy = ways.as_ref().and_then(|ways| ways.backplane.as_ref());
+        let redis = match proxy {
+            Some(proxy) => format!("redis://{}", proxy.address()),
+            None => self.backplane.url(),
+        };
         Ok(Server {
             name,
             ways,
             program,
             arguments: vec![
                 format!("--database-url=postgres://postgres@{postgres}/{DATABASE}?sslmode=disable"),
-                format!("--redis-url=redis://{redis}"),
+                format!("--redis-url={redis}"),
                 "--admin-addr=127.0.0.1:0".to_owned(),
             ],
             folder: self.folder.path().to_owned(),

@@ -2,6 +2,7 @@
 //! Redis instances on free ports in temporary folders, and the programs of this workspace beside them. What is started
 //! here is ended here, by its process id; servers that run already are never touched.
 
+pub mod backplane;
 pub mod cluster;
 pub mod fleet;
 mod installation;

@@ -1,11 +1,13 @@
 //! `fleet-local`: a whole fleet on loopback until Ctrl-C.
 
 use clap::Parser;
+use fleet_local::backplane::Kind;
 use fleet_local::fleet::{DATABASE, Fleet, Plan};
 
 const EXAMPLES: &str = "\
 Examples:
   fleet-local
+  fleet-local --redis cluster
   fleet-local --nodes 5 --api-servers 1 --node-argument=--sends-per-s=1000";
 
 /// A whole fleet on loopback until Ctrl-C: private PostgreSQL and Redis, api-servers and nodes on free ports
@@ -18,6 +20,9 @@ struct Arguments {
     /// How many api-servers
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=50))]
     api_servers: u32,
+    /// What Redis is
+    #[arg(long, value_enum, value_name = "KIND", default_value_t = Kind::Single)]
+    redis: Kind,
     /// The folder of im-server and api-server; by default that of this program
     #[arg(long, value_name = "DIR")]
     programs: Option<std::path::PathBuf>,
@@ -35,6 +40,7 @@ async fn main() -> anyhow::Result<()> {
     let fleet = Box::pin(Fleet::start(Plan {
         nodes: arguments.nodes,
         api_servers: arguments.api_servers,
+        redis: arguments.redis,
         programs: arguments.programs,
         node_arguments: arguments.node_argument,
         api_arguments: arguments.api_argument,
@@ -43,7 +49,7 @@ async fn main() -> anyhow::Result<()> {
     .await?;
     println!("logs        {}", fleet.folder().display());
     println!("postgresql  {}", fleet.postgres.url(DATABASE));
-    println!("redis       {}", fleet.redis.url());
+    println!("redis       {}", fleet.backplane.url());
     for server in fleet.api_servers.iter().chain(&fleet.nodes) {
         let ports = server.ports();
         let show = |port: Option<std::net::SocketAddr>| port.map(|port| port.to_string()).unwrap_or_default();

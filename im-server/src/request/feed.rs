@@ -108,7 +108,8 @@ async fn join(shared: &Arc<Shared>, session: &Arc<Session>, to_feed: ToFeed) -> 
                 from_seq,
             };
             send_conversation(shared, session, &again, notes).await?;
-            return feed_until_live(shared, session, &room, reached).await;
+            // The room may be behind: what it has yet to deliver of the time in which they were not in is not theirs.
+            return feed_until_live(shared, session, &room, from_seq.previous()).await;
         }
         room.detach(session, clock::now_s());
         overview = again;

@@ -1,7 +1,9 @@
 //! Sync and History.
 
-use proto::wire::{
-    ErrorCode, History, Role, Sync, SyncItem, client_frame::Body as Request, server_frame::Body,
+use journal::UserNotice;
+use proto::{
+    ConversationId, Seq, UserId,
+    wire::{ErrorCode, History, Role, Sync, SyncItem, client_frame::Body as Request, server_frame::Body},
 };
 
 use super::fleet::{Fleet, message};
@@ -259,6 +261,35 @@ async fn i3_who_is_brought_in_and_out_unheard_gets_every_span_once() {
     let last = say().await;
     let spans: Vec<i64> = (left..=left).chain(back..=last).collect();
     assert_eq!(guest.seqs(spans.len()).await, spans);
+    a_sweep_has_passed(&fleet).await;
+    guest.nothing_came().await;
+}
+
+/// I5: a session may know from the database that its user is in again before the room has heard of anything since they left.
+#[tokio::test(flavor = "multi_thread")]
+async fn i5_who_comes_back_to_a_room_that_is_behind_gets_nothing_of_before() {
+    let fleet = Fleet::start().await;
+    let consult = fleet.consult().await;
+    let (_patient, mut guest) = (fleet.app(1, "phone").await, fleet.app(3, "pad").await);
+    let came = fleet.join(consult, 3, Role::Assistant).await;
+    let left = fleet.leave(consult, 3).await;
+    assert_eq!(guest.seqs(2).await, [came, left]);
+    for other in 4..6 {
+        // Not for the guest, and heard of by nobody; nor is the guest's coming, of which only they are told.
+        fleet.join_unheard(consult, other).await;
+        let back = fleet.join_unheard(consult, 3).await;
+        fleet.journal.notify(
+            UserId::from_database(3),
+            &UserNotice::Added {
+                conversation: ConversationId::from_database(consult),
+                seq: Seq::from_database(back),
+            },
+        );
+        // The room catches up by the sweep.
+        assert_eq!(guest.seqs(1).await, [back]);
+        let gone = fleet.leave(consult, 3).await;
+        assert_eq!(guest.seqs(1).await, [gone]);
+    }
     a_sweep_has_passed(&fleet).await;
     guest.nothing_came().await;
 }

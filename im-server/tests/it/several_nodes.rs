@@ -5,7 +5,7 @@ use std::time::Duration;
 use fleet_local::{
     cluster::{Cluster, Shape},
     redis::{Options, Redis},
-    sentinel::SentinelSet,
+    sentinel::{self, SentinelSet},
 };
 use journal::UserNotice;
 use proto::{
@@ -230,13 +230,13 @@ async fn nothing_is_lost_when_subscriptions_are_cut() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_when_sentinels_replace_the_master() {
-    let set = tokio::task::spawn_blocking(|| SentinelSet::start(None).unwrap())
+    let set = tokio::task::spawn_blocking(|| SentinelSet::start(sentinel::Shape::default()).unwrap())
         .await
         .unwrap();
     chat_over(
         &set.url(),
         || set.servers[0].kill().unwrap(),
-        || set.wait_until_replaced().unwrap(),
+        || set.wait_until_master(1).unwrap(),
     )
     .await;
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use fleet_local::backplane::Kind;
 
 use crate::relay::RelayArguments;
 
@@ -30,6 +31,7 @@ Examples:
   loadtest rest --mix records --duration 30s
   loadtest soak --duration 5m --kill-every 20s --rate 2000
   loadtest soak --nodes 3 --duration 10m --rate 2000 --histories histories.jsonl
+  loadtest soak --nodes 3 --redis sentinel         masters are killed and replaced; --redis cluster: slots move, too
   loadtest recover --case redis-back,redis-emptied,redis-frozen,postgres
   loadtest recover --case node --clients 30000     how soon the clients of a killed node are back
   loadtest scale --nodes 1,2,4,8 --rate 1000       what deliveries across nodes cost
@@ -343,6 +345,9 @@ pub struct Target {
     /// How many api-servers such a fleet has.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=50))]
     pub api_servers: u32,
+    /// What the Redis of such a fleet is.
+    #[arg(long, value_enum, value_name = "KIND", default_value_t = Kind::Single, requires = "nodes")]
+    pub redis: Kind,
     /// The folder of `im-server` and `api-server`; by default that of this program.
     #[arg(long, value_name = "DIR")]
     pub programs: Option<PathBuf>,

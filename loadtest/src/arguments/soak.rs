@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use anyhow::{Result, ensure};
 use clap::Args;
 
 use super::word::{duration, positive};
 use super::{Output, Target};
-use crate::workload::{FAULTS, Fault};
+use crate::workload::Fault;
 
 /// `loadtest soak`
 #[derive(Clone, Debug, Args)]
@@ -30,7 +31,8 @@ pub struct SoakArguments {
     /// How many of a hundred sends of somebody with two devices go out from both at once.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=100))]
     pub doubled_percent: u32,
-    /// With `--nodes`: which faults disturb the fleet; may be given several times or as a list with commas. By default all of them.
+    /// With `--nodes`: which faults disturb the fleet; may be given several times or as a list with commas. By default all
+    /// that can happen to its `--redis`.
     #[arg(long, value_delimiter = ',', value_name = "FAULT")]
     pub faults: Vec<Fault>,
     /// How long nothing happens between two faults, about.
@@ -49,11 +51,26 @@ pub struct SoakArguments {
 
 impl SoakArguments {
     /// The faults that were chosen: all, unless some were named.
-    pub fn chosen_faults(&self) -> Vec<Fault> {
+    ///
+    /// # Errors
+    /// When one was named that cannot happen to the Redis that was asked for, with those that can.
+    pub fn chosen_faults(&self) -> Result<Vec<Fault>> {
+        let redis = self.target.redis;
         if self.faults.is_empty() {
-            FAULTS.map(|(fault, _)| fault).to_vec()
-        } else {
-            self.faults.clone()
+            return Ok(Fault::all_of(redis));
         }
+        for fault in &self.faults {
+            ensure!(
+                fault.fits(redis),
+                "{fault} cannot happen with --redis {}: there are {}",
+                redis.name(),
+                Fault::all_of(redis)
+                    .iter()
+                    .map(|fault| fault.name())
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            );
+        }
+        Ok(self.faults.clone())
     }
 }

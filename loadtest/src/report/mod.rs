@@ -81,6 +81,8 @@ pub struct Report {
     pub disturbances: BTreeMap<String, u64>,
     /// By fault: the longest time from its heal to the first acknowledgement of a send that was due since.
     pub recovery_ms: BTreeMap<String, f64>,
+    /// By fault: the longest time from its heal until somebody was logged in and synced who had begun to log in then.
+    pub login_after_ms: BTreeMap<String, f64>,
     /// How often somebody was brought into a conversation or taken out.
     pub participation_changes: u64,
     /// Spans of participation of those people.

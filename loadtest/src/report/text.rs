@@ -53,9 +53,13 @@ fn write_summary(report: &Report, text: &mut String) -> std::fmt::Result {
     }
     for (fault, count) in &report.disturbances {
         let recovery = report.recovery_ms.get(fault).copied().unwrap_or_default();
+        let login = match report.login_after_ms.get(fault) {
+            Some(login) => format!(", a login after {login:.0} ms"),
+            None => String::new(),
+        };
         writeln!(
             text,
-            "  {count} × {fault}, success again after {recovery:.0} ms at most"
+            "  {count} × {fault}, success again after {recovery:.0} ms at most{login}"
         )?;
     }
     if report.kills > 0 {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail, ensure};
+use fleet_local::backplane::Kind;
 use fleet_local::fleet::{Fleet as Processes, Plan, apart};
 use fleet_local::postgres::{self, Postgres};
 use tempfile::TempDir;
@@ -194,6 +195,7 @@ impl Fleet {
 pub(super) struct Size {
     pub(super) nodes: u32,
     pub(super) api_servers: u32,
+    pub(super) redis: Kind,
     /// The folder of the programs; by default that of this program.
     pub(super) programs: Option<PathBuf>,
     /// Further arguments of every node.
@@ -205,6 +207,7 @@ impl Size {
         Self {
             nodes: target.nodes,
             api_servers: target.api_servers,
+            redis: target.redis,
             programs: target.programs.clone(),
             node_arguments: target.server_argument.clone(),
         }
@@ -223,6 +226,7 @@ pub(super) async fn start_processes(
     Processes::start(Plan {
         nodes: size.nodes,
         api_servers: size.api_servers,
+        redis: size.redis,
         programs: size.programs.clone(),
         node_arguments,
         api_arguments: api_arguments(&sms.url()),
@@ -246,8 +250,8 @@ pub(super) fn watch_processes(processes: &Processes) -> Watch {
             watch = watch.and(&server.name, pid);
         }
     }
-    if let Some(pid) = processes.redis.pid() {
-        watch = watch.and("redis", pid);
+    for (name, pid) in processes.backplane.processes() {
+        watch = watch.and(&name, pid);
     }
     if let Some(pid) = processes.postgres.pids().first() {
         watch = watch.and_children("postgresql", *pid);

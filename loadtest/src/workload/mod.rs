@@ -19,7 +19,7 @@ use crate::report::{Report, compare};
 use load::Beside;
 use shape::Shape;
 
-pub use soak::plan::{FAULTS, Fault};
+pub use soak::plan::Fault;
 
 /// Does what was typed; tells whether every check passed.
 ///

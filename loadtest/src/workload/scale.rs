@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
+use fleet_local::backplane::Kind;
 
 use super::fleet::{Size, start_processes, watch_processes};
 use super::load::{Runs, Site, measure};
@@ -43,6 +44,7 @@ pub(super) async fn run(arguments: ScaleArguments) -> Result<bool> {
     let size = Size {
         nodes: first,
         api_servers: arguments.api_servers,
+        redis: Kind::Single,
         programs: arguments.programs.clone(),
         node_arguments: Vec::new(),
     };

@@ -181,6 +181,15 @@ impl Builder {
         .await
     }
 
+    /// A third device for the first member of the first conversation.
+    ///
+    /// # Errors
+    /// When the service refuses.
+    pub async fn third_device(&self) -> Result<User> {
+        let phone = self.phone(Kind::Member, 0, 0)?;
+        self.rest.log_in_by_password(&phone, "loadtest-third").await
+    }
+
     /// For each consult a doctor of its team who is not in it.
     ///
     /// # Errors

@@ -15,18 +15,15 @@ pub fn programs() -> &'static Path {
     folder
 }
 
-#[test]
-fn a_fleet_loses_nothing_whatever_is_done_to_it() {
+/// A short soak, judged by the program and by somebody else; gives its report.
+fn soak(redis: &str, duration: &str, seed: &str, faults: &str) -> serde_json::Value {
     let folder = tempfile::tempdir().unwrap();
     let history = folder.path().join("history.jsonl");
     let report = folder.path().join("report");
     let output = Command::new(env!("CARGO_BIN_EXE_loadtest"))
-        .args(["soak", "--nodes", "2", "--api-servers", "2", "--duration", "40s"])
+        .args(["soak", "--nodes", "2", "--api-servers", "2", "--redis", redis])
+        .args(["--duration", duration, "--seed", seed, "--faults", faults])
         .args(["--rate", "150", "--conversations", "12", "--fault-pause", "200ms"])
-        .args([
-            "--faults",
-            "kill-node,empty-redis,kill-subscriptions,end-journal-connections,cut-clients,cut-database,kill-api",
-        ])
         .arg("--programs")
         .arg(programs())
         .arg("--histories")
@@ -44,8 +41,18 @@ fn a_fleet_loses_nothing_whatever_is_done_to_it() {
     let report: serde_json::Value =
         serde_json::from_slice(&std::fs::read(report.join("report.json")).unwrap()).unwrap();
     assert_eq!(report["acked"], report["sent"], "{said}");
-    assert!(report["disturbances"].as_object().unwrap().len() >= 3, "{said}");
     assert!(report["spans"].as_u64().unwrap() > 0, "{said}");
+    for wrong in ["lost", "duplicated", "reordered", "leaked"] {
+        assert_eq!(report[wrong], 0, "{wrong}: {said}");
+    }
+    // Each heal was followed by a success and a login.
+    let disturbances = report["disturbances"].as_object().unwrap();
+    for fault in disturbances.keys() {
+        for times in ["recovery_ms", "login_after_ms"] {
+            let ms = report[times][fault].as_f64().unwrap();
+            assert!(ms <= 10_000.0, "{fault}: {said}");
+        }
+    }
     // Somebody else's judgement.
     let checked = Command::new("python3")
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/check_history.py"))
@@ -58,6 +65,46 @@ fn a_fleet_loses_nothing_whatever_is_done_to_it() {
         text.starts_with(&format!("acked {} lost 0", report["acked"])),
         "{text}"
     );
+    report
+}
+
+#[test]
+fn a_fleet_loses_nothing_whatever_is_done_to_it() {
+    let report = soak(
+        "single",
+        "40s",
+        "1",
+        "kill-node,empty-redis,kill-subscriptions,end-journal-connections,cut-clients,cut-database,kill-api",
+    );
+    assert!(report["disturbances"].as_object().unwrap().len() >= 3, "{report}");
+}
+
+#[test]
+fn a_fleet_loses_nothing_whatever_is_done_to_its_sentinels() {
+    let report = soak(
+        "sentinel",
+        "28s",
+        "1",
+        "kill-master,pause-master,kill-replica,kill-sentinel,kill-subscriptions",
+    );
+    let met = report["disturbances"].as_object().unwrap();
+    assert!(met.len() >= 2, "{report}");
+    assert!(
+        met.contains_key("kill-master") || met.contains_key("pause-master"),
+        "no master was replaced: {report}"
+    );
+}
+
+#[test]
+fn a_fleet_loses_nothing_whatever_is_done_to_its_cluster() {
+    let report = soak(
+        "cluster",
+        "28s",
+        "1",
+        "kill-master,move-slot,empty-redis,kill-subscriptions,restart-master",
+    );
+    let met = report["disturbances"].as_object().unwrap();
+    assert!(met.len() >= 2 && met.contains_key("kill-master"), "{report}");
 }
 
 /// Runs a workload on a fleet of its own; gives its report and whether it passed.

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use fleet_local::backplane::Kind;
 use fleet_local::fleet::{Fleet, Plan};
 use loadtest::server::unlimited::{api_arguments, node_arguments};
 use loadtest::server::usage::metric_at;
@@ -44,6 +45,7 @@ impl Running {
         let fleet = Box::pin(Fleet::start(Plan {
             nodes,
             api_servers,
+            redis: Kind::Single,
             programs: Some(programs().to_owned()),
             node_arguments: arguments,
             api_arguments: api_arguments(&sms.url()),
@@ -79,7 +81,8 @@ impl Running {
     /// Waits until the directory of nodes says so, too: a node tells its load every two seconds.
     pub async fn directory_tells(&self, expected: u64) {
         eventually("the directory has another number of sessions", async || {
-            let lines = self.fleet.redis.command(&["HVALS", "huizhen:nodes"]).unwrap();
+            let redis = self.fleet.backplane.single().unwrap();
+            let lines = redis.command(&["HVALS", "huizhen:nodes"]).unwrap();
             let told = lines.lines().filter_map(|line| {
                 let record: serde_json::Value = serde_json::from_str(line.split_once(' ')?.1).ok()?;
                 record["sessions"].as_u64()

@@ -275,7 +275,12 @@ pub(super) fn is_refusal(error: &RedisError) -> bool {
     error.kind() == ErrorKind::AuthenticationFailed
         || error.kind() == ErrorKind::RESP3NotSupported
         || matches!(error.code(), Some("NOAUTH" | "WRONGPASS" | "NOPERM" | "NOPROTO"))
-        || error.to_string().contains("certificate")
+        || is_about_a_certificate(error)
+}
+
+/// Whether the other side's certificate is not trusted.
+pub(super) fn is_about_a_certificate(error: &RedisError) -> bool {
+    error.to_string().contains("certificate")
 }
 
 async fn keep(

@@ -83,6 +83,17 @@ impl Sentinels {
                 let _ = write!(text, "; {}: {error}", sentinel.get_connection_info().addr());
             }
         }
+        if said
+            .iter()
+            .any(|said| said.as_ref().is_err_and(link::is_about_a_certificate))
+        {
+            return (
+                ErrorKind::AuthenticationFailed,
+                "the sentinels' certificate is not trusted",
+                text,
+            )
+                .into();
+        }
         if said.iter().any(|said| said.as_ref().is_err_and(link::is_refusal)) {
             return (
                 ErrorKind::AuthenticationFailed,

@@ -14,7 +14,7 @@ use crate::{
     faults::told_to_compare,
     listening::{Listener, say},
     now_ms, open,
-    refusals::certificate,
+    refusals::{certificate, foreign_authority},
 };
 
 /// Enough for some to fall to each master.
@@ -326,6 +326,15 @@ async fn nodes_want_the_login_and_one_that_answers_will_do() {
     world.all_are_claimed().await;
     let error = refused(world.cluster.url().split('?').next().unwrap()).await;
     assert!(error.to_string().contains("ca_cert=FILE"), "{error}");
+    let folder = tempfile::tempdir().unwrap();
+    let url = world.cluster.url();
+    let (before, _) = url.split_once("ca_cert=").unwrap();
+    let error = refused(&format!("{before}ca_cert={}", foreign_authority(&folder))).await;
+    let text = error.to_string();
+    assert!(
+        matches!(error, OpenError::Refused { .. }) && text.contains("certificate"),
+        "{text}"
+    );
     let error = refused(&world.cluster.url().replace("geheim", "falsch")).await;
     assert!(matches!(error, OpenError::Refused { .. }), "{error}");
     let text = error.to_string();

@@ -16,6 +16,13 @@ pub fn certificate() -> Certificate {
     }
 }
 
+/// The path of somebody else's certificate.
+pub fn foreign_authority(folder: &tempfile::TempDir) -> String {
+    let path = folder.path().join("other.crt");
+    std::fs::write(&path, certificate().chain_pem).unwrap();
+    path.display().to_string()
+}
+
 fn guarded() -> Redis {
     Redis::start(Options {
         user: Some("huizhen".into()),
@@ -55,6 +62,13 @@ async fn user_password_and_certificate_are_needed() {
     let without_authority = redis.url();
     let error = refused(without_authority.split('?').next().unwrap()).await;
     assert!(error.contains("ca_cert=FILE"), "{error}");
+    let folder = tempfile::tempdir().unwrap();
+    let (before, _) = without_authority.split_once("ca_cert=").unwrap();
+    let error = refused(&format!("{before}ca_cert={}", foreign_authority(&folder))).await;
+    assert!(
+        error.contains("certificate") && error.contains("ca_cert=FILE"),
+        "{error}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,7 +1,7 @@
 //! A master that fails and is replaced.
 
 use backplane::{Backplane, OpenError};
-use fleet_local::sentinel::{Guard, MASTER_NAME, SentinelSet, url};
+use fleet_local::sentinel::{Guard, MASTER_NAME, SentinelSet, Shape};
 use proto::{UserId, wire::Platform};
 
 use crate::{
@@ -9,12 +9,19 @@ use crate::{
     faults::{heard_again, told_to_compare},
     listening::{CHANNEL, Listener},
     open,
+    refusals::{certificate, foreign_authority},
 };
 
 const USER: UserId = UserId::from_database(7);
 
-async fn start(guard: Option<Guard>) -> SentinelSet {
-    tokio::task::spawn_blocking(move || SentinelSet::start(guard).unwrap())
+const GUARD: Guard = Guard {
+    user: "huizhen",
+    password: "geheim",
+    sentinel_password: "wache",
+};
+
+async fn start(shape: Shape) -> SentinelSet {
+    tokio::task::spawn_blocking(move || SentinelSet::start(shape).unwrap())
         .await
         .unwrap()
 }
@@ -28,7 +35,7 @@ async fn refused(url: &str) -> OpenError {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_master_that_dies_is_replaced() {
-    let set = start(None).await;
+    let set = start(Shape::default()).await;
     let (speaks, hears) = (open(&set.url()).await, open(&set.url()).await);
     let listener = Listener::join(&hears);
     hears.subscribe(listener.id, CHANNEL).await.unwrap();
@@ -40,7 +47,7 @@ async fn a_master_that_dies_is_replaced() {
     set.servers[0].kill().unwrap();
     heard_again(&speaks, &listener, "after").await;
     told_to_compare(&mut resumed).await;
-    set.wait_until_replaced().unwrap();
+    set.wait_until_master(1).unwrap();
     let newer = speaks.claim_session(USER, "phone", Platform::Ios).await.unwrap();
     assert!(newer > older);
 
@@ -59,7 +66,7 @@ fn is_replica(set: &SentinelSet) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_master_that_wakes_up_replaced_is_left() {
-    let set = start(None).await;
+    let set = start(Shape::default()).await;
     let (speaks, hears) = (open(&set.url()).await, open(&set.url()).await);
     let listener = Listener::join(&hears);
     hears.subscribe(listener.id, CHANNEL).await.unwrap();
@@ -74,14 +81,14 @@ async fn a_master_that_wakes_up_replaced_is_left() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_ordered_change_of_the_master_is_followed() {
-    let set = start(None).await;
+    let set = start(Shape::default()).await;
     let (speaks, hears) = (open(&set.url()).await, open(&set.url()).await);
     let listener = Listener::join(&hears);
     hears.subscribe(listener.id, CHANNEL).await.unwrap();
     set.sentinels[0]
         .command(&["SENTINEL", "FAILOVER", MASTER_NAME])
         .unwrap();
-    set.wait_until_replaced().unwrap();
+    set.wait_until_master(1).unwrap();
     heard_again(&speaks, &listener, "after").await;
     eventually("what is written is taken", async || {
         speaks.claim_session(USER, "phone", Platform::Ios).await.is_ok()
@@ -91,7 +98,7 @@ async fn an_ordered_change_of_the_master_is_followed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sentinels_may_be_away_as_long_as_one_answers() {
-    let set = start(None).await;
+    let set = start(Shape::default()).await;
     set.sentinels[0].kill().unwrap();
     set.sentinels[1].pause();
     let backplane = open(&set.url()).await;
@@ -110,11 +117,11 @@ async fn sentinels_may_be_away_as_long_as_one_answers() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sentinel_that_is_behind_is_not_believed() {
-    let set = start(None).await;
+    let set = start(Shape::default()).await;
     let stale = set.stale_sentinel().unwrap();
-    let deceived = Backplane::open(&url(&[&stale], None)).await.unwrap();
+    let deceived = Backplane::open(&set.url_of(&[&stale])).await.unwrap();
     let [one, two, three] = &set.sentinels;
-    let backplane = open(&url(&[&stale, one, two, three], None)).await;
+    let backplane = open(&set.url_of(&[&stale, one, two, three])).await;
     backplane
         .claim_session(USER, "phone", Platform::Ios)
         .await
@@ -132,11 +139,10 @@ async fn a_sentinel_that_is_behind_is_not_believed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn servers_and_sentinels_have_logins_of_their_own() {
-    let set = start(Some(Guard {
-        user: "huizhen",
-        password: "geheim",
-        sentinel_password: "wache",
-    }))
+    let set = start(Shape {
+        guard: Some(GUARD),
+        ..Shape::default()
+    })
     .await;
     let backplane = open(&set.url()).await;
     set.servers[0].kill().unwrap();
@@ -161,4 +167,65 @@ async fn servers_and_sentinels_have_logins_of_their_own() {
         let text = error.to_string();
         assert!(text.contains(hint) && !text.contains("falsch"), "{text}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn servers_and_sentinels_are_reached_over_tls_also_after_a_replacement() {
+    let set = start(Shape {
+        guard: Some(GUARD),
+        certificate: Some(certificate()),
+    })
+    .await;
+    let url = set.url();
+    assert!(url.starts_with("rediss+sentinel://"), "{url}");
+    let (speaks, hears) = (open(&url).await, open(&url).await);
+    let listener = Listener::join(&hears);
+    hears.subscribe(listener.id, CHANNEL).await.unwrap();
+    heard_again(&speaks, &listener, "before").await;
+    set.servers[0].kill().unwrap();
+    heard_again(&speaks, &listener, "after").await;
+    set.wait_until_master(1).unwrap();
+    eventually("it is another master", async || {
+        speaks.claim_session(USER, "phone", Platform::Ios).await.is_ok()
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_of_somebody_elses_is_refused() {
+    let set = start(Shape {
+        guard: Some(GUARD),
+        certificate: Some(certificate()),
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let url = set.url();
+    let (before, options) = url.split_once("ca_cert=").unwrap();
+    let (_, login) = options.split_once('&').unwrap();
+    let wrong = format!("{before}ca_cert={}&{login}", foreign_authority(&folder));
+    let none = format!("{before}{login}");
+    for url in [wrong, none] {
+        let error = refused(&url).await;
+        assert!(matches!(error, OpenError::Refused { .. }), "{error}");
+        let text = error.to_string();
+        assert!(
+            text.contains("certificate") && text.contains("ca_cert=FILE"),
+            "{text}"
+        );
+        // Nobody has said anything of the login.
+        assert!(
+            !text.contains("want sentinel_password=") && !text.contains("wache"),
+            "{text}"
+        );
+    }
+
+    // The login is told apart from that.
+    let error = refused(&set.url().replace("=wache", "=falsch")).await;
+    assert!(error.to_string().contains("sentinel_password="), "{error}");
+
+    // Without TLS nobody is understood; that may be mended at the other end, so it is waited for.
+    let (plain, _) = url.split_once('?').unwrap();
+    let plain = plain.replace("rediss+", "redis+");
+    let waits = Backplane::open(&plain).await.unwrap();
+    assert!(!waits.is_available().await);
 }

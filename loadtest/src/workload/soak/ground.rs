@@ -1,19 +1,21 @@
 //! What a soak stands on: one process that is killed again and again, or a whole fleet that is disturbed in every way.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::sleep;
 
+use super::newcomer::log_in;
 use super::plan::Plan;
 use super::stage::Stage;
 use super::{Disturbed, Notes};
 use crate::arguments::{SoakArguments, Transport};
 use crate::progress::Progress;
 use crate::workload::fleet::Fleet;
-use crate::world::Builder;
 use crate::world::rest::Rest;
+use crate::world::{Builder, User};
 
 /// After a heal, a success must come within this time.
 pub(super) const RECOVERY_LIMIT: Duration = Duration::from_secs(10);
@@ -29,6 +31,7 @@ impl Ground {
     /// Starts what was asked for, for so many connections.
     pub(super) async fn open(arguments: &SoakArguments, connections: usize) -> Result<Self> {
         if arguments.target.nodes > 0 {
+            arguments.chosen_faults()?;
             let stage = Box::pin(Stage::start(
                 &arguments.target,
                 arguments.output.seed,
@@ -62,16 +65,17 @@ impl Ground {
         }
     }
 
-    /// Disturbs until sending has ended.
+    /// Disturbs until sending has ended. After each heal of a fleet `newcomer` logs in.
     pub(super) async fn disturb_while(
         &mut self,
         arguments: &SoakArguments,
-        notes: &Notes,
+        notes: &Arc<Notes>,
+        newcomer: &User,
         sending: AbortHandle,
     ) -> Result<Disturbed> {
         match self {
             Self::One(fleet) => kill_while(fleet, arguments, notes, sending).await,
-            Self::Many(stage) => disturb_while(stage, arguments, notes, sending).await,
+            Self::Many(stage) => disturb_while(stage, arguments, notes, newcomer, sending).await,
         }
     }
 
@@ -124,45 +128,43 @@ async fn kill_while(
 async fn disturb_while(
     stage: &mut Stage,
     arguments: &SoakArguments,
-    notes: &Notes,
+    notes: &Arc<Notes>,
+    newcomer: &User,
     sending: AbortHandle,
 ) -> Result<Disturbed> {
     let begun = Instant::now();
     let mut progress = Progress::begin("soaking", arguments.duration.as_secs());
     let mut disturbed = Disturbed::default();
     let plan = Plan::new(
-        arguments.chosen_faults(),
+        arguments.chosen_faults()?,
         arguments.fault_pause,
         arguments.output.seed,
     );
     // The last heal leaves time to recover while sends still come.
     let last_fault = arguments.duration.saturating_sub(RECOVERY_LIMIT);
     for disturbance in plan {
-        if begun.elapsed() + disturbance.length > last_fault || sending.is_finished() {
+        let name = disturbance.fault.name();
+        let prepared = stage.prepare(disturbance.fault).await;
+        let takes = disturbance.length + disturbance.fault.takes_besides();
+        if begun.elapsed() + takes > last_fault || sending.is_finished() {
             break;
         }
-        let name = disturbance.fault.name();
         progress.at(
             begun.elapsed().as_secs(),
             &format!("s; fault {}: {name}", disturbed.faults() + 1),
         );
         notes.disturbed(name, disturbance.target);
-        if let Err(error) = Box::pin(stage.disturb(disturbance, notes)).await {
+        let result = match prepared {
+            Ok(()) => Box::pin(stage.disturb(disturbance, notes)).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = result {
             sending.abort();
             return Err(error.context(format!("the fleet does not come back after {name}")));
         }
         notes.healed(name, disturbance.target);
         disturbed.count(name);
-        let healed = Instant::now();
-        while !notes.recovery(|recovery| recovery.is_recovered()) && !sending.is_finished() {
-            if healed.elapsed() > RECOVERY_LIMIT {
-                notes.fault(format!(
-                    "no send was acknowledged within {RECOVERY_LIMIT:?} after {name} was healed"
-                ));
-                break;
-            }
-            sleep(Duration::from_millis(10)).await;
-        }
+        await_recovery(stage.rest.clone(), notes, newcomer, name, &sending).await;
         sleep(disturbance.pause).await;
     }
     while !sending.is_finished() {
@@ -173,4 +175,47 @@ async fn disturb_while(
         );
     }
     Ok(disturbed)
+}
+
+/// Waits until a send has been acknowledged and somebody has logged in since the heal; notes which of it did not come.
+async fn await_recovery(
+    rest: Rest,
+    notes: &Arc<Notes>,
+    newcomer: &User,
+    fault: &'static str,
+    sending: &AbortHandle,
+) {
+    let (of_login, user) = (notes.clone(), newcomer.clone());
+    let mut login = JoinSet::new();
+    login.spawn(async move {
+        match log_in(rest, user).await {
+            Ok(()) => {
+                let now_us = of_login.now_us();
+                of_login.recovery(|recovery| recovery.logged_in(now_us));
+            }
+            Err(error) => of_login.fault(format!("nobody could log in after {fault}: {error:#}")),
+        }
+    });
+    let healed = Instant::now();
+    loop {
+        let _ = login.try_join_next();
+        let is_acked = notes.recovery(|recovery| recovery.is_recovered()) || sending.is_finished();
+        if is_acked && login.is_empty() {
+            return;
+        }
+        if healed.elapsed() > RECOVERY_LIMIT {
+            for (is_missing, what) in [
+                (!is_acked, "no send was acknowledged"),
+                (!login.is_empty(), "nobody could log in"),
+            ] {
+                if is_missing {
+                    notes.fault(format!(
+                        "{what} within {RECOVERY_LIMIT:?} after {fault} was healed"
+                    ));
+                }
+            }
+            return;
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
 }

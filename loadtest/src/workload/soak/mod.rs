@@ -2,10 +2,12 @@
 //! every way; nothing acknowledged may be lost, doubled or put out of order, and nobody may see what they must not.
 
 mod audit;
+mod backplane;
 mod book;
 mod device;
 mod ground;
 mod history;
+mod newcomer;
 pub(crate) mod plan;
 pub(super) mod recover;
 mod recovery;
@@ -149,13 +151,14 @@ impl Notes {
 
 /// Runs `loadtest soak`.
 pub(super) async fn run(arguments: SoakArguments) -> Result<bool> {
-    // A member's second device, and a visitor, in each conversation.
-    let connections = (arguments.conversations * (arguments.members + 2)) as usize;
+    // A member's second device, and a visitor, in each conversation; a newcomer.
+    let connections = (arguments.conversations * (arguments.members + 2) + 1) as usize;
     let mut ground = Box::pin(Ground::open(&arguments, connections)).await?;
     let builder = ground.builder().clone().with_second_devices();
     let world = Box::pin(builder.consults(arguments.conversations, arguments.members)).await?;
     let second = Box::pin(builder.second_devices(arguments.conversations)).await?;
     let strangers = Box::pin(builder.visitors(&world)).await?;
+    let newcomer = Box::pin(builder.third_device()).await?;
     let history = match &arguments.histories {
         Some(path) => History::create(path)?,
         None => History::default(),
@@ -186,7 +189,8 @@ pub(super) async fn run(arguments: SoakArguments) -> Result<bool> {
         arguments.output.seed,
         ended.clone(),
     ));
-    let disturbed = Box::pin(ground.disturb_while(&arguments, &notes, sending.abort_handle())).await;
+    let disturbed =
+        Box::pin(ground.disturb_while(&arguments, &notes, &newcomer, sending.abort_handle())).await;
     sending.await.context("sending was cut short")?;
     let disturbed = disturbed?;
     ended.store(true, Ordering::Relaxed);
@@ -440,6 +444,7 @@ fn report(
         report
             .parameter("nodes", arguments.target.nodes)
             .parameter("api_servers", arguments.target.api_servers)
+            .parameter("redis", arguments.target.redis.name())
     } else {
         report.parameter("kill_every_s", arguments.kill_every.as_secs_f64())
     };
@@ -468,10 +473,12 @@ fn report(
         .map(|(fault, count)| ((*fault).to_owned(), *count))
         .collect();
     let longest = notes.recovery(|recovery| recovery.longest_ms(notes.now_us()));
-    report.recovery_ms = longest
-        .into_iter()
-        .map(|(fault, ms)| (fault.to_owned(), ms))
-        .collect();
+    let by_name = |times: Vec<(&'static str, f64)>| {
+        let named = times.into_iter().map(|(fault, ms)| (fault.to_owned(), ms));
+        named.collect()
+    };
+    report.recovery_ms = by_name(longest);
+    report.login_after_ms = by_name(notes.recovery(|recovery| recovery.longest_login_ms()));
     report.participation_changes = changes;
     report.spans = found.spans;
     report.leaked = found.leaked;

@@ -4,7 +4,12 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use fleet_local::backplane::Kind;
+
 use crate::generator::schedule::Chance;
+
+/// One second until a master counts as gone, the vote, and the replica's taking over.
+const REPLACEMENT: Duration = Duration::from_secs(6);
 
 /// One way to disturb a fleet. Whatever it does is undone (healed) after a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -16,6 +21,15 @@ pub enum Fault {
     PauseApi,
     KillRedis,
     PauseRedis,
+    KillMaster,
+    PauseMaster,
+    RestartMaster,
+    HandOverMaster,
+    KillReplica,
+    PauseReplica,
+    KillSentinel,
+    PauseSentinel,
+    MoveSlot,
     EmptyRedis,
     KillSubscriptions,
     TinyPubSubBuffer,
@@ -34,13 +48,22 @@ pub enum Fault {
 }
 
 /// Every fault with the name that reports and `--faults` know it by.
-pub const FAULTS: [(Fault, &str); 21] = [
+pub const FAULTS: [(Fault, &str); 30] = [
     (Fault::KillNode, "kill-node"),
     (Fault::PauseNode, "pause-node"),
     (Fault::KillApi, "kill-api"),
     (Fault::PauseApi, "pause-api"),
     (Fault::KillRedis, "kill-redis"),
     (Fault::PauseRedis, "pause-redis"),
+    (Fault::KillMaster, "kill-master"),
+    (Fault::PauseMaster, "pause-master"),
+    (Fault::RestartMaster, "restart-master"),
+    (Fault::HandOverMaster, "hand-over-master"),
+    (Fault::KillReplica, "kill-replica"),
+    (Fault::PauseReplica, "pause-replica"),
+    (Fault::KillSentinel, "kill-sentinel"),
+    (Fault::PauseSentinel, "pause-sentinel"),
+    (Fault::MoveSlot, "move-slot"),
     (Fault::EmptyRedis, "empty-redis"),
     (Fault::KillSubscriptions, "kill-subscriptions"),
     (Fault::TinyPubSubBuffer, "tiny-pubsub-buffer"),
@@ -65,6 +88,43 @@ impl Fault {
             .iter()
             .find(|(fault, _)| *fault == self)
             .map_or("", |(_, name)| name)
+    }
+
+    /// Whether it can happen to a fleet with such a Redis.
+    pub fn fits(self, redis: Kind) -> bool {
+        match self {
+            // A proxy stands before one server only.
+            Self::KillRedis | Self::PauseRedis | Self::HalfOpenBackplane => redis == Kind::Single,
+            Self::KillMaster
+            | Self::PauseMaster
+            | Self::RestartMaster
+            | Self::HandOverMaster
+            | Self::KillReplica
+            | Self::PauseReplica => redis != Kind::Single,
+            Self::KillSentinel | Self::PauseSentinel => redis == Kind::Sentinel,
+            Self::MoveSlot => redis == Kind::Cluster,
+            _ => true,
+        }
+    }
+
+    /// All that can happen to a fleet with such a Redis.
+    pub fn all_of(redis: Kind) -> Vec<Self> {
+        let all = FAULTS.iter().map(|(fault, _)| *fault);
+        all.filter(|fault| fault.fits(redis)).collect()
+    }
+
+    /// Whether the Redis before it must be one whose masters can be replaced: with the next one gone nobody is left else.
+    pub(super) fn needs_whole_redis(self) -> bool {
+        !self.fits(Kind::Single)
+    }
+
+    /// How long it takes besides what was planned, at the most on a machine that is not too busy: until a replica has
+    /// taken over.
+    pub(super) fn takes_besides(self) -> Duration {
+        match self {
+            Self::KillMaster | Self::PauseMaster | Self::HandOverMaster => REPLACEMENT,
+            _ => Duration::ZERO,
+        }
     }
 }
 
@@ -162,6 +222,20 @@ mod tests {
         }
         let error = "kill-everything".parse::<Fault>().unwrap_err();
         assert!(error.contains("kill-node"), "{error}");
+    }
+
+    #[test]
+    fn each_redis_has_faults_of_its_own() {
+        for (redis, count, has, lacks) in [
+            (Kind::Single, 21, Fault::KillRedis, Fault::KillMaster),
+            (Kind::Sentinel, 26, Fault::KillSentinel, Fault::MoveSlot),
+            (Kind::Cluster, 25, Fault::MoveSlot, Fault::HalfOpenBackplane),
+        ] {
+            let all = Fault::all_of(redis);
+            assert_eq!(all.len(), count, "{redis:?}");
+            assert!(all.contains(&has) && !all.contains(&lacks), "{redis:?}");
+        }
+        assert!(Fault::KillReplica.needs_whole_redis() && !Fault::EmptyRedis.needs_whole_redis());
     }
 
     #[test]

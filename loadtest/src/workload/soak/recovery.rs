@@ -1,5 +1,5 @@
-//! Whether the fleet comes back: after every heal a send that was due since must be acknowledged soon, and what was sent
-//! before must be delivered soon. Pure.
+//! Whether the fleet comes back: after every heal a send that was due since must be acknowledged soon, somebody must be able
+//! to log in, and what was sent before must be delivered soon. Pure.
 
 /// Heals, and the first success after each.
 #[derive(Debug, Default)]
@@ -14,6 +14,8 @@ struct Heal {
     fault: &'static str,
     at_us: u64,
     first_us: Option<u64>,
+    /// When somebody was logged in who had begun after the heal.
+    login_us: Option<u64>,
     /// The longest that a delivery after the heal came after it, or after the send was due, whichever was later.
     latest_us: u64,
 }
@@ -31,6 +33,7 @@ impl Recovery {
             fault,
             at_us,
             first_us: None,
+            login_us: None,
             latest_us: 0,
         });
     }
@@ -66,6 +69,13 @@ impl Recovery {
         }
     }
 
+    /// Somebody is logged in who began after the last heal.
+    pub(super) fn logged_in(&mut self, now_us: u64) {
+        if let Some(last) = self.heals.last_mut() {
+            last.login_us.get_or_insert(now_us);
+        }
+    }
+
     /// Whether there was a success since the last heal.
     pub(super) fn is_recovered(&self) -> bool {
         self.heals.last().is_none_or(|last| last.first_us.is_some())
@@ -73,9 +83,19 @@ impl Recovery {
 
     /// The longest time from a heal to a success, by fault; a heal without one counts up to `end_us`.
     pub(super) fn longest_ms(&self, end_us: u64) -> Vec<(&'static str, f64)> {
+        self.longest(|heal| Some(heal.first_us.unwrap_or(end_us)))
+    }
+
+    /// The longest time from a heal to a login, by fault; a heal without one says nothing.
+    pub(super) fn longest_login_ms(&self) -> Vec<(&'static str, f64)> {
+        self.longest(|heal| heal.login_us)
+    }
+
+    fn longest(&self, came_us: impl Fn(&Heal) -> Option<u64>) -> Vec<(&'static str, f64)> {
         let mut longest: Vec<(&'static str, f64)> = Vec::new();
         for heal in &self.heals {
-            let ms = (heal.first_us.unwrap_or(end_us).saturating_sub(heal.at_us)) as f64 / 1000.0;
+            let Some(came_us) = came_us(heal) else { continue };
+            let ms = came_us.saturating_sub(heal.at_us) as f64 / 1000.0;
             match longest.iter_mut().find(|(fault, _)| *fault == heal.fault) {
                 Some((_, most)) => *most = most.max(ms),
                 None => longest.push((heal.fault, ms)),
@@ -119,5 +139,9 @@ mod tests {
         assert_eq!(recovery.longest_ms(7_000_000), vec![("kill-node", 2000.0)]);
         recovery.acked(5_000_000, 5_100_000);
         assert_eq!(recovery.longest_ms(9_000_000), vec![("kill-node", 500.0)]);
+        assert!(recovery.longest_login_ms().is_empty());
+        recovery.logged_in(5_200_000);
+        recovery.logged_in(5_900_000);
+        assert_eq!(recovery.longest_login_ms(), vec![("kill-node", 200.0)]);
     }
 }

@@ -4,13 +4,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use fleet_local::fleet::{DATABASE, Fleet, Server, Ways, apart};
 use fleet_local::proxy::Proxy;
+use fleet_local::redis::Redis;
 use tokio::time::sleep;
 
-use super::Notes;
 use super::plan::{Disturbance, Fault};
+use super::{Notes, backplane};
 use crate::arguments::Target;
 use crate::workload::fleet::{Size, start_processes};
 use crate::world::rest::{Rest, reachable};
@@ -21,8 +22,6 @@ const LOCKED_CONVERSATIONS: usize = 5;
 /// How often connections are ended again while that fault lasts.
 const END_AGAIN: Duration = Duration::from_millis(700);
 const LONGEST_DELAY: Duration = Duration::from_millis(300);
-const SMALL_PUBSUB_BUFFER: &str = "pubsub 4kb 2kb 1";
-const USUAL_PUBSUB_BUFFER: &str = "pubsub 256mb 64mb 60";
 
 pub(super) struct Stage {
     pub(super) builder: Builder,
@@ -70,29 +69,6 @@ impl Stage {
                 self.fleet.api_servers[api].start().await?;
             }
             Fault::PauseApi => self.fleet.api_servers[api].pause_for(length).await,
-            Fault::KillRedis => {
-                let redis = self.fleet.redis.clone();
-                apart(move || redis.kill()).await?;
-                sleep(length).await;
-                let redis = self.fleet.redis.clone();
-                apart(move || redis.start_again()).await?;
-            }
-            Fault::PauseRedis => {
-                self.fleet.redis.pause();
-                sleep(length).await;
-                self.fleet.redis.resume();
-            }
-            Fault::EmptyRedis => {
-                self.redis_command(&["FLUSHALL"]).await?;
-            }
-            Fault::KillSubscriptions => {
-                self.redis_command(&["CLIENT", "KILL", "TYPE", "pubsub"]).await?;
-            }
-            Fault::TinyPubSubBuffer => {
-                self.limit_pubsub(SMALL_PUBSUB_BUFFER).await?;
-                sleep(length).await;
-                self.limit_pubsub(USUAL_PUBSUB_BUFFER).await?;
-            }
             Fault::KillPostgres => {
                 let postgres = self.fleet.postgres.clone();
                 apart(move || postgres.kill()).await?;
@@ -114,22 +90,67 @@ impl Stage {
                 sleep(length).await;
                 self.fronts().for_each(|front| front.delay(Duration::ZERO));
             }
-            Fault::HalfOpenClients => half_open(&self.fleet.nodes[node], length, |ways| &ways.front).await,
-            Fault::CutBackplane => self.ways().for_each(|ways| ways.backplane.cut()),
+            Fault::HalfOpenClients => {
+                half_open(&self.fleet.nodes[node], length, |ways| Some(&ways.front)).await;
+            }
+            Fault::CutBackplane if self.backplane_proxies().next().is_some() => {
+                self.backplane_proxies().for_each(Proxy::cut);
+            }
             Fault::HalfOpenBackplane => {
-                half_open(&self.fleet.nodes[node], length, |ways| &ways.backplane).await;
+                half_open(&self.fleet.nodes[node], length, |ways| ways.backplane.as_ref()).await;
             }
             Fault::CutDatabase => self.ways().for_each(|ways| ways.database.cut()),
             Fault::HalfOpenDatabase => {
-                half_open(&self.fleet.nodes[node], length, |ways| &ways.database).await;
+                half_open(&self.fleet.nodes[node], length, |ways| Some(&ways.database)).await;
             }
             Fault::StopReading => {
                 notes.reads.send_replace(false);
                 sleep(length).await;
                 notes.reads.send_replace(true);
             }
+            Fault::KillRedis
+            | Fault::PauseRedis
+            | Fault::KillMaster
+            | Fault::PauseMaster
+            | Fault::RestartMaster
+            | Fault::HandOverMaster
+            | Fault::KillReplica
+            | Fault::PauseReplica
+            | Fault::KillSentinel
+            | Fault::PauseSentinel
+            | Fault::MoveSlot
+            | Fault::EmptyRedis
+            | Fault::KillSubscriptions
+            | Fault::TinyPubSubBuffer
+            | Fault::CutBackplane => {
+                let redis = self.fleet.backplane.clone();
+                apart(move || backplane::disturb(&redis, fault, target, length)).await?;
+            }
         }
         Ok(())
+    }
+
+    /// Waits until this fault finds all of Redis that it needs.
+    pub(super) async fn prepare(&self, fault: Fault) -> Result<()> {
+        if !fault.needs_whole_redis() {
+            return Ok(());
+        }
+        let redis = self.fleet.backplane.clone();
+        apart(move || redis.wait_until_whole()).await
+    }
+
+    /// The one Redis of a fleet that has one.
+    pub(super) fn single_redis(&self) -> Result<Arc<Redis>> {
+        let redis = self
+            .fleet
+            .backplane
+            .single()
+            .context("this Redis is several servers")?;
+        Ok(redis.clone())
+    }
+
+    fn backplane_proxies(&self) -> impl Iterator<Item = &Proxy> {
+        self.ways().filter_map(|ways| ways.backplane.as_ref())
     }
 
     fn ways(&self) -> impl Iterator<Item = &Ways> {
@@ -143,22 +164,6 @@ impl Stage {
             .nodes
             .iter()
             .filter_map(|node| Some(&node.ways.as_ref()?.front))
-    }
-
-    async fn limit_pubsub(&self, limit: &str) -> Result<()> {
-        self.redis_command(&["CONFIG", "SET", "client-output-buffer-limit", limit])
-            .await
-    }
-
-    async fn redis_command(&self, words: &[&str]) -> Result<()> {
-        let redis = self.fleet.redis.clone();
-        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-        apart(move || {
-            let words: Vec<&str> = words.iter().map(String::as_str).collect();
-            redis.command(&words)
-        })
-        .await
-        .map(drop)
     }
 
     /// Ends the connections that servers have to the database, again and again.
@@ -198,8 +203,8 @@ impl Stage {
     }
 }
 
-async fn half_open(server: &Server, length: Duration, which: impl Fn(&Ways) -> &Proxy) {
-    if let Some(proxy) = server.ways.as_ref().map(which) {
+async fn half_open(server: &Server, length: Duration, which: impl Fn(&Ways) -> Option<&Proxy>) {
+    if let Some(proxy) = server.ways.as_ref().and_then(which) {
         proxy.half_open();
         sleep(length).await;
         proxy.cut();

@@ -8,6 +8,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use fleet_local::backplane::Kind;
 use fleet_local::fleet::apart;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -60,6 +61,7 @@ pub(in crate::workload) async fn run(arguments: RecoverArguments) -> Result<bool
     let size = Size {
         nodes: arguments.nodes,
         api_servers: arguments.api_servers,
+        redis: Kind::Single,
         programs: arguments.programs.clone(),
         node_arguments: Vec::new(),
     };
@@ -155,10 +157,10 @@ pub(in crate::workload) async fn run(arguments: RecoverArguments) -> Result<bool
 impl Scene {
     async fn redis_back(&mut self, report: &mut Report) -> Result<()> {
         self.notes.disturbed("redis-back", 0);
-        let redis = self.stage.fleet.redis.clone();
-        apart(move || redis.kill()).await?;
+        let redis = self.stage.single_redis()?;
+        let killed = redis.clone();
+        apart(move || killed.kill()).await?;
         sleep(self.arguments.outage).await;
-        let redis = self.stage.fleet.redis.clone();
         apart(move || redis.start_again()).await?;
         self.redis_healed("redis-back", report).await;
         Ok(())
@@ -166,7 +168,7 @@ impl Scene {
 
     async fn redis_emptied(&mut self, report: &mut Report) -> Result<()> {
         self.notes.disturbed("redis-emptied", 0);
-        let redis = self.stage.fleet.redis.clone();
+        let redis = self.stage.single_redis()?;
         apart(move || redis.command(&["FLUSHALL"])).await?;
         self.redis_healed("redis-emptied", report).await;
         Ok(())
@@ -175,7 +177,8 @@ impl Scene {
     async fn redis_frozen(&mut self, report: &mut Report) -> Result<()> {
         self.notes.disturbed("redis-frozen", 0);
         let begun = Instant::now();
-        self.stage.fleet.redis.pause();
+        let redis = self.stage.single_redis()?;
+        redis.pause();
         let mut noticing = JoinSet::new();
         for node in &self.stage.fleet.nodes {
             let admin = node.ports().admin.context("a node has no /metrics")?;
@@ -186,7 +189,7 @@ impl Scene {
             latest = latest.max(noticed.context("a task panicked")?);
         }
         sleep(self.arguments.outage.saturating_sub(begun.elapsed())).await;
-        self.stage.fleet.redis.resume();
+        redis.resume();
         report.bars.push(Bar::at_most(
             "redis-frozen: every node has noticed",
             latest,
