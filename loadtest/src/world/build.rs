@@ -29,7 +29,7 @@ impl Builder {
     /// At this service; `run` tells the people of this run from those of others.
     pub fn new(rest: Rest, sms: Arc<SmsWebhook>, run: u64) -> Self {
         Self {
-            rest,
+            rest: rest.patient(),
             sms,
             run: run % 1_000_000,
             has_passwords: false,

@@ -74,6 +74,8 @@ pub struct Rest {
     /// Which of them is asked; the next one when it does not answer.
     preferred: Arc<AtomicUsize>,
     client: reqwest::Client,
+    /// How long one call may take.
+    limit: Duration,
 }
 
 /// Where a node listens, as `GET /im/servers` says.
@@ -160,12 +162,20 @@ impl Rest {
         Ok(Self {
             bases,
             preferred: Arc::default(),
+            limit,
             client: reqwest::Client::builder()
-                .timeout(limit)
                 .pool_idle_timeout(IDLE_LIMIT)
                 .build()
                 .context("cannot make an HTTP client")?,
         })
+    }
+
+    /// The same, which waits for an answer as long as if there were nobody else to ask: for what is done while nothing is
+    /// disturbed, where a slow answer is better than none.
+    #[must_use]
+    pub fn patient(mut self) -> Self {
+        self.limit = CALL_LIMIT;
+        self
     }
 
     /// Makes a call, again when it is told to come later, and gives the `result` of its answer.
@@ -190,6 +200,7 @@ impl Rest {
             let preferred = self.preferred.load(Ordering::Relaxed);
             let base = &self.bases[preferred % self.bases.len()];
             let mut request = self.client.request(method.clone(), format!("{base}{path}"));
+            request = request.timeout(self.limit);
             if !token.is_empty() {
                 request = request.header("X-AUTH-TOKEN", token);
             }
