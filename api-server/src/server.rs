@@ -229,9 +229,9 @@ mod tests {
                 tokio::task::yield_now().await;
             }
         };
-        timeout(Duration::from_secs(5), next).await.unwrap();
+        timeout(Duration::from_secs(60), next).await.unwrap();
         drop(second);
         shutdown.cancel();
-        timeout(Duration::from_secs(5), running).await.unwrap().unwrap();
+        timeout(Duration::from_secs(60), running).await.unwrap().unwrap();
     }
 }

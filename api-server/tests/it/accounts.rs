@@ -396,31 +396,34 @@ async fn logging_in_by_password_or_by_code() {
 #[tokio::test]
 async fn an_unknown_phone_and_a_wrong_password_look_alike() {
     let service = Service::start().await;
-    let with = service.register("Pat", "member", Some(PASSWORD)).await;
-    let without = service.member("Pam").await;
     let mut texts = Vec::new();
-    let mut shortest = Vec::new();
-    for phone in [with.phone.clone(), without.phone.clone(), new_phone()] {
-        let mut body = log_in(&phone);
-        body["password"] = "wrong password".into();
-        let mut times = Vec::new();
-        for _ in 0..4 {
-            let started = std::time::Instant::now();
-            let call = service
-                .post("/account/login")
-                .header("X-Request-Id", "same")
-                .json(body.clone());
-            let reply = call.send().await;
-            times.push(started.elapsed());
-            reply.refused(401, "account.login_refused");
-            texts.push(reply.text);
+    let mut shortest = [std::time::Duration::MAX; 3];
+    // A busy machine now and then takes its time with all of somebody's answers: then others are asked.
+    for _ in 0..8 {
+        let with = service.register("Pat", "member", Some(PASSWORD)).await;
+        let without = service.member("Pam").await;
+        for (at, phone) in [with.phone, without.phone, new_phone()].iter().enumerate() {
+            let mut body = log_in(phone);
+            body["password"] = "wrong password".into();
+            for _ in 0..4 {
+                let started = std::time::Instant::now();
+                let call = service
+                    .post("/account/login")
+                    .header("X-Request-Id", "same")
+                    .json(body.clone());
+                let reply = call.send().await;
+                shortest[at] = shortest[at].min(started.elapsed());
+                reply.refused(401, "account.login_refused");
+                texts.push(reply.text);
+            }
         }
-        shortest.push(*times.iter().min().unwrap());
+        // Each of them hashed: an answer without hashing always comes many times faster.
+        if *shortest.iter().min().unwrap() * 5 > *shortest.iter().max().unwrap() {
+            assert!(texts.iter().all(|text| *text == texts[0]));
+            return;
+        }
     }
-    assert!(texts.iter().all(|text| *text == texts[0]));
-    // Each of them hashed: an answer without hashing would come many times faster.
-    let (least, most) = (shortest.iter().min().unwrap(), shortest.iter().max().unwrap());
-    assert!(*least * 5 > *most, "{shortest:?}");
+    panic!("one is answered sooner than the others: {shortest:?}");
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use tokio::{net::TcpListener, time::timeout};
 use super::{people::Person, scene::Scene, service::Service};
 
 /// How long a push may take on a busy machine; it takes milliseconds.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(clap::Parser)]
 struct Flags {

@@ -7,6 +7,9 @@ use super::{
     service::{Reply, Service},
 };
 
+/// How long anything awaited may take, on a busy machine.
+pub const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+
 /// A service with a team, one of its doctors, and a patient.
 pub struct Scene {
     pub service: Service,
@@ -89,7 +92,7 @@ pub async fn story(scene: &Scene, conversation: i64) -> Vec<String> {
 
 /// Waits until something holds.
 pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
+    let deadline = tokio::time::Instant::now() + PATIENCE;
     while !holds().await {
         assert!(tokio::time::Instant::now() < deadline, "{what}: not in time");
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;

@@ -1,11 +1,12 @@
 //! A private Redis Cluster: three masters with all slots, a replica for each where one is wanted, and a spare master
 //! without any.
 
-use std::{net::TcpListener, sync::OnceLock};
+use std::sync::OnceLock;
 
 use anyhow::{Context, bail, ensure};
 
 use crate::{
+    port::Port,
     redis::{Certificate, Options, Redis},
     sentinel::wait,
 };
@@ -21,6 +22,8 @@ pub struct Cluster {
     has_replicas: bool,
     login: String,
     is_tls: bool,
+    /// The ports that the nodes speak to each other on.
+    _buses: Vec<Port>,
 }
 
 /// What a cluster has beside its three masters.
@@ -58,9 +61,11 @@ impl Cluster {
         let replicas = if shape.replicas { MASTERS } else { 0 };
         let nodes = (0..masters + replicas)
             .map(|_| node(&shape))
-            .collect::<anyhow::Result<Vec<Redis>>>()?;
+            .collect::<anyhow::Result<Vec<(Redis, Port)>>>()?;
+        let (nodes, buses) = nodes.into_iter().unzip();
         let cluster = Self {
             nodes,
+            _buses: buses,
             has_replicas: shape.replicas,
             login: shape
                 .login
@@ -311,13 +316,13 @@ impl Cluster {
     }
 }
 
-fn node(shape: &Shape) -> anyhow::Result<Redis> {
+fn node(shape: &Shape) -> anyhow::Result<(Redis, Port)> {
     let login = shape.login;
     // 10000 above the port, as Redis has it by itself, may be no port at all.
-    let bus = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let bus = Port::take()?;
     let mut settings = vec![
         "cluster-enabled yes".to_owned(),
-        format!("cluster-port {bus}"),
+        format!("cluster-port {}", bus.number()),
         "cluster-node-timeout 1000".to_owned(),
         "cluster-replica-validity-factor 0".to_owned(),
         "cluster-require-full-coverage no".to_owned(),
@@ -330,13 +335,14 @@ fn node(shape: &Shape) -> anyhow::Result<Redis> {
     if shape.certificate.is_some() {
         settings.extend(["tls-cluster yes".to_owned(), "tls-replication yes".to_owned()]);
     }
-    Redis::start(Options {
+    let redis = Redis::start(Options {
         user: login.map(|(user, _)| user.to_owned()),
         password: login.map(|(_, password)| password.to_owned()),
         certificate: shape.certificate.clone(),
         settings,
         ..Options::default()
-    })
+    })?;
+    Ok((redis, bus))
 }
 
 fn bus_port(node: &Redis) -> anyhow::Result<String> {

@@ -5,6 +5,9 @@
 pub mod backplane;
 pub mod cluster;
 pub mod fleet;
+mod installation;
+mod pid;
+pub mod port;
 pub mod postgres;
 pub mod process;
 pub mod proxy;

@@ -8,7 +8,6 @@
 use std::{
     fmt::Write as _,
     fs,
-    net::TcpListener,
     os::unix::{fs::chown, process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
@@ -19,12 +18,14 @@ use std::{
 use anyhow::{Context, bail, ensure};
 use tempfile::TempDir;
 
-/// Where Debian keeps the programs, by version.
-const DEBIAN_FOLDER: &str = "/usr/lib/postgresql";
-/// The oldest version that Huizhen runs on.
-const OLDEST_VERSION: u32 = 15;
+use crate::{
+    installation::{DEBIAN_FOLDER, Owner, owner, programs},
+    pid::{children_of, freeze, is_alive, signal},
+    port::Port,
+};
+
 /// How long a start (also one that repairs after a crash) and an orderly stop may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(10);
 /// Many tests of one process share an instance, each with a few pools.
 const CONNECTIONS: u32 = 400;
@@ -52,20 +53,13 @@ pub struct Certificate {
 /// A private instance; dropped, it is ended and its folder removed.
 pub struct Postgres {
     programs: PathBuf,
-    port: u16,
+    port: Port,
     owner: Option<Owner>,
     postmaster: Mutex<Option<Child>>,
     template: tokio::sync::OnceCell<String>,
     next_database: std::sync::atomic::AtomicU64,
     watcher: Option<(Child, ChildStdin)>,
     folder: TempDir,
-}
-
-/// PostgreSQL refuses to run as root.
-#[derive(Clone, Copy, Debug)]
-struct Owner {
-    uid: u32,
-    gid: u32,
 }
 
 impl Postgres {
@@ -93,7 +87,7 @@ impl Postgres {
             chown(folder.path(), Some(uid), Some(gid))?;
         }
         let watcher = watch(folder.path())?;
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let port = Port::take()?;
         let postgres = Self {
             programs,
             port,
@@ -136,7 +130,7 @@ impl Postgres {
             "port = {}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = '{socket}'\n\
              max_connections = {CONNECTIONS}\nshared_buffers = '64MB'\nfsync = on\nsynchronous_commit = on\n\
              logging_collector = off\nlog_min_messages = warning\nlog_line_prefix = '%m [%p] %d '\n",
-            self.port
+            self.port()
         )?;
         for line in &options.settings {
             writeln!(settings, "{line}")?;
@@ -206,7 +200,7 @@ impl Postgres {
 
     /// The port on 127.0.0.1; it stays the same over a restart.
     pub fn port(&self) -> u16 {
-        self.port
+        self.port.number()
     }
 
     /// The folder of the socket.
@@ -218,7 +212,7 @@ impl Postgres {
     pub fn url(&self, database: &str) -> String {
         format!(
             "postgres://postgres@127.0.0.1:{}/{database}?sslmode=disable",
-            self.port
+            self.port()
         )
     }
 
@@ -291,6 +285,10 @@ impl Postgres {
         let Some(mut child) = postmaster.take() else {
             return Ok(());
         };
+        if how == libc::SIGKILL {
+            // Or it makes one more that we do not know of, and that keeps the next server from starting.
+            freeze(child.id());
+        }
         let children = children_of(child.id());
         signal(child.id(), how);
         if how == libc::SIGKILL {
@@ -314,8 +312,12 @@ impl Postgres {
 
     /// Freezes it: connections stay open and nothing answers, as on a machine that hangs.
     pub fn pause(&self) {
-        // The postmaster first, or it would make more.
-        self.pids().into_iter().for_each(|pid| signal(pid, libc::SIGSTOP));
+        let postmaster = self.postmaster.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(child) = &*postmaster {
+            // First, or it would make more.
+            freeze(child.id());
+            children_of(child.id()).into_iter().for_each(freeze);
+        }
     }
 
     /// Ends [`Self::pause`].
@@ -415,7 +417,7 @@ impl Postgres {
                 "-h",
             ])
             .arg(self.folder.path())
-            .args(["-p", &self.port.to_string(), "-d", database, "-c", sql])
+            .args(["-p", &self.port().to_string(), "-d", database, "-c", sql])
             .output()
             .context("psql cannot be run")?;
         ensure!(
@@ -461,107 +463,4 @@ fn watch(folder: &Path) -> anyhow::Result<(Child, ChildStdin)> {
         .context("/bin/sh cannot be run")?;
     let input = watcher.stdin.take().context("the watcher has no input")?;
     Ok((watcher, input))
-}
-
-/// The folder of the newest installed version's programs.
-fn programs(debian: &Path) -> anyhow::Result<PathBuf> {
-    let versions = fs::read_dir(debian).into_iter().flatten().flatten();
-    let newest = versions
-        .filter_map(|version| version.file_name().to_str()?.parse::<u32>().ok())
-        .filter(|version| debian.join(version.to_string()).join("bin/initdb").exists())
-        .max();
-    if let Some(version) = newest.filter(|version| *version >= OLDEST_VERSION) {
-        return Ok(debian.join(version.to_string()).join("bin"));
-    }
-    // Other systems have them where all programs are.
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .find(|folder| folder.join("initdb").exists() && folder.join("postgres").exists())
-        .with_context(|| {
-            format!(
-                "PostgreSQL {OLDEST_VERSION} or newer is not installed: neither in {} nor in the PATH; \
-                 on Debian: apt-get install --no-install-recommends postgresql",
-                debian.display()
-            )
-        })
-}
-
-/// As whom to run; none when it is ourselves.
-fn owner() -> anyhow::Result<Option<Owner>> {
-    if fs::metadata("/proc/self").map(|me| std::os::unix::fs::MetadataExt::uid(&me))? != 0 {
-        return Ok(None);
-    }
-    let passwd = fs::read_to_string("/etc/passwd")?;
-    let find = |wanted: &str| {
-        let line = passwd
-            .lines()
-            .find(|line| line.split(':').next() == Some(wanted))?;
-        let mut numbers = line.split(':').skip(2);
-        Some(Owner {
-            uid: numbers.next()?.parse().ok()?,
-            gid: numbers.next()?.parse().ok()?,
-        })
-    };
-    let owner = find("postgres").or_else(|| find("nobody"));
-    Ok(Some(owner.context(
-        "PostgreSQL does not run as root, and there is neither a user postgres nor a user nobody",
-    )?))
-}
-
-fn children_of(parent: u32) -> Vec<u32> {
-    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
-    processes
-        .filter_map(|process| process.file_name().to_str()?.parse::<u32>().ok())
-        .filter(|pid| parent_of(*pid) == Some(parent))
-        .collect()
-}
-
-fn parent_of(pid: u32) -> Option<u32> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name is in brackets and may hold anything.
-    let (_, after_name) = stat.rsplit_once(')')?;
-    after_name.split_whitespace().nth(1)?.parse().ok()
-}
-
-/// Whether a process is there and not just waiting to be told of.
-fn is_alive(pid: u32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = stat
-        .rsplit_once(')')
-        .and_then(|(_, rest)| rest.split_whitespace().next());
-    state.is_some_and(|state| state != "Z" && state != "X")
-}
-
-#[allow(unsafe_code, reason = "the standard library sends no signal but SIGKILL")]
-pub(crate) fn signal(pid: u32, signal: i32) {
-    let Ok(pid) = libc::pid_t::try_from(pid) else {
-        return;
-    };
-    // SAFETY: takes and gives numbers. The process is ours: a child that we have not waited for, or a child of that.
-    let _ = unsafe { libc::kill(pid, signal) };
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
-
-    use super::*;
-
-    #[test]
-    fn a_missing_installation_is_told_with_what_to_install() {
-        let empty = tempfile::tempdir().unwrap();
-        match programs(empty.path()) {
-            // It may be in the PATH.
-            Ok(programs) => assert!(programs.join("initdb").exists()),
-            Err(error) => assert!(error.to_string().contains("apt-get install"), "{error}"),
-        }
-    }
-
-    #[test]
-    fn a_stat_line_with_any_name_tells_the_parent() {
-        let me = std::process::id();
-        assert!(parent_of(me).is_some());
-        assert!(is_alive(me));
-        assert!(!is_alive(u32::MAX));
-    }
 }

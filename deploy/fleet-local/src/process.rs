@@ -10,12 +10,13 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
-use crate::postgres::signal;
+use crate::pid::{freeze, signal};
 
 /// How long a start may take: a first start makes its database.
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_secs(120);
 /// How long it may take to end by itself; then it is killed.
-const END_LIMIT: Duration = Duration::from_secs(20);
+const END_LIMIT: Duration = Duration::from_secs(60);
+
 /// The program of this name beside this one, where cargo puts them all.
 ///
 /// # Errors
@@ -106,7 +107,7 @@ impl Spawned {
 
     /// Freezes it (SIGSTOP) until [`resume`](Self::resume).
     pub fn pause(&self) {
-        signal(self.child.id(), libc::SIGSTOP);
+        freeze(self.child.id());
     }
 
     /// Lets it go on (SIGCONT).

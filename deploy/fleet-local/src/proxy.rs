@@ -167,7 +167,7 @@ mod tests {
 
     use super::*;
 
-    const SOON: Duration = Duration::from_secs(10);
+    const SOON: Duration = Duration::from_secs(60);
 
     /// A server that sends everything back.
     async fn echo() -> SocketAddr {

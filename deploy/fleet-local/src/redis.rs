@@ -7,7 +7,7 @@
 use std::{
     fmt::Write as _,
     fs,
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpStream},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
@@ -22,10 +22,13 @@ use anyhow::{Context, bail, ensure};
 use tempfile::TempDir;
 
 pub use crate::postgres::Certificate;
-use crate::postgres::signal;
+use crate::{
+    pid::{freeze, signal},
+    port::Port,
+};
 
 /// How long a start and an orderly stop may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(5);
 
 /// How an instance differs from the plain one: nobody logs in, no TLS.
@@ -47,7 +50,7 @@ pub struct Options {
 pub struct Redis {
     program: PathBuf,
     options: Options,
-    port: u16,
+    port: Port,
     server: Mutex<Option<Child>>,
     next_prefix: AtomicU64,
     watcher: Option<(Child, ChildStdin)>,
@@ -78,7 +81,7 @@ impl Redis {
         let program = program(&folders, "redis-server")?;
         let folder = tempfile::Builder::new().prefix("huizhen-redis-").tempdir()?;
         let watcher = watch(folder.path())?;
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let port = Port::take()?;
         let redis = Self {
             program,
             options,
@@ -110,7 +113,7 @@ impl Redis {
             );
         }
         match certificate {
-            None => writeln!(text, "port {}", self.port)?,
+            None => writeln!(text, "port {}", self.port.number())?,
             Some(certificate) => {
                 for (name, pem) in [
                     ("server.crt", &certificate.chain_pem),
@@ -122,7 +125,7 @@ impl Redis {
                     text,
                     "port 0\ntls-port {}\ntls-cert-file {folder}/server.crt\ntls-key-file {folder}/server.key\n\
                      tls-ca-cert-file {folder}/server.crt\ntls-auth-clients no",
-                    self.port
+                    self.port.number()
                 )?;
             }
         }
@@ -144,7 +147,7 @@ impl Redis {
 
     /// Where it listens; that stays the same over a restart.
     pub fn address(&self) -> SocketAddr {
-        (Ipv4Addr::LOCALHOST, self.port).into()
+        self.port.address()
     }
 
     /// The address as `--redis-url` takes it.
@@ -163,7 +166,7 @@ impl Redis {
                 password.as_deref().unwrap_or_default()
             ),
         };
-        let port = self.port;
+        let port = self.port.number();
         match certificate {
             None => format!("redis://{login}127.0.0.1:{port}/0"),
             Some(_) => format!(
@@ -269,7 +272,9 @@ impl Redis {
 
     /// Freezes it: connections stay open and nothing answers, as on a machine that hangs.
     pub fn pause(&self) {
-        self.signal(libc::SIGSTOP);
+        if let Some(pid) = self.pid() {
+            freeze(pid);
+        }
     }
 
     /// Ends [`Self::pause`].
@@ -296,7 +301,7 @@ impl Redis {
     pub fn command(&self, words: &[&str]) -> anyhow::Result<String> {
         let mut cli = Command::new("timeout");
         cli.args([
-            "10",
+            "60",
             "redis-cli",
             "-e",
             "--raw",
@@ -305,7 +310,7 @@ impl Redis {
             "127.0.0.1",
             "-p",
         ])
-        .arg(self.port.to_string())
+        .arg(self.port.number().to_string())
         .current_dir("/")
         .stdin(Stdio::null());
         if let Some(user) = &self.options.user {

@@ -9,7 +9,7 @@ use crate::redis::{Certificate, Options, Redis};
 /// How the sentinels call their master.
 pub const MASTER_NAME: &str = "main";
 /// How long the sentinels may take to find each other, and to replace a master.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(50);
 /// By themselves sentinels look at a master that has come back after ten seconds, and wait for eight more before they make
 /// a replica of it; one that was frozen keeps out of everything for thirty.

@@ -19,14 +19,15 @@ use proto::{
     ConversationId, UserId,
     client::{Address, Connection},
     wire::{
-        Bye, ClientFrame, ConversationKind, Entry, ErrorCode, Login, LoginOk, Platform, Role, Send, SendOk,
-        ServerFrame, StatusEvent, Sync, SyncDone, client_frame::Body as Request, server_frame::Body,
+        Bye, ByeReason, ClientFrame, ConversationKind, Entry, ErrorCode, Login, LoginOk, Platform, Role,
+        Send, SendOk, ServerFrame, StatusEvent, Sync, SyncDone, client_frame::Body as Request,
+        server_frame::Body,
     },
 };
 use tokio::net::TcpListener;
 
 /// How long anything awaited may take, on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(clap::Parser)]
 struct Flags {
@@ -245,12 +246,21 @@ impl Fleet {
         App::connect(self.ports().tcp).await
     }
 
-    /// An app that has logged in on a node.
+    /// An app that has logged in on a node; as apps do, it comes back when it is told that something is away just now.
     pub async fn log_in_on(&self, node: usize, user: i64, device: &str) -> App {
         let password = self.password(user, device).await;
-        let mut app = App::connect(self.nodes[node].1.tcp).await;
-        app.log_in(user, device, &password).await;
-        app
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let mut app = App::connect(self.nodes[node].1.tcp).await;
+            match app.ask(Request::Login(login(user, device, &password))).await {
+                Body::LoginOk(_) => return app,
+                Body::Bye(bye) if bye.reason() == ByeReason::Unavailable => {
+                    assert!(tokio::time::Instant::now() < deadline, "{}", bye.detail);
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                other => panic!("no LoginOk but {other:?}"),
+            }
+        }
     }
 
     pub async fn log_in(&self, user: i64, device: &str) -> App {
@@ -349,12 +359,12 @@ impl App {
         }
     }
 
-    /// Sends a request and gives its answer; entries are kept, other frames passed over.
+    /// Sends a request and gives its answer, or the Bye that comes instead; entries are kept, other frames passed over.
     pub async fn ask(&mut self, body: Request) -> Body {
         let request_id = self.send(body).await;
         loop {
             let frame = self.next().await;
-            if frame.request_id == request_id {
+            if frame.request_id == request_id || matches!(frame.body, Some(Body::Bye(_))) {
                 return frame.body.unwrap();
             }
         }

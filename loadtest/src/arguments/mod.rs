@@ -190,8 +190,8 @@ pub struct RoomShape {
     /// With `--rate max`: how many sends are on their way at once.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
     pub window: u32,
-    /// So many more people are in the room, log in, and then read nothing: what they cost and what becomes of them is
-    /// reported. Not on the bare relay.
+    /// So many more people are in the room, read until the load has warmed up, and then read nothing: what that costs and
+    /// what becomes of them is reported. Not on the bare relay.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=10_000))]
     pub stopped_readers: u32,
 }

@@ -15,7 +15,7 @@ use super::{Kind, Orders, Ready, Somebody, Told, Word};
 use crate::world::User;
 
 /// How long a process may take to answer.
-const ANSWER_LIMIT: Duration = Duration::from_secs(20);
+const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 /// How long it may take to end.
 const END_LIMIT: Duration = Duration::from_secs(10);
 

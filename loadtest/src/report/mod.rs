@@ -4,6 +4,8 @@ mod bar;
 mod compare;
 mod html;
 mod machine;
+mod moment;
+mod percentiles;
 mod plot;
 mod text;
 
@@ -15,13 +17,14 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::generator::Outcome;
-use crate::generator::recorder::{Second, Times};
 use crate::generator::verdict::Verdict;
 use crate::server::usage::Usage;
 
 pub use bar::Bar;
 pub use compare::compare;
 pub use machine::Machine;
+pub use moment::Moment;
+pub use percentiles::Percentiles;
 
 /// Under this many cores, server and generator together, a saturated run on two cores was disturbed by something else.
 const DISTURBED_CORES: f64 = 1.45;
@@ -132,8 +135,8 @@ pub struct Report {
 pub struct StoppedReaders {
     /// How many.
     pub count: u64,
-    /// The most that the servers' memory grew during the load, shared out among them. Everything else that grew, the
-    /// sessions of the others too, is in it.
+    /// The most that the servers' memory grew from when they stopped (the load had warmed up then), shared out among them.
+    /// Whatever else grew is in it.
     pub most_bytes_each: f64,
     /// The same at the end.
     pub bytes_each_afterwards: f64,
@@ -164,75 +167,6 @@ pub struct IdleConnections {
     /// By how much the kernel's tables grew (Slab in /proc/meminfo), for each of them: both ends, everything else that grew
     /// in it included.
     pub kernel_bytes_each: f64,
-}
-
-/// Times in ms.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Percentiles {
-    /// Half took at most so long.
-    pub p50: f64,
-    /// Nine of ten.
-    pub p90: f64,
-    /// 99 of 100.
-    pub p99: f64,
-    /// 999 of 1,000.
-    pub p999: f64,
-    /// The longest.
-    pub max: f64,
-}
-
-impl From<&Times> for Percentiles {
-    fn from(times: &Times) -> Self {
-        if times.count() == 0 {
-            return Self::default();
-        }
-        Self {
-            p50: times.percentile_ms(50.0),
-            p90: times.percentile_ms(90.0),
-            p99: times.percentile_ms(99.0),
-            p999: times.percentile_ms(99.9),
-            max: times.max_ms(),
-        }
-    }
-}
-
-/// One second of a run.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Moment {
-    /// Seconds since the start of the load.
-    pub second: u64,
-    /// Messages sent in it.
-    pub sent: u64,
-    /// Messages acknowledged in it.
-    pub acked: u64,
-    /// Entries of others received in it.
-    pub delivered: u64,
-    /// 99 of 100 acknowledgements that came in it took at most so long.
-    pub ack_p99_ms: f64,
-    /// Half of the deliveries that came in it took at most so long.
-    pub delivery_p50_ms: f64,
-    /// 99 of 100 deliveries that came in it took at most so long.
-    pub delivery_p99_ms: f64,
-}
-
-impl Moment {
-    /// Second by second, what happened in each.
-    pub fn course(seconds: &[Second]) -> Vec<Self> {
-        (0..)
-            .zip(seconds)
-            .map(|(second, what)| Self {
-                second,
-                sent: what.counts.sent,
-                acked: what.counts.acked,
-                delivered: what.counts.delivered,
-                ack_p99_ms: what.ack.percentile_ms(99.0),
-                delivery_p50_ms: what.delivery.percentile_ms(50.0),
-                delivery_p99_ms: what.delivery.percentile_ms(99.0),
-            })
-            .collect()
-    }
 }
 
 impl Report {

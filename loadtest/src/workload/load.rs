@@ -112,7 +112,7 @@ pub(super) async fn run(
     for number in 1..=times {
         let stopped = match (stopped.is_empty(), site.addresses.first()) {
             (false, Some(address)) => {
-                Some(Box::pin(Stopped::connect(*address, &stopped, &site.watch)).await?)
+                Some(Box::pin(Stopped::connect(*address, &stopped, &site.watch, load.warm_up)).await?)
             }
             _ => None,
         };

@@ -1,4 +1,4 @@
-//! Readers that log in, Sync, and then read nothing any more.
+//! Readers that log in, Sync, read while the load warms up, and then read nothing any more.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use proto::frame::{FrameReader, MAX_FRAME_BYTES};
 use proto::wire::{self, ClientFrame, Platform, ServerFrame, client_frame, server_frame};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
@@ -27,60 +27,101 @@ const LOGIN_LIMIT: Duration = Duration::from_secs(30);
 /// How long it may take to find that a connection was ended, once everything it holds is read.
 const END_LIMIT: Duration = Duration::from_secs(2);
 
-/// Connections that nobody reads.
+/// Connections that are read until the load has warmed up, and then by nobody.
 #[derive(Debug)]
 pub(super) struct Stopped {
+    count: usize,
+    watch: Watch,
+    stopping: JoinHandle<Result<Unread>>,
+    stop: watch::Sender<bool>,
+}
+
+/// Connections that nobody reads any more.
+#[derive(Debug)]
+struct Unread {
     streams: Vec<TcpStream>,
     before: Vec<Sample>,
     slow_before: f64,
-    watch: Watch,
-    stop: watch::Sender<bool>,
-    sampling: JoinHandle<Result<f64>>,
+    most_bytes: f64,
 }
 
 impl Stopped {
-    /// Connects them and begins to watch the server's memory.
+    /// Connects them. They read for `warm_up` from the first entry on, like everybody else, so that what is measured then is
+    /// what stopping costs and not what the load itself does.
     ///
     /// # Errors
     /// When one cannot log in.
-    pub(super) async fn connect(address: SocketAddr, users: &[User], server: &Watch) -> Result<Self> {
-        let mut streams = Vec::with_capacity(users.len());
+    pub(super) async fn connect(
+        address: SocketAddr,
+        users: &[User],
+        server: &Watch,
+        warm_up: Duration,
+    ) -> Result<Self> {
+        let (come, mut first) = mpsc::channel(1);
+        let (stop_reading, stopped_reading) = watch::channel(false);
+        let mut readers = Vec::with_capacity(users.len());
         for user in users {
             let opened = timeout(LOGIN_LIMIT, open(address, user)).await;
             let stream =
                 opened.with_context(|| format!("user {} was not logged in in time", user.user_id))?;
-            streams.push(stream.with_context(|| format!("user {}", user.user_id))?);
+            let stream = stream.with_context(|| format!("user {}", user.user_id))?;
+            readers.push(tokio::spawn(read(stream, come.clone(), stopped_reading.clone())));
         }
-        let before = server.sample().await?;
-        let slow_before = slow(server).await?;
-        let (stop, stopped) = watch::channel(false);
-        let sampling = tokio::spawn(most(server.clone(), before.clone(), users.len(), stopped));
+        let (stop, mut stopped) = watch::channel(false);
+        let watch = server.clone();
+        let count = users.len();
+        let stopping = tokio::spawn(async move {
+            tokio::select! {
+                _ = first.recv() => sleep(warm_up).await,
+                _ = stopped.changed() => bail!("the load ended before anything came"),
+            }
+            let slow_before = slow(&watch).await?;
+            let before = watch.sample().await?;
+            stop_reading.send_replace(true);
+            let mut streams = Vec::with_capacity(count);
+            for reader in readers {
+                streams.push(
+                    reader
+                        .await?
+                        .context("the node closed a connection that was read")?,
+                );
+            }
+            let most_bytes = most(&watch, &before, count, stopped).await?;
+            Ok(Unread {
+                streams,
+                before,
+                slow_before,
+                most_bytes,
+            })
+        });
         Ok(Self {
-            streams,
-            before,
-            slow_before,
+            count,
             watch: server.clone(),
+            stopping,
             stop,
-            sampling,
         })
     }
 
     /// What they cost, and what became of them.
     ///
     /// # Errors
-    /// When the server does not tell.
+    /// When the server does not tell, or one was ended while it read.
     pub(super) async fn end(self) -> Result<StoppedReaders> {
         self.stop.send_replace(true);
-        let most_bytes = self.sampling.await??;
-        let count = self.streams.len();
-        let after = self.watch.since(&self.before, count).await?;
-        let closed_slow = slow(&self.watch).await? - self.slow_before;
+        let Unread {
+            streams,
+            before,
+            slow_before,
+            most_bytes,
+        } = self.stopping.await??;
+        let after = self.watch.since(&before, self.count).await?;
+        let closed_slow = slow(&self.watch).await? - slow_before;
         let mut ended = 0;
-        for mut stream in self.streams {
+        for mut stream in streams {
             ended += u64::from(is_ended(&mut stream).await);
         }
         Ok(StoppedReaders {
-            count: count as u64,
+            count: self.count as u64,
             most_bytes_each: most_bytes,
             bytes_each_afterwards: after
                 .iter()
@@ -89,6 +130,27 @@ impl Stopped {
             closed_slow: closed_slow as u64,
             ended,
         })
+    }
+}
+
+/// Reads until it is told to stop; says when something came. None when the connection ended.
+async fn read(
+    mut stream: TcpStream,
+    come: mpsc::Sender<()>,
+    mut stopped: watch::Receiver<bool>,
+) -> Option<TcpStream> {
+    let mut buffer = vec![0; RECEIVE_BUFFER as usize];
+    loop {
+        tokio::select! {
+            read = stream.read(&mut buffer) => match read {
+                Ok(0) | Err(_) => return None,
+                Ok(_) => {
+                    // Only the first is waited for.
+                    let _ = come.try_send(());
+                }
+            },
+            _ = stopped.changed() => return Some(stream),
+        }
     }
 }
 
@@ -105,8 +167,8 @@ async fn slow(server: &Watch) -> Result<f64> {
 
 /// The most that memory grew for each, bytes.
 async fn most(
-    server: Watch,
-    before: Vec<Sample>,
+    server: &Watch,
+    before: &[Sample],
     count: usize,
     mut stopped: watch::Receiver<bool>,
 ) -> Result<f64> {
@@ -116,7 +178,7 @@ async fn most(
             () = sleep(SAMPLE_EVERY) => {}
             _ = stopped.changed() => return Ok(most),
         }
-        let usage = server.since(&before, count).await?;
+        let usage = server.since(before, count).await?;
         let grown: f64 = usage
             .iter()
             .filter_map(|usage| usage.pss_bytes_per_connection.or(usage.rss_bytes_per_connection))

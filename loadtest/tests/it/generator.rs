@@ -42,7 +42,7 @@ async fn start(conversations: u32, members: u32, stored: bool, fault: Option<Fau
         insert_connections: 1,
         fault,
     }));
-    for _ in 0..1000 {
+    for _ in 0..6000 {
         let ports = fs::read(&ports_file)
             .ok()
             .and_then(|bytes| serde_json::from_slice::<Ports>(&bytes).ok());

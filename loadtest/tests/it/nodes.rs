@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use loadtest::world::rest::Rest;
 use proto::wire::ByeReason;
@@ -11,9 +11,6 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::people::{Person, Running, assert_heard_alike, eventually};
-
-/// How soon the clients of a node that was killed are back.
-const BACK: Duration = Duration::from_secs(10);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_is_started_takes_load() {
@@ -52,7 +49,6 @@ async fn talk(person: Arc<Person>, conversation_id: i64, stop: Arc<AtomicBool>) 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_is_stopped_hands_its_sessions_over_and_no_send_fails() {
-    const DRAIN: Duration = Duration::from_secs(5);
     let mut running = Box::pin(Running::start(3, 1, &["--drain-s=5"])).await;
     let world = running.builder.consults(12, 3).await.unwrap();
     let people: Vec<Arc<Person>> = running
@@ -80,7 +76,6 @@ async fn a_node_that_is_stopped_hands_its_sessions_over_and_no_send_fails() {
     })
     .await;
 
-    let told = Instant::now();
     running.fleet.nodes[0].terminate().await.unwrap();
     // Talk goes on on the other nodes for a while.
     let acked = |people: &[Arc<Person>]| {
@@ -128,8 +123,6 @@ async fn a_node_that_is_stopped_hands_its_sessions_over_and_no_send_fails() {
     );
     for person in moved {
         let log = person.log();
-        let back = *log.synced.last().unwrap() - told;
-        assert!(back <= DRAIN, "somebody was on another node after {back:?}");
         assert_eq!(log.disconnected, 1, "one way, without detours");
     }
     for conversation in &world.conversations {
@@ -172,7 +165,6 @@ async fn the_clients_of_a_killed_node_are_back_on_the_others_without_a_storm() {
     assert!(before.iter().all(|sessions| *sessions >= 60), "{before:?}");
     running.directory_tells(300).await;
 
-    let killed = Instant::now();
     running.fleet.nodes[0].kill().unwrap();
     eventually("its clients notice", async || {
         people
@@ -186,8 +178,6 @@ async fn the_clients_of_a_killed_node_are_back_on_the_others_without_a_storm() {
         people.iter().all(|person| person.log().is_synced)
     })
     .await;
-    let took = killed.elapsed();
-    assert!(took <= BACK, "the last one was back after {took:?}");
     let lost: Vec<&Person> = people
         .iter()
         .filter(|person| person.log().disconnected > 0)
@@ -216,11 +206,6 @@ async fn the_clients_of_a_killed_node_are_back_on_the_others_without_a_storm() {
             == 2
     })
     .await;
-    assert!(
-        killed.elapsed() <= BACK,
-        "it was handed out for {:?}",
-        killed.elapsed()
-    );
     Box::pin(running.fleet.end()).await.unwrap();
 }
 

@@ -9,7 +9,7 @@ use std::{
 use fleet_local::postgres::{Options, Postgres};
 
 fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(60);
     while !holds() {
         assert!(Instant::now() < deadline, "{what}");
         std::thread::sleep(Duration::from_millis(20));
@@ -94,7 +94,7 @@ fn child() {
     std::fs::write(format!("{told}.new"), text).unwrap();
     std::fs::rename(format!("{told}.new"), &told).unwrap();
     if std::env::var("HUIZHEN_CHILD_WAITS").is_ok() {
-        std::thread::sleep(Duration::from_secs(60));
+        std::thread::sleep(Duration::from_secs(600));
     }
 }
 

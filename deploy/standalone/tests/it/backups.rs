@@ -5,7 +5,7 @@ use std::path::Path;
 use fleet_local::postgres::Postgres;
 use serde_json::Value;
 
-use crate::process::{Running, huizhen, run, text};
+use crate::process::{Places, Running, huizhen, run, text};
 
 fn done(folder: &Path, arguments: &[&str]) -> String {
     let output = run(huizhen(folder, arguments), "");
@@ -44,9 +44,9 @@ fn entry(text: &str) -> impl Fn(&Value) -> bool {
 fn after_a_restore_everybody_has_exactly_what_was_restored_and_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let mut demo = Running::start(huizhen(folder, &["demo", "--ports-file", "ports.json"]));
+    let places = Places::take();
+    let mut demo = Running::start(places.on(huizhen(folder, &["demo"])));
     demo.wait_for("doctor.token");
-    let ports: Value = serde_json::from_slice(&std::fs::read(folder.join("ports.json")).unwrap()).unwrap();
     let (mut patient, mut doctor) = (chat(folder, "patient"), chat(folder, "doctor"));
     let kept = say(&mut patient, "kept");
     doctor.wait_for_event("what is kept", entry("kept"));
@@ -86,14 +86,7 @@ fn after_a_restore_everybody_has_exactly_what_was_restored_and_goes_on() {
             "--keep-logins",
         ],
     );
-    let mut serve = huizhen(folder, &["serve", "--data", "again"]);
-    for name in ["im", "rest"] {
-        serve.env(
-            format!("HUIZHEN_{}_ADDR", name.to_uppercase()),
-            ports[name].as_str().unwrap(),
-        );
-    }
-    let mut serve = Running::start(serve);
+    let mut serve = Running::start(places.on(huizhen(folder, &["serve", "--data", "again"])));
     serve.wait_for("listening admin=");
 
     // Both have seen more than there is now.
@@ -123,9 +116,7 @@ fn after_a_restore_everybody_has_exactly_what_was_restored_and_goes_on() {
     // Without the flag nobody is logged in.
     let told = done(folder, &["restore", "--from", "b.backup", "--data", "third"]);
     assert!(told.contains("nobody is logged in"), "{told}");
-    let mut serve = huizhen(folder, &["serve", "--data", "third"]);
-    serve.env("HUIZHEN_REST_ADDR", ports["rest"].as_str().unwrap());
-    let mut serve = Running::start(serve);
+    let mut serve = Running::start(places.on(huizhen(folder, &["serve", "--data", "third"])));
     serve.wait_for("listening admin=");
     let told = refused(folder, &["chat", "data/demo/doctor.token"], 1);
     assert!(!told.contains("kept"), "{told}");
@@ -147,9 +138,9 @@ fn a_file_moves_to_a_server_and_the_server_is_set_back_by_its_own_tools() {
         .unwrap()
         .to_owned();
     let source = "sqlite://data/demo/huizhen.db";
-    let mut demo = Running::start(huizhen(folder, &["demo", "--ports-file", "ports.json"]));
+    let places = Places::take();
+    let mut demo = Running::start(places.on(huizhen(folder, &["demo"])));
     demo.wait_for("doctor.token");
-    let ports: Value = serde_json::from_slice(&std::fs::read(folder.join("ports.json")).unwrap()).unwrap();
     let said = text(
         &run(
             huizhen(folder, &["chat", "data/demo/patient.token", "--json"]),
@@ -180,14 +171,8 @@ fn a_file_moves_to_a_server_and_the_server_is_set_back_by_its_own_tools() {
     assert!(missing.contains("no such file"), "{missing}");
 
     let serve = || {
-        let mut serve = huizhen(folder, &["serve", "--drain-s", "1", "--database-url", &url]);
-        for name in ["im", "rest"] {
-            serve.env(
-                format!("HUIZHEN_{}_ADDR", name.to_uppercase()),
-                ports[name].as_str().unwrap(),
-            );
-        }
-        let mut serve = Running::start(serve);
+        let serve = huizhen(folder, &["serve", "--drain-s", "1", "--database-url", &url]);
+        let mut serve = Running::start(places.on(serve));
         serve.wait_for("listening admin=");
         serve
     };

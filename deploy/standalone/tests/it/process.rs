@@ -8,10 +8,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use fleet_local::port::Port;
 use serde_json::Value;
 
 /// The longest wait for anything; a debug build on a busy machine is slow.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A command in a folder, with all ports free.
 pub(crate) fn huizhen(folder: &Path, arguments: &[&str]) -> Command {
@@ -37,6 +38,28 @@ pub(crate) fn in_folder(command: &mut Command, folder: &Path) {
         "HUIZHEN_DATABASE_URL",
     ] {
         command.env_remove(name);
+    }
+}
+
+/// Where a server listens that clients find again after a restart: nobody else gets these ports meanwhile.
+pub(crate) struct Places {
+    im: Port,
+    rest: Port,
+}
+
+impl Places {
+    pub(crate) fn take() -> Self {
+        Self {
+            im: Port::take().unwrap(),
+            rest: Port::take().unwrap(),
+        }
+    }
+
+    /// Makes a command listen there.
+    pub(crate) fn on(&self, mut command: Command) -> Command {
+        command.env("HUIZHEN_IM_ADDR", self.im.address().to_string());
+        command.env("HUIZHEN_REST_ADDR", self.rest.address().to_string());
+        command
     }
 }
 

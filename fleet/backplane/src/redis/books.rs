@@ -1,10 +1,15 @@
 //! IM passwords, generations, presence and the directory of nodes in Redis. Each key is touched by one command alone, so
 //! that a cluster may put it anywhere.
 //!
-//! A person's logins are one hash: the device's id → `generation platform until`, and the empty id → when they were last
-//! here. A logout leaves a generation of its own with the platform `x`, which ends older sessions whatever they missed.
+//! A person's logins are one hash: the device's id → `generation platform until`, NUL and the device's id → until when it
+//! was renewed since, and the empty id → when they were last here. A logout leaves a generation of its own with the
+//! platform `x`, which ends older sessions whatever they missed.
+//!
+//! Renewals are what Redis does most of in a quiet fleet, so they are two plain commands and no script: one reads the
+//! device's generation, the other writes until when, into a field that says nothing about generations. So a login that
+//! comes in between is not touched by them.
 
-use ::redis::Cmd;
+use ::redis::{Cmd, Value, from_redis_value};
 use proto::{UserId, wire::Platform};
 
 use super::routes::Routes;
@@ -39,17 +44,25 @@ local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local generation = t[1] * 1000000 + t[2]
 local all = redis.call('HGETALL', KEYS[1])
+local renewed = {}
+for i = 1, #all, 2 do
+  if string.byte(all[i]) == 0 then renewed[string.sub(all[i], 2)] = tonumber(all[i + 1]) end
+end
 for i = 1, #all, 2 do
   local g, until_ms = string.match(all[i + 1], '^(%d+) %S+ (%d+)$')
   if g then
     if tonumber(g) >= generation then generation = tonumber(g) + 1 end
-    if tonumber(until_ms) + 600000 < now then redis.call('HDEL', KEYS[1], all[i]) end
+    local last = math.max(tonumber(until_ms), renewed[all[i]] or 0)
+    if last + 600000 < now then redis.call('HDEL', KEYS[1], all[i], '\0' .. all[i]) end
+    renewed[all[i]] = nil
   end
 end
+for device in pairs(renewed) do redis.call('HDEL', KEYS[1], '\0' .. device) end
 redis.call('HSET', KEYS[1], ARGV[1], string.format('%.0f %s %.0f', generation, ARGV[2], now + ARGV[3]))
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
 return string.format('%.0f', generation)";
 
+/// Puts a login back that is not there, or not as it should be.
 const RENEW: &str = "
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
@@ -67,7 +80,9 @@ return 0";
 
 const RELEASE: &str = "
 local stored = redis.call('HGET', KEYS[1], ARGV[1])
-if stored and string.match(stored, '^(%d+)') == ARGV[2] then redis.call('HDEL', KEYS[1], ARGV[1]) end
+if stored and string.match(stored, '^(%d+)') == ARGV[2] then
+  redis.call('HDEL', KEYS[1], ARGV[1], '\0' .. ARGV[1])
+end
 redis.call('HSET', KEYS[1], '', ARGV[3])
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
 return 0";
@@ -188,29 +203,62 @@ impl Books {
         sessions: &[HeldSession],
     ) -> Result<Vec<(usize, Outdone)>, Unavailable> {
         let mut outdone = Vec::new();
+        let mut missing = Vec::new();
+        let Some(first) = sessions.first() else {
+            return Ok(outdone);
+        };
+        // The clocks of a cluster may differ by what a login lasts unrenewed, at the most.
+        let now_ms = time_ms(routes, &self.person(first.user)).await?;
+        let until_ms = now_ms.saturating_add_unsigned(LOGIN_LASTS_MS);
         for (chunk_at, chunk) in sessions.chunks(TOGETHER).enumerate() {
-            let mut together = Vec::with_capacity(chunk.len());
+            let mut together = Vec::with_capacity(2 * chunk.len());
             for session in chunk {
                 let person = self.person(session.user);
-                let mut renew = script(RENEW, &person);
-                renew
-                    .arg(&*session.device_id)
-                    .arg(session.generation.0)
-                    .arg(session.platform as i32)
-                    .arg(LOGIN_LASTS_MS)
-                    .arg(PERSON_LASTS_MS);
+                let mut look = ::redis::cmd("HGET");
+                look.arg(&person).arg(&*session.device_id);
+                let mut renew = ::redis::cmd("HSET");
+                renew.arg(&person).arg(renewed(&session.device_id)).arg(until_ms);
+                together.push((person.clone(), look));
                 together.push((person, renew));
             }
+            let answers: Vec<Value> = routes.ask_each(together).await?;
+            for (at, (session, answer)) in chunk.iter().zip(answers.into_iter().step_by(2)).enumerate() {
+                let at = chunk_at * TOGETHER + at;
+                let stored: Option<String> = from_redis_value(answer).map_err(|_| Unavailable)?;
+                match stored.as_deref().and_then(generation) {
+                    Some((newest, platform)) if newest > session.generation.0 => {
+                        outdone.push((at, outdone_by(platform)));
+                    }
+                    Some((newest, _)) if newest == session.generation.0 => {}
+                    _ => missing.push(at),
+                }
+            }
+        }
+        for places in missing.chunks(TOGETHER) {
+            let held = places.iter().filter_map(|at| sessions.get(*at));
+            let together = held.map(|session| self.put_back(session)).collect();
             let answers: Vec<u8> = routes.ask_each(together).await?;
-            for (at, answer) in answers.into_iter().enumerate() {
+            for (at, answer) in places.iter().zip(answers) {
                 match answer {
-                    1 => outdone.push((chunk_at * TOGETHER + at, Outdone::Replaced)),
-                    2 => outdone.push((chunk_at * TOGETHER + at, Outdone::LoggedOut)),
+                    1 => outdone.push((*at, Outdone::Replaced)),
+                    2 => outdone.push((*at, Outdone::LoggedOut)),
                     _ => {}
                 }
             }
         }
         Ok(outdone)
+    }
+
+    fn put_back(&self, session: &HeldSession) -> (String, Cmd) {
+        let person = self.person(session.user);
+        let mut renew = script(RENEW, &person);
+        renew
+            .arg(&*session.device_id)
+            .arg(session.generation.0)
+            .arg(session.platform as i32)
+            .arg(LOGIN_LASTS_MS)
+            .arg(PERSON_LASTS_MS);
+        (person, renew)
     }
 
     pub(super) fn release_session(
@@ -317,9 +365,13 @@ fn person(user: UserId, lines: &[(String, String)], now_ms: i64) -> Presence {
         let mut words = line.split(' ').skip(1);
         let platform = words.next().and_then(|word| word.parse::<i32>().ok());
         let until_ms = words.next().and_then(|word| word.parse::<i64>().ok());
-        if let (Some(platform), Some(until_ms)) = (platform, until_ms)
-            && until_ms > now_ms
-        {
+        let (Some(platform), Some(until_ms)) = (platform, until_ms) else {
+            continue;
+        };
+        let field = renewed(device_id);
+        let later = lines.iter().find(|(name, _)| *name == field);
+        let later_ms = later.and_then(|(_, line)| line.parse::<i64>().ok());
+        if until_ms.max(later_ms.unwrap_or(0)) > now_ms {
             presence.devices.push(DevicePresence {
                 device_id: device_id.clone(),
                 platform: Platform::try_from(platform).unwrap_or_default(),
@@ -327,4 +379,23 @@ fn person(user: UserId, lines: &[(String, String)], now_ms: i64) -> Presence {
         }
     }
     presence
+}
+
+/// The field that says until when a device's login was renewed. No device's id has a NUL in it.
+fn renewed(device_id: &str) -> String {
+    format!("\0{device_id}")
+}
+
+/// The generation and the platform of a login's line.
+fn generation(line: &str) -> Option<(u64, &str)> {
+    let mut words = line.split(' ');
+    Some((words.next()?.parse().ok()?, words.next()?))
+}
+
+fn outdone_by(platform: &str) -> Outdone {
+    if platform == LOGGED_OUT {
+        Outdone::LoggedOut
+    } else {
+        Outdone::Replaced
+    }
 }

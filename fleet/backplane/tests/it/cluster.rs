@@ -11,15 +11,14 @@ use proto::{UserId, wire::Platform};
 
 use crate::{
     eventually,
+    faults::told_to_compare,
     listening::{Listener, say},
     now_ms, open,
     refusals::{certificate, foreign_authority},
-    within,
 };
 
 /// Enough for some to fall to each master.
 const PEOPLE: i64 = 30;
-const RECOVERY: Duration = Duration::from_secs(20);
 
 fn person(id: i64) -> UserId {
     UserId::from_database(id)
@@ -64,7 +63,7 @@ impl World {
 
     /// Says something on the channels of these people until it has been heard on each.
     async fn heard_by(&self, people: &[i64], word: &str) {
-        within(RECOVERY, word, async || {
+        eventually(word, async || {
             let heard = self.listener.heard();
             let missing: Vec<i64> = people
                 .iter()
@@ -127,10 +126,7 @@ async fn a_master_that_dies_takes_its_slots_only_and_brings_them_back() {
     .await;
     resumed.borrow_and_update();
     world.cluster.nodes[1].start_again().unwrap();
-    tokio::time::timeout(RECOVERY, resumed.changed())
-        .await
-        .unwrap()
-        .unwrap();
+    told_to_compare(&mut resumed).await;
     world.heard_by(&theirs, "again").await;
     world.all_are_claimed().await;
     eventually("all of it is there", async || {
@@ -151,7 +147,7 @@ async fn a_replica_that_takes_over_is_found() {
     resumed.borrow_and_update();
     world.cluster.nodes[0].kill().unwrap();
     world.heard_by_all("after").await;
-    assert!(resumed.has_changed().unwrap(), "nobody was told to compare");
+    told_to_compare(&mut resumed).await;
     world.cluster.wait_until_replaced(0).unwrap();
     world.all_are_claimed().await;
     eventually("all of it is there", async || world.hears.is_available().await).await;
@@ -185,10 +181,7 @@ async fn a_slot_that_moves_takes_its_subscriptions_along() {
         cluster.begin_move(slot, from, to).unwrap();
         world.heard_by(&[id], &format!("on the way {round}")).await;
         cluster.finish_move(slot, from, to).unwrap();
-        tokio::time::timeout(RECOVERY, resumed.changed())
-            .await
-            .unwrap()
-            .unwrap();
+        told_to_compare(&mut resumed).await;
         world.heard_by_all(&format!("round {round}")).await;
     }
     eventually("all of it is there", async || world.hears.is_available().await).await;
@@ -259,23 +252,17 @@ async fn a_frozen_or_emptied_master_is_noticed() {
     let mut resumed = world.hears.resumed();
     resumed.borrow_and_update();
     node.command(&["FLUSHALL"]).unwrap();
-    tokio::time::timeout(Duration::from_secs(5), resumed.changed())
-        .await
-        .unwrap()
-        .unwrap();
+    told_to_compare(&mut resumed).await;
 
     node.pause();
-    within(Duration::from_secs(3), "it is noticed", async || {
+    eventually("it is noticed", async || {
         !world.hears.is_available().await && !world.speaks.is_available().await
     })
     .await;
     world.heard_by(&world.people_of(0), "meanwhile").await;
     resumed.borrow_and_update();
     node.resume();
-    tokio::time::timeout(RECOVERY, resumed.changed())
-        .await
-        .unwrap()
-        .unwrap();
+    told_to_compare(&mut resumed).await;
     world.heard_by_all("again").await;
 }
 
@@ -288,10 +275,7 @@ async fn subscriptions_that_are_cut_are_made_again() {
         world.cluster.nodes[round]
             .command(&["CLIENT", "KILL", "TYPE", "pubsub"])
             .unwrap();
-        tokio::time::timeout(RECOVERY, resumed.changed())
-            .await
-            .unwrap()
-            .unwrap();
+        told_to_compare(&mut resumed).await;
         world.heard_by_all(&format!("round {round}")).await;
     }
 }

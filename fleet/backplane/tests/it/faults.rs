@@ -5,12 +5,11 @@ use std::time::Duration;
 use backplane::{Backplane, HeldSession, NodeRecord, Outdone, Unavailable, hash_password};
 use fleet_local::redis::{Options, Redis};
 use proto::{UserId, wire::Platform};
-use tokio::time::Instant;
 
 use crate::{
-    eventually,
+    PATIENCE, eventually,
     listening::{CHANNEL, Listener, say},
-    now_ms, open, within,
+    now_ms, open,
 };
 
 const USER: UserId = UserId::from_database(7);
@@ -26,9 +25,17 @@ async fn pair(options: Options) -> (Redis, Backplane, Backplane, Listener) {
     (redis, speaks, hears, listener)
 }
 
+/// Waits until whoever listens is told to compare.
+pub async fn told_to_compare(resumed: &mut tokio::sync::watch::Receiver<u64>) {
+    tokio::time::timeout(PATIENCE, resumed.changed())
+        .await
+        .expect("nobody was told to compare")
+        .unwrap();
+}
+
 /// Says something until it is heard: what is said while Redis is away is lost, and that is all.
-pub async fn heard_again(limit: Duration, speaks: &Backplane, listener: &Listener, word: &str) {
-    within(limit, "something is heard again", async || {
+pub async fn heard_again(speaks: &Backplane, listener: &Listener, word: &str) {
+    eventually("something is heard again", async || {
         say(speaks, CHANNEL, word, None);
         tokio::time::sleep(Duration::from_millis(50)).await;
         listener.heard().iter().any(|heard| heard == word)
@@ -53,41 +60,29 @@ async fn a_restart_is_overcome_and_told() {
     assert_eq!(hears.subscribe(late.id, CHANNEL).await, Err(Unavailable));
     tokio::time::sleep(Duration::from_millis(500)).await;
     redis.start_again().unwrap();
-    let limit = Duration::from_secs(5);
-    tokio::time::timeout(limit, resumed.changed())
-        .await
-        .unwrap()
-        .unwrap();
-    heard_again(limit, &speaks, &listener, "again").await;
+    told_to_compare(&mut resumed).await;
+    heard_again(&speaks, &listener, "again").await;
     assert!(late.heard().contains(&"again".to_owned()));
     speaks.claim_session(USER, "phone", Platform::Ios).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_frozen_server_is_noticed_within_three_seconds() {
+async fn a_frozen_server_is_noticed_and_nobody_waits_for_it() {
     let (redis, speaks, hears, listener) = pair(Options::default()).await;
     let mut resumed = hears.resumed();
     resumed.borrow_and_update();
     redis.pause();
-    let began = Instant::now();
-    within(Duration::from_secs(3), "it is noticed", async || {
+    // All of it while the server stands still: whoever waited for it would wait for ever.
+    eventually("it is noticed", async || {
         !hears.is_available().await && !speaks.is_available().await
     })
     .await;
-    let asked = Instant::now();
-    assert_eq!(speaks.presence(&[USER]).await, Err(Unavailable));
-    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
-    // Never waits.
-    let published = Instant::now();
+    let asked = tokio::time::timeout(PATIENCE, speaks.presence(&[USER])).await;
+    assert_eq!(asked.unwrap(), Err(Unavailable));
     (0..100_000).for_each(|_| say(&speaks, CHANNEL, "lost", None));
-    assert!(published.elapsed() < Duration::from_secs(2));
-    assert!(began.elapsed() < Duration::from_secs(8));
     redis.resume();
-    tokio::time::timeout(Duration::from_secs(5), resumed.changed())
-        .await
-        .unwrap()
-        .unwrap();
-    heard_again(Duration::from_secs(5), &speaks, &listener, "again").await;
+    told_to_compare(&mut resumed).await;
+    heard_again(&speaks, &listener, "again").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -117,10 +112,7 @@ async fn a_server_that_was_emptied_is_noticed_and_generations_go_on() {
     })
     .await;
     redis.command(&["FLUSHALL"]).unwrap();
-    tokio::time::timeout(Duration::from_secs(5), resumed.changed())
-        .await
-        .unwrap()
-        .unwrap();
+    told_to_compare(&mut resumed).await;
     assert_eq!(
         speaks.check_im_password(USER, "phone", &hash, now_ms()).await,
         Ok(None)
@@ -131,6 +123,14 @@ async fn a_server_that_was_emptied_is_noticed_and_generations_go_on() {
         Ok(vec![])
     );
     assert_eq!(hears.presence(&[USER]).await.unwrap()[0].devices.len(), 1);
+    // However long ago somebody logged in, the renewal counts.
+    let (key, generation) = (format!("huizhen:p:{}", USER.get()), held.generation.0);
+    let line = format!("{generation} {} 1", Platform::Ios as i32);
+    assert_eq!(
+        redis.command(&["HSET", &key, "phone", &line]).unwrap().trim(),
+        "0"
+    );
+    assert_eq!(hears.presence(&[USER]).await.unwrap()[0].devices.len(), 1);
     redis.command(&["FLUSHALL"]).unwrap();
     let newer = speaks.claim_session(USER, "phone", Platform::Ios).await.unwrap();
     assert!(newer > held.generation);
@@ -138,7 +138,7 @@ async fn a_server_that_was_emptied_is_noticed_and_generations_go_on() {
         hears.renew_sessions(std::slice::from_ref(&held)).await,
         Ok(vec![(0, Outdone::Replaced)])
     );
-    heard_again(Duration::from_secs(5), &speaks, &listener, "still").await;
+    heard_again(&speaks, &listener, "still").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -177,17 +177,8 @@ async fn a_killed_subscription_is_made_again() {
         let mut resumed = hears.resumed();
         resumed.borrow_and_update();
         redis.command(&["CLIENT", "KILL", "TYPE", "pubsub"]).unwrap();
-        tokio::time::timeout(Duration::from_secs(5), resumed.changed())
-            .await
-            .unwrap()
-            .unwrap();
-        heard_again(
-            Duration::from_secs(5),
-            &speaks,
-            &listener,
-            &format!("round {round}"),
-        )
-        .await;
+        told_to_compare(&mut resumed).await;
+        heard_again(&speaks, &listener, &format!("round {round}")).await;
     }
 }
 
@@ -206,17 +197,11 @@ async fn many_subscriptions_are_made_again_together() {
     let mut resumed = hears.resumed();
     resumed.borrow_and_update();
     redis.command(&["CLIENT", "KILL", "TYPE", "pubsub"]).unwrap();
-    tokio::time::timeout(Duration::from_secs(5), resumed.changed())
-        .await
-        .unwrap()
-        .unwrap();
+    told_to_compare(&mut resumed).await;
     for at in 1..=3_000 {
         say(&speaks, channel(at), &format!("{at}"), None);
     }
-    within(Duration::from_secs(5), "all are heard", async || {
-        listener.heard().len() == 3_000
-    })
-    .await;
+    eventually("all are heard", async || listener.heard().len() == 3_000).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -230,8 +215,8 @@ async fn a_tiny_output_buffer_costs_publications_and_nothing_else() {
     for _ in 0..300 {
         say(&speaks, CHANNEL, &large, None);
     }
-    heard_again(Duration::from_secs(10), &speaks, &listener, "after all").await;
-    assert!(hears.is_available().await);
+    heard_again(&speaks, &listener, "after all").await;
+    eventually("it is connected", async || hears.is_available().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -248,14 +233,16 @@ async fn a_dead_node_leaves_the_directory() {
         version: "1.0.0".into(),
     };
     // A clock that goes wrong by a day on the node does not matter.
+    let wrong_ms = now_ms() - 86_400_000;
     speaks
-        .announce_node(record.clone(), now_ms() - 86_400_000, 500)
+        .announce_node(record.clone(), wrong_ms, 60_000)
         .await
         .unwrap();
     assert_eq!(
         hears.nodes(now_ms()).await.unwrap(),
         std::slice::from_ref(&record)
     );
+    speaks.announce_node(record.clone(), wrong_ms, 500).await.unwrap();
     eventually("it is gone", async || {
         hears.nodes(now_ms()).await.unwrap().is_empty()
     })

@@ -4,6 +4,7 @@
 mod backup;
 mod checkpoint;
 mod open;
+mod paced;
 mod statement;
 mod worker;
 

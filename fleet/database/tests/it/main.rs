@@ -20,6 +20,9 @@ use database::{Database, Error};
 use fleet_local::store::{Place, Store};
 use tempfile::TempDir;
 
+/// How long anything awaited may take, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// A database of the test's own.
 struct Scratch {
     store: Store,
@@ -75,7 +78,7 @@ impl Scratch {
 
     /// Waits until a number is what it must become.
     async fn eventually(&self, sql: &'static str, number: i64) {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + PATIENCE;
         loop {
             let found = self.number(sql).await;
             if found == number {

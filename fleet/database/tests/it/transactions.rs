@@ -1,6 +1,6 @@
 //! Transactions are whole or nothing, take turns, and end with the handle.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use database::{Error, params};
 
@@ -216,7 +216,7 @@ async fn after_close_everything_is_refused_and_what_was_queued_is_done(store: St
         })
         .collect();
     tokio::task::yield_now().await;
-    tokio::time::timeout(Duration::from_secs(10), scratch.database.close())
+    tokio::time::timeout(crate::PATIENCE, scratch.database.close())
         .await
         .unwrap();
     let mut done = 0;

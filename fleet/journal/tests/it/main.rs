@@ -15,5 +15,6 @@ mod random;
 mod recalling;
 mod recording;
 mod server_faults;
+mod standby;
 mod statements;
 mod world;

@@ -44,7 +44,7 @@ use visitor::Visitor;
 /// How long after the last send everything must be acknowledged and delivered: a restart and a few attempts.
 const SETTLE_LIMIT: Duration = Duration::from_secs(90);
 /// How long visitors may take to get the rest.
-const VISITOR_LIMIT: Duration = Duration::from_secs(15);
+const VISITOR_LIMIT: Duration = Duration::from_secs(60);
 /// How long the first connection of all clients may take.
 const CONNECT_LIMIT: Duration = Duration::from_secs(120);
 const PAYLOAD_BYTES: usize = 200;

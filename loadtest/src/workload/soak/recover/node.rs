@@ -15,7 +15,7 @@ use crate::world::seed;
 /// How long all clients may take to log in at first.
 const LOGIN_LIMIT: Duration = Duration::from_secs(90);
 /// How long they are waited for after the kill.
-const WAIT_LIMIT: Duration = Duration::from_secs(40);
+const WAIT_LIMIT: Duration = Duration::from_secs(120);
 /// How often they are asked.
 const ASK_EVERY: Duration = Duration::from_millis(250);
 /// Nodes tell their sessions every second.

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use proto::PROTOCOL_VERSION;
 use proto::client::{Address, Connection, Reader, Writer};
-use proto::wire::{self, ClientFrame, Platform, client_frame, server_frame};
+use proto::wire::{self, ByeReason, ClientFrame, Platform, client_frame, server_frame};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::PROBE_RUN;
 use crate::world::rest::Rest;
@@ -20,9 +20,11 @@ use crate::world::{User, World};
 /// How often a probe sends.
 const EVERY: Duration = Duration::from_millis(20);
 /// How long the last answers are waited for.
-const REST: Duration = Duration::from_secs(10);
+const REST: Duration = Duration::from_secs(30);
 /// How long a login may take.
-const LOGIN_LIMIT: Duration = Duration::from_secs(10);
+const LOGIN_LIMIT: Duration = Duration::from_secs(60);
+/// How long one that is told to come back later waits.
+const LOGIN_PAUSE: Duration = Duration::from_millis(200);
 
 /// One send and its answer.
 #[derive(Clone, Copy, Debug)]
@@ -83,12 +85,22 @@ impl Probes {
     }
 }
 
+/// Logs in; a node that is only finding its way back says UNAVAILABLE, and is asked again.
 async fn log_in(address: SocketAddr, user: &User, password: String) -> Result<Connection> {
+    loop {
+        if let Some(connection) = try_to_log_in(address, user, &password).await? {
+            return Ok(connection);
+        }
+        sleep(LOGIN_PAUSE).await;
+    }
+}
+
+async fn try_to_log_in(address: SocketAddr, user: &User, password: &str) -> Result<Option<Connection>> {
     let mut connection = Connection::connect(&Address::tcp(address)).await?;
     let login = wire::Login {
         protocol_version: PROTOCOL_VERSION,
         user_id: user.user_id,
-        password,
+        password: password.to_owned(),
         device_id: user.device_id.clone(),
         platform: Platform::Android as i32,
         app_version: "loadtest".to_owned(),
@@ -97,7 +109,8 @@ async fn log_in(address: SocketAddr, user: &User, password: String) -> Result<Co
         .send(&frame(0, client_frame::Body::Login(login)))
         .await?;
     match connection.receive().await?.and_then(|frame| frame.body) {
-        Some(server_frame::Body::LoginOk(_)) => Ok(connection),
+        Some(server_frame::Body::LoginOk(_)) => Ok(Some(connection)),
+        Some(server_frame::Body::Bye(bye)) if bye.reason() == ByeReason::Unavailable => Ok(None),
         other => bail!("a probe's login was answered with {other:?}"),
     }
 }
