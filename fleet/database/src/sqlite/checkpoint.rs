@@ -107,6 +107,9 @@ impl Checkpointer {
                 Ok(file) => file,
                 Err(error) => {
                     tracing::error!(%error, "the database cannot be checkpointed beside the writer, who will do it all");
+                    // In this order: a wake that finds nobody says so, and one that is lost here is not waited for.
+                    drop(woken);
+                    working.store(false, Ordering::Release);
                     return;
                 }
             };
@@ -121,6 +124,7 @@ impl Checkpointer {
                         // What the file system lost it tells once: nothing that this connection says about the
                         // database's being safe could be believed. The writer's own is told too.
                         tracing::error!(%error, "the database could not be synced; its log is kept until the writer can");
+                        drop(woken);
                         working.store(false, Ordering::Release);
                         return;
                     }
