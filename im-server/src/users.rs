@@ -57,10 +57,18 @@ impl Users {
 
     /// Everybody's sessions.
     pub(crate) fn all(&self) -> Vec<Arc<Session>> {
-        self.sessions
-            .iter()
-            .flat_map(|sessions| sessions.clone())
-            .collect()
+        self.those(|_| true)
+    }
+
+    /// The sessions that `wanted` says yes to.
+    pub(crate) fn those(&self, wanted: impl Fn(&Session) -> bool) -> Vec<Arc<Session>> {
+        let mut those = Vec::new();
+        self.visit(|session| {
+            if wanted(session) {
+                those.push(session.clone());
+            }
+        });
+        those
     }
 
     /// Calls `visit` for each session, a shard locked at a time.
