@@ -59,6 +59,7 @@ struct Inner {
     address: Address,
     connector: MakeRustlsConnect,
     pool: Pool,
+    is_distributed: bool,
     tasks: TaskTracker,
     closed: AtomicBool,
 }
@@ -73,7 +74,7 @@ impl Postgres {
             }
             Schema::Await => await_schema(&address, &connector).await?,
         };
-        look_at_server(&client, &mut address).await?;
+        let is_distributed = look_at_server(&client, &mut address).await?;
         if schema == Schema::Migrate {
             Box::pin(migrate::migrate(&mut client)).await?;
         }
@@ -97,6 +98,7 @@ impl Postgres {
                 address,
                 connector,
                 pool,
+                is_distributed,
                 tasks: TaskTracker::new(),
                 closed: AtomicBool::new(false),
             }),
@@ -114,6 +116,12 @@ impl Postgres {
         connect(&self.inner.address, &self.inner.connector)
             .await
             .map_err(|away| Error::Unavailable(away.told))
+    }
+
+    /// Whether the server spreads rows over machines, as Citus and YugabyteDB do or as the setting
+    /// `huizhen.distributed = on` says: then a statement writes to one table.
+    pub fn is_distributed(&self) -> bool {
+        self.inner.is_distributed
     }
 
     pub(crate) async fn query(&self, sql: Sql, params: Vec<Value>) -> Result<Vec<Row>, Error> {
@@ -269,11 +277,13 @@ async fn await_schema(address: &Address, connector: &MakeRustlsConnect) -> Resul
     }
 }
 
-/// Whether the server keeps what it acknowledges, and is one that this program knows.
-async fn look_at_server(client: &Client, address: &mut Address) -> Result<(), Error> {
+/// Whether the server keeps what it acknowledges, and is one that this program knows. Gives whether it spreads rows.
+async fn look_at_server(client: &Client, address: &mut Address) -> Result<bool, Error> {
     const SETTINGS: &str =
         "SELECT CAST(current_setting('server_version_num') AS INT), current_setting('fsync'),
-        current_setting('synchronous_commit'), current_setting('server_encoding')";
+        current_setting('synchronous_commit'), current_setting('server_encoding'),
+        version() LIKE '%-YB-%' OR EXISTS (SELECT 1 FROM pg_extension WHERE extname = 'citus')
+          OR coalesce(current_setting('huizhen.distributed', true), '') = 'on'";
     let row = client.query_one(SETTINGS, &[]).await?;
     let version: i32 = row.get(0);
     if version < OLDEST_SERVER {
@@ -295,5 +305,5 @@ async fn look_at_server(client: &Client, address: &mut Address) -> Result<(), Er
     if row.get::<_, String>(2) == "off" {
         address.set("synchronous_commit=on");
     }
-    Ok(())
+    Ok(row.get(4))
 }

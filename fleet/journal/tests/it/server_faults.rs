@@ -18,7 +18,7 @@ use journal::{Error, append::Appender};
 use proto::{ConversationId, wire::Role};
 use tokio::sync::oneshot;
 
-use crate::world::{Answer, World, migrated, text};
+use crate::world::{Answer, World, distributed, migrated, text};
 
 /// The wire promises an answer within 5 s. What a busy machine adds is no fault of ours; without a limit there would be
 /// none at all for as long as the server hangs.
@@ -36,10 +36,14 @@ pub(crate) struct Broken {
 
 impl Broken {
     pub(crate) async fn new() -> Self {
+        Self::on(|url| Place::on_server(url.to_owned())).await
+    }
+
+    async fn on(place: impl FnOnce(&str) -> Place) -> Self {
         let postgres = Arc::new(Postgres::start(Options::default()).unwrap());
         let url = postgres.empty_database().unwrap();
         migrated(url.clone()).await.unwrap();
-        let world = World::on(Place::on_server(url)).await;
+        let world = World::on(place(&url)).await;
         Self { postgres, world }
     }
 
@@ -235,10 +239,8 @@ async fn survives(broken: &Broken, harm: impl AsyncFn(&Broken, &Course)) {
     assert!(slowest < ANSWER, "an answer took {slowest:?}");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn i1_i2_i4_a_server_that_is_killed_again_and_again_loses_and_doubles_nothing() {
-    let broken = Broken::new().await;
-    survives(&broken, async |broken, _| {
+async fn survives_kills(broken: &Broken) {
+    survives(broken, async |broken, _| {
         for round in 0..6u64 {
             tokio::time::sleep(Duration::from_millis(200 + 90 * round)).await;
             tokio::task::block_in_place(|| {
@@ -251,9 +253,17 @@ async fn i1_i2_i4_a_server_that_is_killed_again_and_again_loses_and_doubles_noth
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn i1_i2_i4_lanes_whose_connections_are_ended_lose_and_double_nothing() {
-    let broken = Broken::new().await;
-    survives(&broken, async |broken, _| {
+async fn i1_i2_i4_a_server_that_is_killed_again_and_again_loses_and_doubles_nothing() {
+    survives_kills(&Broken::new().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i1_i2_i4_the_same_where_no_batch_is_written_by_one_statement() {
+    survives_kills(&Broken::on(distributed).await).await;
+}
+
+async fn survives_lost_connections(broken: &Broken) {
+    survives(broken, async |broken, _| {
         for round in 0..40u64 {
             tokio::time::sleep(Duration::from_millis(20 + round * 7 % 50)).await;
             broken.psql(
@@ -263,6 +273,16 @@ async fn i1_i2_i4_lanes_whose_connections_are_ended_lose_and_double_nothing() {
         }
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i1_i2_i4_lanes_whose_connections_are_ended_lose_and_double_nothing() {
+    survives_lost_connections(&Broken::new().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i1_i2_i4_lanes_that_write_in_parts_and_whose_connections_are_ended_lose_and_double_nothing() {
+    survives_lost_connections(&Broken::on(distributed).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

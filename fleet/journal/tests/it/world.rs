@@ -233,6 +233,12 @@ impl World {
     }
 }
 
+/// A server's database as if it spread rows over machines: then no batch is written by one statement.
+pub(crate) fn distributed(url: &str) -> Place {
+    let parameters = if url.contains('?') { '&' } else { '?' };
+    Place::on_server(format!("{url}{parameters}options=-c%20huizhen.distributed%3Don"))
+}
+
 /// Makes the database that those of the tests are copies of.
 pub(crate) async fn migrated(url: String) -> anyhow::Result<()> {
     Database::open(&url).await?.close().await;

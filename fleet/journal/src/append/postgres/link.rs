@@ -1,0 +1,172 @@
+//! A lane's connection and what is prepared on it.
+
+use database::postgres::Postgres;
+use futures_util::future::try_join_all;
+use tokio_postgres::{Client, Row, Statement, types::ToSql};
+
+use super::trouble::Trouble;
+use crate::entry;
+
+const STANDING: &str = "SELECT id, open, last_seq FROM conversation WHERE id = ANY($1::BIGINT[])";
+
+const ROLES: &str = "SELECT p.conversation_id, p.user_id, p.role
+    FROM UNNEST($1::BIGINT[], $2::BIGINT[]) AS wanted (conversation_id, user_id)
+    JOIN participant p ON p.conversation_id = wanted.conversation_id AND p.user_id = wanted.user_id
+    WHERE p.to_seq IS NULL";
+
+/// The entries that client_msg_ids stand for.
+const FIRSTS: &str = "SELECT s.conversation_id, s.sender_id, s.client_msg_id, s.seq,
+      e.mime_type, e.body, e.reply_to_seq, e.created_ms, e.extra
+    FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::TEXT[]) AS wanted (conversation_id, sender_id, client_msg_id)
+    JOIN sent s ON s.conversation_id = wanted.conversation_id AND s.sender_id = wanted.sender_id
+      AND s.client_msg_id = wanted.client_msg_id
+    JOIN entry e ON e.conversation_id = s.conversation_id AND e.seq = s.seq";
+
+/// $1 ids, $2 seen, $3 next, $4 now.
+macro_rules! compare_and_set {
+    () => {
+        "UPDATE conversation c SET last_seq = wanted.next, claimed_seq = wanted.next, updated_ms = $4
+    FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BIGINT[]) AS wanted (id, seen, next)
+    WHERE c.id = wanted.id AND c.last_seq = wanted.seen AND c.open RETURNING c.id"
+    };
+}
+
+const COMPARE_AND_SET: &str = compare_and_set!();
+
+/// A resend is answered from rows that may be there without being safe: a backend that was ended while its commit waited
+/// for a standby leaves them visible. A write of our own waits for the standby, and with it for them (invariant I1).
+const TOUCH: &str = "UPDATE conversation SET claimed_seq = claimed_seq WHERE id = ANY($1::BIGINT[])";
+
+const ENTRIES: &str = concat!(
+    "INSERT INTO entry (",
+    entry::columns!(),
+    ") SELECT new.conversation_id, new.seq, new.sender_id, $9, $10, new.client_msg_id, new.mime_type, new.body,
+         new.reply_to_seq, 0, new.extra, false
+       FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::TEXT[], $5::TEXT[], $6::BYTEA[], $7::BIGINT[], $8::BYTEA[])
+         AS new (conversation_id, seq, sender_id, client_msg_id, mime_type, body, reply_to_seq, extra)"
+);
+
+const SENT: &str = "INSERT INTO sent (conversation_id, sender_id, client_msg_id, seq)
+    SELECT new.conversation_id, new.sender_id, new.client_msg_id, new.seq
+    FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::TEXT[], $4::BIGINT[]) AS new (conversation_id, sender_id, client_msg_id, seq)";
+
+/// All of [`COMPARE_AND_SET`], [`ENTRIES`] and [`SENT`]: the rows of those conversations that won.
+const AT_ONCE: &str = concat!(
+    "WITH won AS (",
+    compare_and_set!(),
+    "), written AS (INSERT INTO entry (",
+    entry::columns!(),
+    ") SELECT new.conversation_id, new.seq, new.sender_id, $13, $4, new.client_msg_id, new.mime_type, new.body,
+         new.reply_to_seq, 0, new.extra, false
+       FROM UNNEST($5::BIGINT[], $6::BIGINT[], $7::BIGINT[], $8::TEXT[], $9::TEXT[], $10::BYTEA[], $11::BIGINT[], $12::BYTEA[])
+         AS new (conversation_id, seq, sender_id, client_msg_id, mime_type, body, reply_to_seq, extra)
+       JOIN won ON won.id = new.conversation_id),
+     claimed AS (INSERT INTO sent (conversation_id, sender_id, client_msg_id, seq)
+       SELECT new.conversation_id, new.sender_id, new.client_msg_id, new.seq
+       FROM UNNEST($5::BIGINT[], $6::BIGINT[], $7::BIGINT[], $8::TEXT[]) AS new (conversation_id, seq, sender_id, client_msg_id)
+       JOIN won ON won.id = new.conversation_id)
+     SELECT id FROM won"
+);
+
+/// Every statement here, for the tests that explain them. [`AT_ONCE`] comes last: not every server takes it.
+pub(crate) const STATEMENTS: &[&str] = &[
+    STANDING,
+    ROLES,
+    FIRSTS,
+    COMPARE_AND_SET,
+    TOUCH,
+    ENTRIES,
+    SENT,
+    AT_ONCE,
+];
+
+/// Plans that hold for any number of messages and any statistics: by index, in the order of the arrays, so that the rows
+/// of conversations are taken in the order of their ids. A row that somebody holds is not waited for long: the rest of
+/// the batch would wait with it.
+const SESSION: &str =
+    "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_hashjoin = off;
+    SET enable_mergejoin = off; SET lock_timeout = '500ms'";
+
+/// A lane's connection, made when it is needed.
+pub(in crate::append) struct Link {
+    postgres: Postgres,
+    live: Option<Live>,
+}
+
+pub(super) struct Live {
+    pub(super) client: Client,
+    pub(super) standing: Statement,
+    pub(super) roles: Statement,
+    pub(super) firsts: Statement,
+    pub(super) compare_and_set: Statement,
+    pub(super) touch: Statement,
+    pub(super) entries: Statement,
+    pub(super) sent: Statement,
+    /// None where rows are spread over machines: such a server does not run a statement that writes to three tables.
+    pub(super) at_once: Option<Statement>,
+}
+
+impl Link {
+    pub(in crate::append) fn new(postgres: Postgres) -> Self {
+        Self { postgres, live: None }
+    }
+
+    /// The connection, to be given back with [`Self::keep`] unless it is spoiled.
+    pub(super) async fn live(&mut self) -> Result<Live, Trouble> {
+        if let Some(live) = self.live.take().filter(|live| !live.client.is_closed()) {
+            return Ok(live);
+        }
+        let client = match self.postgres.connect().await {
+            Ok(client) => client,
+            Err(error) => return Err(Trouble::Away(error.to_string())),
+        };
+        client
+            .batch_execute(SESSION)
+            .await
+            .map_err(|error| Trouble::from(&error))?;
+        let spread = usize::from(self.postgres.is_distributed());
+        let wanted = &STATEMENTS[..STATEMENTS.len() - spread];
+        let statements = try_join_all(wanted.iter().map(|sql| client.prepare(sql))).await;
+        let mut statements = statements.map_err(|error| Trouble::from(&error))?.into_iter();
+        let mut next = || {
+            statements
+                .next()
+                .ok_or_else(|| Trouble::Away("statements are missing".into()))
+        };
+        Ok(Live {
+            standing: next()?,
+            roles: next()?,
+            firsts: next()?,
+            compare_and_set: next()?,
+            touch: next()?,
+            entries: next()?,
+            sent: next()?,
+            at_once: statements.next(),
+            client,
+        })
+    }
+
+    pub(super) fn keep(&mut self, live: Live) {
+        self.live = Some(live);
+    }
+}
+
+impl Live {
+    /// Rows of a statement, none at no cost when it would look for nothing.
+    pub(super) async fn query_unless(
+        &self,
+        skip: bool,
+        statement: &Statement,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, tokio_postgres::Error> {
+        if skip {
+            return Ok(Vec::new());
+        }
+        self.client.query(statement, params).await
+    }
+
+    /// Ends a transaction that is none; gives whether the connection can still be used.
+    pub(super) async fn roll_back(&self) -> bool {
+        self.client.batch_execute("ROLLBACK").await.is_ok()
+    }
+}

@@ -1,0 +1,243 @@
+//! The writing part of an attempt: the compare-and-set and the rows of the conversations that won.
+
+use std::collections::{BTreeMap, HashSet};
+
+use database::postgres::Sealed;
+use proto::{ConversationId, wire};
+use tokio_postgres::types::ToSql;
+
+use super::{Attempt, Touched, Verdict, link::Live, trouble::Fate};
+use crate::entry::extra;
+
+const BEGIN: &str = "BEGIN";
+const BEGIN_PROBE: &str = "BEGIN; SET LOCAL lock_timeout = '20ms'";
+
+/// Sends that are written by one statement. More go in three: for so many rows the joins with who won cost more than
+/// the round trip.
+const AT_ONCE_SENDS: usize = 32;
+
+/// What a batch moves, in the order of ids.
+#[derive(Default)]
+struct Moves {
+    ids: Vec<i64>,
+    seen: Vec<i64>,
+    next: Vec<i64>,
+    /// Conversations that are only to be written to, since a resend was answered from them.
+    still: Vec<i64>,
+}
+
+impl Moves {
+    fn of(touched: &BTreeMap<ConversationId, Touched>) -> Self {
+        let mut moves = Self::default();
+        for (conversation, touched) in touched.iter().filter(|(_, touched)| !touched.again) {
+            match touched.next() {
+                Some(next) => {
+                    moves.ids.push(conversation.get());
+                    moves.seen.push(touched.seen.get());
+                    moves.next.push(next.get());
+                }
+                None if touched.answered => moves.still.push(conversation.get()),
+                None => {}
+            }
+        }
+        moves
+    }
+}
+
+/// The rows of a batch, column by column.
+struct Rows<'j> {
+    conversations: Vec<i64>,
+    seqs: Vec<i64>,
+    senders: Vec<i64>,
+    ids: Sealed<Vec<&'j str>>,
+    mime_types: Sealed<Vec<&'j str>>,
+    bodies: Sealed<Vec<&'j [u8]>>,
+    replies: Vec<i64>,
+    extras: Sealed<Vec<Option<Vec<u8>>>>,
+    kind: i64,
+}
+
+impl<'j> Rows<'j> {
+    fn of(attempt: &'j Attempt, verdicts: &[Verdict]) -> Self {
+        let mut rows = Self {
+            conversations: Vec::new(),
+            seqs: Vec::new(),
+            senders: Vec::new(),
+            ids: Sealed(Vec::new()),
+            mime_types: Sealed(Vec::new()),
+            bodies: Sealed(Vec::new()),
+            replies: Vec::new(),
+            extras: Sealed(Vec::new()),
+            kind: i64::from(wire::EntryKind::Message as i32),
+        };
+        for (job, verdict) in attempt.jobs.iter().zip(verdicts) {
+            let Verdict::Added(accepted) = verdict else {
+                continue;
+            };
+            let message = &job.message;
+            rows.conversations.push(message.conversation.get());
+            rows.seqs.push(accepted.seq.get());
+            rows.senders.push(message.sender.get());
+            rows.ids.0.push(&message.client_msg_id);
+            rows.mime_types.0.push(&message.mime_type);
+            rows.bodies.0.push(&message.body);
+            rows.replies.push(message.reply_to_seq.get());
+            let extra = extra(&message.mentions, None);
+            rows.extras.0.push(extra.map(Into::into));
+        }
+        rows
+    }
+}
+
+impl Attempt {
+    /// Writes what was decided, as far as the conversations have not moved; what has moved is marked to be tried again.
+    pub(super) async fn commit(
+        &self,
+        live: &Live,
+        touched: &mut BTreeMap<ConversationId, Touched>,
+        verdicts: &mut [Verdict],
+    ) -> Result<(), Fate> {
+        let moves = Moves::of(touched);
+        let is_small = self.jobs.len() <= AT_ONCE_SENDS && moves.still.is_empty() && !self.probe;
+        if let Some(at_once) = live
+            .at_once
+            .as_ref()
+            .filter(|_| is_small && !moves.ids.is_empty())
+        {
+            let rows = Rows::of(self, verdicts);
+            let params: [&(dyn ToSql + Sync); 13] = [
+                &moves.ids,
+                &moves.seen,
+                &moves.next,
+                &self.now_ms,
+                &rows.conversations,
+                &rows.seqs,
+                &rows.senders,
+                &rows.ids,
+                &rows.mime_types,
+                &rows.bodies,
+                &rows.replies,
+                &rows.extras,
+                &rows.kind,
+            ];
+            let winners = live.client.query(at_once, &params).await;
+            let winners = winners.map_err(|error| Fate::of_statement(&error))?;
+            self.mark_losers(
+                &moves,
+                winners.iter().map(|row| row.get(0)).collect(),
+                touched,
+                verdicts,
+            );
+            return Ok(());
+        }
+        if self
+            .compare_and_set(live, &moves, touched, verdicts)
+            .await
+            .map_err(|error| Fate::NotWritten((&error).into()))?
+        {
+            self.insert_and_commit(live, verdicts).await?;
+        }
+        Ok(())
+    }
+
+    /// Moves the versions of the conversations that get entries, in a transaction that is left open when some did. When
+    /// there is nothing to insert, the transaction is ended. Gives whether it is open.
+    async fn compare_and_set(
+        &self,
+        live: &Live,
+        moves: &Moves,
+        touched: &mut BTreeMap<ConversationId, Touched>,
+        verdicts: &mut [Verdict],
+    ) -> Result<bool, tokio_postgres::Error> {
+        let Moves {
+            ids,
+            seen,
+            next,
+            still,
+        } = moves;
+        if ids.is_empty() && still.is_empty() {
+            self.mark_losers(moves, HashSet::new(), touched, verdicts);
+            return Ok(false);
+        }
+        let begin = if self.probe { BEGIN_PROBE } else { BEGIN };
+        let (_, winners, ()) = tokio::try_join!(
+            biased;
+            live.client.batch_execute(begin),
+            async {
+                let params: [&(dyn ToSql + Sync); 4] = [ids, seen, next, &self.now_ms];
+                live.query_unless(ids.is_empty(), &live.compare_and_set, &params).await
+            },
+            async {
+                if !still.is_empty() {
+                    live.client.execute(&live.touch, &[still]).await?;
+                }
+                if ids.is_empty() {
+                    live.client.batch_execute("COMMIT").await?;
+                }
+                Ok(())
+            },
+        )?;
+        let winners: HashSet<i64> = winners.iter().map(|row| row.get(0)).collect();
+        let is_open = !winners.is_empty();
+        if !is_open && !ids.is_empty() {
+            live.client.batch_execute("COMMIT").await?;
+        }
+        self.mark_losers(moves, winners, touched, verdicts);
+        Ok(is_open)
+    }
+
+    /// Marks what must be tried again, since it has moved.
+    fn mark_losers(
+        &self,
+        moves: &Moves,
+        winners: HashSet<i64>,
+        touched: &mut BTreeMap<ConversationId, Touched>,
+        verdicts: &mut [Verdict],
+    ) {
+        for id in &moves.ids {
+            if !winners.contains(id)
+                && let Some(touched) = touched.get_mut(&ConversationId::from_database(*id))
+            {
+                metrics::counter!("huizhen_journal_stale_conversations_total").increment(1);
+                touched.again = true;
+            }
+        }
+        for (job, verdict) in self.jobs.iter().zip(verdicts) {
+            if touched[&job.message.conversation].again {
+                *verdict = Verdict::Again;
+            }
+        }
+    }
+
+    async fn insert_and_commit(&self, live: &Live, verdicts: &[Verdict]) -> Result<(), Fate> {
+        let rows = Rows::of(self, verdicts);
+        let (entries, sent, commit) = tokio::join!(
+            biased;
+            async {
+                let params: [&(dyn ToSql + Sync); 10] = [
+                    &rows.conversations,
+                    &rows.seqs,
+                    &rows.senders,
+                    &rows.ids,
+                    &rows.mime_types,
+                    &rows.bodies,
+                    &rows.replies,
+                    &rows.extras,
+                    &rows.kind,
+                    &self.now_ms,
+                ];
+                live.client.execute(&live.entries, &params).await
+            },
+            async {
+                let params: [&(dyn ToSql + Sync); 4] =
+                    [&rows.conversations, &rows.senders, &rows.ids, &rows.seqs];
+                live.client.execute(&live.sent, &params).await
+            },
+            live.client.batch_execute("COMMIT"),
+        );
+        for inserted in [&entries, &sent] {
+            inserted.as_ref().map_err(Fate::of_statement)?;
+        }
+        commit.map_err(|error| Fate::of_commit(&error))
+    }
+}
