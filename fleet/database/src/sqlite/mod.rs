@@ -3,6 +3,7 @@
 
 mod backup;
 mod checkpoint;
+mod gathered;
 mod open;
 mod paced;
 mod statement;

@@ -119,6 +119,7 @@ pub(super) fn writer(path: &Path) -> Result<(Connection, Checkpointer), Error> {
         .pragma_update(None, "temp_store", "MEMORY")
         .map_err(open_error)?;
     settle(&connection).map_err(open_error)?;
+    super::gathered::gather_log(&connection)?;
     let checkpointer = Checkpointer::start(path, &mut connection, LIMITS)?;
     Ok((connection, checkpointer))
 }

@@ -38,18 +38,11 @@ impl PacedFile {
     /// # Errors
     /// When SQLite does not give the file.
     pub(super) fn of(connection: &Connection) -> Result<Self, Error> {
-        let mut file: *mut ffi::sqlite3_file = std::ptr::null_mut();
+        let file = file_of(connection, ffi::SQLITE_FCNTL_FILE_POINTER)?;
         #[allow(unsafe_code, reason = "rusqlite has no safe way to a file's methods")]
-        // SAFETY: the connection is open and this thread's alone; SQLite writes a pointer to `file`, which stays valid
-        // while the connection is open. Its methods are a constant of SQLite's, the same for every file of the default
-        // VFS, and what replaces them lives as long as the process.
-        let code = unsafe {
-            let code = ffi::sqlite3_file_control(
-                connection.handle(),
-                c"main".as_ptr(),
-                ffi::SQLITE_FCNTL_FILE_POINTER,
-                (&raw mut file).cast(),
-            );
+        // SAFETY: the file is open, and its connection is this thread's alone. Its methods are a constant of SQLite's, the
+        // same for every file of the default VFS, and what replaces them lives as long as the process.
+        unsafe {
             if let Some(opened) = file.as_mut()
                 && let Some(methods) = opened.pMethods.as_ref()
             {
@@ -59,10 +52,9 @@ impl PacedFile {
                     ..*plain
                 });
             }
-            code
-        };
-        if code != ffi::SQLITE_OK || file.is_null() || PLAIN.get().is_none() {
-            return Err(failure(code.max(ffi::SQLITE_ERROR)));
+        }
+        if PLAIN.get().is_none() {
+            return Err(failure(ffi::SQLITE_ERROR));
         }
         Ok(Self { file })
     }
@@ -82,7 +74,30 @@ impl PacedFile {
     }
 }
 
-fn failure(code: c_int) -> Error {
+/// A file of a connection: `what` is one of SQLite's controls that ask for the pointer to one. It is valid while the
+/// connection is open.
+///
+/// # Errors
+/// When SQLite does not give it.
+pub(super) fn file_of(connection: &Connection, what: c_int) -> Result<*mut ffi::sqlite3_file, Error> {
+    let mut file: *mut ffi::sqlite3_file = std::ptr::null_mut();
+    #[allow(unsafe_code, reason = "rusqlite has no safe way to a file")]
+    // SAFETY: the connection is open, and SQLite writes a pointer to `file`.
+    let code = unsafe {
+        ffi::sqlite3_file_control(
+            connection.handle(),
+            c"main".as_ptr(),
+            what,
+            (&raw mut file).cast(),
+        )
+    };
+    if code != ffi::SQLITE_OK || file.is_null() {
+        return Err(failure(code.max(ffi::SQLITE_ERROR)));
+    }
+    Ok(file)
+}
+
+pub(super) fn failure(code: c_int) -> Error {
     rusqlite::Error::SqliteFailure(ffi::Error::new(code), None).into()
 }
 
