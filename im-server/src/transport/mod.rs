@@ -5,13 +5,13 @@ pub(crate) mod tls;
 pub(crate) mod websocket;
 
 use std::{
-    io::{self, IoSlice},
+    io::{self, IoSlice, Read},
     task::{Context, Poll},
 };
 
 use parking_lot::Mutex;
 use rustls::ServerConnection;
-use tokio::net::TcpStream;
+use tokio::{io::Interest, net::TcpStream};
 
 /// A connection.
 pub(crate) struct Transport {
@@ -38,7 +38,7 @@ impl Transport {
     /// `WouldBlock` when nothing is there now.
     pub(crate) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         match &self.tls {
-            None => self.stream.try_read(buffer),
+            None => try_read(&self.stream, buffer),
             Some(tls) => tls::try_read(&mut tls.lock(), &self.stream, buffer),
         }
     }
@@ -101,6 +101,21 @@ impl Transport {
         }
         let _ = socket(&self.stream).shutdown(std::net::Shutdown::Write);
     }
+}
+
+/// A read that does not fill the buffer has emptied the socket (epoll(7)), so it is taken as not readable from then on: else
+/// every read would be followed by one that finds nothing. What comes later, or the end, makes it readable again.
+fn try_read(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut emptied = 0;
+    let read = stream.try_io(Interest::READABLE, || {
+        let read = (&*socket(stream)).read(buffer)?;
+        if read == 0 || read == buffer.len() {
+            return Ok(read);
+        }
+        emptied = read;
+        Err(io::ErrorKind::WouldBlock.into())
+    });
+    if emptied > 0 { Ok(emptied) } else { read }
 }
 
 fn socket(stream: &TcpStream) -> socket2::SockRef<'_> {
