@@ -283,7 +283,7 @@ async fn look_at_server(client: &Client, address: &mut Address) -> Result<bool, 
         "SELECT CAST(current_setting('server_version_num') AS INT), current_setting('fsync'),
         current_setting('synchronous_commit'), current_setting('server_encoding'),
         version() LIKE '%-YB-%' OR EXISTS (SELECT 1 FROM pg_extension WHERE extname = 'citus')
-          OR coalesce(current_setting('huizhen.distributed', true), '') = 'on'";
+          OR lower(coalesce(current_setting('huizhen.distributed', true), '')) IN ('on', 'true', 'yes', '1')";
     let row = client.query_one(SETTINGS, &[]).await?;
     let version: i32 = row.get(0);
     if version < OLDEST_SERVER {

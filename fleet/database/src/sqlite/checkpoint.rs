@@ -68,6 +68,10 @@ pub(super) struct Checkpointer {
     log_pages: Arc<AtomicI64>,
     /// Log pages at which the thread is woken next.
     next: Cell<i64>,
+    /// The length of the log after the last job.
+    last: Cell<i64>,
+    /// The log has begun anew since this was last looked at.
+    anew: Cell<bool>,
     /// How much of the log the thread has moved.
     moved_pages: Arc<AtomicI64>,
     /// The thread was woken last to finish.
@@ -148,6 +152,8 @@ impl Checkpointer {
             log_pages,
             moved_pages,
             next: Cell::new(limits.checkpoint_pages),
+            last: Cell::new(0),
+            anew: Cell::new(false),
             finish: Cell::new(false),
         })
     }
@@ -161,8 +167,16 @@ impl Checkpointer {
             longest_pages,
         } = self.limits;
         let pages = self.log_pages.load(Ordering::Relaxed);
+        if pages < self.last.replace(pages) {
+            self.anew.set(true);
+        }
         if self.busy.load(Ordering::Acquire) {
             return;
+        }
+        if self.anew.take() {
+            self.finish.set(false);
+            self.next.set(checkpoint_pages);
+            self.moved_pages.store(0, Ordering::Relaxed);
         }
         let left = pages - self.moved_pages.load(Ordering::Relaxed);
         if self.finish.get() && (left <= 2 * left_pages || pages >= longest_pages) {
@@ -178,17 +192,18 @@ impl Checkpointer {
                 Wake::Move
             };
             self.finish.set(wake_for == Wake::Finish);
-            self.next.set(pages + checkpoint_pages);
+            // What the thread cannot finish, since commits are longer than what it may leave, it tries again soon.
+            let step = match wake_for {
+                Wake::Move => checkpoint_pages,
+                Wake::Finish => checkpoint_pages.min(4 * left_pages),
+            };
+            self.next.set(pages + step);
             self.busy.store(true, Ordering::Release);
             let woken = self.wake.as_ref().map(|wake| wake.try_send(wake_for));
             if !matches!(woken, Some(Ok(()))) {
                 // The thread has ended; the writer moves everything when the log is at its longest.
                 self.busy.store(false, Ordering::Release);
             }
-        } else if pages < self.next.get() - 2 * checkpoint_pages {
-            // The log has begun anew.
-            self.finish.set(false);
-            self.next.set(checkpoint_pages);
         }
     }
 }

@@ -1,7 +1,9 @@
 //! A log that is written a commit at a time. SQLite writes each page of a commit with two calls, 24 bytes and the page; what
 //! it writes one behind the other is gathered here and goes to the kernel as one piece, before anything else is done with the
 //! file. A commit is synced before others may see it ([`super::open`] sets `synchronous = FULL`), so nobody ever looks for
-//! what is still gathered but the connection itself, whose reads come by here.
+//! what is still gathered but the connection itself, whose reads come by here. That holds on disks that do not spoil what lies
+//! beside a write, as SQLite takes all to be unless it is told otherwise (`psow=0`); then nothing is gathered. What a
+//! transaction that was given up has left is let go before anybody else can write ([`let_go`]).
 
 use std::ffi::{c_int, c_void};
 
@@ -48,6 +50,10 @@ pub(super) fn gather_log(connection: &Connection) -> Result<(), Error> {
         let Some(plain) = file.pMethods.as_ref() else {
             return Err(failure(ffi::SQLITE_ERROR));
         };
+        let characteristics = plain.xDeviceCharacteristics.map_or(0, |method| method(file));
+        if characteristics & ffi::SQLITE_IOCAP_POWERSAFE_OVERWRITE == 0 {
+            return Ok(());
+        }
         let gathered = Box::new(Gathered {
             methods: ffi::sqlite3_io_methods {
                 xClose: Some(close),
@@ -71,6 +77,24 @@ pub(super) fn gather_log(connection: &Connection) -> Result<(), Error> {
     }
     Ok(())
 }
+
+/// Lets go what is gathered and was not committed. To be called while no transaction is open.
+pub(super) fn let_go(connection: &Connection) {
+    let Ok(file) = file_of(connection, ffi::SQLITE_FCNTL_JOURNAL_POINTER) else {
+        return;
+    };
+    #[allow(unsafe_code, reason = "rusqlite has no safe way to a file's methods")]
+    // SAFETY: the file is open and its connection the caller's. Methods that write by way of `write` are a `Gathered`.
+    unsafe {
+        let writes = (*file).pMethods.as_ref().and_then(|methods| methods.xWrite);
+        if writes.is_some_and(|writes| std::ptr::fn_addr_eq(writes, write as Write)) {
+            Gathered::of(file).bytes.clear();
+        }
+    }
+}
+
+/// What `xWrite` is.
+type Write = unsafe extern "C" fn(*mut ffi::sqlite3_file, *const c_void, c_int, ffi::sqlite3_int64) -> c_int;
 
 impl Gathered {
     #[allow(unsafe_code, reason = "a method gets nothing but its file")]
@@ -171,7 +195,13 @@ after_flush!(size, xFileSize, SQLITE_IOERR_FSTAT, (size: *mut ffi::sqlite3_int64
 extern "C" fn sync(file: *mut ffi::sqlite3_file, flags: c_int) -> c_int {
     // SAFETY: SQLite calls this for the file that has these methods.
     let gathered = unsafe { Gathered::of(file) };
-    let code = gathered.lost.take().unwrap_or_else(|| gathered.flush(file));
+    let code = match gathered.lost.take() {
+        Some(code) => {
+            gathered.bytes.clear();
+            code
+        }
+        None => gathered.flush(file),
+    };
     match gathered.plain.xSync {
         // SAFETY: SQLite's own method gets what it was to get.
         Some(plain) if code == ffi::SQLITE_OK => unsafe { plain(file, flags) },
@@ -185,9 +215,8 @@ extern "C" fn close(file: *mut ffi::sqlite3_file) -> c_int {
     // SAFETY: SQLite calls this for the file that has these methods, and none of them afterwards; so they are taken down
     // here, and SQLite's own stand there again before the last one is called.
     unsafe {
-        let mut gathered = Box::from_raw((*file).pMethods.cast_mut().cast::<Gathered>());
-        // Nothing that was committed: that was synced.
-        let _ = gathered.flush(file);
+        // What is gathered goes with it. It was not committed, or it would have been synced.
+        let gathered = Box::from_raw((*file).pMethods.cast_mut().cast::<Gathered>());
         (*file).pMethods = gathered.plain;
         match gathered.plain.xClose {
             Some(plain) => plain(file),
@@ -283,6 +312,33 @@ mod tests {
             assert_eq!(found(&path), (300, "ok".into()));
         }
         assert!(gathered(&writer).pieces > 20, "nothing was spilled");
+    }
+
+    /// What is left of a transaction that was given up must not be written over what somebody else has committed since.
+    #[test]
+    fn what_was_given_up_is_let_go_before_somebody_else_writes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        let writer = open(&path);
+        writer.pragma_update(None, "cache_size", 20).unwrap();
+        for round in 0..4 {
+            writer.execute_batch("BEGIN IMMEDIATE").unwrap();
+            for id in 0..100 + round {
+                writer
+                    .execute("INSERT INTO t VALUES (?1, randomblob(5000))", [1_000 + id])
+                    .unwrap();
+            }
+            writer.execute_batch("ROLLBACK").unwrap();
+            let_go(&writer);
+            assert!(gathered(&writer).bytes.is_empty());
+            let other = Connection::open(&path).unwrap();
+            insert(&other, round * 200..(round + 1) * 200, 2_000).unwrap();
+            let rows: i64 = writer
+                .query_row("SELECT count(*) FROM t", [], |row| row.get(0))
+                .unwrap();
+            assert_eq!(rows, (round + 1) * 200);
+            assert_eq!(found(&path), (rows, "ok".into()));
+        }
     }
 
     #[test]

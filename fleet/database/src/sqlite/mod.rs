@@ -28,6 +28,16 @@ use crate::{EngineTransaction, Error, Row, Schema, Sql, Transaction, Transaction
 /// Reader threads: enough that a long list does not hold up a login; each costs a page cache.
 const READERS: usize = 3;
 
+/// Gives up what a job on the writer's thread has done so far and begins its transaction anew.
+///
+/// # Errors
+/// As SQLite says.
+pub fn begin_again(connection: &Connection) -> Result<(), Error> {
+    connection.execute_batch("ROLLBACK")?;
+    gathered::let_go(connection);
+    Ok(connection.execute_batch("BEGIN IMMEDIATE")?)
+}
+
 /// The handle; cloning it is cheap.
 #[derive(Clone)]
 pub struct Sqlite {

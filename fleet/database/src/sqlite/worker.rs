@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{mpsc, oneshot};
 
-use super::checkpoint::Checkpointer;
+use super::{checkpoint::Checkpointer, gathered};
 use crate::Error;
 
 /// Jobs that wait for a thread. Beyond that callers wait for a place, which holds up their own requests only.
@@ -54,6 +54,7 @@ impl Worker {
                     roll_back(&connection);
                 }
                 if let Some(keeps) = &keeps {
+                    gathered::let_go(&connection);
                     keeps.checkpointer.after_job(&connection);
                 }
             }

@@ -64,7 +64,7 @@ pub(super) fn append(
             // Somebody wrote to this file behind the cache's back. Nothing of the batch is left; ask for everything.
             metrics::counter!("huizhen_journal_stale_batches_total").increment(1);
             cache.forget_all();
-            connection.execute_batch("ROLLBACK; BEGIN IMMEDIATE")?;
+            database::sqlite::begin_again(connection)?;
             try_append(connection, cache, &messages, now_ms)
         }
         outcome => outcome,

@@ -6,7 +6,11 @@ use database::postgres::Sealed;
 use proto::{ConversationId, wire};
 use tokio_postgres::types::ToSql;
 
-use super::{Attempt, Touched, Verdict, link::Live, trouble::Fate};
+use super::{
+    Attempt, Touched, Verdict,
+    link::Live,
+    trouble::{Fate, Trouble},
+};
 use crate::entry::extra;
 
 const BEGIN: &str = "BEGIN";
@@ -97,6 +101,7 @@ impl Attempt {
         touched: &mut BTreeMap<ConversationId, Touched>,
         verdicts: &mut [Verdict],
     ) -> Result<(), Fate> {
+        self.mark_again(touched, verdicts);
         let moves = Moves::of(touched);
         let is_small = self.jobs.len() <= AT_ONCE_SENDS && moves.still.is_empty() && !self.probe;
         if let Some(at_once) = live
@@ -104,6 +109,9 @@ impl Attempt {
             .as_ref()
             .filter(|_| is_small && !moves.ids.is_empty())
         {
+            if live.client.is_closed() {
+                return Err(Fate::NotWritten(Trouble::Away("the connection has ended".into())));
+            }
             let rows = Rows::of(self, verdicts);
             let params: [&(dyn ToSql + Sync); 13] = [
                 &moves.ids,
@@ -156,7 +164,6 @@ impl Attempt {
             still,
         } = moves;
         if ids.is_empty() && still.is_empty() {
-            self.mark_losers(moves, HashSet::new(), touched, verdicts);
             return Ok(false);
         }
         let begin = if self.probe { BEGIN_PROBE } else { BEGIN };
@@ -202,6 +209,11 @@ impl Attempt {
                 touched.again = true;
             }
         }
+        self.mark_again(touched, verdicts);
+    }
+
+    /// Of a conversation that is begun again with, nothing counts.
+    fn mark_again(&self, touched: &BTreeMap<ConversationId, Touched>, verdicts: &mut [Verdict]) {
         for (job, verdict) in self.jobs.iter().zip(verdicts) {
             if touched[&job.message.conversation].again {
                 *verdict = Verdict::Again;
