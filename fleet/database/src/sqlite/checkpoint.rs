@@ -38,11 +38,12 @@ pub(super) struct Limits {
 /// slower than the load.
 const PASSES: usize = 8;
 
-/// 32 MiB, 64 MiB, 512 KiB and 512 MiB. In so many pages the newest ones of busy conversations stand many times and are moved
-/// once; a pass syncs as it writes ([`super::paced`]), so that commits beside it do not wait for all of it. A short log is soon
-/// written over instead of grown, so that syncing it needs no entry in the file system's journal.
+/// 2 MiB, 64 MiB, 512 KiB and 512 MiB. Little and often: syncing the database holds up the commits that sync the log on the
+/// same disk, for as long as there is much to write (a pass syncs as it writes, see [`super::paced`]); and a short log is
+/// soon written over instead of grown, so that syncing it needs no entry in the file system's journal. Longer passes cost less
+/// and make acknowledgements later (docs/decisions/0003-sqlite-append.md).
 pub(super) const LIMITS: Limits = Limits {
-    checkpoint_pages: 8_000,
+    checkpoint_pages: 500,
     restart_pages: 16_000,
     left_pages: 128,
     longest_pages: 128_000,
