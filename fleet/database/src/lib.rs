@@ -101,6 +101,14 @@ impl Database {
         &self.engine
     }
 
+    /// Which of two texts the engine takes, where a file keeps something in another way than a server.
+    pub fn text(&self, of_file: &'static str, of_server: &'static str) -> &'static str {
+        match &self.engine {
+            Engine::Sqlite(_) => of_file,
+            Engine::Postgres(_) => of_server,
+        }
+    }
+
     /// Rows of one reading statement.
     ///
     /// # Errors
@@ -226,6 +234,16 @@ enum EngineTransaction<'c> {
 }
 
 impl Transaction<'_> {
+    /// Whether it is one of a file.
+    pub fn is_of_file(&self) -> bool {
+        matches!(self.engine, EngineTransaction::Sqlite(_))
+    }
+
+    /// As [`Database::text`].
+    pub fn text(&self, of_file: &'static str, of_server: &'static str) -> &'static str {
+        if self.is_of_file() { of_file } else { of_server }
+    }
+
     /// Rows of one statement.
     ///
     /// # Errors

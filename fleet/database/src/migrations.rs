@@ -2,7 +2,7 @@
 
 /// `V{number}__{name}` and the text of each step. In the text, `{without_rowid}` stands where SQLite should keep a
 /// narrow table as one B-tree; other engines see nothing there.
-pub const MIGRATIONS: [(&str, &str); 8] = [
+pub const MIGRATIONS: [(&str, &str); 9] = [
     ("V1__journal", include_str!("../migrations/V1__journal.sql")),
     ("V2__account", include_str!("../migrations/V2__account.sql")),
     ("V3__team", include_str!("../migrations/V3__team.sql")),
@@ -11,16 +11,42 @@ pub const MIGRATIONS: [(&str, &str); 8] = [
     ("V6__people", include_str!("../migrations/V6__people.sql")),
     ("V7__vas", include_str!("../migrations/V7__vas.sql")),
     ("V8__search", include_str!("../migrations/V8__search.sql")),
+    (
+        "V9__entry_index",
+        include_str!("../migrations/V9__entry_index.sql"),
+    ),
+];
+
+/// Steps that change nothing but how a file keeps what every engine holds; others run them as nothing.
+const OF_FILES: &[&str] = &["V9__entry_index"];
+
+/// What a file alone has, for the same reason: tables, and columns of others. All of it follows from the rest.
+pub(crate) const TABLES_OF_FILES: &[&str] = &["entry_index"];
+pub(crate) const COLUMNS_OF_FILES: &[(&str, &str)] = &[
+    ("conversation", "unclaimed_entry_id"),
+    ("entry", "id"),
+    ("entry", "previous_id"),
 ];
 
 /// The version that this program works with.
 pub const LATEST_VERSION: i64 = MIGRATIONS.len() as i64;
 
-pub(crate) fn steps(without_rowid: &str) -> Result<Vec<refinery::Migration>, refinery::Error> {
+/// The steps for SQLite.
+pub(crate) fn of_files() -> Result<Vec<refinery::Migration>, refinery::Error> {
+    steps(|_, sql| sql.replace("{without_rowid}", "WITHOUT ROWID"))
+}
+
+/// The steps for PostgreSQL.
+pub(crate) fn of_servers() -> Result<Vec<refinery::Migration>, refinery::Error> {
+    steps(|name, sql| match OF_FILES.contains(&name) {
+        true => String::new(),
+        false => sql.replace("{without_rowid}", ""),
+    })
+}
+
+fn steps(text: impl Fn(&str, &str) -> String) -> Result<Vec<refinery::Migration>, refinery::Error> {
     MIGRATIONS
         .iter()
-        .map(|(name, sql)| {
-            refinery::Migration::unapplied(name, &sql.replace("{without_rowid}", without_rowid))
-        })
+        .map(|(name, sql)| refinery::Migration::unapplied(name, &text(name, sql)))
         .collect()
 }

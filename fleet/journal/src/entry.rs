@@ -14,6 +14,19 @@ macro_rules! columns {
 }
 pub(crate) use columns;
 
+/// The same of a table `e` that is joined with one that gives `seq`.
+macro_rules! columns_of_e {
+    ($seq:literal) => {
+        concat!(
+            "e.conversation_id, ",
+            $seq,
+            " AS seq, e.sender_id, e.kind, e.created_ms, e.client_msg_id, e.mime_type, e.body, e.reply_to_seq, \
+              e.corrects_seq, e.extra, e.recalled"
+        )
+    };
+}
+pub(crate) use columns_of_e;
+
 /// Adds an entry.
 pub(crate) const INSERT: &str = concat!(
     "INSERT INTO entry (",
@@ -21,11 +34,20 @@ pub(crate) const INSERT: &str = concat!(
     ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
 );
 
-/// The same with SQLite's own names for parameters, for the batch append, which goes past the database handle.
-pub(crate) const INSERT_SQLITE: &str = concat!(
+/// The same in a file, as the newest unclaimed one.
+pub(crate) const INSERT_IN_FILE: &str = concat!(
     "INSERT INTO entry (",
     columns!(),
-    ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
+    ", previous_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
+        (SELECT unclaimed_entry_id FROM conversation WHERE id = $1))"
+);
+
+/// The same with SQLite's own names for parameters, for the batch append, which goes past the database handle and knows
+/// the entry before.
+pub(crate) const INSERT_IN_BATCH: &str = concat!(
+    "INSERT INTO entry (",
+    columns!(),
+    ", previous_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
 );
 
 /// One entry of a journal.

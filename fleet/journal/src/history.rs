@@ -6,6 +6,7 @@ use proto::{ConversationId, Seq, UserId};
 use crate::{
     Journal,
     entry::{self, Entry},
+    unclaimed::with_unclaimed,
 };
 
 const SPANS: &str = "SELECT from_seq, to_seq FROM participant
@@ -27,8 +28,31 @@ const NEWEST_ENTRIES: &str = concat!(
     " FROM entry WHERE conversation_id = $1 AND seq >= $2 AND seq <= $3 ORDER BY seq DESC LIMIT $4"
 );
 
+/// The same in a file: what is claimed and what is not.
+macro_rules! entries_in_file {
+    ($order:literal) => {
+        concat!(
+            with_unclaimed!("AND c.claimed_seq < $3"),
+            "SELECT ",
+            entry::columns_of_e!("i.seq"),
+            " FROM entry_index i CROSS JOIN entry e ON e.id = i.entry_id
+              WHERE i.conversation_id = $1 AND i.seq >= $2 AND i.seq <= $3
+              UNION ALL SELECT ",
+            entry::columns_of_e!("u.seq"),
+            " FROM unclaimed u CROSS JOIN entry e ON e.id = u.id WHERE u.seq >= $2 AND u.seq <= $3 ORDER BY seq ",
+            $order,
+            "LIMIT $4"
+        )
+    };
+}
+
+const ENTRIES_IN_FILE: &str = entries_in_file!("");
+const NEWEST_ENTRIES_IN_FILE: &str = entries_in_file!("DESC ");
+
 /// Every statement here, for the tests that explain them.
-pub(crate) const STATEMENTS: &[&str] = &[SPANS, VISIBLE_SPANS, ENTRIES, NEWEST_ENTRIES];
+pub(crate) const STATEMENTS: &[&str] = &[SPANS, VISIBLE_SPANS];
+pub(crate) const STATEMENTS_OF_FILE: &[&str] = &[ENTRIES_IN_FILE, NEWEST_ENTRIES_IN_FILE];
+pub(crate) const STATEMENTS_OF_SERVER: &[&str] = &[ENTRIES, NEWEST_ENTRIES];
 
 /// A span of participation: both ends included; no end while the person is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,7 +171,8 @@ impl Journal {
         high: Seq,
         limit: usize,
     ) -> Result<Vec<Entry>, Error> {
-        self.read_entries(conversation, low, high, limit, ENTRIES).await
+        let sql = self.database.text(ENTRIES_IN_FILE, ENTRIES);
+        self.read_entries(conversation, low, high, limit, sql).await
     }
 
     async fn newest_entries(
@@ -157,8 +182,8 @@ impl Journal {
         high: Seq,
         limit: usize,
     ) -> Result<Vec<Entry>, Error> {
-        self.read_entries(conversation, low, high, limit, NEWEST_ENTRIES)
-            .await
+        let sql = self.database.text(NEWEST_ENTRIES_IN_FILE, NEWEST_ENTRIES);
+        self.read_entries(conversation, low, high, limit, sql).await
     }
 
     async fn read_entries(

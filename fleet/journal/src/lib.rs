@@ -18,6 +18,7 @@ pub mod moved;
 pub mod overview;
 pub mod recall;
 pub mod record;
+mod unclaimed;
 
 use std::sync::Arc;
 
@@ -35,12 +36,28 @@ pub use crate::{
 /// The text of every statement that this crate runs on the engine in use, for tests that prepare and explain them.
 #[doc(hidden)]
 pub fn statements(engine: &Engine) -> Vec<String> {
-    let append = match engine {
-        Engine::Sqlite(_) => [append::sent::STATEMENTS, append::sqlite::STATEMENTS].concat(),
-        Engine::Postgres(_) => append::postgres::STATEMENTS.to_vec(),
+    let of_engine = match engine {
+        Engine::Sqlite(_) => [
+            append::sent::STATEMENTS,
+            append::sqlite::STATEMENTS,
+            history::STATEMENTS_OF_FILE,
+            overview::STATEMENTS_OF_FILE,
+            recall::STATEMENTS_OF_FILE,
+            record::STATEMENTS_OF_FILE,
+            unclaimed::STATEMENTS,
+        ]
+        .concat(),
+        Engine::Postgres(_) => [
+            append::postgres::STATEMENTS,
+            history::STATEMENTS_OF_SERVER,
+            overview::STATEMENTS_OF_SERVER,
+            recall::STATEMENTS_OF_SERVER,
+            record::STATEMENTS_OF_SERVER,
+        ]
+        .concat(),
     };
     let constants = [
-        &append,
+        &of_engine,
         conversation::STATEMENTS,
         history::STATEMENTS,
         marks::STATEMENTS,

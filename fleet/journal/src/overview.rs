@@ -11,6 +11,7 @@ use crate::{
     conversation::{self, Conversation},
     entry::enumeration,
     history::Span,
+    unclaimed::with_unclaimed,
 };
 
 /// Unread messages are counted up to here; an app shows "99+".
@@ -39,8 +40,22 @@ const UNREAD: &str = "SELECT count(*) FROM (
     SELECT 1 FROM entry WHERE conversation_id = $1 AND seq >= $2 AND seq <= $3
        AND kind = $4 AND sender_id <> $5 AND NOT recalled LIMIT $6) AS new_messages";
 
+const UNREAD_IN_FILE: &str = concat!(
+    with_unclaimed!("AND c.claimed_seq < $3"),
+    "SELECT count(*) FROM (
+       SELECT 1 FROM entry_index i CROSS JOIN entry e ON e.id = i.entry_id
+         WHERE i.conversation_id = $1 AND i.seq >= $2 AND i.seq <= $3
+           AND e.kind = $4 AND e.sender_id <> $5 AND NOT e.recalled
+       UNION ALL
+       SELECT 1 FROM unclaimed u CROSS JOIN entry e ON e.id = u.id
+         WHERE u.seq >= $2 AND u.seq <= $3 AND e.kind = $4 AND e.sender_id <> $5 AND NOT e.recalled
+       LIMIT $6) AS new_messages"
+);
+
 /// Every statement here, for the tests that explain them.
-pub(crate) const STATEMENTS: &[&str] = &[OVERVIEWS, OVERVIEW, UNREAD];
+pub(crate) const STATEMENTS: &[&str] = &[OVERVIEWS, OVERVIEW];
+pub(crate) const STATEMENTS_OF_FILE: &[&str] = &[UNREAD_IN_FILE];
+pub(crate) const STATEMENTS_OF_SERVER: &[&str] = &[UNREAD];
 
 /// A conversation as one person has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,7 +175,7 @@ impl Journal {
             let row = self
                 .database
                 .query_first(
-                    UNREAD,
+                    self.database.text(UNREAD_IN_FILE, UNREAD),
                     params![
                         overview.conversation.id.get(),
                         low.get(),

@@ -10,6 +10,7 @@ use crate::{
     Entry, Error, Journal,
     entry::enumeration,
     record::{Unpublished, blank, insert},
+    unclaimed::with_unclaimed,
 };
 
 /// How long a sender may take a message back, milliseconds.
@@ -31,10 +32,48 @@ const FACTS: &str = "SELECT p.role, c.open, e.sender_id, e.kind, e.created_ms, e
 const RECALLED_BY: &str = "SELECT seq FROM entry
     WHERE conversation_id = $1 AND seq > $2 AND corrects_seq = $2 AND kind = $3 ORDER BY seq LIMIT 1";
 
-const WITHHOLD: &str = "UPDATE entry SET recalled = $1 WHERE conversation_id = $2 AND seq = $3";
+const WITHHOLD: &str = "UPDATE entry SET recalled = $2 WHERE conversation_id = $1 AND seq = $3";
+
+/// In a file, an entry of the conversation `$1` by its seq `$3`.
+macro_rules! entry_in_file {
+    () => {
+        "(SELECT entry_id FROM entry_index WHERE conversation_id = $1 AND seq = $3
+          UNION ALL SELECT id FROM unclaimed WHERE seq = $3)"
+    };
+}
+
+const FACTS_IN_FILE: &str = concat!(
+    with_unclaimed!("AND c.claimed_seq < $3"),
+    "SELECT p.role, c.open, e.sender_id, e.kind, e.created_ms, e.recalled
+     FROM participant p
+     JOIN conversation c ON c.id = p.conversation_id
+     JOIN entry e ON e.id = ",
+    entry_in_file!(),
+    " WHERE p.conversation_id = $1 AND p.user_id = $2 AND p.to_seq IS NULL
+       AND EXISTS (SELECT 1 FROM participant s WHERE s.conversation_id = $1 AND s.user_id = $2
+                     AND s.from_seq <= $3 AND (s.to_seq IS NULL OR s.to_seq >= $3))"
+);
+
+const RECALLED_BY_IN_FILE: &str = concat!(
+    with_unclaimed!(),
+    "SELECT i.seq AS seq FROM entry_index i CROSS JOIN entry e ON e.id = i.entry_id
+       WHERE i.conversation_id = $1 AND i.seq > $2 AND e.corrects_seq = $2 AND e.kind = $3
+     UNION ALL
+     SELECT u.seq AS seq FROM unclaimed u CROSS JOIN entry e ON e.id = u.id
+       WHERE u.seq > $2 AND e.corrects_seq = $2 AND e.kind = $3
+     ORDER BY seq LIMIT 1"
+);
+
+const WITHHOLD_IN_FILE: &str = concat!(
+    with_unclaimed!("AND c.claimed_seq < $3"),
+    "UPDATE entry SET recalled = $2 WHERE id = ",
+    entry_in_file!()
+);
 
 /// Every statement here, for the tests that explain them.
-pub(crate) const STATEMENTS: &[&str] = &[TAKE, FACTS, RECALLED_BY, WITHHOLD];
+pub(crate) const STATEMENTS: &[&str] = &[TAKE];
+pub(crate) const STATEMENTS_OF_FILE: &[&str] = &[FACTS_IN_FILE, RECALLED_BY_IN_FILE, WITHHOLD_IN_FILE];
+pub(crate) const STATEMENTS_OF_SERVER: &[&str] = &[FACTS, RECALLED_BY, WITHHOLD];
 
 /// What decides whether a message may be taken back.
 #[derive(Clone, Copy, Debug)]
@@ -76,7 +115,8 @@ impl Journal {
                     }
                     decide(facts, now_ms)?;
                     let recalled_seq = journal.lock_next_seq(tx, conversation, now_ms).await?;
-                    tx.execute(WITHHOLD, params![true, conversation.get(), seq.get()])
+                    let withhold = tx.text(WITHHOLD_IN_FILE, WITHHOLD);
+                    tx.execute(withhold, params![conversation.get(), true, seq.get()])
                         .await?;
                     let entry = Entry {
                         corrects_seq: seq,
@@ -103,7 +143,10 @@ async fn facts(
     seq: Seq,
 ) -> Result<Facts, Error> {
     let row = tx
-        .query_first(FACTS, params![conversation.get(), by.get(), seq.get()])
+        .query_first(
+            tx.text(FACTS_IN_FILE, FACTS),
+            params![conversation.get(), by.get(), seq.get()],
+        )
         .await?
         .ok_or(Error::NoAccess)?;
     Ok(Facts {
@@ -124,7 +167,7 @@ async fn recalled_by(
 ) -> Result<Option<Seq>, Error> {
     let row = tx
         .query_first(
-            RECALLED_BY,
+            tx.text(RECALLED_BY_IN_FILE, RECALLED_BY),
             params![
                 conversation.get(),
                 seq.get(),

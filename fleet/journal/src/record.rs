@@ -14,7 +14,8 @@ use proto::{
 use crate::{
     Entry, Error, Journal, UserNotice,
     announcement::Published,
-    entry::{INSERT, enumeration},
+    entry::{INSERT, INSERT_IN_FILE, enumeration},
+    unclaimed::{CLAIM_AT, claim},
 };
 
 /// The sequence that conversations get their ids from; a consult has the id of its conversation.
@@ -26,7 +27,12 @@ const CREATE: &str = "INSERT INTO conversation
 
 const LOCK: &str = "UPDATE conversation SET updated_ms = $1 WHERE id = $2 RETURNING last_seq";
 
-const MOVE: &str = "UPDATE conversation SET last_seq = $1 WHERE id = $2 AND last_seq = $3";
+const MOVE: &str =
+    "UPDATE conversation SET last_seq = $1 WHERE id = $2 AND last_seq = $3 RETURNING claimed_seq";
+
+/// After the entry was added: nothing else is, between the two.
+const MOVE_IN_FILE: &str = "UPDATE conversation SET last_seq = $1, unclaimed_entry_id = last_insert_rowid()
+    WHERE id = $2 AND last_seq = $3 RETURNING claimed_seq";
 
 const SET_OPEN: &str = "UPDATE conversation SET open = $1 WHERE id = $2";
 
@@ -37,7 +43,9 @@ const LEAVE: &str = "UPDATE participant SET to_seq = $1, changed_ms = $2
     WHERE conversation_id = $3 AND user_id = $4 AND to_seq IS NULL RETURNING role";
 
 /// Every statement here, for the tests that explain them.
-pub(crate) const STATEMENTS: &[&str] = &[CREATE, LOCK, MOVE, SET_OPEN, JOIN, LEAVE, INSERT];
+pub(crate) const STATEMENTS: &[&str] = &[CREATE, LOCK, SET_OPEN, JOIN, LEAVE];
+pub(crate) const STATEMENTS_OF_FILE: &[&str] = &[INSERT_IN_FILE, MOVE_IN_FILE];
+pub(crate) const STATEMENTS_OF_SERVER: &[&str] = &[INSERT, MOVE];
 
 /// What a transaction wrote and nobody has been told yet.
 #[must_use = "publish it after the commit, or the people concerned learn of it seconds later"]
@@ -247,13 +255,16 @@ pub(crate) fn blank(
 /// what is refused between the two leaves no gap (invariant I2).
 pub(crate) async fn insert(tx: &mut Transaction<'_>, entry: Entry) -> Result<Published, Error> {
     let (seq, conversation) = (entry.seq, entry.conversation);
-    let moved = tx
-        .execute(MOVE, params![seq.get(), conversation.get(), seq.previous().get()])
+    tx.execute(tx.text(INSERT_IN_FILE, INSERT), entry.params())
         .await?;
-    if moved != 1 {
+    let moved = params![seq.get(), conversation.get(), seq.previous().get()];
+    let Some(row) = tx.query_first(tx.text(MOVE_IN_FILE, MOVE), moved).await? else {
         return Err(database::Error::Engine("a conversation moved under its lock".into()).into());
+    };
+    let claimed_seq: i64 = row.get(0)?;
+    if tx.is_of_file() && seq.get() - claimed_seq >= CLAIM_AT as i64 {
+        claim(tx, conversation).await?;
     }
-    tx.execute(INSERT, entry.params()).await?;
     Ok(Published::new(entry))
 }
 

@@ -1,7 +1,10 @@
 //! Which tables there are, as the engines themselves say: a table that a later migration adds is copied without a word
 //! here.
 
-use crate::{Database, Error};
+use crate::{
+    Database, Error,
+    migrations::{COLUMNS_OF_FILES, TABLES_OF_FILES},
+};
 
 /// The history of migrations: each side has its own.
 const HISTORY: &str = "refinery_schema_history";
@@ -19,23 +22,29 @@ pub(super) enum Kind {
 pub(super) struct Column {
     pub(super) name: String,
     pub(super) kind: Kind,
-    /// Its place in the primary key, from 1; 0 when it is not in it.
-    key: i64,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) struct Table {
     pub(super) name: String,
     pub(super) columns: Vec<Column>,
+    /// The columns of the primary key by their places in `columns`, each after its place in the key.
+    key: Vec<(i64, usize)>,
 }
 
 impl Table {
+    /// Whether both take the same rows. How they keep them is each engine's own.
+    pub(super) fn takes_rows_of(&self, other: &Self) -> bool {
+        self.name == other.name && self.columns == other.columns
+    }
+
     /// All rows in the order of the primary key, texts by their bytes: `collation` names that order.
     pub(super) fn select(&self, collation: &str) -> String {
-        let mut key: Vec<&Column> = self.columns.iter().filter(|column| column.key > 0).collect();
-        key.sort_by_key(|column| column.key);
+        let mut key = self.key.clone();
+        key.sort_unstable();
         let order: Vec<String> = key
             .iter()
+            .map(|(_, at)| &self.columns[*at])
             .map(|column| match column.kind {
                 Kind::Text => format!("{:?} COLLATE {collation}", column.name),
                 _ => format!("{:?}", column.name),
@@ -73,19 +82,36 @@ const OF_SERVER: &str = "SELECT CAST(c.relname AS TEXT), CAST(a.attname AS TEXT)
     WHERE c.relkind IN ('r', 'p') AND c.relnamespace = CAST(current_schema() AS regnamespace)
     ORDER BY CAST(c.relname AS TEXT) COLLATE \"C\", a.attnum";
 
+/// Tables as a file has them, without what files alone have. The keys are not to be relied on: they may be of that.
 pub(super) async fn of_file(database: &Database) -> Result<Vec<Table>, Error> {
-    read(database, OF_FILE).await
+    read(database, OF_FILE, TABLES_OF_FILES, COLUMNS_OF_FILES).await
 }
 
+/// Tables as a server has them, each with its primary key.
 pub(super) async fn of_server(database: &Database) -> Result<Vec<Table>, Error> {
-    read(database, OF_SERVER).await
+    let tables = read(database, OF_SERVER, &[], &[]).await?;
+    match tables.iter().find(|table| table.key.is_empty()) {
+        Some(table) => Err(Error::Copy(format!(
+            "the table {} has no primary key",
+            table.name
+        ))),
+        None => Ok(tables),
+    }
 }
 
-async fn read(database: &Database, sql: &'static str) -> Result<Vec<Table>, Error> {
+async fn read(
+    database: &Database,
+    sql: &'static str,
+    without_tables: &[&str],
+    without_columns: &[(&str, &str)],
+) -> Result<Vec<Table>, Error> {
     let mut tables: Vec<Table> = Vec::new();
     for row in database.query(sql, vec![]).await? {
         let (table, column): (String, String) = (row.get(0)?, row.get(1)?);
-        if table == HISTORY {
+        if table == HISTORY
+            || without_tables.contains(&table.as_str())
+            || without_columns.contains(&(table.as_str(), column.as_str()))
+        {
             continue;
         }
         let kind = match row.get::<String>(2)?.as_str() {
@@ -99,27 +125,21 @@ async fn read(database: &Database, sql: &'static str) -> Result<Vec<Table>, Erro
                 )));
             }
         };
-        let column = Column {
-            name: column,
-            kind,
-            key: row.get(3)?,
-        };
-        match tables.last_mut().filter(|last| last.name == table) {
-            Some(last) => last.columns.push(column),
-            None => tables.push(Table {
+        let column = Column { name: column, kind };
+        let of_key: i64 = row.get(3)?;
+        if tables.last().is_none_or(|last| last.name != table) {
+            tables.push(Table {
                 name: table,
-                columns: vec![column],
-            }),
+                columns: Vec::new(),
+                key: Vec::new(),
+            });
         }
-    }
-    if let Some(table) = tables
-        .iter()
-        .find(|table| table.columns.iter().all(|column| column.key == 0))
-    {
-        return Err(Error::Copy(format!(
-            "the table {} has no primary key",
-            table.name
-        )));
+        if let Some(last) = tables.last_mut() {
+            if of_key > 0 {
+                last.key.push((of_key, last.columns.len()));
+            }
+            last.columns.push(column);
+        }
     }
     Ok(tables)
 }

@@ -48,7 +48,7 @@ pub(super) async fn migrate(client: &mut Client) -> Result<(), Error> {
         );
         return Ok(());
     }
-    let steps = migrations::steps("").map_err(|error| Error::Open(error.to_string()))?;
+    let steps = migrations::of_servers().map_err(|error| Error::Open(error.to_string()))?;
     refinery::Runner::new(&steps)
         .set_abort_divergent(true)
         .set_abort_missing(true)

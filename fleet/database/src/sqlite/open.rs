@@ -177,7 +177,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), Error> {
             migrations::LATEST_VERSION
         )));
     }
-    let steps = migrations::steps("WITHOUT ROWID").map_err(|error| Error::Open(error.to_string()))?;
+    let steps = migrations::of_files().map_err(|error| Error::Open(error.to_string()))?;
     refinery::Runner::new(&steps)
         .set_abort_divergent(true)
         .set_abort_missing(true)

@@ -10,7 +10,7 @@ use proto::{ConversationId, Seq, UserId, wire::Role};
 
 use super::{decide::Standing, sent::Unclaimed};
 
-/// Conversations kept; beyond that all are forgotten and asked for again. Some 400 bytes each.
+/// Conversations kept; beyond that all are forgotten and asked for again. Some 500 bytes each.
 const CONVERSATIONS: usize = 50_000;
 /// Senders kept for one conversation: they are searched one by one.
 const ROLES: usize = 64;
@@ -22,9 +22,9 @@ pub(crate) struct Known {
     pub(crate) standing: Standing,
     /// The roles of those who have sent something; none for those who were refused.
     pub(crate) roles: Vec<(UserId, Option<Role>)>,
-    /// Messages up to here are in `sent`.
+    /// In a file, the entries after this seq are not claimed.
     pub(crate) claimed_seq: Seq,
-    /// The messages after it.
+    /// These entries, in the order of seq.
     pub(crate) unclaimed: Vec<Unclaimed>,
 }
 

@@ -1,57 +1,59 @@
 //! Which messages were sent already (invariant I4), on SQLite.
 //!
-//! A look-up by client_msg_id needs an index, and an index that each message goes into is the costliest part of an
-//! append: each message of a batch makes another page of it dirty, and the log takes whole pages. So messages go into
-//! `sent` some at a time, conversation by conversation: those of one conversation are neighbours there and share a page.
-//! `conversation.claimed_seq` tells how far; what came after it is looked for among the entries themselves, whose hashes
-//! are kept with what is known of the conversation. All of that moves with `last_seq` in one transaction, so it is never
-//! wrong: neither after a crash nor when another handle has written.
+//! Messages that are claimed ([`crate::unclaimed`]) are looked for in `sent`, the others among the entries themselves,
+//! whose hashes are kept with what is known of the conversation.
 
 use std::hash::{BuildHasher, RandomState};
 
 use database::Error as DatabaseError;
 use proto::{ConversationId, Seq, UserId, wire};
-use rusqlite::{CachedStatement, Connection, OptionalExtension, params, types::ToSqlOutput};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
 use super::{Accepted, NewMessage, cache::Known, decide::difference};
-use crate::{Error, entry::mentions};
-
-/// Messages of one conversation that go into `sent` together. More would fill whole pages, but are read again when a
-/// conversation is not in the cache.
-const CLAIM_AT: usize = 16;
+use crate::{Error, entry::mentions, unclaimed::with_unclaimed};
 
 const FIND: &str =
     "SELECT seq FROM sent WHERE conversation_id = ?1 AND sender_id = ?2 AND client_msg_id = ?3";
 
-const CLAIM: &str =
-    "INSERT INTO sent (conversation_id, sender_id, client_msg_id, seq) VALUES (?1, ?2, ?3, ?4)
-     ON CONFLICT DO NOTHING";
+const INDEX: &str = "INSERT INTO entry_index (conversation_id, seq, entry_id) VALUES (?1, ?2, ?3)
+    ON CONFLICT DO NOTHING";
 
-/// `seq <= ?3` so that a claim takes what its batch has decided on.
-const UNCLAIMED: &str = "SELECT sender_id, client_msg_id, seq FROM entry
-    WHERE conversation_id = ?1 AND seq > ?2 AND seq <= ?3 AND kind = ?4 ORDER BY seq";
+const SEND: &str = "INSERT INTO sent (conversation_id, sender_id, client_msg_id, seq)
+    SELECT conversation_id, sender_id, client_msg_id, seq FROM entry WHERE id = ?1 AND kind = ?2
+    ON CONFLICT DO NOTHING";
 
-const READ_FIRST: &str =
+const KIND: &str = "SELECT kind FROM entry WHERE id = ?1";
+
+const UNCLAIMED: &str = concat!(
+    with_unclaimed!(),
+    "SELECT e.sender_id, e.client_msg_id, u.seq, u.id FROM unclaimed u CROSS JOIN entry e ON e.id = u.id"
+);
+
+const FIRST: &str =
     "SELECT mime_type, body, reply_to_seq, created_ms, extra, sender_id, client_msg_id FROM entry
-     WHERE conversation_id = ?1 AND seq = ?2";
+    WHERE id = ?1";
+
+const PLACE: &str = "SELECT entry_id FROM entry_index WHERE conversation_id = ?1 AND seq = ?2";
 
 /// Every statement here, for the tests that explain them.
-pub(crate) const STATEMENTS: &[&str] = &[FIND, CLAIM, UNCLAIMED, READ_FIRST];
+pub(crate) const STATEMENTS: &[&str] = &[FIND, INDEX, SEND, KIND, UNCLAIMED, FIRST, PLACE];
 
-/// A message that is not in `sent` yet. The hash says that it may be the one looked for; the entry decides.
+/// An entry that is not claimed yet. The hash says that it may be the message looked for; the entry decides.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Unclaimed {
     hash: u64,
     seq: Seq,
+    /// `entry.id`.
+    pub(super) id: i64,
 }
 
 /// Looks for messages that were sent already, with its statements prepared for one batch.
 pub(super) struct Sent<'c> {
+    connection: &'c Connection,
     hasher: &'c RandomState,
     find: CachedStatement<'c>,
-    claim: CachedStatement<'c>,
-    unclaimed: CachedStatement<'c>,
-    read_first: CachedStatement<'c>,
+    index: CachedStatement<'c>,
+    send: CachedStatement<'c>,
 }
 
 impl<'c> Sent<'c> {
@@ -60,35 +62,29 @@ impl<'c> Sent<'c> {
         hasher: &'c RandomState,
     ) -> Result<Self, DatabaseError> {
         Ok(Self {
+            connection,
             hasher,
             find: connection.prepare_cached(FIND)?,
-            claim: connection.prepare_cached(CLAIM)?,
-            unclaimed: connection.prepare_cached(UNCLAIMED)?,
-            read_first: connection.prepare_cached(READ_FIRST)?,
+            index: connection.prepare_cached(INDEX)?,
+            send: connection.prepare_cached(SEND)?,
         })
     }
 
-    /// Reads what is not in `sent` yet, for a conversation that comes into the cache.
-    pub(super) fn load(
-        &mut self,
-        conversation: ConversationId,
-        claimed: Seq,
-        last: Seq,
-    ) -> Result<Vec<Unclaimed>, DatabaseError> {
-        if claimed == last {
-            return Ok(Vec::new());
-        }
+    /// Reads what is not claimed yet, for a conversation that comes into the cache.
+    pub(super) fn load(&mut self, conversation: ConversationId) -> Result<Vec<Unclaimed>, DatabaseError> {
         let hasher = self.hasher;
-        let rows = self
-            .unclaimed
-            .query_map(range(conversation, claimed, last), |row| {
-                let sender = UserId::from_database(row.get(0)?);
-                Ok(Unclaimed {
-                    hash: hasher.hash_one((sender, row.get_ref(1)?.as_str()?)),
-                    seq: Seq::from_database(row.get(2)?),
-                })
-            })?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        let mut statement = self.connection.prepare_cached(UNCLAIMED)?;
+        let rows = statement.query_map([conversation.get()], |row| {
+            let sender = UserId::from_database(row.get(0)?);
+            Ok(Unclaimed {
+                hash: hasher.hash_one((sender, row.get_ref(1)?.as_str()?)),
+                seq: Seq::from_database(row.get(2)?),
+                id: row.get(3)?,
+            })
+        })?;
+        let mut unclaimed = rows.collect::<Result<Vec<_>, _>>()?;
+        unclaimed.reverse();
+        Ok(unclaimed)
     }
 
     /// The answer to a message whose client_msg_id stands for an entry; none when it is new.
@@ -102,7 +98,7 @@ impl<'c> Sent<'c> {
         };
         let hash = self.hash(message);
         for unclaimed in known.unclaimed.iter().filter(|unclaimed| unclaimed.hash == hash) {
-            if let Some(answer) = self.compare(message, unclaimed.seq)? {
+            if let Some(answer) = self.compare(message, unclaimed.seq, unclaimed.id)? {
                 return answer.map(Some);
             }
         }
@@ -121,18 +117,27 @@ impl<'c> Sent<'c> {
         let Some(seq) = claimed else {
             return Ok(None);
         };
-        match self.compare(message, Seq::from_database(seq))? {
-            Some(answer) => answer.map(Some),
-            None => Err(Error::Database(DatabaseError::Engine(
-                "sent points to another entry".into(),
-            ))),
+        if let Some(id) = self.place(message.conversation, seq)?
+            && let Some(answer) = self.compare(message, Seq::from_database(seq), id)?
+        {
+            return answer.map(Some);
         }
+        Err(Error::Database(DatabaseError::Engine(
+            "sent points to another entry".into(),
+        )))
+    }
+
+    /// The id of a claimed entry.
+    fn place(&self, conversation: ConversationId, seq: i64) -> Result<Option<i64>, DatabaseError> {
+        let mut statement = self.connection.prepare_cached(PLACE)?;
+        let id = statement.query_row([conversation.get(), seq], |row| row.get(0));
+        Ok(id.optional()?)
     }
 
     /// Remembers a message that has just been added.
-    pub(super) fn remember(&self, known: &mut Known, message: &NewMessage, seq: Seq) {
+    pub(super) fn remember(&self, known: &mut Known, message: &NewMessage, seq: Seq, id: i64) {
         let hash = self.hash(message);
-        known.unclaimed.push(Unclaimed { hash, seq });
+        known.unclaimed.push(Unclaimed { hash, seq, id });
     }
 
     fn hash(&self, message: &NewMessage) -> u64 {
@@ -142,25 +147,24 @@ impl<'c> Sent<'c> {
 
     /// What a resend gets when the entry at `seq` is the message's first; none when it is another one.
     fn compare(
-        &mut self,
+        &self,
         message: &NewMessage,
         seq: Seq,
+        id: i64,
     ) -> Result<Option<Result<Accepted, Error>>, DatabaseError> {
-        let first = self
-            .read_first
-            .query_row([message.conversation.get(), seq.get()], |row| {
-                if row.get_ref(5)?.as_i64()? != message.sender.get()
-                    || row.get_ref(6)?.as_str()? != message.client_msg_id
-                {
-                    return Ok(None);
-                }
-                let (mime_type, body) = (row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_blob()?);
-                let mentions = mentions(row.get_ref(4)?.as_blob_or_null()?);
-                let difference = difference(message, mime_type, body, row.get(2)?, &mentions);
-                Ok(Some((difference, row.get(3)?)))
-            })
-            .optional()?
-            .flatten();
+        let read = |row: &Row<'_>| {
+            if row.get_ref(5)?.as_i64()? != message.sender.get()
+                || row.get_ref(6)?.as_str()? != message.client_msg_id
+            {
+                return Ok(None);
+            }
+            let (mime_type, body) = (row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_blob()?);
+            let mentions = mentions(row.get_ref(4)?.as_blob_or_null()?);
+            let difference = difference(message, mime_type, body, row.get(2)?, &mentions);
+            Ok(Some((difference, row.get(3)?)))
+        };
+        let mut statement = self.connection.prepare_cached(FIRST)?;
+        let first = statement.query_row([id], read).optional()?.flatten();
         Ok(first.map(|(difference, created_ms)| match difference {
             Some(field) => Err(Error::Conflict { field }),
             None => Ok(Accepted {
@@ -171,48 +175,38 @@ impl<'c> Sent<'c> {
         }))
     }
 
-    /// Whether the conversation's new messages should go into `sent` now.
-    pub(super) fn is_due(known: &Known) -> bool {
-        known.unclaimed.len() >= CLAIM_AT
-    }
-
-    /// Puts messages into `sent`, up to `last`.
+    /// Claims all entries of a conversation; `last_seq` and `claimed_seq` have been moved.
     pub(super) fn claim(
         &mut self,
         conversation: ConversationId,
         known: &mut Known,
-        last: Seq,
     ) -> Result<(), DatabaseError> {
-        let mut rows = self
-            .unclaimed
-            .query(range(conversation, known.claimed_seq, last))?;
-        while let Some(row) = rows.next()? {
-            let added = self.claim.execute(params![
-                conversation.get(),
-                ToSqlOutput::Borrowed(row.get_ref(0)?),
-                ToSqlOutput::Borrowed(row.get_ref(1)?),
-                ToSqlOutput::Borrowed(row.get_ref(2)?),
-            ])?;
-            if added == 0 {
+        for unclaimed in &known.unclaimed {
+            let indexed = self
+                .index
+                .execute([conversation.get(), unclaimed.seq.get(), unclaimed.id])?;
+            let sent = self
+                .send
+                .execute([unclaimed.id, wire::EntryKind::Message as i64])?;
+            if indexed == 0 || sent == 0 && self.is_message(unclaimed.id)? {
                 // It cannot be undone here, and must not keep everybody from sending.
                 metrics::counter!("huizhen_journal_double_entries_total").increment(1);
                 tracing::error!(
                     conversation_id = conversation.get(),
-                    "a message stands twice in its conversation"
+                    seq = unclaimed.seq.get(),
+                    "an entry stands twice in its conversation"
                 );
             }
         }
-        known.claimed_seq = last;
+        known.claimed_seq = known.standing.last_seq;
         known.unclaimed = Vec::new();
         Ok(())
     }
-}
 
-fn range(conversation: ConversationId, above: Seq, to: Seq) -> [i64; 4] {
-    [
-        conversation.get(),
-        above.get(),
-        to.get(),
-        i64::from(wire::EntryKind::Message as i32),
-    ]
+    /// Whether the entry is a message: others have no client_msg_id.
+    fn is_message(&self, id: i64) -> Result<bool, DatabaseError> {
+        let mut statement = self.connection.prepare_cached(KIND)?;
+        let kind: i64 = statement.query_row([id], |row| row.get(0))?;
+        Ok(kind == wire::EntryKind::Message as i64)
+    }
 }

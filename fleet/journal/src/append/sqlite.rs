@@ -19,7 +19,8 @@ use super::{
 };
 use crate::{
     Entry, Error,
-    entry::{INSERT_SQLITE, enumeration, extra},
+    entry::{INSERT_IN_BATCH, enumeration, extra},
+    unclaimed::CLAIM_AT,
 };
 
 const LOAD: &str = "SELECT open, last_seq, claimed_seq FROM conversation WHERE id = ?1";
@@ -27,11 +28,12 @@ const LOAD: &str = "SELECT open, last_seq, claimed_seq FROM conversation WHERE i
 const LOAD_ROLE: &str =
     "SELECT role FROM participant WHERE conversation_id = ?1 AND user_id = ?2 AND to_seq IS NULL";
 
-const COMPARE_AND_SET: &str = "UPDATE conversation SET last_seq = ?1, updated_ms = ?2, claimed_seq = ?3
-    WHERE id = ?4 AND last_seq = ?5 AND open";
+const COMPARE_AND_SET: &str = "UPDATE conversation
+    SET last_seq = ?1, updated_ms = ?2, claimed_seq = ?3, unclaimed_entry_id = ?4
+    WHERE id = ?5 AND last_seq = ?6 AND open";
 
 /// Every statement here, for the tests that explain them.
-pub(crate) const STATEMENTS: &[&str] = &[LOAD, LOAD_ROLE, COMPARE_AND_SET, INSERT_SQLITE];
+pub(crate) const STATEMENTS: &[&str] = &[LOAD, LOAD_ROLE, COMPARE_AND_SET, INSERT_IN_BATCH];
 
 /// What a batch did.
 pub(super) struct Written {
@@ -117,15 +119,12 @@ fn try_append(
         touched: HashMap::with_capacity(messages.len().min(256)),
         load: connection.prepare_cached(LOAD)?,
         load_role: connection.prepare_cached(LOAD_ROLE)?,
-        insert: connection.prepare_cached(INSERT_SQLITE)?,
+        insert: connection.prepare_cached(INSERT_IN_BATCH)?,
         sent: Sent::prepare(connection, &cache.hasher)?,
     };
     let mut outcomes = Vec::with_capacity(messages.len());
     for message in messages {
         match batch.append(message) {
-            Err(Error::Database(error)) if error.constraint() == Some("entry_pkey") => {
-                return Err(Failure::Stale);
-            }
             Err(Error::Database(error)) => return Err(Failure::Database(error)),
             outcome => outcomes.push(outcome),
         }
@@ -178,9 +177,10 @@ impl Batch<'_> {
             }
         };
         let seq = decide(message, Some(known.standing), role).inspect_err(|_| touched.refused = true)?;
-        insert(&mut self.insert, message, seq, self.now_ms)?;
+        let previous = known.unclaimed.last().map(|last| last.id);
+        let id = insert(&mut self.insert, message, seq, self.now_ms, previous)?;
         known.standing.last_seq = seq;
-        self.sent.remember(known, message, seq);
+        self.sent.remember(known, message, seq, id);
         Ok(Accepted {
             seq,
             created_ms: self.now_ms,
@@ -212,7 +212,7 @@ impl Batch<'_> {
             standing,
             roles: Vec::new(),
             claimed_seq,
-            unclaimed: self.sent.load(conversation, claimed_seq, standing.last_seq)?,
+            unclaimed: self.sent.load(conversation)?,
         }))
     }
 
@@ -233,12 +233,16 @@ impl Batch<'_> {
                 }
                 continue;
             }
-            let is_due = Sent::is_due(known);
-            let claimed_seq = if is_due { last_seq } else { known.claimed_seq };
+            let is_due = known.unclaimed.len() >= CLAIM_AT;
+            let (claimed_seq, unclaimed) = match is_due {
+                true => (last_seq, None),
+                false => (known.claimed_seq, known.unclaimed.last().map(|last| last.id)),
+            };
             let rows = update.execute(params![
                 last_seq.get(),
                 self.now_ms,
                 claimed_seq.get(),
+                unclaimed,
                 conversation.get(),
                 touched.seen.get()
             ])?;
@@ -246,7 +250,7 @@ impl Batch<'_> {
                 return Err(Failure::Stale);
             }
             if is_due {
-                self.sent.claim(*conversation, known, last_seq)?;
+                self.sent.claim(*conversation, known)?;
             }
         }
         Ok(())
@@ -278,13 +282,15 @@ fn role(
     Ok(role.map(enumeration))
 }
 
+/// Adds an entry and gives its id.
 fn insert(
     insert: &mut CachedStatement<'_>,
     message: &NewMessage,
     seq: Seq,
     now_ms: i64,
-) -> Result<(), DatabaseError> {
-    insert.execute(params![
+    previous: Option<i64>,
+) -> Result<i64, DatabaseError> {
+    Ok(insert.insert(params![
         message.conversation.get(),
         seq.get(),
         message.sender.get(),
@@ -297,6 +303,6 @@ fn insert(
         0,
         extra(&message.mentions, None).as_deref(),
         false,
-    ])?;
-    Ok(())
+        previous,
+    ])?)
 }

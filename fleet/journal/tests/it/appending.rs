@@ -392,8 +392,11 @@ async fn i2_a_cache_that_is_ahead_of_the_file_leaves_no_gap(store: Store) {
     let world = World::new(store).await;
     let id = world.conversation(&PAIR).await;
     world.send(text(id, 1, "a", "x")).await.unwrap();
-    let back = "DELETE FROM entry WHERE seq = 3; DELETE FROM sent; UPDATE conversation SET last_seq = 2";
-    world.execute(back, back).await;
+    let in_file = "UPDATE conversation SET last_seq = 2,
+          unclaimed_entry_id = (SELECT previous_id FROM entry WHERE id = unclaimed_entry_id);
+        DELETE FROM entry WHERE seq = 3";
+    let on_server = "DELETE FROM entry WHERE seq = 3; DELETE FROM sent; UPDATE conversation SET last_seq = 2";
+    world.execute(in_file, on_server).await;
     assert_eq!(world.send(text(id, 1, "b", "x")).await.unwrap().seq.get(), 3);
     assert_eq!(world.send(text(id, 1, "a", "x")).await.unwrap().seq.get(), 4);
     world.all(id).await;

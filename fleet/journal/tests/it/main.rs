@@ -7,6 +7,7 @@
 
 mod announcements;
 mod appending;
+mod claiming;
 mod durability;
 mod model;
 mod moved;

@@ -37,8 +37,9 @@ async fn no_statement_scans_a_table_of_sqlite() {
     assert!(plans.len() > 20, "{}", plans.len());
     for (statement, plan) in plans {
         for step in &plan {
-            // What is scanned may only be what a subquery of the statement gave.
-            let scans = step.starts_with("SCAN") && !["SCAN v", "SCAN new_messages"].contains(&step.as_str());
+            // What is scanned may only be what a subquery of the statement gave; `u` is what is unclaimed.
+            let given = ["SCAN v", "SCAN new_messages", "SCAN u", "SCAN unclaimed"];
+            let scans = step.starts_with("SCAN") && !given.contains(&step.as_str());
             assert!(!scans, "{statement}\n{plan:#?}");
             assert!(
                 !step.contains("AUTOMATIC"),
@@ -48,13 +49,16 @@ async fn no_statement_scans_a_table_of_sqlite() {
     }
 }
 
-/// What is read page by page must come out of an index in order.
+/// What is read page by page must come out of an index in order. The few entries that are not claimed are in none: they
+/// are sorted and merged with what comes out of the index.
 #[tokio::test]
 async fn no_page_of_sqlite_is_sorted() {
     let world = World::new(Store::Sqlite).await;
     for (statement, plan) in sqlite_plans(&world).await {
         if statement.contains("LIMIT") {
-            let sorts = plan.iter().any(|step| step.contains("TEMP B-TREE"));
+            let is_merged = plan.first().is_some_and(|step| step == "MERGE (UNION ALL)");
+            let mut pages = plan.iter().take_while(|step| !(is_merged && *step == "RIGHT"));
+            let sorts = pages.any(|step| step.contains("TEMP B-TREE"));
             assert!(!sorts, "{statement}\n{plan:#?}");
         }
     }

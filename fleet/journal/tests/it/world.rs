@@ -200,7 +200,52 @@ impl World {
             (1..=last).collect::<Vec<_>>(),
             "gap-free up to last_seq (I2)"
         );
+        self.claims(conversation).await;
         entries
+    }
+
+    /// In a file, every entry of a conversation is either claimed, in both indexes, or in the chain of those that are not:
+    /// how many there are of each. On a server all are in the indexes.
+    pub(crate) async fn claims(&self, conversation: ConversationId) -> (i64, i64) {
+        let number = async |sql: &'static str| -> i64 {
+            let row = self
+                .journal
+                .database()
+                .query_first(sql, database::params![conversation.get()]);
+            row.await.unwrap().unwrap().get(0).unwrap()
+        };
+        if let Engine::Postgres(_) = self.journal.database().engine() {
+            return (self.last_seq(conversation).await, 0);
+        }
+        let last = self.last_seq(conversation).await;
+        let claimed = number("SELECT claimed_seq FROM conversation WHERE id = $1").await;
+        let indexed = "SELECT count(*) FROM entry_index i JOIN entry e ON e.id = i.entry_id
+            WHERE i.conversation_id = $1 AND e.conversation_id = $1 AND e.seq = i.seq AND e.seq <=
+              (SELECT claimed_seq FROM conversation WHERE id = $1)";
+        assert_eq!(number(indexed).await, claimed);
+        assert_eq!(
+            number("SELECT count(*) FROM entry_index WHERE conversation_id = $1").await,
+            claimed
+        );
+        let sent = "SELECT count(*) FROM entry_index i JOIN entry e ON e.id = i.entry_id JOIN sent s
+              ON s.conversation_id = e.conversation_id AND s.sender_id = e.sender_id
+              AND s.client_msg_id = e.client_msg_id AND s.seq = e.seq
+            WHERE i.conversation_id = $1";
+        let messages = "SELECT count(*) FROM entry_index i JOIN entry e ON e.id = i.entry_id
+            WHERE i.conversation_id = $1 AND e.kind = 1";
+        assert_eq!(number(sent).await, number(messages).await);
+        assert_eq!(
+            number("SELECT count(*) FROM sent WHERE conversation_id = $1").await,
+            number(messages).await
+        );
+        let chain = "WITH RECURSIVE chain (id, previous_id, seq, at) AS (
+              SELECT e.id, e.previous_id, e.seq, c.last_seq FROM conversation c JOIN entry e ON e.id = c.unclaimed_entry_id
+                WHERE c.id = $1 AND e.conversation_id = $1
+              UNION ALL SELECT e.id, e.previous_id, e.seq, chain.at - 1 FROM chain JOIN entry e ON e.id = chain.previous_id
+                WHERE e.conversation_id = $1)
+            SELECT count(*) FROM chain WHERE seq = at";
+        assert_eq!(number(chain).await, last - claimed);
+        (claimed, last - claimed)
     }
 
     pub(crate) async fn seen_by(&self, conversation: ConversationId, person: i64) -> Vec<i64> {
