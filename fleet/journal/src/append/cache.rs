@@ -8,15 +8,20 @@ use std::{collections::HashMap, hash::RandomState};
 use parking_lot::Mutex;
 use proto::{ConversationId, Seq, UserId, wire::Role};
 
-use super::{decide::Standing, sent::Unclaimed};
+use super::{
+    decide::Standing,
+    filter::{Filter, Room},
+    sent::Unclaimed,
+};
 
-/// Conversations kept; beyond that all are forgotten and asked for again. Some 500 bytes each.
+/// Conversations kept; beyond that all are forgotten and asked for again. Some 700 bytes each, and
+/// what filters take.
 const CONVERSATIONS: usize = 50_000;
 /// Senders kept for one conversation: they are searched one by one.
 const ROLES: usize = 64;
 
 /// One conversation, as of `last_seq`.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Known {
     /// The seq that the database held, and must still hold when the batch is written.
     pub(crate) standing: Standing,
@@ -26,6 +31,8 @@ pub(crate) struct Known {
     pub(crate) claimed_seq: Seq,
     /// These entries, in the order of seq.
     pub(crate) unclaimed: Vec<Unclaimed>,
+    /// The messages that are claimed; none while each is looked for.
+    pub(crate) claimed: Option<Filter>,
 }
 
 impl Known {
@@ -50,6 +57,8 @@ pub(crate) struct Cache {
     known: Mutex<HashMap<ConversationId, Known>>,
     /// Hashes what [`Unclaimed`] compares; random, so that nobody can send what collides.
     pub(crate) hasher: RandomState,
+    /// What the filters of all conversations may take.
+    pub(crate) room: Room,
 }
 
 impl Cache {
@@ -114,6 +123,7 @@ mod tests {
             roles: vec![(UserId::from_database(1), Some(Role::Doctor))],
             claimed_seq: Seq::from_database(5),
             unclaimed: Vec::new(),
+            claimed: None,
         };
         cache.put([(CONVERSATION, known)]);
         cache

@@ -10,6 +10,7 @@
 
 pub(crate) mod cache;
 mod decide;
+mod filter;
 mod lane;
 pub(crate) mod postgres;
 mod queue;

@@ -3,17 +3,24 @@
 //! Messages that are claimed ([`crate::unclaimed`]) are looked for in `sent`, the others among the entries themselves,
 //! whose hashes are kept with what is known of the conversation.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 
 use database::Error as DatabaseError;
 use proto::{ConversationId, Seq, UserId, wire};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
-use super::{Accepted, NewMessage, cache::Known, decide::difference};
+use super::{
+    Accepted, NewMessage,
+    cache::{Cache, Known},
+    decide::difference,
+    filter::Filter,
+};
 use crate::{Error, entry::mentions, unclaimed::with_unclaimed};
 
 const FIND: &str =
     "SELECT seq FROM sent WHERE conversation_id = ?1 AND sender_id = ?2 AND client_msg_id = ?3";
+
+const ALL: &str = "SELECT sender_id, client_msg_id FROM sent WHERE conversation_id = ?1";
 
 const INDEX: &str = "INSERT INTO entry_index (conversation_id, seq, entry_id) VALUES (?1, ?2, ?3)
     ON CONFLICT DO NOTHING";
@@ -36,7 +43,7 @@ const FIRST: &str =
 const PLACE: &str = "SELECT entry_id FROM entry_index WHERE conversation_id = ?1 AND seq = ?2";
 
 /// Every statement here, for the tests that explain them.
-pub(crate) const STATEMENTS: &[&str] = &[FIND, INDEX, SEND, KIND, UNCLAIMED, FIRST, PLACE];
+pub(crate) const STATEMENTS: &[&str] = &[FIND, ALL, INDEX, SEND, KIND, UNCLAIMED, FIRST, PLACE];
 
 /// An entry that is not claimed yet. The hash says that it may be the message looked for; the entry decides.
 #[derive(Clone, Copy, Debug)]
@@ -50,20 +57,17 @@ pub(crate) struct Unclaimed {
 /// Looks for messages that were sent already, with its statements prepared for one batch.
 pub(super) struct Sent<'c> {
     connection: &'c Connection,
-    hasher: &'c RandomState,
+    cache: &'c Cache,
     find: CachedStatement<'c>,
     index: CachedStatement<'c>,
     send: CachedStatement<'c>,
 }
 
 impl<'c> Sent<'c> {
-    pub(super) fn prepare(
-        connection: &'c Connection,
-        hasher: &'c RandomState,
-    ) -> Result<Self, DatabaseError> {
+    pub(super) fn prepare(connection: &'c Connection, cache: &'c Cache) -> Result<Self, DatabaseError> {
         Ok(Self {
             connection,
-            hasher,
+            cache,
             find: connection.prepare_cached(FIND)?,
             index: connection.prepare_cached(INDEX)?,
             send: connection.prepare_cached(SEND)?,
@@ -72,7 +76,7 @@ impl<'c> Sent<'c> {
 
     /// Reads what is not claimed yet, for a conversation that comes into the cache.
     pub(super) fn load(&mut self, conversation: ConversationId) -> Result<Vec<Unclaimed>, DatabaseError> {
-        let hasher = self.hasher;
+        let hasher = &self.cache.hasher;
         let mut statement = self.connection.prepare_cached(UNCLAIMED)?;
         let rows = statement.query_map([conversation.get()], |row| {
             let sender = UserId::from_database(row.get(0)?);
@@ -101,6 +105,13 @@ impl<'c> Sent<'c> {
             if let Some(answer) = self.compare(message, unclaimed.seq, unclaimed.id)? {
                 return answer.map(Some);
             }
+        }
+        let is_new = match &known.claimed {
+            Some(claimed) => !claimed.may_hold(hash),
+            None => known.claimed_seq == Seq::ZERO,
+        };
+        if is_new {
+            return Ok(None);
         }
         let claimed: Option<i64> = self
             .find
@@ -141,7 +152,8 @@ impl<'c> Sent<'c> {
     }
 
     fn hash(&self, message: &NewMessage) -> u64 {
-        self.hasher
+        self.cache
+            .hasher
             .hash_one((message.sender, message.client_msg_id.as_str()))
     }
 
@@ -199,8 +211,37 @@ impl<'c> Sent<'c> {
             }
         }
         known.claimed_seq = known.standing.last_seq;
+        match &mut known.claimed {
+            Some(claimed) if claimed.takes(known.unclaimed.len()) => {
+                known
+                    .unclaimed
+                    .iter()
+                    .for_each(|unclaimed| claimed.add(unclaimed.hash));
+            }
+            _ => {
+                // What the old one takes is free before the new one is made.
+                known.claimed = None;
+                known.claimed = self.filter(conversation, known.claimed_seq)?;
+            }
+        }
         known.unclaimed = Vec::new();
         Ok(())
+    }
+
+    /// A filter of all messages that are claimed, if there may be one.
+    fn filter(&self, conversation: ConversationId, last: Seq) -> Result<Option<Filter>, DatabaseError> {
+        let entries = usize::try_from(last.get()).unwrap_or(usize::MAX);
+        let Some(mut filter) = Filter::new(&self.cache.room, entries) else {
+            return Ok(None);
+        };
+        let mut statement = self.connection.prepare_cached(ALL)?;
+        let mut rows = statement.query([conversation.get()])?;
+        while let Some(row) = rows.next()? {
+            let sender = UserId::from_database(row.get(0)?);
+            let client_msg_id = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
+            filter.add(self.cache.hasher.hash_one((sender, client_msg_id)));
+        }
+        Ok(Some(filter))
     }
 
     /// Whether the entry is a message: others have no client_msg_id.

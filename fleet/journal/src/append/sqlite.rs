@@ -120,7 +120,7 @@ fn try_append(
         load: connection.prepare_cached(LOAD)?,
         load_role: connection.prepare_cached(LOAD_ROLE)?,
         insert: connection.prepare_cached(INSERT_IN_BATCH)?,
-        sent: Sent::prepare(connection, &cache.hasher)?,
+        sent: Sent::prepare(connection, cache)?,
     };
     let mut outcomes = Vec::with_capacity(messages.len());
     for message in messages {
@@ -213,6 +213,7 @@ impl Batch<'_> {
             roles: Vec::new(),
             claimed_seq,
             unclaimed: self.sent.load(conversation)?,
+            claimed: None,
         }))
     }
 

@@ -166,6 +166,22 @@ async fn a_batch_of_one_conversation_is_claimed_as_a_whole(store: Store) {
     }
 }
 
+/// Longer than any conversation that has a filter.
+async fn a_resend_is_found_in_a_conversation_of_any_length(store: Store) {
+    let world = World::new(store).await;
+    let id = world.conversation(&PEOPLE).await;
+    let message = |at: i64| text(id, 1 + at % 2, &format!("m{at}"), "x");
+    for round in 0..60 {
+        let messages = (round * MANY..(round + 1) * MANY).flat_map(|at| [message(at), message(at / 2)]);
+        let outcomes = world.send_all(messages.collect()).await;
+        for (at, outcome) in outcomes.into_iter().enumerate() {
+            assert_eq!(outcome.unwrap().duplicate, at % 2 == 1, "{round} {at}");
+        }
+    }
+    let all = world.all(id).await;
+    assert_eq!(all.len() as i64, 60 * MANY + 3);
+}
+
 fleet_local::on_both!(
     entries_are_claimed_whoever_writes_them,
     a_page_is_the_same_wherever_it_begins_and_ends,
@@ -173,4 +189,5 @@ fleet_local::on_both!(
     each_message_is_recalled_once_wherever_it_lies,
     a_restart_goes_on_in_the_middle_of_a_chain,
     a_batch_of_one_conversation_is_claimed_as_a_whole,
+    a_resend_is_found_in_a_conversation_of_any_length,
 );

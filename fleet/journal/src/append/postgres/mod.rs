@@ -240,6 +240,7 @@ impl Attempt {
                 roles: Vec::new(),
                 claimed_seq: standing.last_seq,
                 unclaimed: Vec::new(),
+                claimed: None,
             });
         }
         for conversation in unknown {
