@@ -36,9 +36,10 @@ const UNCLAIMED: &str = concat!(
     "SELECT e.sender_id, e.client_msg_id, u.seq, u.id FROM unclaimed u CROSS JOIN entry e ON e.id = u.id"
 );
 
+/// An id that is remembered from a batch that was rolled back may be another entry's by now.
 const FIRST: &str =
     "SELECT mime_type, body, reply_to_seq, created_ms, extra, sender_id, client_msg_id FROM entry
-    WHERE id = ?1";
+    WHERE id = ?1 AND conversation_id = ?2 AND seq = ?3";
 
 const PLACE: &str = "SELECT entry_id FROM entry_index WHERE conversation_id = ?1 AND seq = ?2";
 
@@ -176,7 +177,8 @@ impl<'c> Sent<'c> {
             Ok(Some((difference, row.get(3)?)))
         };
         let mut statement = self.connection.prepare_cached(FIRST)?;
-        let first = statement.query_row([id], read).optional()?.flatten();
+        let place = [id, message.conversation.get(), seq.get()];
+        let first = statement.query_row(place, read).optional()?.flatten();
         Ok(first.map(|(difference, created_ms)| match difference {
             Some(field) => Err(Error::Conflict { field }),
             None => Ok(Accepted {

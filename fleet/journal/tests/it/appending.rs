@@ -402,6 +402,24 @@ async fn i2_a_cache_that_is_ahead_of_the_file_leaves_no_gap(store: Store) {
     world.all(id).await;
 }
 
+/// The same, and what the cache remembers as the message's place has become that of another conversation's message.
+async fn i4_the_same_message_elsewhere_answers_no_resend(store: Store) {
+    let world = World::new(store).await;
+    let (id, other) = (world.conversation(&PAIR).await, world.conversation(&PAIR).await);
+    world.send(text(id, 1, "a", "x")).await.unwrap();
+    let in_file = "UPDATE conversation SET last_seq = 2,
+          unclaimed_entry_id = (SELECT previous_id FROM entry WHERE id = unclaimed_entry_id)
+          WHERE id = (SELECT min(id) FROM conversation);
+        DELETE FROM entry WHERE seq = 3";
+    let on_server = "DELETE FROM entry WHERE seq = 3; DELETE FROM sent; UPDATE conversation SET last_seq = 2";
+    world.execute(in_file, on_server).await;
+    for conversation in [other, id] {
+        let accepted = world.send(text(conversation, 1, "a", "x")).await.unwrap();
+        assert_eq!((accepted.seq.get(), accepted.duplicate), (3, false));
+        world.all(conversation).await;
+    }
+}
+
 /// I4: messages go into the index of client_msg_ids some at a time; wherever that stands, and whoever did it, a resend
 /// finds the first one.
 async fn i4_a_resend_is_found_wherever_the_index_stands(store: Store) {
@@ -580,6 +598,7 @@ fleet_local::on_both!(
     a_batch_that_the_database_refuses_leaves_nothing_and_harms_nobody_later,
     i1_i2_a_commit_that_fails_acknowledges_nothing_and_leaves_no_gap,
     i2_a_cache_that_is_ahead_of_the_file_leaves_no_gap,
+    i4_the_same_message_elsewhere_answers_no_resend,
     i4_a_resend_is_found_wherever_the_index_stands,
     i4_two_handles_that_index_by_turns_find_each_others_messages,
     i2_i4_a_rush_of_senders_who_resend_everything_makes_one_entry_each,
