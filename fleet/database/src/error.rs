@@ -33,6 +33,9 @@ pub enum Error {
         /// The type asked for.
         expected: &'static str,
     },
+    /// Rows contradict each other; nothing was written.
+    #[error("the database is damaged: {0}")]
+    Damaged(&'static str),
     /// A transaction awaited something else than its own statements; nothing was written.
     #[error("a transaction awaited something else than its statements")]
     Suspended,

@@ -27,8 +27,7 @@ const CREATE: &str = "INSERT INTO conversation
 
 const LOCK: &str = "UPDATE conversation SET updated_ms = $1 WHERE id = $2 RETURNING last_seq";
 
-const MOVE: &str =
-    "UPDATE conversation SET last_seq = $1 WHERE id = $2 AND last_seq = $3 RETURNING claimed_seq";
+const MOVE: &str = "UPDATE conversation SET last_seq = $1 WHERE id = $2 AND last_seq = $3";
 
 /// After the entry was added: nothing else is, between the two.
 const MOVE_IN_FILE: &str = "UPDATE conversation SET last_seq = $1, unclaimed_entry_id = last_insert_rowid()
@@ -255,15 +254,23 @@ pub(crate) fn blank(
 /// what is refused between the two leaves no gap (invariant I2).
 pub(crate) async fn insert(tx: &mut Transaction<'_>, entry: Entry) -> Result<Published, Error> {
     let (seq, conversation) = (entry.seq, entry.conversation);
-    tx.execute(tx.text(INSERT_IN_FILE, INSERT), entry.params())
-        .await?;
+
     let moved = params![seq.get(), conversation.get(), seq.previous().get()];
-    let Some(row) = tx.query_first(tx.text(MOVE_IN_FILE, MOVE), moved).await? else {
-        return Err(database::Error::Engine("a conversation moved under its lock".into()).into());
-    };
-    let claimed_seq: i64 = row.get(0)?;
-    if tx.is_of_file() && seq.get() - claimed_seq >= CLAIM_AT as i64 {
-        claim(tx, conversation).await?;
+    let under_lock = || database::Error::Engine("a conversation moved under its lock".into());
+    if tx.is_of_file() {
+        // First, since its id goes into the move. Nobody else writes in between.
+        tx.execute(INSERT_IN_FILE, entry.params()).await?;
+        let row = tx.query_first(MOVE_IN_FILE, moved).await?;
+        let claimed_seq = Seq::from_database(row.ok_or_else(under_lock)?.get(0)?);
+        let unclaimed = u64::try_from(seq.get() - claimed_seq.get()).unwrap_or(0);
+        if unclaimed >= CLAIM_AT as u64 {
+            claim(tx, conversation, unclaimed).await?;
+        }
+    } else {
+        if tx.execute(MOVE, moved).await? != 1 {
+            return Err(under_lock().into());
+        }
+        tx.execute(INSERT, entry.params()).await?;
     }
     Ok(Published::new(entry))
 }

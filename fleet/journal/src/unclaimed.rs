@@ -33,19 +33,23 @@ macro_rules! with_unclaimed {
         concat!(
             "WITH RECURSIVE unclaimed (id, seq, previous_id) AS (
                  SELECT e.id, e.seq, e.previous_id FROM conversation c CROSS JOIN entry e ON e.id = c.unclaimed_entry_id
-                 WHERE c.id = $1 ",
+                 WHERE c.id = $1 AND e.conversation_id = c.id AND e.seq = c.last_seq ",
             $condition,
             " UNION ALL
-                 SELECT e.id, e.seq, e.previous_id FROM unclaimed u CROSS JOIN entry e ON e.id = u.previous_id) "
+                 SELECT e.id, e.seq, e.previous_id FROM unclaimed u CROSS JOIN entry e ON e.id = u.previous_id
+                 WHERE e.conversation_id = $1 AND e.seq = u.seq - 1) "
         )
     };
 }
 pub(crate) use with_unclaimed;
 
+/// What is said when the chain does not hold what it must: another program has written to the file, or the disk has lost
+/// something.
+pub(crate) const BROKEN_CHAIN: &str = "the unclaimed entries of a conversation are not all there";
+
 const INDEX: &str = concat!(
     with_unclaimed!(),
-    "INSERT INTO entry_index (conversation_id, seq, entry_id) SELECT $1, seq, id FROM unclaimed WHERE true
-     ON CONFLICT DO NOTHING"
+    "INSERT INTO entry_index (conversation_id, seq, entry_id) SELECT $1, seq, id FROM unclaimed"
 );
 
 const SEND: &str = concat!(
@@ -61,10 +65,23 @@ const SETTLE: &str =
 /// Every statement here, for the tests that explain them.
 pub(crate) const STATEMENTS: &[&str] = &[INDEX, SEND, SETTLE];
 
-/// Claims all entries of a conversation in a file, in a transaction that has moved its `last_seq`.
-pub(crate) async fn claim(tx: &mut Transaction<'_>, conversation: ConversationId) -> Result<(), Error> {
+/// Claims the `unclaimed` entries of a conversation in a file, in a transaction that has moved its `last_seq`.
+pub(crate) async fn claim(
+    tx: &mut Transaction<'_>,
+    conversation: ConversationId,
+    unclaimed: u64,
+) -> Result<(), Error> {
     let message = i64::from(wire::EntryKind::Message as i32);
-    tx.execute(INDEX, params![conversation.get()]).await?;
+    let indexed = tx.execute(INDEX, params![conversation.get()]).await?;
+    if indexed != unclaimed {
+        tracing::error!(
+            conversation_id = conversation.get(),
+            indexed,
+            unclaimed,
+            "{BROKEN_CHAIN}"
+        );
+        return Err(Error::Database(database::Error::Damaged(BROKEN_CHAIN)));
+    }
     tx.execute(SEND, params![conversation.get(), message]).await?;
     tx.execute(SETTLE, params![conversation.get()]).await?;
     Ok(())

@@ -79,7 +79,7 @@ pub const METRICS: &[Metric] = &[
     metric(Counter, "huizhen_journal_locked_batches_total", "Batches that met a row that somebody else held"),
     metric(Counter, "huizhen_journal_stale_batches_total", "Batches that were checked again because another process wrote to the file"),
     metric(Counter, "huizhen_journal_stale_conversations_total", "Conversations that were checked again because another node wrote to them"),
-    metric(Counter, "huizhen_journal_double_entries_total", "Races for one client_msg_id that the unique key decided"),
+    metric(Counter, "huizhen_journal_double_entries_total", "Races for one client_msg_id that the unique key decided; on SQLite, entries that stand twice in a file, which is damage: look at the log"),
     metric(Histogram, "huizhen_database_commit_seconds", "How long SQLite's COMMIT takes, its sync included, s"),
     labelled(Gauge, "huizhen_backplane_up", ("link", &["listening", "asking"]), "1 while the connection to Redis stands, else 0"),
     metric(Gauge, "huizhen_backplane_subscriptions", "Channels that this process is subscribed to"),

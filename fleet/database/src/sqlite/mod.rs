@@ -106,6 +106,23 @@ impl Sqlite {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
+        self.write_then(job, |value| value).await
+    }
+
+    /// The same, and what the job gave goes through `then` on the writer's thread once it is committed, before the next job
+    /// begins: for what must be known in the order of commits, and not at all without one.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub async fn write_then<T, U, E>(
+        &self,
+        job: impl FnOnce(&mut Connection) -> Result<T, E> + Send + 'static,
+        then: impl FnOnce(T) -> U + Send + 'static,
+    ) -> Result<U, E>
+    where
+        U: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
         self.inner
             .writer
             .run(move |connection| {
@@ -114,7 +131,7 @@ impl Sqlite {
                     .map_err(|error| E::from(error.into()))?;
                 let value = job(connection)?;
                 worker::commit(connection).map_err(E::from)?;
-                Ok(value)
+                Ok(then(value))
             })
             .await
     }

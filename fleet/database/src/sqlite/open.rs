@@ -186,6 +186,10 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), Error> {
         .set_grouped(true)
         .run(connection)
         .map_err(|error| Error::Open(format!("the schema cannot be brought up to date: {error}")))?;
+    if version < migrations::LATEST_VERSION {
+        // A step may write all rows anew: the room that its log took is given back, now or at the next start.
+        make_durable(connection).map_err(|error| Error::Open(error.to_string()))?;
+    }
     Ok(())
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Messages of the largest conversation that has a filter; beyond it each message is looked for. To make one, all of its
-/// client_msg_ids are read.
+/// Entries of the largest conversation that a filter is made for; to make one, all client_msg_ids of its messages are read. One
+/// that was made is kept until twice as many are in it. Beyond it each message is looked for.
 const MESSAGES: usize = 2048;
 /// Bits for each message that a filter was made for, and how many of them a message sets: one of 400 new messages is looked
 /// for in vain when the filter is full.

@@ -15,7 +15,11 @@ use super::{
     decide::difference,
     filter::Filter,
 };
-use crate::{Error, entry::mentions, unclaimed::with_unclaimed};
+use crate::{
+    Error,
+    entry::mentions,
+    unclaimed::{BROKEN_CHAIN, with_unclaimed},
+};
 
 const FIND: &str =
     "SELECT seq FROM sent WHERE conversation_id = ?1 AND sender_id = ?2 AND client_msg_id = ?3";
@@ -62,7 +66,12 @@ pub(super) struct Sent<'c> {
     find: CachedStatement<'c>,
     index: CachedStatement<'c>,
     send: CachedStatement<'c>,
+    /// Rows that filters were made of in this batch.
+    filtered: usize,
 }
+
+/// After so many no more filters are made in a batch: after a restart, when nothing is known, everybody waits for them.
+const FILTERED_ROWS: usize = 4096;
 
 impl<'c> Sent<'c> {
     pub(super) fn prepare(connection: &'c Connection, cache: &'c Cache) -> Result<Self, DatabaseError> {
@@ -72,11 +81,17 @@ impl<'c> Sent<'c> {
             find: connection.prepare_cached(FIND)?,
             index: connection.prepare_cached(INDEX)?,
             send: connection.prepare_cached(SEND)?,
+            filtered: 0,
         })
     }
 
     /// Reads what is not claimed yet, for a conversation that comes into the cache.
-    pub(super) fn load(&mut self, conversation: ConversationId) -> Result<Vec<Unclaimed>, DatabaseError> {
+    pub(super) fn load(
+        &self,
+        conversation: ConversationId,
+        claimed: Seq,
+        last: Seq,
+    ) -> Result<Vec<Unclaimed>, DatabaseError> {
         let hasher = &self.cache.hasher;
         let mut statement = self.connection.prepare_cached(UNCLAIMED)?;
         let rows = statement.query_map([conversation.get()], |row| {
@@ -89,7 +104,12 @@ impl<'c> Sent<'c> {
         })?;
         let mut unclaimed = rows.collect::<Result<Vec<_>, _>>()?;
         unclaimed.reverse();
-        Ok(unclaimed)
+        // Each of the chain has the seq before that of the next, so their number says all.
+        if i64::try_from(unclaimed.len()) == Ok(last.get() - claimed.get()) {
+            Ok(unclaimed)
+        } else {
+            Err(DatabaseError::Damaged(BROKEN_CHAIN))
+        }
     }
 
     /// The answer to a message whose client_msg_id stands for an entry; none when it is new.
@@ -134,8 +154,8 @@ impl<'c> Sent<'c> {
         {
             return answer.map(Some);
         }
-        Err(Error::Database(DatabaseError::Engine(
-            "sent points to another entry".into(),
+        Err(Error::Database(DatabaseError::Damaged(
+            "sent points to another entry",
         )))
     }
 
@@ -203,7 +223,7 @@ impl<'c> Sent<'c> {
                 .send
                 .execute([unclaimed.id, wire::EntryKind::Message as i64])?;
             if indexed == 0 || sent == 0 && self.is_message(unclaimed.id)? {
-                // It cannot be undone here, and must not keep everybody from sending.
+                // Nothing of ours makes such a file. It cannot be undone here, and must not keep everybody from sending.
                 metrics::counter!("huizhen_journal_double_entries_total").increment(1);
                 tracing::error!(
                     conversation_id = conversation.get(),
@@ -231,7 +251,10 @@ impl<'c> Sent<'c> {
     }
 
     /// A filter of all messages that are claimed, if there may be one.
-    fn filter(&self, conversation: ConversationId, last: Seq) -> Result<Option<Filter>, DatabaseError> {
+    fn filter(&mut self, conversation: ConversationId, last: Seq) -> Result<Option<Filter>, DatabaseError> {
+        if self.filtered >= FILTERED_ROWS {
+            return Ok(None);
+        }
         let entries = usize::try_from(last.get()).unwrap_or(usize::MAX);
         let Some(mut filter) = Filter::new(&self.cache.room, entries) else {
             return Ok(None);
@@ -242,6 +265,7 @@ impl<'c> Sent<'c> {
             let sender = UserId::from_database(row.get(0)?);
             let client_msg_id = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
             filter.add(self.cache.hasher.hash_one((sender, client_msg_id)));
+            self.filtered += 1;
         }
         Ok(Some(filter))
     }

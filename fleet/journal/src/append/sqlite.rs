@@ -1,8 +1,7 @@
 //! A batch of messages on SQLite, run on the writer's thread within one transaction.
 //!
 //! Row by row: that is the fastest way there (docs/decisions/), since a statement costs no round trip. What is taken
-//! from the cache is put back when the batch is ready to be committed. Should the commit fail, the cache knows of seqs
-//! that are not there, and the next batch finds that out by its compare-and-set.
+//! from the cache is put back when the batch has been committed; of a batch that was not, nothing stays.
 
 use std::collections::HashMap;
 
@@ -35,12 +34,27 @@ const COMPARE_AND_SET: &str = "UPDATE conversation
 /// Every statement here, for the tests that explain them.
 pub(crate) const STATEMENTS: &[&str] = &[LOAD, LOAD_ROLE, COMPARE_AND_SET, INSERT_IN_BATCH];
 
+/// One for each message, in order.
+type Outcomes = Vec<Result<Accepted, Error>>;
+/// What is known of conversations.
+type Conversations = Vec<(ConversationId, Known)>;
+
 /// What a batch did.
 pub(super) struct Written {
     /// One for each message, in order.
-    pub(super) outcomes: Vec<Result<Accepted, Error>>,
+    pub(super) outcomes: Outcomes,
     /// The new entries, in the order of their seqs within each conversation.
     pub(super) entries: Vec<Entry>,
+    /// What is known of the conversations once this is committed.
+    known: Conversations,
+}
+
+impl Written {
+    /// Lets the cache know, on the writer's thread right after the commit: so it is never ahead of the file.
+    pub(super) fn committed(mut self, cache: &Cache) -> Self {
+        cache.put(std::mem::take(&mut self.known));
+        self
+    }
 }
 
 /// A conversation in this batch.
@@ -71,7 +85,7 @@ pub(super) fn append(
         }
         outcome => outcome,
     };
-    let outcomes = outcomes.map_err(|failure| match failure {
+    let (outcomes, known) = outcomes.map_err(|failure| match failure {
         Failure::Stale => {
             DatabaseError::Engine("a conversation moves faster than a batch can be written".into())
         }
@@ -85,7 +99,11 @@ pub(super) fn append(
             _ => None,
         })
         .collect();
-    Ok(Written { outcomes, entries })
+    Ok(Written {
+        outcomes,
+        entries,
+        known,
+    })
 }
 
 /// Why a whole batch was not written.
@@ -112,7 +130,7 @@ fn try_append(
     cache: &Cache,
     messages: &[NewMessage],
     now_ms: i64,
-) -> Result<Vec<Result<Accepted, Error>>, Failure> {
+) -> Result<(Outcomes, Conversations), Failure> {
     let mut batch = Batch {
         cache,
         now_ms,
@@ -125,6 +143,11 @@ fn try_append(
     let mut outcomes = Vec::with_capacity(messages.len());
     for message in messages {
         match batch.append(message) {
+            // That one conversation cannot be written to must not keep everybody from sending.
+            Err(Error::Database(error @ DatabaseError::Damaged(_))) => {
+                tracing::error!(conversation_id = message.conversation.get(), %error, "a message was refused");
+                outcomes.push(Err(Error::Database(error)));
+            }
             Err(Error::Database(error)) => return Err(Failure::Database(error)),
             outcome => outcomes.push(outcome),
         }
@@ -134,8 +157,7 @@ fn try_append(
         .touched
         .into_iter()
         .filter_map(|(conversation, touched)| Some((conversation, touched.known?)));
-    cache.put(known);
-    Ok(outcomes)
+    Ok((outcomes, known.collect()))
 }
 
 /// A batch in the making.
@@ -212,7 +234,7 @@ impl Batch<'_> {
             standing,
             roles: Vec::new(),
             claimed_seq,
-            unclaimed: self.sent.load(conversation)?,
+            unclaimed: self.sent.load(conversation, claimed_seq, standing.last_seq)?,
             claimed: None,
         }))
     }

@@ -33,8 +33,11 @@ pub(super) async fn commit_batches<C: Send>(
         }
         let started = Instant::now();
         let now_ms = now_ms();
-        let cache = journal.cache.clone();
-        let write = sqlite.write(move |connection| sqlite::append(connection, &cache, messages, now_ms));
+        let (cache, put) = (journal.cache.clone(), journal.cache.clone());
+        let write = sqlite.write_then(
+            move |connection| sqlite::append(connection, &cache, messages, now_ms),
+            move |written: sqlite::Written| written.committed(&put),
+        );
         let written = match tokio::time::timeout(SEND_LIMIT, write).await {
             Ok(written) => written,
             Err(_) => Err(DatabaseError::Engine("a batch of messages took too long".into())),
@@ -42,7 +45,9 @@ pub(super) async fn commit_batches<C: Send>(
         metrics::histogram!("huizhen_journal_commit_seconds").record(started.elapsed().as_secs_f64());
         drop(shares);
         let (outcomes, entries) = match written {
-            Ok(sqlite::Written { outcomes, entries }) => (outcomes, entries),
+            Ok(sqlite::Written {
+                outcomes, entries, ..
+            }) => (outcomes, entries),
             Err(error) => {
                 tracing::error!(%error, sends = contexts.len(), "a batch of messages was not written");
                 // Whatever the database says now, look again before the next batch.

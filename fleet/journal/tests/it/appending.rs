@@ -253,7 +253,7 @@ async fn i2_i5_what_another_handle_wrote_is_found_out(store: Store) {
         world.journal.backplane().clone(),
     );
     world.send(text(id, 1, "a", "x")).await.unwrap();
-    // The seq that the cache would give is taken: entry's own key refuses it.
+    // The seq that the cache would give is taken.
     record(&other, id, card()).await.unwrap();
     assert_eq!(world.send(text(id, 1, "b", "x")).await.unwrap().seq.get(), 5);
     // Closed behind its back.

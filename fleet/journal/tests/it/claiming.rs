@@ -2,10 +2,10 @@
 //! stands.
 
 use fleet_local::store::Store;
-use journal::history::Direction;
+use journal::{Error, Journal, history::Direction};
 use proto::{ConversationId, Seq, wire::Role};
 
-use crate::world::{World, card, now_ms, seq, text, user};
+use crate::world::{World, card, now_ms, record, seq, text, user};
 
 const PEOPLE: [(i64, Role); 3] = [(1, Role::Patient), (2, Role::Doctor), (3, Role::Assistant)];
 /// More than is ever left unclaimed by one who writes entries one by one.
@@ -182,7 +182,128 @@ async fn a_resend_is_found_in_a_conversation_of_any_length(store: Store) {
     assert_eq!(all.len() as i64, 60 * MANY + 3);
 }
 
+/// A batch that would claim, and does not come to its end: what it and those before it sent is found by resends.
+async fn a_claim_that_fails_leaves_everything_as_it_was(store: Store) {
+    let world = World::new(store).await;
+    let (id, other) = (
+        world.conversation(&PEOPLE).await,
+        world.conversation(&PEOPLE).await,
+    );
+    let message = |at: i64| text(id, 1, &at.to_string(), "x");
+    world
+        .execute(
+            "CREATE TRIGGER planted BEFORE INSERT ON sent BEGIN SELECT RAISE(ABORT, 'planted'); END",
+            "CREATE FUNCTION planted() RETURNS trigger LANGUAGE plpgsql AS
+               $$ BEGIN IF NEW.client_msg_id = '30' THEN RAISE EXCEPTION 'planted'; END IF; RETURN NEW; END $$;
+             CREATE TRIGGER planted BEFORE INSERT ON sent FOR EACH ROW EXECUTE FUNCTION planted()",
+        )
+        .await;
+    let mut sent = 0;
+    while world.send(message(sent)).await.is_ok() {
+        sent += 1;
+        assert!(sent < MANY, "nothing was claimed");
+    }
+    let before = world.claims(id).await;
+    // Again and again, and with what belongs to others in the same batch.
+    for _ in 0..3 {
+        assert!(world.send(message(sent)).await.is_err());
+        world
+            .send_all(vec![message(sent), text(other, 1, "theirs", "x")])
+            .await;
+        assert_eq!(world.claims(id).await, before);
+    }
+    world
+        .execute("DROP TRIGGER planted", "DROP TRIGGER planted ON sent")
+        .await;
+    for at in 0..sent {
+        assert!(world.send(message(at)).await.unwrap().duplicate, "{at}");
+    }
+    let first = world.send(message(sent)).await.unwrap();
+    assert_eq!((first.seq.get(), first.duplicate), (sent + 4, false));
+    for at in 0..=sent {
+        assert!(world.send(message(at)).await.unwrap().duplicate, "{at}");
+    }
+    world.send(text(other, 1, "theirs", "x")).await.unwrap();
+    world.all(id).await;
+    assert_eq!(world.all(other).await.len(), 4);
+}
+
+/// A batch that claims in one conversation and finds that another one has moved begins again, and claims once.
+async fn a_batch_that_begins_again_claims_once(store: Store) {
+    let world = World::new(store).await;
+    let behind = Journal::new(
+        world.journal.database().clone(),
+        world.journal.backplane().clone(),
+    );
+    for round in 0..8 {
+        let (claims, moved) = (
+            world.conversation(&PEOPLE).await,
+            world.conversation(&PEOPLE).await,
+        );
+        let message = |id, at: i64| text(id, 1, &at.to_string(), "x");
+        for at in 0..round + 24 {
+            world.send(message(claims, at)).await.unwrap();
+        }
+        world.send(message(moved, 0)).await.unwrap();
+        record(&behind, moved, card()).await.unwrap();
+        let batch = (100..110)
+            .map(|at| message(claims, at))
+            .chain([message(moved, 1)]);
+        for outcome in world.send_all(batch.clone().collect()).await {
+            assert!(!outcome.unwrap().duplicate);
+        }
+        for outcome in world.send_all(batch.collect()).await {
+            assert!(outcome.unwrap().duplicate);
+        }
+        assert_eq!(world.all(claims).await.len() as i64, round + 24 + 10 + 3);
+        assert_eq!(world.all(moved).await.len(), 6);
+    }
+}
+
+/// Nothing of ours makes such a file. Whoever talks elsewhere does not notice, and nothing is written where it might
+/// make things worse.
+#[tokio::test]
+async fn a_conversation_whose_chain_is_broken_takes_nothing_and_keeps_nobody_from_sending() {
+    let world = World::new(Store::Sqlite).await;
+    let (id, other) = (
+        world.conversation(&PEOPLE).await,
+        world.conversation(&PEOPLE).await,
+    );
+    for at in 0..3 {
+        world.send(text(id, 1, &at.to_string(), "x")).await.unwrap();
+        world.send(text(other, 1, &at.to_string(), "x")).await.unwrap();
+    }
+    // The chain goes on in the other conversation.
+    let tear = "UPDATE entry SET previous_id = (SELECT unclaimed_entry_id FROM conversation ORDER BY id DESC LIMIT 1)
+        WHERE id = (SELECT unclaimed_entry_id FROM conversation ORDER BY id LIMIT 1)";
+    world.execute(tear, "").await;
+    let world = world.reopen().await;
+    for at in 3..2 * MANY {
+        let outcomes = world.send_all(vec![
+            text(id, 1, &at.to_string(), "x"),
+            text(other, 1, &at.to_string(), "x"),
+        ]);
+        let outcomes = outcomes.await;
+        assert!(matches!(
+            outcomes[0],
+            Err(Error::Database(database::Error::Damaged(_)))
+        ));
+        assert!(!outcomes[1].as_ref().unwrap().duplicate);
+    }
+    world.all(other).await;
+    assert_eq!(world.last_seq(id).await, 6);
+    // What is shown of it is its own.
+    assert_eq!(history(&world, id, Direction::Before(seq(99)), 99).await, [6]);
+    let mut refused = 0;
+    for _ in 0..MANY {
+        refused += i64::from(world.record(id, card()).await.is_err());
+    }
+    assert!(refused > 0, "claiming goes on");
+}
+
 fleet_local::on_both!(
+    a_claim_that_fails_leaves_everything_as_it_was,
+    a_batch_that_begins_again_claims_once,
     entries_are_claimed_whoever_writes_them,
     a_page_is_the_same_wherever_it_begins_and_ends,
     what_is_unread_is_counted_wherever_it_lies,
