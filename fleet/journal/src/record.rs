@@ -254,7 +254,6 @@ pub(crate) fn blank(
 /// what is refused between the two leaves no gap (invariant I2).
 pub(crate) async fn insert(tx: &mut Transaction<'_>, entry: Entry) -> Result<Published, Error> {
     let (seq, conversation) = (entry.seq, entry.conversation);
-
     let moved = params![seq.get(), conversation.get(), seq.previous().get()];
     let under_lock = || database::Error::Engine("a conversation moved under its lock".into());
     if tx.is_of_file() {

@@ -10,12 +10,11 @@ use proto::{ConversationId, Seq, UserId, wire::Role};
 
 use super::{
     decide::Standing,
-    filter::{Filter, Room},
+    filter::{Budget, Filter},
     sent::Unclaimed,
 };
 
-/// Conversations kept; beyond that all are forgotten and asked for again. Some 700 bytes each, and
-/// what filters take.
+/// Conversations kept; beyond that all are forgotten and asked for again. Some 700 bytes each, and what filters take.
 const CONVERSATIONS: usize = 50_000;
 /// Senders kept for one conversation: they are searched one by one.
 const ROLES: usize = 64;
@@ -58,7 +57,7 @@ pub(crate) struct Cache {
     /// Hashes what [`Unclaimed`] compares; random, so that nobody can send what collides.
     pub(crate) hasher: RandomState,
     /// What the filters of all conversations may take.
-    pub(crate) room: Room,
+    pub(crate) budget: Budget,
 }
 
 impl Cache {

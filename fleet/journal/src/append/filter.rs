@@ -18,9 +18,9 @@ const BYTES: usize = 16 * 1024 * 1024;
 
 /// What all filters may take together.
 #[derive(Debug)]
-pub(crate) struct Room(Arc<Semaphore>);
+pub(crate) struct Budget(Arc<Semaphore>);
 
-impl Default for Room {
+impl Default for Budget {
     fn default() -> Self {
         Self(Arc::new(Semaphore::new(BYTES)))
     }
@@ -37,13 +37,16 @@ pub(crate) struct Filter {
 
 impl Filter {
     /// An empty one for a conversation that has `messages`, and as many again; none when that are too many.
-    pub(super) fn new(room: &Room, messages: usize) -> Option<Self> {
+    pub(super) fn new(budget: &Budget, messages: usize) -> Option<Self> {
         if messages > MESSAGES {
             return None;
         }
         let made_for = (2 * messages).next_power_of_two().max(64);
         let bytes = made_for * BITS / 8;
-        let share = room.0.clone().try_acquire_many_owned(u32::try_from(bytes).ok()?);
+        let share = budget
+            .0
+            .clone()
+            .try_acquire_many_owned(u32::try_from(bytes).ok()?);
         Some(Self {
             words: vec![0; bytes / size_of::<u64>()].into(),
             free: made_for,
@@ -51,7 +54,7 @@ impl Filter {
         })
     }
 
-    /// Whether it has room for so many more.
+    /// Whether it was made for so many more.
     pub(super) fn takes(&self, messages: usize) -> bool {
         messages <= self.free
     }
@@ -90,9 +93,9 @@ mod tests {
 
     #[test]
     fn what_was_added_is_held_and_nearly_nothing_else() {
-        let (room, hasher) = (Room::default(), RandomState::new());
+        let (budget, hasher) = (Budget::default(), RandomState::new());
         for messages in [1, 40, 1000, MESSAGES] {
-            let mut filter = Filter::new(&room, messages).unwrap();
+            let mut filter = Filter::new(&budget, messages).unwrap();
             assert!(filter.takes(2 * messages));
             for id in 0..2 * messages {
                 filter.add(hasher.hash_one(id));
@@ -107,16 +110,16 @@ mod tests {
 
     #[test]
     fn large_conversations_have_none() {
-        assert!(Filter::new(&Room::default(), MESSAGES + 1).is_none());
+        assert!(Filter::new(&Budget::default(), MESSAGES + 1).is_none());
     }
 
     #[test]
     fn all_together_take_no_more_than_they_may_and_give_it_back() {
-        let room = Room::default();
-        let filters: Vec<Filter> = std::iter::from_fn(|| Filter::new(&room, MESSAGES)).collect();
+        let budget = Budget::default();
+        let filters: Vec<Filter> = std::iter::from_fn(|| Filter::new(&budget, MESSAGES)).collect();
         let bytes: usize = filters.iter().map(|filter| 8 * filter.words.len()).sum();
         assert_eq!(bytes, BYTES);
         drop(filters);
-        assert!(Filter::new(&room, MESSAGES).is_some());
+        assert!(Filter::new(&budget, MESSAGES).is_some());
     }
 }

@@ -40,7 +40,7 @@ const UNCLAIMED: &str = concat!(
     "SELECT e.sender_id, e.client_msg_id, u.seq, u.id FROM unclaimed u CROSS JOIN entry e ON e.id = u.id"
 );
 
-/// An id that is remembered from a batch that was rolled back may be another entry's by now.
+/// What is remembered is a hint: somebody may have set the file back behind the cache, and ids are given again.
 const FIRST: &str =
     "SELECT mime_type, body, reply_to_seq, created_ms, extra, sender_id, client_msg_id FROM entry
     WHERE id = ?1 AND conversation_id = ?2 AND seq = ?3";
@@ -256,7 +256,7 @@ impl<'c> Sent<'c> {
             return Ok(None);
         }
         let entries = usize::try_from(last.get()).unwrap_or(usize::MAX);
-        let Some(mut filter) = Filter::new(&self.cache.room, entries) else {
+        let Some(mut filter) = Filter::new(&self.cache.budget, entries) else {
             return Ok(None);
         };
         let mut statement = self.connection.prepare_cached(ALL)?;

@@ -387,7 +387,7 @@ async fn i1_i2_a_commit_that_fails_acknowledges_nothing_and_leaves_no_gap(store:
     world.all(id).await;
 }
 
-/// The file holds less than the cache remembers, as when a commit failed after its batch had been given up.
+/// The file holds less than the cache remembers, as when somebody has set it back meanwhile.
 async fn i2_a_cache_that_is_ahead_of_the_file_leaves_no_gap(store: Store) {
     let world = World::new(store).await;
     let id = world.conversation(&PAIR).await;
