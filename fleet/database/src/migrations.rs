@@ -1,8 +1,8 @@
 //! The schema, as numbered steps that every engine runs. A step that has been released is never changed.
 
 /// `V{number}__{name}` and the text of each step. In the text, `{without_rowid}` stands where SQLite should keep a
-/// narrow table as one B-tree; other engines see nothing there.
-pub const MIGRATIONS: [(&str, &str); 9] = [
+/// narrow table as one B-tree; other engines see nothing there. A line behind `--postgres ` runs on PostgreSQL only.
+pub const MIGRATIONS: [(&str, &str); 10] = [
     ("V1__journal", include_str!("../migrations/V1__journal.sql")),
     ("V2__account", include_str!("../migrations/V2__account.sql")),
     ("V3__team", include_str!("../migrations/V3__team.sql")),
@@ -15,6 +15,7 @@ pub const MIGRATIONS: [(&str, &str); 9] = [
         "V9__entry_index",
         include_str!("../migrations/V9__entry_index.sql"),
     ),
+    ("V12__order", include_str!("../migrations/V12__order.sql")),
 ];
 
 /// Steps that change nothing but how a file keeps what every engine holds; others run them as nothing.
@@ -29,7 +30,7 @@ pub(crate) const COLUMNS_OF_FILES: &[(&str, &str)] = &[
 ];
 
 /// The version that this program works with.
-pub const LATEST_VERSION: i64 = MIGRATIONS.len() as i64;
+pub const LATEST_VERSION: i64 = 12;
 
 /// The steps for SQLite.
 pub(crate) fn of_files() -> Result<Vec<refinery::Migration>, refinery::Error> {
@@ -40,7 +41,7 @@ pub(crate) fn of_files() -> Result<Vec<refinery::Migration>, refinery::Error> {
 pub(crate) fn of_servers() -> Result<Vec<refinery::Migration>, refinery::Error> {
     steps(|name, sql| match OF_FILES.contains(&name) {
         true => String::new(),
-        false => sql.replace("{without_rowid}", ""),
+        false => sql.replace("{without_rowid}", "").replace("--postgres ", ""),
     })
 }
 

@@ -6,7 +6,7 @@ use proto::{
     wire::{ConversationKind, Role},
 };
 
-use crate::{Journal, entry::enumeration, history::Span};
+use crate::{Journal, entry::enumeration};
 
 /// A conversation, at one seq.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,8 +46,8 @@ const PARTICIPANTS: &str = "SELECT user_id, role, from_seq FROM participant
 /// is prepared.
 const SEQS_AT_ONCE: usize = 200;
 
-const CHANGES: &str = "SELECT conversation_id, user_id, from_seq, to_seq, changed_ms FROM participant
-    WHERE changed_ms >= $1 ORDER BY changed_ms LIMIT $2";
+const CHANGES: &str = "SELECT conversation_id, user_id, changed_no FROM participant
+    WHERE changed_no >= $1 ORDER BY changed_no LIMIT $2";
 
 const SHARING: &str = "SELECT 1 FROM participant mine JOIN participant theirs
       ON theirs.conversation_id = mine.conversation_id AND theirs.user_id = $2
@@ -129,24 +129,20 @@ impl Journal {
         Ok(answer)
     }
 
-    /// Spans of participation that began or ended since `since_ms` (epoch milliseconds): for a node that looks for
-    /// announcements that it did not get. At most `limit`, in the order of that moment; when there are so many, ask on
-    /// from the last one's.
+    /// Spans of participation that began or ended at a horizon's number (see [`crate::order`]) or later: for a node that
+    /// looks for announcements that it did not get. At most `limit`, in their order; when there are so many, ask on from
+    /// the last one's number.
     ///
     /// # Errors
     /// As the database says.
-    pub async fn changes_since(&self, since_ms: i64, limit: i64) -> Result<Vec<Change>, Error> {
-        let rows = self.database.query(CHANGES, params![since_ms, limit]).await?;
+    pub async fn changes_since(&self, number: i64, limit: i64) -> Result<Vec<Change>, Error> {
+        let rows = self.database.query(CHANGES, params![number, limit]).await?;
         rows.iter()
             .map(|row| {
                 Ok(Change {
                     conversation: ConversationId::from_database(row.get(0)?),
                     user: UserId::from_database(row.get(1)?),
-                    span: Span {
-                        from: Seq::from_database(row.get(2)?),
-                        to: row.get::<Option<i64>>(3)?.map(Seq::from_database),
-                    },
-                    at_ms: row.get(4)?,
+                    number: row.get(2)?,
                 })
             })
             .collect()
@@ -175,17 +171,15 @@ impl Journal {
     }
 }
 
-/// The beginning or the end of somebody's span of participation.
+/// The beginning or the end of a span of participation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Change {
     /// The conversation.
     pub conversation: ConversationId,
-    /// Who.
+    /// The participant.
     pub user: UserId,
-    /// The span as it is now.
-    pub span: Span,
-    /// When it began, or ended if it has, epoch milliseconds.
-    pub at_ms: i64,
+    /// Its place in the order of the database.
+    pub number: i64,
 }
 
 pub(crate) async fn participants(database: &Database, id: ConversationId) -> Result<Vec<Participant>, Error> {

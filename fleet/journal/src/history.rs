@@ -12,7 +12,7 @@ use crate::{
 const SPANS: &str = "SELECT from_seq, to_seq FROM participant
     WHERE conversation_id = $1 AND user_id = $2 ORDER BY from_seq";
 
-const VISIBLE_SPANS: &str = "SELECT p.from_seq, COALESCE(p.to_seq, c.last_seq)
+const VISIBLE_SPANS: &str = "SELECT p.from_seq, COALESCE(p.to_seq, c.last_seq), p.to_seq IS NULL
     FROM participant p JOIN conversation c ON c.id = p.conversation_id
     WHERE p.conversation_id = $1 AND p.user_id = $2 ORDER BY p.from_seq";
 
@@ -88,6 +88,19 @@ pub struct Page {
     pub has_more: bool,
 }
 
+/// Entries for a session that is fed, in the order of seq.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Feed {
+    /// The entries found.
+    pub entries: Vec<Entry>,
+    /// With these entries the user has everything up to here.
+    pub through: Seq,
+    /// Whether `through` is short of what they may see.
+    pub has_more: bool,
+    /// Whether they had left when this was read; the entry by which they left is the last one they may see.
+    pub has_left: bool,
+}
+
 impl Journal {
     /// The spans of a person in a conversation, in order; empty when they never were in it or it does not exist.
     ///
@@ -108,21 +121,59 @@ impl Journal {
             .collect()
     }
 
-    /// The same, the last one ended where the conversation stood at that moment: somebody who is removed right now must
-    /// not see what is written between this statement and the next.
-    async fn visible_spans(&self, conversation: ConversationId, user: UserId) -> Result<Vec<Span>, Error> {
+    /// The same, an open one ended where the conversation stood at that moment, and whether it is open: whoever is removed
+    /// right now must not see what is written between this statement and the next.
+    async fn visible_spans(
+        &self,
+        conversation: ConversationId,
+        user: UserId,
+    ) -> Result<(Vec<Span>, bool), Error> {
         let rows = self
             .database
             .query(VISIBLE_SPANS, params![conversation.get(), user.get()])
             .await?;
-        rows.iter()
+        let is_in = rows.last().map_or(Ok(false), |row| row.get(2))?;
+        let spans: Result<Vec<Span>, Error> = rows
+            .iter()
             .map(|row| {
                 Ok(Span {
                     from: Seq::from_database(row.get(0)?),
                     to: Some(Seq::from_database(row.get(1)?)),
                 })
             })
-            .collect()
+            .collect();
+        Ok((spans?, is_in))
+    }
+
+    /// The oldest entries above `after` that a user may see, at most `limit`, and how far they bring the user.
+    ///
+    /// # Errors
+    /// [`crate::Error::NoAccess`] when they never were in the conversation or it does not exist.
+    pub async fn feed(
+        &self,
+        conversation: ConversationId,
+        user: UserId,
+        after: Seq,
+        limit: usize,
+    ) -> Result<Feed, crate::Error> {
+        let (spans, is_in) = self.visible_spans(conversation, user).await?;
+        let end = spans
+            .last()
+            .and_then(|span| span.to)
+            .ok_or(crate::Error::NoAccess)?;
+        let page = self
+            .visible(conversation, &spans, Direction::After(after), limit)
+            .await?;
+        let through = match page.entries.last() {
+            Some(last) if page.has_more => last.seq,
+            _ => end.max(after),
+        };
+        Ok(Feed {
+            entries: page.entries,
+            through,
+            has_more: page.has_more,
+            has_left: !is_in,
+        })
     }
 
     /// Entries that a person may see, at most `limit`.
@@ -136,12 +187,22 @@ impl Journal {
         direction: Direction,
         limit: usize,
     ) -> Result<Page, crate::Error> {
-        let spans = self.visible_spans(conversation, user).await?;
+        let (spans, _) = self.visible_spans(conversation, user).await?;
         if spans.is_empty() {
             return Err(crate::Error::NoAccess);
         }
+        Ok(self.visible(conversation, &spans, direction, limit).await?)
+    }
+
+    async fn visible(
+        &self,
+        conversation: ConversationId,
+        spans: &[Span],
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Page, Error> {
         let mut entries = Vec::new();
-        for (low, high) in ranges(&spans, direction) {
+        for (low, high) in ranges(spans, direction) {
             let wanted = limit.saturating_add(1) - entries.len();
             let found = match direction {
                 Direction::After(_) => self.entries(conversation, low, high, wanted).await?,

@@ -15,6 +15,7 @@ mod error;
 pub mod history;
 pub mod marks;
 pub mod moved;
+pub mod order;
 pub mod overview;
 pub mod recall;
 pub mod record;
@@ -41,6 +42,7 @@ pub fn statements(engine: &Engine) -> Vec<String> {
             append::sent::STATEMENTS,
             append::sqlite::STATEMENTS,
             history::STATEMENTS_OF_FILE,
+            order::STATEMENTS_OF_FILE,
             overview::STATEMENTS_OF_FILE,
             recall::STATEMENTS_OF_FILE,
             record::STATEMENTS_OF_FILE,
@@ -50,6 +52,7 @@ pub fn statements(engine: &Engine) -> Vec<String> {
         Engine::Postgres(_) => [
             append::postgres::STATEMENTS,
             history::STATEMENTS_OF_SERVER,
+            order::STATEMENTS_OF_SERVER,
             overview::STATEMENTS_OF_SERVER,
             recall::STATEMENTS_OF_SERVER,
             record::STATEMENTS_OF_SERVER,
@@ -61,7 +64,7 @@ pub fn statements(engine: &Engine) -> Vec<String> {
         conversation::STATEMENTS,
         history::STATEMENTS,
         marks::STATEMENTS,
-        overview::STATEMENTS,
+        order::STATEMENTS,
         recall::STATEMENTS,
         record::STATEMENTS,
     ];

@@ -9,6 +9,9 @@ pub const AFTER_COPY: &[&str] = &[
      WHERE e.kind = 1 AND c.claimed_seq < c.last_seq
      ON CONFLICT DO NOTHING",
     "UPDATE conversation SET claimed_seq = last_seq WHERE claimed_seq < last_seq",
+    // The order of a file means nothing on another engine.
+    "UPDATE participant SET changed_no = 0 WHERE changed_no <> 0",
+    "UPDATE sequence SET next_value = next_value + 1 WHERE name = 'order_lineage'",
 ];
 
 /// How far a restore moves the sequences of ids on: further than any fleet came since the backup. An id that was given out
@@ -24,6 +27,9 @@ pub fn after_restore(now_ms: i64) -> Vec<String> {
             "UPDATE conversation SET epoch = CASE WHEN epoch < {now_ms} THEN {now_ms} ELSE epoch + 1 END"
         ),
         format!("UPDATE sequence SET next_value = next_value + {SEQUENCE_GAP}"),
+        // Tokens of the order before say nothing here, nor do those of another restore.
+        format!("UPDATE sequence SET next_value = {now_ms} WHERE name = 'order_lineage'"),
+        "UPDATE participant SET changed_no = 0 WHERE changed_no <> 0".to_owned(),
     ]
 }
 

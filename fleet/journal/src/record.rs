@@ -15,6 +15,7 @@ use crate::{
     Entry, Error, Journal, UserNotice,
     announcement::Published,
     entry::{INSERT, INSERT_IN_FILE, enumeration},
+    order::{change_no, change_no_in_file},
     unclaimed::{CLAIM_AT, claim},
 };
 
@@ -35,16 +36,35 @@ const MOVE_IN_FILE: &str = "UPDATE conversation SET last_seq = $1, unclaimed_ent
 
 const SET_OPEN: &str = "UPDATE conversation SET open = $1 WHERE id = $2";
 
-const JOIN: &str = "INSERT INTO participant (conversation_id, user_id, from_seq, to_seq, role, changed_ms)
-    VALUES ($1, $2, $3, NULL, $4, $5) ON CONFLICT DO NOTHING";
+macro_rules! join {
+    ($change_no:expr) => {
+        concat!(
+            "INSERT INTO participant (conversation_id, user_id, from_seq, to_seq, role, changed_ms, changed_no)
+             VALUES ($1, $2, $3, NULL, $4, $5, ",
+            $change_no,
+            ") ON CONFLICT DO NOTHING"
+        )
+    };
+}
+macro_rules! leave {
+    ($change_no:expr) => {
+        concat!(
+            "UPDATE participant SET to_seq = $1, changed_ms = $2, changed_no = ",
+            $change_no,
+            " WHERE conversation_id = $3 AND user_id = $4 AND to_seq IS NULL RETURNING role"
+        )
+    };
+}
 
-const LEAVE: &str = "UPDATE participant SET to_seq = $1, changed_ms = $2
-    WHERE conversation_id = $3 AND user_id = $4 AND to_seq IS NULL RETURNING role";
+const JOIN: &str = join!(change_no!());
+const JOIN_IN_FILE: &str = join!(change_no_in_file!());
+const LEAVE: &str = leave!(change_no!());
+const LEAVE_IN_FILE: &str = leave!(change_no_in_file!());
 
 /// Every statement here, for the tests that explain them.
-pub(crate) const STATEMENTS: &[&str] = &[CREATE, LOCK, SET_OPEN, JOIN, LEAVE];
-pub(crate) const STATEMENTS_OF_FILE: &[&str] = &[INSERT_IN_FILE, MOVE_IN_FILE];
-pub(crate) const STATEMENTS_OF_SERVER: &[&str] = &[INSERT, MOVE];
+pub(crate) const STATEMENTS: &[&str] = &[CREATE, LOCK, SET_OPEN];
+pub(crate) const STATEMENTS_OF_FILE: &[&str] = &[INSERT_IN_FILE, MOVE_IN_FILE, JOIN_IN_FILE, LEAVE_IN_FILE];
+pub(crate) const STATEMENTS_OF_SERVER: &[&str] = &[INSERT, MOVE, JOIN, LEAVE];
 
 /// What a transaction wrote and nobody has been told yet.
 #[must_use = "publish it after the commit, or the people concerned learn of it seconds later"]
@@ -283,7 +303,7 @@ async fn join(
 ) -> Result<(), Error> {
     let joined = tx
         .execute(
-            JOIN,
+            tx.text(JOIN_IN_FILE, JOIN),
             params![
                 conversation.get(),
                 participant.user.get(),
@@ -308,7 +328,10 @@ async fn leave(
     now_ms: i64,
 ) -> Result<Role, Error> {
     let row = tx
-        .query_first(LEAVE, params![seq.get(), now_ms, conversation.get(), user.get()])
+        .query_first(
+            tx.text(LEAVE_IN_FILE, LEAVE),
+            params![seq.get(), now_ms, conversation.get(), user.get()],
+        )
         .await?;
     Ok(enumeration(row.ok_or(Error::NoAccess)?.get(0)?))
 }

@@ -273,12 +273,13 @@ async fn assert_histories(world: &World, random: &mut Random, id: ConversationId
 
 async fn assert_overviews(world: &World, models: &[(ConversationId, Model)]) {
     for person in 1..=PEOPLE + 1 {
-        let mut overviews = world.journal.overviews(user(person)).await.unwrap();
-        let newest_first = overviews
-            .windows(2)
-            .all(|pair| pair[0].conversation.updated_ms >= pair[1].conversation.updated_ms);
-        assert!(newest_first);
-        overviews.sort_by_key(|overview| overview.conversation.id);
+        let (all, none) = (
+            ConversationId::from_database(i64::MAX),
+            ConversationId::from_database(0),
+        );
+        let mut overviews = world.journal.overviews(user(person), all, none).await.unwrap();
+        assert!(overviews.is_sorted_by_key(|overview| std::cmp::Reverse(overview.conversation.id)));
+        overviews.reverse();
         let expected: Vec<_> = models
             .iter()
             .filter(|(_, model)| model.spans.contains_key(&person))

@@ -100,34 +100,57 @@ async fn i2_several_records_of_one_transaction_follow_each_other(store: Store) {
 
 async fn changes_since_are_of_those_who_came_and_of_those_who_left(store: Store) {
     let world = World::new(store).await;
-    let before = now_ms();
+    let before = world.journal.horizon().await.unwrap();
     let id = world.conversation(&[(1, Role::Patient), (2, Role::Doctor)]).await;
+    let between = world.journal.horizon().await.unwrap();
     world.record(id, Event::Left(user(2))).await.unwrap();
-    let changes = world.journal.changes_since(before, 100).await.unwrap();
-    let mut told: Vec<_> = changes
+    let after = world.journal.horizon().await.unwrap();
+    let changes = world.journal.changes_since(before.number, 100).await.unwrap();
+    let mut users: Vec<_> = changes
         .iter()
-        .map(|change| {
-            (
-                change.user.get(),
-                change.span.from.get(),
-                change.span.to.map(|to| to.get()),
-            )
-        })
+        .filter(|change| change.conversation == id)
+        .map(|change| change.user.get())
         .collect();
-    told.sort_unstable();
-    assert_eq!(told, [(1, 1, None), (2, 2, Some(3))]);
-    assert!(changes.is_sorted_by_key(|change| change.at_ms));
+    users.sort_unstable();
+    assert_eq!(users, [1, 2]);
+    assert!(changes.is_sorted_by_key(|change| change.number));
     assert_eq!(
-        world.journal.changes_since(before, 1).await.unwrap(),
+        world.journal.changes_since(before.number, 1).await.unwrap(),
         changes[..1]
     );
-    assert_eq!(
-        world.journal.changes_since(now_ms() + 1_000, 100).await.unwrap(),
-        []
-    );
+    let left = world.journal.changes_since(between.number, 100).await.unwrap();
+    let left: Vec<_> = left
+        .iter()
+        .filter(|change| change.conversation == id)
+        .map(|change| change.user.get())
+        .collect();
+    assert_eq!(left, [2]);
+    assert_eq!(world.journal.changes_since(after.number, 100).await.unwrap(), []);
     let overview = world.journal.overview(user(2), id).await.unwrap().unwrap();
-    assert_eq!(overview.changed_since(before), overview.spans.first().copied());
-    assert_eq!(overview.changed_since(now_ms() + 1_000), None);
+    assert_eq!(
+        overview.changed_since(between.number),
+        overview.spans.first().copied()
+    );
+    assert_eq!(overview.changed_since(after.number), None);
+    assert!((between.number..after.number).contains(&overview.changed_no));
+}
+
+/// Moving the conversation on moves the number of whoever is in, and of nobody who has left.
+async fn an_entry_changes_the_overview_of_those_who_are_in(store: Store) {
+    let world = World::new(store).await;
+    let id = world.conversation(&[(1, Role::Patient), (2, Role::Doctor)]).await;
+    world.record(id, Event::Left(user(2))).await.unwrap();
+    for _ in 0..70 {
+        let horizon = world.journal.horizon().await.unwrap();
+        world
+            .send(text(id, 1, &horizon.number.to_string(), "x"))
+            .await
+            .unwrap();
+        let staying = world.journal.overview(user(1), id).await.unwrap().unwrap();
+        let left = world.journal.overview(user(2), id).await.unwrap().unwrap();
+        assert!(staying.changed_no >= horizon.number);
+        assert!(left.changed_no < horizon.number);
+    }
 }
 
 async fn i5_sharing_counts_those_who_are_in_together_now(store: Store) {
@@ -196,6 +219,7 @@ fleet_local::on_both!(
     a_record_of_a_conversation_that_is_not_there_is_refused,
     i2_several_records_of_one_transaction_follow_each_other,
     changes_since_are_of_those_who_came_and_of_those_who_left,
+    an_entry_changes_the_overview_of_those_who_are_in,
     i5_sharing_counts_those_who_are_in_together_now,
     i5_marks_of_strangers_are_not_kept_and_none_passes_what_one_sees,
     unread_stops_counting_at_its_cap,

@@ -1,0 +1,156 @@
+//! The order that the database gives to changes: no clock decides what a node or an app has seen.
+//!
+//! Each change carries a number: on SQLite the id of its newest entry, on PostgreSQL the id of its transaction. A
+//! *horizon* divides them: each change below it was visible when the horizon was read, so a reader asks for changes from
+//! its last horizon on and misses none. Numbers of one history can be compared; a copy or a restore begins another
+//! *lineage*.
+
+use database::{Error, Row, params};
+
+use crate::Journal;
+
+/// The sequence whose value names the lineage.
+const LINEAGE: &str = "SELECT next_value FROM sequence WHERE name = 'order_lineage'";
+
+const HORIZON_IN_FILE: &str = "SELECT COALESCE(max(id), 0) + 1 FROM entry";
+const HORIZON: &str = "SELECT CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS TEXT) AS BIGINT)";
+
+/// Every statement here, for the tests that explain them.
+pub(crate) const STATEMENTS: &[&str] = &[LINEAGE];
+pub(crate) const STATEMENTS_OF_FILE: &[&str] = &[HORIZON_IN_FILE];
+pub(crate) const STATEMENTS_OF_SERVER: &[&str] = &[HORIZON];
+
+/// The number of a change in the transaction that makes it.
+macro_rules! change_no_in_file {
+    () => {
+        "(SELECT COALESCE(max(id), 0) + 1 FROM entry)"
+    };
+}
+macro_rules! change_no {
+    () => {
+        "CAST(CAST(pg_current_xact_id() AS TEXT) AS BIGINT)"
+    };
+}
+pub(crate) use {change_no, change_no_in_file};
+
+/// Three columns: the number of a conversation's newest entry, of a participant's newest change, and a number by which
+/// PostgreSQL's are extended to 64 bits (0 on SQLite). `xmin` costs an append nothing, and programs of the release before
+/// move it as well.
+macro_rules! columns_in_file {
+    () => {
+        "COALESCE(c.unclaimed_entry_id, (SELECT i.entry_id FROM entry_index i
+           WHERE i.conversation_id = c.id AND i.seq = c.last_seq), 0), p.changed_no, 0"
+    };
+}
+macro_rules! columns {
+    () => {
+        "CAST(CAST(c.xmin AS TEXT) AS BIGINT), CAST(CAST(p.xmin AS TEXT) AS BIGINT),
+         CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS TEXT) AS BIGINT)"
+    };
+}
+pub(crate) use {columns, columns_in_file};
+
+/// The numbers of [`columns!`], which begin at column `at`: of the conversation, of the participant.
+pub(crate) fn numbers(row: &Row, at: usize) -> Result<(i64, i64), Error> {
+    let (conversation, participant): (i64, i64) = (row.get(at)?, row.get(at + 1)?);
+    let beyond: i64 = row.get(at + 2)?;
+    Ok((extended(conversation, beyond), extended(participant, beyond)))
+}
+
+/// PostgreSQL keeps the low 32 bits of a transaction's id: the newest id below `beyond` with these bits. A row that has
+/// rested for 2^32 transactions may look newer than it is, never older.
+fn extended(number: i64, beyond: i64) -> i64 {
+    if beyond == 0 {
+        return number;
+    }
+    beyond - ((beyond - number) & 0xffff_ffff)
+}
+
+/// A moment in the order of one history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Horizon {
+    /// Changes with smaller numbers were visible.
+    pub number: i64,
+    /// The history that the number belongs to.
+    lineage: i64,
+}
+
+/// Tokens have this bit, and numbers below 2^53 stay exact in JavaScript. The epoch milliseconds that older releases
+/// gave out lie below it.
+const TOKEN_BIT: i64 = 1 << 52;
+const NUMBER_BITS: u32 = 44;
+const LINEAGES: i64 = 1 << 8;
+
+impl Horizon {
+    /// A horizon for tests of what compares horizons.
+    pub fn new(number: i64, lineage: i64) -> Self {
+        let lineage = lineage.rem_euclid(LINEAGES);
+        Self { number, lineage }
+    }
+
+    /// As an app keeps it, in `SyncDone.synced_ms`.
+    pub fn token(self) -> i64 {
+        TOKEN_BIT | (self.lineage << NUMBER_BITS) | (self.number & ((1 << NUMBER_BITS) - 1))
+    }
+
+    /// The number of a token that an app gives back; `None` when it belongs to another history, lies beyond this horizon,
+    /// or is a time that an older release gave out.
+    pub fn number_of(self, token: i64) -> Option<i64> {
+        if token < TOKEN_BIT || token >= TOKEN_BIT << 1 {
+            return None;
+        }
+        let lineage = (token & (TOKEN_BIT - 1)) >> NUMBER_BITS;
+        let number = token & ((1 << NUMBER_BITS) - 1);
+        (lineage == self.lineage && number <= self.number).then_some(number)
+    }
+}
+
+impl Journal {
+    /// The horizon now. Read it before what it is to divide.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn horizon(&self) -> Result<Horizon, Error> {
+        let database = self.database();
+        let sql = database.text(HORIZON_IN_FILE, HORIZON);
+        let number = database.query_first(sql, params![]).await?;
+        let lineage = database.query_first(LINEAGE, params![]).await?;
+        let first = |row: Option<Row>| row.map_or(Ok(0), |row| row.get::<i64>(0));
+        Ok(Horizon::new(first(number)?, first(lineage)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_token_gives_its_number_back(number in 0i64..1 << 44, lineage in 0i64..10_000, ahead in 0i64..1000) {
+            let horizon = Horizon::new(number, lineage);
+            let token = horizon.token();
+            prop_assert!(token < 1 << 53);
+            let later = Horizon::new(number + ahead, lineage);
+            prop_assert_eq!(later.number_of(token), Some(number));
+            prop_assert_eq!(Horizon::new(number + ahead, lineage + 1).number_of(token), None);
+            if number > 0 {
+                prop_assert_eq!(Horizon::new(number - 1, lineage).number_of(token), None);
+            }
+        }
+
+        #[test]
+        fn low_bits_are_extended_to_the_newest_id(id in 3i64..1 << 44, younger in 1i64..1 << 31) {
+            prop_assert_eq!(extended(id & 0xffff_ffff, id + younger), id);
+        }
+    }
+
+    #[test]
+    fn a_time_is_no_token() {
+        let horizon = Horizon::new(1 << 40, 1);
+        for time in [0, -1, 1_795_478_400_000, i64::MAX, i64::MIN, 1 << 53] {
+            assert_eq!(horizon.number_of(time), None, "{time}");
+        }
+    }
+}
