@@ -6,6 +6,8 @@ use crate::wire::{Conversation, Entry, SyncItem};
 
 /// The bytes that one SyncItem may take in a frame: three 64-bit numbers, their tags, its own tag and length.
 const SYNC_ITEM_BYTES: usize = 35;
+/// The bytes that a Sync may take beside its items.
+const SYNC_BYTES: usize = 96;
 
 /// The app's copy of one conversation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,12 +54,13 @@ impl Snapshot {
         new
     }
 
-    /// What a Sync names; the longest journals are left out when a frame of `max_frame_bytes` has no room for all.
-    /// Those are then told as if they were new, and what the app has of them is dropped again by seq.
-    pub(super) fn sync_items(&self, max_frame_bytes: usize) -> Vec<SyncItem> {
+    /// The part of a Sync that begins below the id `before` (0: at the newest), as large as a frame of `max_frame_bytes`
+    /// holds.
+    pub(super) fn sync_part(&self, before: i64, max_frame_bytes: usize) -> SyncPart {
         let mut items: Vec<SyncItem> = self
             .copies
             .iter()
+            .filter(|(id, _)| before == 0 || **id < before)
             .map(|(id, copy)| SyncItem {
                 conversation_id: *id,
                 epoch: copy.epoch,
@@ -65,9 +68,22 @@ impl Snapshot {
             })
             .collect();
         items.sort_unstable_by_key(|item| std::cmp::Reverse(item.conversation_id));
-        items.truncate(max_frame_bytes.saturating_sub(64) / SYNC_ITEM_BYTES);
-        items
+        let room = (max_frame_bytes.saturating_sub(SYNC_BYTES) / SYNC_ITEM_BYTES).max(1);
+        let from = match items.len() > room {
+            true => items[room - 1].conversation_id,
+            false => 0,
+        };
+        items.truncate(room);
+        SyncPart { items, before, from }
     }
+}
+
+/// A part of a Sync: the conversations with `from <= id < before`; 0 is no bound.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct SyncPart {
+    pub(super) items: Vec<SyncItem>,
+    pub(super) before: i64,
+    pub(super) from: i64,
 }
 
 #[cfg(test)]
@@ -123,24 +139,43 @@ mod tests {
     }
 
     #[test]
-    fn a_sync_fits_into_a_frame() {
+    fn the_parts_of_a_sync_fit_into_frames_and_name_each_conversation_once() {
         use prost::Message;
         let mut snapshot = Snapshot::default();
-        for id in 0..5000 {
-            snapshot.copies.insert(
-                crate::ids::MAX_ID - id,
-                Copy {
-                    epoch: i64::MAX,
-                    have_seq: i64::MAX,
-                },
-            );
-        }
-        let sync = crate::wire::Sync {
-            items: snapshot.sync_items(64 * 1024),
-            updated_since_ms: i64::MAX,
-            limit: 500,
+        let copy = Copy {
+            epoch: i64::MAX,
+            have_seq: i64::MAX,
         };
-        assert!(sync.encoded_len() < 64 * 1024 - 20, "{}", sync.encoded_len());
-        assert!(sync.items.len() > 1800);
+        for id in 0..20_000 {
+            snapshot.copies.insert(crate::ids::MAX_ID - 3 * id, copy);
+        }
+        let (mut named, mut before) = (Vec::new(), 0);
+        loop {
+            let part = snapshot.sync_part(before, 64 * 1024);
+            let sync = crate::wire::Sync {
+                items: part.items.clone(),
+                updated_since_ms: i64::MAX,
+                limit: 500,
+                before_conversation_id: part.before,
+                from_conversation_id: part.from,
+            };
+            assert!(sync.encoded_len() < 64 * 1024 - 20, "{}", sync.encoded_len());
+            assert_eq!(part.before, before);
+            let ids = part.items.iter().map(|item| item.conversation_id);
+            named.extend(ids);
+            assert!(named.iter().all(|id| *id >= part.from));
+            if part.from == 0 {
+                break;
+            }
+            before = part.from;
+        }
+        assert_eq!(named.len(), 20_000);
+        assert!(named.is_sorted_by(|newer, older| newer > older));
+    }
+
+    #[test]
+    fn an_app_without_copies_syncs_in_one_part() {
+        let part = Snapshot::default().sync_part(0, 64 * 1024);
+        assert_eq!((part.items.len(), part.before, part.from), (0, 0, 0));
     }
 }

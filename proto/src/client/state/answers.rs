@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use super::{
-    DEFAULT_PAUSE, KeptPassword, Link, Machine, Online, Renewal, Sync, millis, renew_at, since_start,
+    DEFAULT_PAUSE, KeptPassword, Link, Machine, Online, Part, Renewal, Sync, millis, renew_at, since_start,
 };
 use crate::bye;
 use crate::client::event::Event;
@@ -30,6 +30,7 @@ impl Machine {
             max_frame_bytes,
             server_epoch_ms,
             sync: Sync::Done,
+            part: Part::default(),
             renewal: Renewal::At(renew_at(now, expires)),
             pinged: None,
             last_sent: now,
@@ -54,10 +55,14 @@ impl Machine {
             since: now,
         };
         online.last_sent = now;
+        let part = self.known.sync_part(online.part.before, online.max_frame_bytes);
+        online.part.from = part.from;
         let sync = wire::Sync {
-            items: self.known.sync_items(online.max_frame_bytes),
+            items: part.items,
             updated_since_ms: self.known.synced_ms,
             limit: self.settings.sync_limit,
+            before_conversation_id: part.before,
+            from_conversation_id: part.from,
         };
         self.frame(request_id, client_frame::Body::Sync(sync));
     }
@@ -73,11 +78,15 @@ impl Machine {
         if done.more {
             return self.sync(now);
         }
+        let synced_ms = *online.part.synced_ms.get_or_insert(done.synced_ms);
+        if online.part.from > 0 {
+            online.part.before = online.part.from;
+            return self.sync(now);
+        }
+        online.part = Part::default();
         self.failures = 0;
-        self.known.synced_ms = done.synced_ms;
-        self.event(Event::Synced {
-            synced_ms: done.synced_ms,
-        });
+        self.known.synced_ms = synced_ms;
+        self.event(Event::Synced { synced_ms });
     }
 
     pub(super) fn sent(&mut self, now: Duration, request_id: u64, ok: wire::SendOk) {

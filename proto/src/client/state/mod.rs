@@ -69,6 +69,7 @@ struct Online {
     /// The node's clock when ours was 0, epoch milliseconds.
     server_epoch_ms: i64,
     sync: Sync,
+    part: Part,
     renewal: Renewal,
     pinged: Option<Duration>,
     last_sent: Duration,
@@ -82,6 +83,17 @@ enum Sync {
     Asked { request_id: u64, since: Duration },
     PutOff { until: Duration },
     Done,
+}
+
+/// The part of a Sync that is asked for: from the newest conversation down, as many in each part as a frame holds.
+#[derive(Debug, Default)]
+struct Part {
+    /// It begins below this id; 0 for the first part.
+    before: i64,
+    /// It ends with this id; 0 for the last part.
+    from: i64,
+    /// The first part's, which is kept when the last one is complete.
+    synced_ms: Option<i64>,
 }
 
 #[derive(Debug)]

@@ -146,6 +146,22 @@ pub(super) fn from_clients() -> Vec<Example> {
                 }],
                 updated_since_ms: NOW_MS,
                 limit: 100,
+                ..Default::default()
+            }),
+        ),
+        client(
+            "sync.part",
+            "The second part of a Sync: the app's conversations with 1001 <= id < 9005.",
+            7,
+            Body::Sync(Sync {
+                items: vec![SyncItem {
+                    conversation_id: CONVERSATION,
+                    epoch: 1,
+                    have_seq: 7,
+                }],
+                before_conversation_id: 9005,
+                from_conversation_id: CONVERSATION,
+                ..Default::default()
             }),
         ),
         client(
