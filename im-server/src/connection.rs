@@ -73,8 +73,8 @@ pub(crate) fn serve(
             },
             rest,
             request: None,
-            sends: Bucket::full(shared.settings.sends_per_s, clock::now_ms()),
-            requests: Bucket::full(REQUESTS_PER_S, clock::now_ms()),
+            sends: Bucket::full(shared.settings.sends_per_s, clock::uptime_ms()),
+            requests: Bucket::full(REQUESTS_PER_S, clock::uptime_ms()),
             shared,
             session,
             _place: place,
@@ -94,12 +94,13 @@ async fn end(mut task: Task) {
 }
 
 /// Takes a session out of everything that knows it.
-fn leave(shared: &Shared, session: &Session) {
+fn leave(shared: &Shared, session: &Arc<Session>) {
     session.hang_up();
     shared.users.remove(session, &shared.backplane, shared.subscriber);
-    for conversation in session.take_attached() {
+    let attached = session.books.lock().take_attached();
+    for conversation in attached {
         if let Some(room) = shared.rooms.get(conversation) {
-            room.detach(session, clock::now_s());
+            room.detach(session, None, clock::uptime_s());
         }
     }
     shared.backplane.release_session(
@@ -159,13 +160,9 @@ impl Task {
                 self.take(&rest);
                 continue;
             }
-            if self.session.has_to_feed() && !self.session.outbox.is_blocked() {
-                let to_feed = self.session.take_to_feed();
-                self.request = Some(Box::pin(request::feed::feed_all(
-                    self.shared.clone(),
-                    self.session.clone(),
-                    to_feed,
-                )));
+            if self.session.books.lock().has_to_feed() && !self.session.outbox.is_blocked() {
+                let (shared, session) = (self.shared.clone(), self.session.clone());
+                self.request = Some(Box::pin(request::sync::look_after(shared, session)));
                 continue;
             }
             match self.session.transport.poll_readable(cx) {
@@ -249,13 +246,13 @@ impl Task {
                 .refuse(request_id, ErrorCode::Unsupported, "", message);
             return;
         };
-        let now_ms = clock::now_ms();
+        let uptime_ms = clock::uptime_ms();
         let admitted = match &body {
             Request::Send(_) | Request::Recall(_) => {
-                self.sends.take(self.shared.settings.sends_per_s, now_ms)
+                self.sends.take(self.shared.settings.sends_per_s, uptime_ms)
             }
             Request::Ping(_) | Request::Logout(_) => Ok(()),
-            _ => self.requests.take(REQUESTS_PER_S, now_ms),
+            _ => self.requests.take(REQUESTS_PER_S, uptime_ms),
         };
         if let Err(retry_after_ms) = admitted {
             let message = "too many requests at once; wait retry_after_ms";
@@ -279,7 +276,7 @@ impl Task {
                 session.answer(
                     request_id,
                     Body::Pong(Pong {
-                        server_time_ms: now_ms,
+                        server_time_ms: clock::now_ms(),
                     }),
                 );
                 None

@@ -2,9 +2,8 @@
 //! that its user may see, once and in order.
 //!
 //! How to read it: [`Node`] is the whole; `listen` accepts, `login` turns a connection into a `session`, `connection` is
-//! the task of one session, `request` holds one file per request, `rooms` and `room` are the conversations with somebody
-//! here in them, `delivery` decides what comes next in one, `outbox` is what waits to be written to one socket, `sweep`
-//! is the one timer for everybody.
+//! the task of one session, `request` holds one file per request, `delivery` gives each session its entries, `outbox`
+//! queues the frames of one socket, `sweep` is the one timer for all sessions.
 
 mod advertise;
 mod clock;
@@ -20,8 +19,6 @@ mod outbox;
 mod proxy_protocol;
 mod renewal;
 mod request;
-mod room;
-mod rooms;
 mod session;
 mod settings;
 mod sweep;

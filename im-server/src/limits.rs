@@ -11,7 +11,7 @@ use std::{
 
 use dashmap::DashMap;
 
-use crate::{Settings, clock::now_s};
+use crate::{Settings, clock::uptime_s};
 
 type NodeLimiter = governor::DefaultDirectRateLimiter;
 
@@ -94,7 +94,7 @@ impl Limits {
 
     /// Whether an address has failed too often in this minute.
     pub(crate) fn is_blocked(&self, address: IpAddr) -> bool {
-        let minute = now_s() / 60;
+        let minute = uptime_s() / 60;
         self.failures
             .get(&address)
             .is_some_and(|failures| failures.minute == minute && failures.count >= self.failed_per_minute)
@@ -102,7 +102,7 @@ impl Limits {
 
     /// Remembers a failed login.
     pub(crate) fn failed(&self, address: IpAddr) {
-        let minute = now_s() / 60;
+        let minute = uptime_s() / 60;
         if self.failures.len() >= FAILING_ADDRESSES {
             self.failures.clear();
         }
@@ -118,7 +118,7 @@ impl Limits {
 
     /// Forgets failures of past minutes.
     pub(crate) fn forget_old(&self) {
-        let minute = now_s() / 60;
+        let minute = uptime_s() / 60;
         self.failures.retain(|_, failures| failures.minute == minute);
     }
 }

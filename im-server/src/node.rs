@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Weak,
-        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -11,20 +11,21 @@ use std::{
 use backplane::{Backplane, Channel, SubscriberId};
 use bytes::Bytes;
 use database::Database;
-use journal::{Journal, UserNotice, announcement::ConversationNotice, append::Appender};
+use journal::{Journal, UserNotice, announcement::ConversationNotice, append::Appender, order::Horizon};
 use parking_lot::Mutex;
 use proto::wire::ByeReason;
 use rand::{RngExt, seq::SliceRandom};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    Listeners, Settings, advertise, clock, directory,
+    Listeners, Settings, advertise,
+    delivery::{Receiver, fanout, rooms::Rooms},
+    directory,
     limits::Limits,
     listen,
     marks::Marks,
     renewal,
     request::send::{SendContext, SendOutlet},
-    rooms::Rooms,
     sweep,
     transport::tls::Certificate,
     users::Users,
@@ -50,8 +51,8 @@ pub(crate) struct Shared {
     pub(crate) certificate: Option<Certificate>,
     /// Gone while the node is being stopped.
     appender: Mutex<Option<Appender<SendContext>>>,
-    /// Who was brought in or taken out before this, epoch milliseconds, was compared with what their sessions know.
-    pub(crate) compared_since_ms: AtomicI64,
+    /// Changes of participants below this were compared with what their sessions know.
+    pub(crate) horizon: Mutex<Horizon>,
     next_session: AtomicU64,
     draining: AtomicBool,
     /// No more connections.
@@ -95,6 +96,7 @@ impl Node {
             .unwrap_or_else(|| format!("im-{:08x}", rand::rng().random::<u32>()));
         let address = advertise::address(settings, &listeners).await?;
         let backplane = journal.backplane().clone();
+        let horizon = journal.horizon().await?;
         let shared = Arc::new_cyclic(|weak: &Weak<Shared>| {
             let listener = weak.clone();
             let subscriber = backplane.join(Arc::new(move |channel, payload| {
@@ -113,7 +115,7 @@ impl Node {
                 marks: Marks::default(),
                 certificate,
                 appender: Mutex::new(Some(appender)),
-                compared_since_ms: AtomicI64::new(clock::now_ms() - sweep::CHANGES_BACK_MS),
+                horizon: Mutex::new(horizon),
                 next_session: AtomicU64::new(1),
                 draining: AtomicBool::new(false),
                 closing: CancellationToken::new(),
@@ -227,7 +229,7 @@ impl Shared {
                 match ConversationNotice::decode(payload) {
                     Some(ConversationNotice::Entry(entry)) => {
                         self.journal.heard(&entry);
-                        room.offer(&self.journal, [entry]);
+                        fanout::offer(&room, &self.journal, [entry]);
                     }
                     Some(ConversationNotice::Passing { about, frame, .. }) => {
                         room.pass(&frame, (about.get() != 0).then_some(about));
@@ -246,10 +248,7 @@ impl Shared {
     fn heed(&self, user: proto::UserId, notice: UserNotice) {
         for session in self.users.of(user) {
             match &notice {
-                UserNotice::Added { conversation, .. } if session.is_synced() => {
-                    session.feed(*conversation, self.compared_since_ms.load(Ordering::Acquire));
-                }
-                UserNotice::Added { .. } => {}
+                UserNotice::Added { conversation, .. } => session.feed(*conversation),
                 UserNotice::Replaced {
                     device_id,
                     generation,

@@ -71,7 +71,7 @@ struct Inner {
     written: usize,
     /// Bytes in the queue.
     bytes: usize,
-    /// The socket takes nothing now; since when it has taken nothing (epoch seconds).
+    /// The socket takes nothing now; since when it has taken nothing (seconds of the monotonic clock).
     blocked_since_s: Option<u32>,
     ending: bool,
     broken: bool,
@@ -184,7 +184,7 @@ impl Outbox {
         self.inner.lock().blocked_since_s.is_some()
     }
 
-    /// Since when the socket has taken nothing, epoch seconds.
+    /// Since when the socket has taken nothing, seconds of the monotonic clock.
     pub(crate) fn blocked_since_s(&self) -> Option<u32> {
         self.inner.lock().blocked_since_s
     }
@@ -244,7 +244,7 @@ impl Inner {
                     self.advance(written);
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                    self.blocked_since_s.get_or_insert_with(clock::now_s);
+                    self.blocked_since_s.get_or_insert_with(clock::uptime_s);
                     return;
                 }
                 Err(_) => {

@@ -1,18 +1,22 @@
 //! A logged-in connection, as the rest of the node sees it. Its task is in `connection`.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering},
+};
 
 use backplane::Generation;
 use bytes::Bytes;
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use proto::{
-    ConversationId, Seq, UserId, frame,
+    UserId, frame,
     wire::{Bye, ByeReason, Error, ErrorCode, Platform, server_frame::Body},
 };
 
 use crate::{
     clock,
+    delivery::{Receiver, books::Books},
     outbox::{Outbox, Pushed, What},
     transport::Transport,
 };
@@ -30,48 +34,10 @@ pub(crate) struct Session {
     pub(crate) waker: AtomicWaker,
     /// When the IM password expires, epoch milliseconds.
     pub(crate) expires_at_ms: AtomicI64,
-    /// When the app said something last, epoch seconds.
+    /// When the app said something last, seconds of the monotonic clock.
     pub(crate) heard_s: AtomicU32,
-    /// Entries flow from the first Sync on.
-    pub(crate) synced: AtomicBool,
     ended: AtomicBool,
-    books: Mutex<Books>,
-}
-
-/// Conversations of a session. Bounded by how many its user has.
-#[derive(Default)]
-struct Books {
-    /// Rooms that it may be a member of, to be left at the end.
-    attached: Vec<ConversationId>,
-    /// Conversations that it was added to or is behind in: its task feeds it from the journal. Boxed, since nearly
-    /// always there are none.
-    #[allow(
-        clippy::box_collection,
-        reason = "a session owns one pointer for what it rarely needs"
-    )]
-    to_feed: Option<Box<Vec<ToFeed>>>,
-    /// Conversations that its user left not long ago.
-    #[allow(
-        clippy::box_collection,
-        reason = "a session owns one pointer for what it rarely needs"
-    )]
-    departures: Option<Box<Vec<Departure>>>,
-}
-
-/// A conversation that a session is to be fed in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ToFeed {
-    pub(crate) conversation: ConversationId,
-    /// What its user was brought into before this, epoch milliseconds, the session has been given already.
-    pub(crate) since_ms: i64,
-}
-
-/// What a session got of a conversation that its user left: kept for as long as the sweep may ask whether it was told.
-struct Departure {
-    conversation: ConversationId,
-    /// It got everything up to this.
-    reached: Seq,
-    at_ms: i64,
+    pub(crate) books: Mutex<Books>,
 }
 
 impl Session {
@@ -99,8 +65,7 @@ impl Session {
             outbox,
             waker: AtomicWaker::new(),
             expires_at_ms: AtomicI64::new(expires_at_ms),
-            heard_s: AtomicU32::new(clock::now_s()),
-            synced: AtomicBool::new(false),
+            heard_s: AtomicU32::new(clock::uptime_s()),
             ended: AtomicBool::new(false),
             books: Mutex::default(),
         }
@@ -201,88 +166,40 @@ impl Session {
     }
 
     pub(crate) fn heard(&self) {
-        self.heard_s.store(clock::now_s(), Ordering::Relaxed);
+        self.heard_s.store(clock::uptime_s(), Ordering::Relaxed);
+    }
+}
+
+impl Receiver for Arc<Session> {
+    fn id(&self) -> u64 {
+        self.id
     }
 
-    pub(crate) fn is_synced(&self) -> bool {
-        self.synced.load(Ordering::Acquire)
+    fn user(&self) -> UserId {
+        self.user
     }
 
-    /// Asks the session's task to feed it from a conversation's journal; `since_ms` as in [`ToFeed`].
-    pub(crate) fn feed(&self, conversation: ConversationId, since_ms: i64) {
-        let mut books = self.books.lock();
-        let to_feed = books.to_feed.get_or_insert_default();
-        match to_feed.iter_mut().find(|of| of.conversation == conversation) {
-            Some(asked) => asked.since_ms = asked.since_ms.min(since_ms),
-            None => to_feed.push(ToFeed {
-                conversation,
-                since_ms,
-            }),
-        }
-        drop(books);
+    fn books(&self) -> &Mutex<Books> {
+        &self.books
+    }
+
+    fn push(&self, frames: &[Bytes]) -> Pushed {
+        Session::push(self, frames)
+    }
+
+    fn queue(&self, frame: &Bytes) -> Pushed {
+        Session::queue(self, frame)
+    }
+
+    fn flush(&self) {
+        Session::flush(self);
+    }
+
+    fn has_room(&self) -> bool {
+        self.outbox.has_room()
+    }
+
+    fn wake(&self) {
         self.waker.wake();
-    }
-
-    pub(crate) fn take_to_feed(&self) -> Vec<ToFeed> {
-        self.books
-            .lock()
-            .to_feed
-            .take()
-            .map(|to_feed| *to_feed)
-            .unwrap_or_default()
-    }
-
-    pub(crate) fn has_to_feed(&self) -> bool {
-        self.books.lock().to_feed.is_some()
-    }
-
-    pub(crate) fn remember_attached(&self, conversation: ConversationId) {
-        let mut books = self.books.lock();
-        // Few of many are attached twice (after leaving and joining again); leaving twice does no harm.
-        if books.attached.last() != Some(&conversation) {
-            books.attached.push(conversation);
-        }
-    }
-
-    /// Remembers that the user has left a conversation, of which the session got everything up to `reached`.
-    pub(crate) fn depart(&self, conversation: ConversationId, reached: Seq) {
-        let at_ms = clock::now_ms();
-        let mut books = self.books.lock();
-        let departures = books.departures.get_or_insert_default();
-        match departures.iter_mut().find(|of| of.conversation == conversation) {
-            Some(departure) => {
-                departure.reached = departure.reached.max(reached);
-                departure.at_ms = at_ms;
-            }
-            None => departures.push(Departure {
-                conversation,
-                reached,
-                at_ms,
-            }),
-        }
-    }
-
-    /// Up to where the session got a conversation that its user left not long ago.
-    pub(crate) fn departed_at(&self, conversation: ConversationId) -> Option<Seq> {
-        let books = self.books.lock();
-        let mut departures = books.departures.iter().flat_map(|departures| departures.iter());
-        departures
-            .find(|of| of.conversation == conversation)
-            .map(|departure| departure.reached)
-    }
-
-    /// Forgets departures before a moment, epoch milliseconds.
-    pub(crate) fn forget_departures(&self, before_ms: i64) {
-        let mut books = self.books.lock();
-        if let Some(departures) = &mut books.departures {
-            departures.retain(|departure| departure.at_ms >= before_ms);
-            if departures.is_empty() {
-                books.departures = None;
-            }
-        }
-    }
-
-    pub(crate) fn take_attached(&self) -> Vec<ConversationId> {
-        std::mem::take(&mut self.books.lock().attached)
     }
 }

@@ -9,7 +9,7 @@ use std::{
 
 use backplane::Channel;
 use bytes::Bytes;
-use journal::{announcement::ConversationNotice, conversation::Change};
+use journal::announcement::ConversationNotice;
 use proto::{
     ConversationId, UserId, frame,
     wire::{self, ByeReason, server_frame::Body},
@@ -18,6 +18,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::{
     clock,
+    delivery::{Receiver, fanout},
     node::{Shared, spread_ms},
     session::Session,
 };
@@ -27,11 +28,6 @@ const EVERY: Duration = Duration::from_secs(1);
 const COMPARE_EVERY: Duration = Duration::from_secs(3);
 /// The least time between two comparisons, however often the backplane comes back.
 const COMPARE_REST: Duration = Duration::from_millis(500);
-/// How far behind a comparison the next one begins to look for who was brought in or taken out: longer than such a
-/// transaction takes, and than the clocks of a fleet differ.
-pub(crate) const CHANGES_BACK_MS: i64 = 15_000;
-/// How much longer departures are remembered: as long as a session may take to be fed.
-pub(crate) const DEPARTURES_BACK_MS: i64 = 60_000;
 /// Changes that are read at once.
 const CHANGES: i64 = 5_000;
 
@@ -56,6 +52,7 @@ pub(crate) async fn keep_sweeping(shared: Arc<Shared>) {
     let mut resumed = shared.backplane.resumed();
     let mut compared = Instant::now();
     let mut is_due = false;
+    let mut grace = Grace::new(clock::uptime_s());
     loop {
         tokio::select! {
             () = shared.stopping.cancelled() => return,
@@ -69,12 +66,13 @@ pub(crate) async fn keep_sweeping(shared: Arc<Shared>) {
             }
             _ = ticks.tick() => {}
         }
-        end_sessions(&shared);
+        clock::follow();
+        end_sessions(&shared, &mut grace);
         save_marks(&shared).await;
         shared.limits.forget_old();
         shared
             .rooms
-            .close_empty(clock::now_s(), &shared.backplane, shared.subscriber);
+            .close_empty(clock::uptime_s(), &shared.backplane, shared.subscriber);
         if let Some(certificate) = &shared.certificate {
             certificate.reload();
         }
@@ -89,39 +87,100 @@ pub(crate) async fn keep_sweeping(shared: Arc<Shared>) {
     }
 }
 
-fn end_sessions(shared: &Shared) {
-    let (now_s, now_ms) = (clock::now_s(), clock::now_ms());
-    let silence_s = shared.settings.heartbeat_s * 5 / 2;
-    let slow_s = shared.settings.slow_limit_s;
+/// Sessions that are ended in one sweep for being silent or slow; the others follow a second later. A cause that all have in
+/// common, say a network that was away, must not send them all to the next node at once.
+const ENDED_AT_ONCE: usize = 500;
+
+/// Silence and slowness are counted while the node listens: a sweep that comes late was not listening.
+struct Grace {
+    swept_s: u32,
+    /// Nothing before this counts, seconds of the monotonic clock.
+    since_s: u32,
+}
+
+impl Grace {
+    /// How late a sweep is before it grants grace, seconds.
+    const LATE_S: u32 = 5;
+
+    fn new(now_s: u32) -> Self {
+        Self {
+            swept_s: now_s,
+            since_s: 0,
+        }
+    }
+
+    fn sweep(&mut self, now_s: u32) {
+        if now_s.saturating_sub(self.swept_s) > Self::LATE_S {
+            self.since_s = now_s;
+        }
+        self.swept_s = now_s;
+    }
+}
+
+fn end_sessions(shared: &Shared, grace: &mut Grace) {
+    let (now_s, now_ms) = (clock::uptime_s(), clock::now_ms());
+    grace.sweep(now_s);
+    let limits = Patience {
+        silence_s: shared.settings.heartbeat_s * 5 / 2,
+        slow_s: shared.settings.slow_limit_s,
+        since_s: grace.since_s,
+    };
     let mut to_end: Vec<(Arc<Session>, ByeReason)> = Vec::new();
     shared.users.visit(|session| {
-        if let Some(reason) = why_to_end(session, now_s, now_ms, silence_s, slow_s) {
+        if let Some(reason) = limits.why_to_end(session, now_s, now_ms) {
             to_end.push((session.clone(), reason));
         }
     });
+    // A password that has expired is no matter of patience.
+    let (expired, mut impatient): (Vec<_>, Vec<_>) = to_end
+        .into_iter()
+        .partition(|(_, reason)| *reason == ByeReason::Expired);
+    let back_ms = 1_000
+        * u32::try_from(impatient.len() / ENDED_AT_ONCE)
+            .unwrap_or(60)
+            .min(60);
+    impatient.truncate(ENDED_AT_ONCE);
     // Outside the lock of the shard: ending a session writes to its socket.
-    for (session, reason) in to_end {
+    for (session, reason) in expired.into_iter().chain(impatient) {
         match reason {
             ByeReason::Expired => session.end(reason, 0, "the IM password has expired: get a new one"),
-            ByeReason::Slow => session.end(reason, spread_ms(1_000, 3_000), "what was sent was not read"),
-            _ => session.end(reason, spread_ms(100, 1_000), "nothing came for 2.5 heartbeats"),
+            ByeReason::Slow => session.end(
+                reason,
+                spread_ms(1_000, 3_000 + back_ms),
+                "the app did not read its frames",
+            ),
+            _ => session.end(
+                reason,
+                spread_ms(100, 1_000 + back_ms),
+                "nothing came for 2.5 heartbeats",
+            ),
         }
     }
 }
 
-fn why_to_end(session: &Session, now_s: u32, now_ms: i64, silence_s: u32, slow_s: u32) -> Option<ByeReason> {
-    if session.expires_at_ms.load(Ordering::Relaxed) <= now_ms {
-        return Some(ByeReason::Expired);
+/// How long a session may be silent or slow.
+struct Patience {
+    silence_s: u32,
+    slow_s: u32,
+    since_s: u32,
+}
+
+impl Patience {
+    fn why_to_end(&self, session: &Session, now_s: u32, now_ms: i64) -> Option<ByeReason> {
+        if session.expires_at_ms.load(Ordering::Relaxed) <= now_ms {
+            return Some(ByeReason::Expired);
+        }
+        let lasts = |since_s: u32| now_s.saturating_sub(since_s.max(self.since_s));
+        if session
+            .outbox
+            .blocked_since_s()
+            .is_some_and(|since_s| lasts(since_s) >= self.slow_s)
+        {
+            return Some(ByeReason::Slow);
+        }
+        let silent = lasts(session.heard_s.load(Ordering::Relaxed)) > self.silence_s;
+        silent.then_some(ByeReason::Idle)
     }
-    if session
-        .outbox
-        .blocked_since_s()
-        .is_some_and(|since_s| now_s.saturating_sub(since_s) >= slow_s)
-    {
-        return Some(ByeReason::Slow);
-    }
-    let silent = now_s.saturating_sub(session.heard_s.load(Ordering::Relaxed)) > silence_s;
-    silent.then_some(ByeReason::Idle)
 }
 
 /// Saves the marks that wait and passes them on, one frame for each conversation.
@@ -181,7 +240,7 @@ async fn compare(shared: &Arc<Shared>) {
         Ok(seqs) => {
             for (conversation, seq) in seqs {
                 if let Some(room) = shared.rooms.get(conversation) {
-                    room.exists(&shared.journal, seq);
+                    fanout::exists(&room, &shared.journal, seq);
                 }
             }
         }
@@ -189,51 +248,47 @@ async fn compare(shared: &Arc<Shared>) {
             tracing::warn!(%error, "rooms could not be compared with the database; the next sweep tries again");
         }
     }
-    let began_ms = clock::now_ms();
-    let since_ms = shared.compared_since_ms.load(Ordering::Acquire);
-    match compare_participants(shared, since_ms).await {
-        Ok(()) => {
-            let next_ms = since_ms.max(began_ms - CHANGES_BACK_MS);
-            shared.compared_since_ms.store(next_ms, Ordering::Release);
-            let forget_ms = next_ms - CHANGES_BACK_MS - DEPARTURES_BACK_MS;
-            shared.users.visit(|session| session.forget_departures(forget_ms));
-        }
-        Err(error) => {
-            tracing::warn!(%error, "changes of who is in could not be read; the next sweep tries again");
-        }
+    if let Err(error) = compare_participants(shared).await {
+        tracing::warn!(%error, "changes of participants could not be read; the next sweep tries again");
     }
 }
 
-/// Feeds the sessions here whose users were brought in since `since_ms` without their being told; those who were taken
-/// out again too.
-async fn compare_participants(shared: &Shared, since_ms: i64) -> Result<(), database::Error> {
-    let mut from_ms = since_ms;
+/// Has the sessions here looked after whose users were brought in or taken out since the last comparison: an announcement
+/// may have been lost. The horizon is read first, so a change that commits meanwhile is read next time.
+async fn compare_participants(shared: &Shared) -> Result<(), database::Error> {
+    let next = shared.journal.horizon().await?;
+    let mut from = shared.horizon.lock().number;
     loop {
-        let changes = shared.journal.changes_since(from_ms, CHANGES).await?;
+        let changes = shared.journal.changes_since(from, CHANGES).await?;
         for change in &changes {
             for session in shared.users.of(change.user) {
-                if session.is_synced() && !knows(shared, &session, change) {
-                    session.feed(change.conversation, since_ms);
-                }
+                session.feed(change.conversation);
             }
         }
         match changes.last() {
-            // Those of the last one's millisecond once more; of one millisecond never more than are read at once.
-            Some(last) if changes.len() as i64 == CHANGES => from_ms = last.at_ms.max(from_ms + 1),
-            _ => return Ok(()),
+            // Those of the last number once more; of one transaction never more than are read at once.
+            Some(last) if changes.len() as i64 == CHANGES => from = last.number.max(from + 1),
+            _ => break,
         }
     }
+    *shared.horizon.lock() = next;
+    Ok(())
 }
 
-/// Whether a session is in the conversation's room, or has got everything up to where its user left.
-fn knows(shared: &Shared, session: &Arc<Session>, change: &Change) -> bool {
-    let room = shared.rooms.get(change.conversation);
-    if room.is_some_and(|room| room.position(session).is_some()) {
-        return true;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_late_sweep_begins_to_count_anew() {
+        let mut grace = Grace::new(100);
+        for now_s in 101..110 {
+            grace.sweep(now_s);
+        }
+        assert_eq!(grace.since_s, 0);
+        grace.sweep(300);
+        assert_eq!(grace.since_s, 300);
+        grace.sweep(301);
+        assert_eq!((grace.since_s, grace.swept_s), (300, 301));
     }
-    let reached = session.departed_at(change.conversation);
-    change
-        .span
-        .to
-        .is_some_and(|to| reached.is_some_and(|reached| reached >= to))
 }

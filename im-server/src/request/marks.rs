@@ -72,12 +72,14 @@ fn mark(
     mark: Mark,
 ) -> Option<Pending> {
     if let Some(room) = shared.rooms.get(conversation)
-        && room.is_member(session.user)
+        && room.has_user(session.user)
+        && mark.received_seq <= room.delivered()
     {
-        keep(shared, session, request_id, conversation, mark, room.delivered());
+        shared.marks.keep(conversation, session.user, mark);
         return None;
     }
-    // A session that has not synced, say one that only marks what a push notification showed.
+    // The room may be behind what the session was fed; or the session has not synced: it only marks what a push
+    // notification showed.
     let (shared, session) = (shared.clone(), session.clone());
     Some(Box::pin(async move {
         match shared.journal.overview(session.user, conversation).await {

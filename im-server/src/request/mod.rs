@@ -1,7 +1,6 @@
 //! What an app may ask for once it has logged in: one file per request. A request that is done at once gives none; one
 //! that has to wait gives the future to wait for.
 
-pub(crate) mod feed;
 pub(crate) mod history;
 pub(crate) mod marks;
 pub(crate) mod presence;

@@ -20,9 +20,9 @@ use proto::{
 
 use crate::{
     connection::Pending,
+    delivery::{fanout, rooms::SessionRoom},
     node::Shared,
     request::{conversation_id, refuse, unavailable},
-    room::Room,
     session::Session,
 };
 
@@ -144,7 +144,7 @@ impl Outlet<SendContext> for SendOutlet {
             rooms.entry(entry.conversation).or_default().push(entry);
         }
         // In the order of batches into the rooms; from there on each room keeps its own order.
-        let mut to_serve: Vec<Arc<Room>> = rooms
+        let mut to_serve: Vec<Arc<SessionRoom>> = rooms
             .into_iter()
             .filter_map(|(conversation, entries)| {
                 shared.rooms.get(conversation).filter(|room| room.put(entries))
@@ -155,9 +155,11 @@ impl Outlet<SendContext> for SendOutlet {
         while to_serve.len() > ROOMS_TOGETHER {
             let part = to_serve.split_off(to_serve.len() - ROOMS_TOGETHER);
             let journal = shared.journal.clone();
-            parts.spawn(async move { part.iter().for_each(|room| room.serve(&journal)) });
+            parts.spawn(async move { part.iter().for_each(|room| fanout::serve(room, &journal)) });
         }
-        to_serve.iter().for_each(|room| room.serve(&shared.journal));
+        to_serve
+            .iter()
+            .for_each(|room| fanout::serve(room, &shared.journal));
         while parts.join_next().await.is_some() {}
         for answer in &answers {
             answer.context.session.flush();

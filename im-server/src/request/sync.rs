@@ -1,36 +1,26 @@
-//! Sync: an app says what it has, and gets what it misses; from here on entries flow to the session.
-//!
-//! First the session enters the rooms of all its conversations (whatever is announced from then on is noticed), then
-//! they are read once more, and each is fed until the session is live in it, or up to the limit that the app set.
+//! Sync: an app says what it has, and gets what it misses; from here on entries flow to the session. An app with more
+//! conversations than one frame holds syncs in parts, from the newest id to the oldest.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, atomic::Ordering},
-};
+use std::sync::Arc;
 
-use journal::{history::Direction, overview::Overview};
 use proto::{
-    ConversationId, Seq,
-    wire::{self, ErrorCode, SyncDone, server_frame::Body},
+    ConversationId,
+    wire::{self, ByeReason, ErrorCode, SyncDone, server_frame::Body},
 };
 
 use crate::{
-    clock,
     connection::Pending,
-    node::Shared,
-    request::{
-        feed::{Notes, Stopped, feed_page, feed_until_live, push_entries, send_conversation},
-        unavailable,
+    delivery::{
+        catching_up::{self, Copies, Request, Unnamed},
+        source::{NodeSource, Stopped},
     },
-    room::{Position, Room},
+    node::{Shared, spread_ms},
+    request::unavailable,
     session::Session,
-    sweep::DEPARTURES_BACK_MS,
 };
 
 const DEFAULT_ENTRIES: u32 = 50;
 const MAX_ENTRIES: u32 = 500;
-/// How far `synced_ms` lies back: longer than a transaction and the clocks of a fleet differ.
-const SYNCED_BACK_MS: i64 = 10_000;
 
 pub(crate) fn sync(
     shared: &Arc<Shared>,
@@ -38,259 +28,110 @@ pub(crate) fn sync(
     request_id: u64,
     sync: wire::Sync,
 ) -> Option<Pending> {
-    if sync.limit > MAX_ENTRIES {
-        let message = format!("limit is {}, at most {MAX_ENTRIES} are given", sync.limit);
-        session.refuse(request_id, ErrorCode::Invalid, "limit", message);
-        return None;
-    }
-    if sync.items.iter().any(|item| item.have_seq < 0) || sync.updated_since_ms < 0 {
-        session.refuse(
-            request_id,
-            ErrorCode::Invalid,
-            "items",
-            "have_seq and updated_since_ms must not be negative",
-        );
-        return None;
-    }
-    let limit = if sync.limit == 0 {
-        DEFAULT_ENTRIES
-    } else {
-        sync.limit
-    } as usize;
-    let copies = Copies {
-        items: sync
-            .items
-            .iter()
-            .map(|item| (item.conversation_id, (item.epoch, item.have_seq)))
-            .collect(),
-        updated_since_ms: sync.updated_since_ms,
+    let horizon = *shared.horizon.lock();
+    let unnamed = match sync.updated_since_ms {
+        0 => Unnamed::New,
+        token => horizon
+            .number_of(token)
+            .map_or(Unnamed::Unknown, Unnamed::KnownBelow),
+    };
+    let request = match parse(session, sync, unnamed) {
+        Ok(request) => request,
+        Err((field, message)) => {
+            session.refuse(request_id, ErrorCode::Invalid, field, message);
+            return None;
+        }
     };
     let (shared, session) = (shared.clone(), session.clone());
     Some(Box::pin(async move {
-        let synced_ms = clock::now_ms() - SYNCED_BACK_MS;
-        match catch_up(&shared, &session, &copies, limit).await {
-            Ok(more) => session.answer(request_id, Body::SyncDone(SyncDone { more, synced_ms })),
+        let source = NodeSource {
+            shared: &shared,
+            session: &session,
+        };
+        match catching_up::sync(&source, &request, horizon).await {
+            Ok(more) => {
+                let synced_ms = horizon.token();
+                session.answer(request_id, Body::SyncDone(SyncDone { more, synced_ms }));
+            }
             Err(Stopped::Ended) => {}
             Err(Stopped::Unavailable(error)) => unavailable(&session, request_id, &error),
         }
     }))
 }
 
-/// What the app says it has.
-struct Copies {
-    items: HashMap<i64, (i64, i64)>,
-    updated_since_ms: i64,
-}
-
-/// What the app has of one conversation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Copy {
-    /// Everything up to this.
-    Have(Seq),
-    /// Nothing.
-    New,
-    /// Something that is to be forgotten.
-    Reset,
-}
-
-impl Copies {
-    fn of(&self, overview: &Overview) -> Copy {
-        let conversation = &overview.conversation;
-        match self.items.get(&conversation.id.get()) {
-            Some((epoch, have_seq))
-                if *epoch == conversation.epoch && *have_seq <= conversation.last_seq.get() =>
-            {
-                if *have_seq == 0 {
-                    Copy::New
-                } else {
-                    Copy::Have(Seq::from_database(*have_seq))
-                }
-            }
-            // An app that names a conversation without knowing its epoch has nothing of it.
-            Some((0, 0)) => Copy::New,
-            Some(_) => Copy::Reset,
-            None if self.updated_since_ms > 0 && conversation.updated_ms < self.updated_since_ms => {
-                Copy::Have(overview.last_visible())
-            }
-            None => Copy::New,
-        }
+fn parse(session: &Session, sync: wire::Sync, unnamed: Unnamed) -> Result<Request, (&'static str, String)> {
+    if sync.limit > MAX_ENTRIES {
+        let message = format!("limit is {}; at most {MAX_ENTRIES} are given", sync.limit);
+        return Err(("limit", message));
     }
-}
-
-/// Sends what is missing; true when the app must Sync again for more.
-async fn catch_up(
-    shared: &Arc<Shared>,
-    session: &Arc<Session>,
-    copies: &Copies,
-    limit: usize,
-) -> Result<bool, Stopped> {
-    // From now on notices of being added are heeded, after this Sync.
-    session.synced.store(true, Ordering::Release);
-    let mut rooms = enter_rooms(shared, session).await?;
-    // Read again now that the session is in its rooms: whatever changes from now on is seen there.
-    let overviews = shared.journal.overviews(session.user).await?;
-    let mut more = false;
-    for overview in &overviews {
-        let room = rooms.remove(&overview.conversation.id);
-        more |= match room {
-            Some(Entered::Now(room)) if overview.is_in() => {
-                catch_up_in(shared, session, overview, copies.of(overview), &room, limit).await?
-            }
-            Some(Entered::Now(room)) => {
-                room.detach(session, clock::now_s());
-                catch_up_after_leaving(shared, session, overview, copies.of(overview), limit).await?
-            }
-            // Live already, from an earlier Sync on this session: the app has got everything.
-            Some(Entered::Before) => false,
-            None if overview.is_in() => {
-                // Added since; the notice has come, or the sweep finds it.
-                let id = overview.conversation.id;
-                if let Copy::Have(have) = copies.of(overview) {
-                    session.depart(id, have);
-                }
-                session.feed(id, shared.compared_since_ms.load(Ordering::Acquire));
-                false
-            }
-            None => catch_up_after_leaving(shared, session, overview, copies.of(overview), limit).await?,
-        };
+    if sync.updated_since_ms < 0 {
+        return Err(("updated_since_ms", "updated_since_ms must not be negative".into()));
     }
-    Ok(more)
-}
-
-/// How a session came into a room.
-enum Entered {
-    /// By this Sync, or by one that stopped at its limit.
-    Now(Arc<Room>),
-    /// It is being served there already.
-    Before,
-}
-
-/// Brings a session into the rooms of all conversations that its user is in. It is live in none of them yet.
-async fn enter_rooms(
-    shared: &Arc<Shared>,
-    session: &Arc<Session>,
-) -> Result<HashMap<ConversationId, Entered>, Stopped> {
-    let overviews = shared.journal.overviews(session.user).await?;
-    let mut entered = HashMap::with_capacity(overviews.len());
-    let mut new = Vec::new();
-    for overview in overviews.iter().filter(|overview| overview.is_in()) {
-        let id = overview.conversation.id;
-        let (room, is_new) = shared
-            .rooms
-            .open(
-                id,
-                overview.conversation.last_seq,
-                &shared.backplane,
-                shared.subscriber,
-            )
-            .await;
-        // Where it really is comes with the feeding.
-        let position = Position::Feeding(Seq::ZERO);
-        let how = match room.attach(session, position) {
-            None => Entered::Now(room),
-            Some(Position::Paused(_) | Position::Feeding(_)) => Entered::Now(room),
-            Some(Position::Live(_) | Position::Behind(_)) => Entered::Before,
-        };
-        entered.insert(id, how);
-        if is_new {
-            new.push(id);
-        }
+    if sync.items.iter().any(|item| item.have_seq < 0) {
+        return Err(("items", "have_seq must not be negative".into()));
     }
-    // What was announced before the subscriptions were confirmed.
-    for (conversation, seq) in shared.journal.last_seqs(&new).await? {
-        if let Some(room) = shared.rooms.get(conversation) {
-            room.exists(&shared.journal, seq);
-        }
-    }
-    Ok(entered)
-}
-
-async fn catch_up_in(
-    shared: &Arc<Shared>,
-    session: &Session,
-    overview: &Overview,
-    copy: Copy,
-    room: &Room,
-    limit: usize,
-) -> Result<bool, Stopped> {
-    let reached = match copy {
-        Copy::Have(have) => {
-            if have >= overview.last_visible() {
-                have
-            } else {
-                let notes = Notes {
-                    reset: false,
-                    from_seq: have.next(),
-                };
-                send_conversation(shared, session, overview, notes).await?;
-                let target = overview.last_visible();
-                let reached = feed_page(shared, session, room.id, have, target, limit).await?;
-                if reached < target {
-                    room.set_position(session, Position::Paused(reached));
-                    return Ok(true);
-                }
-                reached
-            }
-        }
-        Copy::New | Copy::Reset => send_newest(shared, session, overview, copy == Copy::Reset, limit).await?,
+    let before = match sync.before_conversation_id {
+        0 => i64::MAX,
+        before => before,
     };
-    feed_until_live(shared, session, room, reached).await?;
-    Ok(false)
+    let from = sync.from_conversation_id;
+    if before < 0 || from < 0 || from >= before {
+        let message =
+            "a part must hold from_conversation_id <= id < before_conversation_id, neither negative";
+        return Err(("from_conversation_id", message.into()));
+    }
+    let synced_from = session.books.lock().synced_from().unwrap_or(i64::MAX);
+    if before < synced_from {
+        let message = format!(
+            "the parts of a Sync follow each other: before_conversation_id is {before}, the next part begins at {}",
+            if synced_from == i64::MAX { 0 } else { synced_from }
+        );
+        return Err(("before_conversation_id", message));
+    }
+    let is_outside = |id: i64| id < from || id >= before;
+    if let Some(item) = sync.items.iter().find(|item| is_outside(item.conversation_id)) {
+        let message = format!(
+            "items: conversation {} lies outside this part",
+            item.conversation_id
+        );
+        return Err(("items", message));
+    }
+    Ok(Request {
+        copies: Copies {
+            items: sync
+                .items
+                .iter()
+                .map(|item| (item.conversation_id, (item.epoch, item.have_seq)))
+                .collect(),
+            unnamed,
+        },
+        limit: match sync.limit {
+            0 => DEFAULT_ENTRIES,
+            limit => limit,
+        } as usize,
+        before: ConversationId::from_database(before),
+        from: ConversationId::from_database(from),
+    })
 }
 
-/// The end of a conversation that the user has left, as far as they may see it.
-async fn catch_up_after_leaving(
-    shared: &Arc<Shared>,
-    session: &Session,
-    overview: &Overview,
-    copy: Copy,
-    limit: usize,
-) -> Result<bool, Stopped> {
-    let target = overview.last_visible();
-    // The sweep need not tell of it: the app has it, or Syncs again for the rest.
-    let since_ms = shared.compared_since_ms.load(Ordering::Acquire);
-    if overview.changed_since(since_ms - DEPARTURES_BACK_MS).is_some() {
-        session.depart(overview.conversation.id, target);
-    }
-    match copy {
-        Copy::Have(have) if have >= target => Ok(false),
-        Copy::Have(have) => {
-            send_conversation(
-                shared,
-                session,
-                overview,
-                Notes {
-                    reset: false,
-                    from_seq: have.next(),
-                },
-            )
-            .await?;
-            let reached = feed_page(shared, session, overview.conversation.id, have, target, limit).await?;
-            Ok(reached < target)
-        }
-        Copy::New | Copy::Reset => {
-            send_newest(shared, session, overview, copy == Copy::Reset, limit).await?;
-            Ok(false)
+/// Looks after the conversations that the session's notices are about. One that cannot be served now ends the session with
+/// UNAVAILABLE rather than leaving it with less than it was promised; it syncs when it is back.
+pub(crate) async fn look_after(shared: Arc<Shared>, session: Arc<Session>) {
+    let source = NodeSource {
+        shared: &shared,
+        session: &session,
+    };
+    let to_feed = session.books.lock().take_to_feed();
+    for conversation in to_feed {
+        match catching_up::look_after(&source, conversation).await {
+            Ok(()) => {}
+            Err(Stopped::Ended) => return,
+            Err(Stopped::Unavailable(error)) => {
+                tracing::warn!(%error, session = session.id, "a session could not be fed");
+                let detail = "missed entries cannot be read now: come back and Sync";
+                session.end(ByeReason::Unavailable, spread_ms(500, 3_000), detail);
+                return;
+            }
         }
     }
-}
-
-/// Sends a conversation that is new to the app, with its newest entries; tells how far the session is then.
-async fn send_newest(
-    shared: &Arc<Shared>,
-    session: &Session,
-    overview: &Overview,
-    reset: bool,
-    limit: usize,
-) -> Result<Seq, Stopped> {
-    let last = overview.last_visible();
-    let id = overview.conversation.id;
-    let page = shared
-        .journal
-        .history(id, session.user, Direction::Before(last.next()), limit)
-        .await?;
-    let from_seq = page.entries.first().map_or(Seq::ZERO, |entry| entry.seq);
-    send_conversation(shared, session, overview, Notes { reset, from_seq }).await?;
-    push_entries(session, page.entries).await?;
-    Ok(last)
 }

@@ -27,7 +27,7 @@ pub(crate) fn typing(
     let room = shared
         .rooms
         .get(conversation)
-        .filter(|room| room.is_member(session.user));
+        .filter(|room| room.has_user(session.user));
     let Some(room) = room else {
         refuse(session, request_id, &Error::NoAccess);
         return None;

@@ -18,6 +18,7 @@ mod on_sqlite {
     mod marks;
     mod messages;
     mod stopping;
+    mod syncing;
     mod transports;
 }
 
@@ -35,6 +36,7 @@ mod on_postgres {
     mod marks;
     mod messages;
     mod stopping;
+    mod syncing;
     mod transports;
 }
 

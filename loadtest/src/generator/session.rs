@@ -129,6 +129,7 @@ impl Session {
                 items,
                 updated_since_ms: 0,
                 limit: SYNC_LIMIT,
+                ..Default::default()
             })),
         });
     }

@@ -1,27 +1,27 @@
-//! What comes next in one conversation: a small state machine without I/O.
+//! The next entry of one conversation: a small state machine without I/O.
 //!
-//! A node applies the entries of a conversation in the order of seq, each once, whatever the backplane loses, doubles or
-//! puts out of order. An entry with the expected seq is delivered, with those that waited for it; a lower one is dropped;
-//! a higher one waits, and the gap before it is fetched from the primary database.
+//! A node delivers the entries of a conversation in the order of seq, each once, whatever the backplane loses, duplicates
+//! or reorders. An entry with the expected seq is delivered, with those that waited for it; a lower one is dropped; a
+//! higher one waits, and the gap before it is fetched from the primary database.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use journal::Published;
 use proto::Seq;
 
-/// Entries that wait for a gap to be filled. Beyond that the highest are let go; they are fetched with the gap.
+/// Capacity for entries that came before their turn; overflow drops the highest, which are fetched with the gap.
 const EARLY_ENTRIES: usize = 256;
 
-/// The delivery of one conversation.
+/// The order of one conversation.
 #[derive(Debug)]
-pub(crate) struct Delivery {
+pub(crate) struct Order {
     delivered: Seq,
     /// The highest seq that is known to exist.
     known: Seq,
     early: BTreeMap<Seq, Published>,
 }
 
-impl Delivery {
+impl Order {
     /// Begins after an entry.
     pub(crate) fn after(delivered: Seq) -> Self {
         Self {
@@ -36,15 +36,15 @@ impl Delivery {
         self.delivered
     }
 
-    /// Takes an entry that came; what can be delivered now is appended to `ready`, in order.
-    pub(crate) fn offer(&mut self, entry: Published, ready: &mut Vec<Published>) {
+    /// Takes an entry that came; the entries that can be delivered now are appended to `ready`, in order.
+    pub(crate) fn offer(&mut self, entry: Published, ready: &mut VecDeque<Published>) {
         self.known = self.known.max(entry.seq);
         if entry.seq <= self.delivered {
             return;
         }
         if entry.seq == self.delivered.next() {
             self.delivered = entry.seq;
-            ready.push(entry);
+            ready.push_back(entry);
             self.release(ready);
             return;
         }
@@ -59,7 +59,7 @@ impl Delivery {
         self.known = self.known.max(seq);
     }
 
-    /// The entries to be fetched, both ends included; none when nothing is missing.
+    /// The entries to be fetched, both ends included; `None` when nothing is missing.
     pub(crate) fn gap(&self) -> Option<(Seq, Seq)> {
         if self.known <= self.delivered {
             return None;
@@ -72,7 +72,7 @@ impl Delivery {
         Some((self.delivered.next(), last))
     }
 
-    fn release(&mut self, ready: &mut Vec<Published>) {
+    fn release(&mut self, ready: &mut VecDeque<Published>) {
         while let Some(entry) = self.early.first_entry() {
             if *entry.key() > self.delivered.next() {
                 return;
@@ -80,7 +80,7 @@ impl Delivery {
             let entry = entry.remove();
             if entry.seq == self.delivered.next() {
                 self.delivered = entry.seq;
-                ready.push(entry);
+                ready.push_back(entry);
             }
         }
         if self.early.is_empty() {
@@ -114,7 +114,7 @@ mod tests {
         })
     }
 
-    fn seqs(ready: &[Published]) -> Vec<i64> {
+    fn seqs(ready: &VecDeque<Published>) -> Vec<i64> {
         ready.iter().map(|entry| entry.seq.get()).collect()
     }
 
@@ -127,22 +127,22 @@ mod tests {
             last in 1i64..400,
             fetch_every in 1usize..50,
         ) {
-            let mut delivery = Delivery::after(Seq::from_database(begin));
-            let mut ready = Vec::new();
+            let mut order = Order::after(Seq::from_database(begin));
+            let mut ready = VecDeque::new();
             let mut top = begin;
             for (at, seq) in arrivals.iter().enumerate() {
                 top = top.max(*seq);
-                delivery.offer(entry(*seq), &mut ready);
-                if at % fetch_every == 0 && let Some((low, high)) = delivery.gap() {
+                order.offer(entry(*seq), &mut ready);
+                if at % fetch_every == 0 && let Some((low, high)) = order.gap() {
                     prop_assert!(low <= high && high.get() <= top);
-                    for seq in low.get()..=high.get() { delivery.offer(entry(seq), &mut ready); }
+                    for seq in low.get()..=high.get() { order.offer(entry(seq), &mut ready); }
                 }
-                prop_assert!(delivery.early.len() <= EARLY_ENTRIES);
+                prop_assert!(order.early.len() <= EARLY_ENTRIES);
             }
-            delivery.exists(Seq::from_database(last));
+            order.exists(Seq::from_database(last));
             top = top.max(last);
-            while let Some((low, high)) = delivery.gap() {
-                for seq in low.get()..=high.get() { delivery.offer(entry(seq), &mut ready); }
+            while let Some((low, high)) = order.gap() {
+                for seq in low.get()..=high.get() { order.offer(entry(seq), &mut ready); }
             }
             prop_assert_eq!(seqs(&ready), (begin + 1..=top).collect::<Vec<_>>());
         }
@@ -150,18 +150,15 @@ mod tests {
 
     #[test]
     fn an_early_entry_waits_for_its_gap() {
-        let mut delivery = Delivery::after(Seq::from_database(3));
-        let mut ready = Vec::new();
-        delivery.offer(entry(6), &mut ready);
-        delivery.offer(entry(3), &mut ready);
+        let mut order = Order::after(Seq::from_database(3));
+        let mut ready = VecDeque::new();
+        order.offer(entry(6), &mut ready);
+        order.offer(entry(3), &mut ready);
         assert!(ready.is_empty());
-        assert_eq!(
-            delivery.gap(),
-            Some((Seq::from_database(4), Seq::from_database(5)))
-        );
-        delivery.offer(entry(4), &mut ready);
-        delivery.offer(entry(5), &mut ready);
+        assert_eq!(order.gap(), Some((Seq::from_database(4), Seq::from_database(5))));
+        order.offer(entry(4), &mut ready);
+        order.offer(entry(5), &mut ready);
         assert_eq!(seqs(&ready), [4, 5, 6]);
-        assert_eq!(delivery.gap(), None);
+        assert_eq!(order.gap(), None);
     }
 }

@@ -1,4 +1,4 @@
-//! The conversations with somebody here in them.
+//! The rooms of a node.
 
 use std::sync::Arc;
 
@@ -6,33 +6,37 @@ use backplane::{Backplane, Channel, SubscriberId};
 use dashmap::{DashMap, Entry};
 use proto::{ConversationId, Seq};
 
-use crate::room::Room;
+use super::room::Room;
+use crate::session::Session;
 
-/// How long a room is kept when the last session has left, seconds: people come back soon.
+/// How long a room is kept when its last member has left, seconds: people come back soon.
 const KEEP_EMPTY_S: u32 = 20;
+
+/// A room of this node's sessions.
+pub(crate) type SessionRoom = Room<Arc<Session>>;
 
 /// The rooms of a node.
 #[derive(Default)]
 pub(crate) struct Rooms {
-    rooms: DashMap<ConversationId, Arc<Room>>,
+    rooms: DashMap<ConversationId, Arc<SessionRoom>>,
 }
 
 impl Rooms {
     /// A room, if it is here.
-    pub(crate) fn get(&self, id: ConversationId) -> Option<Arc<Room>> {
+    pub(crate) fn get(&self, id: ConversationId) -> Option<Arc<SessionRoom>> {
         self.rooms.get(&id).map(|room| room.clone())
     }
 
-    /// A room; one that is not here begins after `delivered` and is subscribed to. True when it is new: then ask the
-    /// database for its newest seq once more, since what was announced before the subscription has passed by. While the
-    /// backplane is away the room is here all the same: its entries come by comparing with the database until then.
+    /// A room; a new one counts entries up to `delivered` as delivered and is subscribed to. True when it is new: then ask
+    /// the database for its newest seq once more, since announcements before the subscription went past it. While the
+    /// backplane is away the room is here all the same: comparing with the database brings its entries until then.
     pub(crate) async fn open(
         &self,
         id: ConversationId,
         delivered: Seq,
         backplane: &Backplane,
         subscriber: SubscriberId,
-    ) -> (Arc<Room>, bool) {
+    ) -> (Arc<SessionRoom>, bool) {
         let room = match self.rooms.entry(id) {
             Entry::Occupied(room) => return (room.get().clone(), false),
             Entry::Vacant(vacant) => vacant.insert(Arc::new(Room::new(id, delivered))).clone(),
@@ -41,11 +45,11 @@ impl Rooms {
         (room, true)
     }
 
-    /// Lets go of rooms that nobody has been in for a while. A room is unsubscribed under the lock under which it goes,
-    /// so whoever opens it again subscribes after that.
+    /// Closes rooms that have been empty for a while. Unsubscribes while holding the shard's lock, so that a concurrent
+    /// [`Self::open`] subscribes after it.
     pub(crate) fn close_empty(&self, now_s: u32, backplane: &Backplane, subscriber: SubscriberId) {
         self.rooms.retain(|id, room| {
-            // Somebody who has just looked it up and will attach holds it.
+            // A task that is about to attach holds a reference.
             let close =
                 Arc::strong_count(room) == 1 && room.is_empty_since(now_s.saturating_sub(KEEP_EMPTY_S));
             if close {

@@ -1,0 +1,223 @@
+//! The world that catching up reads from and writes to.
+
+use std::{future::Future, sync::Arc};
+
+use bytes::Bytes;
+use journal::{history::Feed, overview::Overview};
+use proto::{
+    ConversationId, Seq, frame,
+    wire::{self, server_frame::Body},
+};
+
+use super::{Receiver, fanout, room::Room, rooms::SessionRoom};
+use crate::{
+    clock,
+    connection::{Ended, push_when_there_is_room, room_in_outbox},
+    node::Shared,
+    session::Session,
+};
+
+/// Participants named in a Conversation frame; see the .proto file.
+const MAX_PARTICIPANTS: usize = 500;
+
+/// Why catching up stopped.
+#[derive(Debug)]
+pub(crate) enum Stopped {
+    /// The session has ended.
+    Ended,
+    /// A dependency is away.
+    Unavailable(String),
+}
+
+impl From<Ended> for Stopped {
+    fn from(_: Ended) -> Self {
+        Self::Ended
+    }
+}
+
+impl From<database::Error> for Stopped {
+    fn from(error: database::Error) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+impl From<journal::Error> for Stopped {
+    fn from(error: journal::Error) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+/// The notes of a Conversation frame beside the conversation itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Notes {
+    /// The app must forget its copy.
+    pub(crate) reset: bool,
+    /// Where the entries that follow begin; 0 when none do.
+    pub(crate) from_seq: Seq,
+}
+
+/// Journal, rooms and socket of one session.
+pub(crate) trait Source: Sync {
+    type Receiver: Receiver;
+
+    fn receiver(&self) -> &Self::Receiver;
+
+    /// Seconds of the monotonic clock.
+    fn now_s(&self) -> u32;
+
+    /// A page of the user's conversations with `from <= id < before`, from the newest id to the oldest.
+    fn overviews(
+        &self,
+        before: ConversationId,
+        from: ConversationId,
+    ) -> impl Future<Output = Result<Vec<Overview>, Stopped>> + Send;
+
+    /// One of them.
+    fn overview(&self, id: ConversationId) -> impl Future<Output = Result<Option<Overview>, Stopped>> + Send;
+
+    /// A room that is open.
+    fn room(&self, id: ConversationId) -> Option<Arc<Room<Self::Receiver>>>;
+
+    /// The rooms of the conversations that the user is in, opened where they were not.
+    fn open(
+        &self,
+        overviews: &[Overview],
+    ) -> impl Future<Output = Result<Vec<Option<Arc<Room<Self::Receiver>>>>, Stopped>> + Send;
+
+    /// Entries of the journal that the user may see.
+    fn feed(
+        &self,
+        id: ConversationId,
+        after: Seq,
+        limit: usize,
+    ) -> impl Future<Output = Result<Feed, Stopped>> + Send;
+
+    /// Sends the Conversation frame that stands before a conversation's entries.
+    fn announce(&self, overview: &Overview, notes: Notes)
+    -> impl Future<Output = Result<(), Stopped>> + Send;
+
+    /// Waits until the socket has room for a page.
+    fn has_room(&self) -> impl Future<Output = Result<(), Stopped>> + Send;
+
+    /// Sends a frame when nothing else waits for the socket.
+    fn push_alone(&self, frame: Bytes) -> impl Future<Output = Result<(), Stopped>> + Send;
+}
+
+/// The source of a real session.
+pub(crate) struct NodeSource<'n> {
+    pub(crate) shared: &'n Arc<Shared>,
+    pub(crate) session: &'n Arc<Session>,
+}
+
+impl Source for NodeSource<'_> {
+    type Receiver = Arc<Session>;
+
+    fn receiver(&self) -> &Arc<Session> {
+        self.session
+    }
+
+    fn now_s(&self) -> u32 {
+        clock::uptime_s()
+    }
+
+    async fn overviews(
+        &self,
+        before: ConversationId,
+        from: ConversationId,
+    ) -> Result<Vec<Overview>, Stopped> {
+        let journal = &self.shared.journal;
+        Ok(journal.overviews(self.session.user, before, from).await?)
+    }
+
+    async fn overview(&self, id: ConversationId) -> Result<Option<Overview>, Stopped> {
+        Ok(self.shared.journal.overview(self.session.user, id).await?)
+    }
+
+    fn room(&self, id: ConversationId) -> Option<Arc<SessionRoom>> {
+        self.shared.rooms.get(id)
+    }
+
+    async fn open(&self, overviews: &[Overview]) -> Result<Vec<Option<Arc<SessionRoom>>>, Stopped> {
+        let shared = self.shared;
+        let mut rooms = Vec::with_capacity(overviews.len());
+        let mut new = Vec::new();
+        for overview in overviews {
+            if !overview.is_in() {
+                rooms.push(None);
+                continue;
+            }
+            let (id, last_seq) = (overview.conversation.id, overview.conversation.last_seq);
+            let (backplane, subscriber) = (&shared.backplane, shared.subscriber);
+            let (room, is_new) = shared.rooms.open(id, last_seq, backplane, subscriber).await;
+            if is_new {
+                new.push(id);
+            }
+            rooms.push(Some(room));
+        }
+        // Announcements before the subscriptions were confirmed went past the new rooms.
+        for (id, seq) in shared.journal.last_seqs(&new).await? {
+            if let Some(room) = shared.rooms.get(id) {
+                fanout::exists(&room, &shared.journal, seq);
+            }
+        }
+        Ok(rooms)
+    }
+
+    async fn feed(&self, id: ConversationId, after: Seq, limit: usize) -> Result<Feed, Stopped> {
+        let journal = &self.shared.journal;
+        Ok(journal.feed(id, self.session.user, after, limit).await?)
+    }
+
+    async fn announce(&self, overview: &Overview, notes: Notes) -> Result<(), Stopped> {
+        let frame = conversation_frame(self.shared, self.session, overview, notes).await?;
+        push_when_there_is_room(self.session, vec![frame]).await?;
+        Ok(())
+    }
+
+    async fn has_room(&self) -> Result<(), Stopped> {
+        Ok(room_in_outbox(self.session).await?)
+    }
+
+    async fn push_alone(&self, frame: Bytes) -> Result<(), Stopped> {
+        Ok(push_when_there_is_room(self.session, vec![frame]).await?)
+    }
+}
+
+async fn conversation_frame(
+    shared: &Shared,
+    session: &Session,
+    overview: &Overview,
+    notes: Notes,
+) -> Result<Bytes, Stopped> {
+    let conversation = &overview.conversation;
+    let mut participants = shared.journal.participants(conversation.id).await?;
+    let participant_count = u32::try_from(participants.len()).unwrap_or(u32::MAX);
+    participants.truncate(MAX_PARTICIPANTS);
+    // A user who has left sees nothing of how the conversation went on, not even who is in it.
+    if !overview.is_in() {
+        participants.clear();
+    }
+    let unread = shared.journal.unread(session.user, overview).await?;
+    let frame = wire::Conversation {
+        conversation_id: conversation.id.get(),
+        epoch: conversation.epoch,
+        kind: conversation.kind as i32,
+        title: conversation.title.clone(),
+        participants: participants
+            .into_iter()
+            .map(|participant| wire::Participant {
+                user_id: participant.user.get(),
+                role: participant.role as i32,
+            })
+            .collect(),
+        participant_count: if overview.is_in() { participant_count } else { 0 },
+        last_seq: overview.last_visible().get(),
+        read_seq: overview.read_seq.get(),
+        unread: u32::try_from(unread).unwrap_or(0),
+        open: conversation.open && overview.is_in(),
+        reset: notes.reset,
+        from_seq: notes.from_seq.get(),
+        consultation_id: conversation.consult_id.unwrap_or(0),
+    };
+    Ok(frame::server(0, Body::Conversation(frame)))
+}

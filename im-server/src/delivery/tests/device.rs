@@ -1,0 +1,240 @@
+//! A lawful app, written from docs/protocol.md, that judges each frame as it comes off the socket.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use journal::order::Horizon;
+use proto::ConversationId;
+
+use super::super::{
+    Receiver,
+    catching_up::{Copies, Request, Unnamed},
+};
+use super::sim::{Answer, Frame, SimSession, World};
+
+/// A device: its copies outlive its sessions.
+pub(super) struct Device {
+    pub(super) user: i64,
+    world: Arc<World>,
+    pub(super) session: Option<SimSession>,
+    /// have_seq by conversation.
+    pub(super) copies: BTreeMap<i64, i64>,
+    /// `synced_ms` of the last complete Sync; 0 before.
+    token: i64,
+    /// The parts of the Sync under way that are not complete: (before, from), the next one first.
+    parts: Vec<(i64, i64)>,
+    /// The token of the Sync under way.
+    next_token: i64,
+    awaits: bool,
+    /// The last seq that this session was given, by conversation.
+    given: BTreeMap<i64, i64>,
+    /// have_seq that this session named.
+    named: BTreeMap<i64, i64>,
+    /// Conversations that this session leaves out.
+    pub(super) leaves_out: u64,
+    pub(super) limit: usize,
+}
+
+const ALL: i64 = i64::MAX;
+
+impl Device {
+    pub(super) fn new(world: &Arc<World>, user: i64) -> Self {
+        Self {
+            user,
+            world: world.clone(),
+            session: None,
+            copies: BTreeMap::new(),
+            token: 0,
+            parts: Vec::new(),
+            next_token: 0,
+            awaits: false,
+            given: BTreeMap::new(),
+            named: BTreeMap::new(),
+            leaves_out: 0,
+            limit: 50,
+        }
+    }
+
+    /// Logs in; the Sync is made of parts that begin below each of `bounds`, which descend.
+    pub(super) fn connect(&mut self, id: u64, bounds: &[i64]) {
+        self.disconnect();
+        self.session = Some(SimSession::new(&self.world, id, self.user));
+        self.given.clear();
+        self.named.clear();
+        self.plan(bounds);
+    }
+
+    pub(super) fn disconnect(&mut self) {
+        if let Some(session) = self.session.take() {
+            // Frames that are on their way arrive, or do not.
+            session.end();
+        }
+        self.awaits = false;
+    }
+
+    /// Plans another Sync on the same session.
+    pub(super) fn plan(&mut self, bounds: &[i64]) {
+        let mut begins = vec![ALL];
+        begins.extend_from_slice(bounds);
+        let ends = bounds.iter().copied().chain([0]);
+        self.parts = begins.into_iter().zip(ends).collect();
+        self.next_token = 0;
+    }
+
+    pub(super) fn is_synced(&self) -> bool {
+        self.parts.is_empty()
+    }
+
+    pub(super) fn wants_to_sync(&self) -> bool {
+        let is_idle = self.session.as_ref().is_some_and(|session| !session.is_busy());
+        is_idle && !self.awaits && !self.parts.is_empty()
+    }
+
+    /// Sends the next Sync.
+    pub(super) fn sync(&mut self, horizon: Horizon) {
+        let (Some(session), Some(&(before, from))) = (&self.session, self.parts.first()) else {
+            return;
+        };
+        // An app that has synced never before names every copy.
+        let leaves_out = |id: i64| self.token != 0 && self.leaves_out & (1 << (id & 63)) != 0;
+        let named: Vec<(i64, i64)> = self
+            .copies
+            .range(from..before)
+            .map(|(id, have)| (*id, *have))
+            .filter(|(id, _)| !leaves_out(*id))
+            .collect();
+        for (id, have) in &named {
+            self.named.entry(*id).or_insert(*have);
+        }
+        let unnamed = match self.token {
+            0 => Unnamed::New,
+            token => horizon
+                .number_of(token)
+                .map_or(Unnamed::Unknown, Unnamed::KnownBelow),
+        };
+        let request = Request {
+            copies: Copies {
+                items: named.into_iter().map(|(id, have)| (id, (1, have))).collect(),
+                unnamed,
+            },
+            limit: self.limit,
+            before: ConversationId::from_database(before),
+            from: ConversationId::from_database(from),
+        };
+        if self.next_token == 0 {
+            self.next_token = horizon.token();
+        }
+        self.awaits = true;
+        session.sync(request, horizon);
+    }
+
+    /// Takes what came off the socket.
+    ///
+    /// # Errors
+    /// The rule that the node has broken.
+    pub(super) fn take(&mut self) -> Result<Vec<Frame>, String> {
+        let Some(session) = self.session.clone() else {
+            return Ok(Vec::new());
+        };
+        let frames = session.take_frames();
+        for frame in &frames {
+            self.judge(*frame)
+                .map_err(|broken| self.explain(*frame, &broken))?;
+        }
+        match session.take_answer() {
+            Some(Answer::Done { more: false }) if self.awaits => {
+                self.awaits = false;
+                self.parts.remove(0);
+                if self.parts.is_empty() {
+                    self.token = self.next_token;
+                }
+            }
+            Some(_) => self.awaits = false,
+            None => {}
+        }
+        if session.has_ended() {
+            self.disconnect();
+        }
+        Ok(frames)
+    }
+
+    fn explain(&self, frame: Frame, broken: &str) -> String {
+        let (Frame::Conversation { id, .. } | Frame::Entry { id, .. }) = frame;
+        let spans = self.world.records.lock()[&id].spans_of(self.user);
+        let (have, named) = (self.copies.get(&id), self.named.get(&id));
+        format!(
+            "{broken} by {frame:?}; spans {spans:?}, have {have:?}, named {named:?}, given {:?}",
+            self.given.get(&id)
+        )
+    }
+
+    fn judge(&mut self, frame: Frame) -> Result<(), String> {
+        let records = self.world.records.lock();
+        match frame {
+            Frame::Conversation {
+                id,
+                reset,
+                from_seq,
+                last_seq,
+            } => {
+                let record = &records[&id];
+                // have_seq 0 says that nothing is there.
+                if reset || self.copies.get(&id) == Some(&0) {
+                    self.copies.remove(&id);
+                }
+                let next = match self.copies.get(&id) {
+                    Some(have) => record.next_visible(self.user, *have),
+                    None => record.next_visible(self.user, (from_seq - 1).max(0)),
+                };
+                if from_seq > 0 && next.is_some_and(|next| next < from_seq) {
+                    return Err(format!("a hole before {from_seq}: {next:?} never comes"));
+                }
+                let before = if from_seq > 0 { from_seq - 1 } else { last_seq };
+                self.copies.entry(id).or_insert(before);
+            }
+            Frame::Entry { id, seq } => {
+                let record = &records[&id];
+                if record.next_visible(self.user, seq - 1) != Some(seq) {
+                    return Err(format!("leaked: {id}/{seq}"));
+                }
+                let given = self.given.insert(id, seq);
+                if given.is_some_and(|given| given >= seq) {
+                    return Err(format!("doubled or reordered: {id}/{seq} behind {given:?}"));
+                }
+                if self.named.get(&id).is_some_and(|named| seq <= *named) {
+                    return Err(format!("the app named {id}/{seq} as its own"));
+                }
+                let have = self.copies.get(&id).copied();
+                let have = have.ok_or_else(|| format!("{id}/{seq} before its Conversation"))?;
+                if seq > have {
+                    let next = record.next_visible(self.user, have);
+                    if next != Some(seq) {
+                        return Err(format!("lost: {id}/{next:?} before {seq}"));
+                    }
+                    self.copies.insert(id, seq);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the device has everything that its user may see.
+    ///
+    /// # Errors
+    /// The first conversation that it lacks something of.
+    pub(super) fn has_everything(&self) -> Result<(), String> {
+        for (id, record) in self.world.records.lock().iter() {
+            let last = record.last_visible(self.user);
+            let have = self.copies.get(id).copied();
+            if last.is_some() && have < last {
+                return Err(format!("lost: {id} has {have:?} of {last:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs its session's task while there is something to do and room to do it.
+    pub(super) fn has_work(&self) -> bool {
+        let works = |session: &SimSession| session.has_work() && session.has_room();
+        self.session.as_ref().is_some_and(works)
+    }
+}
