@@ -342,8 +342,9 @@ impl<S: Source> Pull<'_, S> {
             self.given = true;
         }
         let mut page = FIRST_PAGE;
-        // An overview that is older than what the session was given may not know that the user has left since.
-        let mut known = self.reached <= self.overview.conversation.last_seq;
+        // A room may be behind the overview, and the Sync promises what the overview saw. An overview that is older than what
+        // the session was given may not know that the user has left since.
+        let mut known = self.room.is_none() || self.reached == self.overview.conversation.last_seq;
         loop {
             if known && let Some(end) = self.whole()? {
                 return Ok(end);

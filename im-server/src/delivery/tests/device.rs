@@ -32,6 +32,8 @@ pub(super) struct Device {
     /// Conversations that this session leaves out.
     pub(super) leaves_out: u64,
     pub(super) limit: usize,
+    /// The answer to the last Sync, until it is looked at.
+    pub(super) answer: Option<Answer>,
 }
 
 const ALL: i64 = i64::MAX;
@@ -51,6 +53,7 @@ impl Device {
             named: BTreeMap::new(),
             leaves_out: 0,
             limit: 50,
+            answer: None,
         }
     }
 
@@ -140,7 +143,9 @@ impl Device {
             self.judge(*frame)
                 .map_err(|broken| self.explain(*frame, &broken))?;
         }
-        match session.take_answer() {
+        let answer = session.take_answer();
+        self.answer = answer.or(self.answer);
+        match answer {
             Some(Answer::Done { more: false }) if self.awaits => {
                 self.awaits = false;
                 self.parts.remove(0);

@@ -3,4 +3,5 @@
 
 mod device;
 mod model;
+mod scripts;
 mod sim;

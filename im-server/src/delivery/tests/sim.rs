@@ -432,6 +432,7 @@ impl SimSession {
             None => return,
         };
         match task.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(None) => {}
             Poll::Ready(answer) => *self.inner.answer.lock() = answer,
             Poll::Pending => *self.inner.task.lock() = Some(task),
         }
