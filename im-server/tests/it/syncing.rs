@@ -225,3 +225,87 @@ async fn i3_a_conversation_of_a_clock_that_is_behind_is_told_of() {
     assert_eq!(conversations[0].conversation_id, consult);
     assert_eq!(drained(&mut pad), [2]);
 }
+
+const MANY: i64 = 20_000;
+/// Their ids begin behind this one.
+const BEFORE_MANY: i64 = 1_000;
+
+/// Conversations of patient 1 and doctor 2 with one entry each, which the apps have.
+async fn many_consults(fleet: &Fleet) {
+    let numbers =
+        format!("WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {MANY})");
+    let statements = [
+        format!(
+            "INSERT INTO conversation (id, kind, epoch, open, title, last_seq, claimed_seq, created_ms, updated_ms)
+             {numbers} SELECT {BEFORE_MANY} + i, 1, 1, true, 'a consult', 1, 1, 0, 0 FROM n"
+        ),
+        format!(
+            "INSERT INTO participant (conversation_id, user_id, from_seq, role, changed_ms)
+             {numbers} SELECT {BEFORE_MANY} + i, 1, 1, 1, 0 FROM n"
+        ),
+        format!(
+            "INSERT INTO participant (conversation_id, user_id, from_seq, role, changed_ms)
+             {numbers} SELECT {BEFORE_MANY} + i, 2, 1, 2, 0 FROM n"
+        ),
+    ];
+    let made: Result<(), database::Error> = fleet
+        .journal
+        .database()
+        .transaction(move |tx| {
+            Box::pin(async move {
+                for sql in statements {
+                    tx.execute(sql, Vec::new()).await?;
+                }
+                Ok(())
+            })
+        })
+        .await;
+    made.unwrap();
+}
+
+/// A doctor of many years: the app names 20,000 copies, in as many parts as the node's frames ask for.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_with_twenty_thousand_copies_syncs_in_parts() {
+    let fleet = Fleet::start().await;
+    many_consults(&fleet).await;
+    let moved = [BEFORE_MANY + 1, BEFORE_MANY + 7_777, BEFORE_MANY + MANY];
+    let mut patient = fleet.log_in(1, "phone").await;
+    for consult in moved {
+        patient.say(consult, "moved", "hello").await.unwrap();
+    }
+    let mut doctor = fleet.log_in(2, "pad").await;
+    let ids: Vec<i64> = (BEFORE_MANY + 1..=BEFORE_MANY + MANY).rev().collect();
+    let (mut before, mut told) = (0, Vec::new());
+    for part in ids.chunks(1_800) {
+        let from = match part.last() {
+            Some(last) if *last > BEFORE_MANY + 1 => *last,
+            _ => 0,
+        };
+        let sync = Sync {
+            items: part.iter().map(|id| item(*id, 1)).collect(),
+            before_conversation_id: before,
+            from_conversation_id: from,
+            ..Default::default()
+        };
+        let (conversations, done) = doctor.sync(sync).await;
+        assert!(!done.more);
+        told.extend(
+            conversations
+                .iter()
+                .map(|conversation| conversation.conversation_id),
+        );
+        before = from;
+    }
+    assert_eq!(told, [moved[2], moved[1], moved[0]]);
+    let given: Vec<_> = doctor
+        .entries
+        .drain(..)
+        .map(|entry| (entry.conversation_id, entry.seq))
+        .collect();
+    assert_eq!(given, [(moved[2], 2), (moved[1], 2), (moved[0], 2)]);
+    // All of them are live.
+    for consult in moved {
+        patient.say(consult, "live", "hello").await.unwrap();
+        assert_eq!(doctor.seqs(1).await, [3]);
+    }
+}
