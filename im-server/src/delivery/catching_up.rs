@@ -5,6 +5,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use bytes::Bytes;
 use journal::{Published, history::Feed, order::Horizon, overview::Overview};
 use proto::{ConversationId, Seq};
 
@@ -328,10 +329,18 @@ enum End {
     Live,
     /// The user has left, and has everything.
     Left,
-    /// The user was out as this began and is in again: a notice brings the rest.
-    Back,
     /// The limit was reached.
     Cut,
+}
+
+/// How much of a page was sent.
+#[derive(Debug, PartialEq, Eq)]
+enum Sent {
+    All,
+    /// So many of its entries.
+    Some(usize),
+    /// None: the first one is as large as the outbox, which takes it only when nothing else waits.
+    Large(Bytes, Seq),
 }
 
 impl<S: Source> Pull<'_, S> {
@@ -357,21 +366,27 @@ impl<S: Source> Pull<'_, S> {
                 self.source.has_room().await?;
                 let id = self.overview.conversation.id;
                 let feed = self.source.feed(id, self.reached, page.min(self.budget)).await?;
-                let (all, sent) = self.send(&feed).await?;
-                page = if all {
-                    (page * 2).min(LARGEST_PAGE)
-                } else {
-                    sent.max(1)
+                let sent = self.send(&feed)?;
+                page = match &sent {
+                    Sent::All => (page * 2).min(LARGEST_PAGE),
+                    Sent::Some(count) => *count,
+                    Sent::Large(..) => 1,
                 };
-                if !all || feed.has_more {
+                if let Sent::Large(frame, seq) = sent {
+                    drop(feed);
+                    self.source.push_alone(frame).await?;
+                    self.gave(seq);
+                    continue;
+                }
+                if sent != Sent::All || feed.has_more {
                     continue;
                 }
                 self.reached = feed.through;
-                match (feed.has_left, &self.room) {
-                    (true, _) => return Ok(End::Left),
-                    (false, None) => return Ok(End::Back),
-                    (false, Some(_)) => break,
+                // Whoever is in again, though the overview did not know it, is told of by a notice that waits for this task.
+                if feed.has_left || self.room.is_none() {
+                    return Ok(End::Left);
                 }
+                break;
             }
         }
     }
@@ -389,27 +404,33 @@ impl<S: Source> Pull<'_, S> {
     }
 
     /// Sends the entries of a page for which there is room; the rest is dropped and read again later: a session that does
-    /// not read must not hold a page too. Tells whether all were sent, and how many.
-    async fn send(&mut self, feed: &Feed) -> Result<(bool, usize), Stopped> {
+    /// not read must not hold a page too.
+    fn send(&mut self, feed: &Feed) -> Result<Sent, Stopped> {
         let receiver = self.source.receiver();
+        let mut sent = Sent::All;
         for (at, entry) in feed.entries.iter().enumerate() {
             let frame = Published::new(entry.clone()).frame();
             match receiver.queue(&frame) {
-                Pushed::Taken => {}
+                Pushed::Taken => self.gave(entry.seq),
                 Pushed::Ended => return Err(Stopped::Ended),
-                // One that is as large as the outbox: there is room only when it is empty.
-                Pushed::Full if at == 0 => self.source.push_alone(frame).await?,
+                Pushed::Full if at == 0 => {
+                    sent = Sent::Large(frame, entry.seq);
+                    break;
+                }
                 Pushed::Full => {
-                    receiver.flush();
-                    return Ok((false, at));
+                    sent = Sent::Some(at);
+                    break;
                 }
             }
-            self.reached = entry.seq;
-            self.budget = self.budget.saturating_sub(1);
-            self.given = true;
         }
         receiver.flush();
-        Ok((true, feed.entries.len()))
+        Ok(sent)
+    }
+
+    fn gave(&mut self, seq: Seq) {
+        self.reached = seq;
+        self.budget = self.budget.saturating_sub(1);
+        self.given = true;
     }
 
     /// Writes down where the session stands now.
@@ -418,11 +439,10 @@ impl<S: Source> Pull<'_, S> {
         let id = self.overview.conversation.id;
         let kept = match &outcome {
             Ok(End::Live) | Err(Stopped::Ended) => return outcome.map(|_| false),
-            Ok(End::Left) | Ok(End::Back) => Some(Kept::Left(self.reached)),
+            Ok(End::Left) => Some(Kept::Left(self.reached)),
             Ok(End::Cut) => Some(Kept::Paused(self.reached)),
             Err(Stopped::Unavailable(_)) => self.given.then_some(Kept::Paused(self.reached)),
         };
-        let was_attached = self.room.is_some();
         match &self.room {
             Some(room) => room.detach(receiver, kept, self.source.now_s()),
             // The baseline covers a conversation that was left before it.
@@ -437,12 +457,6 @@ impl<S: Source> Pull<'_, S> {
                     receiver.books().lock().keep(id, kept);
                 }
             }
-        }
-        match outcome {
-            // A notice that came while it was attached may have been passed over.
-            Ok(End::Left) if was_attached => receiver.feed(id),
-            Ok(End::Back) => receiver.feed(id),
-            _ => {}
         }
         outcome.map(|end| end == End::Cut)
     }
