@@ -3,7 +3,7 @@
 //! Runs in the session's own task, one at a time; so `reached` has one owner at each moment. Whatever is awaited, the world
 //! may move meanwhile: nothing here relies on an earlier look, but on what each page says of itself.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use journal::{Published, history::Feed, order::Horizon, overview::Overview};
@@ -34,9 +34,9 @@ pub(crate) struct Request {
 /// The app's copies, as it says.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Copies {
-    /// (epoch, have_seq) by conversation.
-    pub(crate) items: HashMap<i64, (i64, i64)>,
-    pub(crate) unnamed: Unnamed,
+    /// (conversation, epoch, have_seq), sorted: held while the Sync lasts, so without a map's empty places.
+    items: Box<[(i64, i64, i64)]>,
+    unnamed: Unnamed,
 }
 
 /// Conversations that the app does not name.
@@ -65,15 +65,35 @@ pub(crate) enum Copy {
 }
 
 impl Copies {
+    /// Copies of (conversation, epoch, have_seq). Of a conversation that is named twice the first one counts.
+    pub(crate) fn new(items: impl Iterator<Item = (i64, i64, i64)>, unnamed: Unnamed) -> Self {
+        let mut items: Vec<_> = items.collect();
+        items.sort_by_key(|(conversation, ..)| *conversation);
+        items.dedup_by_key(|(conversation, ..)| *conversation);
+        Self {
+            items: items.into_boxed_slice(),
+            unnamed,
+        }
+    }
+
+    fn find(&self, conversation: i64) -> Option<(i64, i64)> {
+        let at = self
+            .items
+            .binary_search_by_key(&conversation, |(of, ..)| *of)
+            .ok()?;
+        let (_, epoch, have_seq) = self.items[at];
+        Some((epoch, have_seq))
+    }
+
     pub(crate) fn of(&self, overview: &Overview) -> Copy {
         let conversation = &overview.conversation;
-        match self.items.get(&conversation.id.get()) {
+        match self.find(conversation.id.get()) {
             // An app that names a conversation without knowing its epoch has nothing of it.
-            Some((epoch, 0)) if *epoch == conversation.epoch || *epoch == 0 => Copy::New,
+            Some((epoch, 0)) if epoch == conversation.epoch || epoch == 0 => Copy::New,
             Some((epoch, have_seq))
-                if *epoch == conversation.epoch && *have_seq <= conversation.last_seq.get() =>
+                if epoch == conversation.epoch && have_seq <= conversation.last_seq.get() =>
             {
-                Copy::Have(Seq::from_database(*have_seq))
+                Copy::Have(Seq::from_database(have_seq))
             }
             Some(_) => Copy::Stale,
             None => match self.unnamed {

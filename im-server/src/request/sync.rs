@@ -97,14 +97,12 @@ fn parse(session: &Session, sync: wire::Sync, unnamed: Unnamed) -> Result<Reques
         return Err(("items", message));
     }
     Ok(Request {
-        copies: Copies {
-            items: sync
-                .items
+        copies: Copies::new(
+            sync.items
                 .iter()
-                .map(|item| (item.conversation_id, (item.epoch, item.have_seq)))
-                .collect(),
+                .map(|item| (item.conversation_id, item.epoch, item.have_seq)),
             unnamed,
-        },
+        ),
         limit: match sync.limit {
             0 => DEFAULT_ENTRIES,
             limit => limit,

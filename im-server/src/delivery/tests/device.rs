@@ -115,10 +115,7 @@ impl Device {
                 .map_or(Unnamed::Unknown, Unnamed::KnownBelow),
         };
         let request = Request {
-            copies: Copies {
-                items: named.into_iter().map(|(id, have)| (id, (1, have))).collect(),
-                unnamed,
-            },
+            copies: Copies::new(named.into_iter().map(|(id, have)| (id, 1, have)), unnamed),
             limit: self.limit,
             before: ConversationId::from_database(before),
             from: ConversationId::from_database(from),
