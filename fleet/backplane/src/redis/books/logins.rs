@@ -1,9 +1,4 @@
-//! IM passwords, generations, presence and the directory of nodes in Redis. Each key is touched by one command alone, so
-//! that a cluster may put it anywhere.
-//!
-//! A person's logins are one hash: the device's id → `generation platform until`, NUL and the device's id → until when it
-//! was renewed since, and the empty id → when they were last here. A logout leaves a generation of its own with the
-//! platform `x`, which ends older sessions whatever they missed.
+//! Who is logged in where, and generations.
 //!
 //! Renewals are what Redis does most of in a quiet fleet, so they are two plain commands and no script: one reads the
 //! device's generation, the other writes until when, into a field that says nothing about generations. So a login that
@@ -12,192 +7,130 @@
 use ::redis::{Cmd, Value, from_redis_value};
 use proto::{UserId, wire::Platform};
 
-use super::routes::Routes;
+use super::{
+    Books, Fields, look,
+    person::{LOGIN_LASTS_MS, Login, Person, Standing, renewed},
+    script, time_ms,
+};
 use crate::{
-    DevicePresence, Generation, HeldSession, NodeRecord, Outdone, PASSWORDS_PER_DEVICE, PasswordHash,
-    Presence, Unavailable,
+    Generation, HeldSession, Outdone, Presence, Unavailable,
+    redis::{forgery::Place, record::AUTHENTICATOR_BYTES, routes::Routes},
 };
 
-/// How long a login stands unrenewed, milliseconds. Nodes renew three times in that.
-const LOGIN_LASTS_MS: u64 = 60_000;
-/// How long a logout is remembered, milliseconds: longer than a node can be cut off without being noticed.
-const LOGOUT_LASTS_MS: u64 = 86_400_000;
 /// How long a person is remembered, milliseconds.
 const PERSON_LASTS_MS: u64 = 7 * 86_400_000;
-/// Scripts sent together.
+/// Commands sent together.
 const TOGETHER: usize = 200;
-const LOGGED_OUT: &str = "x";
+/// How often a claim is made anew because another one of the same device came in between.
+const TRIES: usize = 8;
 
-/// A list of hash (32 bytes) and expiry (8), the oldest first. The longest-lived decides how long it is kept: NX for the
-/// first, GT for the others.
-const PUT: &str = "
-redis.call('RPUSH', KEYS[1], ARGV[1])
-redis.call('LTRIM', KEYS[1], ARGV[2], -1)
-redis.call('PEXPIREAT', KEYS[1], ARGV[3], 'NX')
-redis.call('PEXPIREAT', KEYS[1], ARGV[3], 'GT')
-return 0";
-
-/// The next generation: above all that are known, and above the clock of the last µs, so that it does not go back when
-/// everything is lost.
-const CLAIM: &str = "
-local t = redis.call('TIME')
-local now = t[1] * 1000 + math.floor(t[2] / 1000)
-local generation = t[1] * 1000000 + t[2]
-local all = redis.call('HGETALL', KEYS[1])
-local renewed = {}
-for i = 1, #all, 2 do
-  if string.byte(all[i]) == 0 then renewed[string.sub(all[i], 2)] = tonumber(all[i + 1]) end
-end
-for i = 1, #all, 2 do
-  local g, until_ms = string.match(all[i + 1], '^(%d+) %S+ (%d+)$')
-  if g then
-    if tonumber(g) >= generation then generation = tonumber(g) + 1 end
-    local last = math.max(tonumber(until_ms), renewed[all[i]] or 0)
-    if last + 600000 < now then redis.call('HDEL', KEYS[1], all[i], '\0' .. all[i]) end
-    renewed[all[i]] = nil
-  end
-end
-for device in pairs(renewed) do redis.call('HDEL', KEYS[1], '\0' .. device) end
-redis.call('HSET', KEYS[1], ARGV[1], string.format('%.0f %s %.0f', generation, ARGV[2], now + ARGV[3]))
+/// Puts a login in where there still is what was seen, and takes out what has not changed since it was seen to be dead.
+/// Nothing is the empty text.
+const SWAP: &str = "
+if (redis.call('HGET', KEYS[1], ARGV[1]) or '') ~= ARGV[2] then return 0 end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
-return string.format('%.0f', generation)";
-
-/// Puts a login back that is not there, or not as it should be.
-const RENEW: &str = "
-local t = redis.call('TIME')
-local now = t[1] * 1000 + math.floor(t[2] / 1000)
-local stored = redis.call('HGET', KEYS[1], ARGV[1])
-if stored then
-  local g, platform = string.match(stored, '^(%d+) (%S+) %d+$')
-  if g and tonumber(g) > tonumber(ARGV[2]) then
-    if platform == 'x' then return 2 end
-    return 1
-  end
+for i = 5, #ARGV, 2 do
+  if redis.call('HGET', KEYS[1], ARGV[i]) == ARGV[i + 1] then redis.call('HDEL', KEYS[1], ARGV[i]) end
 end
-redis.call('HSET', KEYS[1], ARGV[1], string.format('%s %s %.0f', ARGV[2], ARGV[3], now + ARGV[4]))
-redis.call('PEXPIRE', KEYS[1], ARGV[5])
-return 0";
+return 1";
 
+/// Takes out a login of a generation; what stands in front of the line is its authenticator.
 const RELEASE: &str = "
 local stored = redis.call('HGET', KEYS[1], ARGV[1])
-if stored and string.match(stored, '^(%d+)') == ARGV[2] then
+if stored and string.match(string.sub(stored, ARGV[5] + 1), '^(%d+)') == ARGV[2] then
   redis.call('HDEL', KEYS[1], ARGV[1], '\0' .. ARGV[1])
 end
 redis.call('HSET', KEYS[1], '', ARGV[3])
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
 return 0";
 
-/// Puts a node in and takes those out that have expired: a line is `until record`.
-const ANNOUNCE: &str = "
-local t = redis.call('TIME')
-local now = t[1] * 1000 + math.floor(t[2] / 1000)
-local all = redis.call('HGETALL', KEYS[1])
-for i = 1, #all, 2 do
-  local until_ms = string.match(all[i + 1], '^(%d+) ')
-  if not until_ms or tonumber(until_ms) <= now then redis.call('HDEL', KEYS[1], all[i]) end
-end
-redis.call('HSET', KEYS[1], ARGV[1], string.format('%.0f ', now + ARGV[3]) .. ARGV[2])
-return 0";
-
-/// Names keys and makes commands.
-pub(super) struct Books {
-    pub(super) prefix: String,
-}
-
-fn script(text: &str, key: &str) -> Cmd {
-    let mut command = ::redis::cmd("EVAL");
-    command.arg(text).arg(1).arg(key);
-    command
+/// What the line of a device says of a session that a node holds.
+enum Verdict {
+    Stands,
+    Outdone(Outdone),
+    /// Nothing, or an older generation: the line is to be put back.
+    Missing,
 }
 
 impl Books {
-    fn passwords(&self, user: UserId, device_id: &str) -> String {
-        format!("{}w:{}:{device_id}", self.prefix, user.get())
-    }
-
     fn person(&self, user: UserId) -> String {
         format!("{}p:{}", self.prefix, user.get())
     }
 
-    fn directory(&self) -> String {
-        format!("{}nodes", self.prefix)
-    }
-
-    pub(super) async fn put_im_password(
+    /// Ends the passwords of a device, and its logins by a generation above them.
+    pub(in crate::redis) async fn revoke_im_passwords(
         &self,
         routes: &Routes,
         user: UserId,
         device_id: &str,
-        hash: PasswordHash,
-        expires_at_ms: i64,
-    ) -> Result<(), Unavailable> {
-        let key = self.passwords(user, device_id);
-        let kept = i64::try_from(PASSWORDS_PER_DEVICE).unwrap_or(1);
-        let mut put = script(PUT, &key);
-        put.arg([&hash[..], &expires_at_ms.to_be_bytes()].concat())
-            .arg(-kept)
-            .arg(expires_at_ms);
-        routes.ask(&key, &put).await
+    ) -> Result<Generation, Unavailable> {
+        self.delete_im_passwords(routes, user, device_id).await?;
+        self.claim(routes, user, device_id, Standing::Out).await
     }
 
-    pub(super) async fn check_im_password(
-        &self,
-        routes: &Routes,
-        user: UserId,
-        device_id: &str,
-        hash: &PasswordHash,
-        now_ms: i64,
-    ) -> Result<Option<i64>, Unavailable> {
-        let key = self.passwords(user, device_id);
-        let mut ask = ::redis::cmd("LRANGE");
-        ask.arg(&key).arg(0).arg(-1);
-        let lines: Vec<Vec<u8>> = routes.ask(&key, &ask).await?;
-        // Hashes are compared, so the time a comparison takes tells nothing about a password.
-        let found = lines.iter().find_map(|line| {
-            let (stored, expires_at_ms) = line.split_at_checked(hash.len())?;
-            let expires_at_ms = i64::from_be_bytes(expires_at_ms.try_into().ok()?);
-            (stored == hash && expires_at_ms > now_ms).then_some(expires_at_ms)
-        });
-        Ok(found)
-    }
-
-    pub(super) async fn revoke_im_passwords(
-        &self,
-        routes: &Routes,
-        user: UserId,
-        device_id: &str,
-    ) -> Result<(), Unavailable> {
-        let passwords = self.passwords(user, device_id);
-        let mut delete = ::redis::cmd("DEL");
-        delete.arg(&passwords);
-        routes.ask::<()>(&passwords, &delete).await?;
-        let person = self.person(user);
-        let mut out = script(CLAIM, &person);
-        out.arg(device_id)
-            .arg(LOGGED_OUT)
-            .arg(LOGOUT_LASTS_MS)
-            .arg(PERSON_LASTS_MS);
-        routes.ask::<()>(&person, &out).await
-    }
-
-    pub(super) async fn claim_session(
+    pub(in crate::redis) async fn claim_session(
         &self,
         routes: &Routes,
         user: UserId,
         device_id: &str,
         platform: Platform,
     ) -> Result<Generation, Unavailable> {
-        let person = self.person(user);
-        let mut claim = script(CLAIM, &person);
-        claim
-            .arg(device_id)
-            .arg(platform as i32)
-            .arg(LOGIN_LASTS_MS)
-            .arg(PERSON_LASTS_MS);
-        routes.ask(&person, &claim).await.map(Generation)
+        self.claim(routes, user, device_id, Standing::On(platform as i32))
+            .await
     }
 
-    pub(super) async fn renew_sessions(
+    async fn claim(
+        &self,
+        routes: &Routes,
+        user: UserId,
+        device_id: &str,
+        standing: Standing,
+    ) -> Result<Generation, Unavailable> {
+        let key = self.person(user);
+        let device = device_id.as_bytes();
+        for _ in 0..TRIES {
+            let (now_us, fields) = look(routes, &key).await?;
+            let person = Person::read(&self.records, &key, fields);
+            let now_ms = now_us / 1_000;
+            let login = Login {
+                generation: person.next_generation(now_us),
+                standing,
+                until_ms: now_ms.saturating_add(standing.lasts_ms()),
+            };
+            let mut claim = self.swap(&key, device, person.stored(device), &login);
+            for (name, stored) in person.dead(now_ms).filter(|(name, _)| *name != device) {
+                claim.arg(name).arg(stored);
+            }
+            if routes.ask::<u8>(&key, &claim).await? == 1 {
+                return Ok(Generation(login.generation));
+            }
+        }
+        Err(Unavailable)
+    }
+
+    fn swap(&self, key: &str, device: &[u8], seen: &[u8], login: &Login) -> Cmd {
+        let mut swap = script(SWAP, key);
+        swap.arg(device)
+            .arg(seen)
+            .arg(self.records.make(key, device, login.line().as_bytes()))
+            .arg(PERSON_LASTS_MS);
+        swap
+    }
+
+    pub(in crate::redis) async fn next_generation(
+        &self,
+        routes: &Routes,
+        user: UserId,
+    ) -> Result<Generation, Unavailable> {
+        let key = self.person(user);
+        let (now_us, fields) = look(routes, &key).await?;
+        Ok(Generation(
+            Person::read(&self.records, &key, fields).next_generation(now_us),
+        ))
+    }
+
+    pub(in crate::redis) async fn renew_sessions(
         &self,
         routes: &Routes,
         sessions: &[HeldSession],
@@ -209,76 +142,92 @@ impl Books {
         };
         // The clocks of a cluster may differ by what a login lasts unrenewed, at the most.
         let now_ms = time_ms(routes, &self.person(first.user)).await?;
-        let until_ms = now_ms.saturating_add_unsigned(LOGIN_LASTS_MS);
+        let until_ms = now_ms.cast_unsigned().saturating_add(LOGIN_LASTS_MS);
         for (chunk_at, chunk) in sessions.chunks(TOGETHER).enumerate() {
-            let mut together = Vec::with_capacity(2 * chunk.len());
-            for session in chunk {
-                let person = self.person(session.user);
-                let mut look = ::redis::cmd("HGET");
-                look.arg(&person).arg(&*session.device_id);
-                let mut renew = ::redis::cmd("HSET");
-                renew.arg(&person).arg(renewed(&session.device_id)).arg(until_ms);
-                together.push((person.clone(), look));
-                together.push((person, renew));
-            }
-            let answers: Vec<Value> = routes.ask_each(together).await?;
+            let together = chunk.iter().flat_map(|session| self.renewal(session, until_ms));
+            let answers: Vec<Value> = routes.ask_each(together.collect()).await?;
             for (at, (session, answer)) in chunk.iter().zip(answers.into_iter().step_by(2)).enumerate() {
                 let at = chunk_at * TOGETHER + at;
-                let stored: Option<String> = from_redis_value(answer).map_err(|_| Unavailable)?;
-                match stored.as_deref().and_then(generation) {
-                    Some((newest, platform)) if newest > session.generation.0 => {
-                        outdone.push((at, outdone_by(platform)));
-                    }
-                    Some((newest, _)) if newest == session.generation.0 => {}
-                    _ => missing.push(at),
+                let stored: Option<Vec<u8>> = from_redis_value(answer).map_err(|_| Unavailable)?;
+                match self.verdict(session, stored.as_deref()) {
+                    Verdict::Stands => {}
+                    Verdict::Outdone(why) => outdone.push((at, why)),
+                    Verdict::Missing => missing.push((session, stored.unwrap_or_default())),
                 }
             }
         }
-        for places in missing.chunks(TOGETHER) {
-            let held = places.iter().filter_map(|at| sessions.get(*at));
-            let together = held.map(|session| self.put_back(session)).collect();
-            let answers: Vec<u8> = routes.ask_each(together).await?;
-            for (at, answer) in places.iter().zip(answers) {
-                match answer {
-                    1 => outdone.push((*at, Outdone::Replaced)),
-                    2 => outdone.push((*at, Outdone::LoggedOut)),
-                    _ => {}
-                }
-            }
+        for missing in missing.chunks(TOGETHER) {
+            let together = missing
+                .iter()
+                .map(|(session, seen)| self.put_back(session, seen, until_ms));
+            // Where another login came in between it stays, and the next renewal meets it.
+            let _: Vec<u8> = routes.ask_each(together.collect()).await?;
         }
         Ok(outdone)
     }
 
-    fn put_back(&self, session: &HeldSession) -> (String, Cmd) {
-        let person = self.person(session.user);
-        let mut renew = script(RENEW, &person);
-        renew
-            .arg(&*session.device_id)
-            .arg(session.generation.0)
-            .arg(session.platform as i32)
-            .arg(LOGIN_LASTS_MS)
-            .arg(PERSON_LASTS_MS);
-        (person, renew)
+    /// Reads a session's line, and writes until when it is renewed.
+    fn renewal(&self, session: &HeldSession, until_ms: u64) -> [(String, Cmd); 2] {
+        let key = self.person(session.user);
+        let mut read = ::redis::cmd("HGET");
+        read.arg(&key).arg(&*session.device_id);
+        let field = renewed(session.device_id.as_bytes());
+        let until = self.records.make(&key, &field, until_ms.to_string().as_bytes());
+        let mut renew = ::redis::cmd("HSET");
+        renew.arg(&key).arg(field).arg(until);
+        [(key.clone(), read), (key, renew)]
     }
 
-    pub(super) fn release_session(
+    fn verdict(&self, session: &HeldSession, stored: Option<&[u8]>) -> Verdict {
+        let key = self.person(session.user);
+        let line = stored.and_then(|stored| {
+            let line = self
+                .records
+                .read(Place::Login, &key, session.device_id.as_bytes(), stored);
+            line.and_then(Login::parse)
+        });
+        match line {
+            Some(newest) if newest.generation > session.generation.0 => {
+                Verdict::Outdone(match newest.standing {
+                    Standing::Out => Outdone::LoggedOut,
+                    Standing::On(_) => Outdone::Replaced,
+                })
+            }
+            Some(newest) if newest.generation == session.generation.0 => Verdict::Stands,
+            _ => Verdict::Missing,
+        }
+    }
+
+    fn put_back(&self, session: &HeldSession, seen: &[u8], until_ms: u64) -> (String, Cmd) {
+        let key = self.person(session.user);
+        let login = Login {
+            generation: session.generation.0,
+            standing: Standing::On(session.platform as i32),
+            until_ms,
+        };
+        let swap = self.swap(&key, session.device_id.as_bytes(), seen, &login);
+        (key, swap)
+    }
+
+    pub(in crate::redis) fn release_session(
         &self,
         user: UserId,
         device_id: &str,
         generation: Generation,
         now_ms: i64,
     ) -> (String, Cmd) {
-        let person = self.person(user);
-        let mut release = script(RELEASE, &person);
+        let key = self.person(user);
+        let mut release = script(RELEASE, &key);
         release
             .arg(device_id)
             .arg(generation.0)
-            .arg(now_ms)
-            .arg(PERSON_LASTS_MS);
-        (person, release)
+            .arg(self.records.make(&key, b"", now_ms.to_string().as_bytes()))
+            .arg(PERSON_LASTS_MS)
+            .arg(AUTHENTICATOR_BYTES);
+        (key, release)
     }
 
-    pub(super) async fn presence(
+    pub(in crate::redis) async fn presence(
         &self,
         routes: &Routes,
         users: &[UserId],
@@ -288,114 +237,19 @@ impl Books {
             return Ok(answer);
         };
         // The clocks of a cluster may differ by what a login lasts unrenewed, at the most.
-        let now_ms = time_ms(routes, &self.person(*first)).await?;
+        let now_ms = time_ms(routes, &self.person(*first)).await?.cast_unsigned();
         for users in users.chunks(TOGETHER) {
-            let together = users
-                .iter()
-                .map(|user| {
-                    let person = self.person(*user);
-                    let mut ask = ::redis::cmd("HGETALL");
-                    ask.arg(&person);
-                    (person, ask)
-                })
-                .collect();
-            let people: Vec<Vec<(String, String)>> = routes.ask_each(together).await?;
-            answer.extend(
-                users
-                    .iter()
-                    .zip(people)
-                    .map(|(user, lines)| person(*user, &lines, now_ms)),
-            );
+            let together = users.iter().map(|user| {
+                let key = self.person(*user);
+                let mut ask = ::redis::cmd("HGETALL");
+                ask.arg(&key);
+                (key, ask)
+            });
+            let people: Vec<Fields> = routes.ask_each(together.collect()).await?;
+            answer.extend(users.iter().zip(people).map(|(user, fields)| {
+                Person::read(&self.records, &self.person(*user), fields).presence(*user, now_ms)
+            }));
         }
         Ok(answer)
-    }
-
-    pub(super) async fn announce_node(
-        &self,
-        routes: &Routes,
-        node: &NodeRecord,
-        lasts_ms: i64,
-    ) -> Result<(), Unavailable> {
-        let record = serde_json::to_string(node).map_err(|_| Unavailable)?;
-        let directory = self.directory();
-        let mut announce = script(ANNOUNCE, &directory);
-        announce.arg(&node.node_id).arg(record).arg(lasts_ms.max(0));
-        routes.ask(&directory, &announce).await
-    }
-
-    pub(super) async fn withdraw_node(&self, routes: &Routes, node_id: &str) -> Result<(), Unavailable> {
-        let mut withdraw = ::redis::cmd("HDEL");
-        let directory = self.directory();
-        withdraw.arg(&directory).arg(node_id);
-        routes.ask(&directory, &withdraw).await
-    }
-
-    pub(super) async fn nodes(&self, routes: &Routes) -> Result<Vec<NodeRecord>, Unavailable> {
-        let directory = self.directory();
-        let now_ms = time_ms(routes, &directory).await?;
-        let mut ask = ::redis::cmd("HVALS");
-        ask.arg(&directory);
-        let lines: Vec<String> = routes.ask(&directory, &ask).await?;
-        let live = lines.iter().filter_map(|line| {
-            let (until_ms, record) = line.split_once(' ')?;
-            // A line of another version that cannot be read is not handed out.
-            (until_ms.parse::<i64>().ok()? > now_ms).then(|| serde_json::from_str(record).ok())?
-        });
-        Ok(live.collect())
-    }
-}
-
-/// The clock of the server that has a key, epoch milliseconds.
-async fn time_ms(routes: &Routes, key: &str) -> Result<i64, Unavailable> {
-    let (seconds, micros): (i64, i64) = routes.ask(key, &::redis::cmd("TIME")).await?;
-    Ok(seconds * 1_000 + micros / 1_000)
-}
-
-fn person(user: UserId, lines: &[(String, String)], now_ms: i64) -> Presence {
-    let mut presence = Presence {
-        user,
-        devices: Vec::new(),
-        last_seen_ms: None,
-    };
-    for (device_id, line) in lines {
-        if device_id.is_empty() {
-            presence.last_seen_ms = line.parse().ok();
-            continue;
-        }
-        let mut words = line.split(' ').skip(1);
-        let platform = words.next().and_then(|word| word.parse::<i32>().ok());
-        let until_ms = words.next().and_then(|word| word.parse::<i64>().ok());
-        let (Some(platform), Some(until_ms)) = (platform, until_ms) else {
-            continue;
-        };
-        let field = renewed(device_id);
-        let later = lines.iter().find(|(name, _)| *name == field);
-        let later_ms = later.and_then(|(_, line)| line.parse::<i64>().ok());
-        if until_ms.max(later_ms.unwrap_or(0)) > now_ms {
-            presence.devices.push(DevicePresence {
-                device_id: device_id.clone(),
-                platform: Platform::try_from(platform).unwrap_or_default(),
-            });
-        }
-    }
-    presence
-}
-
-/// The field that says until when a device's login was renewed. No device's id has a NUL in it.
-fn renewed(device_id: &str) -> String {
-    format!("\0{device_id}")
-}
-
-/// The generation and the platform of a login's line.
-fn generation(line: &str) -> Option<(u64, &str)> {
-    let mut words = line.split(' ');
-    Some((words.next()?.parse().ok()?, words.next()?))
-}
-
-fn outdone_by(platform: &str) -> Outdone {
-    if platform == LOGGED_OUT {
-        Outdone::LoggedOut
-    } else {
-        Outdone::Replaced
     }
 }
