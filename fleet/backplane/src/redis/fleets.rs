@@ -41,6 +41,10 @@ impl Fleets {
     /// Says for ever that this fleet is there.
     pub(super) async fn keep(self, routes: &Routes) {
         let mut warned: Option<Instant> = None;
+        tracing::info!(
+            fleet = self.own.as_deref(),
+            "this fleet's names in Redis carry its id"
+        );
         loop {
             let Ok(others) = self.say(routes).await else {
                 sleep(TRY_EVERY).await;

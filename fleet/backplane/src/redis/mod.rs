@@ -1,6 +1,7 @@
 //! The backplane of a fleet: Redis. Two connections to each server are kept ([`link`], [`shard`]): one listens, one asks
 //! and publishes. Nothing in Redis is needed for long: it may be emptied, frozen or restarted, and whoever listens is told
-//! to compare with the database once it is back.
+//! to compare with the database once it is back. Nothing in it is believed that was not made with the fleet's key ([`seal`],
+//! [`record`]).
 
 mod address;
 mod books;
