@@ -166,7 +166,7 @@ impl App {
             };
             app.journal.publish(written.unpublished);
             if let Some(user) = written.disabled {
-                app.journal.notify(user, &UserNotice::Disabled);
+                end_sessions(&app, user).await;
             }
             log_out(&app, &written.logged_out).await;
             Ok(written.answer)
@@ -183,5 +183,20 @@ impl App {
         work: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, Error> {
         tokio::spawn(work).await.map_err(Error::internal)?
+    }
+}
+
+/// Ends the live sessions of a disabled account. One that logs in once it is enabled again stands, however late or often
+/// the notice comes.
+async fn end_sessions(app: &App, user: UserId) {
+    match app.backplane.next_generation(user).await {
+        Ok(generation) => {
+            let generation = generation.0;
+            app.journal.notify(user, &UserNotice::Disabled { generation });
+        }
+        // A notice would not arrive either.
+        Err(error) => {
+            tracing::warn!(user = user.get(), %error, "live sessions of a disabled account that no device is known of live on");
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::{ffi::OsString, process::ExitCode};
 
 use anyhow::Context;
 use api_server::{Service, Settings};
-use backplane::Backplane;
+use backplane::{Backplane, Identity};
 use clap::{Args, CommandFactory, FromArgMatches, Parser};
 use database::Database;
 use journal::Journal;
@@ -81,8 +81,9 @@ async fn serve(arguments: Arguments) -> anyhow::Result<()> {
     ports.add("admin", &admin)?;
     let url = arguments.common.database_url.as_deref();
     let database = Database::open(url.unwrap_or(DEFAULT_DATABASE)).await?;
+    let fleet = database.fleet().await?;
     let backplane = match &arguments.common.redis_url {
-        Some(url) => Backplane::open(url).await?,
+        Some(url) => Backplane::open(url, &Identity::new(fleet.id, fleet.key)).await?,
         None => {
             tracing::warn!(
                 "without --redis-url no im-server is known here and /im/servers stays empty; for everything in one \

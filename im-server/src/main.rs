@@ -3,7 +3,7 @@
 use std::{ffi::OsString, process::ExitCode, time::Duration};
 
 use anyhow::Context;
-use backplane::Backplane;
+use backplane::{Backplane, Identity};
 use clap::{Args, CommandFactory, FromArgMatches, Parser};
 use database::Database;
 use im_server::{Listeners, Node, Settings};
@@ -81,8 +81,9 @@ async fn serve(arguments: &Arguments) -> anyhow::Result<()> {
     ports.add("admin", &admin)?;
     let url = arguments.common.database_url.as_deref();
     let database = Database::open_when_migrated(url.unwrap_or(DEFAULT_DATABASE)).await?;
+    let fleet = database.fleet().await?;
     let backplane = match &arguments.common.redis_url {
-        Some(url) => Backplane::open(url).await?,
+        Some(url) => Backplane::open(url, &Identity::new(fleet.id, fleet.key)).await?,
         None => {
             tracing::warn!(
                 "without --redis-url nobody can log in: the IM passwords that an api-server gives out reach this node \

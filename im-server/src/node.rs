@@ -261,12 +261,19 @@ impl Shared {
                         );
                     }
                 }
-                UserNotice::LoggedOut { device_id } => {
-                    if *session.device_id == **device_id {
+                UserNotice::LoggedOut {
+                    device_id,
+                    generation,
+                } => {
+                    if *session.device_id == **device_id && session.generation.0 < *generation {
                         session.end(ByeReason::LoggedOut, 0, "this device was logged out");
                     }
                 }
-                UserNotice::Disabled => session.end(ByeReason::Disabled, 0, "the account is disabled"),
+                UserNotice::Disabled { generation } => {
+                    if session.generation.0 < *generation {
+                        session.end(ByeReason::Disabled, 0, "the account is disabled");
+                    }
+                }
             }
         }
     }

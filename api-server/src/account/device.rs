@@ -153,18 +153,22 @@ pub(crate) async fn log_out(app: &App, devices: &[Device]) {
     }
     app.tokens.revoke(devices.iter().map(|device| &device.token));
     for device in devices {
-        if let Err(error) = app
+        let revoked = app
             .backplane
             .revoke_im_passwords(device.user, &device.device_id)
-            .await
-        {
-            tracing::warn!(user = device.user.get(), %error, "IM passwords of a logged-out device live on until they expire");
+            .await;
+        match revoked {
+            Ok(generation) => app.journal.notify(
+                device.user,
+                &UserNotice::LoggedOut {
+                    device_id: device.device_id.clone(),
+                    generation: generation.0,
+                },
+            ),
+            // A notice would not arrive either.
+            Err(error) => {
+                tracing::warn!(user = device.user.get(), %error, "IM passwords of a logged-out device live on until they expire");
+            }
         }
-        app.journal.notify(
-            device.user,
-            &UserNotice::LoggedOut {
-                device_id: device.device_id.clone(),
-            },
-        );
     }
 }

@@ -27,6 +27,8 @@ async fn notices(service: &Service, person: &Person) -> Arc<Mutex<Vec<UserNotice
 fn logged_out(device_id: &str) -> UserNotice {
     UserNotice::LoggedOut {
         device_id: device_id.to_owned(),
+        // Nobody has logged in to a node.
+        generation: 1,
     }
 }
 

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::Path, time::Duration};
 
 use anyhow::Context;
 use api_server::Service;
-use backplane::Backplane;
+use backplane::{Backplane, Identity};
 use database::Database;
 use im_server::{Listeners, Node};
 use journal::Journal;
@@ -53,8 +53,9 @@ impl Standalone {
         access::make_private_folder(&arguments.data)?;
         let bound = bind(arguments).await?;
         let database = Database::open(&arguments.database_url()).await?;
+        let fleet = database.fleet().await?;
         let backplane = match &arguments.common.redis_url {
-            Some(url) => Backplane::open(url).await?,
+            Some(url) => Backplane::open(url, &Identity::new(fleet.id, fleet.key)).await?,
             None => Backplane::memory(),
         };
 

@@ -7,6 +7,7 @@
 
 mod complaint;
 mod directory;
+mod identity;
 pub mod memory;
 mod password;
 mod presence;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 pub use complaint::Complaint;
 pub use directory::{NodeAddress, NodeRecord};
+pub use identity::Identity;
 pub use password::{PASSWORDS_PER_DEVICE, PasswordHash, hash_password};
 pub use presence::{DevicePresence, HeldSession, Outdone, Presence};
 use proto::{ConversationId, UserId, wire::Platform};
@@ -47,6 +49,9 @@ pub enum OpenError {
         /// What it says.
         reason: String,
     },
+    /// Nothing can be sealed.
+    #[error("this machine's build has no AES-256-GCM")]
+    Cipher,
 }
 
 /// The backplane cannot be reached now. Nothing was accepted unchecked.
@@ -82,12 +87,25 @@ impl Backplane {
 
     /// A backplane in Redis: `redis://[user:password@]host[:port][/db][?prefix=TEXT]`, `rediss://` for TLS;
     /// `redis+sentinel://[user:password@]host[:port],…/master-name`; `redis+cluster://[user:password@]host[:port],…`. A
-    /// Redis that is away is waited for in the background.
+    /// Redis that is away is waited for in the background. Only processes of the same identity meet there.
     ///
     /// # Errors
     /// When the address is wrong or Redis refuses, with what to do.
-    pub async fn open(url: &str) -> Result<Self, OpenError> {
-        Ok(Self::Redis(Arc::new(Box::pin(redis::Redis::open(url)).await?)))
+    pub async fn open(url: &str, identity: &Identity) -> Result<Self, OpenError> {
+        let redis = Box::pin(redis::Redis::open(url, Some(identity))).await?;
+        redis.announce_fleet();
+        Ok(Self::Redis(Arc::new(redis)))
+    }
+
+    /// The same for a look ([`Self::complaints`]), which no other process learns of. The identity is that of the fleet that
+    /// is looked at, if it is known.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_to_look(url: &str, identity: Option<&Identity>) -> Result<Self, OpenError> {
+        Ok(Self::Redis(Arc::new(
+            Box::pin(redis::Redis::open(url, identity)).await?,
+        )))
     }
 
     /// Changes each time when publications or what is kept here may have been lost and the backplane answers again:
@@ -191,11 +209,16 @@ impl Backplane {
         }
     }
 
-    /// Ends all IM passwords of a device.
+    /// Ends all IM passwords of a device. Gives a generation above those of its logins so far and below those to come: what
+    /// ends them names it, so that it ends no later one when it comes late or again.
     ///
     /// # Errors
     /// [`Unavailable`].
-    pub async fn revoke_im_passwords(&self, user: UserId, device_id: &str) -> Result<(), Unavailable> {
+    pub async fn revoke_im_passwords(
+        &self,
+        user: UserId,
+        device_id: &str,
+    ) -> Result<Generation, Unavailable> {
         match self {
             Self::Memory(memory) => memory.revoke_im_passwords(user, device_id),
             Self::Redis(redis) => redis.revoke_im_passwords(user, device_id).await,
@@ -216,6 +239,17 @@ impl Backplane {
         match self {
             Self::Memory(memory) => memory.claim_session(user, device_id, platform),
             Self::Redis(redis) => redis.claim_session(user, device_id, platform).await,
+        }
+    }
+
+    /// A generation above those of all logins of a person so far, and not above those to come.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn next_generation(&self, user: UserId) -> Result<Generation, Unavailable> {
+        match self {
+            Self::Memory(memory) => memory.next_generation(user),
+            Self::Redis(redis) => redis.next_generation(user).await,
         }
     }
 

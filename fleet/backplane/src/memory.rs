@@ -207,13 +207,24 @@ impl Memory {
         Ok(found.map(|password| password.expires_at_ms))
     }
 
-    pub(crate) fn revoke_im_passwords(&self, user: UserId, device_id: &str) -> Result<(), Unavailable> {
+    pub(crate) fn revoke_im_passwords(
+        &self,
+        user: UserId,
+        device_id: &str,
+    ) -> Result<Generation, Unavailable> {
         self.check()?;
         self.passwords.remove_if_mut(&user, |_, passwords| {
             passwords.retain(|password| *password.device_id != *device_id);
             passwords.is_empty()
         });
-        Ok(())
+        self.next_generation(user)
+    }
+
+    pub(crate) fn next_generation(&self, user: UserId) -> Result<Generation, Unavailable> {
+        self.check()?;
+        // Whom nobody has seen log in has nothing that could end.
+        let last = self.people.get(&user).map_or(0, |person| person.last_generation);
+        Ok(Generation(last + 1))
     }
 
     pub(crate) fn forget_expired(&self, now_ms: i64) {

@@ -9,6 +9,7 @@
 
 pub mod copy;
 mod error;
+mod fleet;
 mod ids;
 mod migrations;
 pub mod postgres;
@@ -18,6 +19,7 @@ mod value;
 use std::{borrow::Cow, future::Future, pin::Pin, sync::Arc};
 
 pub use error::{Error, Violation};
+pub use fleet::{FORGET_FLEET, FleetIdentity};
 pub use migrations::{LATEST_VERSION, MIGRATIONS};
 pub use value::{FromValue, Row, Value};
 

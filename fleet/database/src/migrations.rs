@@ -2,7 +2,7 @@
 
 /// `V{number}__{name}` and the text of each step. In the text, `{without_rowid}` stands where SQLite should keep a
 /// narrow table as one B-tree; other engines see nothing there. A line behind `--postgres ` runs on PostgreSQL only.
-pub const MIGRATIONS: [(&str, &str); 10] = [
+pub const MIGRATIONS: [(&str, &str); 11] = [
     ("V1__journal", include_str!("../migrations/V1__journal.sql")),
     ("V2__account", include_str!("../migrations/V2__account.sql")),
     ("V3__team", include_str!("../migrations/V3__team.sql")),
@@ -15,6 +15,7 @@ pub const MIGRATIONS: [(&str, &str); 10] = [
         "V9__entry_index",
         include_str!("../migrations/V9__entry_index.sql"),
     ),
+    ("V10__fleet", include_str!("../migrations/V10__fleet.sql")),
     ("V12__order", include_str!("../migrations/V12__order.sql")),
 ];
 

@@ -149,13 +149,19 @@ pub enum UserNotice {
         /// The newer login's generation.
         generation: u64,
     },
-    /// A device was logged out: its sessions end.
+    /// A device was logged out: its sessions of an older generation end. A later login stands, however late or often this
+    /// comes.
     LoggedOut {
         /// The device.
         device_id: String,
+        /// The logout's generation.
+        generation: u64,
     },
-    /// The account was disabled: all sessions end.
-    Disabled,
+    /// The account was disabled: all sessions of an older generation end.
+    Disabled {
+        /// Above those of all logins until then.
+        generation: u64,
+    },
 }
 
 /// The notice on its way. Numbers are for ever, as on the wire.
@@ -171,8 +177,11 @@ struct NoticeMessage {
     replaced_generation: u64,
     #[prost(string, tag = "5")]
     logged_out_device: String,
-    #[prost(bool, tag = "6")]
-    disabled: bool,
+    // 6 was a disabling without a generation.
+    #[prost(uint64, tag = "7")]
+    logged_out_generation: u64,
+    #[prost(uint64, tag = "8")]
+    disabled_generation: u64,
 }
 
 impl UserNotice {
@@ -191,8 +200,14 @@ impl UserNotice {
                 message.replaced_device.clone_from(device_id);
                 message.replaced_generation = *generation;
             }
-            Self::LoggedOut { device_id } => message.logged_out_device.clone_from(device_id),
-            Self::Disabled => message.disabled = true,
+            Self::LoggedOut {
+                device_id,
+                generation,
+            } => {
+                message.logged_out_device.clone_from(device_id);
+                message.logged_out_generation = *generation;
+            }
+            Self::Disabled { generation } => message.disabled_generation = *generation,
         }
         message.encode_to_vec()
     }
@@ -215,9 +230,12 @@ impl UserNotice {
         if !message.logged_out_device.is_empty() {
             return Some(Self::LoggedOut {
                 device_id: message.logged_out_device,
+                generation: message.logged_out_generation,
             });
         }
-        message.disabled.then_some(Self::Disabled)
+        (message.disabled_generation > 0).then_some(Self::Disabled {
+            generation: message.disabled_generation,
+        })
     }
 }
 
@@ -239,8 +257,9 @@ mod tests {
             },
             UserNotice::LoggedOut {
                 device_id: "phone".into(),
+                generation: 4,
             },
-            UserNotice::Disabled,
+            UserNotice::Disabled { generation: 5 },
         ] {
             assert_eq!(UserNotice::decode(&notice.encode()), Some(notice));
         }

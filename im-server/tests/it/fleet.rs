@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use backplane::{Backplane, hash_password};
+use backplane::{Backplane, Identity, hash_password};
 use clap::Parser;
 use database::Database;
 use fleet_local::store::Place;
@@ -48,6 +48,15 @@ pub struct Ports {
     pub tls: SocketAddr,
 }
 
+/// Of nodes that share a Redis.
+const IDENTITY: Identity = Identity::new(1, [1; 32]);
+
+/// The name of a key or channel in Redis.
+#[allow(dead_code, reason = "a database in a file is one process's")]
+pub fn named(name: &str) -> String {
+    format!("huizhen:{}:{name}", IDENTITY.id())
+}
+
 pub struct Fleet {
     pub journal: Journal,
     pub backplane: Backplane,
@@ -84,7 +93,7 @@ impl Fleet {
     pub async fn start_apart(redis_url: &str, nodes: usize) -> Self {
         let place = super::STORE.place(crate::migrated).await;
         let open = async || {
-            let backplane = Backplane::open(redis_url).await.unwrap();
+            let backplane = Backplane::open(redis_url, &IDENTITY).await.unwrap();
             let deadline = tokio::time::Instant::now() + PATIENCE;
             while !backplane.is_available().await {
                 assert!(tokio::time::Instant::now() < deadline, "Redis is there");

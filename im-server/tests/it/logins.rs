@@ -127,17 +127,30 @@ async fn a_logout_ends_the_devices_sessions_at_once_and_disabling_all() {
     let fleet = Fleet::start().await;
     let (mut phone, mut pad) = (fleet.app(1, "phone").await, fleet.app(1, "pad").await);
     let user = UserId::from_database(1);
-    fleet.backplane.revoke_im_passwords(user, "phone").await.unwrap();
-    fleet.journal.notify(
-        user,
-        &UserNotice::LoggedOut {
-            device_id: "phone".into(),
-        },
-    );
+    let logged_out = UserNotice::LoggedOut {
+        device_id: "phone".into(),
+        generation: fleet
+            .backplane
+            .revoke_im_passwords(user, "phone")
+            .await
+            .unwrap()
+            .0,
+    };
+    fleet.journal.notify(user, &logged_out);
     assert_eq!(phone.bye().await.reason(), ByeReason::LoggedOut);
     pad.nothing_came().await;
-    fleet.journal.notify(user, &UserNotice::Disabled);
+    let disabled = UserNotice::Disabled {
+        generation: fleet.backplane.next_generation(user).await.unwrap().0,
+    };
+    fleet.journal.notify(user, &disabled);
     assert_eq!(pad.bye().await.reason(), ByeReason::Disabled);
+    // Whoever logs in again is not touched by what comes once more.
+    let (mut phone, mut pad) = (fleet.app(1, "phone").await, fleet.app(1, "pad").await);
+    for notice in [&logged_out, &disabled] {
+        fleet.journal.notify(user, notice);
+    }
+    phone.nothing_came().await;
+    pad.nothing_came().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

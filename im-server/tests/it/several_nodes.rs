@@ -14,7 +14,7 @@ use proto::{
 };
 use tokio::time::timeout;
 
-use super::fleet::{App, Fleet, PATIENCE, login, now_ms};
+use super::fleet::{App, Fleet, PATIENCE, login, named, now_ms};
 
 async fn redis() -> Redis {
     tokio::task::spawn_blocking(|| Redis::start(Options::default()).unwrap())
@@ -81,11 +81,40 @@ async fn a_logout_ends_the_session_on_whatever_node() {
     let fleet = Fleet::start_apart(&Redis::shared().prefixed_url(), 2).await;
     let (mut phone, mut pad) = (fleet.app_on(1, 1, "phone").await, fleet.app_on(1, 1, "pad").await);
     let user = UserId::from_database(1);
-    fleet.backplane.revoke_im_passwords(user, "phone").await.unwrap();
-    let device_id = "phone".to_owned();
-    fleet.journal.notify(user, &UserNotice::LoggedOut { device_id });
+    let generation = fleet.backplane.revoke_im_passwords(user, "phone").await.unwrap();
+    let notice = UserNotice::LoggedOut {
+        device_id: "phone".to_owned(),
+        generation: generation.0,
+    };
+    fleet.journal.notify(user, &notice);
     assert_eq!(phone.bye().await.reason(), ByeReason::LoggedOut);
     pad.nothing_came().await;
+    // The same again ends no later login, neither does a disabling that is over.
+    let generation = fleet.backplane.next_generation(user).await.unwrap().0;
+    let (mut again, mut last) = (
+        fleet.app_on(1, 1, "phone").await,
+        fleet.app_on(1, 1, "watch").await,
+    );
+    fleet.journal.notify(user, &notice);
+    fleet.journal.notify(user, &UserNotice::Disabled { generation });
+    assert_eq!(pad.bye().await.reason(), ByeReason::Disabled);
+    // What is published to one person comes in its order.
+    let generation = fleet
+        .backplane
+        .revoke_im_passwords(user, "watch")
+        .await
+        .unwrap()
+        .0;
+    let device_id = "watch".to_owned();
+    fleet.journal.notify(
+        user,
+        &UserNotice::LoggedOut {
+            device_id,
+            generation,
+        },
+    );
+    assert_eq!(last.bye().await.reason(), ByeReason::LoggedOut);
+    again.nothing_came().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -255,7 +284,7 @@ async fn nothing_is_lost_when_a_replica_takes_over_in_a_cluster() {
     })
     .await;
     // The first conversation's channel is there.
-    let master = cluster.first_owner("huizhen:c:1").unwrap();
+    let master = cluster.first_owner(&named("c:1")).unwrap();
     chat_over(
         &cluster.url(),
         || cluster.nodes[master].kill().unwrap(),
@@ -272,13 +301,13 @@ async fn nothing_is_lost_when_slots_move_in_a_cluster() {
     })
     .await;
     let names = [
-        "huizhen:c:1",
-        "huizhen:u:1",
-        "huizhen:u:2",
-        "huizhen:u:3",
-        "huizhen:p:1",
+        named("c:1"),
+        named("u:1"),
+        named("u:2"),
+        named("u:3"),
+        named("p:1"),
     ];
-    let slots = names.map(|name| (cluster.slot(name).unwrap(), cluster.first_owner(name).unwrap()));
+    let slots = names.map(|name| (cluster.slot(&name).unwrap(), cluster.first_owner(&name).unwrap()));
     let spare = cluster.nodes.len() - 1;
     chat_over(
         &cluster.url(),

@@ -82,9 +82,12 @@ impl Running {
     pub async fn directory_tells(&self, expected: u64) {
         eventually("the directory has another number of sessions", async || {
             let redis = self.fleet.backplane.single().unwrap();
-            let lines = redis.command(&["HVALS", "huizhen:nodes"]).unwrap();
+            let directory = redis.command(&["KEYS", "huizhen:*:nodes"]).unwrap();
+            let lines = redis.command(&["HVALS", directory.trim()]).unwrap();
             let told = lines.lines().filter_map(|line| {
-                let record: serde_json::Value = serde_json::from_str(line.split_once(' ')?.1).ok()?;
+                // Behind an authenticator, and until when.
+                let record: serde_json::Value =
+                    serde_json::from_str(&line[line.find("{\"node_id")?..]).ok()?;
                 record["sessions"].as_u64()
             });
             told.sum::<u64>() == expected

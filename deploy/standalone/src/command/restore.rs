@@ -3,7 +3,7 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, bail};
-use database::{Database, Engine, sqlite};
+use database::{Database, Engine, FORGET_FLEET, sqlite};
 use program::telemetry;
 
 use super::serve;
@@ -12,7 +12,8 @@ use crate::access::make_private_folder;
 pub(super) const EXAMPLES: &str = "\
 Everybody's copy of every conversation is of another history then: apps forget theirs and take what is there. People
 log in again, since a device that was logged out after the backup would be logged in otherwise; --keep-logins spares
-them that. All servers must be stopped.
+them that. The fleet gets another identity: what the one that it was copied from keeps in Redis is not its own. All servers
+must be stopped.
 
 Examples:
   huizhen restore --from huizhen.backup --data restored
@@ -41,6 +42,8 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     telemetry::start(arguments.settings.common.log, "warn")?;
     let url = arguments.settings.database_url();
     let mut statements = journal::moved::after_restore(jiff::Timestamp::now().as_millisecond());
+    // Where it was copied from it may go on, on the same Redis.
+    statements.push(FORGET_FLEET.to_owned());
     if !arguments.keep_logins {
         statements.extend(api_server::FORGET_LOGINS.iter().map(|sql| (*sql).to_owned()));
     }

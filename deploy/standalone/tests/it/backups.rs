@@ -206,6 +206,12 @@ fn a_file_moves_to_a_server_and_the_server_is_set_back_by_its_own_tools() {
             .unwrap()
     };
     assert_eq!(epochs(), 1, "a copy is the same history");
+    let fleet = || Postgres::shared().psql(&name, "SELECT id FROM fleet").unwrap();
+    let before = fleet();
+    assert!(
+        copied.contains("fleet ") && !before.is_empty(),
+        "a copy is the same fleet"
+    );
     let told = done(folder, &set_back);
     assert!(
         told.contains("another history") && told.contains("nobody is logged in"),
@@ -213,6 +219,7 @@ fn a_file_moves_to_a_server_and_the_server_is_set_back_by_its_own_tools() {
     );
     let first = epochs();
     assert!(first > 1);
+    assert_eq!(fleet(), "", "what was set back may stand beside what it was");
     assert_eq!(
         Postgres::shared()
             .psql(&name, "SELECT count(*) FROM device")
@@ -222,6 +229,7 @@ fn a_file_moves_to_a_server_and_the_server_is_set_back_by_its_own_tools() {
     done(folder, &set_back);
     assert!(epochs() > first);
     let running = serve();
+    assert!(fleet() != before && !fleet().is_empty());
     running.signal("TERM");
     assert_eq!(running.end(), Some(0));
 }

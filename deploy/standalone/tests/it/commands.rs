@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use fleet_local::redis::{Options, Redis};
 
-use crate::process::{Running, huizhen, run, text};
+use crate::process::{PATIENCE, Running, huizhen, run, text};
 
 #[test]
 fn init_makes_everything_once_and_check_is_content() {
@@ -58,6 +58,62 @@ fn init_makes_everything_once_and_check_is_content() {
     );
     serve.signal("TERM");
     assert_eq!(serve.end(), Some(0));
+}
+
+/// Staging beside production: nothing of one reaches the other, and it is said all the same.
+#[test]
+fn check_tells_of_another_fleet_on_the_same_redis() {
+    let redis = Redis::start(Options {
+        settings: vec!["maxmemory 1gb".into(), "maxmemory-policy noeviction".into()],
+        ..Options::default()
+    })
+    .unwrap();
+    let (production, staging) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let command = |folder: &tempfile::TempDir, arguments: &[&str]| {
+        let mut command = huizhen(folder.path(), arguments);
+        command.env("HUIZHEN_REDIS_URL", redis.url());
+        command
+    };
+    let check = |folder| {
+        let checked = run(command(folder, &["check", "--max-sessions", "10"]), "");
+        text(&checked.stdout) + &text(&checked.stderr)
+    };
+    let serve = |folder| {
+        let mut serve = Running::start(command(folder, &["serve", "--drain-s", "1"]));
+        serve.wait_for("listening admin=");
+        serve
+    };
+    let fleets = |count: usize| {
+        let end = std::time::Instant::now() + PATIENCE;
+        while redis
+            .command(&["HKEYS", "huizhen:fleets"])
+            .unwrap()
+            .lines()
+            .count()
+            != count
+        {
+            assert!(std::time::Instant::now() < end, "never {count} fleets");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    };
+    let (first, second) = (serve(&production), serve(&staging));
+    fleets(2);
+    // Whose database it is cannot be read while it is served.
+    let lines = check(&production);
+    assert!(
+        lines.contains("several fleets use it under the same prefix"),
+        "{lines}"
+    );
+    second.signal("TERM");
+    assert_eq!(second.end(), Some(0));
+    let lines = check(&staging);
+    assert!(
+        lines.contains("warn  redis") && lines.contains("another fleet uses it under the same prefix"),
+        "{lines}"
+    );
+    assert!(lines.contains("prefix="), "{lines}");
+    first.signal("TERM");
+    assert_eq!(first.end(), Some(0));
 }
 
 #[test]

@@ -66,19 +66,24 @@ async fn rights(routes: &Routes, shard: &Shard, name: &str) -> Result<Vec<Compla
     trial.arg(TRIAL).arg(1).arg(name);
     let mut range = on("LRANGE");
     range.arg(0).arg(-1);
+    let mut put_in = on("HSET");
+    put_in.arg("a").arg("b");
+    let mut read = on("HGET");
+    read.arg("a");
     let mut take_out = on("HDEL");
     take_out.arg("a");
     let mut say = cmd(publish);
     say.arg(name).arg("");
     let mut info = cmd("CLIENT");
     info.arg("INFO");
-    let commands: [(&str, Cmd); 10] = [
+    let commands: [(&str, Cmd); 11] = [
         ("SET", set),
         ("DEL", on("DEL")),
         ("EVAL", trial),
         ("LRANGE", range),
+        ("HSET", put_in),
+        ("HGET", read),
         ("HGETALL", on("HGETALL")),
-        ("HVALS", on("HVALS")),
         ("HDEL", take_out),
         ("TIME", cmd("TIME")),
         (publish, say),

@@ -1,15 +1,20 @@
 //! The backplane of a fleet: Redis. Two connections to each server are kept ([`link`], [`shard`]): one listens, one asks
 //! and publishes. Nothing in Redis is needed for long: it may be emptied, frozen or restarted, and whoever listens is told
-//! to compare with the database once it is back.
+//! to compare with the database once it is back. Nothing in it is believed that was not made with the fleet's key ([`seal`],
+//! [`record`]).
 
 mod address;
 mod books;
 mod cluster;
 mod examination;
+mod fleets;
+mod forgery;
 mod layout;
 mod link;
 mod publisher;
+mod record;
 mod routes;
+mod seal;
 mod sentinels;
 mod shard;
 mod slot;
@@ -23,17 +28,21 @@ use ::redis::{ErrorKind, RedisError};
 use address::{Address, Way};
 use books::Books;
 use bytes::Bytes;
+use fleets::Fleets;
+use forgery::Forgeries;
 use link::Kept;
 use proto::{UserId, wire::Platform};
+use record::Records;
 use routes::{Map, Routes};
+use seal::Seal;
 use shard::{Common, Shard};
 use subscriptions::{Distribution, Subscriptions};
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
-    Channel, Complaint, Generation, Handler, HeldSession, NodeRecord, OpenError, Outdone, PasswordHash,
-    Presence, SubscriberId, Unavailable,
+    Channel, Complaint, Generation, Handler, HeldSession, Identity, NodeRecord, OpenError, Outdone,
+    PasswordHash, Presence, SubscriberId, Unavailable,
 };
 
 /// The handle.
@@ -41,13 +50,16 @@ pub struct Redis {
     books: Books,
     routes: Arc<Routes>,
     subscriptions: Arc<Subscriptions>,
+    fleets: Fleets,
     resumed: watch::Sender<u64>,
+    stop: CancellationToken,
     _stop: DropGuard,
 }
 
 impl Redis {
-    /// Connects; a Redis that is away is waited for in the background, one that refuses is an error.
-    pub(crate) async fn open(url: &str) -> Result<Self, OpenError> {
+    /// Connects; a Redis that is away is waited for in the background, one that refuses is an error. Without an identity it
+    /// is one that no fleet has, for a look.
+    pub(crate) async fn open(url: &str, identity: Option<&Identity>) -> Result<Self, OpenError> {
         let Address { way, prefix, shown } = Address::parse(url)?;
         if let Err(error) = way.check().await {
             if let Some(told) = told(&error, &shown) {
@@ -55,8 +67,14 @@ impl Redis {
             }
             tracing::warn!(%error, redis = shown, "Redis cannot be reached yet; logins wait for it");
         }
+        let fleets = Fleets::new(&prefix, identity.map(Identity::id));
+        let identity = identity.cloned().unwrap_or_else(Identity::random);
+        let names = format!("{prefix}{}:", identity.id());
+        let forgeries = Arc::new(Forgeries::default());
+        let seal = Seal::new(&identity).map_err(|_| OpenError::Cipher)?;
+        let records = Records::new(&identity, forgeries.clone());
         let stop = CancellationToken::new();
-        let subscriptions = Arc::new(Subscriptions::new(prefix.clone()));
+        let subscriptions = Arc::new(Subscriptions::new(names.clone(), seal, forgeries));
         let routes = Arc::new(Routes::new(matches!(way, Way::Cluster(_))));
         let (resumed, _) = watch::channel(0);
         let common = Arc::new(Common {
@@ -66,32 +84,33 @@ impl Redis {
             resumed: resumed.clone(),
             listening: Kept::new("listening"),
             asking: Kept::new("asking"),
-            mark: format!("{prefix}mark:{:016x}", rand::random::<u64>()),
+            mark: format!("{names}mark:{:016x}", rand::random::<u64>()),
             stop: stop.clone(),
         });
-        match way {
-            Way::Server(source) => {
-                let shards = vec![Shard::start(&common, source, None, &shown)];
-                let layout = layout::Layout::default();
-                routes.looked(Some(Map { shards, layout }));
-            }
-            Way::Cluster(cluster) => {
-                let stops = stop.clone();
-                tokio::spawn(async move {
-                    tokio::select! {
-                        () = stops.cancelled() => {}
-                        () = cluster.keep(common) => {}
-                    }
-                });
-            }
-        }
+        start(way, common, &shown);
         Ok(Self {
-            books: Books { prefix },
+            books: Books {
+                prefix: names,
+                records,
+            },
             routes,
             subscriptions,
+            fleets,
             resumed,
-            _stop: stop.drop_guard(),
+            _stop: stop.clone().drop_guard(),
+            stop,
         })
+    }
+
+    /// Tells whoever else uses this Redis that this fleet does, now and then; and the log, when another one does.
+    pub(crate) fn announce_fleet(&self) {
+        let (fleets, routes, stop) = (self.fleets.clone(), self.routes.clone(), self.stop.clone());
+        tokio::spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = fleets.keep(&routes) => {}
+            }
+        });
     }
 
     pub(crate) fn is_available(&self) -> bool {
@@ -99,7 +118,9 @@ impl Redis {
     }
 
     pub(crate) async fn complaints(&self) -> Result<Vec<Complaint>, Unavailable> {
-        examination::complaints(&self.routes, &self.books.prefix).await
+        let mut complaints = examination::complaints(&self.routes, &self.books.prefix).await?;
+        complaints.extend(self.fleets.complaint(&self.routes).await?);
+        Ok(complaints)
     }
 
     pub(crate) fn resumed(&self) -> watch::Receiver<u64> {
@@ -137,13 +158,17 @@ impl Redis {
 
     pub(crate) fn publish(&self, channel: Channel, payload: &Bytes, but: Option<SubscriberId>) {
         let name = self.subscriptions.name(channel);
+        let Some(sealed) = self.subscriptions.seal(&name, but, payload) else {
+            return publisher::lost("unsealed", 1);
+        };
+        let bytes = name.len() + sealed.len();
         let mut publish = ::redis::cmd(if self.routes.is_cluster {
             "SPUBLISH"
         } else {
             "PUBLISH"
         });
-        publish.arg(&name).arg(subscriptions::envelope(but, payload));
-        self.routes.send(&name, publish, payload.len() + 64);
+        publish.arg(&name).arg(sealed);
+        self.routes.send(&name, publish, bytes);
     }
 
     pub(crate) async fn put_im_password(
@@ -170,7 +195,11 @@ impl Redis {
             .await
     }
 
-    pub(crate) async fn revoke_im_passwords(&self, user: UserId, device_id: &str) -> Result<(), Unavailable> {
+    pub(crate) async fn revoke_im_passwords(
+        &self,
+        user: UserId,
+        device_id: &str,
+    ) -> Result<Generation, Unavailable> {
         self.books
             .revoke_im_passwords(&self.routes, user, device_id)
             .await
@@ -185,6 +214,10 @@ impl Redis {
         self.books
             .claim_session(&self.routes, user, device_id, platform)
             .await
+    }
+
+    pub(crate) async fn next_generation(&self, user: UserId) -> Result<Generation, Unavailable> {
+        self.books.next_generation(&self.routes, user).await
     }
 
     pub(crate) async fn renew_sessions(
@@ -217,6 +250,25 @@ impl Redis {
     }
 }
 
+fn start(way: Way, common: Arc<Common>, shown: &str) {
+    match way {
+        Way::Server(source) => {
+            let shards = vec![Shard::start(&common, source, None, shown)];
+            let layout = layout::Layout::default();
+            common.routes.looked(Some(Map { shards, layout }));
+        }
+        Way::Cluster(cluster) => {
+            let stop = common.stop.clone();
+            tokio::spawn(async move {
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = cluster.keep(common) => {}
+                }
+            });
+        }
+    }
+}
+
 /// What waiting would not mend.
 fn told(error: &RedisError, shown: &str) -> Option<OpenError> {
     if matches!(
@@ -229,4 +281,40 @@ fn told(error: &RedisError, shown: &str) -> Option<OpenError> {
         redis: shown.to_owned(),
         reason: error.to_string(),
     })
+}
+
+/// What becomes of a payload on its way, without a way: to measure what that costs.
+pub struct Sealed(Subscriptions);
+
+impl Sealed {
+    /// As a process of this fleet does it.
+    ///
+    /// # Panics
+    /// When there is no cipher.
+    pub fn new(identity: &Identity) -> Self {
+        let seal = Seal::new(identity).unwrap_or_else(|error| panic!("{error}"));
+        let names = format!("huizhen:{}:", identity.id());
+        Self(Subscriptions::new(names, seal, Arc::default()))
+    }
+
+    /// Seals a payload.
+    ///
+    /// # Panics
+    /// When it cannot be sealed.
+    pub fn seal(&self, channel: Channel, payload: &[u8]) -> Vec<u8> {
+        let sealed = self.0.seal(&self.0.name(channel), None, payload);
+        sealed.unwrap_or_else(|| panic!("a payload of {} bytes", payload.len()))
+    }
+
+    /// Opens one; gives its length.
+    ///
+    /// # Panics
+    /// When it was not sealed so.
+    pub fn open(&self, channel: Channel, sealed: Vec<u8>) -> usize {
+        let opened = self.0.open(&self.0.name(channel), sealed);
+        opened
+            .unwrap_or_else(|| panic!("no publication of ours"))
+            .payload
+            .len()
+    }
 }

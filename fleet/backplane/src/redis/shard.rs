@@ -135,7 +135,7 @@ fn on_push(common: Arc<Common>, ends: Arc<Ends>) -> impl Fn(PushInfo) + Send + S
                 <[Value; 2]>::try_from(push.data)
             {
                 metrics::counter!("huizhen_backplane_received_total").increment(1);
-                if !common.distribution.take(&name, payload) {
+                if !common.distribution.take(name, payload) {
                     metrics::counter!("huizhen_backplane_lost_total", "why" => "slow").increment(1);
                     common.resumed.send_modify(|times| *times += 1);
                 }

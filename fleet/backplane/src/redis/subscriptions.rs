@@ -2,30 +2,36 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use bytes::Bytes;
 use dashmap::DashMap;
 use parking_lot::RwLock;
 use proto::{ConversationId, UserId};
 use tokio::sync::mpsc;
 
+use super::{
+    forgery::{Forgeries, Place},
+    seal::{Opened, Seal},
+};
 use crate::{Channel, Handler, SubscriberId};
 
 /// Payloads that wait for one of the tasks that hand them on.
 const WAITING: usize = 16 * 1024;
-/// Bytes before a payload: who published it.
-const ENVELOPE_BYTES: usize = 8;
 
 /// Everything that is wanted, confirmed or not.
 pub(super) struct Subscriptions {
+    /// Of every channel: the prefix and the fleet's id.
     prefix: String,
+    seal: Seal,
+    forgeries: Arc<Forgeries>,
     handlers: RwLock<HashMap<SubscriberId, Handler>>,
     wanted: DashMap<Channel, Vec<SubscriberId>>,
 }
 
 impl Subscriptions {
-    pub(super) fn new(prefix: String) -> Self {
+    pub(super) fn new(prefix: String, seal: Seal, forgeries: Arc<Forgeries>) -> Self {
         Self {
             prefix,
+            seal,
+            forgeries,
             handlers: RwLock::default(),
             wanted: DashMap::new(),
         }
@@ -100,44 +106,54 @@ impl Subscriptions {
         }
     }
 
-    fn hand_on(&self, channel: Channel, payload: &Bytes) {
-        let Some((publisher, payload)) = open_envelope(payload) else {
-            return;
-        };
+    /// A payload as it goes to Redis, for the channel of this name.
+    pub(super) fn seal(&self, name: &[u8], but: Option<SubscriberId>, payload: &[u8]) -> Option<Vec<u8>> {
+        self.seal.seal(name, but, payload).ok()
+    }
+
+    /// What came on the channel of this name; none when it is not ours.
+    pub(super) fn open(&self, name: &[u8], sealed: Vec<u8>) -> Option<Opened> {
+        self.seal.open(name, sealed)
+    }
+
+    fn hand_on(&self, incoming: Incoming) {
+        let Incoming {
+            channel,
+            name,
+            sealed,
+        } = incoming;
         // Copied out, so that a handler may subscribe and publish itself.
         let Some(subscribers) = self.wanted.get(&channel).map(|subscribers| subscribers.clone()) else {
             return;
         };
+        let Some(opened) = self.open(&name, sealed) else {
+            return self.forgeries.found(Place::Publication);
+        };
         for subscriber in subscribers {
-            if subscriber.0 == publisher {
+            if subscriber.0 == opened.but {
                 continue;
             }
             let handler = self.handlers.read().get(&subscriber).cloned();
             if let Some(handler) = handler {
-                handler(channel, payload.clone());
+                handler(channel, opened.payload.clone());
             }
         }
     }
 }
 
-/// A payload with who published it before it.
-pub(super) fn envelope(but: Option<SubscriberId>, payload: &[u8]) -> Vec<u8> {
-    let mut sealed = Vec::with_capacity(ENVELOPE_BYTES + payload.len());
-    sealed.extend_from_slice(&but.map_or(0, |but| but.0).to_be_bytes());
-    sealed.extend_from_slice(payload);
-    sealed
-}
-
-fn open_envelope(sealed: &Bytes) -> Option<(u64, Bytes)> {
-    let publisher = sealed.first_chunk::<ENVELOPE_BYTES>()?;
-    Some((u64::from_be_bytes(*publisher), sealed.slice(ENVELOPE_BYTES..)))
+/// What came on a channel, and nobody has looked into yet.
+struct Incoming {
+    channel: Channel,
+    /// The channel's, as Redis says it.
+    name: Vec<u8>,
+    sealed: Vec<u8>,
 }
 
 /// Hands on what comes, in tasks of their own: the task that reads from Redis must do nothing else. What comes on one
 /// channel goes through one of them, in its order.
 pub(super) struct Distribution {
     subscriptions: Arc<Subscriptions>,
-    tasks: Vec<mpsc::Sender<(Channel, Bytes)>>,
+    tasks: Vec<mpsc::Sender<Incoming>>,
 }
 
 impl Distribution {
@@ -146,11 +162,11 @@ impl Distribution {
         let tasks = std::thread::available_parallelism().map_or(1, usize::from).min(8);
         let tasks = (0..tasks)
             .map(|_| {
-                let (sender, mut receiver) = mpsc::channel::<(Channel, Bytes)>(WAITING);
+                let (sender, mut receiver) = mpsc::channel::<Incoming>(WAITING);
                 let subscriptions = subscriptions.clone();
                 tokio::spawn(async move {
-                    while let Some((channel, payload)) = receiver.recv().await {
-                        subscriptions.hand_on(channel, &payload);
+                    while let Some(incoming) = receiver.recv().await {
+                        subscriptions.hand_on(incoming);
                     }
                 });
                 sender
@@ -160,8 +176,8 @@ impl Distribution {
     }
 
     /// Takes a payload; false when it had to be let go, which comparing with the database makes good.
-    pub(super) fn take(&self, name: &[u8], payload: Vec<u8>) -> bool {
-        let Some(channel) = self.subscriptions.channel(name) else {
+    pub(super) fn take(&self, name: Vec<u8>, sealed: Vec<u8>) -> bool {
+        let Some(channel) = self.subscriptions.channel(&name) else {
             return true;
         };
         let id = match channel {
@@ -169,6 +185,11 @@ impl Distribution {
             Channel::User(user) => user.get(),
         };
         let task = usize::try_from(id.unsigned_abs()).unwrap_or_default() % self.tasks.len();
-        self.tasks[task].try_send((channel, payload.into())).is_ok()
+        let incoming = Incoming {
+            channel,
+            name,
+            sealed,
+        };
+        self.tasks[task].try_send(incoming).is_ok()
     }
 }

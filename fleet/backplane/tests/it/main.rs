@@ -6,17 +6,22 @@ mod books;
 mod cluster;
 mod examination;
 mod faults;
+mod fleets;
+mod forgeries;
 mod listening;
 mod refusals;
 mod sentinel;
 
 use std::time::{Duration, SystemTime};
 
-use backplane::Backplane;
+use backplane::{Backplane, Identity};
 use fleet_local::{cluster::Cluster, redis::Redis};
 
 /// How long anything awaited may take, on a busy machine: what the backplane promises is a part of it.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The fleet of all tests that need one only.
+const IDENTITY: Identity = Identity::new(0x1d, [0x1d; 32]);
 
 /// What a test runs on.
 #[derive(Clone, Copy, Debug)]
@@ -39,9 +44,19 @@ impl Engine {
 
 /// A backplane that is connected.
 async fn open(url: &str) -> Backplane {
-    let backplane = Backplane::open(url).await.unwrap();
+    open_as(url, &IDENTITY).await
+}
+
+/// The same for a fleet.
+async fn open_as(url: &str, identity: &Identity) -> Backplane {
+    let backplane = Backplane::open(url, identity).await.unwrap();
     eventually("it is connected", async || backplane.is_available().await).await;
     backplane
+}
+
+/// The name of a key or channel of [`IDENTITY`] under the default prefix.
+fn named(name: &str) -> String {
+    format!("huizhen:{}:{name}", IDENTITY.id())
 }
 
 /// Waits until something holds; fails when it does not in time.

@@ -4,7 +4,7 @@ use backplane::{Backplane, OpenError};
 use fleet_local::redis::{Certificate, Options, Redis};
 use proto::{UserId, wire::Platform};
 
-use crate::open;
+use crate::{IDENTITY, open};
 
 /// A certificate for loopback.
 pub fn certificate() -> Certificate {
@@ -34,7 +34,7 @@ fn guarded() -> Redis {
 }
 
 async fn refused(url: &str) -> String {
-    match Backplane::open(url).await {
+    match Backplane::open(url, &IDENTITY).await {
         Ok(_) => panic!("{url} was taken"),
         Err(error @ OpenError::Refused { .. }) => error.to_string(),
         Err(error) => panic!("{error}"),
@@ -75,7 +75,7 @@ async fn user_password_and_certificate_are_needed() {
 async fn a_server_that_is_away_is_waited_for() {
     let redis = Redis::start(Options::default()).unwrap();
     redis.stop().unwrap();
-    let backplane = Backplane::open(&redis.url()).await.unwrap();
+    let backplane = Backplane::open(&redis.url(), &IDENTITY).await.unwrap();
     assert!(!backplane.is_available().await);
     redis.start_again().unwrap();
     crate::eventually("it is connected", async || backplane.is_available().await).await;
@@ -83,7 +83,7 @@ async fn a_server_that_is_away_is_waited_for() {
 
 #[tokio::test]
 async fn a_wrong_address_is_told() {
-    let Err(error) = Backplane::open("postgres://h").await else {
+    let Err(error) = Backplane::open("postgres://h", &IDENTITY).await else {
         panic!("it was taken");
     };
     assert!(

@@ -5,7 +5,7 @@ use fleet_local::sentinel::{Guard, MASTER_NAME, SentinelSet, Shape};
 use proto::{UserId, wire::Platform};
 
 use crate::{
-    eventually,
+    IDENTITY, eventually,
     faults::{heard_again, told_to_compare},
     listening::{CHANNEL, Listener},
     open,
@@ -27,7 +27,7 @@ async fn start(shape: Shape) -> SentinelSet {
 }
 
 async fn refused(url: &str) -> OpenError {
-    match Backplane::open(url).await {
+    match Backplane::open(url, &IDENTITY).await {
         Ok(_) => panic!("{url} was taken"),
         Err(error) => error,
     }
@@ -109,7 +109,7 @@ async fn sentinels_may_be_away_as_long_as_one_answers() {
 
     // Nobody at all is waited for.
     set.sentinels[2].kill().unwrap();
-    let waits = Backplane::open(&set.url()).await.unwrap();
+    let waits = Backplane::open(&set.url(), &IDENTITY).await.unwrap();
     assert!(!waits.is_available().await);
     set.sentinels[1].resume();
     eventually("it is connected", async || waits.is_available().await).await;
@@ -119,7 +119,7 @@ async fn sentinels_may_be_away_as_long_as_one_answers() {
 async fn a_sentinel_that_is_behind_is_not_believed() {
     let set = start(Shape::default()).await;
     let stale = set.stale_sentinel().unwrap();
-    let deceived = Backplane::open(&set.url_of(&[&stale])).await.unwrap();
+    let deceived = Backplane::open(&set.url_of(&[&stale]), &IDENTITY).await.unwrap();
     let [one, two, three] = &set.sentinels;
     let backplane = open(&set.url_of(&[&stale, one, two, three])).await;
     backplane
@@ -226,6 +226,6 @@ async fn a_certificate_of_somebody_elses_is_refused() {
     // Without TLS nobody is understood; that may be mended at the other end, so it is waited for.
     let (plain, _) = url.split_once('?').unwrap();
     let plain = plain.replace("rediss+", "redis+");
-    let waits = Backplane::open(&plain).await.unwrap();
+    let waits = Backplane::open(&plain, &IDENTITY).await.unwrap();
     assert!(!waits.is_available().await);
 }

@@ -61,6 +61,8 @@ async fn a_file_of_an_earlier_release_is_brought_up_to_date_with_nothing_lost() 
 
     let database = Database::open(&crate::url(&folder)).await.unwrap();
     assert_eq!(database.schema_version().await.unwrap(), LATEST_VERSION);
+    let fleet = database.fleet().await.unwrap();
+    assert_eq!(database.find_fleet().await.unwrap(), Some(fleet));
     const { assert!(LATEST_VERSION > VERSION) };
     database.close().await;
 

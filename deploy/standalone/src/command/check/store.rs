@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use backplane::Backplane;
+use backplane::{Backplane, Identity};
 use database::Database;
 
 use super::{Finding, serve::Arguments};
@@ -114,7 +114,8 @@ pub(super) async fn redis(settings: &Arguments) -> Vec<Finding> {
     let Some(url) = settings.common.redis_url.as_deref() else {
         return Vec::new();
     };
-    let backplane = match Backplane::open(url).await {
+    let identity = identity(settings).await;
+    let backplane = match Backplane::open_to_look(url, identity.as_ref()).await {
         Ok(backplane) => backplane,
         Err(error) => {
             return vec![Finding::fail(
@@ -150,6 +151,14 @@ pub(super) async fn redis(settings: &Arguments) -> Vec<Finding> {
         ),
         "start Redis, or mend host and port in --redis-url",
     )]
+}
+
+/// The identity of the fleet whose database is set; none where it cannot be read now, or has none yet.
+async fn identity(settings: &Arguments) -> Option<Identity> {
+    let database = Database::open_as_it_is(&settings.database_url()).await.ok()?;
+    let fleet = database.find_fleet().await.ok().flatten();
+    database.close().await;
+    fleet.map(|fleet| Identity::new(fleet.id, fleet.key))
 }
 
 /// How long this disk takes to make something durable: each batch of messages waits so long.

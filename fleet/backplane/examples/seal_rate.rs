@@ -1,0 +1,54 @@
+//! What it costs to seal a publication and to open it again, beside what the same costs without: one thread, no Redis.
+//!
+//!     cargo run --release -p backplane --example seal_rate
+//!
+//! It prints ns of each for payloads of 300 bytes (an entry of a chat) and of others, the best of some rounds.
+
+use std::{
+    hint::black_box,
+    time::{Duration, Instant},
+};
+
+use backplane::{Channel, Identity, redis::Sealed};
+use proto::ConversationId;
+
+/// How long each round measures.
+const ROUND: Duration = Duration::from_millis(200);
+/// Rounds, of which the fastest counts: whatever else runs makes the others slower.
+const ROUNDS: usize = 10;
+/// Payloads, bytes.
+const SIZES: [usize; 4] = [40, 300, 2_000, 60_000];
+
+fn main() {
+    let sealed = Sealed::new(&Identity::random());
+    let channel = Channel::Conversation(ConversationId::from_database(1_234_567));
+    println!(
+        "{:>8} {:>12} {:>12} {:>12}",
+        "bytes", "seal, ns", "open, ns", "copy, ns"
+    );
+    for size in SIZES {
+        let payload = vec![0x5a; size];
+        let publication = sealed.seal(channel, &payload);
+        let seal = best(|| black_box(sealed.seal(channel, black_box(&payload))).len());
+        // What is opened is used up, so each time a copy is.
+        let copy = best(|| black_box(black_box(&publication).clone()).len());
+        let open = best(|| sealed.open(channel, black_box(&publication).clone()));
+        println!("{size:>8} {seal:>12.0} {:>12.0} {copy:>12.0}", open - copy);
+    }
+}
+
+/// ns for one call.
+fn best(mut work: impl FnMut() -> usize) -> f64 {
+    let mut fastest = f64::INFINITY;
+    for _ in 0..ROUNDS {
+        let (begun, mut calls) = (Instant::now(), 0_u32);
+        while begun.elapsed() < ROUND {
+            for _ in 0..100 {
+                black_box(work());
+            }
+            calls += 100;
+        }
+        fastest = fastest.min(begun.elapsed().as_secs_f64() * 1e9 / f64::from(calls));
+    }
+    fastest
+}

@@ -1,0 +1,47 @@
+//! IM passwords, logins and the directory of nodes in Redis. Each key is touched by one command alone, so that a cluster
+//! may put it anywhere. What is written is made here, behind an authenticator ([`super::record`]): Redis has no key of ours,
+//! so a script only puts in what it is given, where there still is what was seen.
+
+mod logins;
+mod nodes;
+mod passwords;
+mod person;
+
+use ::redis::{Cmd, Value, from_redis_value};
+
+use super::{record::Records, routes::Routes};
+use crate::Unavailable;
+
+/// Names keys and makes commands.
+pub(super) struct Books {
+    /// Of every key: the prefix and the fleet's id.
+    pub(super) prefix: String,
+    pub(super) records: Records,
+}
+
+/// The fields of a hash with what is in them.
+type Fields = Vec<(Vec<u8>, Vec<u8>)>;
+
+fn script(text: &str, key: &str) -> Cmd {
+    let mut command = ::redis::cmd("EVAL");
+    command.arg(text).arg(1).arg(key);
+    command
+}
+
+/// All of a hash, and the clock of the server that has it, epoch µs.
+async fn look(routes: &Routes, key: &str) -> Result<(u64, Fields), Unavailable> {
+    let mut all = ::redis::cmd("HGETALL");
+    all.arg(key);
+    let together = vec![(key.to_owned(), ::redis::cmd("TIME")), (key.to_owned(), all)];
+    let [time, fields] =
+        <[Value; 2]>::try_from(routes.ask_each::<Value>(together).await?).map_err(|_| Unavailable)?;
+    let (seconds, micros): (u64, u64) = from_redis_value(time).map_err(|_| Unavailable)?;
+    let fields = from_redis_value(fields).map_err(|_| Unavailable)?;
+    Ok((seconds.saturating_mul(1_000_000).saturating_add(micros), fields))
+}
+
+/// The clock of the server that has a key, epoch milliseconds.
+pub(super) async fn time_ms(routes: &Routes, key: &str) -> Result<i64, Unavailable> {
+    let (seconds, micros): (i64, i64) = routes.ask(key, &::redis::cmd("TIME")).await?;
+    Ok(seconds * 1_000 + micros / 1_000)
+}
