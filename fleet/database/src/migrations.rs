@@ -16,7 +16,7 @@ pub const MIGRATIONS: [(&str, &str); 11] = [
         include_str!("../migrations/V9__entry_index.sql"),
     ),
     ("V10__fleet", include_str!("../migrations/V10__fleet.sql")),
-    ("V12__order", include_str!("../migrations/V12__order.sql")),
+    ("V11__order", include_str!("../migrations/V11__order.sql")),
 ];
 
 /// Steps that change nothing but how a file keeps what every engine holds; others run them as nothing.
@@ -31,7 +31,7 @@ pub(crate) const COLUMNS_OF_FILES: &[(&str, &str)] = &[
 ];
 
 /// The version that this program works with.
-pub const LATEST_VERSION: i64 = 12;
+pub const LATEST_VERSION: i64 = MIGRATIONS.len() as i64;
 
 /// The steps for SQLite.
 pub(crate) fn of_files() -> Result<Vec<refinery::Migration>, refinery::Error> {

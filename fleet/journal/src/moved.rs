@@ -11,7 +11,8 @@ pub const AFTER_COPY: &[&str] = &[
     "UPDATE conversation SET claimed_seq = last_seq WHERE claimed_seq < last_seq",
     // The order of a file means nothing on another engine.
     "UPDATE participant SET changed_no = 0 WHERE changed_no <> 0",
-    "UPDATE sequence SET next_value = next_value + 1 WHERE name = 'order_lineage'",
+    "INSERT INTO sequence (name, next_value) VALUES ('order_lineage', 1)
+     ON CONFLICT (name) DO UPDATE SET next_value = sequence.next_value + 1",
 ];
 
 /// How far a restore moves the sequences of ids on: further than any fleet came since the backup. An id that was given out
@@ -28,7 +29,10 @@ pub fn after_restore(now_ms: i64) -> Vec<String> {
         ),
         format!("UPDATE sequence SET next_value = next_value + {SEQUENCE_GAP}"),
         // Tokens of the order before say nothing here, nor do those of another restore.
-        format!("UPDATE sequence SET next_value = {now_ms} WHERE name = 'order_lineage'"),
+        format!(
+            "INSERT INTO sequence (name, next_value) VALUES ('order_lineage', {now_ms})
+             ON CONFLICT (name) DO UPDATE SET next_value = excluded.next_value"
+        ),
         "UPDATE participant SET changed_no = 0 WHERE changed_no <> 0".to_owned(),
     ]
 }

@@ -9,7 +9,7 @@ use database::{Error, Row, params};
 
 use crate::Journal;
 
-/// The sequence whose value names the lineage.
+/// The sequence whose value names the lineage: a copy or a restore begins it.
 const LINEAGE: &str = "SELECT next_value FROM sequence WHERE name = 'order_lineage'";
 
 const HORIZON_IN_FILE: &str = "SELECT COALESCE(max(id), 0) + 1 FROM entry";

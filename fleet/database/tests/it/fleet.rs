@@ -86,14 +86,20 @@ async fn a_damaged_key_is_told(store: Store) {
 async fn a_database_without_the_table_has_no_identity_until_it_is_brought_up_to_date() {
     let scratch = Scratch::open(Store::Postgres).await;
     let name = scratch.place.database();
-    Postgres::shared()
-        .psql(
-            name,
-            "DROP TABLE fleet; DELETE FROM refinery_schema_history WHERE version >= 10",
-        )
-        .unwrap();
+    let before = "DROP TABLE fleet;
+        CREATE TABLE later AS SELECT * FROM refinery_schema_history WHERE version >= 10;
+        DELETE FROM refinery_schema_history WHERE version >= 10";
+    Postgres::shared().psql(name, before).unwrap();
     let looks = Database::open_as_it_is(scratch.place.url()).await.unwrap();
     assert_eq!(looks.find_fleet().await.unwrap(), None);
+    let (_, step) = database::MIGRATIONS
+        .iter()
+        .find(|(name, _)| name.ends_with("__fleet"))
+        .unwrap();
+    let after = "INSERT INTO refinery_schema_history SELECT * FROM later; DROP TABLE later";
+    Postgres::shared()
+        .psql(name, &format!("{}; {after}", step.replace("{without_rowid}", "")))
+        .unwrap();
     let opened = Database::open(scratch.place.url()).await.unwrap();
     let made = opened.fleet().await.unwrap();
     assert_eq!(looks.find_fleet().await.unwrap(), Some(made));

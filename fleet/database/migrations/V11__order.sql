@@ -9,6 +9,3 @@ CREATE INDEX participant_by_change_no ON participant (changed_no);
 -- An app's conversations are read page by page, in this order.
 DROP INDEX participant_by_user;
 CREATE INDEX participant_by_user ON participant (user_id, conversation_id, from_seq);
-
--- Which history the order belongs to: a copy or a restore begins another one.
-INSERT INTO sequence (name, next_value) VALUES ('order_lineage', 1) ON CONFLICT DO NOTHING;
