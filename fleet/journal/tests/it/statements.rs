@@ -97,12 +97,15 @@ async fn no_statement_scans_a_table_of_postgresql_and_no_page_is_sorted() {
     assert!(statements.len() > 20);
     for statement in statements {
         let parameters = client.prepare(&statement).await.unwrap().params().len();
-        let nulls = vec!["NULL"; parameters].join(", ");
+        let nulls = match parameters {
+            0 => String::new(),
+            _ => format!("({})", vec!["NULL"; parameters].join(", ")),
+        };
         client
             .batch_execute(&format!("PREPARE explained AS {statement}"))
             .await
             .unwrap();
-        let explain = format!("EXPLAIN EXECUTE explained({nulls})");
+        let explain = format!("EXPLAIN EXECUTE explained{nulls}");
         let plan: Vec<String> = client
             .simple_query(&explain)
             .await
