@@ -111,6 +111,7 @@ fn check(
         body: send.body,
         mentions: send.mentions,
         reply_to_seq,
+        stream: None,
     })
 }
 
