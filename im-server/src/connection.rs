@@ -1,19 +1,20 @@
 //! The task of one connection. While nothing happens it owns no buffer: bytes are read into a buffer of the thread, and
 //! only the beginning of an unfinished frame is kept; a request that has to wait is a future of its own, boxed, and
-//! nothing more is read from the socket until it is done.
+//! nothing more is read from the socket until it is done. A session over its rate, or with too many answers owed, waits in
+//! the same way: TCP passes the pause on to the app.
 
 use std::{
     cell::RefCell,
     future::{Future, poll_fn},
     io,
     net::IpAddr,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use prost::Message;
 use proto::{
     frame::FrameReader,
@@ -23,12 +24,13 @@ use tokio::net::TcpStream;
 
 use crate::{
     clock,
-    limits::{AddressPlace, Bucket},
+    limits::{AddressPlace, Bucket, OncePerSecond, uptime_ms},
     listen::Door,
     login::{self, Established},
     node::Shared,
     outbox::Pushed,
     request,
+    sending::Sending,
     session::Session,
     transport::websocket::{self, Incoming},
 };
@@ -39,6 +41,10 @@ const READ_BYTES: usize = 64 * 1024;
 const FINISH_LIMIT: Duration = Duration::from_secs(2);
 /// Requests other than messages that a session may make in a second.
 const REQUESTS_PER_S: u32 = 50;
+/// A session that paused since too many answers were owed goes on when so many more find room.
+const ANSWERS_TO_GO_ON: usize = 32;
+/// How often a session that is not read counts as heard.
+const HEARD_EVERY: Duration = Duration::from_secs(1);
 
 thread_local! {
     static READ_BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
@@ -71,10 +77,14 @@ pub(crate) fn serve(
                 None => Cutter::Length(FrameReader::default()),
                 Some(reader) => Cutter::WebSocket(reader),
             },
-            rest,
+            rest: rest.into(),
             request: None,
-            sends: Bucket::full(shared.settings.sends_per_s, clock::now_ms()),
-            requests: Bucket::full(REQUESTS_PER_S, clock::now_ms()),
+            put_off: None,
+            finish: None,
+            sending: None,
+            sends: Bucket::full(shared.settings.sends_per_s, uptime_ms()),
+            requests: Bucket::full(REQUESTS_PER_S, uptime_ms()),
+            typing: OncePerSecond::default(),
             shared,
             session,
             _place: place,
@@ -115,13 +125,28 @@ struct Task {
     shared: Arc<Shared>,
     session: Arc<Session>,
     cutter: Cutter,
-    /// Bytes that came behind a request that waits.
-    rest: Vec<u8>,
+    /// Bytes that came behind a request that waits: at most what is read at once.
+    rest: Bytes,
     request: Option<Pending>,
+    /// A request that came too soon, and is handled next.
+    put_off: Option<Box<ClientFrame>>,
+    /// Nothing more is taken; the session ends when its sends are answered.
+    finish: Option<Finish>,
+    /// Made at the first send.
+    sending: Option<Arc<Sending>>,
     sends: Bucket,
     requests: Bucket,
+    typing: OncePerSecond,
     /// Its place among the connections of its address.
     _place: AddressPlace,
+}
+
+/// Why nothing more is taken from an app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Finish {
+    /// It will send no more.
+    HungUp,
+    LoggedOut,
 }
 
 /// Cuts bytes into frames.
@@ -152,12 +177,12 @@ impl Task {
                     return Poll::Pending;
                 }
                 self.request = None;
+                // What the app has said meanwhile was not read.
+                self.session.heard();
                 continue;
             }
-            if !self.rest.is_empty() {
-                let rest = std::mem::take(&mut self.rest);
-                self.take(&rest);
-                continue;
+            if let Some(finish) = self.finish {
+                return self.poll_finish(finish);
             }
             if self.session.has_to_feed() && !self.session.outbox.is_blocked() {
                 let to_feed = self.session.take_to_feed();
@@ -168,11 +193,29 @@ impl Task {
                 )));
                 continue;
             }
+            if let Some(put_off) = self.put_off.take() {
+                self.handle(*put_off);
+                continue;
+            }
+            if !self.has_room_for_answer() {
+                let room = room_for_answers(self.session.clone(), self.sending.clone());
+                self.request = Some(Box::pin(room));
+                continue;
+            }
+            if !self.rest.is_empty() {
+                let mut rest = std::mem::take(&mut self.rest);
+                let taken = self.take(&rest);
+                if taken < rest.len() {
+                    rest.advance(taken);
+                    self.rest = rest;
+                }
+                continue;
+            }
             match self.session.transport.poll_readable(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Err(_)) => return Poll::Ready(()),
                 Poll::Ready(Ok(())) => match self.read() {
-                    Ok(0) => return Poll::Ready(()),
+                    Ok(0) => self.finish = Some(Finish::HungUp),
                     Ok(_) => {}
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                     Err(error) => {
@@ -184,32 +227,58 @@ impl Task {
         }
     }
 
+    /// Ends a session of which nothing more is taken, once its sends are answered.
+    fn poll_finish(&self, finish: Finish) -> Poll<()> {
+        if let Some(sending) = &self.sending {
+            sending.set_awaited(true);
+            if sending.owed() > 0 {
+                return Poll::Pending;
+            }
+        }
+        match finish {
+            Finish::HungUp => self.session.hang_up(),
+            Finish::LoggedOut => self
+                .session
+                .end(ByeReason::LoggedOut, 0, "the app has logged out"),
+        }
+        Poll::Ready(())
+    }
+
+    /// Whether the answer to one more request finds room, beside those that are owed.
+    fn has_room_for_answer(&self) -> bool {
+        let owed = self.sending.as_ref().map_or(0, |sending| sending.owed());
+        self.session.outbox.has_room_for_answers(owed + 1)
+    }
+
     fn read(&mut self) -> io::Result<usize> {
         READ_BUFFER.with_borrow_mut(|buffer| {
             let read = self.session.transport.try_read(buffer)?;
-            if read > 0 {
-                self.session.heard();
-                self.take(&buffer[..read]);
-            }
+            let taken = self.take(&buffer[..read]);
+            self.rest = Bytes::copy_from_slice(&buffer[taken..read]);
             Ok(read)
         })
     }
 
-    /// Takes bytes up until they are used or a request has to wait.
-    fn take(&mut self, mut input: &[u8]) {
+    /// Takes bytes up until they are used or a request has to wait. Gives how many were taken.
+    fn take(&mut self, bytes: &[u8]) -> usize {
         let limit = self.shared.settings.max_frame_bytes as usize;
-        while self.request.is_none() && !self.session.has_ended() {
+        let mut input = bytes;
+        while self.request.is_none()
+            && self.finish.is_none()
+            && !self.session.has_ended()
+            && self.has_room_for_answer()
+        {
             let frame = match &mut self.cutter {
                 Cutter::Length(reader) => match reader.next(&mut input, limit) {
                     Ok(Some(message)) => ClientFrame::decode(message),
-                    Ok(None) => return,
+                    Ok(None) => break,
                     Err(long) => {
                         let detail = format!(
                             "a frame of {} bytes is over the limit of {}",
                             long.length, long.limit
                         );
                         self.session.end(ByeReason::BadFrame, 0, &detail);
-                        return;
+                        break;
                     }
                 },
                 Cutter::WebSocket(reader) => match reader.next(&mut input, limit) {
@@ -217,16 +286,17 @@ impl Task {
                     Ok(Some(Incoming::Ping(payload))) => {
                         self.session.outbox.queue_bare(websocket::pong(payload));
                         self.session.flush();
+                        self.session.heard();
                         continue;
                     }
                     Ok(Some(Incoming::Close)) => {
-                        self.session.hang_up();
-                        return;
+                        self.finish = Some(Finish::HungUp);
+                        break;
                     }
-                    Ok(None) => return,
+                    Ok(None) => break,
                     Err(error) => {
                         self.session.end(ByeReason::BadFrame, 0, &error.to_string());
-                        return;
+                        break;
                     }
                 },
             };
@@ -235,13 +305,29 @@ impl Task {
                 Err(_) => self.session.end(ByeReason::BadFrame, 0, "not a ClientFrame"),
             }
         }
-        self.rest.extend_from_slice(input);
+        bytes.len() - input.len()
+    }
+
+    /// Whether a request may be handled now. A session over its rate is not read until it may: refused messages would have
+    /// to be sent again, and would come behind later ones.
+    fn admit(&mut self, body: &client_frame::Body) -> Result<(), Duration> {
+        use client_frame::Body as Request;
+
+        match body {
+            Request::Send(_) | Request::Recall(_) => {
+                self.sends.take(self.shared.settings.sends_per_s, uptime_ms())
+            }
+            Request::Ping(_) | Request::Logout(_) => Ok(()),
+            _ => self.requests.take(REQUESTS_PER_S, uptime_ms()),
+        }
     }
 
     /// Does what a frame asks for; every request stands here.
     fn handle(&mut self, frame: ClientFrame) {
         use client_frame::Body as Request;
 
+        // Only a whole frame counts: bytes that dribble keep no session alive.
+        self.session.heard();
         let ClientFrame { request_id, body } = frame;
         let Some(body) = body else {
             let message = "this node does not know this request; it may be newer than the node";
@@ -249,18 +335,10 @@ impl Task {
                 .refuse(request_id, ErrorCode::Unsupported, "", message);
             return;
         };
-        let now_ms = clock::now_ms();
-        let admitted = match &body {
-            Request::Send(_) | Request::Recall(_) => {
-                self.sends.take(self.shared.settings.sends_per_s, now_ms)
-            }
-            Request::Ping(_) | Request::Logout(_) => Ok(()),
-            _ => self.requests.take(REQUESTS_PER_S, now_ms),
-        };
-        if let Err(retry_after_ms) = admitted {
-            let message = "too many requests at once; wait retry_after_ms";
-            self.session
-                .refuse_until(request_id, ErrorCode::RateLimited, "", message, retry_after_ms);
+        if let Err(wait) = self.admit(&body) {
+            let body = Some(body);
+            self.put_off = Some(Box::new(ClientFrame { request_id, body }));
+            self.request = Some(Box::pin(tokio::time::sleep(wait)));
             return;
         }
         let (shared, session) = (&self.shared, &self.session);
@@ -279,22 +357,27 @@ impl Task {
                 session.answer(
                     request_id,
                     Body::Pong(Pong {
-                        server_time_ms: now_ms,
+                        server_time_ms: clock::now_ms(),
                     }),
                 );
                 None
             }
             Request::Logout(_) => {
-                session.hang_up();
+                self.finish = Some(Finish::LoggedOut);
                 None
             }
-            Request::Send(send) => request::send::send(shared, session, request_id, send),
+            Request::Send(send) => {
+                let sending = self.sending.get_or_insert_default();
+                request::send::send(shared, session, sending, request_id, send)
+            }
             Request::Recall(recall) => request::recall::recall(shared, session, request_id, recall),
             Request::Sync(sync) => request::sync::sync(shared, session, request_id, sync),
             Request::History(history) => request::history::history(shared, session, request_id, history),
             Request::Received(received) => request::marks::received(shared, session, request_id, received),
             Request::Read(read) => request::marks::read(shared, session, request_id, read),
-            Request::Typing(typing) => request::typing::typing(shared, session, request_id, typing),
+            Request::Typing(typing) => {
+                request::typing::typing(shared, session, &mut self.typing, request_id, typing)
+            }
             Request::Presence(query) => request::presence::presence(shared, session, request_id, query),
             Request::CallSignal(_) => {
                 let message = "this node carries no calls";
@@ -302,6 +385,28 @@ impl Task {
                 None
             }
         };
+    }
+}
+
+/// Waits until answers find room again, some at once, so that a session does not pause for each of them.
+async fn room_for_answers(session: Arc<Session>, sending: Option<Arc<Sending>>) {
+    let mut room = pin!(poll_fn(|_| {
+        session.flush();
+        let owed = sending.as_ref().map_or(0, |sending| {
+            sending.set_awaited(true);
+            sending.owed()
+        });
+        if session.has_ended() || session.outbox.has_room_for_answers(owed + ANSWERS_TO_GO_ON) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }));
+    while tokio::time::timeout(HEARD_EVERY, &mut room).await.is_err() {
+        session.heard();
+    }
+    if let Some(sending) = &sending {
+        sending.set_awaited(false);
     }
 }
 

@@ -22,6 +22,7 @@ mod renewal;
 mod request;
 mod room;
 mod rooms;
+mod sending;
 mod session;
 mod settings;
 mod sweep;

@@ -17,6 +17,7 @@ mod on_sqlite {
     mod logins;
     mod marks;
     mod messages;
+    mod order;
     mod stopping;
     mod transports;
 }
@@ -34,6 +35,7 @@ mod on_postgres {
     mod logins;
     mod marks;
     mod messages;
+    mod order;
     mod stopping;
     mod transports;
 }

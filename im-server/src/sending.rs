@@ -1,0 +1,58 @@
+//! What a session needs once it sends, shared by its task and by the answers that are still to come.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
+};
+
+use journal::append::Stream;
+
+use crate::session::Session;
+
+/// A session's sends.
+#[derive(Default)]
+pub(crate) struct Sending {
+    /// Keeps their order over refusals.
+    pub(crate) stream: Arc<Stream>,
+    /// Sends that are not answered yet.
+    owed: AtomicUsize,
+    /// Whether the session's task waits until there are fewer.
+    is_awaited: AtomicBool,
+}
+
+impl Sending {
+    /// How many sends are not answered yet.
+    pub(crate) fn owed(&self) -> usize {
+        self.owed.load(Ordering::SeqCst)
+    }
+
+    /// Says whether the session's task is to be woken for each answer. Ask for [`Self::owed`] after that, never before.
+    pub(crate) fn set_awaited(&self, is_awaited: bool) {
+        self.is_awaited.store(is_awaited, Ordering::SeqCst);
+    }
+}
+
+/// An answer that a session owes its app, until it is dropped.
+pub(crate) struct Owed {
+    pub(crate) session: Arc<Session>,
+    pub(crate) sending: Arc<Sending>,
+}
+
+impl Owed {
+    pub(crate) fn new(session: &Arc<Session>, sending: &Arc<Sending>) -> Self {
+        sending.owed.fetch_add(1, Ordering::SeqCst);
+        Self {
+            session: session.clone(),
+            sending: sending.clone(),
+        }
+    }
+}
+
+impl Drop for Owed {
+    fn drop(&mut self) {
+        self.sending.owed.fetch_sub(1, Ordering::SeqCst);
+        if self.sending.is_awaited.load(Ordering::SeqCst) {
+            self.session.waker.wake();
+        }
+    }
+}
