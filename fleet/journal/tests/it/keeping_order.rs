@@ -1,6 +1,11 @@
 //! The messages of one session keep their order though batches fail, hang and are lost (a [`Stream`]).
 
-use std::{cell::Cell, collections::VecDeque, sync::Arc, time::Instant};
+use std::{
+    cell::Cell,
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use fleet_local::store::Store;
 use futures_util::{StreamExt, stream::FuturesUnordered};
@@ -143,4 +148,55 @@ async fn i2_a_server_that_hangs_or_dies_turns_nothing_round() {
         "nothing was tested: {sent}, {refused}"
     );
     judge(&broken.world, 2, &conversations, sent).await;
+}
+
+/// While the server is away messages come one after another. The first ones wait too long and are refused; the last ones are
+/// still queued when it is back, and must not be written before those.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i2_what_has_just_come_does_not_overtake_what_waited_too_long() {
+    const EVERY: Duration = Duration::from_millis(100);
+    let broken = Broken::new().await;
+    let people = [(1, Role::Doctor), (2, Role::Doctor)];
+    let conversations = [broken.world.conversation(&people).await];
+    let stream = Arc::new(Stream::default());
+    let submit = async |number: usize| {
+        let message = NewMessage {
+            stream: Some(stream.clone()),
+            ..text(conversations[0], 1, &format!("m{number}"), "x")
+        };
+        let (answer, answered) = oneshot::channel();
+        broken.world.appender.submit(message, answer).await.unwrap();
+        async move { (number, answered.await.unwrap()) }
+    };
+    broken.postgres.stop().unwrap();
+    let mut under_way = FuturesUnordered::new();
+    let (mut sent, mut accepted, mut refused) = (0, 0, VecDeque::new());
+    let mut is_back = false;
+    let deadline = Instant::now() + PATIENCE;
+    while accepted == 0 || !under_way.is_empty() || !refused.is_empty() {
+        assert!(Instant::now() < deadline, "it does not get on");
+        tokio::select! {
+            biased;
+            Some((number, outcome)) = under_way.next() => match outcome {
+                Ok(_) => accepted += 1,
+                Err(Error::Database(_)) => refused.push_back(number),
+                Err(error) => panic!("{error}"),
+            },
+            () = tokio::time::sleep(EVERY) => {
+                if accepted == 0 {
+                    under_way.push(submit(sent).await);
+                    sent += 1;
+                }
+                if let Some(number) = refused.pop_front() {
+                    under_way.push(submit(number).await);
+                }
+            }
+        }
+        if !refused.is_empty() && !is_back {
+            is_back = true;
+            let postgres = broken.postgres.clone();
+            tokio::task::spawn_blocking(move || postgres.start_again().unwrap());
+        }
+    }
+    judge(&broken.world, 1, &conversations, sent).await;
 }
