@@ -8,14 +8,13 @@ use std::{
     future::{Future, poll_fn},
     io,
     net::IpAddr,
-    pin::{Pin, pin},
+    pin::Pin,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
 use bytes::{Buf, Bytes};
-use prost::Message;
 use proto::{
     frame::FrameReader,
     wire::{ByeReason, ClientFrame, ErrorCode, Pong, client_frame, server_frame::Body},
@@ -24,15 +23,15 @@ use tokio::net::TcpStream;
 
 use crate::{
     clock,
+    cutter::{Cut, Cutter},
     limits::{AddressPlace, Bucket, OncePerSecond, uptime_ms},
     listen::Door,
     login::{self, Established},
     node::Shared,
     outbox::Pushed,
     request,
-    sending::Sending,
+    sending::{Sending, room_for_answers},
     session::Session,
-    transport::websocket::{self, Incoming},
 };
 
 /// Bytes read at once; the buffer belongs to the thread.
@@ -41,10 +40,6 @@ const READ_BYTES: usize = 64 * 1024;
 const FINISH_LIMIT: Duration = Duration::from_secs(2);
 /// Requests other than messages that a session may make in a second.
 const REQUESTS_PER_S: u32 = 50;
-/// A session that paused since too many answers were owed goes on when so many more find room.
-const ANSWERS_TO_GO_ON: usize = 32;
-/// How often a session that is not read counts as heard.
-const HEARD_EVERY: Duration = Duration::from_secs(1);
 
 thread_local! {
     static READ_BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
@@ -149,12 +144,6 @@ enum Finish {
     LoggedOut,
 }
 
-/// Cuts bytes into frames.
-enum Cutter {
-    Length(FrameReader),
-    WebSocket(Box<websocket::Reader>),
-}
-
 impl Task {
     /// Does what there is to do; ready when the connection is to be closed.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -198,6 +187,7 @@ impl Task {
                 continue;
             }
             if !self.has_room_for_answer() {
+                metrics::counter!("huizhen_im_pauses_total", "reason" => "answers").increment(1);
                 let room = room_for_answers(self.session.clone(), self.sending.clone());
                 self.request = Some(Box::pin(room));
                 continue;
@@ -268,41 +258,16 @@ impl Task {
             && !self.session.has_ended()
             && self.has_room_for_answer()
         {
-            let frame = match &mut self.cutter {
-                Cutter::Length(reader) => match reader.next(&mut input, limit) {
-                    Ok(Some(message)) => ClientFrame::decode(message),
-                    Ok(None) => break,
-                    Err(long) => {
-                        let detail = format!(
-                            "a frame of {} bytes is over the limit of {}",
-                            long.length, long.limit
-                        );
-                        self.session.end(ByeReason::BadFrame, 0, &detail);
-                        break;
-                    }
-                },
-                Cutter::WebSocket(reader) => match reader.next(&mut input, limit) {
-                    Ok(Some(Incoming::Message(message))) => ClientFrame::decode(message),
-                    Ok(Some(Incoming::Ping(payload))) => {
-                        self.session.outbox.queue_bare(websocket::pong(payload));
-                        self.session.flush();
-                        self.session.heard();
-                        continue;
-                    }
-                    Ok(Some(Incoming::Close)) => {
-                        self.finish = Some(Finish::HungUp);
-                        break;
-                    }
-                    Ok(None) => break,
-                    Err(error) => {
-                        self.session.end(ByeReason::BadFrame, 0, &error.to_string());
-                        break;
-                    }
-                },
-            };
-            match frame {
-                Ok(frame) => self.handle(frame),
-                Err(_) => self.session.end(ByeReason::BadFrame, 0, "not a ClientFrame"),
+            match self.cutter.next(&mut input, limit) {
+                Ok(Some(Cut::Frame(frame))) => self.handle(frame),
+                Ok(Some(Cut::Ping(pong))) => {
+                    self.session.outbox.queue_bare(pong);
+                    self.session.flush();
+                    self.session.heard();
+                }
+                Ok(Some(Cut::Close)) => self.finish = Some(Finish::HungUp),
+                Ok(None) => break,
+                Err(detail) => self.session.end(ByeReason::BadFrame, 0, &detail),
             }
         }
         bytes.len() - input.len()
@@ -336,6 +301,7 @@ impl Task {
             return;
         };
         if let Err(wait) = self.admit(&body) {
+            metrics::counter!("huizhen_im_pauses_total", "reason" => "rate").increment(1);
             let body = Some(body);
             self.put_off = Some(Box::new(ClientFrame { request_id, body }));
             self.request = Some(Box::pin(tokio::time::sleep(wait)));
@@ -385,28 +351,6 @@ impl Task {
                 None
             }
         };
-    }
-}
-
-/// Waits until answers find room again, some at once, so that a session does not pause for each of them.
-async fn room_for_answers(session: Arc<Session>, sending: Option<Arc<Sending>>) {
-    let mut room = pin!(poll_fn(|_| {
-        session.flush();
-        let owed = sending.as_ref().map_or(0, |sending| {
-            sending.set_awaited(true);
-            sending.owed()
-        });
-        if session.has_ended() || session.outbox.has_room_for_answers(owed + ANSWERS_TO_GO_ON) {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
-    }));
-    while tokio::time::timeout(HEARD_EVERY, &mut room).await.is_err() {
-        session.heard();
-    }
-    if let Some(sending) = &sending {
-        sending.set_awaited(false);
     }
 }
 

@@ -2,13 +2,14 @@
 //! that its user may see, once and in order.
 //!
 //! How to read it: [`Node`] is the whole; `listen` accepts, `login` turns a connection into a `session`, `connection` is
-//! the task of one session, `request` holds one file per request, `rooms` and `room` are the conversations with somebody
+//! the task of one session, `cutter` finds its frames, `request` holds one file per request, `rooms` and `room` are the conversations with somebody
 //! here in them, `delivery` decides what comes next in one, `outbox` is what waits to be written to one socket, `sweep`
 //! is the one timer for everybody.
 
 mod advertise;
 mod clock;
 mod connection;
+mod cutter;
 mod delivery;
 mod directory;
 mod limits;

@@ -1,13 +1,24 @@
 //! What a session needs once it sends, shared by its task and by the answers that are still to come.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+use std::{
+    future::poll_fn,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    task::Poll,
+    time::Duration,
 };
 
 use journal::append::Stream;
 
 use crate::session::Session;
+
+/// A session that paused since too many answers were owed goes on when so many more find room.
+const ANSWERS_TO_GO_ON: usize = 32;
+/// How often a session that is not read counts as heard.
+const HEARD_EVERY: Duration = Duration::from_secs(1);
 
 /// A session's sends.
 #[derive(Default)]
@@ -54,5 +65,27 @@ impl Drop for Owed {
         if self.sending.is_awaited.load(Ordering::SeqCst) {
             self.session.waker.wake();
         }
+    }
+}
+
+/// Waits until answers find room again, some at once, so that a session does not pause for each of them.
+pub(crate) async fn room_for_answers(session: Arc<Session>, sending: Option<Arc<Sending>>) {
+    let mut room = pin!(poll_fn(|_| {
+        session.flush();
+        let owed = sending.as_ref().map_or(0, |sending| {
+            sending.set_awaited(true);
+            sending.owed()
+        });
+        if session.has_ended() || session.outbox.has_room_for_answers(owed + ANSWERS_TO_GO_ON) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }));
+    while tokio::time::timeout(HEARD_EVERY, &mut room).await.is_err() {
+        session.heard();
+    }
+    if let Some(sending) = &sending {
+        sending.set_awaited(false);
     }
 }

@@ -159,13 +159,18 @@ async fn i2_what_has_just_come_does_not_overtake_what_waited_too_long() {
     let people = [(1, Role::Doctor), (2, Role::Doctor)];
     let conversations = [broken.world.conversation(&people).await];
     let stream = Arc::new(Stream::default());
-    let submit = async |number: usize| {
+    let submit = |number: usize| {
         let message = NewMessage {
             stream: Some(stream.clone()),
             ..text(conversations[0], 1, &format!("m{number}"), "x")
         };
         let (answer, answered) = oneshot::channel();
-        broken.world.appender.submit(message, answer).await.unwrap();
+        broken
+            .world
+            .appender
+            .try_submit(message, answer)
+            .map_err(drop)
+            .unwrap();
         async move { (number, answered.await.unwrap()) }
     };
     broken.postgres.stop().unwrap();
@@ -184,11 +189,11 @@ async fn i2_what_has_just_come_does_not_overtake_what_waited_too_long() {
             },
             () = tokio::time::sleep(EVERY) => {
                 if accepted == 0 {
-                    under_way.push(submit(sent).await);
+                    under_way.push(submit(sent));
                     sent += 1;
                 }
                 if let Some(number) = refused.pop_front() {
-                    under_way.push(submit(number).await);
+                    under_way.push(submit(number));
                 }
             }
         }
