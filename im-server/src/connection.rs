@@ -166,7 +166,7 @@ impl Task {
                     return Poll::Pending;
                 }
                 self.request = None;
-                // What the app has said meanwhile was not read.
+                // The node did not read meanwhile, so the app may have spoken.
                 self.session.heard();
                 continue;
             }

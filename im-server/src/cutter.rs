@@ -13,7 +13,7 @@ pub(crate) enum Cutter {
     WebSocket(Box<websocket::Reader>),
 }
 
-/// What came whole.
+/// A complete item of the input.
 pub(crate) enum Cut {
     Frame(ClientFrame),
     /// A WebSocket ping, with its answer.
@@ -23,10 +23,10 @@ pub(crate) enum Cut {
 }
 
 impl Cutter {
-    /// The next thing that came whole; `None` when more bytes are needed, and then `input` has been used up.
+    /// The next complete item; `None` when more bytes are needed, and then `input` has been used up.
     ///
     /// # Errors
-    /// What is wrong with the bytes: nothing more can be cut off them.
+    /// The bytes are malformed; nothing more can be cut off them.
     pub(crate) fn next(&mut self, input: &mut &[u8], limit: usize) -> Result<Option<Cut>, String> {
         let message = match self {
             Self::Length(reader) => reader.next(input, limit).map_err(|long| {

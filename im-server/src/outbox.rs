@@ -24,7 +24,7 @@ const MAX_FRAMES: usize = 256;
 /// no request whose answer might find no room, so these are never exceeded by more than what one answer has.
 const ANSWER_BYTES: usize = 8 * 1024;
 const ANSWER_FRAMES: usize = 64;
-/// What an answer that is still to come is reckoned at.
+/// Room reserved for each answer that is still to come.
 const EXPECTED_ANSWER_BYTES: usize = ANSWER_BYTES / ANSWER_FRAMES;
 /// Frames in one vectored write; the kernel takes 1,024 slices, and a WebSocket frame has two.
 const FRAMES_AT_ONCE: usize = 64;

@@ -1,4 +1,4 @@
-//! What a session needs once it sends, shared by its task and by the answers that are still to come.
+//! The sends of one session: their order, and the answers that are still to come.
 
 use std::{
     future::poll_fn,

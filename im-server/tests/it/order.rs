@@ -190,7 +190,7 @@ async fn after_a_refusal_nothing_later_of_the_conversation_is_taken() {
         );
     }
     app.say(other, "m1", "hello").await.unwrap();
-    // Whatever is refused for good holds up nobody.
+    // A final refusal holds up no other message.
     assert_eq!(app.say(other, "m2", "").await, Err(ErrorCode::Invalid));
     app.say(other, "m3", "hello").await.unwrap();
     fleet
@@ -207,7 +207,7 @@ async fn after_a_refusal_nothing_later_of_the_conversation_is_taken() {
         assert_eq!(app.say(consult, id, "hello").await.is_ok(), outcome, "{id}");
     }
     assert_eq!(written(&fleet, 1, consult).await, [0, 1, 2]);
-    // What was given up holds up no other session.
+    // A new session does not wait for a message that was given up.
     fleet
         .execute(
             "CREATE TRIGGER poison BEFORE INSERT ON entry WHEN NEW.client_msg_id = 'm3'
@@ -222,7 +222,7 @@ async fn after_a_refusal_nothing_later_of_the_conversation_is_taken() {
     again.say(consult, "m4", "hello").await.unwrap();
 }
 
-/// Who has more refused messages than a node remembers is sent away, and comes back with all of them.
+/// A session with more refused messages than a node remembers ends, and the app comes back with all of them.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_with_too_many_refused_messages_ends() {
     let fleet = Fleet::start_with(&["--sends-per-s", "10000"], 1).await;
@@ -334,7 +334,7 @@ async fn over_the_rate_a_session_waits_and_is_neither_refused_nor_idle() {
     assert_eq!(written(&fleet, 1, consult).await, in_order(MESSAGES));
 }
 
-/// What was sent before the app closed its side, or logged out, is answered.
+/// A node answers what an app sent before it closed its side, or logged out.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_sent_before_the_end_is_answered() {
     const MESSAGES: usize = 110;
@@ -422,7 +422,7 @@ async fn typing_is_passed_on_once_a_second() {
     assert!((1..=most).contains(&typed), "{typed} of 40");
 }
 
-/// Who does not read is not read: what is held for it stays small, and it is closed.
+/// An app that does not read is not read, so little is held for it; and it is closed.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_asks_and_never_reads_is_closed_slow() {
     let fleet = Fleet::start_with(&["--slow-limit-s", "1"], 1).await;

@@ -32,7 +32,7 @@ const TURN_MISSED: Duration = Duration::from_millis(100);
 /// Each later message of the conversation comes again this much later than the one before it.
 const RETRY_STEP: Duration = Duration::from_millis(10);
 
-/// What one session sends: its messages keep their order in each conversation, over refusals too.
+/// The sends of one session: they keep their order in each conversation, over refusals too.
 #[derive(Debug, Default)]
 pub struct Stream {
     next_turn: AtomicU64,

@@ -123,7 +123,7 @@ fn what_is_given_up_holds_nobody_up_for_long() {
     lane.now += Duration::from_millis(1);
     assert!(lane.passes("b"), "a was given up");
     assert!(lane.passes("a"), "and is a new message now");
-    // Somebody who insists is waited for.
+    // A message that keeps coming is waited for.
     for _ in 0..10 {
         lane.submit("c").refuse(lane.now);
         lane.now += GIVEN_UP_AFTER / 2;

@@ -41,7 +41,7 @@ pub(super) async fn commit_batches<C: Send>(
     }
 }
 
-/// What the next batch is.
+/// The next batch.
 struct Taken<C> {
     messages: Vec<NewMessage>,
     held: Vec<(Turn, C)>,
