@@ -1,6 +1,7 @@
 //! The task of one connection. While nothing happens it owns no buffer: bytes are read into a buffer of the thread, and
 //! only the beginning of an unfinished frame is kept; a request that has to wait is a future of its own, boxed, and
-//! nothing more is read from the socket until it is done.
+//! nothing more is read from the socket until it is done. A session over its rate, or with too many answers owed, waits in
+//! the same way: TCP passes the pause on to the app.
 
 use std::{
     cell::RefCell,
@@ -13,8 +14,7 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
-use prost::Message;
+use bytes::{Buf, Bytes};
 use proto::{
     frame::FrameReader,
     wire::{ByeReason, ClientFrame, ErrorCode, Pong, client_frame, server_frame::Body},
@@ -23,14 +23,15 @@ use tokio::net::TcpStream;
 
 use crate::{
     clock,
-    limits::{AddressPlace, Bucket},
+    cutter::{Cut, Cutter},
+    limits::{AddressPlace, Bucket, OncePerSecond},
     listen::Door,
     login::{self, Established},
     node::Shared,
     outbox::Pushed,
     request,
+    sending::{Sending, room_for_answers},
     session::Session,
-    transport::websocket::{self, Incoming},
 };
 
 /// Bytes read at once; the buffer belongs to the thread.
@@ -71,10 +72,14 @@ pub(crate) fn serve(
                 None => Cutter::Length(FrameReader::default()),
                 Some(reader) => Cutter::WebSocket(reader),
             },
-            rest,
+            rest: rest.into(),
             request: None,
+            put_off: None,
+            finish: None,
+            sending: None,
             sends: Bucket::full(shared.settings.sends_per_s, clock::uptime_ms()),
             requests: Bucket::full(REQUESTS_PER_S, clock::uptime_ms()),
+            typing: OncePerSecond::default(),
             shared,
             session,
             _place: place,
@@ -116,19 +121,28 @@ struct Task {
     shared: Arc<Shared>,
     session: Arc<Session>,
     cutter: Cutter,
-    /// Bytes that came behind a request that waits.
-    rest: Vec<u8>,
+    /// Bytes that came behind a request that waits: at most what is read at once.
+    rest: Bytes,
     request: Option<Pending>,
+    /// A request that came too soon, and is handled next.
+    put_off: Option<Box<ClientFrame>>,
+    /// Nothing more is taken; the session ends when its sends are answered.
+    finish: Option<Finish>,
+    /// Made at the first send.
+    sending: Option<Arc<Sending>>,
     sends: Bucket,
     requests: Bucket,
+    typing: OncePerSecond,
     /// Its place among the connections of its address.
     _place: AddressPlace,
 }
 
-/// Cuts bytes into frames.
-enum Cutter {
-    Length(FrameReader),
-    WebSocket(Box<websocket::Reader>),
+/// Why nothing more is taken from an app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Finish {
+    /// It will send no more.
+    HungUp,
+    LoggedOut,
 }
 
 impl Task {
@@ -153,23 +167,42 @@ impl Task {
                     return Poll::Pending;
                 }
                 self.request = None;
+                // The node did not read meanwhile, so the app may have spoken.
+                self.session.heard();
                 continue;
             }
-            if !self.rest.is_empty() {
-                let rest = std::mem::take(&mut self.rest);
-                self.take(&rest);
-                continue;
+            if let Some(finish) = self.finish {
+                return self.poll_finish(finish);
             }
             if self.session.books.lock().has_to_feed() && !self.session.outbox.is_blocked() {
                 let (shared, session) = (self.shared.clone(), self.session.clone());
                 self.request = Some(Box::pin(request::sync::look_after(shared, session)));
                 continue;
             }
+            if let Some(put_off) = self.put_off.take() {
+                self.handle(*put_off);
+                continue;
+            }
+            if !self.has_room_for_answer() {
+                metrics::counter!("huizhen_im_pauses_total", "reason" => "answers").increment(1);
+                let room = room_for_answers(self.session.clone(), self.sending.clone());
+                self.request = Some(Box::pin(room));
+                continue;
+            }
+            if !self.rest.is_empty() {
+                let mut rest = std::mem::take(&mut self.rest);
+                let taken = self.take(&rest);
+                if taken < rest.len() {
+                    rest.advance(taken);
+                    self.rest = rest;
+                }
+                continue;
+            }
             match self.session.transport.poll_readable(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Err(_)) => return Poll::Ready(()),
                 Poll::Ready(Ok(())) => match self.read() {
-                    Ok(0) => return Poll::Ready(()),
+                    Ok(0) => self.finish = Some(Finish::HungUp),
                     Ok(_) => {}
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                     Err(error) => {
@@ -181,64 +214,82 @@ impl Task {
         }
     }
 
+    /// Ends a session of which nothing more is taken, once its sends are answered.
+    fn poll_finish(&self, finish: Finish) -> Poll<()> {
+        if let Some(sending) = &self.sending {
+            sending.set_awaited(true);
+            if sending.owed() > 0 {
+                return Poll::Pending;
+            }
+        }
+        match finish {
+            Finish::HungUp => self.session.hang_up(),
+            Finish::LoggedOut => self
+                .session
+                .end(ByeReason::LoggedOut, 0, "the app has logged out"),
+        }
+        Poll::Ready(())
+    }
+
+    /// Whether the answer to one more request finds room, beside those that are owed.
+    fn has_room_for_answer(&self) -> bool {
+        let owed = self.sending.as_ref().map_or(0, |sending| sending.owed());
+        self.session.outbox.has_room_for_answers(owed + 1)
+    }
+
     fn read(&mut self) -> io::Result<usize> {
         READ_BUFFER.with_borrow_mut(|buffer| {
             let read = self.session.transport.try_read(buffer)?;
-            if read > 0 {
-                self.session.heard();
-                self.take(&buffer[..read]);
-            }
+            let taken = self.take(&buffer[..read]);
+            self.rest = Bytes::copy_from_slice(&buffer[taken..read]);
             Ok(read)
         })
     }
 
-    /// Takes bytes up until they are used or a request has to wait.
-    fn take(&mut self, mut input: &[u8]) {
+    /// Takes bytes up until they are used or a request has to wait. Gives how many were taken.
+    fn take(&mut self, bytes: &[u8]) -> usize {
         let limit = self.shared.settings.max_frame_bytes as usize;
-        while self.request.is_none() && !self.session.has_ended() {
-            let frame = match &mut self.cutter {
-                Cutter::Length(reader) => match reader.next(&mut input, limit) {
-                    Ok(Some(message)) => ClientFrame::decode(message),
-                    Ok(None) => return,
-                    Err(long) => {
-                        let detail = format!(
-                            "a frame of {} bytes is over the limit of {}",
-                            long.length, long.limit
-                        );
-                        self.session.end(ByeReason::BadFrame, 0, &detail);
-                        return;
-                    }
-                },
-                Cutter::WebSocket(reader) => match reader.next(&mut input, limit) {
-                    Ok(Some(Incoming::Message(message))) => ClientFrame::decode(message),
-                    Ok(Some(Incoming::Ping(payload))) => {
-                        self.session.outbox.queue_bare(websocket::pong(payload));
-                        self.session.flush();
-                        continue;
-                    }
-                    Ok(Some(Incoming::Close)) => {
-                        self.session.hang_up();
-                        return;
-                    }
-                    Ok(None) => return,
-                    Err(error) => {
-                        self.session.end(ByeReason::BadFrame, 0, &error.to_string());
-                        return;
-                    }
-                },
-            };
-            match frame {
-                Ok(frame) => self.handle(frame),
-                Err(_) => self.session.end(ByeReason::BadFrame, 0, "not a ClientFrame"),
+        let mut input = bytes;
+        while self.request.is_none()
+            && self.finish.is_none()
+            && !self.session.has_ended()
+            && self.has_room_for_answer()
+        {
+            match self.cutter.next(&mut input, limit) {
+                Ok(Some(Cut::Frame(frame))) => self.handle(frame),
+                Ok(Some(Cut::Ping(pong))) => {
+                    self.session.outbox.queue_bare(pong);
+                    self.session.flush();
+                    self.session.heard();
+                }
+                Ok(Some(Cut::Close)) => self.finish = Some(Finish::HungUp),
+                Ok(None) => break,
+                Err(detail) => self.session.end(ByeReason::BadFrame, 0, &detail),
             }
         }
-        self.rest.extend_from_slice(input);
+        bytes.len() - input.len()
+    }
+
+    /// Whether a request may be handled now. A session over its rate is not read until it may: refused messages would have
+    /// to be sent again, and would come behind later ones.
+    fn admit(&mut self, body: &client_frame::Body) -> Result<(), Duration> {
+        use client_frame::Body as Request;
+
+        match body {
+            Request::Send(_) | Request::Recall(_) => self
+                .sends
+                .take(self.shared.settings.sends_per_s, clock::uptime_ms()),
+            Request::Ping(_) | Request::Logout(_) => Ok(()),
+            _ => self.requests.take(REQUESTS_PER_S, clock::uptime_ms()),
+        }
     }
 
     /// Does what a frame asks for; every request stands here.
     fn handle(&mut self, frame: ClientFrame) {
         use client_frame::Body as Request;
 
+        // Only a whole frame counts: bytes that dribble keep no session alive.
+        self.session.heard();
         let ClientFrame { request_id, body } = frame;
         let Some(body) = body else {
             let message = "this node does not know this request; it may be newer than the node";
@@ -246,18 +297,11 @@ impl Task {
                 .refuse(request_id, ErrorCode::Unsupported, "", message);
             return;
         };
-        let uptime_ms = clock::uptime_ms();
-        let admitted = match &body {
-            Request::Send(_) | Request::Recall(_) => {
-                self.sends.take(self.shared.settings.sends_per_s, uptime_ms)
-            }
-            Request::Ping(_) | Request::Logout(_) => Ok(()),
-            _ => self.requests.take(REQUESTS_PER_S, uptime_ms),
-        };
-        if let Err(retry_after_ms) = admitted {
-            let message = "too many requests at once; wait retry_after_ms";
-            self.session
-                .refuse_until(request_id, ErrorCode::RateLimited, "", message, retry_after_ms);
+        if let Err(wait) = self.admit(&body) {
+            metrics::counter!("huizhen_im_pauses_total", "reason" => "rate").increment(1);
+            let body = Some(body);
+            self.put_off = Some(Box::new(ClientFrame { request_id, body }));
+            self.request = Some(Box::pin(tokio::time::sleep(wait)));
             return;
         }
         let (shared, session) = (&self.shared, &self.session);
@@ -282,16 +326,21 @@ impl Task {
                 None
             }
             Request::Logout(_) => {
-                session.hang_up();
+                self.finish = Some(Finish::LoggedOut);
                 None
             }
-            Request::Send(send) => request::send::send(shared, session, request_id, send),
+            Request::Send(send) => {
+                let sending = self.sending.get_or_insert_default();
+                request::send::send(shared, session, sending, request_id, send)
+            }
             Request::Recall(recall) => request::recall::recall(shared, session, request_id, recall),
             Request::Sync(sync) => request::sync::sync(shared, session, request_id, sync),
             Request::History(history) => request::history::history(shared, session, request_id, history),
             Request::Received(received) => request::marks::received(shared, session, request_id, received),
             Request::Read(read) => request::marks::read(shared, session, request_id, read),
-            Request::Typing(typing) => request::typing::typing(shared, session, request_id, typing),
+            Request::Typing(typing) => {
+                request::typing::typing(shared, session, &mut self.typing, request_id, typing)
+            }
             Request::Presence(query) => request::presence::presence(shared, session, request_id, query),
             Request::CallSignal(_) => {
                 let message = "this node carries no calls";

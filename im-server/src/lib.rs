@@ -2,12 +2,13 @@
 //! that its user may see, once and in order.
 //!
 //! How to read it: [`Node`] is the whole; `listen` accepts, `login` turns a connection into a `session`, `connection` is
-//! the task of one session, `request` holds one file per request, `delivery` gives each session its entries, `outbox`
-//! queues the frames of one socket, `sweep` is the one timer for all sessions.
+//! the task of one session, `cutter` finds its frames, `request` holds one file per request, `delivery` gives each session
+//! its entries, `outbox` queues the frames of one socket, `sweep` is the one timer for all sessions.
 
 mod advertise;
 mod clock;
 mod connection;
+mod cutter;
 mod delivery;
 mod directory;
 mod limits;
@@ -19,6 +20,7 @@ mod outbox;
 mod proxy_protocol;
 mod renewal;
 mod request;
+mod sending;
 mod session;
 mod settings;
 mod sweep;

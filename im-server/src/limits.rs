@@ -7,6 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
+    time::Duration,
 };
 
 use dashmap::DashMap;
@@ -132,6 +133,26 @@ impl Drop for AddressPlace {
     }
 }
 
+/// Lets a session do something once a second.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct OncePerSecond {
+    /// When it was let do it last, [`crate::clock::uptime_ms`]; `None` is never.
+    last_ms: Option<NonZeroU32>,
+}
+
+impl OncePerSecond {
+    pub(crate) fn passes(&mut self, now_ms: i64) -> bool {
+        let now_ms = now_ms as u32;
+        let passes = self
+            .last_ms
+            .is_none_or(|last_ms| now_ms.wrapping_sub(last_ms.get()) >= 1_000);
+        if passes {
+            self.last_ms = NonZeroU32::new(now_ms).or(Some(NonZeroU32::MIN));
+        }
+        passes
+    }
+}
+
 /// A bucket of tokens for one session: so many a second in the long run, five seconds' worth at once.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bucket {
@@ -153,8 +174,8 @@ impl Bucket {
     /// Takes a token.
     ///
     /// # Errors
-    /// How many milliseconds until there is one.
-    pub(crate) fn take(&mut self, per_second: u32, now_ms: i64) -> Result<(), u32> {
+    /// How long until there is one.
+    pub(crate) fn take(&mut self, per_second: u32, now_ms: i64) -> Result<(), Duration> {
         // The low 32 bits of the time are enough for a difference.
         let elapsed_ms = (now_ms as u32).wrapping_sub(self.at_ms).min(60_000);
         self.at_ms = now_ms as u32;
@@ -164,7 +185,8 @@ impl Bucket {
             self.tokens -= 1.0;
             Ok(())
         } else {
-            Err((((1.0 - self.tokens) * 1000.0 / rate).ceil() as u32).max(1))
+            let wait_ms = ((1.0 - self.tokens) * 1000.0 / rate).ceil() as u64;
+            Err(Duration::from_millis(wait_ms.max(1)))
         }
     }
 }
@@ -179,9 +201,20 @@ mod tests {
         let at_once = (0..100).take_while(|_| bucket.take(10, 1_000).is_ok()).count();
         assert_eq!(at_once, 50);
         let wait = bucket.take(10, 1_000).unwrap_err();
-        assert_eq!(wait, 100);
-        assert!(bucket.take(10, 1_000 + i64::from(wait)).is_ok());
-        assert!(bucket.take(10, 1_000 + i64::from(wait)).is_err());
+        assert_eq!(wait, Duration::from_millis(100));
+        assert!(bucket.take(10, 1_100).is_ok());
+        assert!(bucket.take(10, 1_100).is_err());
+    }
+
+    #[test]
+    fn once_per_second_is_once_per_second() {
+        let mut gate = OncePerSecond::default();
+        let passed: Vec<i64> = (0..3_500)
+            .step_by(10)
+            .filter(|now_ms| gate.passes(*now_ms))
+            .collect();
+        assert_eq!(passed.len(), 4, "{passed:?}");
+        assert!(passed.is_sorted_by(|one, next| next - one >= 999));
     }
 
     #[test]

@@ -20,9 +20,12 @@ use crate::{
 pub(crate) const MAX_BYTES: usize = 36 * 1024;
 /// Frames that may wait: each costs 40 bytes beside its own, which may be shared.
 const MAX_FRAMES: usize = 256;
-/// As much again only answers may use: a session that is behind in a busy room still gets its acks.
+/// Answers have a bound of their own: a session that is behind in a busy room still gets its acks. A session's task takes
+/// no request whose answer might find no room, so these are never exceeded by more than what one answer has.
 const ANSWER_BYTES: usize = 8 * 1024;
 const ANSWER_FRAMES: usize = 64;
+/// Room reserved for each answer that is still to come.
+const EXPECTED_ANSWER_BYTES: usize = ANSWER_BYTES / ANSWER_FRAMES;
 /// Frames in one vectored write; the kernel takes 1,024 slices, and a WebSocket frame has two.
 const FRAMES_AT_ONCE: usize = 64;
 
@@ -71,6 +74,9 @@ struct Inner {
     written: usize,
     /// Bytes in the queue.
     bytes: usize,
+    /// Those of them, and frames, that are answers.
+    answer_bytes: usize,
+    answer_frames: usize,
     /// The socket takes nothing now; since when it has taken nothing (seconds of the monotonic clock).
     blocked_since_s: Option<u32>,
     ending: bool,
@@ -80,8 +86,14 @@ struct Inner {
 #[derive(Debug)]
 struct Item {
     bytes: Bytes,
-    /// Not to be dressed: a WebSocket control frame.
-    bare: bool,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Frame(What),
+    /// A WebSocket control frame, which is not to be dressed.
+    Control,
 }
 
 impl Outbox {
@@ -92,6 +104,8 @@ impl Outbox {
                 queue: VecDeque::new(),
                 written: 0,
                 bytes: 0,
+                answer_bytes: 0,
+                answer_frames: 0,
                 blocked_since_s: None,
                 ending: false,
                 broken: false,
@@ -110,7 +124,7 @@ impl Outbox {
     ) -> Pushed {
         let mut inner = self.inner.lock();
         let pushed = match frames {
-            [frame] if inner.write_alone(transport, frame) => Pushed::Taken,
+            [frame] if inner.write_alone(transport, frame, what) => Pushed::Taken,
             _ => inner.queue(frames, what),
         };
         if pushed == Pushed::Taken && inner.blocked_since_s.is_none() && !inner.queue.is_empty() {
@@ -140,14 +154,15 @@ impl Outbox {
             let keep = usize::from(inner.written > 0);
             inner.queue.truncate(keep);
         }
-        inner.queue.extend(bye.map(|bytes| Item { bytes, bare: false }));
+        let kind = Kind::Frame(What::Answer);
+        inner.queue.extend(bye.map(|bytes| Item { bytes, kind }));
         if inner.dress == Dress::WebSocket {
             inner.queue.push_back(Item {
                 bytes: websocket::close(),
-                bare: true,
+                kind: Kind::Control,
             });
         }
-        inner.bytes = inner.queue.iter().map(|item| item.bytes.len()).sum();
+        inner.count();
     }
 
     /// Queues a WebSocket control frame.
@@ -155,7 +170,10 @@ impl Outbox {
         let mut inner = self.inner.lock();
         if !inner.ending && inner.queue.len() < MAX_FRAMES {
             inner.bytes += bytes.len();
-            inner.queue.push_back(Item { bytes, bare: true });
+            inner.queue.push_back(Item {
+                bytes,
+                kind: Kind::Control,
+            });
         }
     }
 
@@ -195,6 +213,13 @@ impl Outbox {
         inner.bytes <= MAX_BYTES / 4 && inner.queue.len() <= MAX_FRAMES / 4
     }
 
+    /// Whether so many answers find room beside those that wait.
+    pub(crate) fn has_room_for_answers(&self, count: usize) -> bool {
+        let inner = self.inner.lock();
+        inner.answer_frames + count <= ANSWER_FRAMES
+            && inner.answer_bytes + count * EXPECTED_ANSWER_BYTES <= ANSWER_BYTES
+    }
+
     /// Whether writing failed: the peer is gone.
     pub(crate) fn is_broken(&self) -> bool {
         self.inner.lock().broken
@@ -207,20 +232,45 @@ impl Inner {
             return Pushed::Ended;
         }
         let bytes: usize = frames.iter().map(Bytes::len).sum();
-        let (max_bytes, max_frames) = match what {
-            What::Entries => (MAX_BYTES, MAX_FRAMES),
-            What::Answer => (MAX_BYTES + ANSWER_BYTES, MAX_FRAMES + ANSWER_FRAMES),
+        let full = match what {
+            What::Entries => {
+                let (waiting, count) = (
+                    self.bytes - self.answer_bytes,
+                    self.queue.len() - self.answer_frames,
+                );
+                !self.queue.is_empty() && (waiting + bytes > MAX_BYTES || count + frames.len() > MAX_FRAMES)
+            }
+            What::Answer => self.answer_frames + frames.len() > ANSWER_FRAMES,
         };
-        let full = self.bytes + bytes > max_bytes || self.queue.len() + frames.len() > max_frames;
-        if full && !self.queue.is_empty() {
+        if full {
             return Pushed::Full;
         }
-        self.bytes += bytes;
-        self.queue.extend(frames.iter().map(|bytes| Item {
-            bytes: bytes.clone(),
-            bare: false,
-        }));
+        for frame in frames {
+            self.add(frame.clone(), what);
+        }
         Pushed::Taken
+    }
+
+    fn add(&mut self, bytes: Bytes, what: What) {
+        self.bytes += bytes.len();
+        if what == What::Answer {
+            self.answer_bytes += bytes.len();
+            self.answer_frames += 1;
+        }
+        let kind = Kind::Frame(what);
+        self.queue.push_back(Item { bytes, kind });
+    }
+
+    /// Counts anew what waits.
+    fn count(&mut self) {
+        let answers = || {
+            self.queue
+                .iter()
+                .filter(|item| item.kind == Kind::Frame(What::Answer))
+        };
+        self.answer_frames = answers().count();
+        self.answer_bytes = answers().map(|item| item.bytes.len()).sum();
+        self.bytes = self.queue.iter().map(|item| item.bytes.len()).sum();
     }
 
     fn write(&mut self, transport: &Transport) {
@@ -250,7 +300,7 @@ impl Inner {
                 Err(_) => {
                     self.broken = true;
                     self.queue = VecDeque::new();
-                    self.bytes = 0;
+                    self.count();
                 }
             }
         }
@@ -258,7 +308,7 @@ impl Inner {
 
     /// Writes one frame when nothing waits before it, which is nearly always so, and queues what is left of it. False
     /// when nothing was written: then it is to be queued.
-    fn write_alone(&mut self, transport: &Transport, frame: &Bytes) -> bool {
+    fn write_alone(&mut self, transport: &Transport, frame: &Bytes, what: What) -> bool {
         let alone = self.queue.is_empty() && self.blocked_since_s.is_none() && !self.ending && !self.broken;
         if !alone || self.dress != Dress::Length {
             return false;
@@ -266,12 +316,8 @@ impl Inner {
         match transport.try_write_one(frame) {
             Ok(written) if written == frame.len() => true,
             Ok(written) => {
-                self.bytes = frame.len();
                 self.written = written;
-                self.queue.push_back(Item {
-                    bytes: frame.clone(),
-                    bare: false,
-                });
+                self.add(frame.clone(), what);
                 true
             }
             // The ordinary way finds the same.
@@ -289,7 +335,7 @@ impl Inner {
         let mut slices = [IoSlice::new(&[]); 2 * FRAMES_AT_ONCE];
         let mut used = 0;
         for (item, header) in self.queue.iter().zip(&mut headers) {
-            if self.dress == Dress::WebSocket && !item.bare {
+            if self.dress == Dress::WebSocket && item.kind != Kind::Control {
                 *header = websocket::header(item.bytes.len() - HEADER_BYTES);
             }
         }
@@ -327,7 +373,7 @@ impl Inner {
     fn advance(&mut self, written: usize) {
         self.written += written;
         while let Some(first) = self.queue.front() {
-            let length = if self.dress == Dress::WebSocket && !first.bare {
+            let length = if self.dress == Dress::WebSocket && first.kind != Kind::Control {
                 let payload = first.bytes.len() - HEADER_BYTES;
                 payload + websocket::header(payload).1
             } else {
@@ -338,6 +384,10 @@ impl Inner {
             }
             self.written -= length;
             self.bytes -= first.bytes.len();
+            if first.kind == Kind::Frame(What::Answer) {
+                self.answer_bytes -= first.bytes.len();
+                self.answer_frames -= 1;
+            }
             self.queue.pop_front();
         }
     }

@@ -48,7 +48,8 @@ pub struct Settings {
     /// Failed logins a minute from one address, after which it gets Bye TOO_MANY_ATTEMPTS.
     #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub failed_logins_per_minute: u32,
-    /// Messages a second of one session in the long run; five times as many at once.
+    /// Messages a second of one session in the long run; five times as many at once. Over that the session is read more
+    /// slowly.
     #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub sends_per_s: u32,
     /// How often an app must say something, seconds; after 2.5 times as long in silence it gets Bye IDLE.

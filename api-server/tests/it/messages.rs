@@ -47,6 +47,7 @@ impl Pen {
             body: body.into(),
             mentions: Vec::new(),
             reply_to_seq: Seq::ZERO,
+            stream: None,
         };
         self.0.submit(message, answer).await.unwrap();
         answered.await.unwrap().unwrap().seq.get()

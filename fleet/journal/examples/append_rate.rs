@@ -160,6 +160,7 @@ impl Target {
                     body: self.body.clone(),
                     mentions: Vec::new(),
                     reply_to_seq: Seq::ZERO,
+                    stream: None,
                 })
                 .collect();
             let begun = Instant::now();

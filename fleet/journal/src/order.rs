@@ -96,7 +96,7 @@ impl Horizon {
     /// The number of a token that an app gives back; `None` when it belongs to another history, lies beyond this horizon,
     /// or is a time that an older release gave out.
     pub fn number_of(self, token: i64) -> Option<i64> {
-        if token < TOKEN_BIT || token >= TOKEN_BIT << 1 {
+        if !(TOKEN_BIT..TOKEN_BIT << 1).contains(&token) {
             return None;
         }
         let lineage = (token & (TOKEN_BIT - 1)) >> NUMBER_BITS;

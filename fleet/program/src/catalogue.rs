@@ -67,6 +67,7 @@ pub const METRICS: &[Metric] = &[
     metric(Counter, "huizhen_im_accept_failures_total", "Connections that could not be accepted: out of descriptors, most often"),
     labelled(Counter, "huizhen_im_byes_total", ("reason", &["BYE_REASON_SLOW", "BYE_REASON_OVERLOADED", "BYE_REASON_UNAVAILABLE", "BYE_REASON_DRAINING"]), "Connections that the node closed, by reason"),
     labelled(Counter, "huizhen_im_errors_total", ("code", &["ERROR_CODE_UNAVAILABLE", "ERROR_CODE_RATE_LIMITED"]), "Requests that were refused, by code"),
+    labelled(Counter, "huizhen_im_pauses_total", ("reason", &["rate", "answers"]), "Times a session was not read for a moment: over its rate, or with too many answers owed to it"),
     metric(Counter, "huizhen_im_login_failures_total", "Logins with a wrong user or password"),
     metric(Counter, "huizhen_im_proxy_headers_refused_total", "Connections without the PROXY header that they must begin with"),
     metric(Counter, "huizhen_im_gaps_total", "Times that entries were fetched from the database because a publication did not come"),

@@ -56,6 +56,9 @@ pub(crate) struct Notes {
     pub(crate) from_seq: Seq,
 }
 
+/// Rooms in the order of overviews; `None` where the user is not in.
+pub(crate) type OpenRooms<R> = Vec<Option<Arc<Room<R>>>>;
+
 /// Journal, rooms and socket of one session.
 pub(crate) trait Source: Sync {
     type Receiver: Receiver;
@@ -82,7 +85,7 @@ pub(crate) trait Source: Sync {
     fn open(
         &self,
         overviews: &[Overview],
-    ) -> impl Future<Output = Result<Vec<Option<Arc<Room<Self::Receiver>>>>, Stopped>> + Send;
+    ) -> impl Future<Output = Result<OpenRooms<Self::Receiver>, Stopped>> + Send;
 
     /// Entries of the journal that the user may see.
     fn feed(
@@ -137,7 +140,7 @@ impl Source for NodeSource<'_> {
         self.shared.rooms.get(id)
     }
 
-    async fn open(&self, overviews: &[Overview]) -> Result<Vec<Option<Arc<SessionRoom>>>, Stopped> {
+    async fn open(&self, overviews: &[Overview]) -> Result<OpenRooms<Arc<Session>>, Stopped> {
         let shared = self.shared;
         let mut rooms = Vec::with_capacity(overviews.len());
         let mut new = Vec::new();

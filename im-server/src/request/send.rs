@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Weak},
+    time::Duration,
 };
 
 use backplane::Channel;
@@ -15,14 +16,15 @@ use tokio::task::JoinSet;
 use proto::{
     ConversationId, Seq,
     mime::{self, Refused},
-    wire::{ErrorCode, Send, SendOk, server_frame::Body},
+    wire::{ByeReason, ErrorCode, Send, SendOk, server_frame::Body},
 };
 
 use crate::{
     connection::Pending,
     delivery::{fanout, rooms::SessionRoom},
-    node::Shared,
+    node::{Shared, spread_ms},
     request::{conversation_id, refuse, unavailable},
+    sending::{Owed, Sending},
     session::Session,
 };
 
@@ -36,18 +38,19 @@ const ROOMS_TOGETHER: usize = 24;
 
 /// Who waits for the answer to a send.
 pub(crate) struct SendContext {
-    session: Arc<Session>,
+    owed: Owed,
     request_id: u64,
 }
 
 pub(crate) fn send(
     shared: &Arc<Shared>,
     session: &Arc<Session>,
+    sending: &Arc<Sending>,
     request_id: u64,
     send: Send,
 ) -> Option<Pending> {
     let conversation = conversation_id(session, request_id, send.conversation_id)?;
-    let message = match check(conversation, session, send) {
+    let message = match check(conversation, session, sending, send) {
         Ok(message) => message,
         Err((field, message)) => {
             session.refuse(request_id, ErrorCode::Invalid, field, message);
@@ -59,7 +62,7 @@ pub(crate) fn send(
         return None;
     };
     let context = SendContext {
-        session: session.clone(),
+        owed: Owed::new(session, sending),
         request_id,
     };
     let (message, context) = appender.try_submit(message, context).err()?;
@@ -73,6 +76,7 @@ pub(crate) fn send(
 fn check(
     conversation: ConversationId,
     session: &Session,
+    sending: &Sending,
     send: Send,
 ) -> Result<NewMessage, (&'static str, String)> {
     let id = &send.client_msg_id;
@@ -111,6 +115,7 @@ fn check(
         body: send.body,
         mentions: send.mentions,
         reply_to_seq,
+        stream: Some(sending.stream.clone()),
     })
 }
 
@@ -162,13 +167,14 @@ impl Outlet<SendContext> for SendOutlet {
             .for_each(|room| fanout::serve(room, &shared.journal));
         while parts.join_next().await.is_some() {}
         for answer in &answers {
-            answer.context.session.flush();
+            answer.context.owed.session.flush();
         }
     }
 }
 
 fn acknowledge(answer: &Settled<SendContext>) {
-    let SendContext { session, request_id } = &answer.context;
+    let SendContext { owed, request_id } = &answer.context;
+    let session = &owed.session;
     match &answer.outcome {
         Ok(accepted) => {
             let ok = SendOk {
@@ -179,6 +185,28 @@ fn acknowledge(answer: &Settled<SendContext>) {
             };
             session.queue_answer(*request_id, Body::SendOk(ok));
         }
+        Err(journal::Error::Database(error)) => {
+            // The journal has logged it, once for a whole batch.
+            tracing::debug!(%error, session = session.id, "a message was not written");
+            refuse_for_now(owed, *request_id, answer.retry_after);
+        }
         Err(error) => refuse(session, *request_id, error),
+    }
+}
+
+/// Refuses a message that is to be sent again: later ones of its conversation are refused until it has come.
+fn refuse_for_now(owed: &Owed, request_id: u64, retry_after: Duration) {
+    let retry_after_ms = match u32::try_from(retry_after.as_millis()) {
+        Ok(0) | Err(_) => spread_ms(500, 2_000),
+        Ok(retry_after_ms) => retry_after_ms,
+    };
+    let message = "the server cannot do this now; send the same again after retry_after_ms";
+    let code = ErrorCode::Unavailable;
+    owed.session
+        .refuse_until(request_id, code, "", message, retry_after_ms);
+    if owed.sending.stream.is_overrun() {
+        let detail = "too many messages were refused: log in again and send the outbox in order";
+        owed.session
+            .end(ByeReason::Unavailable, spread_ms(1_000, 5_000), detail);
     }
 }

@@ -1,4 +1,4 @@
-//! Typing: not stored, not retried.
+//! Typing: not stored, not retried, passed on once a second.
 
 use std::sync::Arc;
 
@@ -10,7 +10,9 @@ use proto::{
 };
 
 use crate::{
+    clock,
     connection::Pending,
+    limits::OncePerSecond,
     node::Shared,
     request::{conversation_id, refuse},
     session::Session,
@@ -19,6 +21,7 @@ use crate::{
 pub(crate) fn typing(
     shared: &Arc<Shared>,
     session: &Arc<Session>,
+    rate: &mut OncePerSecond,
     request_id: u64,
     typing: Typing,
 ) -> Option<Pending> {
@@ -32,6 +35,9 @@ pub(crate) fn typing(
         refuse(session, request_id, &Error::NoAccess);
         return None;
     };
+    if !rate.passes(clock::uptime_ms()) {
+        return None;
+    }
     let typing = Typing {
         conversation_id: conversation.get(),
         user_id: session.user.get(),

@@ -62,7 +62,7 @@ pub struct Fleet {
     pub backplane: Backplane,
     pub nodes: Vec<(Node, Ports)>,
     next_conversation: AtomicI64,
-    _place: Place,
+    place: Place,
 }
 
 impl Fleet {
@@ -80,7 +80,7 @@ impl Fleet {
             backplane,
             nodes: Vec::new(),
             next_conversation: AtomicI64::new(1),
-            _place: place,
+            place,
         };
         for _ in 0..nodes {
             fleet.add_node(flags).await;
@@ -111,7 +111,7 @@ impl Fleet {
             journal,
             nodes: Vec::new(),
             next_conversation: AtomicI64::new(1),
-            _place: place,
+            place,
         };
         for journal in journals {
             fleet.add_node_over(journal, &[]).await;
@@ -140,6 +140,23 @@ impl Fleet {
             .await
             .unwrap();
         self.nodes.push((node, ports));
+    }
+
+    /// Runs statements past the nodes.
+    pub async fn execute(&self, on_sqlite: &'static str, on_postgres: &'static str) {
+        match self.journal.database().engine() {
+            database::Engine::Sqlite(sqlite) => {
+                let outcome: Result<(), database::Error> = sqlite
+                    .write(move |connection| Ok(connection.execute_batch(on_sqlite)?))
+                    .await;
+                outcome.unwrap();
+            }
+            database::Engine::Postgres(_) => {
+                let database = self.place.database().to_owned();
+                let psql = move || fleet_local::postgres::Postgres::shared().psql(&database, on_postgres);
+                tokio::task::spawn_blocking(psql).await.unwrap().unwrap();
+            }
+        }
     }
 
     pub fn ports(&self) -> Ports {

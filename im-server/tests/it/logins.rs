@@ -154,7 +154,7 @@ async fn a_logout_ends_the_devices_sessions_at_once_and_disabling_all() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn logout_closes_and_frees_the_place() {
+async fn logout_is_answered_and_frees_the_place() {
     let fleet = Fleet::start_with(&["--max-sessions", "1"], 1).await;
     let mut app = fleet.app(1, "phone").await;
     let password = fleet.password(2, "phone").await;
@@ -163,7 +163,7 @@ async fn logout_closes_and_frees_the_place() {
         ByeReason::Overloaded
     );
     app.send(Request::Logout(Logout {})).await;
-    assert!(app.receive().await.is_none());
+    assert_eq!(app.bye().await.reason(), ByeReason::LoggedOut);
     eventually("the place is free", async || {
         bye_or_ok(&fleet, login(2, "phone", &password)).await.is_none()
     })

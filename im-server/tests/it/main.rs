@@ -17,6 +17,7 @@ mod on_sqlite {
     mod logins;
     mod marks;
     mod messages;
+    mod order;
     mod stopping;
     mod syncing;
     mod transports;
@@ -35,6 +36,7 @@ mod on_postgres {
     mod logins;
     mod marks;
     mod messages;
+    mod order;
     mod stopping;
     mod syncing;
     mod transports;

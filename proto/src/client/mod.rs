@@ -42,6 +42,8 @@ mod copies;
 mod directory;
 mod event;
 mod handle;
+#[cfg(test)]
+mod order_tests;
 mod outbox;
 mod session;
 mod settings;

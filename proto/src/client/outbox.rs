@@ -1,6 +1,6 @@
 //! What was sent and is not acknowledged yet. Pure.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,9 +9,9 @@ use crate::wire::{self, client_frame};
 
 /// How many messages wait for their acknowledgement at most; then the app waits in `send`.
 pub(super) const CAPACITY: usize = 1024;
-/// How many of them are on their way at once: enough to keep a node busy, few enough that a resend after a lost
-/// connection is small.
-pub(super) const MAX_IN_FLIGHT: usize = 256;
+/// How many of them are on their way at once: more than a node takes in a round trip, few enough that it has answered the
+/// last one in time though it takes them by its rate, and that a resend after a lost connection is small.
+pub(super) const MAX_IN_FLIGHT: usize = 32;
 
 /// A message to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub struct Outgoing {
 struct Pending {
     message: Outgoing,
     in_flight: Option<InFlight>,
+    /// When it may be sent again, if the node refused it for now.
+    put_off: Option<Duration>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -43,12 +45,19 @@ struct InFlight {
 }
 
 /// Messages in the order in which the app sent them, from the first attempt to the acknowledgement.
+///
+/// Messages of one conversation are written in that order whatever a node refuses: one is sent only when all before it are
+/// on their way, and one that was refused only when no later one is on its way any more.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     pending: VecDeque<Pending>,
     in_flight: usize,
-    /// Nothing is sent before: the node asked for a pause. Everything waits, so that the order is kept.
+    /// Messages that were refused for now and not sent again yet.
+    refused: usize,
+    /// Nothing is sent before: the node asked the whole session for a pause.
     hold_until: Duration,
+    /// When a message was answered last.
+    last_answer: Duration,
 }
 
 impl Outbox {
@@ -60,6 +69,7 @@ impl Outbox {
         self.pending.push_back(Pending {
             message,
             in_flight: None,
+            put_off: None,
         });
     }
 
@@ -68,6 +78,7 @@ impl Outbox {
         if now < self.hold_until || self.in_flight == self.pending.len() {
             return Vec::new();
         }
+        let mut waiting = self.overtaken();
         let mut frames = Vec::new();
         for pending in self
             .pending
@@ -76,6 +87,17 @@ impl Outbox {
         {
             if self.in_flight >= MAX_IN_FLIGHT {
                 break;
+            }
+            let conversation = pending.message.conversation_id;
+            if waiting.contains(&conversation) {
+                continue;
+            }
+            if pending.put_off.is_some_and(|until| now < until) {
+                waiting.insert(conversation);
+                continue;
+            }
+            if pending.put_off.take().is_some() {
+                self.refused -= 1;
             }
             let request_id = next();
             pending.in_flight = Some(InFlight {
@@ -91,48 +113,93 @@ impl Outbox {
         frames
     }
 
+    /// Conversations in which a later message is on its way while an earlier one is not: its answer is awaited first.
+    fn overtaken(&self) -> HashSet<i64> {
+        if self.refused == 0 {
+            return HashSet::new();
+        }
+        let (mut flying, mut overtaken) = (HashSet::new(), HashSet::new());
+        for pending in self.pending.iter().rev() {
+            let conversation = pending.message.conversation_id;
+            if pending.in_flight.is_some() {
+                flying.insert(conversation);
+            } else if flying.contains(&conversation) {
+                overtaken.insert(conversation);
+            }
+        }
+        overtaken
+    }
+
     /// Takes out the message that was sent under `request_id`.
-    pub(super) fn answered(&mut self, request_id: u64) -> Option<Outgoing> {
+    pub(super) fn answered(&mut self, now: Duration, request_id: u64) -> Option<Outgoing> {
         let at = self.position(request_id)?;
         self.in_flight -= 1;
+        self.last_answer = now;
         self.pending.remove(at).map(|pending| pending.message)
     }
 
-    /// The message sent under `request_id` is to be sent again after `hold_until`, and nothing before it; false when
-    /// there is none.
-    pub(super) fn put_off(&mut self, request_id: u64, hold_until: Duration) -> bool {
+    /// The message sent under `request_id` is to be sent again after `until`, and nothing later of its conversation before
+    /// it; false when there is none.
+    pub(super) fn put_off(&mut self, now: Duration, request_id: u64, until: Duration) -> bool {
         let Some(at) = self.position(request_id) else {
             return false;
         };
         self.in_flight -= 1;
+        self.refused += 1;
+        self.last_answer = now;
         self.pending[at].in_flight = None;
-        self.hold_until = self.hold_until.max(hold_until);
+        self.pending[at].put_off = Some(until);
         true
+    }
+
+    /// Nothing is sent before `until`.
+    pub(super) fn hold(&mut self, until: Duration) {
+        self.hold_until = self.hold_until.max(until);
     }
 
     /// The connection is gone: everything is to be sent again on the next one.
     pub(super) fn connection_lost(&mut self) {
         for pending in &mut self.pending {
             pending.in_flight = None;
+            pending.put_off = None;
         }
         self.in_flight = 0;
+        self.refused = 0;
         self.hold_until = Duration::ZERO;
+        self.last_answer = Duration::ZERO;
     }
 
-    /// Since when the message that waits longest for its answer is on its way.
+    /// Since when the next answer is awaited: a node that takes messages by its rate answers one after another.
     pub(super) fn oldest(&self) -> Option<Duration> {
         if self.in_flight == 0 {
             return None;
         }
-        self.pending
+        let flights = self
+            .pending
             .iter()
-            .filter_map(|pending| Some(pending.in_flight?.since))
-            .min()
+            .filter_map(|pending| Some(pending.in_flight?.since));
+        flights.min().map(|since| since.max(self.last_answer))
     }
 
     /// When something held back may be sent.
     pub(super) fn release(&self) -> Option<Duration> {
-        (self.in_flight < self.pending.len() && self.in_flight < MAX_IN_FLIGHT).then_some(self.hold_until)
+        if self.in_flight >= MAX_IN_FLIGHT || self.in_flight == self.pending.len() {
+            return None;
+        }
+        let mut waiting = self.overtaken();
+        let mut earliest: Option<Duration> = None;
+        for pending in self.pending.iter().filter(|pending| pending.in_flight.is_none()) {
+            // The first one of each conversation decides.
+            if self.refused > 0 && !waiting.insert(pending.message.conversation_id) {
+                continue;
+            }
+            let at = self.hold_until.max(pending.put_off.unwrap_or_default());
+            earliest = Some(earliest.map_or(at, |earliest| earliest.min(at)));
+            if self.refused == 0 {
+                break;
+            }
+        }
+        earliest
     }
 
     fn position(&self, request_id: u64) -> Option<usize> {

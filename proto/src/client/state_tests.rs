@@ -17,11 +17,11 @@ use crate::wire::{
 
 const EPOCH_MS: i64 = 1_700_000_000_000;
 
-fn at(seconds: f64) -> Duration {
+pub(super) fn at(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds)
 }
 
-fn machine() -> Machine {
+pub(super) fn machine() -> Machine {
     with(Snapshot::default())
 }
 
@@ -59,7 +59,7 @@ fn login_ok(now: Duration, expires_in_s: i64) -> ServerFrame {
 }
 
 /// Connects, logs in and gives the frames that follow LoginOk; the first is the Sync.
-fn log_in(machine: &mut Machine, now: Duration) -> Vec<ClientFrame> {
+pub(super) fn log_in(machine: &mut Machine, now: Duration) -> Vec<ClientFrame> {
     machine.connected(now);
     let login = machine.take_output().frames;
     assert!(
@@ -70,7 +70,7 @@ fn log_in(machine: &mut Machine, now: Duration) -> Vec<ClientFrame> {
     machine.take_output().frames
 }
 
-fn finish_sync(machine: &mut Machine, now: Duration, sync: &ClientFrame) {
+pub(super) fn finish_sync(machine: &mut Machine, now: Duration, sync: &ClientFrame) {
     let done = wire::SyncDone {
         more: false,
         synced_ms: 99,
@@ -78,7 +78,7 @@ fn finish_sync(machine: &mut Machine, now: Duration, sync: &ClientFrame) {
     machine.received(now, frame(sync.request_id, server_frame::Body::SyncDone(done)));
 }
 
-fn message(id: &str) -> Outgoing {
+pub(super) fn message(id: &str) -> Outgoing {
     Outgoing {
         conversation_id: 4,
         client_msg_id: id.to_owned(),
@@ -89,7 +89,7 @@ fn message(id: &str) -> Outgoing {
     }
 }
 
-fn sends(frames: &[ClientFrame]) -> Vec<(u64, &str)> {
+pub(super) fn sends(frames: &[ClientFrame]) -> Vec<(u64, &str)> {
     frames
         .iter()
         .filter_map(|frame| match &frame.body {
@@ -99,7 +99,7 @@ fn sends(frames: &[ClientFrame]) -> Vec<(u64, &str)> {
         .collect()
 }
 
-fn send_ok(request_id: u64, seq: i64, duplicate: bool) -> ServerFrame {
+pub(super) fn send_ok(request_id: u64, seq: i64, duplicate: bool) -> ServerFrame {
     let ok = wire::SendOk {
         conversation_id: 4,
         seq,
@@ -109,7 +109,7 @@ fn send_ok(request_id: u64, seq: i64, duplicate: bool) -> ServerFrame {
     frame(request_id, server_frame::Body::SendOk(ok))
 }
 
-fn error(request_id: u64, code: ErrorCode, retry_after_ms: u32) -> ServerFrame {
+pub(super) fn error(request_id: u64, code: ErrorCode, retry_after_ms: u32) -> ServerFrame {
     let error = wire::Error {
         code: code as i32,
         retry_after_ms,
@@ -278,13 +278,18 @@ fn tries_again_what_could_not_be_taken_now_and_gives_up_what_is_refused() {
     let output = machine.take_output();
     assert!(output.frames.is_empty(), "held back, so that the order is kept");
     assert!(matches!(&output.events[..], [Event::SendFailed { client_msg_id, .. }] if client_msg_id == "c"));
-    assert_eq!(machine.deadline(), Some(at(2.1)));
-    machine.tick(at(2.0));
+    assert_eq!(machine.deadline(), Some(at(1.8)));
+    machine.tick(at(1.7));
     assert!(machine.take_output().frames.is_empty());
+    machine.tick(at(1.8));
+    assert_eq!(ids(&machine.take_output().frames), ["a"]);
+    assert_eq!(machine.deadline(), Some(at(2.1)));
     machine.tick(at(2.1));
-    let frames = machine.take_output().frames;
-    let again: Vec<&str> = sends(&frames).into_iter().map(|(_, id)| id).collect();
-    assert_eq!(again, ["a", "b", "d"]);
+    assert_eq!(ids(&machine.take_output().frames), ["b", "d"]);
+}
+
+pub(super) fn ids(frames: &[ClientFrame]) -> Vec<&str> {
+    sends(frames).into_iter().map(|(_, id)| id).collect()
 }
 
 #[test]
@@ -491,6 +496,10 @@ fn logging_out_tells_the_node_and_stays_away() {
         machine.take_output().frames[0].body,
         Some(client_frame::Body::Logout(_))
     ));
+    machine.received(at(1.1), bye(ByeReason::LoggedOut, 0));
+    let output = machine.take_output();
+    assert!(output.hang_up.is_some());
+    assert!(output.events.is_empty(), "it is no news");
     assert_eq!(machine.disconnected("closed".to_owned(), 0.0), Next::StayAway);
     assert!(!machine.leave(), "nobody to tell");
 }

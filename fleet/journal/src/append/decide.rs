@@ -82,6 +82,7 @@ mod tests {
             body: "hello".into(),
             mentions: Vec::new(),
             reply_to_seq: Seq::from_database(reply_to_seq),
+            stream: None,
         }
     }
 

@@ -12,7 +12,6 @@ use std::{
 };
 
 use database::{Error as DatabaseError, postgres::Postgres};
-use proto::ConversationId;
 use tokio::{sync::mpsc, time::MissedTickBehavior};
 
 use super::{
@@ -81,7 +80,17 @@ impl<C: Send + 'static> Lane<C> {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            self.start_batch();
+            let refused = self.start_batch();
+            if !refused.is_empty() {
+                let batch = Batch {
+                    answers: refused,
+                    entries: Vec::new(),
+                };
+                if self.send(batch).await.is_err() {
+                    return;
+                }
+                continue;
+            }
             // What nobody waits for any more is not waited for.
             let is_waited_for = self
                 .running
@@ -115,21 +124,29 @@ impl<C: Send + 'static> Lane<C> {
         }
     }
 
-    fn start_batch(&mut self) {
+    /// Starts the next batch when none runs. Gives the sends that are refused instead, since they are behind a refused one.
+    fn start_batch(&mut self) -> Vec<Settled<C>> {
         let now = Instant::now();
         if self.running.is_some() || self.pause.is_some_and(|pause| pause.until > now) {
-            return;
+            return Vec::new();
         }
-        let Some(link) = self.link.take() else { return };
+        let Some(link) = self.link.take() else {
+            return Vec::new();
+        };
         let Some(Taken {
             mut jobs,
             held,
+            refused,
             probe,
         }) = self.queue.take(now)
         else {
             self.link = Some(link);
-            return;
+            return Vec::new();
         };
+        if jobs.is_empty() {
+            self.link = Some(link);
+            return refused;
+        }
         metrics::histogram!("huizhen_journal_batch_sends").record(jobs.len() as f64);
         if self.wary > 0 {
             self.wary -= 1;
@@ -146,6 +163,7 @@ impl<C: Send + 'static> Lane<C> {
             held,
             started: now,
         });
+        refused
     }
 
     async fn settle(&mut self, (done, held, started): (Done, Vec<Held<C>>, Instant)) -> Result<(), Gone> {
@@ -166,6 +184,7 @@ impl<C: Send + 'static> Lane<C> {
             answers: Vec::with_capacity(jobs.len()),
             entries: Vec::new(),
         };
+        let now = Instant::now();
         let mut again = Vec::new();
         for ((job, mut held), verdict) in jobs.into_iter().zip(held).zip(verdicts) {
             let outcome = match (verdict, &refusal) {
@@ -187,11 +206,9 @@ impl<C: Send + 'static> Lane<C> {
                 }
             };
             if let Some(context) = held.context.take() {
-                batch.answers.push(Settled {
-                    context,
-                    conversation: held.conversation,
-                    outcome,
-                });
+                batch
+                    .answers
+                    .push(Settled::new(context, &held.turn, outcome, now));
             }
         }
         self.queue.put_back(again);
@@ -210,7 +227,7 @@ impl<C: Send + 'static> Lane<C> {
                 if is_one(held)
                     && let Some(held) = held.first()
                 {
-                    self.queue.go_on(held.conversation);
+                    self.queue.go_on(held.conversation());
                 }
             }
             Some(Trouble::Resent) => self.wary = WARY_BATCHES,
@@ -225,7 +242,7 @@ impl<C: Send + 'static> Lane<C> {
             Some(Trouble::Locked) => {
                 metrics::counter!("huizhen_journal_locked_batches_total").increment(1);
                 match held.first().filter(|_| is_one(held)) {
-                    Some(held) => self.queue.pause(held.conversation, now),
+                    Some(held) => self.queue.pause(held.conversation(), now),
                     None => self.queue.set_apart(held.len()),
                 }
             }
@@ -253,21 +270,14 @@ impl<C: Send + 'static> Lane<C> {
         let now = Instant::now();
         let mut expired = self.queue.expire(now);
         if let Some(running) = &mut self.running {
-            for held in &mut running.held {
-                if let Some(context) = held.expire(now) {
-                    expired.push((held.conversation, context));
-                }
-            }
+            expired.extend(running.held.iter_mut().filter_map(|held| held.expire(now)));
         }
         if expired.is_empty() {
             return Ok(());
         }
         metrics::counter!("huizhen_journal_late_sends_total").increment(expired.len() as u64);
-        let answers = expired
-            .into_iter()
-            .map(|(conversation, context)| late(conversation, context));
         let batch = Batch {
-            answers: answers.collect(),
+            answers: expired,
             entries: Vec::new(),
         };
         self.send(batch).await
@@ -298,15 +308,5 @@ async fn finish<C>(running: &mut Option<Running<C>>) -> (Done, Vec<Held<C>>, Ins
 
 fn is_one<C>(held: &[Held<C>]) -> bool {
     held.windows(2)
-        .all(|pair| pair[0].conversation == pair[1].conversation)
-}
-
-fn late<C>(conversation: ConversationId, context: C) -> Settled<C> {
-    Settled {
-        context,
-        conversation,
-        outcome: Err(Error::Database(DatabaseError::Unavailable(
-            "no answer in time; the message may still be appended, a resend tells".into(),
-        ))),
-    }
+        .all(|pair| pair[0].conversation() == pair[1].conversation())
 }

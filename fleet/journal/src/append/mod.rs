@@ -12,6 +12,7 @@ pub(crate) mod cache;
 mod decide;
 mod filter;
 mod lane;
+mod order;
 pub(crate) mod postgres;
 mod queue;
 pub(crate) mod sent;
@@ -25,10 +26,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use database::Engine;
+use database::{Engine, Error as DatabaseError};
 use proto::{ConversationId, Seq, UserId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
+pub use self::order::Stream;
+use self::order::Turn;
 use crate::{Entry, Error, Journal, announcement::Published};
 
 /// Sends that wait for the next batch. A session whose send finds no place waits, and reads no further from its socket.
@@ -63,6 +66,8 @@ pub struct NewMessage {
     pub mentions: Vec<i64>,
     /// The entry that it answers, or 0.
     pub reply_to_seq: Seq,
+    /// Whose order it keeps; `None` keeps none.
+    pub stream: Option<Arc<Stream>>,
 }
 
 /// A send that was accepted: it is durable.
@@ -85,6 +90,43 @@ pub struct Settled<C> {
     pub conversation: ConversationId,
     /// Its place, or why not.
     pub outcome: Result<Accepted, Error>,
+    /// When a message of a [`Stream`] that was refused may come again: later ones of its conversation later, so that they
+    /// come in order. Zero when that is for the caller to say.
+    pub retry_after: Duration,
+}
+
+impl<C> Settled<C> {
+    /// Remembers a refusal that is not final in the message's stream.
+    fn new(context: C, turn: &Turn, outcome: Result<Accepted, Error>, now: Instant) -> Self {
+        let retry_after = match &outcome {
+            // Rows that contradict each other refuse it for good: it must not hold up the others.
+            Ok(_) | Err(Error::Database(DatabaseError::Damaged(_))) => Duration::ZERO,
+            Err(Error::Database(_)) => turn.refuse(now),
+            Err(_) => Duration::ZERO,
+        };
+        Self {
+            context,
+            conversation: turn.conversation(),
+            outcome,
+            retry_after,
+        }
+    }
+
+    /// The answer to a send that has waited for too long.
+    fn late(context: C, turn: &Turn, now: Instant) -> Self {
+        let told = "no answer in time; the message may still be appended, a resend tells";
+        Self::new(context, turn, unavailable(told), now)
+    }
+
+    /// The answer to a send that came before an earlier one which was refused.
+    fn out_of_turn(context: C, turn: &Turn, now: Instant) -> Self {
+        let told = "an earlier message of this session and conversation was refused and has not come again";
+        Self::new(context, turn, unavailable(told), now)
+    }
+}
+
+fn unavailable(told: &str) -> Result<Accepted, Error> {
+    Err(Error::Database(DatabaseError::Unavailable(told.into())))
 }
 
 /// Where batches go after their commit, in order.
@@ -106,6 +148,7 @@ struct Waiting<C> {
     message: NewMessage,
     /// What the sender gave along.
     context: C,
+    turn: Turn,
     /// When it was submitted.
     since: Instant,
     /// Its share of [`WAITING_KIB`].
@@ -177,12 +220,14 @@ impl<C: Send + 'static> Appender<C> {
     /// [`Ended`].
     pub async fn submit(&self, message: NewMessage, context: C) -> Result<(), Ended> {
         let since = Instant::now();
+        let turn = Turn::next(&message);
         let share = self.kib.clone().acquire_many_owned(kib(&message));
         let share = share.await.map_err(|_| Ended)?;
         let lane = self.lane(message.conversation);
         let waiting = Waiting {
             message,
             context,
+            turn,
             since,
             share,
         };
@@ -199,6 +244,7 @@ impl<C: Send + 'static> Appender<C> {
         };
         let lane = self.lane(message.conversation);
         let waiting = Waiting {
+            turn: Turn::next(&message),
             message,
             context,
             since: Instant::now(),

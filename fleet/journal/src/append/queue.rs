@@ -8,7 +8,7 @@ use std::{
 use proto::{ConversationId, Seq};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{BATCH_SENDS, NewMessage, SEND_LIMIT, Waiting};
+use super::{BATCH_SENDS, NewMessage, SEND_LIMIT, Settled, Waiting, order::Turn};
 
 /// How long a conversation that somebody else holds is left alone before it is tried again; twice as long each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -26,7 +26,7 @@ pub(super) struct Job {
 
 /// Who waits for it.
 pub(super) struct Held<C> {
-    pub(super) conversation: ConversationId,
+    pub(super) turn: Turn,
     /// None once it was answered.
     pub(super) context: Option<C>,
     pub(super) since: Instant,
@@ -34,12 +34,17 @@ pub(super) struct Held<C> {
 }
 
 impl<C> Held<C> {
-    /// The context, when it is time to answer that it took too long.
-    pub(super) fn expire(&mut self, now: Instant) -> Option<C> {
+    pub(super) fn conversation(&self) -> ConversationId {
+        self.turn.conversation()
+    }
+
+    /// The answer that it took too long, when it is time for that.
+    pub(super) fn expire(&mut self, now: Instant) -> Option<Settled<C>> {
         if now.duration_since(self.since) < SEND_LIMIT {
             return None;
         }
-        self.context.take()
+        let context = self.context.take()?;
+        Some(Settled::late(context, &self.turn, now))
     }
 }
 
@@ -47,6 +52,8 @@ impl<C> Held<C> {
 pub(super) struct Taken<C> {
     pub(super) jobs: Vec<Job>,
     pub(super) held: Vec<Held<C>>,
+    /// Sends behind a refused one, which are refused as well.
+    pub(super) refused: Vec<Settled<C>>,
     /// A single conversation that may be held by somebody: do not wait for it.
     pub(super) probe: bool,
 }
@@ -85,7 +92,7 @@ impl<C> Queue<C> {
 
     pub(super) fn push(&mut self, waiting: Waiting<C>) {
         let held = Held {
-            conversation: waiting.message.conversation,
+            turn: waiting.turn,
             context: Some(waiting.context),
             since: waiting.since,
             _share: waiting.share,
@@ -131,12 +138,12 @@ impl<C> Queue<C> {
     pub(super) fn take(&mut self, now: Instant) -> Option<Taken<C>> {
         let single = self.due(now).or_else(|| {
             let first = |sends: &VecDeque<(Job, Held<C>)>| {
-                let mut free = sends.iter().map(|(_, held)| held.conversation);
+                let mut free = sends.iter().map(|(_, held)| held.conversation());
                 free.find(|conversation| !self.paused.contains_key(conversation))
             };
             (self.apart > 0).then(|| first(&self.sends)).flatten()
         });
-        let taken = match single {
+        let mut taken = match single {
             Some(conversation) => self.extract(|other| other == conversation),
             None if self.paused.is_empty() => {
                 let count = self.sends.len().min(BATCH_SENDS);
@@ -157,10 +164,15 @@ impl<C> Queue<C> {
         if taken.is_empty() {
             return None;
         }
+        let refused = taken
+            .extract_if(.., |(_, held)| !held.turn.passes(now))
+            .filter_map(|(_, held)| Some(Settled::out_of_turn(held.context?, &held.turn, now)))
+            .collect();
         let (jobs, held) = taken.into_iter().unzip();
         Some(Taken {
             jobs,
             held,
+            refused,
             probe: single.is_some(),
         })
     }
@@ -177,7 +189,7 @@ impl<C> Queue<C> {
             if self
                 .sends
                 .iter()
-                .any(|(_, held)| held.conversation == conversation)
+                .any(|(_, held)| held.conversation() == conversation)
             {
                 return Some(conversation);
             }
@@ -190,7 +202,7 @@ impl<C> Queue<C> {
         let mut taken = Vec::new();
         let mut left = VecDeque::with_capacity(self.sends.len());
         for send in self.sends.drain(..) {
-            if taken.len() < BATCH_SENDS && wanted(send.1.conversation) {
+            if taken.len() < BATCH_SENDS && wanted(send.1.conversation()) {
                 taken.push(send);
             } else {
                 left.push_back(send);
@@ -201,13 +213,9 @@ impl<C> Queue<C> {
     }
 
     /// Takes out those that have waited for too long.
-    pub(super) fn expire(&mut self, now: Instant) -> Vec<(ConversationId, C)> {
-        let mut expired = Vec::new();
-        for (_, held) in &mut self.sends {
-            if let Some(context) = held.expire(now) {
-                expired.push((held.conversation, context));
-            }
-        }
+    pub(super) fn expire(&mut self, now: Instant) -> Vec<Settled<C>> {
+        let sends = self.sends.iter_mut();
+        let expired: Vec<_> = sends.filter_map(|(_, held)| held.expire(now)).collect();
         if !expired.is_empty() {
             self.sends.retain(|(_, held)| held.context.is_some());
         }

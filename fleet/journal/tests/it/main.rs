@@ -9,6 +9,7 @@ mod announcements;
 mod appending;
 mod claiming;
 mod durability;
+mod keeping_order;
 mod model;
 mod moved;
 mod races;

@@ -87,6 +87,7 @@ fn random_op(random: &mut Random, conversation: ConversationId, model: &Model) -
             } else {
                 Seq::ZERO
             },
+            stream: None,
         }),
         64..74 => Op::Join(person, random.one_of(&ROLES)),
         74..82 => Op::Leave(person),

@@ -77,6 +77,7 @@ const MANY: &str = "
       FROM generate_series(1, 4000) AS id, generate_series(1, 20) AS seq;
     INSERT INTO sent SELECT id, 1, 'message ' || seq, seq
       FROM generate_series(1, 4000) AS id, generate_series(1, 20) AS seq;
+    INSERT INTO sequence SELECT 'sequence ' || number, 1 FROM generate_series(1, 4000) AS number;
     INSERT INTO mark SELECT id, person, 1, 1 FROM generate_series(1, 4000) AS id, generate_series(1, 5) AS person;
     ANALYZE";
 

@@ -69,6 +69,7 @@ pub(crate) fn text(conversation: ConversationId, sender: i64, client_msg_id: &st
         body: Bytes::copy_from_slice(body.as_bytes()),
         mentions: Vec::new(),
         reply_to_seq: Seq::ZERO,
+        stream: None,
     }
 }
 

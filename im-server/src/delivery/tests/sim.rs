@@ -32,7 +32,7 @@ use super::super::{
     books::Books,
     catching_up::{self, Request},
     room::Room,
-    source::{Notes, Source, Stopped},
+    source::{Notes, OpenRooms, Source, Stopped},
 };
 use crate::outbox::Pushed;
 
@@ -609,7 +609,7 @@ impl Source for SimSource {
         self.world.rooms.lock().get(&id.get()).cloned()
     }
 
-    async fn open(&self, overviews: &[Overview]) -> Result<Vec<Option<Arc<Room<SimSession>>>>, Stopped> {
+    async fn open(&self, overviews: &[Overview]) -> Result<OpenRooms<SimSession>, Stopped> {
         let mut rooms = Vec::new();
         let mut new = Vec::new();
         for overview in overviews {

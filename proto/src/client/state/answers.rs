@@ -90,7 +90,7 @@ impl Machine {
     }
 
     pub(super) fn sent(&mut self, now: Duration, request_id: u64, ok: wire::SendOk) {
-        if let Some(message) = self.outbox.answered(request_id) {
+        if let Some(message) = self.outbox.answered(now, request_id) {
             self.event(Event::Sent {
                 client_msg_id: message.client_msg_id,
                 conversation_id: message.conversation_id,
@@ -136,10 +136,15 @@ impl Machine {
             }
         }
         let again = matches!(error.code(), ErrorCode::Unavailable | ErrorCode::RateLimited);
-        if again && self.outbox.put_off(request_id, now + pause) {
+        if again && self.outbox.put_off(now, request_id, now + pause) {
+            if error.code() == ErrorCode::RateLimited {
+                self.outbox.hold(now + pause);
+            }
+            // Earlier ones of its conversation may have waited for this answer.
+            self.send_due(now);
             return;
         }
-        if let Some(message) = self.outbox.answered(request_id) {
+        if let Some(message) = self.outbox.answered(now, request_id) {
             self.event(Event::SendFailed {
                 client_msg_id: message.client_msg_id,
                 conversation_id: message.conversation_id,
@@ -150,11 +155,14 @@ impl Machine {
     }
 
     pub(super) fn goodbye(&mut self, bye: wire::Bye) {
-        self.event(Event::Bye {
-            reason: bye.reason,
-            advice: bye::advice(bye.reason),
-            detail: bye.detail.clone(),
-        });
+        // The answer to the app's own Logout is no news to it.
+        if !(self.leaving && bye.reason() == wire::ByeReason::LoggedOut) {
+            self.event(Event::Bye {
+                reason: bye.reason,
+                advice: bye::advice(bye.reason),
+                detail: bye.detail.clone(),
+            });
+        }
         let cause = format!(
             "the node said goodbye: {} {}",
             bye.reason().as_str_name(),
