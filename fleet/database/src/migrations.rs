@@ -16,7 +16,7 @@ pub const MIGRATIONS: [(&str, &str); 11] = [
         include_str!("../migrations/V9__entry_index.sql"),
     ),
     ("V10__fleet", include_str!("../migrations/V10__fleet.sql")),
-    ("V11__order", include_str!("../migrations/V11__order.sql")),
+    ("V12__order", include_str!("../migrations/V12__order.sql")),
 ];
 
 /// Steps that change nothing but how a file keeps what every engine holds; others run them as nothing.
