@@ -5,6 +5,7 @@
 mod backups;
 mod constraints;
 mod copying;
+mod damage;
 mod full_disk;
 mod ids;
 mod opening;
