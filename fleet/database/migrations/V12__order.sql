@@ -2,7 +2,7 @@
 -- On SQLite the id of the entry that tells of the change, on PostgreSQL the id of its transaction; 0 is long ago.
 ALTER TABLE participant ADD COLUMN changed_no BIGINT NOT NULL DEFAULT 0;
 -- An api-server of the release before does not name the column.
---postgres ALTER TABLE participant ALTER COLUMN changed_no SET DEFAULT CAST(CAST(pg_current_xact_id() AS TEXT) AS BIGINT);
+{on_server}ALTER TABLE participant ALTER COLUMN changed_no SET DEFAULT CAST(CAST(pg_current_xact_id() AS TEXT) AS BIGINT);
 -- participant_by_change stays for nodes of the release before.
 CREATE INDEX participant_by_change_no ON participant (changed_no);
 

@@ -36,6 +36,16 @@ pub enum Error {
     /// Rows contradict each other; nothing was written.
     #[error("the database is damaged: {0}")]
     Damaged(&'static str),
+    /// An entry is not there, or is not what was written. It is never served.
+    #[error("entry {seq} of conversation {conversation} is damaged: {told}")]
+    DamagedEntry {
+        /// Its conversation.
+        conversation: i64,
+        /// Its place.
+        seq: i64,
+        /// What is wrong.
+        told: &'static str,
+    },
     /// A transaction awaited something else than its own statements; nothing was written.
     #[error("a transaction awaited something else than its statements")]
     Suspended,

@@ -7,6 +7,7 @@
 //! Reads go to any connection and see what is committed. Whatever must see itself or be whole goes through
 //! [`Database::transaction`].
 
+mod checksum;
 pub mod copy;
 mod error;
 mod fleet;
@@ -18,6 +19,7 @@ mod value;
 
 use std::{borrow::Cow, future::Future, pin::Pin, sync::Arc};
 
+pub use checksum::{Part, checksum};
 pub use error::{Error, Violation};
 pub use fleet::{FORGET_FLEET, FleetIdentity};
 pub use migrations::{LATEST_VERSION, MIGRATIONS};
@@ -84,6 +86,20 @@ impl Database {
     /// As [`Self::open`], but for a file of another version.
     pub async fn open_as_it_is(url: &str) -> Result<Self, Error> {
         Self::open_with(url, Schema::Leave).await
+    }
+
+    /// Opens a database for a look that writes nothing: a file also while another process serves it.
+    ///
+    /// # Errors
+    /// As [`Self::open_as_it_is`].
+    pub async fn look(url: &str) -> Result<Self, Error> {
+        if postgres::is_postgres(url) {
+            return Self::open_as_it_is(url).await;
+        }
+        Ok(Self {
+            engine: Engine::Sqlite(sqlite::Sqlite::look(sqlite_path(url)?.into()).await?),
+            ids: Arc::default(),
+        })
     }
 
     async fn open_with(url: &str, schema: Schema) -> Result<Self, Error> {

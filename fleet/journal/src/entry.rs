@@ -1,17 +1,27 @@
 //! One entry: as the database holds it, as the wire shows it.
 
 use bytes::Bytes;
-use database::{Row, Value, params};
+use database::{Engine, Part, Row, Value, checksum, params};
 use prost::Message;
 use proto::{ConversationId, Seq, UserId, wire};
+
+use crate::{
+    append::NewMessage,
+    damage::{self, OTHER},
+};
 
 /// The columns of `entry` in the order of [`Entry::from_row`] and [`Entry::params`].
 macro_rules! columns {
     () => {
         "conversation_id, seq, sender_id, kind, created_ms, client_msg_id, mime_type, body, reply_to_seq, \
-         corrects_seq, extra, recalled"
+         corrects_seq, extra, recalled, checksum"
     };
 }
+
+/// The first of them are what the checksum is of.
+pub(crate) const SUMMED_COLUMNS: usize = 11;
+const RECALLED: usize = 11;
+const CHECKSUM: usize = 12;
 pub(crate) use columns;
 
 /// The same of a table `e` that is joined with one that gives `seq`.
@@ -21,7 +31,7 @@ macro_rules! columns_of_e {
             "e.conversation_id, ",
             $seq,
             " AS seq, e.sender_id, e.kind, e.created_ms, e.client_msg_id, e.mime_type, e.body, e.reply_to_seq, \
-              e.corrects_seq, e.extra, e.recalled"
+              e.corrects_seq, e.extra, e.recalled, e.checksum"
         )
     };
 }
@@ -31,14 +41,14 @@ pub(crate) use columns_of_e;
 pub(crate) const INSERT: &str = concat!(
     "INSERT INTO entry (",
     columns!(),
-    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
 );
 
 /// The same in a file, as the newest unclaimed one.
 pub(crate) const INSERT_IN_FILE: &str = concat!(
     "INSERT INTO entry (",
     columns!(),
-    ", previous_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
+    ", previous_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
         (SELECT unclaimed_entry_id FROM conversation WHERE id = $1))"
 );
 
@@ -47,7 +57,7 @@ pub(crate) const INSERT_IN_FILE: &str = concat!(
 pub(crate) const INSERT_IN_BATCH: &str = concat!(
     "INSERT INTO entry (",
     columns!(),
-    ", previous_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
+    ", previous_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
 );
 
 /// One entry of a journal.
@@ -104,7 +114,7 @@ impl Entry {
 
     /// The parameters of [`INSERT`].
     pub(crate) fn params(&self) -> Vec<Value> {
-        params![
+        let mut params = params![
             self.conversation.get(),
             self.seq.get(),
             self.sender.get(),
@@ -117,33 +127,112 @@ impl Entry {
             self.corrects_seq.get(),
             extra(&self.mentions, self.event.as_ref()),
             self.recalled,
-        ]
+        ];
+        let sum = checksum(params[..SUMMED_COLUMNS].iter().map(Part::from));
+        params.push(if self.recalled { !sum } else { sum }.into());
+        params
     }
 
-    /// A row of [`columns!`].
-    pub(crate) fn from_row(row: &Row) -> Result<Self, database::Error> {
-        let extra = match row.get::<Option<Bytes>>(10)? {
-            Some(extra) => wire::Entry::decode(extra).map_err(|error| {
-                database::Error::Engine(format!("entry.extra is not its message: {error}"))
-            })?,
+    /// A row of [`columns!`] that stands for an entry of `conversation`.
+    ///
+    /// # Errors
+    /// [`database::Error::DamagedEntry`] when it is not what was written.
+    pub(crate) fn from_row(
+        row: &Row,
+        conversation: ConversationId,
+        seals: Seals,
+    ) -> Result<Self, database::Error> {
+        let seq = row.get(1).map_or(Seq::ZERO, Seq::from_database);
+        match Self::read(row, seals) {
+            Ok(entry) if entry.conversation == conversation => Ok(entry),
+            Ok(_) => Err(damage::tell(conversation, seq, OTHER)),
+            Err(told) => Err(damage::tell(conversation, seq, told)),
+        }
+    }
+
+    /// # Errors
+    /// What is wrong with it.
+    pub(crate) fn read(row: &Row, seals: Seals) -> Result<Self, &'static str> {
+        let typed = |_| damage::NO_VALUE;
+        let recalled = row.get(RECALLED).map_err(typed)?;
+        let sum = checksum(row.parts(SUMMED_COLUMNS));
+        seals.verify(sum, recalled, row.get(CHECKSUM).map_err(typed)?)?;
+        let extra = match row.get::<Option<Bytes>>(10).map_err(typed)? {
+            Some(extra) => wire::Entry::decode(extra).map_err(|_| damage::NO_VALUE)?,
             None => wire::Entry::default(),
         };
         Ok(Self {
-            conversation: ConversationId::from_database(row.get(0)?),
-            seq: Seq::from_database(row.get(1)?),
-            sender: UserId::from_database(row.get(2)?),
-            kind: enumeration(row.get(3)?),
-            created_ms: row.get(4)?,
-            client_msg_id: row.get(5)?,
-            mime_type: row.get(6)?,
-            body: row.get(7)?,
-            reply_to_seq: Seq::from_database(row.get(8)?),
-            corrects_seq: Seq::from_database(row.get(9)?),
+            conversation: ConversationId::from_database(row.get(0).map_err(typed)?),
+            seq: Seq::from_database(row.get(1).map_err(typed)?),
+            sender: UserId::from_database(row.get(2).map_err(typed)?),
+            kind: enumeration(row.get(3).map_err(typed)?),
+            created_ms: row.get(4).map_err(typed)?,
+            client_msg_id: row.get(5).map_err(typed)?,
+            mime_type: row.get(6).map_err(typed)?,
+            body: row.get(7).map_err(typed)?,
+            reply_to_seq: Seq::from_database(row.get(8).map_err(typed)?),
+            corrects_seq: Seq::from_database(row.get(9).map_err(typed)?),
             mentions: extra.mentions,
             event: extra.event,
-            recalled: row.get(11)?,
+            recalled,
         })
     }
+}
+
+/// Which entries carry a checksum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Seals {
+    /// Each, as in a file: the migration sealed those of earlier versions, and one program writes.
+    All,
+    /// Those that a program of this version or a later one wrote, as on a server: programs of an earlier one may write
+    /// beside it, and recall without sealing again.
+    New,
+}
+
+impl Seals {
+    pub(crate) fn of(engine: &Engine) -> Self {
+        match engine {
+            Engine::Sqlite(_) => Self::All,
+            Engine::Postgres(_) => Self::New,
+        }
+    }
+
+    /// Compares the checksum of a row with what stands in it.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub(crate) fn verify(self, sum: i64, recalled: bool, stored: Option<i64>) -> Result<(), &'static str> {
+        let sealed = if recalled { !sum } else { sum };
+        match (self, stored) {
+            (_, Some(stored)) if stored == sealed => Ok(()),
+            (Self::New, None) => Ok(()),
+            (Self::New, Some(stored)) if recalled && stored == sum => Ok(()),
+            (Self::All, None) => Err(damage::NO_CHECKSUM),
+            _ => Err(damage::CHECKSUM),
+        }
+    }
+}
+
+/// The checksum of a new message: of what its columns hold.
+pub(crate) fn checksum_of_message(
+    message: &NewMessage,
+    seq: Seq,
+    created_ms: i64,
+    extra: Option<&[u8]>,
+) -> i64 {
+    checksum([
+        Part::Integer(message.conversation.get()),
+        Part::Integer(seq.get()),
+        Part::Integer(message.sender.get()),
+        Part::Integer(i64::from(wire::EntryKind::Message as i32)),
+        Part::Integer(created_ms),
+        Part::Text(message.client_msg_id.as_bytes()),
+        Part::Text(message.mime_type.as_bytes()),
+        Part::Bytes(&message.body),
+        Part::Integer(message.reply_to_seq.get()),
+        Part::Integer(0),
+        extra.into(),
+    ])
 }
 
 /// Mentions and event as one column; none when there is neither, as with nearly every message.

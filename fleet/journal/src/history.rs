@@ -1,11 +1,12 @@
 //! Reading entries. People see those within their spans of participation and no others (invariant I5).
 
-use database::{Error, params};
+use database::{Error, Transaction, params};
 use proto::{ConversationId, Seq, UserId};
 
 use crate::{
     Journal,
-    entry::{self, Entry},
+    damage::{self, MISSING},
+    entry::{self, Entry, Seals},
     unclaimed::with_unclaimed,
 };
 
@@ -232,8 +233,8 @@ impl Journal {
         high: Seq,
         limit: usize,
     ) -> Result<Vec<Entry>, Error> {
-        let sql = self.database.text(ENTRIES_IN_FILE, ENTRIES);
-        self.read_entries(conversation, low, high, limit, sql).await
+        self.read_entries(conversation, low, high, limit, Order::OldestFirst)
+            .await
     }
 
     async fn newest_entries(
@@ -243,24 +244,112 @@ impl Journal {
         high: Seq,
         limit: usize,
     ) -> Result<Vec<Entry>, Error> {
-        let sql = self.database.text(NEWEST_ENTRIES_IN_FILE, NEWEST_ENTRIES);
-        self.read_entries(conversation, low, high, limit, sql).await
+        self.read_entries(conversation, low, high, limit, Order::NewestFirst)
+            .await
     }
 
+    /// Seqs have no gaps (I2), so what is not found between `low` and `high` is not written yet, or damaged: `last_seq`, read
+    /// before the entries, tells which.
     async fn read_entries(
         &self,
         conversation: ConversationId,
         low: Seq,
         high: Seq,
         limit: usize,
-        sql: &'static str,
+        order: Order,
+    ) -> Result<Vec<Entry>, Error> {
+        let low = low.max(Seq::ZERO.next());
+        let found = self.select_entries(conversation, low, high, limit, order).await?;
+        if order.first_missing(&found, low, high, limit).is_none() {
+            return Ok(found);
+        }
+        let last = self.conversation(conversation).await?;
+        let high = high.min(last.map_or(Seq::ZERO, |last| last.last_seq));
+        let found = self.select_entries(conversation, low, high, limit, order).await?;
+        match order.first_missing(&found, low, high, limit) {
+            Some(seq) => Err(damage::tell(conversation, seq, MISSING)),
+            None => Ok(found),
+        }
+    }
+
+    async fn select_entries(
+        &self,
+        conversation: ConversationId,
+        low: Seq,
+        high: Seq,
+        limit: usize,
+        order: Order,
     ) -> Result<Vec<Entry>, Error> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let sql = match order {
+            Order::OldestFirst => self.database.text(ENTRIES_IN_FILE, ENTRIES),
+            Order::NewestFirst => self.database.text(NEWEST_ENTRIES_IN_FILE, NEWEST_ENTRIES),
+        };
         let rows = self
             .database
             .query(sql, params![conversation.get(), low.get(), high.get(), limit])
             .await?;
-        rows.iter().map(Entry::from_row).collect()
+        let seals = Seals::of(self.database.engine());
+        rows.iter()
+            .map(|row| Entry::from_row(row, conversation, seals))
+            .collect()
+    }
+
+    /// Verifies one entry within a transaction.
+    pub(crate) async fn verify_entry(
+        &self,
+        tx: &mut Transaction<'_>,
+        conversation: ConversationId,
+        seq: Seq,
+    ) -> Result<(), Error> {
+        let sql = tx.text(ENTRIES_IN_FILE, ENTRIES);
+        let params = params![conversation.get(), seq.get(), seq.get(), 1_i64];
+        match tx.query_first(sql, params).await? {
+            Some(row) => Entry::from_row(&row, conversation, Seals::of(self.database.engine())).map(drop),
+            None => Err(damage::tell(conversation, seq, MISSING)),
+        }
+    }
+}
+
+/// In which order entries are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Order {
+    OldestFirst,
+    NewestFirst,
+}
+
+impl Order {
+    /// The first seq that is not there of those that must be: from one end of the range to the other, or `limit` of them.
+    fn first_missing(self, found: &[Entry], low: Seq, high: Seq, limit: usize) -> Option<Seq> {
+        self.first_missing_of(found.iter().map(|entry| entry.seq), low, high, limit)
+    }
+
+    fn first_missing_of(
+        self,
+        found: impl Iterator<Item = Seq>,
+        low: Seq,
+        high: Seq,
+        limit: usize,
+    ) -> Option<Seq> {
+        if low > high {
+            return None;
+        }
+        let mut found = found;
+        let mut wanted = match self {
+            Self::OldestFirst => low,
+            Self::NewestFirst => high,
+        };
+        for _ in 0..limit {
+            if found.next() != Some(wanted) {
+                return Some(wanted);
+            }
+            wanted = match self {
+                Self::OldestFirst if wanted < high => wanted.next(),
+                Self::NewestFirst if wanted > low => wanted.previous(),
+                _ => return None,
+            };
+        }
+        None
     }
 }
 
@@ -290,6 +379,36 @@ mod tests {
 
     fn seq(seq: i64) -> Seq {
         Seq::from_database(seq)
+    }
+
+    /// Whatever is left out of a page is found, and nothing else is.
+    #[test]
+    fn a_page_with_a_hole_says_where() {
+        for (low, high, limit) in [(1, 6, 10), (3, 9, 4), (5, 5, 1), (2, 4, 3)] {
+            for order in [Order::OldestFirst, Order::NewestFirst] {
+                let mut whole: Vec<Seq> = (low..=high).map(seq).collect();
+                if order == Order::NewestFirst {
+                    whole.reverse();
+                }
+                whole.truncate(limit);
+                let missing =
+                    |page: &[Seq]| order.first_missing_of(page.iter().copied(), seq(low), seq(high), limit);
+                assert_eq!(missing(&whole), None);
+                for at in 0..whole.len() {
+                    let mut holed = whole.clone();
+                    let gone = holed.remove(at);
+                    assert_eq!(missing(&holed), Some(gone), "{low} {high} {limit} {order:?}");
+                }
+                let mut doubled = whole.clone();
+                doubled.insert(0, whole[0]);
+                doubled.truncate(limit);
+                assert_eq!(missing(&doubled).is_some(), whole.len() > 1);
+            }
+        }
+        assert_eq!(
+            Order::OldestFirst.first_missing_of([].into_iter(), seq(4), seq(3), 9),
+            None
+        );
     }
 
     proptest! {

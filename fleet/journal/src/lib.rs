@@ -9,7 +9,9 @@
 
 pub mod announcement;
 pub mod append;
+pub mod audit;
 pub mod conversation;
+mod damage;
 mod entry;
 mod error;
 pub mod history;

@@ -32,7 +32,14 @@ const FACTS: &str = "SELECT p.role, c.open, e.sender_id, e.kind, e.created_ms, e
 const RECALLED_BY: &str = "SELECT seq FROM entry
     WHERE conversation_id = $1 AND seq > $2 AND corrects_seq = $2 AND kind = $3 ORDER BY seq LIMIT 1";
 
-const WITHHOLD: &str = "UPDATE entry SET recalled = $2 WHERE conversation_id = $1 AND seq = $3";
+/// What the checksum becomes: see [`crate::entry::Seals`].
+macro_rules! withhold {
+    () => {
+        "UPDATE entry SET recalled = $2, checksum = CASE WHEN recalled THEN checksum ELSE ~checksum END WHERE "
+    };
+}
+
+const WITHHOLD: &str = concat!(withhold!(), "conversation_id = $1 AND seq = $3");
 
 /// In a file, an entry of the conversation `$1` by its seq `$3`.
 macro_rules! entry_in_file {
@@ -66,7 +73,8 @@ const RECALLED_BY_IN_FILE: &str = concat!(
 
 const WITHHOLD_IN_FILE: &str = concat!(
     with_unclaimed!("AND c.claimed_seq < $3"),
-    "UPDATE entry SET recalled = $2 WHERE id = ",
+    withhold!(),
+    "id = ",
     entry_in_file!()
 );
 
@@ -108,6 +116,8 @@ impl Journal {
                     tx.execute(TAKE, params![conversation.get()]).await?;
                     let facts = facts(tx, conversation, by, seq).await?;
                     may_recall(facts)?;
+                    // What is withheld is sealed again: a damaged entry would read as whole from then on.
+                    journal.verify_entry(tx, conversation, seq).await?;
                     if facts.recalled
                         && let Some(first) = recalled_by(tx, conversation, seq).await?
                     {

@@ -10,7 +10,7 @@ use super::serve;
 
 pub(super) const EXAMPLES: &str = "\
 The server may run meanwhile, and is not held up. The file is checked and synced before it gets its name, and nothing
-is ever overwritten. For PostgreSQL use its own tools (exit status 2).
+is ever overwritten. The exit status is 1 when entries in it are damaged. For PostgreSQL use its own tools (exit status 2).
 
 Examples:
   huizhen backup --to huizhen.backup
@@ -43,9 +43,23 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let made = tokio::task::spawn_blocking(move || back_up(&path, &to))
         .await
         .context("the backup was broken off")??;
+    for left in &made.removed {
+        println!("{}: left by a backup that was killed, removed", left.display());
+    }
     println!(
         "{shown}: {} bytes, schema version {}, checked",
         made.bytes, made.schema_version
     );
-    Ok(ExitCode::SUCCESS)
+    Ok(damaged(made.damaged_entries))
+}
+
+/// Says that entries of a copy are damaged, if some are: it is made all the same, and somebody should know.
+pub(super) fn damaged(entries: u64) -> ExitCode {
+    if entries == 0 {
+        return ExitCode::SUCCESS;
+    }
+    eprintln!(
+        "error: {entries} of its entries are damaged and will not be served; the rest is whole. `huizhen check --deep` names them          on the database, an earlier backup may have them; docs/operations.md, Damage"
+    );
+    ExitCode::FAILURE
 }

@@ -48,7 +48,7 @@ pub(crate) enum Command {
     Init(init::Arguments),
     /// Look at settings, database, ports, limits, clock, disk and certificate, and say what to mend
     #[command(after_help = check::EXAMPLES)]
-    Check(Box<serve::Arguments>),
+    Check(Box<check::Arguments>),
     /// Bring the database's schema to the version of this program
     #[command(after_help = migrate::EXAMPLES)]
     Migrate(Box<serve::Arguments>),

@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use database::{Database, Engine, FORGET_FLEET, sqlite};
 use program::telemetry;
 
-use super::serve;
+use super::{backup, serve};
 use crate::access::make_private_folder;
 
 pub(super) const EXAMPLES: &str = "\
@@ -15,8 +15,12 @@ log in again, since a device that was logged out after the backup would be logge
 them that. The fleet gets another identity: what the one that it was copied from keeps in Redis is not its own. All servers
 must be stopped.
 
+--before-damage is for a file that the server refuses to open since its log is damaged: it keeps what was committed before
+the damage, which is another history too, and leaves the files as they were under other names.
+
 Examples:
   huizhen restore --from huizhen.backup --data restored
+  huizhen restore --before-damage --data data
   huizhen restore --after-point-in-time --database-url \"$TARGET_URL\"";
 
 /// From what, and where to.
@@ -26,12 +30,15 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     settings: serve::Arguments,
     /// The backup; its content becomes the database of the data folder, which must have none
-    #[arg(long, value_name = "FILE", required_unless_present = "after_point_in_time")]
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["after_point_in_time", "before_damage"])]
     from: Option<PathBuf>,
     /// PostgreSQL's tools have set the database back (pg_restore, or recovery to a point in time): begin its new history.
     /// Each time that this is said is one
     #[arg(long, conflicts_with = "from")]
     after_point_in_time: bool,
+    /// Go on with what was committed before the damage of the data folder's log; what was acknowledged after it is gone
+    #[arg(long, conflicts_with_all = ["from", "after_point_in_time"])]
+    before_damage: bool,
     /// Devices that were logged in then are logged in again, also those that were logged out since
     #[arg(long)]
     keep_logins: bool,
@@ -41,14 +48,32 @@ pub(crate) struct Arguments {
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     telemetry::start(arguments.settings.common.log, "warn")?;
     let url = arguments.settings.database_url();
-    let mut statements = journal::moved::after_restore(jiff::Timestamp::now().as_millisecond());
+    let now_ms = jiff::Timestamp::now().as_millisecond();
+    let mut statements = journal::moved::after_restore(now_ms);
     // Where it was copied from it may go on, on the same Redis.
     statements.push(FORGET_FLEET.to_owned());
     if !arguments.keep_logins {
         statements.extend(api_server::FORGET_LOGINS.iter().map(|sql| (*sql).to_owned()));
     }
     let file = url.strip_prefix("sqlite://").map(PathBuf::from);
+    let mut status = ExitCode::SUCCESS;
     match (file, arguments.from) {
+        (Some(path), None) if arguments.before_damage => {
+            let work = move || sqlite::restore_before_damage(&path, &statements, now_ms);
+            let salvaged = tokio::task::spawn_blocking(work)
+                .await
+                .context("the restore was broken off")??;
+            for kept in &salvaged.kept {
+                println!("{}: as it was", kept.display());
+            }
+            println!(
+                "{} entries are kept; what was acknowledged after the damage is gone",
+                salvaged.entries
+            );
+        }
+        (None, None) if arguments.before_damage => {
+            bail!("--before-damage is for a file; a server's own tools repair it")
+        }
         (Some(path), Some(from)) => {
             if arguments.settings.common.database_url.is_none() {
                 make_private_folder(&arguments.settings.data)?;
@@ -61,6 +86,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
                 "{shown}: {} bytes, schema version {}, checked",
                 made.bytes, made.schema_version
             );
+            status = backup::damaged(made.damaged_entries);
         }
         (None, None) => {
             let database = Database::open(&url).await?;
@@ -83,5 +109,5 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     if !arguments.keep_logins {
         println!("nobody is logged in");
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(status)
 }

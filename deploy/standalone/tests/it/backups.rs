@@ -7,14 +7,14 @@ use serde_json::Value;
 
 use crate::process::{Places, Running, huizhen, run, text};
 
-fn done(folder: &Path, arguments: &[&str]) -> String {
+pub(crate) fn done(folder: &Path, arguments: &[&str]) -> String {
     let output = run(huizhen(folder, arguments), "");
     let lines = text(&output.stdout) + &text(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{arguments:?}: {lines}");
     lines
 }
 
-fn refused(folder: &Path, arguments: &[&str], status: i32) -> String {
+pub(crate) fn refused(folder: &Path, arguments: &[&str], status: i32) -> String {
     let output = run(huizhen(folder, arguments), "");
     let lines = text(&output.stdout) + &text(&output.stderr);
     assert_eq!(output.status.code(), Some(status), "{arguments:?}: {lines}");
@@ -22,7 +22,7 @@ fn refused(folder: &Path, arguments: &[&str], status: i32) -> String {
 }
 
 /// Somebody at their terminal.
-fn chat(folder: &Path, who: &str) -> Running {
+pub(crate) fn chat(folder: &Path, who: &str) -> Running {
     let mut chat = Running::start(huizhen(
         folder,
         &["chat", &format!("data/demo/{who}.token"), "--json"],
@@ -31,7 +31,7 @@ fn chat(folder: &Path, who: &str) -> Running {
     chat
 }
 
-fn say(chat: &mut Running, text: &str) -> Value {
+pub(crate) fn say(chat: &mut Running, text: &str) -> Value {
     chat.type_line(text);
     chat.wait_for_event("sent", |event| event["event"] == "sent")
 }

@@ -5,6 +5,7 @@ mod backups;
 mod commands;
 mod compose;
 mod conformance;
+mod damage;
 mod demo;
 mod deployment;
 mod examples;

@@ -7,6 +7,7 @@
 mod address;
 mod failure;
 mod migrate;
+mod notices;
 mod rewrite;
 mod statement;
 mod tls;
@@ -28,8 +29,8 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_util::task::TaskTracker;
 
 use self::address::{Address, CONNECT_LIMIT};
-pub use self::statement::Sealed;
 pub(crate) use self::{address::is_postgres, statement::row, transaction::Open};
+pub use self::{notices::Unconfirmed, statement::Sealed};
 use crate::{Error, Row, Schema, Sql, Value, migrations};
 
 /// Connections of the pool: statements here take a millisecond, so they serve some thousand requests a second. Each is a
@@ -58,6 +59,7 @@ pub struct Postgres {
 struct Inner {
     address: Address,
     connector: MakeRustlsConnect,
+    unconfirmed: Unconfirmed,
     pool: Pool,
     is_distributed: bool,
     tasks: TaskTracker,
@@ -68,11 +70,13 @@ impl Postgres {
     pub(crate) async fn open(url: &str, schema: Schema) -> Result<Self, Error> {
         let mut address = Address::parse(url)?;
         let connector = tls::connector(&address.trust)?;
+        let unconfirmed = Unconfirmed::default();
         let mut client = match schema {
             Schema::Migrate | Schema::Leave => {
-                connect(&address, &connector).await.map_err(Away::into_open)?
+                let connecting = connect(&address, &connector, &unconfirmed);
+                connecting.await.map_err(Away::into_open)?
             }
-            Schema::Await => await_schema(&address, &connector).await?,
+            Schema::Await => await_schema(&address, &connector, &unconfirmed).await?,
         };
         let is_distributed = look_at_server(&client, &mut address).await?;
         if schema == Schema::Migrate {
@@ -81,9 +85,12 @@ impl Postgres {
         let mut pooled = address.clone();
         // What only reads cannot write by mistake; transactions say that they write.
         pooled.set("default_transaction_read_only=on");
-        let manager = Manager::from_config(
+        let manager = Manager::from_connect(
             pooled.config,
-            connector.clone(),
+            notices::Connector {
+                tls: connector.clone(),
+                unconfirmed: unconfirmed.clone(),
+            },
             ManagerConfig {
                 recycling_method: RecyclingMethod::Fast,
             },
@@ -97,6 +104,7 @@ impl Postgres {
             inner: Arc::new(Inner {
                 address,
                 connector,
+                unconfirmed,
                 pool,
                 is_distributed,
                 tasks: TaskTracker::new(),
@@ -113,9 +121,18 @@ impl Postgres {
         if self.inner.closed.load(Ordering::Acquire) {
             return Err(Error::Closed);
         }
-        connect(&self.inner.address, &self.inner.connector)
-            .await
-            .map_err(|away| Error::Unavailable(away.told))
+        connect(
+            &self.inner.address,
+            &self.inner.connector,
+            &self.inner.unconfirmed,
+        )
+        .await
+        .map_err(|away| Error::Unavailable(away.told))
+    }
+
+    /// Commits that the server called done without its standby.
+    pub fn unconfirmed(&self) -> &Unconfirmed {
+        &self.inner.unconfirmed
     }
 
     /// Whether the server spreads rows over machines, as Citus and YugabyteDB do or as the setting
@@ -230,16 +247,15 @@ impl Away {
     }
 }
 
-async fn connect(address: &Address, connector: &MakeRustlsConnect) -> Result<Client, Away> {
+async fn connect(
+    address: &Address,
+    connector: &MakeRustlsConnect,
+    unconfirmed: &Unconfirmed,
+) -> Result<Client, Away> {
     let connecting = address.config.connect(connector.clone());
     match tokio::time::timeout(CONNECT_LIMIT, connecting).await {
         Ok(Ok((client, connection))) => {
-            tokio::spawn(async move {
-                // Whoever uses the client learns of it.
-                if let Err(error) = connection.await {
-                    tracing::debug!(error = failure::chain(&error), "a database connection has ended");
-                }
-            });
+            tokio::spawn(notices::drive(connection, unconfirmed.clone()));
             Ok(client)
         }
         Ok(Err(error)) => Err(Away {
@@ -254,10 +270,14 @@ async fn connect(address: &Address, connector: &MakeRustlsConnect) -> Result<Cli
 }
 
 /// Waits for the database and for the version of its schema that this program needs.
-async fn await_schema(address: &Address, connector: &MakeRustlsConnect) -> Result<Client, Error> {
+async fn await_schema(
+    address: &Address,
+    connector: &MakeRustlsConnect,
+    unconfirmed: &Unconfirmed,
+) -> Result<Client, Error> {
     let mut looks = 0u32;
     loop {
-        let missing = match connect(address, connector).await {
+        let missing = match connect(address, connector, unconfirmed).await {
             Ok(client) => match migrate::version(&client).await {
                 Ok(version) if version >= migrations::LATEST_VERSION => return Ok(client),
                 Ok(version) => format!(

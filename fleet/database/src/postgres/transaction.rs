@@ -22,6 +22,9 @@ thread_local! {
     static STATEMENT_PENDING: Cell<bool> = const { Cell::new(false) };
 }
 
+/// What is said of a commit that was cancelled while it waited for a standby.
+const UNCONFIRMED: &str = "a commit was not confirmed by the standby";
+
 pub(super) fn is_within() -> bool {
     WITHIN.get()
 }
@@ -108,9 +111,12 @@ impl Postgres {
                     Err(E::from(Error::Panicked))
                 }
             };
+            let unconfirmed = postgres.unconfirmed();
+            let before = unconfirmed.count();
             match outcome {
                 Ok(value) => match connection.batch_execute("COMMIT").await {
-                    Ok(()) => Ok(value),
+                    Ok(()) if unconfirmed.count() == before => Ok(value),
+                    Ok(()) => Err(Error::Unavailable(UNCONFIRMED.into()).into()),
                     Err(error) => {
                         let error = Error::from(error);
                         // Whether or not it was committed, nothing can be rolled back any more.

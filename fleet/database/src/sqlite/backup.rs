@@ -6,23 +6,31 @@
 
 use std::{
     fs::{self, File},
-    io,
+    io::{self, Read},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::open;
-use crate::{Error, LATEST_VERSION};
+use super::{
+    guard::{self, beside},
+    lock::{self, Lock},
+    open,
+};
+use crate::{Error, LATEST_VERSION, checksum};
 
 /// What was copied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Backup {
     /// The size of the copy, bytes.
     pub bytes: u64,
     /// The version of its schema.
     pub schema_version: i64,
+    /// Entries that are not what was written: they are copied as they are, and never served.
+    pub damaged_entries: u64,
+    /// What earlier backups to the same folder had left when they were killed; it is removed.
+    pub removed: Vec<PathBuf>,
 }
 
 /// Copies the database file at `path` to a new file, which is checked, synced and then named `to`. It blocks.
@@ -39,12 +47,18 @@ pub fn back_up(path: &Path, to: &Path) -> Result<Backup, Error> {
             to.display()
         ));
     }
-    // While nobody serves the file, nobody shall begin: a first opener recovers it.
-    let _lock = open::lock_unless_served(path)?;
-    let part = beside(to, &format!(".{}.part", std::process::id()));
+    let path = &lock::resolve(path)?;
+    // While nobody serves the file, nobody shall begin: a first opener recovers it. What a start refuses is no backup.
+    let lock = Lock::unless_served(path)?;
+    if lock.is_some() {
+        guard::refuse_damage(path)?;
+    }
+    let removed = remove_left_parts(to);
+    let part = beside(to, &format!(".{}{PART}", std::process::id()));
     let made = Made::new(&part)?;
     copy_to(path, &part).map_err(|error| broken(&part, &error))?;
     let schema_version = look(&part)?;
+    let damaged_entries = damaged_entries(&part)?;
     let bytes = sync(&part)?;
     // Whoever came first keeps the name.
     create(to)?;
@@ -54,6 +68,8 @@ pub fn back_up(path: &Path, to: &Path) -> Result<Backup, Error> {
     Ok(Backup {
         bytes,
         schema_version,
+        damaged_entries,
+        removed,
     })
 }
 
@@ -84,7 +100,8 @@ pub fn restore(from: &Path, path: &Path, statements: &[String]) -> Result<Backup
             log.display()
         ));
     }
-    let _lock = open::lock(path)?;
+    let path = &lock::resolve(path)?;
+    let _lock = Lock::beside(path)?;
     for name in [path.to_owned(), beside(path, "-wal"), beside(path, "-journal")] {
         if name.exists() {
             return refuse(format!(
@@ -120,17 +137,22 @@ pub fn restore(from: &Path, path: &Path, statements: &[String]) -> Result<Backup
         ));
     }
     rewrite(&part, statements)?;
+    let damaged_entries = damaged_entries(&part)?;
     let bytes = sync(&part)?;
+    // One of a database that was moved away.
+    guard::forget_mark(path)?;
     fs::rename(&part, path).map_err(|error| told(path, &error))?;
     made.keep();
     sync_folder(path)?;
     Ok(Backup {
         bytes,
         schema_version: LATEST_VERSION,
+        damaged_entries,
+        removed: Vec::new(),
     })
 }
 
-fn rewrite(part: &Path, statements: &[String]) -> Result<(), Error> {
+pub(super) fn rewrite(part: &Path, statements: &[String]) -> Result<(), Error> {
     let failed = |error: rusqlite::Error| broken(part, &error);
     let mut connection = Connection::open(part).map_err(failed)?;
     let mode: String = connection
@@ -149,7 +171,7 @@ fn rewrite(part: &Path, statements: &[String]) -> Result<(), Error> {
 }
 
 /// Whether a file is a whole database of ours; the version of its schema.
-fn look(part: &Path) -> Result<i64, Error> {
+pub(super) fn look(part: &Path) -> Result<i64, Error> {
     let failed = |error: rusqlite::Error| broken(part, &error);
     let connection = Connection::open(part).map_err(failed)?;
     let found: String = connection
@@ -164,8 +186,68 @@ fn look(part: &Path) -> Result<i64, Error> {
     }
 }
 
+/// How many entries of a whole database are not what was written.
+fn damaged_entries(part: &Path) -> Result<u64, Error> {
+    let failed = |error: rusqlite::Error| broken(part, &error);
+    let connection = Connection::open(part).map_err(failed)?;
+    if !connection
+        .column_exists(None, "entry", "checksum")
+        .map_err(failed)?
+    {
+        return Ok(0);
+    }
+    checksum::register(&connection).map_err(failed)?;
+    let count: i64 = connection
+        .query_row(DAMAGED_ENTRIES, [], |row| row.get(0))
+        .map_err(failed)?;
+    Ok(u64::try_from(count).unwrap_or(0))
+}
+
+/// What an entry's checksum is of stands in V11__entry_checksum.sql.
+const DAMAGED_ENTRIES: &str = "SELECT count(*) FROM entry
+    WHERE row_checksum(conversation_id, seq, sender_id, kind, created_ms, client_msg_id, mime_type, body, reply_to_seq,
+        corrects_seq, extra) IS NOT CASE WHEN recalled THEN ~checksum ELSE checksum END";
+
+/// The end of the name of a copy that is being made; before it stands the process.
+const PART: &str = ".part";
+/// What a copy begins with, once something was written to it.
+const BEGIN: &[u8; 16] = b"SQLite format 3\0";
+
+/// Removes what backups to the folder of `to` left when they were killed: files of ours that nobody makes any more.
+fn remove_left_parts(to: &Path) -> Vec<PathBuf> {
+    let names = fs::read_dir(folder_of(to)).into_iter().flatten().flatten();
+    let left: Vec<PathBuf> = names
+        .map(|entry| entry.path())
+        .filter(|path| is_left_part(path).unwrap_or(false))
+        .collect();
+    for path in &left {
+        tracing::warn!(file = %path.display(), "a backup that was killed had left this; it is removed");
+        Made::remove(path);
+    }
+    left
+}
+
+/// Whether a file is named `….{pid}.part`, is a database or empty, and its process is gone.
+fn is_left_part(path: &Path) -> io::Result<bool> {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+    let pid = name
+        .as_deref()
+        .and_then(|name| name.strip_suffix(PART)?.rsplit_once('.'))
+        .map(|(_, pid)| pid)
+        .filter(|pid| !pid.is_empty() && pid.bytes().all(|byte| byte.is_ascii_digit()));
+    let Some(pid) = pid else { return Ok(false) };
+    if Path::new("/proc").join(pid).exists() || !fs::symlink_metadata(path)?.is_file() {
+        return Ok(false);
+    }
+    let mut begin = Vec::new();
+    File::open(path)?
+        .take(BEGIN.len() as u64)
+        .read_to_end(&mut begin)?;
+    Ok(begin.is_empty() || begin == BEGIN)
+}
+
 /// A file that is removed again unless it is kept.
-struct Made<'p>(Option<&'p Path>);
+pub(super) struct Made<'p>(Option<&'p Path>);
 
 impl<'p> Made<'p> {
     fn new(path: &'p Path) -> Result<Self, Error> {
@@ -176,25 +258,30 @@ impl<'p> Made<'p> {
     fn keep(mut self) {
         self.0 = None;
     }
+
+    /// Removes a file that was being made, and what SQLite may have beside it.
+    pub(super) fn remove(path: &Path) {
+        for name in [
+            path.to_owned(),
+            beside(path, "-journal"),
+            beside(path, "-wal"),
+            beside(path, "-shm"),
+        ] {
+            let _ = fs::remove_file(name);
+        }
+    }
 }
 
 impl Drop for Made<'_> {
     fn drop(&mut self) {
         if let Some(path) = self.0 {
-            for name in [
-                path.to_owned(),
-                beside(path, "-journal"),
-                beside(path, "-wal"),
-                beside(path, "-shm"),
-            ] {
-                let _ = fs::remove_file(name);
-            }
+            Self::remove(path);
         }
     }
 }
 
 /// A new file for nobody else to read: it holds what patients say.
-fn create(path: &Path) -> Result<(), Error> {
+pub(super) fn create(path: &Path) -> Result<(), Error> {
     let made = File::options()
         .write(true)
         .create_new(true)
@@ -203,7 +290,7 @@ fn create(path: &Path) -> Result<(), Error> {
     made.map(drop).map_err(|error| told(path, &error))
 }
 
-fn sync(path: &Path) -> Result<u64, Error> {
+pub(super) fn sync(path: &Path) -> Result<u64, Error> {
     let synced = File::open(path).and_then(|file| {
         file.sync_all()?;
         Ok(file.metadata()?.len())
@@ -212,29 +299,27 @@ fn sync(path: &Path) -> Result<u64, Error> {
 }
 
 /// Makes a file's name durable.
-fn sync_folder(path: &Path) -> Result<(), Error> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
+pub(super) fn sync_folder(path: &Path) -> Result<(), Error> {
+    let folder = folder_of(path);
     let synced = File::open(folder).and_then(|folder| folder.sync_all());
     synced.map_err(|error| told(folder, &error))
 }
 
-fn beside(path: &Path, end: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(end);
-    name.into()
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
 }
 
-fn refuse<T>(told: String) -> Result<T, Error> {
+pub(super) fn refuse<T>(told: String) -> Result<T, Error> {
     Err(Error::Backup(told))
 }
 
-fn told(path: &Path, error: &io::Error) -> Error {
+pub(super) fn told(path: &Path, error: &io::Error) -> Error {
     Error::Backup(format!("{}: {error}", path.display()))
 }
 
-fn broken(path: &Path, error: &rusqlite::Error) -> Error {
+pub(super) fn broken(path: &Path, error: &rusqlite::Error) -> Error {
     Error::Backup(format!("{}: {error}", path.display()))
 }

@@ -67,6 +67,9 @@ pub(super) struct Checkpointer {
     busy: Arc<AtomicBool>,
     /// The length of the log after the writer's last commit, pages.
     log_pages: Arc<AtomicI64>,
+    /// Commits of the writer; and how many there were when it was asked last.
+    commits: Arc<AtomicI64>,
+    seen_commits: Cell<i64>,
     /// Log pages at which the thread is woken next.
     next: Cell<i64>,
     /// The length of the log after the last job.
@@ -95,8 +98,11 @@ impl Checkpointer {
             .map_err(|error| open_error(&error))?;
         let log_pages = Arc::new(AtomicI64::new(0));
         let length = log_pages.clone();
+        let commits = Arc::new(AtomicI64::new(0));
+        let counted = commits.clone();
         writer
             .wal_hook(Some(move |_: &mut Wal, pages: i32| {
+                counted.fetch_add(1, Ordering::Relaxed);
                 length.store(i64::from(pages), Ordering::Relaxed);
                 Ok(())
             }))
@@ -151,12 +157,22 @@ impl Checkpointer {
             thread: Some(thread),
             busy,
             log_pages,
+            commits,
+            seen_commits: Cell::new(0),
             moved_pages,
             next: Cell::new(limits.checkpoint_pages),
             last: Cell::new(0),
             anew: Cell::new(false),
             finish: Cell::new(false),
         })
+    }
+
+    /// The length of the log in pages, if something was committed since this was asked last.
+    pub(super) fn newly_committed(&self) -> Option<u32> {
+        let commits = self.commits.load(Ordering::Relaxed);
+        let is_new = self.seen_commits.replace(commits) != commits;
+        let pages = self.log_pages.load(Ordering::Relaxed);
+        is_new.then(|| u32::try_from(pages).ok()).flatten()
     }
 
     /// Looks at the length of the log after a job of the writer.

@@ -27,6 +27,8 @@ struct Gathered {
     /// Why something gathered was lost while the file was asked something else than to write. The next sync says it, so that
     /// no commit that needs it goes through.
     lost: Option<c_int>,
+    /// What the log's header holds: a log that begins anew has others.
+    salts: Option<[u32; 2]>,
     #[cfg(test)]
     pieces: u32,
     #[cfg(test)]
@@ -68,6 +70,7 @@ pub(super) fn gather_log(connection: &Connection) -> Result<(), Error> {
             start: 0,
             bytes: Vec::new(),
             lost: None,
+            salts: None,
             #[cfg(test)]
             pieces: 0,
             #[cfg(test)]
@@ -80,16 +83,24 @@ pub(super) fn gather_log(connection: &Connection) -> Result<(), Error> {
 
 /// Lets go what is gathered and was not committed. To be called while no transaction is open.
 pub(super) fn let_go(connection: &Connection) {
-    let Ok(file) = file_of(connection, ffi::SQLITE_FCNTL_JOURNAL_POINTER) else {
-        return;
-    };
+    with(connection, |gathered| gathered.bytes.clear());
+}
+
+/// The salts of the log as it was begun last, if that was seen. To be called after a commit.
+pub(super) fn salts(connection: &Connection) -> Option<[u32; 2]> {
+    with(connection, |gathered| gathered.salts).flatten()
+}
+
+/// Does something with what stands for a connection's log; nothing where nothing is gathered.
+fn with<T>(connection: &Connection, work: impl FnOnce(&mut Gathered) -> T) -> Option<T> {
+    let file = file_of(connection, ffi::SQLITE_FCNTL_JOURNAL_POINTER).ok()?;
     #[allow(unsafe_code, reason = "rusqlite has no safe way to a file's methods")]
     // SAFETY: the file is open and its connection the caller's. Methods that write by way of `write` are a `Gathered`.
     unsafe {
         let writes = (*file).pMethods.as_ref().and_then(|methods| methods.xWrite);
-        if writes.is_some_and(|writes| std::ptr::fn_addr_eq(writes, write as Write)) {
-            Gathered::of(file).bytes.clear();
-        }
+        writes
+            .is_some_and(|writes| std::ptr::fn_addr_eq(writes, write as Write))
+            .then(|| work(Gathered::of(file)))
     }
 }
 
@@ -155,6 +166,13 @@ extern "C" fn write(
             std::slice::from_raw_parts(data.cast::<u8>(), length),
         )
     };
+    if offset == 0
+        && let Some(header) = data.get(16..24)
+    {
+        let word =
+            |at: usize| u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+        gathered.salts = Some([word(0), word(4)]);
+    }
     let is_next = offset == gathered.start + gathered.bytes.len() as i64;
     if !is_next || gathered.bytes.len() + data.len() > BYTES {
         let code = gathered.flush(file);

@@ -4,8 +4,13 @@
 mod backup;
 mod checkpoint;
 mod gathered;
+mod guard;
+mod lock;
+mod log;
+mod mark;
 mod open;
 mod paced;
+mod salvage;
 mod statement;
 mod worker;
 
@@ -20,9 +25,13 @@ use std::{
 
 pub use backup::{Backup, back_up, restore};
 use rusqlite::Connection;
+pub use salvage::{Salvaged, restore_before_damage};
 pub(crate) use statement::{execute, query};
 
-use self::worker::{Worker, WriterKeeps};
+use self::{
+    lock::Lock,
+    worker::{Worker, WriterKeeps},
+};
 use crate::{EngineTransaction, Error, Row, Schema, Sql, Transaction, TransactionFuture, Value};
 
 /// Reader threads: enough that a long list does not hold up a login; each costs a page cache.
@@ -38,6 +47,14 @@ pub fn begin_again(connection: &Connection) -> Result<(), Error> {
     Ok(connection.execute_batch("BEGIN IMMEDIATE")?)
 }
 
+/// Whether a process serves a file.
+///
+/// # Errors
+/// [`Error::Open`] when that cannot be seen.
+pub fn is_served(path: &Path) -> Result<bool, Error> {
+    Ok(Lock::unless_served(&lock::resolve(path)?)?.is_none())
+}
+
 /// The handle; cloning it is cheap.
 #[derive(Clone)]
 pub struct Sqlite {
@@ -46,7 +63,8 @@ pub struct Sqlite {
 
 struct Inner {
     path: PathBuf,
-    writer: Worker,
+    /// None for a look, which writes nothing.
+    writer: Option<Worker>,
     readers: Vec<Worker>,
     next_reader: AtomicUsize,
 }
@@ -59,23 +77,43 @@ impl Sqlite {
     }
 
     fn open_blocking(path: PathBuf, schema: Schema) -> Result<Self, Error> {
+        let path = lock::resolve(&path)?;
         if schema == Schema::Leave && !path.is_file() {
             return Err(Error::Open(format!("{}: no such file", path.display())));
         }
-        let lock = open::lock(&path)?;
+        let lock = Arc::new(open::take(&path)?);
         let (mut connection, checkpointer) = open::writer(&path)?;
         if schema != Schema::Leave {
             open::migrate(&mut connection)?;
         }
-        let keeps = WriterKeeps { checkpointer, lock };
-        let writer = Worker::start("sqlite-writer", connection, Some(keeps));
+        let keeps = WriterKeeps::new(path.clone(), checkpointer);
+        let writer = Worker::start("sqlite-writer", connection, Some(lock.clone()), Some(keeps));
+        Self::reading(path, Some(writer), Some(lock))
+    }
+
+    /// Opens the file for a look, also while another process serves it: one that nobody serves is kept from being served.
+    pub(crate) async fn look(path: PathBuf) -> Result<Self, Error> {
+        let look = move || {
+            let path = lock::resolve(&path)?;
+            if !path.is_file() {
+                return Err(Error::Open(format!("{}: no such file", path.display())));
+            }
+            let lock = Lock::unless_served(&path)?.map(Arc::new);
+            if lock.is_some() {
+                guard::refuse_damage(&path)?;
+            }
+            Self::reading(path, None, lock)
+        };
+        tokio::task::spawn_blocking(look)
+            .await
+            .map_err(|_| Error::Panicked)?
+    }
+
+    fn reading(path: PathBuf, writer: Option<Worker>, lock: Option<Arc<Lock>>) -> Result<Self, Error> {
         let readers = (0..READERS)
             .map(|at| {
-                Ok(Worker::start(
-                    &format!("sqlite-reader-{at}"),
-                    open::reader(&path)?,
-                    None,
-                ))
+                let name = format!("sqlite-reader-{at}");
+                Ok(Worker::start(&name, open::reader(&path)?, lock.clone(), None))
             })
             .collect::<Result<_, Error>>()?;
         Ok(Self {
@@ -123,8 +161,10 @@ impl Sqlite {
         U: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        self.inner
-            .writer
+        let Some(writer) = &self.inner.writer else {
+            return Err(Error::Closed.into());
+        };
+        writer
             .run(move |connection| {
                 connection
                     .execute_batch("BEGIN IMMEDIATE")
@@ -146,6 +186,25 @@ impl Sqlite {
     ) -> Result<T, Error> {
         let at = self.inner.next_reader.fetch_add(1, Ordering::Relaxed) % self.inner.readers.len();
         self.inner.readers[at].run(job).await
+    }
+
+    /// What SQLite's own check of the pages and trees of the file finds, at most `lines` of it; nothing when it is whole.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub async fn integrity(&self, lines: usize) -> Result<Vec<String>, Error> {
+        self.read(move |connection| {
+            let found = || {
+                let mut statement = connection.prepare(&format!("PRAGMA integrity_check({lines})"))?;
+                let found = statement.query_map([], |row| row.get::<_, String>(0))?;
+                found.collect::<Result<Vec<_>, rusqlite::Error>>()
+            };
+            // A file that cannot even be checked is as damaged as one that was.
+            let mut found = found().unwrap_or_else(|error| vec![error.to_string()]);
+            found.retain(|line| line != "ok");
+            Ok(found)
+        })
+        .await
     }
 
     pub(crate) async fn schema_version(&self) -> Result<i64, Error> {
@@ -187,6 +246,8 @@ impl Sqlite {
             reader.close().await;
         }
         // Last, since whoever closes the file last moves the log into it.
-        self.inner.writer.close().await;
+        if let Some(writer) = &self.inner.writer {
+            writer.close().await;
+        }
     }
 }

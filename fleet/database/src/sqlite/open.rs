@@ -1,16 +1,15 @@
 //! Opening the file so that what is seen is durable, and nobody else writes it.
 
-use std::{
-    fs::File,
-    os::unix::fs::OpenOptionsExt,
-    path::{Path, PathBuf},
-    time::{Duration, Instant},
-};
+use std::{fs::File, os::unix::fs::OpenOptionsExt, path::Path};
 
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
-use super::checkpoint::{Checkpointer, LIMITS};
-use crate::{Error, migrations};
+use super::{
+    checkpoint::{Checkpointer, LIMITS},
+    guard,
+    lock::Lock,
+};
+use crate::{Error, checksum, migrations};
 
 /// Versions before this one have a race of the write-ahead log that can corrupt the file.
 const OLDEST_SQLITE: i32 = 3_051_003;
@@ -25,62 +24,19 @@ const READER_CACHE_KIB: i32 = 8 * 1024;
 /// Statements kept prepared for a connection: more than the program has.
 const STATEMENTS: usize = 512;
 
-/// How long a process waits for one that is just ending.
-const LOCK_WAIT: Duration = Duration::from_secs(1);
-const LOCK_RETRY: Duration = Duration::from_millis(20);
-
-/// Takes the lock file beside the database: closing any other handle on the database file itself would drop SQLite's
-/// own locks, and a second process must not serve the same conversations.
-pub(super) fn lock(path: &Path) -> Result<File, Error> {
-    let (lock_path, lock) = lock_file(path)?;
-    let deadline = Instant::now() + LOCK_WAIT;
-    loop {
-        match lock.try_lock() {
-            Ok(()) => return Ok(lock),
-            Err(std::fs::TryLockError::WouldBlock) if Instant::now() < deadline => {
-                std::thread::sleep(LOCK_RETRY);
-            }
-            Err(std::fs::TryLockError::WouldBlock) => {
-                return Err(Error::Open(format!(
-                    "{} is in use by another process; stop that one first",
-                    path.display()
-                )));
-            }
-            Err(std::fs::TryLockError::Error(error)) => {
-                return Err(Error::Open(format!("{}: {error}", lock_path.display())));
-            }
-        }
+/// Takes a file for this process alone and looks at it before SQLite does. It is made when it is not there.
+pub(super) fn take(path: &Path) -> Result<Lock, Error> {
+    let mut lock = Lock::beside(path)?;
+    if path.exists() {
+        lock.take_itself(path)?;
+        guard::refuse_damage(path)?;
+    } else {
+        guard::refuse_damage(path)?;
+        create(path)?;
+        lock.take_itself(path)?;
     }
-}
-
-/// The same for somebody who only reads: the lock, or nothing while another process has it.
-pub(super) fn lock_unless_served(path: &Path) -> Result<Option<File>, Error> {
-    let (lock_path, lock) = lock_file(path)?;
-    match lock.try_lock() {
-        Ok(()) => Ok(Some(lock)),
-        Err(std::fs::TryLockError::WouldBlock) => Ok(None),
-        Err(std::fs::TryLockError::Error(error)) => {
-            Err(Error::Open(format!("{}: {error}", lock_path.display())))
-        }
-    }
-}
-
-fn lock_file(path: &Path) -> Result<(PathBuf, File), Error> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let lock_path = PathBuf::from(name);
-    let lock = File::options()
-        .create(true)
-        .write(true)
-        .truncate(false)
-        .open(&lock_path)
-        .map_err(|error| {
-            Error::Open(format!(
-                "{}: {error}; does its folder exist?",
-                lock_path.display()
-            ))
-        })?;
-    Ok((lock_path, lock))
+    guard::forget_mark(path)?;
+    Ok(lock)
 }
 
 /// The connection that writes, and the checkpointer of its log.
@@ -92,7 +48,6 @@ pub(super) fn writer(path: &Path) -> Result<(Connection, Checkpointer), Error> {
         )));
     }
     let open_error = |error: rusqlite::Error| Error::Open(format!("{}: {error}", path.display()));
-    create(path)?;
     let mut connection = Connection::open(path).map_err(open_error)?;
     connection
         .pragma_update(None, "synchronous", "FULL")
@@ -134,7 +89,10 @@ fn create(path: &Path) -> Result<(), Error> {
 
 /// What all connections share. A plan depends on the text of its statement alone: else SQLite prepares a statement with
 /// a range in it anew each time that its bounds are bound.
+///
+/// A page is looked through when it comes from the disk: a tree that is damaged says so instead of leading elsewhere.
 fn settle(connection: &Connection) -> Result<(), rusqlite::Error> {
+    connection.pragma_update(None, "cell_size_check", true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(())
@@ -178,6 +136,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), Error> {
         )));
     }
     let steps = migrations::of_files().map_err(|error| Error::Open(error.to_string()))?;
+    checksum::register(connection).map_err(|error| Error::Open(error.to_string()))?;
     refinery::Runner::new(&steps)
         .set_abort_divergent(true)
         .set_abort_missing(true)

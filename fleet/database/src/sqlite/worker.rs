@@ -2,15 +2,21 @@
 
 use std::{
     cell::Cell,
-    fs::File,
     panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
+    sync::Arc,
 };
 
 use parking_lot::Mutex;
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{checkpoint::Checkpointer, gathered};
+use super::{
+    checkpoint::Checkpointer,
+    gathered, guard,
+    lock::Lock,
+    mark::{Mark, MarkFile},
+};
 use crate::Error;
 
 /// Jobs that wait for a thread. Beyond that callers wait for a place, which holds up their own requests only.
@@ -27,9 +33,37 @@ thread_local! {
 /// What only the writer's thread has.
 pub(super) struct WriterKeeps {
     /// Ends before the connection is closed.
-    pub(super) checkpointer: Checkpointer,
-    /// Given back after the connection is closed: nobody else may have the file before the last job is done.
-    pub(super) lock: File,
+    checkpointer: Checkpointer,
+    mark: MarkFile,
+    path: PathBuf,
+}
+
+impl WriterKeeps {
+    pub(super) fn new(path: PathBuf, checkpointer: Checkpointer) -> Self {
+        Self {
+            checkpointer,
+            mark: MarkFile::new(guard::mark_of(&path)),
+            path,
+        }
+    }
+
+    fn after_job(&mut self, connection: &Connection) {
+        gathered::let_go(connection);
+        if let Some(frames) = self.checkpointer.newly_committed()
+            && let Some(salts) = gathered::salts(connection)
+        {
+            self.mark.set(Mark { salts, frames });
+        }
+        self.checkpointer.after_job(connection);
+    }
+
+    /// Before the connection moves the whole log and removes it.
+    fn end(self) {
+        drop(self.checkpointer);
+        if let Err(error) = guard::forget_mark(&self.path) {
+            tracing::error!(%error, "the mark of the log stays, and the next start will miss the log");
+        }
+    }
 }
 
 pub(super) struct Worker {
@@ -38,8 +72,15 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    /// Starts the thread. The writer's tells its checkpointer after every job how long the log has become.
-    pub(super) fn start(name: &str, mut connection: Connection, keeps: Option<WriterKeeps>) -> Self {
+    /// Starts the thread. The writer's tells its checkpointer after every job how long the log has become. The lock is kept
+    /// until the last connection is closed: nobody else may have the file before, and closing its handle takes SQLite's
+    /// own locks away.
+    pub(super) fn start(
+        name: &str,
+        mut connection: Connection,
+        lock: Option<Arc<Lock>>,
+        mut keeps: Option<WriterKeeps>,
+    ) -> Self {
         let (jobs, mut waiting) = mpsc::channel::<Job>(QUEUED_JOBS);
         let (end, ended) = oneshot::channel();
         let body = move || {
@@ -53,15 +94,13 @@ impl Worker {
                 if !connection.is_autocommit() {
                     roll_back(&connection);
                 }
-                if let Some(keeps) = &keeps {
-                    gathered::let_go(&connection);
-                    keeps.checkpointer.after_job(&connection);
+                if let Some(keeps) = &mut keeps {
+                    keeps.after_job(&connection);
                 }
             }
-            let lock = keeps.map(|WriterKeeps { checkpointer, lock }| {
-                drop(checkpointer);
-                lock
-            });
+            if let Some(keeps) = keeps {
+                keeps.end();
+            }
             // The last one to close the file moves the log into it.
             drop(connection);
             drop(lock);

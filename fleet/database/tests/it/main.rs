@@ -5,6 +5,7 @@
 mod backups;
 mod constraints;
 mod copying;
+mod damage;
 mod fleet;
 mod full_disk;
 mod ids;

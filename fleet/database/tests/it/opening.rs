@@ -1,6 +1,6 @@
 //! Opening: which URLs, which files, and who is first.
 
-use database::{Database, Error, LATEST_VERSION};
+use database::{Database, Error, LATEST_VERSION, MIGRATIONS};
 
 use fleet_local::store::Store;
 
@@ -93,7 +93,7 @@ async fn the_schema_is_brought_up_to_date_once(store: Store) {
         scratch
             .number("SELECT count(*) FROM refinery_schema_history")
             .await,
-        LATEST_VERSION
+        MIGRATIONS.len() as i64
     );
 }
 

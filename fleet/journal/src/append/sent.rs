@@ -5,9 +5,9 @@
 
 use std::hash::BuildHasher;
 
-use database::Error as DatabaseError;
+use database::{Error as DatabaseError, Part, checksum};
 use proto::{ConversationId, Seq, UserId, wire};
-use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params, types::ValueRef};
 
 use super::{
     Accepted, NewMessage,
@@ -16,8 +16,8 @@ use super::{
     filter::Filter,
 };
 use crate::{
-    Error,
-    entry::mentions,
+    Error, damage,
+    entry::{self, SUMMED_COLUMNS, Seals, mentions},
     unclaimed::{BROKEN_CHAIN, with_unclaimed},
 };
 
@@ -41,9 +41,11 @@ const UNCLAIMED: &str = concat!(
 );
 
 /// What is remembered is a hint: somebody may have set the file back behind the cache, and ids are given again.
-const FIRST: &str =
-    "SELECT mime_type, body, reply_to_seq, created_ms, extra, sender_id, client_msg_id FROM entry
-    WHERE id = ?1 AND conversation_id = ?2 AND seq = ?3";
+const FIRST: &str = concat!(
+    "SELECT ",
+    entry::columns!(),
+    " FROM entry WHERE id = ?1 AND conversation_id = ?2 AND seq = ?3"
+);
 
 const PLACE: &str = "SELECT entry_id FROM entry_index WHERE conversation_id = ?1 AND seq = ?2";
 
@@ -185,28 +187,14 @@ impl<'c> Sent<'c> {
         seq: Seq,
         id: i64,
     ) -> Result<Option<Result<Accepted, Error>>, DatabaseError> {
-        let read = |row: &Row<'_>| {
-            if row.get_ref(5)?.as_i64()? != message.sender.get()
-                || row.get_ref(6)?.as_str()? != message.client_msg_id
-            {
-                return Ok(None);
-            }
-            let (mime_type, body) = (row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_blob()?);
-            let mentions = mentions(row.get_ref(4)?.as_blob_or_null()?);
-            let difference = difference(message, mime_type, body, row.get(2)?, &mentions);
-            Ok(Some((difference, row.get(3)?)))
-        };
         let mut statement = self.connection.prepare_cached(FIRST)?;
-        let place = [id, message.conversation.get(), seq.get()];
-        let first = statement.query_row(place, read).optional()?.flatten();
-        Ok(first.map(|(difference, created_ms)| match difference {
-            Some(field) => Err(Error::Conflict { field }),
-            None => Ok(Accepted {
-                seq,
-                created_ms,
-                duplicate: true,
-            }),
-        }))
+        let mut rows = statement.query([id, message.conversation.get(), seq.get()])?;
+        let Some(row) = rows.next()? else {
+            return Ok(None);
+        };
+        // A damaged one answers nothing: neither that it is this message nor that it is another.
+        verify(row).map_err(|told| damage::tell(message.conversation, seq, told))?;
+        Ok(answer_from(message, seq, row)?)
     }
 
     /// Claims all entries of a conversation; `last_seq` and `claimed_seq` have been moved.
@@ -276,4 +264,40 @@ impl<'c> Sent<'c> {
         let kind: i64 = statement.query_row([id], |row| row.get(0))?;
         Ok(kind == wire::EntryKind::Message as i64)
     }
+}
+
+/// # Errors
+/// What is wrong with a row of [`FIRST`].
+fn verify(row: &Row<'_>) -> Result<(), &'static str> {
+    let mut values = [ValueRef::Null; SUMMED_COLUMNS];
+    for (at, value) in values.iter_mut().enumerate() {
+        *value = row.get_ref(at).map_err(|_| damage::NO_VALUE)?;
+    }
+    let recalled = row.get(11).map_err(|_| damage::NO_VALUE)?;
+    let stored = row.get(12).map_err(|_| damage::NO_VALUE)?;
+    Seals::All.verify(checksum(values.map(Part::from)), recalled, stored)
+}
+
+/// What a resend gets from a row of [`FIRST`]; none when it is of another message.
+fn answer_from(
+    message: &NewMessage,
+    seq: Seq,
+    row: &Row<'_>,
+) -> Result<Option<Result<Accepted, Error>>, rusqlite::Error> {
+    if row.get_ref(2)?.as_i64()? != message.sender.get() || row.get_ref(5)?.as_str()? != message.client_msg_id
+    {
+        return Ok(None);
+    }
+    let (mime_type, body) = (row.get_ref(6)?.as_str()?, row.get_ref(7)?.as_blob()?);
+    let mentions = mentions(row.get_ref(10)?.as_blob_or_null()?);
+    Ok(Some(
+        match difference(message, mime_type, body, row.get(8)?, &mentions) {
+            Some(field) => Err(Error::Conflict { field }),
+            None => Ok(Accepted {
+                seq,
+                created_ms: row.get(4)?,
+                duplicate: true,
+            }),
+        },
+    ))
 }

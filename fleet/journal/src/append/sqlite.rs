@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     Entry, Error,
-    entry::{INSERT_IN_BATCH, enumeration, extra},
+    entry::{INSERT_IN_BATCH, checksum_of_message, enumeration, extra},
     unclaimed::CLAIM_AT,
 };
 
@@ -144,7 +144,9 @@ fn try_append(
     for message in messages {
         match batch.append(message) {
             // That one conversation cannot be written to must not keep everybody from sending.
-            Err(Error::Database(error @ DatabaseError::Damaged(_))) => {
+            Err(Error::Database(
+                error @ (DatabaseError::Damaged(_) | DatabaseError::DamagedEntry { .. }),
+            )) => {
                 tracing::error!(conversation_id = message.conversation.get(), %error, "a message was refused");
                 outcomes.push(Err(Error::Database(error)));
             }
@@ -313,6 +315,8 @@ fn insert(
     now_ms: i64,
     previous: Option<i64>,
 ) -> Result<i64, DatabaseError> {
+    let extra = extra(&message.mentions, None);
+    let sum = checksum_of_message(message, seq, now_ms, extra.as_deref());
     Ok(insert.insert(params![
         message.conversation.get(),
         seq.get(),
@@ -324,8 +328,9 @@ fn insert(
         &message.body[..],
         message.reply_to_seq.get(),
         0,
-        extra(&message.mentions, None).as_deref(),
+        extra.as_deref(),
         false,
+        sum,
         previous,
     ])?)
 }

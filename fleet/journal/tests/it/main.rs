@@ -8,6 +8,7 @@
 mod announcements;
 mod appending;
 mod claiming;
+mod damage;
 mod durability;
 mod keeping_order;
 mod model;

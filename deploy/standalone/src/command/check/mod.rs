@@ -1,6 +1,7 @@
 //! `huizhen check`: a line for each thing that a server needs, ok, warn or fail, with the command that mends it.
 
 mod certificate;
+mod deep;
 mod machine;
 mod store;
 
@@ -11,9 +12,24 @@ use super::serve;
 pub(super) const EXAMPLES: &str = "\
 The exit status is 1 when a line says fail.
 
+--deep reads every entry and verifies its checksum, compares the indexes with the entries, and lets SQLite check its
+pages; the server may run meanwhile. Each damaged row is named, at most 100 of them.
+
 Examples:
   huizhen check
+  huizhen check --deep
   huizhen check --config data/huizhen.toml";
+
+/// What to look at.
+#[derive(clap::Args, Clone, Debug)]
+#[group(skip)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    settings: serve::Arguments,
+    /// Read all that is in the database, and name what is damaged
+    #[arg(long)]
+    deep: bool,
+}
 
 /// How a thing is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +92,8 @@ impl fmt::Display for Finding {
 }
 
 /// Looks at everything and prints the lines.
-pub(super) async fn run(settings: serve::Arguments) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let Arguments { settings, deep } = arguments;
     // Settings that cannot be read have ended the program before.
     let mut findings = vec![Finding::ok(
         "settings",
@@ -87,6 +104,9 @@ pub(super) async fn run(settings: serve::Arguments) -> anyhow::Result<ExitCode> 
     )];
     findings.push(store::folder(&settings));
     findings.push(store::database(&settings).await);
+    if deep {
+        findings.extend(deep::findings(&settings).await);
+    }
     findings.extend(store::redis(&settings).await);
     findings.extend(machine::ports(&settings).await);
     findings.push(machine::open_files(&settings));

@@ -8,7 +8,7 @@ use std::{
 };
 
 use backplane::{Backplane, Identity};
-use database::Database;
+use database::{Database, sqlite::is_served};
 
 use super::{Finding, serve::Arguments};
 
@@ -53,7 +53,7 @@ pub(super) async fn database(settings: &Arguments) -> Finding {
     if file.is_some_and(|file| !file.exists()) {
         return Finding::ok(ABOUT, format!("{url} is not there yet; the first start makes it"));
     }
-    if file.is_some_and(is_served) {
+    if file.is_some_and(|file| is_served(file).unwrap_or(false)) {
         return Finding::warn(
             ABOUT,
             format!("{url} is served by a running process, so it is not opened here"),
@@ -77,7 +77,7 @@ pub(super) async fn database(settings: &Arguments) -> Finding {
 }
 
 /// The server and database of a URL, without user and password; none when it is a file.
-fn server(url: &str) -> Option<String> {
+pub(super) fn server(url: &str) -> Option<String> {
     let rest = url
         .strip_prefix("postgres://")
         .or_else(|| url.strip_prefix("postgresql://"))?;
@@ -208,12 +208,4 @@ fn measure(path: &Path) -> std::io::Result<Duration> {
     }
     times.sort();
     Ok(times[SYNCS / 2])
-}
-
-/// Whether another process holds the lock beside a SQLite file.
-fn is_served(file: &Path) -> bool {
-    let mut lock = file.as_os_str().to_owned();
-    lock.push(".lock");
-    File::open(lock)
-        .is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock)))
 }

@@ -1,6 +1,6 @@
 //! A lane's connection and what is prepared on it.
 
-use database::postgres::Postgres;
+use database::postgres::{Postgres, Unconfirmed};
 use futures_util::future::try_join_all;
 use tokio_postgres::{Client, Row, Statement, types::ToSql};
 
@@ -16,7 +16,7 @@ const ROLES: &str = "SELECT p.conversation_id, p.user_id, p.role
 
 /// The entries that client_msg_ids stand for.
 const FIRSTS: &str = "SELECT s.conversation_id, s.sender_id, s.client_msg_id, s.seq,
-      e.mime_type, e.body, e.reply_to_seq, e.created_ms, e.extra
+      e.mime_type, e.body, e.reply_to_seq, e.created_ms, e.extra, e.kind, e.corrects_seq, e.recalled, e.checksum
     FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::TEXT[]) AS wanted (conversation_id, sender_id, client_msg_id)
     JOIN sent s ON s.conversation_id = wanted.conversation_id AND s.sender_id = wanted.sender_id
       AND s.client_msg_id = wanted.client_msg_id
@@ -41,9 +41,10 @@ const ENTRIES: &str = concat!(
     "INSERT INTO entry (",
     entry::columns!(),
     ") SELECT new.conversation_id, new.seq, new.sender_id, $9, $10, new.client_msg_id, new.mime_type, new.body,
-         new.reply_to_seq, 0, new.extra, false
-       FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::TEXT[], $5::TEXT[], $6::BYTEA[], $7::BIGINT[], $8::BYTEA[])
-         AS new (conversation_id, seq, sender_id, client_msg_id, mime_type, body, reply_to_seq, extra)"
+         new.reply_to_seq, 0, new.extra, false, new.checksum
+       FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::TEXT[], $5::TEXT[], $6::BYTEA[], $7::BIGINT[], $8::BYTEA[],
+           $11::BIGINT[])
+         AS new (conversation_id, seq, sender_id, client_msg_id, mime_type, body, reply_to_seq, extra, checksum)"
 );
 
 const SENT: &str = "INSERT INTO sent (conversation_id, sender_id, client_msg_id, seq)
@@ -57,9 +58,10 @@ const AT_ONCE: &str = concat!(
     "), written AS (INSERT INTO entry (",
     entry::columns!(),
     ") SELECT new.conversation_id, new.seq, new.sender_id, $13, $4, new.client_msg_id, new.mime_type, new.body,
-         new.reply_to_seq, 0, new.extra, false
-       FROM UNNEST($5::BIGINT[], $6::BIGINT[], $7::BIGINT[], $8::TEXT[], $9::TEXT[], $10::BYTEA[], $11::BIGINT[], $12::BYTEA[])
-         AS new (conversation_id, seq, sender_id, client_msg_id, mime_type, body, reply_to_seq, extra)
+         new.reply_to_seq, 0, new.extra, false, new.checksum
+       FROM UNNEST($5::BIGINT[], $6::BIGINT[], $7::BIGINT[], $8::TEXT[], $9::TEXT[], $10::BYTEA[], $11::BIGINT[], $12::BYTEA[],
+           $14::BIGINT[])
+         AS new (conversation_id, seq, sender_id, client_msg_id, mime_type, body, reply_to_seq, extra, checksum)
        JOIN won ON won.id = new.conversation_id),
      claimed AS (INSERT INTO sent (conversation_id, sender_id, client_msg_id, seq)
        SELECT new.conversation_id, new.sender_id, new.client_msg_id, new.seq
@@ -104,6 +106,7 @@ pub(super) struct Live {
     pub(super) sent: Statement,
     /// None where rows are spread over machines: such a server does not run a statement that writes to three tables.
     pub(super) at_once: Option<Statement>,
+    pub(super) unconfirmed: Unconfirmed,
 }
 
 impl Link {
@@ -150,6 +153,7 @@ impl Link {
             entries: next()?,
             sent: next()?,
             at_once,
+            unconfirmed: self.postgres.unconfirmed().clone(),
             client,
         })
     }

@@ -17,7 +17,7 @@ use std::{
     sync::Arc,
 };
 
-use database::postgres::Sealed;
+use database::{Part, checksum, postgres::Sealed};
 use proto::{ConversationId, Seq, UserId, wire};
 use tokio_postgres::{Row, types::ToSql};
 
@@ -31,8 +31,8 @@ use super::{
     queue::Job,
 };
 use crate::{
-    Error,
-    entry::{enumeration, mentions},
+    Error, damage,
+    entry::{Seals, enumeration, mentions},
 };
 
 /// What became of one send.
@@ -340,6 +340,11 @@ fn repeated(message: &NewMessage, first: &NewMessage, accepted: Accepted) -> Ver
 fn resent(job: &Job, row: &Row) -> Verdict {
     let (mime_type, body, reply_to): (&str, &[u8], i64) = (row.get(4), row.get(5), row.get(6));
     let seq = Seq::from_database(row.get(3));
+    // A damaged one answers nothing: neither that it is this message nor that it is another.
+    if let Err(told) = verify(row) {
+        let damaged = damage::tell(job.message.conversation, seq, told);
+        return Verdict::Refused(Error::Database(damaged));
+    }
     let is_own = job.uncertain_from.is_some_and(|from| seq >= from);
     let accepted = Accepted {
         seq,
@@ -351,4 +356,25 @@ fn resent(job: &Job, row: &Row) -> Verdict {
         None if is_own => Verdict::Recovered(accepted),
         None => Verdict::Answered(accepted),
     }
+}
+
+/// # Errors
+/// What is wrong with a row of the look-up for firsts.
+fn verify(row: &Row) -> Result<(), &'static str> {
+    let integer = |at| row.get::<_, i64>(at);
+    let (client_msg_id, mime_type, body): (&str, &str, &[u8]) = (row.get(2), row.get(4), row.get(5));
+    let sum = checksum([
+        Part::Integer(integer(0)),
+        Part::Integer(integer(3)),
+        Part::Integer(integer(1)),
+        Part::Integer(integer(9)),
+        Part::Integer(integer(7)),
+        Part::Text(client_msg_id.as_bytes()),
+        Part::Text(mime_type.as_bytes()),
+        Part::Bytes(body),
+        Part::Integer(integer(6)),
+        Part::Integer(integer(10)),
+        row.get::<_, Option<&[u8]>>(8).into(),
+    ]);
+    Seals::New.verify(sum, row.get(11), row.get(12))
 }

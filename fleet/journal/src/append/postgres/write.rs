@@ -11,7 +11,7 @@ use super::{
     link::Live,
     trouble::{Fate, Trouble},
 };
-use crate::entry::extra;
+use crate::entry::{checksum_of_message, extra};
 
 const BEGIN: &str = "BEGIN";
 const BEGIN_PROBE: &str = "BEGIN; SET LOCAL lock_timeout = '20ms'";
@@ -58,6 +58,7 @@ struct Rows<'j> {
     bodies: Sealed<Vec<&'j [u8]>>,
     replies: Vec<i64>,
     extras: Sealed<Vec<Option<Vec<u8>>>>,
+    checksums: Vec<i64>,
     kind: i64,
 }
 
@@ -72,6 +73,7 @@ impl<'j> Rows<'j> {
             bodies: Sealed(Vec::new()),
             replies: Vec::new(),
             extras: Sealed(Vec::new()),
+            checksums: Vec::new(),
             kind: i64::from(wire::EntryKind::Message as i32),
         };
         for (job, verdict) in attempt.jobs.iter().zip(verdicts) {
@@ -87,6 +89,8 @@ impl<'j> Rows<'j> {
             rows.bodies.0.push(&message.body);
             rows.replies.push(message.reply_to_seq.get());
             let extra = extra(&message.mentions, None);
+            let sum = checksum_of_message(message, accepted.seq, attempt.now_ms, extra.as_deref());
+            rows.checksums.push(sum);
             rows.extras.0.push(extra.map(Into::into));
         }
         rows
@@ -95,7 +99,26 @@ impl<'j> Rows<'j> {
 
 impl Attempt {
     /// Writes what was decided, as far as the conversations have not moved; what has moved is marked to be tried again.
+    ///
+    /// A commit whose wait for the standby was cancelled is called done and is on one machine only. It counts as one whose
+    /// answer was lost: the batch is looked up again, and what is found is written to once more, by a commit that waits.
     pub(super) async fn commit(
+        &self,
+        live: &Live,
+        touched: &mut BTreeMap<ConversationId, Touched>,
+        verdicts: &mut [Verdict],
+    ) -> Result<(), Fate> {
+        let before = live.unconfirmed.count();
+        self.write_and_commit(live, touched, verdicts).await?;
+        if live.unconfirmed.count() == before {
+            return Ok(());
+        }
+        Err(Fate::Unknown(
+            "a commit was not confirmed by the standby".to_owned(),
+        ))
+    }
+
+    async fn write_and_commit(
         &self,
         live: &Live,
         touched: &mut BTreeMap<ConversationId, Touched>,
@@ -113,7 +136,7 @@ impl Attempt {
                 return Err(Fate::NotWritten(Trouble::Away("the connection has ended".into())));
             }
             let rows = Rows::of(self, verdicts);
-            let params: [&(dyn ToSql + Sync); 13] = [
+            let params: [&(dyn ToSql + Sync); 14] = [
                 &moves.ids,
                 &moves.seen,
                 &moves.next,
@@ -127,6 +150,7 @@ impl Attempt {
                 &rows.replies,
                 &rows.extras,
                 &rows.kind,
+                &rows.checksums,
             ];
             let winners = live.client.query(at_once, &params).await;
             let winners = winners.map_err(|error| Fate::of_statement(&error))?;
@@ -226,7 +250,7 @@ impl Attempt {
         let (entries, sent, commit) = tokio::join!(
             biased;
             async {
-                let params: [&(dyn ToSql + Sync); 10] = [
+                let params: [&(dyn ToSql + Sync); 11] = [
                     &rows.conversations,
                     &rows.seqs,
                     &rows.senders,
@@ -237,6 +261,7 @@ impl Attempt {
                     &rows.extras,
                     &rows.kind,
                     &self.now_ms,
+                    &rows.checksums,
                 ];
                 live.client.execute(&live.entries, &params).await
             },

@@ -1,0 +1,390 @@
+//! Reads a log before SQLite does. SQLite takes a log up to its first bad frame and drops the rest without a word: right for
+//! the torn end of a write that was never acknowledged, wrong for anything else.
+//!
+//! A commit is synced before the next transaction writes its first frame, and a failed sync ends the process. So frames of
+//! the next commit prove that this one was on the disk, and a bad frame with such frames behind it is damage. Which frames
+//! belong to which commit is told by commit markers (docs/decisions/0007-damage.md has the argument).
+
+use std::{
+    collections::HashSet,
+    fs::File,
+    io::{self, BufReader, Read},
+    path::Path,
+};
+
+/// Read at a time, bytes.
+const BUFFER_BYTES: usize = 1024 * 1024;
+const HEADER_BYTES: usize = 32;
+const FRAME_HEADER_BYTES: usize = 24;
+/// The last bit says in which order the bytes of a word are summed up.
+const MAGIC: u32 = 0x377f_0682;
+
+type Sum = [u32; 2];
+
+/// What a log holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Log {
+    /// Nothing: no file, or no whole header.
+    Empty,
+    /// Commits, and perhaps the torn end of one that was never acknowledged.
+    Whole {
+        /// Of its header; each time that the log begins anew the first of them is one more.
+        salts: [u32; 2],
+        /// Frames up to the last commit that SQLite finds.
+        committed: u64,
+    },
+    /// Its header cannot be read, and commits stand behind it: SQLite would take it for empty.
+    BadHeader,
+    /// A frame cannot be read, and commits that were synced stand behind it.
+    BadFrame {
+        /// Which one, from 1.
+        frame: u64,
+        /// Frames up to the last commit before it.
+        committed: u64,
+    },
+}
+
+impl Log {
+    /// Reads a log. `page_bytes` is the page size of its database, for a log whose header does not say it.
+    pub(super) fn read(path: &Path, page_bytes: usize) -> io::Result<Self> {
+        let file = match File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::Empty),
+            Err(error) => return Err(error),
+        };
+        Self::read_from(BufReader::with_capacity(BUFFER_BYTES, file), page_bytes)
+    }
+
+    fn read_from(mut log: impl Read, page_bytes: usize) -> io::Result<Self> {
+        let mut header = [0; HEADER_BYTES];
+        if !fill(&mut log, &mut header)? {
+            return Ok(Self::Empty);
+        }
+        match Header::parse(&header) {
+            Some(header) => header.judge(log),
+            None => Header::guess(&header, page_bytes).judge_without_header(log, &header),
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Header {
+    is_big_endian: bool,
+    page_bytes: usize,
+    salts: [u32; 2],
+    sum: Sum,
+}
+
+impl Header {
+    /// None when it is not what SQLite wrote.
+    fn parse(bytes: &[u8; HEADER_BYTES]) -> Option<Self> {
+        let magic = word(bytes, 0);
+        let header = Self {
+            is_big_endian: magic & 1 == 1,
+            page_bytes: word(bytes, 8) as usize,
+            salts: [word(bytes, 16), word(bytes, 20)],
+            sum: [word(bytes, 24), word(bytes, 28)],
+        };
+        let is_good = magic & !1 == MAGIC
+            && header.page_bytes.is_power_of_two()
+            && (512..=65_536).contains(&header.page_bytes)
+            && header.sum_up([0, 0], &bytes[..24]) == header.sum;
+        is_good.then_some(header)
+    }
+
+    /// As this machine would have written it.
+    fn guess(bytes: &[u8; HEADER_BYTES], page_bytes: usize) -> Self {
+        Self {
+            is_big_endian: cfg!(target_endian = "big"),
+            page_bytes,
+            salts: [word(bytes, 16), word(bytes, 20)],
+            sum: [word(bytes, 24), word(bytes, 28)],
+        }
+    }
+
+    fn sum_up(&self, mut sum: Sum, bytes: &[u8]) -> Sum {
+        for pair in bytes.chunks_exact(8) {
+            let word = |at: usize| {
+                let bytes = [pair[at], pair[at + 1], pair[at + 2], pair[at + 3]];
+                match self.is_big_endian {
+                    true => u32::from_be_bytes(bytes),
+                    false => u32::from_le_bytes(bytes),
+                }
+            };
+            sum[0] = sum[0].wrapping_add(word(0)).wrapping_add(sum[1]);
+            sum[1] = sum[1].wrapping_add(word(4)).wrapping_add(sum[0]);
+        }
+        sum
+    }
+
+    fn judge(self, mut log: impl Read) -> io::Result<Log> {
+        let mut bytes = vec![0; FRAME_HEADER_BYTES + self.page_bytes];
+        let (mut at, mut committed, mut before) = (0, 0, self.sum);
+        // Pages of the transaction that is being read.
+        let mut pages = HashSet::new();
+        while fill(&mut log, &mut bytes)? {
+            at += 1;
+            let frame = Frame::parse(&bytes);
+            if !frame.is_after(&self, before, &bytes) {
+                let rest = Rest {
+                    header: self,
+                    pages,
+                    has_bad_marker: false,
+                    markers: 0,
+                };
+                return Ok(match rest.proves_a_sync(log, bytes)? {
+                    true => Log::BadFrame { frame: at, committed },
+                    false => Log::Whole {
+                        salts: self.salts,
+                        committed,
+                    },
+                });
+            }
+            before = frame.sum;
+            pages.insert(frame.page);
+            if frame.is_marker {
+                committed = at;
+                pages.clear();
+            }
+        }
+        Ok(Log::Whole {
+            salts: self.salts,
+            committed,
+        })
+    }
+
+    /// Looks for a commit behind a header that cannot be read. The header was synced before the first frame went in.
+    fn judge_without_header(self, mut log: impl Read, header: &[u8; HEADER_BYTES]) -> io::Result<Log> {
+        let mut bytes = vec![0; FRAME_HEADER_BYTES + self.page_bytes];
+        // The checksum that a header says, or the one that it should say: either half of it may be what is damaged.
+        let mut before = vec![self.sum, self.sum_up([0, 0], &header[..24])];
+        let mut salts = None;
+        while fill(&mut log, &mut bytes)? {
+            let frame = Frame::parse(&bytes);
+            let own = Self {
+                salts: frame.salts,
+                ..self
+            };
+            let follows = salts.is_none_or(|salts| salts == frame.salts);
+            let is_good = before.iter().any(|before| frame.is_after(&own, *before, &bytes));
+            if follows && is_good && frame.is_marker {
+                return Ok(Log::BadHeader);
+            }
+            before = vec![frame.sum];
+            salts = Some(frame.salts);
+        }
+        Ok(Log::Empty)
+    }
+}
+
+struct Frame {
+    page: u32,
+    /// It ends a commit.
+    is_marker: bool,
+    salts: [u32; 2],
+    sum: Sum,
+}
+
+impl Frame {
+    fn parse(bytes: &[u8]) -> Self {
+        Self {
+            page: word(bytes, 0),
+            is_marker: word(bytes, 4) != 0,
+            salts: [word(bytes, 8), word(bytes, 12)],
+            sum: [word(bytes, 16), word(bytes, 20)],
+        }
+    }
+
+    /// Whether it is what was written behind a frame with this checksum. A frame's checksum begins with that of the frame
+    /// before it, as that says it: so a good frame is known also behind a bad one.
+    fn is_after(&self, header: &Header, before: Sum, bytes: &[u8]) -> bool {
+        self.page != 0 && self.salts == header.salts && {
+            let sum = header.sum_up(before, &bytes[..8]);
+            header.sum_up(sum, &bytes[FRAME_HEADER_BYTES..]) == self.sum
+        }
+    }
+}
+
+/// What is behind the last commit that SQLite finds, from a bad frame on.
+struct Rest {
+    header: Header,
+    /// Pages of the transaction with the bad frame in it, as far as frames say.
+    pages: HashSet<u32>,
+    /// A bad frame says that it ends a commit.
+    has_bad_marker: bool,
+    /// Good frames that end a commit.
+    markers: u32,
+}
+
+impl Rest {
+    /// Whether frames were written after the commit with the bad frame in it, and so after its sync. A write that a power
+    /// cut tore may have holes, but it has one marker, at its end, and each page once.
+    fn proves_a_sync(mut self, mut log: impl Read, mut bytes: Vec<u8>) -> io::Result<bool> {
+        let bad = Frame::parse(&bytes);
+        let mut has_page_twice = self.note_bad(&bad);
+        let mut before = bad.sum;
+        while fill(&mut log, &mut bytes)? {
+            let frame = Frame::parse(&bytes);
+            if !frame.is_after(&self.header, before, &bytes) {
+                has_page_twice |= self.markers == 0 && self.note_bad(&frame);
+            } else if frame.is_marker {
+                self.markers += 1;
+                if self.has_bad_marker || has_page_twice || self.markers > 1 {
+                    return Ok(true);
+                }
+            } else if self.markers == 0 {
+                has_page_twice |= !self.pages.insert(frame.page);
+            }
+            before = frame.sum;
+        }
+        Ok(false)
+    }
+
+    /// Gives whether its page was there already. A frame of another time of the log says nothing.
+    fn note_bad(&mut self, frame: &Frame) -> bool {
+        if frame.salts != self.header.salts {
+            return false;
+        }
+        self.has_bad_marker |= frame.is_marker;
+        !self.pages.insert(frame.page)
+    }
+}
+
+/// Reads all of a buffer; false when there is less.
+fn fill(log: &mut impl Read, bytes: &mut [u8]) -> io::Result<bool> {
+    match log.read_exact(bytes) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn word(bytes: &[u8], at: usize) -> u32 {
+    u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
+    use rusqlite::Connection;
+
+    use super::*;
+
+    const PAGE_BYTES: usize = 512;
+    const FRAME_BYTES: usize = FRAME_HEADER_BYTES + PAGE_BYTES;
+
+    /// A log of some commits of different lengths, and the number of frames after each.
+    fn commits() -> (Vec<u8>, Vec<usize>) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        let connection = Connection::open(&path).unwrap();
+        connection
+            .execute_batch(
+                "PRAGMA page_size = 512; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
+                 PRAGMA wal_autocheckpoint = 0; CREATE TABLE t (id INTEGER PRIMARY KEY, b BLOB);
+                 PRAGMA wal_checkpoint(TRUNCATE)",
+            )
+            .unwrap();
+        let wal = folder.path().join("a.db-wal");
+        let mut ends = Vec::new();
+        for rows in [1, 3, 1, 6, 2, 1] {
+            connection.execute_batch("BEGIN").unwrap();
+            for _ in 0..rows {
+                connection
+                    .execute("INSERT INTO t (b) VALUES (randomblob(300))", [])
+                    .unwrap();
+            }
+            connection.execute_batch("COMMIT").unwrap();
+            let length = std::fs::metadata(&wal).unwrap().len() as usize;
+            ends.push((length - HEADER_BYTES) / FRAME_BYTES);
+        }
+        (std::fs::read(&wal).unwrap(), ends)
+    }
+
+    fn read(log: &[u8]) -> Log {
+        Log::read_from(log, PAGE_BYTES).unwrap()
+    }
+
+    fn committed(log: Log) -> u64 {
+        match log {
+            Log::Whole { committed, .. } => committed,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_whole_log_is_whole_and_a_torn_end_is_not_damage() {
+        let (log, ends) = commits();
+        let last = *ends.last().unwrap() as u64;
+        assert_eq!(committed(read(&log)), last);
+        assert_eq!(read(&[]), Log::Empty);
+        assert_eq!(read(&log[..20]), Log::Empty);
+        // Cut anywhere: SQLite finds the commits before.
+        for cut in (HEADER_BYTES..log.len()).step_by(37) {
+            let frames = (cut - HEADER_BYTES) / FRAME_BYTES;
+            let before = ends.iter().rfind(|end| **end <= frames).copied().unwrap_or(0);
+            assert_eq!(committed(read(&log[..cut])), before as u64, "{cut}");
+        }
+    }
+
+    /// Every byte, one bit of it: either damage, or in the last commit, which may be one that was never acknowledged.
+    #[test]
+    fn a_flipped_bit_in_a_synced_commit_is_damage() {
+        let (log, ends) = commits();
+        let synced = HEADER_BYTES + ends[ends.len() - 2] * FRAME_BYTES;
+        let (mut ambiguous, mut torn) = (0, 0);
+        for at in 0..log.len() {
+            let mut flipped = log.clone();
+            flipped[at] ^= 1 << (at % 8);
+            let found = read(&flipped);
+            if at < HEADER_BYTES {
+                assert_eq!(found, Log::BadHeader, "{at}");
+            } else if at < synced {
+                // The marker of the last but one commit, made none: both commits then look like one that is torn.
+                if matches!(found, Log::Whole { .. }) {
+                    let frame = (at - HEADER_BYTES) / FRAME_BYTES + 1;
+                    assert_eq!(frame, ends[ends.len() - 2], "{at}: {found:?}");
+                    assert!((at - HEADER_BYTES) % FRAME_BYTES < 16, "{at}: {found:?}");
+                    ambiguous += 1;
+                } else {
+                    assert!(matches!(found, Log::BadFrame { .. }), "{at}: {found:?}");
+                }
+            } else {
+                // A frame that became a marker, or another page's, is no torn one.
+                torn += u32::from(matches!(found, Log::Whole { .. }));
+            }
+        }
+        assert!(torn > 0);
+        // Both touch the same pages here, which tells them apart.
+        assert!(ambiguous <= 12, "{ambiguous}");
+    }
+
+    /// The disk wrote the end of a commit and not its middle: holes of zeros, and of frames of another time of the log.
+    #[test]
+    fn holes_in_the_last_commit_are_not_damage() {
+        let (log, ends) = commits();
+        // The fourth commit is the longest; what comes after it was never written.
+        let (from, to) = (ends[2], ends[3]);
+        let log = &log[..HEADER_BYTES + to * FRAME_BYTES];
+        for first in from..to {
+            for last in first..to {
+                for stale in [false, true] {
+                    let mut torn = log.to_vec();
+                    let range = HEADER_BYTES + first * FRAME_BYTES..HEADER_BYTES + (last + 1) * FRAME_BYTES;
+                    torn[range.clone()].fill(0);
+                    if stale {
+                        torn[range].copy_from_slice(
+                            &log[HEADER_BYTES + FRAME_BYTES..][..(last + 1 - first) * FRAME_BYTES],
+                        );
+                        for frame in first..=last {
+                            let salts = HEADER_BYTES + frame * FRAME_BYTES + 8;
+                            torn[salts] ^= 0x55;
+                        }
+                    }
+                    assert_eq!(committed(read(&torn)), from as u64, "{first}..={last} {stale}");
+                }
+            }
+        }
+    }
+}
