@@ -135,6 +135,14 @@ impl OwnServer {
     /// # Errors
     /// When it does not end well.
     pub async fn end(mut self) -> Result<()> {
+        self.stop().await
+    }
+
+    /// Ends it and keeps its folder.
+    ///
+    /// # Errors
+    /// When it does not end well.
+    pub async fn stop(&mut self) -> Result<()> {
         match self.spawned.take() {
             Some(spawned) => spawned.end().await,
             None => Ok(()),

@@ -1,13 +1,17 @@
-//! Reads a whole journal again, after everything: what was acknowledged must be there.
+//! Reads whole journals again by History, after everything: what the pages have is noted, and tells how far each device
+//! must get.
 
 use std::time::Duration;
 
 use anyhow::{Result, bail};
 use proto::client::{Client, RequestError};
-use proto::wire::{self, EntryKind, ErrorCode, client_frame, entry, server_frame};
+use proto::wire::{self, ErrorCode, client_frame, server_frame};
 use tokio::time::sleep;
 
-use crate::generator::payload::{Mark, Payload};
+use super::notes::Notes;
+use super::scribe::seen;
+use crate::judge::database::change_of;
+use crate::judge::{Fact, Note, Truth, What};
 
 /// The most entries of one page.
 const PAGE: u32 = 200;
@@ -15,60 +19,48 @@ const PAGE: u32 = 200;
 const ATTEMPTS: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(300);
 
-/// One entry of a journal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Record {
-    pub(super) seq: i64,
-    /// Which message it is; none for an event.
-    pub(super) mark: Option<Mark>,
-    /// Who came or went by it.
-    pub(super) change: Option<Change>,
-}
-
-/// Somebody came or went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Change {
-    pub(super) user_id: i64,
-    pub(super) joined: bool,
-}
-
-impl Record {
-    pub(super) fn of(entry: &wire::Entry) -> Self {
-        let payload = match entry.kind() {
-            EntryKind::Message => Payload::read(&entry.body),
-            _ => None,
-        };
-        let change = match (entry.kind(), &entry.event) {
-            (
-                kind @ (EntryKind::ParticipantJoined | EntryKind::ParticipantLeft),
-                Some(entry::Event::Participant(who)),
-            ) => Some(Change {
-                user_id: who.user_id,
-                joined: kind == EntryKind::ParticipantJoined,
-            }),
-            _ => None,
-        };
-        Self {
-            seq: entry.seq,
-            mark: payload.map(|payload| payload.mark),
-            change,
-        }
-    }
-}
-
-/// All entries of a conversation that this client's user may see, in order.
-pub(super) async fn journal(client: &Client, conversation_id: i64) -> Result<Vec<Record>> {
-    let mut journal: Vec<Record> = Vec::new();
+/// All entries of a conversation that this client's user may see; what comes is noted as read by `device`.
+pub(super) async fn journal(
+    client: &Client,
+    notes: &Notes,
+    (conversation, conversation_id): (usize, i64),
+    device: u32,
+) -> Result<Truth> {
+    let mut truth = Truth::default();
     loop {
-        let after_seq = journal.last().map_or(0, |record| record.seq);
+        let after_seq = truth.last_seq();
+        let durable_seq = notes.book(conversation, |book| book.acked_seq());
         let page = page(client, conversation_id, after_seq).await?;
-        let has_more = page.has_more;
-        if has_more && page.entries.is_empty() {
+        if page.has_more && page.entries.is_empty() {
             bail!("an empty page after seq {after_seq} says that there is more");
         }
-        journal.extend(page.entries.iter().map(Record::of));
-        if !has_more {
-            return Ok(journal);
+        let mut what = vec![What::Page {
+            conversation: conversation_id,
+            after_seq,
+            durable_seq,
+            has_more: page.has_more,
+        }];
+        for entry in &page.entries {
+            let seen = seen(entry);
+            what.push(What::Paged(seen));
+            let fact = Fact {
+                sender: seen.sender,
+                kind: seen.kind,
+                id: seen.id,
+                body: seen.body,
+                change: change_of(seen.kind, entry.event.as_ref()),
+            };
+            truth.fact(seen.seq, fact);
+        }
+        what.push(What::PageEnd);
+        let t_us = notes.now_us();
+        let made: Vec<Note> = what.into_iter().map(|what| Note { t_us, device, what }).collect();
+        notes.tape.note(conversation, &made);
+        if !page.has_more {
+            return Ok(truth);
+        }
+        if truth.last_seq() <= after_seq {
+            bail!("a page after seq {after_seq} does not go on");
         }
     }
 }

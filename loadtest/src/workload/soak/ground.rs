@@ -4,14 +4,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use fleet_local::fleet::DATABASE;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::sleep;
 
+use super::Disturbed;
 use super::newcomer::log_in;
+use super::notes::Notes;
 use super::plan::Plan;
 use super::stage::Stage;
-use super::{Disturbed, Notes};
 use crate::arguments::{SoakArguments, Transport};
+use crate::judge::database::Database;
 use crate::progress::Progress;
 use crate::workload::fleet::Fleet;
 use crate::world::rest::Rest;
@@ -77,6 +80,20 @@ impl Ground {
             Self::One(fleet) => kill_while(fleet, arguments, notes, sending).await,
             Self::Many(stage) => disturb_while(stage, arguments, notes, newcomer, sending).await,
         }
+    }
+
+    /// Where the truth lies; none on a running fleet. The one process is ended for it.
+    pub(super) async fn database(&mut self) -> Result<Option<Database>> {
+        Ok(match self {
+            Self::One(fleet) => match &mut fleet.own {
+                Some(own) => {
+                    own.stop().await?;
+                    Some(Database::file(&own.folder().join("data/huizhen.db"))?)
+                }
+                None => None,
+            },
+            Self::Many(stage) => Some(Database::server(&stage.fleet.postgres.url(DATABASE)).await?),
+        })
     }
 
     /// Ends what was started.

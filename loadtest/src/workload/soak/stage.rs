@@ -11,7 +11,7 @@ use fleet_local::redis::Redis;
 use tokio::time::sleep;
 
 use super::plan::{Disturbance, Fault};
-use super::{Notes, backplane};
+use super::{backplane, notes::Notes};
 use crate::arguments::Target;
 use crate::workload::fleet::{Size, start_processes};
 use crate::world::rest::{Rest, reachable};
