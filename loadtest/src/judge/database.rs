@@ -57,69 +57,86 @@ impl Database {
     /// # Errors
     /// When it cannot be read.
     pub async fn of_consult(&self, consult: i64) -> Result<Vec<(i64, Truth)>> {
-        match self {
-            Self::File(connection) => of_file(connection, consult),
-            Self::Server(client) => of_server(client, consult).await,
+        let ids = match self {
+            Self::File(connection) => ids_of_file(connection, consult)?,
+            Self::Server(client) => {
+                let rows = client.query(CONVERSATIONS, &[&consult]).await?;
+                rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?
+            }
+        };
+        let mut all = Vec::new();
+        for id in ids {
+            if let Some(truth) = self.conversation(id).await? {
+                all.push((id, truth));
+            }
         }
+        Ok(all)
+    }
+
+    /// A conversation as it stands; none when there is none.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn conversation(&self, id: i64) -> Result<Option<Truth>> {
+        let truth = match self {
+            Self::File(connection) => of_file(connection, id)?,
+            Self::Server(client) => of_server(client, id).await?,
+        };
+        Ok((truth.last_seq() > 0).then_some(truth))
     }
 }
 
-fn of_file(connection: &Connection, consult: i64) -> Result<Vec<(i64, Truth)>> {
+/// The conversations of a consult in a file.
+fn ids_of_file(connection: &Connection, consult: i64) -> Result<Vec<i64>> {
     let mut asked = connection.prepare_cached(CONVERSATIONS)?;
     let ids = asked.query_map([consult], |row| row.get(0))?;
-    let mut all = Vec::new();
-    for id in ids {
-        let id: i64 = id?;
-        let mut truth = Truth::default();
-        let mut entries = connection.prepare_cached(
-            "SELECT e.seq, e.sender_id, e.kind, e.client_msg_id, e.body, e.extra \
-             FROM temp.place p JOIN entry e ON e.id = p.id WHERE p.conversation_id = ?1",
-        )?;
-        let mut rows = entries.query(params![id])?;
-        while let Some(row) = rows.next()? {
-            let (name, body): (String, Vec<u8>) = (row.get(3)?, row.get(4)?);
-            let extra: Option<Vec<u8>> = row.get(5)?;
-            truth.fact(
-                row.get(0)?,
-                fact(row.get(1)?, row.get(2)?, &name, &body, extra.as_deref()),
-            );
-        }
-        let mut spans = connection.prepare_cached(SPANS)?;
-        let mut rows = spans.query(params![id])?;
-        while let Some(row) = rows.next()? {
-            truth.span(Span {
-                user_id: row.get(0)?,
-                from_seq: row.get(1)?,
-                to_seq: row.get(2)?,
-            });
-        }
-        all.push((id, truth));
-    }
-    Ok(all)
+    Ok(ids.collect::<rusqlite::Result<_>>()?)
 }
 
-async fn of_server(client: &Client, consult: i64) -> Result<Vec<(i64, Truth)>> {
-    let mut all = Vec::new();
-    for row in client.query(CONVERSATIONS, &[&consult]).await? {
-        let id: i64 = row.try_get(0)?;
-        let mut truth = Truth::default();
-        for row in client.query(ENTRIES, &[&id]).await? {
-            let (name, body): (&str, &[u8]) = (row.try_get(3)?, row.try_get(4)?);
-            truth.fact(
-                row.try_get(0)?,
-                fact(row.try_get(1)?, row.try_get(2)?, name, body, row.try_get(5)?),
-            );
-        }
-        for row in client.query(SPANS, &[&id]).await? {
-            truth.span(Span {
-                user_id: row.try_get(0)?,
-                from_seq: row.try_get(1)?,
-                to_seq: row.try_get(2)?,
-            });
-        }
-        all.push((id, truth));
+fn of_file(connection: &Connection, id: i64) -> Result<Truth> {
+    let mut truth = Truth::default();
+    let mut entries = connection.prepare_cached(
+        "SELECT e.seq, e.sender_id, e.kind, e.client_msg_id, e.body, e.extra \
+         FROM temp.place p JOIN entry e ON e.id = p.id WHERE p.conversation_id = ?1",
+    )?;
+    let mut rows = entries.query(params![id])?;
+    while let Some(row) = rows.next()? {
+        let (name, body): (String, Vec<u8>) = (row.get(3)?, row.get(4)?);
+        let extra: Option<Vec<u8>> = row.get(5)?;
+        truth.fact(
+            row.get(0)?,
+            fact(row.get(1)?, row.get(2)?, &name, &body, extra.as_deref()),
+        );
     }
-    Ok(all)
+    let mut spans = connection.prepare_cached(SPANS)?;
+    let mut rows = spans.query(params![id])?;
+    while let Some(row) = rows.next()? {
+        truth.span(Span {
+            user_id: row.get(0)?,
+            from_seq: row.get(1)?,
+            to_seq: row.get(2)?,
+        });
+    }
+    Ok(truth)
+}
+
+async fn of_server(client: &Client, id: i64) -> Result<Truth> {
+    let mut truth = Truth::default();
+    for row in client.query(ENTRIES, &[&id]).await? {
+        let (name, body): (&str, &[u8]) = (row.try_get(3)?, row.try_get(4)?);
+        truth.fact(
+            row.try_get(0)?,
+            fact(row.try_get(1)?, row.try_get(2)?, name, body, row.try_get(5)?),
+        );
+    }
+    for row in client.query(SPANS, &[&id]).await? {
+        truth.span(Span {
+            user_id: row.try_get(0)?,
+            from_seq: row.try_get(1)?,
+            to_seq: row.try_get(2)?,
+        });
+    }
+    Ok(truth)
 }
 
 fn fact(sender: i64, kind: i64, client_msg_id: &str, body: &[u8], extra: Option<&[u8]>) -> Fact {

@@ -238,6 +238,8 @@ impl Rule {
 /// How often each rule was broken, with examples.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Findings {
+    /// Of all that is counted: in a session after one of its Syncs had failed.
+    pub after_failed_sync: u64,
     counts: BTreeMap<Rule, u64>,
     examples: BTreeMap<Rule, Vec<String>>,
 }
@@ -269,6 +271,7 @@ impl Findings {
 
     /// Adds those of another part.
     pub fn add(&mut self, other: Self) {
+        self.after_failed_sync += other.after_failed_sync;
         for (rule, count) in other.counts {
             *self.counts.entry(rule).or_default() += count;
         }
@@ -277,6 +280,11 @@ impl Findings {
             let room = EXAMPLES.saturating_sub(examples.len());
             examples.extend(more.into_iter().take(room));
         }
+    }
+
+    /// How many were counted over all rules.
+    pub(super) fn sum(&self) -> u64 {
+        self.counts.values().sum()
     }
 
     /// How often this one was broken.

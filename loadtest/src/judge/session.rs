@@ -28,6 +28,8 @@ struct Session {
     /// Entries that were passed over; one that comes late is out of order, not lost.
     passed: HashMap<i64, BTreeSet<i64>>,
     is_open: bool,
+    /// Whether one of its Syncs was answered with an Error.
+    has_failed: bool,
     /// Syncs without an answer.
     waiting: u64,
     is_synced: bool,
@@ -51,6 +53,14 @@ impl Course {
         truths: &HashMap<i64, Truth>,
         findings: &mut Findings,
     ) {
+        let before = findings.sum();
+        self.take(what, who, truths, findings);
+        if self.session.has_failed {
+            findings.after_failed_sync += findings.sum().saturating_sub(before);
+        }
+    }
+
+    fn take(&mut self, what: What, who: &Who, truths: &HashMap<i64, Truth>, findings: &mut Findings) {
         match what {
             What::Connected { .. } => self.session = Session::default(),
             What::LoggedIn { .. } => self.session.is_open = true,
@@ -72,7 +82,10 @@ impl Course {
                 self.session.waiting = self.session.waiting.saturating_sub(1);
                 self.session.is_synced = !more && self.session.waiting == 0;
             }
-            What::SyncFailed { .. } => self.session.waiting = self.session.waiting.saturating_sub(1),
+            What::SyncFailed { .. } => {
+                self.session.has_failed = true;
+                self.session.waiting = self.session.waiting.saturating_sub(1);
+            }
             What::Conversation {
                 conversation,
                 from_seq,

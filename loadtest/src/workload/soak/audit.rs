@@ -8,7 +8,8 @@ use proto::client::{Client, RequestError};
 use proto::wire::{self, ErrorCode, client_frame, server_frame};
 use tokio::time::sleep;
 
-use super::notes::Notes;
+use super::bare::Bare;
+use super::notes::{Notes, Reader};
 use super::scribe::seen;
 use crate::judge::database::change_of;
 use crate::judge::{Fact, Note, Truth, What};
@@ -24,25 +25,31 @@ pub(super) async fn journal(
     client: &Client,
     notes: &Notes,
     (conversation, conversation_id): (usize, i64),
+    is_own: bool,
     device: u32,
 ) -> Result<Truth> {
     let mut truth = Truth::default();
     loop {
         let after_seq = truth.last_seq();
-        let durable_seq = notes.book(conversation, |book| book.acked_seq());
+        // Of a consult that was opened beside it nothing is promised.
+        let durable_seq = if is_own {
+            notes.book(conversation, |book| book.acked_seq())
+        } else {
+            0
+        };
         let page = page(client, conversation_id, after_seq).await?;
         if page.has_more && page.entries.is_empty() {
             bail!("an empty page after seq {after_seq} says that there is more");
         }
-        let mut what = vec![What::Page {
-            conversation: conversation_id,
-            after_seq,
-            durable_seq,
-            has_more: page.has_more,
-        }];
+        put_down(
+            &page,
+            notes,
+            (conversation, conversation_id),
+            (after_seq, durable_seq),
+            device,
+        );
         for entry in &page.entries {
             let seen = seen(entry);
-            what.push(What::Paged(seen));
             let fact = Fact {
                 sender: seen.sender,
                 kind: seen.kind,
@@ -52,10 +59,6 @@ pub(super) async fn journal(
             };
             truth.fact(seen.seq, fact);
         }
-        what.push(What::PageEnd);
-        let t_us = notes.now_us();
-        let made: Vec<Note> = what.into_iter().map(|what| Note { t_us, device, what }).collect();
-        notes.tape.note(conversation, &made);
         if !page.has_more {
             return Ok(truth);
         }
@@ -63,6 +66,53 @@ pub(super) async fn journal(
             bail!("a page after seq {after_seq} does not go on");
         }
     }
+}
+
+/// All pages of a conversation by a bare connection, up to the first one that does not go on.
+///
+/// # Errors
+/// When the node refuses.
+pub(super) async fn pages(bare: &mut Bare, notes: &Notes, reader: &Reader, durable_seq: i64) -> Result<()> {
+    let place = (reader.conversation, reader.conversation_id);
+    let mut after_seq = 0;
+    loop {
+        let question = client_frame::Body::History(wire::History {
+            conversation_id: reader.conversation_id,
+            before_seq: 0,
+            after_seq,
+            limit: PAGE,
+        });
+        let server_frame::Body::HistoryPage(page) = bare.ask(question).await? else {
+            bail!("History was answered with something else");
+        };
+        put_down(&page, notes, place, (after_seq, durable_seq), reader.number);
+        let last = page.entries.last().map_or(after_seq, |entry| entry.seq);
+        if !page.has_more || last <= after_seq {
+            return Ok(());
+        }
+        after_seq = last;
+    }
+}
+
+/// Notes a page as read by `device`.
+fn put_down(
+    page: &wire::HistoryPage,
+    notes: &Notes,
+    (conversation, conversation_id): (usize, i64),
+    (after_seq, durable_seq): (i64, i64),
+    device: u32,
+) {
+    let mut what = vec![What::Page {
+        conversation: conversation_id,
+        after_seq,
+        durable_seq,
+        has_more: page.has_more,
+    }];
+    what.extend(page.entries.iter().map(|entry| What::Paged(seen(entry))));
+    what.push(What::PageEnd);
+    let t_us = notes.now_us();
+    let made: Vec<Note> = what.into_iter().map(|what| Note { t_us, device, what }).collect();
+    notes.tape.note(conversation, &made);
 }
 
 async fn page(client: &Client, conversation_id: i64, after_seq: i64) -> Result<wire::HistoryPage> {

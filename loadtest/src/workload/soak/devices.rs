@@ -92,9 +92,11 @@ pub(super) fn start_visitors(
                 PAGING
             };
             let assistant = &world.users[what.members[ASSISTANT] as usize];
+            let patient = world.users[what.members[0] as usize].clone();
             Visitor::new(
                 start(rest, user, &software, who, notes),
-                assistant.access_token.clone(),
+                assistant.clone(),
+                patient,
             )
         })
         .collect()
@@ -111,7 +113,7 @@ pub(super) async fn wait_until_connected(devices: &[&Device]) -> Result<()> {
     let all = async {
         let mut missing = devices.to_vec();
         loop {
-            missing.retain(|device| !device.scribe.has(0));
+            missing.retain(|device| !device.scribe.has(0, 0));
             progress.at((devices.len() - missing.len()) as u64, "devices");
             if missing.is_empty() {
                 return;

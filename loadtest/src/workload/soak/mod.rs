@@ -3,20 +3,18 @@
 //! or write what lies outside of their time.
 
 mod audit;
-mod backplane;
+mod bare;
 mod book;
 mod device;
 mod devices;
-mod ground;
+pub(crate) mod faults;
 mod newcomer;
 mod notes;
 mod plain;
-pub(crate) mod plan;
 pub(super) mod recover;
 mod recovery;
 mod scribe;
 mod sending;
-mod stage;
 mod tap;
 mod verdict;
 mod visitor;
@@ -32,7 +30,7 @@ use crate::judge::Class;
 use crate::report::{Moment, Percentiles, Report};
 use device::Device;
 use devices::{start_devices, start_visitors, wait_until_connected};
-use ground::Ground;
+use faults::ground::Ground;
 use notes::Notes;
 use sending::{Sending, send_all};
 use verdict::{Found, judge, people, settle};
@@ -86,6 +84,7 @@ pub(super) async fn run(arguments: SoakArguments) -> Result<bool> {
         .chain(visitors.iter().map(|visitor| &visitor.device))
         .collect();
     let first_reader = all.len() as u32;
+    notes.has_readers(&world, first_reader);
     wait_until_connected(&all).await?;
 
     let sending_from = notes.now_us();
@@ -200,6 +199,13 @@ fn report(
     report
         .figures
         .insert("syncs that failed".to_owned(), notes.failed_syncs() as f64);
+    report.figures.insert(
+        "acknowledged to visitors".to_owned(),
+        notes.visitors_acked() as f64,
+    );
+    report
+        .figures
+        .insert("consults opened".to_owned(), notes.opened_count() as f64);
     found.fill_in(&mut report);
     let faults = notes.faults.lock().unwrap_or_else(PoisonError::into_inner);
     report.faults.extend(faults.iter().cloned());
@@ -217,6 +223,10 @@ impl Found {
         report.leaked = findings.of_class(Class::Leaked);
         report.changed = findings.of_class(Class::Changed);
         report.broken_rules = findings.by_name();
+        if findings.after_failed_sync > 0 {
+            let name = "broken after a failed Sync of the session".to_owned();
+            report.figures.insert(name, findings.after_failed_sync as f64);
+        }
         report.faults.extend(findings.examples());
     }
 }

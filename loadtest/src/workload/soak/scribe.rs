@@ -66,10 +66,10 @@ impl Scribe {
         })
     }
 
-    /// Whether it is connected, synced, and has this entry of its own conversation or a later one.
-    pub(super) fn has(&self, seq: i64) -> bool {
+    /// Whether it is connected, synced, and has this entry of this conversation or a later one.
+    pub(super) fn has(&self, conversation_id: i64, seq: i64) -> bool {
         let standing = self.standing();
-        let last = standing.last.get(&self.who.conversation_id).copied();
+        let last = standing.last.get(&conversation_id).copied();
         standing.is_synced && last.unwrap_or(0) >= seq
     }
 
@@ -215,6 +215,9 @@ impl Scribe {
         let due_us = self
             .notes
             .book(self.who.conversation, |book| book.acked(number, mark, ok.seq));
+        if self.who.part == Part::Visitor {
+            return self.notes.visitors_ack(due_us.is_some());
+        }
         if let Some(due_us) = due_us {
             self.notes.record(|recorder| recorder.acked(now_us, due_us));
             self.notes.recovery(|recovery| recovery.acked(due_us, now_us));

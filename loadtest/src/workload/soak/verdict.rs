@@ -1,6 +1,7 @@
 //! The end of a run: everything becomes quiet, the truth is read past the servers, and the notes are judged by it, part by part.
 
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::Path;
@@ -17,7 +18,7 @@ use super::scribe::Scribe;
 use crate::judge::database::Database;
 use crate::judge::history::History;
 use crate::judge::tape::PARTS;
-use crate::judge::{Findings, Trial, Truth, Who};
+use crate::judge::{Findings, Seen, Trial, Truth, What, Who};
 use crate::progress::Progress;
 use crate::world::World;
 
@@ -33,7 +34,7 @@ pub(super) struct Found {
 }
 
 /// The journals as History has them, where no database can be read.
-pub(super) type Journals = HashMap<usize, Truth>;
+pub(super) type Journals = HashMap<usize, Vec<(i64, Truth)>>;
 
 /// Waits until every send is answered, reads every journal by History, and waits until every device has all of it. Devices that read
 /// pages get numbers from `first_reader` on.
@@ -51,7 +52,7 @@ pub(super) async fn settle(notes: &Notes, world: &World, devices: &[&Device], fi
             "{limit:?} after the last send {count} sends had no answer"
         ));
     }
-    let mut goals: Vec<(&Scribe, i64)> = Vec::new();
+    let mut goals: Vec<(&Scribe, i64, i64)> = Vec::new();
     let mut journals = Journals::new();
     for (conversation, what) in world.conversations.iter().enumerate() {
         let of_it: Vec<&Device> = devices
@@ -63,31 +64,35 @@ pub(super) async fn settle(notes: &Notes, world: &World, devices: &[&Device], fi
             continue;
         };
         let reader = first_reader + conversation as u32;
-        let truth = match audit::journal(client, notes, (conversation, what.id), reader).await {
-            Ok(truth) => truth,
-            Err(error) => {
-                notes.fault(format!(
-                    "conversation {}: the journal cannot be read: {error:#}",
-                    what.id
-                ));
-                continue;
-            }
-        };
-        goals.extend(of_it.iter().map(|device| {
-            let scribe = &*device.scribe;
-            let view = truth.view(scribe.who.user_id);
-            let last = truth
-                .facts()
-                .map(|(seq, _)| seq)
-                .filter(|seq| view.has(*seq))
-                .last();
-            (scribe, last.unwrap_or(0))
-        }));
-        journals.insert(conversation, truth);
+        for id in std::iter::once(what.id).chain(notes.opened_beside(conversation)) {
+            let truth = match audit::journal(client, notes, (conversation, id), id == what.id, reader).await {
+                Ok(truth) => truth,
+                Err(error) => {
+                    notes.fault(format!(
+                        "conversation {id}: the journal cannot be read: {error:#}"
+                    ));
+                    continue;
+                }
+            };
+            goals.extend(of_it.iter().map(|device| {
+                let scribe = &*device.scribe;
+                let view = truth.view(scribe.who.user_id);
+                let last = truth
+                    .facts()
+                    .map(|(seq, _)| seq)
+                    .filter(|seq| view.has(*seq))
+                    .last();
+                (scribe, id, last.unwrap_or(0))
+            }));
+            journals
+                .entry(conversation)
+                .or_insert_with(Vec::new)
+                .push((id, truth));
+        }
     }
     let begun = Instant::now();
     loop {
-        goals.retain(|(scribe, goal)| !scribe.has(*goal));
+        goals.retain(|(scribe, id, goal)| !scribe.has(*id, *goal));
         if goals.is_empty() || begun.elapsed() > SETTLE_LIMIT {
             break;
         }
@@ -145,16 +150,19 @@ pub(super) async fn judge(
         let mut truths: HashMap<i64, Truth> = HashMap::new();
         for conversation in (part..world.conversations.len()).step_by(PARTS) {
             let id = world.conversations[conversation].id;
-            let of_it = match database {
-                Some(database) => Box::pin(database.of_consult(id))
-                    .await
-                    .context("the truth cannot be read")?,
-                None => journals
-                    .remove(&conversation)
-                    .map(|truth| (id, truth))
-                    .into_iter()
-                    .collect(),
+            let mut of_it = match database {
+                Some(_) => Vec::new(),
+                None => journals.remove(&conversation).unwrap_or_default(),
             };
+            if let Some(database) = database {
+                for id in std::iter::once(id).chain(notes.opened_beside(conversation)) {
+                    of_it.extend(
+                        Box::pin(database.of_consult(id))
+                            .await
+                            .context("the truth cannot be read")?,
+                    );
+                }
+            }
             for (id, truth) in of_it {
                 if id == world.conversations[conversation].id
                     && let Some(visitor) = visitors.get(conversation)
@@ -163,6 +171,9 @@ pub(super) async fn judge(
                 }
                 truths.insert(id, truth);
             }
+        }
+        if let Some(database) = database {
+            complete(notes, part, database, &mut truths).await?;
         }
         let devices: HashMap<u32, Who> = people
             .iter()
@@ -185,6 +196,33 @@ pub(super) async fn judge(
         history.close()?;
     }
     Ok(found)
+}
+
+/// Adds what devices were told of besides: a consult may be open although the answer was lost.
+async fn complete(
+    notes: &Notes,
+    part: usize,
+    database: &Database,
+    truths: &mut HashMap<i64, Truth>,
+) -> Result<()> {
+    let mut heard: HashSet<i64> = HashSet::new();
+    notes.tape.read(part, |note| match note.what {
+        What::Conversation { conversation, .. } | What::Entry(Seen { conversation, .. }) => {
+            heard.insert(conversation);
+        }
+        _ => {}
+    })?;
+    for id in heard {
+        if let Entry::Vacant(place) = truths.entry(id)
+            && let Some(truth) = database
+                .conversation(id)
+                .await
+                .context("the truth cannot be read")?
+        {
+            place.insert(truth);
+        }
+    }
+    Ok(())
 }
 
 fn write(

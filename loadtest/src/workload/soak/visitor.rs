@@ -16,6 +16,7 @@ use super::notes::Notes;
 use super::{PAYLOAD_BYTES, VISITORS_RUN};
 use crate::generator::payload::{Mark, Payload};
 use crate::generator::schedule::Chance;
+use crate::world::User;
 use crate::world::rest::{CallError, Rest};
 
 /// The longest pause between two changes of one visitor that nothing else causes.
@@ -27,17 +28,23 @@ const MIDST_PERCENT: usize = 40;
 /// How many of a hundred changes a message of the visitor goes with, before or after it.
 const SENDS_PERCENT: usize = 50;
 
+/// How many of a hundred changes go with another consult that the visitor is brought into, and the most of one visitor.
+const OPENS_PERCENT: usize = 20;
+const MOST_OPENED: u32 = 20;
+
 /// One visitor of one conversation, who is not in it yet.
 pub(super) struct Visitor {
     pub(super) device: Device,
-    assistant_token: String,
+    assistant: User,
+    patient: User,
 }
 
 impl Visitor {
-    pub(super) fn new(device: Device, assistant_token: String) -> Self {
+    pub(super) fn new(device: Device, assistant: User, patient: User) -> Self {
         Self {
             device,
-            assistant_token,
+            assistant,
+            patient,
         }
     }
 
@@ -47,11 +54,11 @@ impl Visitor {
         let doctors = format!("/consult/{}/doctor", who.conversation_id);
         let outcome: Result<Value, CallError> = if is_in {
             let path = format!("{doctors}/{}", who.user_id);
-            rest.call(Method::DELETE, &path, &self.assistant_token, None)
+            rest.call(Method::DELETE, &path, &self.assistant.access_token, None)
                 .await
         } else {
             let body = json!({"doctor_id": who.user_id});
-            rest.call(Method::POST, &doctors, &self.assistant_token, Some(body))
+            rest.call(Method::POST, &doctors, &self.assistant.access_token, Some(body))
                 .await
         };
         match outcome {
@@ -78,11 +85,21 @@ impl Visitor {
         }
     }
 
+    /// The patient opens another consult, and it is brought in at once.
+    async fn open(&self, rest: &Rest, notes: &Notes) -> anyhow::Result<()> {
+        let who = self.device.scribe.who;
+        let team = rest.team_of_consult(&self.patient, who.conversation_id).await?;
+        let consult = rest.consult(&self.patient, team).await?;
+        notes.opened(who.conversation, consult);
+        rest.consult_doctor(&self.assistant, consult, who.user_id).await?;
+        Ok(())
+    }
+
     /// Comes and goes until `ended`.
     async fn live(&self, rest: &Rest, notes: &Notes, seed: u64, changes: &AtomicU64, ended: &AtomicBool) {
         let mut chance = Chance::new(seed ^ self.device.scribe.who.user_id as u64);
         let mut is_in = false;
-        let mut written = 0;
+        let (mut written, mut opened) = (0, 0);
         let midst = self.device.scribe.midst.clone();
         while !ended.load(Ordering::Relaxed) {
             let pause = Duration::from_millis(chance.below(LONGEST_PAUSE.as_millis() as usize) as u64);
@@ -97,6 +114,11 @@ impl Visitor {
             if writes && before {
                 written += 1;
                 self.write(notes, written).await;
+            }
+            if opened < MOST_OPENED && chance.below(100) < OPENS_PERCENT {
+                opened += 1;
+                // Without an answer it may be open all the same: nobody but its patient sees it, then.
+                let _ = self.open(rest, notes).await;
             }
             // What failed is tried again another time: whether it was done shows then.
             if let Ok(now_in) = self.change(rest, is_in).await {

@@ -208,4 +208,4 @@ impl From<DirectoryError> for Failed {
 }
 
 /// What the devices of a soak say they are.
-const PLATFORM: Platform = Platform::Android;
+pub(super) const PLATFORM: Platform = Platform::Android;

@@ -13,7 +13,7 @@ use fleet_local::fleet::{DATABASE, apart};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::stage::Stage;
+use super::faults::stage::Stage;
 use super::{
     Device, Notes, RUN, Sending, judge, people, send_all, settle, start_devices, wait_until_connected,
 };
@@ -69,8 +69,8 @@ pub(in crate::workload) async fn run(arguments: RecoverArguments) -> Result<bool
         node_arguments: Vec::new(),
     };
     let sms = Arc::new(SmsWebhook::listen(([127, 0, 0, 1], 0).into()).await?);
-    let fleet = Box::pin(start_processes(&size, &sms, talkers + crowd, false)).await?;
-    let stage = Box::pin(Stage::over(fleet, sms.clone(), arguments.output.seed)).await?;
+    let fleet = Box::pin(start_processes(&size, &sms, talkers + crowd, false, Vec::new())).await?;
+    let stage = Box::pin(Stage::over(fleet, sms.clone(), arguments.output.seed, None)).await?;
     let builder = stage.builder.clone().with_second_devices();
     let world = Box::pin(builder.consults(arguments.conversations, arguments.members)).await?;
     let second = Box::pin(builder.second_devices(arguments.conversations)).await?;

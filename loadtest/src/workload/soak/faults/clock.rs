@@ -75,7 +75,11 @@ impl Clocks {
 
     fn file(&self, name: &str) -> std::io::Result<File> {
         let path: PathBuf = self.folder.path().join(format!("{name}.clock"));
-        OpenOptions::new().write(true).create(true).truncate(false).open(path)
+        OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
     }
 }
 
