@@ -112,7 +112,7 @@ impl Truth {
             match fact.change {
                 Some(change) if change.user_id == user_id && change.joined => since = since.or(Some(*seq)),
                 Some(change) if change.user_id == user_id => {
-                    stays.extend(since.take().map(|from| (from, *seq)))
+                    stays.extend(since.take().map(|from| (from, *seq)));
                 }
                 _ => {}
             }

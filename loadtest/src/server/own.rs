@@ -166,7 +166,7 @@ impl OwnServer {
             match flag.as_str() {
                 "--data" => *argument = format!("--data={}", folder.join("data").display()),
                 "--im-addr" | "--ws-addr" | "--rest-addr" | "--admin-addr" => {
-                    *argument = format!("{flag}=127.0.0.1:0")
+                    *argument = format!("{flag}=127.0.0.1:0");
                 }
                 _ => {}
             }

@@ -393,10 +393,10 @@ const SPOILINGS: [Spoiling; 34] = [
         });
     }),
     ("away at the end", Rule::NotSynced, |run| {
-        run.note(VISITOR, What::Disconnected)
+        run.note(VISITOR, What::Disconnected);
     }),
     ("a Sync without an answer at the end", Rule::NotSynced, |run| {
-        run.sync(PATIENT, &[])
+        run.sync(PATIENT, &[]);
     }),
     ("a send without an answer", Rule::Unanswered, |run| {
         let answer = run
@@ -419,7 +419,7 @@ const SPOILINGS: [Spoiling; 34] = [
         },
     ),
     ("a seq is there twice", Rule::JournalDoubled, |run| {
-        run.facts.push(run.facts[9])
+        run.facts.push(run.facts[9]);
     }),
     ("a message is two entries", Rule::MessageDoubled, |run| {
         let again = (11, run.facts[9].1);
@@ -436,7 +436,7 @@ const SPOILINGS: [Spoiling; 34] = [
         );
     }),
     ("an entry comes again", Rule::EntryDoubled, |run| {
-        run.entries(PATIENT, &[9])
+        run.entries(PATIENT, &[9]);
     }),
     (
         "after a failed Sync everything is sent again",
@@ -483,7 +483,7 @@ const SPOILINGS: [Spoiling; 34] = [
         run.notes.swap(first, second);
     }),
     ("a row of participant ends elsewhere", Rule::SpansDiffer, |run| {
-        run.spans[2].to_seq = Some(7)
+        run.spans[2].to_seq = Some(7);
     }),
     ("a row of participant is missing", Rule::SpansDiffer, |run| {
         run.spans.pop();
@@ -511,13 +511,13 @@ const SPOILINGS: [Spoiling; 34] = [
         },
     ),
     ("a body came otherwise", Rule::Changed, |run| {
-        run.seen_at(PATIENT, 9).body ^= 1
+        run.seen_at(PATIENT, 9).body ^= 1;
     }),
     ("another sender came", Rule::Changed, |run| {
-        run.seen_at(VISITOR, 10).sender = 1
+        run.seen_at(VISITOR, 10).sender = 1;
     }),
     ("a page has another body", Rule::Changed, |run| {
-        run.seen_at(READER, 3).body ^= 1 << 63
+        run.seen_at(READER, 3).body ^= 1 << 63;
     }),
     (
         "the database has another body than was sent",

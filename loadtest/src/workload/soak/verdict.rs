@@ -84,10 +84,7 @@ pub(super) async fn settle(notes: &Notes, world: &World, devices: &[&Device], fi
                     .last();
                 (scribe, id, last.unwrap_or(0))
             }));
-            journals
-                .entry(conversation)
-                .or_insert_with(Vec::new)
-                .push((id, truth));
+            journals.entry(conversation).or_default().push((id, truth));
         }
     }
     let begun = Instant::now();

@@ -30,7 +30,6 @@ impl Copies {
             items: items.collect(),
             updated_since_ms: self.synced_ms,
             limit,
-            ..wire::Sync::default()
         }
     }
 
