@@ -123,6 +123,8 @@ pub(super) async fn run(arguments: SoakArguments) -> Result<bool> {
     }
     let who = people(&all, &world, first_reader);
     let strangers: Vec<i64> = strangers.iter().map(|user| user.user_id).collect();
+    // While the one process still runs.
+    let commit = ground.rest().commit().await?;
     let database = Box::pin(ground.database()).await?;
     let histories = arguments.histories.as_deref();
     let found = Box::pin(judge(
@@ -137,7 +139,8 @@ pub(super) async fn run(arguments: SoakArguments) -> Result<bool> {
     .await?;
     drop(database);
     Box::pin(ground.close()).await?;
-    let report = report(&arguments, &notes, &found, &disturbed, changes, connections);
+    let mut report = report(&arguments, &notes, &found, &disturbed, changes, connections);
+    report.server_commit = Some(commit);
     report.publish(arguments.output.report.as_deref())?;
     Ok(report.is_clean())
 }
