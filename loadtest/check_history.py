@@ -3,8 +3,9 @@
 
     loadtest/check_history.py histories.jsonl
 
-Prints one line, `acked A lost L duplicated D reordered R leaked K`, and the first examples of each; exit status 1 when
-anything is wrong, 2 when the file cannot be read.
+Prints one line, `acked A lost L duplicated D reordered R leaked K changed C`, then each rule that was broken with the
+first examples; exit status 1 when anything is wrong, 2 when the file cannot be read. It reads the file twice: the
+journals, sends and answers first, then what each device saw, so that it holds no device's history.
 """
 
 import json
@@ -12,97 +13,288 @@ import sys
 from collections import Counter, defaultdict
 
 EXAMPLES = 5
+MESSAGE = 1
+CLASSES = {
+    "lost": ["journal-gap", "ack-lost", "entry-lost", "skipped", "never-came", "not-synced", "unanswered", "page-lacks"],
+    "duplicated": ["journal-doubled", "message-doubled", "ack-differs", "entry-doubled"],
+    "reordered": ["entry-reordered", "real-time", "reset", "untold", "page-order", "spans-differ"],
+    "leaked": ["leaked", "invented", "outside-senders-time"],
+    "changed": ["changed", "changed-since-sent", "nobody-sent", "ack-unsent"],
+}
+END = 1 << 62
+
+
+class Conversation:
+    def __init__(self):
+        self.journal = {}  # seq -> line
+        self.changes = defaultdict(list)  # user -> [(seq, joined)]
+        self.rows = defaultdict(list)  # user -> [(from_seq, to_seq)]
+        self.has_rows = False
+        self.views = {}
+
+    def stays(self, user):
+        stays, since = [], None
+        for seq, joined in sorted(self.changes[user]):
+            if joined:
+                since = seq if since is None else since
+            elif since is not None:
+                stays.append((since, seq))
+                since = None
+        if since is not None:
+            stays.append((since, END))
+        return stays
+
+    def view(self, user):
+        """The seqs that this user may see, in order."""
+        if user not in self.views:
+            spans = self.rows[user] if self.has_rows else self.stays(user)
+            self.views[user] = [s for s in sorted(self.journal) if any(a <= s <= b for a, b in spans)]
+        return self.views[user]
+
+    def may_see(self, user, seq):
+        spans = self.rows[user] if self.has_rows else self.stays(user)
+        return any(a <= seq <= b for a, b in spans)
+
+    def between(self, user, after, until):
+        """What this user may see after `after` and before `until`."""
+        if until - after <= 1:
+            return []
+        if until - after < 1000:
+            return [s for s in range(after + 1, until) if s in self.journal and self.may_see(user, s)]
+        return [s for s in self.view(user) if after < s < until]
+
+
+class Device:
+    def __init__(self):
+        self.have = {}
+        self.page = None
+        self.connect()
+
+    def connect(self):
+        self.places, self.passed = {}, defaultdict(set)
+        self.is_open = self.is_synced = False
+        self.waiting = 0
 
 
 class Judge:
     def __init__(self):
-        self.journal = defaultdict(dict)  # conversation -> seq -> id or None
-        self.changes = defaultdict(list)  # (conversation, user) -> [(seq, joined)]
-        self.acks = defaultdict(set)  # (conversation, id) -> seqs
-        self.sent = set()
-        self.clients = {}  # client -> (conversation, user)
-        self.from_seq = {}
-        self.entries = defaultdict(list)  # client -> [(seq, id)]
+        self.conversations = defaultdict(Conversation)
+        self.sent = {}  # (conversation, id) -> [user, first time, body, clients]
+        self.acks = {}  # (conversation, id) -> (time, seq)
+        self.answers = Counter()
+        self.devices = defaultdict(Device)
+        self.staying = {}  # client -> user
+        self.users = {}
         self.wrong = Counter()
         self.examples = defaultdict(list)
 
-    def found(self, kind, what):
-        self.wrong[kind] += 1
-        if len(self.examples[kind]) < EXAMPLES:
-            self.examples[kind].append(what)
+    def found(self, rule, example, times=1):
+        if times:
+            self.wrong[rule] += times
+            if len(self.examples[rule]) < EXAMPLES:
+                self.examples[rule].append(example)
 
-    def read(self, line):
+    def first(self, line):
+        """Journals, participants, sends and answers."""
         event = line["event"]
-        if event in ("fault", "heal"):
-            return
-        conversation = line["conversation"]
         if event == "journal":
-            seq = line["seq"]
-            if seq in self.journal[conversation]:
-                self.found("duplicated", f"conversation {conversation} has two entries {seq}")
-            self.journal[conversation][seq] = line.get("id")
+            of_it, seq = self.conversations[line["conversation"]], line["seq"]
+            if seq in of_it.journal:
+                self.found("journal-doubled", f"conversation {line['conversation']} has {seq} twice")
+            of_it.journal[seq] = line
             for what in ("joined", "left"):
                 if what in line:
-                    self.changes[conversation, line[what]].append((seq, what == "joined"))
-            return
-        client = line["client"]
-        self.clients[client] = (conversation, line["user"])
-        if event == "send":
-            self.sent.add((conversation, line["id"]))
+                    of_it.changes[line[what]].append((seq, what == "joined"))
+        elif event == "participant":
+            of_it = self.conversations[line["conversation"]]
+            of_it.has_rows = True
+            of_it.rows[line["participant"]].append((line["from_seq"], line.get("to_seq", END)))
+        elif event == "stays":
+            self.staying[line["client"]] = line["user"]
+        elif event == "send":
+            key = (line["conversation"], line["id"])
+            sent = self.sent.setdefault(key, [line["user"], line["t_us"], line["body"], []])
+            sent[3].append(line["client"])
         elif event == "ack":
-            self.acks[conversation, line["id"]].add(line["seq"])
+            key = (line["conversation"], line["id"])
+            if key not in self.sent or line["client"] not in self.sent[key][3]:
+                self.found("ack-unsent", f"conversation {key[0]}: {key[1]} as {line['seq']}")
+                return
+            self.answers[key] += 1
+            before = self.acks.setdefault(key, (line["t_us"], line["seq"]))
+            if before[1] != line["seq"]:
+                self.found("ack-differs", f"conversation {key[0]}: {key[1]} as {before[1]} and as {line['seq']}")
+        elif event == "refused":
+            self.answers[line["conversation"], line["id"]] += 1
+
+    def second(self, line):
+        """What a device saw."""
+        event = line["event"]
+        if "t_us" not in line or "client" not in line or event in ("send", "ack", "refused"):
+            return
+        client, user = line["client"], line["user"]
+        device = self.devices[client]
+        self.users[client] = user
+        if event == "connected":
+            device.connect()
+        elif event == "logged_in":
+            device.is_open = True
+        elif event in ("disconnected", "bye"):
+            device.is_open = False
+        elif event == "sync":
+            device.waiting += 1
+            device.is_synced = False
+        elif event == "item":
+            device.places.setdefault(line["conversation"], line["have_seq"])
+        elif event == "sync_done":
+            device.waiting = max(0, device.waiting - 1)
+            device.is_synced = not line["more"] and device.waiting == 0
+        elif event == "sync_failed":
+            device.waiting = max(0, device.waiting - 1)
         elif event == "conversation":
-            self.from_seq.setdefault(client, line["from_seq"])
-            if line["reset"]:
-                self.found("reordered", f"client {client} was told to forget its copy")
+            self.told(client, device, user, line)
         elif event == "entry":
-            self.entries[client].append((line["seq"], line.get("id")))
+            self.entry(client, device, user, line)
+        elif event == "page":
+            device.page = dict(line, last=line["after_seq"])
+        elif event == "paged":
+            self.paged(client, device, user, line)
+        elif event == "page_end" and device.page:
+            page, device.page = device.page, None
+            if not page["has_more"]:
+                lacks = self.conversations[page["conversation"]].between(user, page["last"], page["durable_seq"] + 1)
+                self.found("page-lacks", f"client {client}: ends at {page['last']}", len(lacks))
 
-    def judge(self):
-        for conversation, journal in self.journal.items():
-            for seq in range(1, max(journal) + 1):
-                if seq not in journal:
-                    self.found("lost", f"conversation {conversation} has no entry {seq}")
-            for id_, count in Counter(i for i in journal.values() if i).items():
-                if count > 1:
-                    self.found("duplicated", f"conversation {conversation}: {id_} is {count} entries")
-        for (conversation, id_), seqs in self.acks.items():
-            if (conversation, id_) not in self.sent:
-                self.found("reordered", f"conversation {conversation}: {id_} was acknowledged and never sent")
-            if len(seqs) > 1:
-                self.found("duplicated", f"conversation {conversation}: {id_} was acknowledged as {sorted(seqs)}")
-            for seq in seqs:
-                if self.journal[conversation].get(seq) != id_:
-                    self.found("lost", f"conversation {conversation}: {id_} was acknowledged as {seq} and is not there")
-        for client, (conversation, user) in self.clients.items():
-            self.client(client, conversation, user)
+    def told(self, client, device, user, line):
+        number, from_seq, last_seq = line["conversation"], line["from_seq"], line["last_seq"]
+        if line["reset"]:
+            self.found("reset", f"client {client}: conversation {number}")
+            device.places.pop(number, None)
+            device.have.pop(number, None)
+        begin = from_seq - 1 if from_seq else last_seq
+        of_it = self.conversations[number]
+        place = device.places.get(number, device.have.get(number))
+        if place is None:
+            joined = [a for a, _ in of_it.stays(user) if a <= last_seq]
+            if joined and device.is_synced and joined[-1] <= begin:
+                self.found("skipped", f"client {client}: came into {number} by {joined[-1]}, fed from {from_seq}")
+            device.places[number] = device.have[number] = begin
+            return
+        skipped = of_it.between(user, place, from_seq) if from_seq else []
+        if skipped:
+            self.found("skipped", f"client {client}: {number} goes on at {from_seq}, it had {place}", len(skipped))
+            device.places[number] = from_seq - 1
+            return
+        device.places.setdefault(number, place)
 
-    def client(self, client, conversation, user):
-        journal = self.journal[conversation]
-        visible, since = set(), None
-        for seq, joined in sorted(self.changes[conversation, user]):
-            if joined:
-                since = seq
-            elif since is not None:
-                visible.update(range(since, seq + 1))
-                since = None
-        if since is not None and journal:
-            visible.update(range(since, max(journal) + 1))
-        seen, last = set(), 0
-        for seq, id_ in self.entries[client]:
-            if seq in seen:
-                self.found("duplicated", f"client {client} got {seq} twice")
-            elif seq < last:
-                self.found("reordered", f"client {client} got {seq} after {last}")
-            seen.add(seq)
-            last = max(last, seq)
-            if seq not in visible:
-                self.found("leaked", f"client {client} got {seq}, outside of its spans")
-            elif journal.get(seq) != id_:
-                self.found("reordered", f"client {client} got something else as {seq} than the journal has")
-        for seq in visible:
-            if seq >= self.from_seq.get(client, 1) and seq not in seen:
-                self.found("lost", f"client {client} never got {seq}")
+    def same(self, client, line):
+        """Whether the journal has it; also compares."""
+        fact = self.conversations[line["conversation"]].journal.get(line["seq"])
+        if fact is None:
+            self.found("invented", f"client {client}: conversation {line['conversation']} has no {line['seq']}")
+            return False
+        if any(fact.get(field) != line.get(field) for field in ("sender", "kind", "id", "body")):
+            self.found("changed", f"client {client}: {line['seq']} of {line['conversation']} came otherwise")
+        return True
+
+    def entry(self, client, device, user, line):
+        number, seq = line["conversation"], line["seq"]
+        of_it = self.conversations[number]
+        if not self.same(client, line):
+            return
+        if not of_it.may_see(user, seq):
+            self.found("leaked", f"client {client}: {seq} of conversation {number}")
+            return
+        device.have[number] = max(device.have.get(number, seq), seq)
+        if number not in device.places:
+            self.found("untold", f"client {client}: {seq} of conversation {number}")
+            device.places[number] = seq
+            return
+        place, passed = device.places[number], device.passed[number]
+        if seq <= place:
+            if seq in passed:
+                passed.remove(seq)
+                self.wrong["entry-lost"] -= 1
+                self.found("entry-reordered", f"client {client}: {seq} of {number} after {place}")
+            else:
+                self.found("entry-doubled", f"client {client}: {seq} of {number}, it had {place}")
+            return
+        lost = of_it.between(user, place, seq)
+        self.found("entry-lost", f"client {client}: conversation {number}: {seq} came after {place}", len(lost))
+        passed.update(lost)
+        device.places[number] = seq
+
+    def paged(self, client, device, user, line):
+        of_it, seq, page = self.conversations[line["conversation"]], line["seq"], device.page
+        if not self.same(client, line):
+            return
+        if not of_it.may_see(user, seq):
+            self.found("leaked", f"client {client}: a page has {seq}")
+        if page is None:
+            return
+        if seq <= page["last"]:
+            self.found("page-order", f"client {client}: {seq} after {page['last']}")
+            return
+        self.found("page-lacks", f"client {client}: {seq} after {page['last']}", len(of_it.between(user, page["last"], seq)))
+        page["last"] = seq
+
+    def end(self):
+        for number, of_it in self.conversations.items():
+            self.journal(number, of_it)
+        for (number, id_), (user, _, _, clients) in self.sent.items():
+            if self.answers[number, id_] < len(clients):
+                self.found("unanswered", f"conversation {number}: {id_}")
+            if (number, id_) in self.acks:
+                seq = self.acks[number, id_][1]
+                fact = self.conversations[number].journal.get(seq)
+                if fact is None or fact.get("id") != id_ or fact["sender"] != user:
+                    self.found("ack-lost", f"conversation {number}: {id_} as {seq}")
+        for client, user in self.staying.items():
+            device = self.devices[client]
+            if not (device.is_open and device.is_synced):
+                self.found("not-synced", f"client {client}")
+            for number, of_it in self.conversations.items():
+                if user in of_it.rows or user in of_it.changes:
+                    have = max(device.have.get(number, 0), device.places.get(number, 0))
+                    lacks = of_it.between(user, have, END)
+                    self.found("never-came", f"client {client}: conversation {number}, it has {have}", len(lacks))
+
+    def journal(self, number, of_it):
+        expected, messages, inside, earliest = 1, {}, set(), None
+        for seq in sorted(of_it.journal):
+            fact = of_it.journal[seq]
+            self.found("journal-gap", f"conversation {number} has nothing before {seq}", max(0, seq - expected))
+            expected = seq + 1
+            if "joined" in fact:
+                inside.add(fact["joined"])
+            elif "left" in fact:
+                inside.discard(fact["left"])
+            elif fact["kind"] == MESSAGE:
+                if fact["sender"] not in inside:
+                    self.found("outside-senders-time", f"conversation {number}: {fact['sender']} wrote {seq}")
+                key = (fact["sender"], fact.get("id"))
+                if key in messages:
+                    self.found("message-doubled", f"conversation {number}: {key[1]} is {messages[key]} and {seq}")
+                messages[key] = seq
+                sent = self.sent.get((number, fact.get("id")))
+                if sent is None:
+                    self.found("nobody-sent", f"conversation {number}: entry {seq}")
+                elif sent[0] != fact["sender"] or sent[2] != fact["body"]:
+                    self.found("changed-since-sent", f"conversation {number}: entry {seq}")
+        for seq in sorted(of_it.journal, reverse=True):
+            key = (number, of_it.journal[seq].get("id"))
+            if key not in self.sent:
+                continue
+            if earliest and earliest[0] < self.sent[key][1]:
+                self.found("real-time", f"conversation {number}: {earliest[1]} was acknowledged before {seq} was sent")
+            if key in self.acks and self.acks[key][1] == seq and (not earliest or self.acks[key][0] < earliest[0]):
+                earliest = self.acks[key]
+        if of_it.has_rows:
+            for user in set(of_it.changes) | set(of_it.rows):
+                rows, stays = sorted(of_it.rows[user]), of_it.stays(user)
+                same = len(rows) == len(stays) and all(r[0] <= s[0] and r[1] == s[1] for r, s in zip(rows, stays))
+                if not same:
+                    self.found("spans-differ", f"conversation {number}: {user} has {rows}, came and went {stays}")
 
 
 def main():
@@ -111,19 +303,23 @@ def main():
         return 2
     judge = Judge()
     try:
-        with open(sys.argv[1], encoding="utf-8") as lines:
-            for line in lines:
-                judge.read(json.loads(line))
+        for look in (judge.first, judge.second):
+            with open(sys.argv[1], encoding="utf-8") as lines:
+                for line in lines:
+                    look(json.loads(line))
     except (OSError, ValueError, KeyError) as error:
         print(f"cannot read {sys.argv[1]}: {error!r}", file=sys.stderr)
         return 2
-    judge.judge()
-    kinds = ("lost", "duplicated", "reordered", "leaked")
-    print(f"acked {len(judge.acks)} " + " ".join(f"{kind} {judge.wrong[kind]}" for kind in kinds))
-    for kind in kinds:
-        for example in judge.examples[kind]:
-            print(f"  {kind}: {example}")
-    return 1 if judge.wrong else 0
+    judge.end()
+    sums = {name: sum(judge.wrong[rule] for rule in rules) for name, rules in CLASSES.items()}
+    print(f"acked {len(judge.acks)} " + " ".join(f"{name} {count}" for name, count in sums.items()))
+    for rules in CLASSES.values():
+        for rule in rules:
+            if judge.wrong[rule]:
+                print(f"  {rule} {judge.wrong[rule]}")
+                for example in judge.examples[rule]:
+                    print(f"    {example}")
+    return 1 if any(sums.values()) else 0
 
 
 if __name__ == "__main__":

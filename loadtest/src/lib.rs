@@ -8,6 +8,7 @@
 pub mod arguments;
 pub mod crowd;
 pub mod generator;
+pub mod judge;
 pub mod link;
 pub mod progress;
 pub mod relay;

@@ -39,6 +39,8 @@ pub struct Plan {
     /// Whether a proxy stands on every way: between clients and servers, servers and PostgreSQL, and servers and Redis
     /// where that is one server (of others the addresses come from Redis itself).
     pub proxies: bool,
+    /// Variables of every server's environment; `{name}` in a value stands for the server's name.
+    pub environment: Vec<(String, String)>,
 }
 
 impl Default for Plan {
@@ -51,6 +53,7 @@ impl Default for Plan {
             node_arguments: Vec::new(),
             api_arguments: Vec::new(),
             proxies: false,
+            environment: Vec::new(),
         }
     }
 }
@@ -89,6 +92,7 @@ pub struct Server {
     pub ways: Option<Ways>,
     program: PathBuf,
     arguments: Vec<String>,
+    environment: Vec<(String, String)>,
     folder: PathBuf,
     spawned: Option<Spawned>,
     ports: Ports,
@@ -160,6 +164,43 @@ impl Fleet {
         Ok(())
     }
 
+    /// Starts an api-server and a node of another fleet, with a new database of this name, on the same Redis.
+    ///
+    /// # Errors
+    /// When one does not start.
+    pub async fn start_foreign(&self, database: &str) -> Result<(Server, Server)> {
+        let (postgres, name) = (self.postgres.clone(), database.to_owned());
+        apart(move || postgres.create_database(&name, None)).await?;
+        let mut servers = Vec::new();
+        for (name, program) in [("foreign-api", "api-server"), ("foreign-im", "im-server")] {
+            let mut server = self.server(name.to_owned(), program).await?;
+            for argument in &mut server.arguments {
+                *argument = argument.replace(&format!("/{DATABASE}?"), &format!("/{database}?"));
+            }
+            if program == "api-server" {
+                server.arguments.push("--rest-addr=127.0.0.1:0".to_owned());
+                server.arguments.extend(self.plan.api_arguments.clone());
+            } else {
+                let advertise = server
+                    .ways
+                    .as_ref()
+                    .map(|ways| format!("--advertise={}", ways.front.address()));
+                server.arguments.extend(advertise);
+                server.arguments.extend([
+                    "--im-addr=127.0.0.1:0".to_owned(),
+                    "--ws-addr=127.0.0.1:0".to_owned(),
+                    format!("--node-id={name}"),
+                ]);
+                server.arguments.extend(self.plan.node_arguments.clone());
+            }
+            server.start().await?;
+            servers.push(server);
+        }
+        let node = servers.pop().context("two were started")?;
+        let api = servers.pop().context("two were started")?;
+        Ok((api, node))
+    }
+
     /// The REST services, for clients that know several.
     pub fn rest_urls(&self) -> Vec<String> {
         self.api_servers
@@ -222,6 +263,7 @@ impl Fleet {
                 format!("--redis-url={redis}"),
                 "--admin-addr=127.0.0.1:0".to_owned(),
             ],
+            environment: self.plan.environment.clone(),
             folder: self.folder.path().to_owned(),
             spawned: None,
             ports: Ports::default(),
@@ -235,8 +277,14 @@ impl Server {
     /// # Errors
     /// When it does not start.
     pub async fn start(&mut self) -> Result<()> {
-        let (spawned, ports) =
-            Spawned::start(&self.program, &self.arguments, &self.folder, &self.name).await?;
+        let (spawned, ports) = Spawned::start_in(
+            &self.program,
+            &self.arguments,
+            &self.environment,
+            &self.folder,
+            &self.name,
+        )
+        .await?;
         self.spawned = Some(spawned);
         self.ports = ports;
         let own = ports

@@ -44,7 +44,7 @@ async fn main() -> anyhow::Result<()> {
         programs: arguments.programs,
         node_arguments: arguments.node_argument,
         api_arguments: arguments.api_argument,
-        proxies: false,
+        ..Plan::default()
     }))
     .await?;
     println!("logs        {}", fleet.folder().display());

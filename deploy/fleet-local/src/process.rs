@@ -64,6 +64,20 @@ impl Spawned {
         folder: &Path,
         name: &str,
     ) -> Result<(Self, Ports)> {
+        Self::start_in(program, arguments, &[], folder, name).await
+    }
+
+    /// The same, with these variables in its environment besides ours; `{name}` in a value stands for its name.
+    ///
+    /// # Errors
+    /// When it cannot be started, ends at once, or does not listen in time.
+    pub async fn start_in(
+        program: &Path,
+        arguments: &[String],
+        environment: &[(String, String)],
+        folder: &Path,
+        name: &str,
+    ) -> Result<(Self, Ports)> {
         let log = folder.join(format!("{name}.log"));
         let ports_file = folder.join(format!("{name}.ports.json"));
         match fs::remove_file(&ports_file) {
@@ -76,6 +90,11 @@ impl Spawned {
             .args(arguments)
             .arg("--ports-file")
             .arg(&ports_file)
+            .envs(
+                environment
+                    .iter()
+                    .map(|(key, value)| (key, value.replace("{name}", name))),
+            )
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output)

@@ -84,6 +84,14 @@ impl Proxy {
         self.rules.send_modify(|rules| rules.cut += 1);
     }
 
+    /// Resets all connections and closes new ones at once, until [`lead_to`](Self::lead_to).
+    pub fn refuse(&self) {
+        self.rules.send_modify(|rules| {
+            rules.upstream = None;
+            rules.cut += 1;
+        });
+    }
+
     /// Closes the server's side of all connections that there are and leaves the client's side open and silent, as
     /// a NAT that forgot them does, until [`cut`](Self::cut). New ones pass.
     pub fn half_open(&self) {
@@ -220,6 +228,21 @@ mod tests {
             .unwrap()
             .unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+        let mut again = TcpStream::connect(proxy.address()).await.unwrap();
+        assert_eq!(ask(&mut again).await.unwrap(), b'?');
+    }
+
+    #[tokio::test]
+    async fn one_that_refuses_takes_nobody_until_it_leads_somewhere_again() {
+        let upstream = echo().await;
+        let proxy = Proxy::start(upstream).await.unwrap();
+        let mut stream = TcpStream::connect(proxy.address()).await.unwrap();
+        ask(&mut stream).await.unwrap();
+        proxy.refuse();
+        ask(&mut stream).await.unwrap_err();
+        let mut refused = TcpStream::connect(proxy.address()).await.unwrap();
+        ask(&mut refused).await.unwrap_err();
+        proxy.lead_to(upstream);
         let mut again = TcpStream::connect(proxy.address()).await.unwrap();
         assert_eq!(ask(&mut again).await.unwrap(), b'?');
     }

@@ -1,6 +1,7 @@
 //! `loadtest soak`
 
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -9,6 +10,22 @@ use clap::Args;
 use super::word::{duration, positive};
 use super::{Output, Target};
 use crate::workload::Fault;
+
+/// A fault by its name, or `none`.
+#[derive(Clone, Copy, Debug)]
+pub struct FaultWord(Option<Fault>);
+
+impl FromStr for FaultWord {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "none" {
+            Ok(Self(None))
+        } else {
+            text.parse().map(|fault| Self(Some(fault)))
+        }
+    }
+}
 
 /// `loadtest soak`
 #[derive(Clone, Debug, Args)]
@@ -31,10 +48,10 @@ pub struct SoakArguments {
     /// How many of a hundred sends of somebody with two devices go out from both at once.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=100))]
     pub doubled_percent: u32,
-    /// With `--nodes`: which faults disturb the fleet; may be given several times or as a list with commas. By default all
-    /// that can happen to its `--redis`.
+    /// Which faults disturb the server or the fleet; may be given several times or as a list with commas. By default all that
+    /// can happen to one process, or to a fleet with its `--redis`; `none`: none.
     #[arg(long, value_delimiter = ',', value_name = "FAULT")]
-    pub faults: Vec<Fault>,
+    pub faults: Vec<FaultWord>,
     /// How long nothing happens between two faults, about.
     #[arg(long, default_value = "2s", value_parser = duration)]
     pub fault_pause: Duration,
@@ -55,22 +72,31 @@ impl SoakArguments {
     /// # Errors
     /// When one was named that cannot happen to the Redis that was asked for, with those that can.
     pub fn chosen_faults(&self) -> Result<Vec<Fault>> {
-        let redis = self.target.redis;
+        let (all, place) = if self.target.nodes > 0 {
+            let redis = self.target.redis;
+            (Fault::all_of(redis), format!("with --redis {}", redis.name()))
+        } else {
+            (Fault::all_of_one(), "to one process".to_owned())
+        };
         if self.faults.is_empty() {
-            return Ok(Fault::all_of(redis));
+            return Ok(all);
         }
-        for fault in &self.faults {
-            ensure!(
-                fault.fits(redis),
-                "{fault} cannot happen with --redis {}: there are {}",
-                redis.name(),
-                Fault::all_of(redis)
-                    .iter()
+        let mut chosen = Vec::new();
+        for FaultWord(fault) in &self.faults {
+            let Some(fault) = fault else { continue };
+            let names = || {
+                all.iter()
                     .map(|fault| fault.name())
                     .collect::<Vec<_>>()
                     .join(", ")
+            };
+            ensure!(
+                all.contains(fault),
+                "{fault} cannot happen {place}: there are {}",
+                names()
             );
+            chosen.push(*fault);
         }
-        Ok(self.faults.clone())
+        Ok(chosen)
     }
 }

@@ -55,6 +55,10 @@ pub struct Report {
     pub duplicated: u64,
     /// Somebody got it after a later one.
     pub reordered: u64,
+    /// It came, or stands in the database, otherwise than it was written.
+    pub changed: u64,
+    /// How often each of the soak's rules was broken (docs/histories.md).
+    pub broken_rules: BTreeMap<String, u64>,
     /// Refused messages by error code.
     pub refused: BTreeMap<String, u64>,
     /// Lost, duplicated, reordered and everything else that went wrong, in words.
@@ -240,6 +244,7 @@ impl Report {
             && self.duplicated == 0
             && self.reordered == 0
             && self.leaked == 0
+            && self.changed == 0
             && self.faults.is_empty()
             && self.bars.iter().all(|bar| bar.held)
             && self.parts.iter().all(Self::is_clean)

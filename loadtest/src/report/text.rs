@@ -47,9 +47,12 @@ fn write_summary(report: &Report, text: &mut String) -> std::fmt::Result {
     if report.spans > 0 {
         writeln!(
             text,
-            "  {} changes of participation, {} spans, leaked {}",
-            report.participation_changes, report.spans, report.leaked
+            "  {} changes of participation, {} spans, leaked {}, changed {}",
+            report.participation_changes, report.spans, report.leaked, report.changed
         )?;
+    }
+    for (rule, count) in &report.broken_rules {
+        writeln!(text, "  rule {rule}: broken {count} times")?;
     }
     for (fault, count) in &report.disturbances {
         let recovery = report.recovery_ms.get(fault).copied().unwrap_or_default();

@@ -1,7 +1,7 @@
 //! Processes that are measured: the server that a workload starts for itself, the bare relay, and those it is told of.
 
 mod certificate;
-mod own;
+pub(crate) mod own;
 pub mod unlimited;
 pub mod usage;
 

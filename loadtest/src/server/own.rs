@@ -2,13 +2,18 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use fleet_local::process::beside_this_program;
 use tempfile::TempDir;
+use tokio::time::sleep;
 
 use super::certificate::Certificate;
 use super::{Ports, Spawned};
+
+/// Its name in logs, and in its environment.
+pub const NAME: &str = "server";
 
 /// What a workload needs of its server.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +28,8 @@ pub struct Wanted {
     pub connections: usize,
     /// With a TLS listener.
     pub certificate: Option<Certificate>,
+    /// Variables of its environment besides ours; `{name}` in a value stands for `server`.
+    pub environment: Vec<(String, String)>,
 }
 
 /// A server of our own.
@@ -31,6 +38,7 @@ pub struct OwnServer {
     folder: TempDir,
     program: PathBuf,
     arguments: Vec<String>,
+    environment: Vec<(String, String)>,
     spawned: Option<Spawned>,
     ports: Ports,
 }
@@ -60,11 +68,13 @@ impl OwnServer {
             ]);
         }
         arguments.extend(wanted.arguments);
-        let (spawned, ports) = Spawned::start(&program, &arguments, folder.path(), "server").await?;
+        let (spawned, ports) =
+            Spawned::start_in(&program, &arguments, &wanted.environment, folder.path(), NAME).await?;
         Ok(Self {
             folder,
             program,
             arguments,
+            environment: wanted.environment,
             spawned: Some(spawned),
             ports,
         })
@@ -123,11 +133,46 @@ impl OwnServer {
         ] {
             keep_address(&mut arguments, flag, address);
         }
-        let (spawned, ports) =
-            Spawned::start(&self.program, &arguments, self.folder.path(), "server").await?;
+        let (spawned, ports) = Spawned::start_in(
+            &self.program,
+            &arguments,
+            &self.environment,
+            self.folder.path(),
+            NAME,
+        )
+        .await?;
         self.spawned = Some(spawned);
         self.ports = ports;
         Ok(())
+    }
+
+    /// Freezes it for so long (SIGSTOP, SIGCONT).
+    pub async fn pause_for(&self, length: Duration) {
+        if let Some(spawned) = &self.spawned {
+            spawned.pause();
+            sleep(length).await;
+            spawned.resume();
+        }
+    }
+
+    /// Starts another one beside it on a copy of its data, on ports of its own, for as long as it is kept.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn start_copy(&self, folder: &Path) -> Result<(Spawned, Ports)> {
+        let mut arguments = self.arguments.clone();
+        for argument in &mut arguments {
+            let flag = argument.split('=').next().unwrap_or_default().to_owned();
+            match flag.as_str() {
+                "--data" => *argument = format!("--data={}", folder.join("data").display()),
+                "--im-addr" | "--ws-addr" | "--rest-addr" | "--admin-addr" => {
+                    *argument = format!("{flag}=127.0.0.1:0");
+                }
+                _ => {}
+            }
+        }
+        arguments.retain(|argument| !argument.starts_with("--advertise="));
+        Spawned::start(&self.program, &arguments, folder, "copy").await
     }
 
     /// Ends it.
@@ -135,6 +180,14 @@ impl OwnServer {
     /// # Errors
     /// When it does not end well.
     pub async fn end(mut self) -> Result<()> {
+        self.stop().await
+    }
+
+    /// Ends it and keeps its folder.
+    ///
+    /// # Errors
+    /// When it does not end well.
+    pub async fn stop(&mut self) -> Result<()> {
         match self.spawned.take() {
             Some(spawned) => spawned.end().await,
             None => Ok(()),

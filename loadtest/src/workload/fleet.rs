@@ -45,6 +45,26 @@ impl Fleet {
         of_others: usize,
         transport: Transport,
     ) -> Result<Self> {
+        Box::pin(Self::open_in(
+            target,
+            seed,
+            connections,
+            of_others,
+            transport,
+            Vec::new(),
+        ))
+        .await
+    }
+
+    /// The same, with these variables in the environment of a server of our own.
+    pub(super) async fn open_in(
+        target: Target,
+        seed: u64,
+        connections: usize,
+        of_others: usize,
+        transport: Transport,
+        environment: Vec<(String, String)>,
+    ) -> Result<Self> {
         enough_files(connections)?;
         let sms = Arc::new(SmsWebhook::listen(target.sms_webhook_listen).await?);
         let mut processes = None;
@@ -60,6 +80,7 @@ impl Fleet {
                     &sms,
                     connections + of_others,
                     false,
+                    Vec::new(),
                 ))
                 .await?;
                 let api = started.rest_urls().join(",");
@@ -78,6 +99,7 @@ impl Fleet {
                     sms_webhook_url: sms.url(),
                     connections,
                     certificate: certificate.clone(),
+                    environment,
                 };
                 let own = OwnServer::start(folder, wanted).await?;
                 (own.api()?, Some(own), certificate)
@@ -220,6 +242,7 @@ pub(super) async fn start_processes(
     sms: &SmsWebhook,
     connections: usize,
     proxies: bool,
+    environment: Vec<(String, String)>,
 ) -> Result<Processes> {
     let mut node_arguments = node_arguments(connections);
     node_arguments.extend(size.node_arguments.iter().cloned());
@@ -231,6 +254,7 @@ pub(super) async fn start_processes(
         node_arguments,
         api_arguments: api_arguments(&sms.url()),
         proxies,
+        environment,
     })
     .await
 }

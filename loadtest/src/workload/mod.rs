@@ -19,7 +19,7 @@ use crate::report::{Report, compare};
 use load::Beside;
 use shape::Shape;
 
-pub use soak::plan::Fault;
+pub use soak::faults::plan::Fault;
 
 /// Does what was typed; tells whether every check passed.
 ///

@@ -49,7 +49,14 @@ pub(super) async fn run(arguments: ScaleArguments) -> Result<bool> {
         node_arguments: Vec::new(),
     };
     let sms = Arc::new(SmsWebhook::listen(([127, 0, 0, 1], 0).into()).await?);
-    let mut fleet = Box::pin(start_processes(&size, &sms, shape.connections(), false)).await?;
+    let mut fleet = Box::pin(start_processes(
+        &size,
+        &sms,
+        shape.connections(),
+        false,
+        Vec::new(),
+    ))
+    .await?;
     let rest = Rest::new(&fleet.rest_urls().join(","))?;
     reachable(&rest).await?;
     let builder = Builder::new(rest.clone(), sms, arguments.output.seed);

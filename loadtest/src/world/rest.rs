@@ -365,7 +365,7 @@ impl Rest {
     }
 
     /// The team that a consult is with.
-    pub(super) async fn team_of_consult(&self, user: &User, consult_id: i64) -> Result<i64> {
+    pub(crate) async fn team_of_consult(&self, user: &User, consult_id: i64) -> Result<i64> {
         let path = format!("/consult/{consult_id}");
         let consult: Value = self.call(Method::GET, &path, &user.access_token, None).await?;
         consult["team_id"]

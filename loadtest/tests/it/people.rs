@@ -49,7 +49,7 @@ impl Running {
             programs: Some(programs().to_owned()),
             node_arguments: arguments,
             api_arguments: api_arguments(&sms.url()),
-            proxies: false,
+            ..Plan::default()
         }))
         .await
         .unwrap();

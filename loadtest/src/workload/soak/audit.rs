@@ -1,13 +1,18 @@
-//! Reads a whole journal again, after everything: what was acknowledged must be there.
+//! Reads whole journals again by History, after everything: what the pages have is noted, and tells how far each device
+//! must get.
 
 use std::time::Duration;
 
 use anyhow::{Result, bail};
 use proto::client::{Client, RequestError};
-use proto::wire::{self, EntryKind, ErrorCode, client_frame, entry, server_frame};
+use proto::wire::{self, ErrorCode, client_frame, server_frame};
 use tokio::time::sleep;
 
-use crate::generator::payload::{Mark, Payload};
+use super::bare::Bare;
+use super::notes::{Notes, Reader};
+use super::scribe::seen;
+use crate::judge::database::change_of;
+use crate::judge::{Fact, Note, Truth, What};
 
 /// The most entries of one page.
 const PAGE: u32 = 200;
@@ -15,62 +20,99 @@ const PAGE: u32 = 200;
 const ATTEMPTS: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(300);
 
-/// One entry of a journal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Record {
-    pub(super) seq: i64,
-    /// Which message it is; none for an event.
-    pub(super) mark: Option<Mark>,
-    /// Who came or went by it.
-    pub(super) change: Option<Change>,
-}
-
-/// Somebody came or went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Change {
-    pub(super) user_id: i64,
-    pub(super) joined: bool,
-}
-
-impl Record {
-    pub(super) fn of(entry: &wire::Entry) -> Self {
-        let payload = match entry.kind() {
-            EntryKind::Message => Payload::read(&entry.body),
-            _ => None,
-        };
-        let change = match (entry.kind(), &entry.event) {
-            (
-                kind @ (EntryKind::ParticipantJoined | EntryKind::ParticipantLeft),
-                Some(entry::Event::Participant(who)),
-            ) => Some(Change {
-                user_id: who.user_id,
-                joined: kind == EntryKind::ParticipantJoined,
-            }),
-            _ => None,
-        };
-        Self {
-            seq: entry.seq,
-            mark: payload.map(|payload| payload.mark),
-            change,
-        }
-    }
-}
-
-/// All entries of a conversation that this client's user may see, in order.
-pub(super) async fn journal(client: &Client, conversation_id: i64) -> Result<Vec<Record>> {
-    let mut journal: Vec<Record> = Vec::new();
+/// All entries of a conversation that this client's user may see; what comes is noted as read by `device`.
+pub(super) async fn journal(
+    client: &Client,
+    notes: &Notes,
+    (conversation, conversation_id): (usize, i64),
+    is_own: bool,
+    device: u32,
+) -> Result<Truth> {
+    let mut truth = Truth::default();
     loop {
-        let after_seq = journal.last().map_or(0, |record| record.seq);
+        let after_seq = truth.last_seq();
+        // Of a consult that was opened beside it nothing is promised.
+        let durable_seq = if is_own {
+            notes.book(conversation, |book| book.acked_seq())
+        } else {
+            0
+        };
         let page = page(client, conversation_id, after_seq).await?;
-        let has_more = page.has_more;
-        if has_more && page.entries.is_empty() {
+        if page.has_more && page.entries.is_empty() {
             bail!("an empty page after seq {after_seq} says that there is more");
         }
-        journal.extend(page.entries.iter().map(Record::of));
-        if !has_more {
-            return Ok(journal);
+        put_down(
+            &page,
+            notes,
+            (conversation, conversation_id),
+            (after_seq, durable_seq),
+            device,
+        );
+        for entry in &page.entries {
+            let seen = seen(entry);
+            let fact = Fact {
+                sender: seen.sender,
+                kind: seen.kind,
+                id: seen.id,
+                body: seen.body,
+                change: change_of(seen.kind, entry.event.as_ref()),
+            };
+            truth.fact(seen.seq, fact);
+        }
+        if !page.has_more {
+            return Ok(truth);
+        }
+        if truth.last_seq() <= after_seq {
+            bail!("a page after seq {after_seq} does not go on");
         }
     }
+}
+
+/// All pages of a conversation by a bare connection, up to the first one that does not go on.
+///
+/// # Errors
+/// When the node refuses.
+pub(super) async fn pages(bare: &mut Bare, notes: &Notes, reader: &Reader, durable_seq: i64) -> Result<()> {
+    let place = (reader.conversation, reader.conversation_id);
+    let mut after_seq = 0;
+    loop {
+        let question = client_frame::Body::History(wire::History {
+            conversation_id: reader.conversation_id,
+            before_seq: 0,
+            after_seq,
+            limit: PAGE,
+        });
+        let server_frame::Body::HistoryPage(page) = bare.ask(question).await? else {
+            bail!("History was answered with something else");
+        };
+        put_down(&page, notes, place, (after_seq, durable_seq), reader.number);
+        let last = page.entries.last().map_or(after_seq, |entry| entry.seq);
+        if !page.has_more || last <= after_seq {
+            return Ok(());
+        }
+        after_seq = last;
+    }
+}
+
+/// Notes a page as read by `device`.
+fn put_down(
+    page: &wire::HistoryPage,
+    notes: &Notes,
+    (conversation, conversation_id): (usize, i64),
+    (after_seq, durable_seq): (i64, i64),
+    device: u32,
+) {
+    let mut what = vec![What::Page {
+        conversation: conversation_id,
+        after_seq,
+        durable_seq,
+        has_more: page.has_more,
+    }];
+    what.extend(page.entries.iter().map(|entry| What::Paged(seen(entry))));
+    what.push(What::PageEnd);
+    let t_us = notes.now_us();
+    let made: Vec<Note> = what.into_iter().map(|what| Note { t_us, device, what }).collect();
+    notes.tape.note(conversation, &made);
 }
 
 async fn page(client: &Client, conversation_id: i64, after_seq: i64) -> Result<wire::HistoryPage> {

@@ -1,24 +1,39 @@
-//! One device of a soak: a good client, and what it notes.
+//! One device of a soak: a good client, and a scribe at its socket.
 
-use std::collections::HashSet;
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use proto::client::{Backoff, Client, Directory, Ended, Event, Events, Outgoing, Settings, Snapshot};
-use proto::wire::{EntryKind, Platform};
+use proto::client::{Backoff, Client, Ended, Event, Events, Outgoing, Settings, Snapshot};
+use proto::wire::Platform;
 
-use super::Notes;
-use super::history::Who;
-use crate::generator::payload::{self, Mark, Payload};
+use super::plain::{Manner, Plain};
+use super::scribe::{Scribe, name};
+use super::tap::TappedDirectory;
+use crate::generator::payload::Payload;
 use crate::world::User;
+use crate::world::rest::RestDirectory;
 
-pub(super) struct Device {
-    pub(super) client: Client,
-    who: Who,
+/// Which client a device runs.
+pub(super) enum Software {
+    /// `proto::client`, with so many entries in one Sync.
+    Full { sync_limit: u32 },
+    /// The soak's own.
+    Plain(Manner),
 }
 
-/// How the clients of a soak behave.
+#[derive(Clone)]
+pub(super) struct Device {
+    inner: Inner,
+    pub(super) scribe: Arc<Scribe>,
+}
+
+#[derive(Clone)]
+enum Inner {
+    Full(Client),
+    Plain(Plain),
+}
+
+/// How a client of `proto` behaves in a soak.
 pub(super) fn settings(user: &User) -> Settings {
     let mut settings = Settings::new(user.user_id, user.device_id.clone(), Platform::Android);
     settings.backoff = Backoff {
@@ -30,20 +45,33 @@ pub(super) fn settings(user: &User) -> Settings {
 }
 
 impl Device {
-    /// Starts the client; what it hears is written down until it ends.
-    pub(super) fn start(directory: impl Directory, user: &User, who: Who, notes: Arc<Notes>) -> Self {
-        let (client, events) = Client::start(directory, settings(user), Snapshot::default());
-        let listener = Listener {
-            told_of: HashSet::new(),
-            who,
-            notes,
+    /// Starts the client.
+    pub(super) fn start(
+        directory: RestDirectory,
+        user: &User,
+        software: &Software,
+        scribe: Arc<Scribe>,
+    ) -> Self {
+        let inner = match software {
+            Software::Plain(manner) => Inner::Plain(Plain::start(directory, user, *manner, scribe.clone())),
+            Software::Full { sync_limit } => {
+                let mut settings = settings(user);
+                settings.sync_limit = *sync_limit;
+                let tapped = TappedDirectory::new(directory, scribe.clone());
+                let (client, events) = Client::start(tapped, settings, Snapshot::default());
+                tokio::spawn(listen(events, scribe.clone()));
+                Inner::Full(client)
+            }
         };
-        tokio::spawn(listener.listen(events));
-        Self { client, who }
+        Self { inner, scribe }
     }
 
-    pub(super) fn who(&self) -> Who {
-        self.who
+    /// The client of `proto`, where it is one.
+    pub(super) fn client(&self) -> Option<&Client> {
+        match &self.inner {
+            Inner::Full(client) => Some(client),
+            Inner::Plain(_) => None,
+        }
     }
 
     /// Sends a message, named after its mark.
@@ -54,143 +82,46 @@ impl Device {
     ) -> impl Future<Output = Result<(), Ended>> + Send + use<> {
         let mut body = vec![b'x'; bytes];
         payload.write(&mut body);
+        self.scribe.handed(payload.mark, &body);
         let message = Outgoing {
-            conversation_id: self.who.conversation_id,
+            conversation_id: self.scribe.who.conversation_id,
             client_msg_id: name(payload.mark),
             mime_type: "text/plain".to_owned(),
             body: body.into(),
             mentions: Vec::new(),
             reply_to_seq: 0,
         };
-        let client = self.client.clone();
-        async move { client.send_message(message).await }
-    }
-}
-
-struct Listener {
-    /// Conversations that the client was told of: staff rooms, too.
-    told_of: HashSet<i64>,
-    who: Who,
-    notes: Arc<Notes>,
-}
-
-impl Listener {
-    async fn listen(mut self, mut events: Events) {
-        while let Some(event) = events.next().await {
-            self.notes.reading().await;
-            self.hear(event);
+        let inner = self.inner.clone();
+        async move {
+            match inner {
+                Inner::Full(client) => client.send_message(message).await,
+                Inner::Plain(plain) => plain.send(message).await,
+            }
         }
     }
 
-    fn hear(&mut self, event: Event) {
-        let Who {
-            conversation,
-            place,
-            user_id,
-            conversation_id,
-        } = self.who;
-        match event {
-            Event::Conversation(told) if told.conversation_id == conversation_id => {
-                let base = match told.from_seq {
-                    0 => told.last_seq,
-                    from => from - 1,
-                };
-                self.notes
-                    .book(conversation, |book| book.conversation(place, base, told.reset));
-                self.notes
-                    .history
-                    .conversation(self.notes.now_us(), self.who, base + 1, told.reset);
-            }
-            Event::Entry(entry) if entry.conversation_id == conversation_id => {
-                let payload = match entry.kind() {
-                    EntryKind::Message => Payload::read(&entry.body),
-                    _ => None,
-                };
-                let mark = payload.map(|payload| payload.mark);
-                let is_new = self
-                    .notes
-                    .book(conversation, |book| book.entry(place, entry.seq, mark));
-                let now_us = self.notes.now_us();
-                self.notes.history.entry(now_us, self.who, entry.seq, mark);
-                if let (true, Some(payload)) = (is_new && entry.sender_id != user_id, payload) {
-                    self.notes
-                        .record(|recorder| recorder.delivered(now_us, payload.due_us));
-                    self.notes
-                        .recovery(|recovery| recovery.delivered(payload.due_us, now_us));
-                }
-            }
-            Event::Sent {
-                client_msg_id, seq, ..
-            } => match mark(&client_msg_id) {
-                Some(mark) => self.acked(mark, seq),
-                None => self.notes.fault(format!(
-                    "an acknowledgement of `{client_msg_id}`, which nobody sent"
-                )),
-            },
-            Event::SendFailed {
-                client_msg_id, error, ..
-            } => {
-                let code = error.code().as_str_name();
-                self.notes
-                    .history
-                    .refused(self.notes.now_us(), self.who, &client_msg_id, code);
-                self.notes.fault(format!(
-                    "user {user_id}: {client_msg_id} was refused: {code} {}",
-                    error.message
-                ));
-            }
-            Event::Disconnected {
-                cause,
-                retry_in: None,
-            } => {
-                // The end of the run is no fault; a client that is told to close says nothing.
-                self.notes.fault(format!("user {user_id} stays away: {cause}"));
-            }
-            Event::Conversation(told) => {
-                self.told_of.insert(told.conversation_id);
-            }
-            Event::Entry(entry) if !self.told_of.contains(&entry.conversation_id) => {
-                self.notes.fault(format!(
-                    "user {user_id} got an entry of conversation {}, which it was not told of",
-                    entry.conversation_id
-                ));
-            }
-            _ => {}
-        }
-    }
-
-    fn acked(&self, mark: Mark, seq: i64) {
-        let now_us = self.notes.now_us();
-        self.notes.history.acknowledged(now_us, self.who, mark, seq);
-        let due_us = self
-            .notes
-            .book(self.who.conversation, |book| book.acked(mark, seq));
-        if let Some(due_us) = due_us {
-            self.notes.record(|recorder| recorder.acked(now_us, due_us));
-            self.notes.recovery(|recovery| recovery.acked(due_us, now_us));
+    /// Ends it.
+    pub(super) async fn close(&self) {
+        if let Inner::Full(client) = &self.inner {
+            // It has ended by itself if it does not take this.
+            let _ = client.close().await;
         }
     }
 }
 
-fn name(mark: Mark) -> String {
-    let mut digits = [0; 16];
-    payload::hex(mark.0, &mut digits);
-    String::from_utf8_lossy(&digits).into_owned()
-}
-
-fn mark(name: &str) -> Option<Mark> {
-    u64::from_str_radix(name, 16).ok().map(Mark)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_leads_back_to_its_mark() {
-        let given = Mark::new(1, 4711, 99);
-        assert_eq!(mark(&name(given)), Some(given));
-        assert_eq!(name(given).len(), 16);
-        assert_eq!(mark("nobody's"), None);
+/// An app that reads what its client tells; the frames are noted at the socket.
+async fn listen(mut events: Events, scribe: Arc<Scribe>) {
+    while let Some(event) = events.next().await {
+        scribe.notes.reading().await;
+        if let Event::Disconnected {
+            cause,
+            retry_in: None,
+        } = event
+        {
+            // The end of the run is no fault; a client that is told to close says nothing.
+            scribe
+                .notes
+                .fault(format!("user {} stays away: {cause}", scribe.who.user_id));
+        }
     }
 }

@@ -1,78 +1,64 @@
-//! Doctors who are brought into conversations and taken out again, all the while: what they get is exactly the entries
-//! of their spans of participation (invariant I5).
+//! Doctors who are brought into conversations and taken out again, all the while, most of all in the midst of their catching
+//! up: what they get is exactly the entries of their spans of participation (I3, I5), and what they write stands within
+//! them (I5).
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use proto::client::{Client, Directory, Event, Events, Snapshot};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::Notes;
-use super::audit::Record;
-use super::device::settings;
-use super::history::Who;
-use super::spans::{Spans, Visit, Wrong};
+use super::device::Device;
+use super::notes::Notes;
+use super::{PAYLOAD_BYTES, VISITORS_RUN};
+use crate::generator::payload::{Mark, Payload};
 use crate::generator::schedule::Chance;
 use crate::world::User;
 use crate::world::rest::{CallError, Rest};
 
-/// The pause between two changes, over all visitors.
-const CHANGE_EVERY: Duration = Duration::from_millis(150);
+/// The longest pause between two changes of one visitor that nothing else causes.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// The pause between two changes over all visitors, at least: REST is not what is tested.
+const CHANGE_EVERY: Duration = Duration::from_millis(20);
+/// How many of a hundred moments in the midst of catching up bring a change.
+const MIDST_PERCENT: usize = 40;
+/// How many of a hundred changes a message of the visitor goes with, before or after it.
+const SENDS_PERCENT: usize = 50;
 
-/// One visitor of one conversation.
+/// How many of a hundred changes go with another consult that the visitor is brought into, and the most of one visitor.
+const OPENS_PERCENT: usize = 20;
+const MOST_OPENED: u32 = 20;
+
+/// One visitor of one conversation, who is not in it yet.
 pub(super) struct Visitor {
-    /// Its client; it ends when this is dropped.
-    pub(super) client: Client,
-    who: Who,
-    visit: Arc<Mutex<Visit>>,
-    assistant_token: String,
+    pub(super) device: Device,
+    assistant: User,
+    patient: User,
 }
 
 impl Visitor {
-    /// Starts the visitor's client. The visitor is in no conversation yet.
-    pub(super) fn start(
-        directory: impl Directory,
-        user: &User,
-        who: Who,
-        assistant: &User,
-        notes: Arc<Notes>,
-    ) -> Self {
-        let (client, events) = Client::start(directory, settings(user), Snapshot::default());
-        let visit = Arc::new(Mutex::new(Visit::default()));
-        tokio::spawn(listen(events, who, visit.clone(), notes));
+    pub(super) fn new(device: Device, assistant: User, patient: User) -> Self {
         Self {
-            client,
-            who,
-            visit,
-            assistant_token: assistant.access_token.clone(),
+            device,
+            assistant,
+            patient,
         }
-    }
-
-    /// What is wrong with what this visitor got so far, and how many spans it had.
-    pub(super) fn judge(&self, journal: &[Record]) -> (Wrong, usize) {
-        let spans = Spans::of(self.who.user_id, journal);
-        let visit = self.visit.lock().unwrap_or_else(PoisonError::into_inner);
-        (visit.judge(&spans, journal), spans.len())
-    }
-
-    /// Which conversation it visits, by its place.
-    pub(super) fn conversation(&self) -> usize {
-        self.who.conversation
     }
 
     /// Brings it in or takes it out; gives whether it is in now, if that is known.
     async fn change(&self, rest: &Rest, is_in: bool) -> Result<bool, CallError> {
-        let doctors = format!("/consult/{}/doctor", self.who.conversation_id);
+        let who = self.device.scribe.who;
+        let doctors = format!("/consult/{}/doctor", who.conversation_id);
         let outcome: Result<Value, CallError> = if is_in {
-            let path = format!("{doctors}/{}", self.who.user_id);
-            rest.call(Method::DELETE, &path, &self.assistant_token, None)
+            let path = format!("{doctors}/{}", who.user_id);
+            rest.call(Method::DELETE, &path, &self.assistant.access_token, None)
                 .await
         } else {
-            let body = json!({"doctor_id": self.who.user_id});
-            rest.call(Method::POST, &doctors, &self.assistant_token, Some(body))
+            let body = json!({"doctor_id": who.user_id});
+            rest.call(Method::POST, &doctors, &self.assistant.access_token, Some(body))
                 .await
         };
         match outcome {
@@ -85,54 +71,84 @@ impl Visitor {
             Err(error) => Err(error),
         }
     }
+
+    /// Writes something, whether it is in or not.
+    async fn write(&self, notes: &Notes, number: u32) {
+        let who = self.device.scribe.who;
+        let payload = Payload {
+            due_us: notes.now_us(),
+            mark: Mark::new(VISITORS_RUN, who.conversation as u32, number),
+        };
+        notes.book(who.conversation, |book| book.sent(payload, vec![who.number]));
+        if self.device.send(payload, PAYLOAD_BYTES).await.is_err() {
+            notes.fault("a visitor's client has ended while it should send".to_owned());
+        }
+    }
+
+    /// The patient opens another consult, and it is brought in at once.
+    async fn open(&self, rest: &Rest, notes: &Notes) -> anyhow::Result<()> {
+        let who = self.device.scribe.who;
+        let team = rest.team_of_consult(&self.patient, who.conversation_id).await?;
+        let consult = rest.consult(&self.patient, team).await?;
+        notes.opened(who.conversation, consult);
+        rest.consult_doctor(&self.assistant, consult, who.user_id).await?;
+        Ok(())
+    }
+
+    /// Comes and goes until `ended`.
+    async fn live(&self, rest: &Rest, notes: &Notes, seed: u64, changes: &AtomicU64, ended: &AtomicBool) {
+        let mut chance = Chance::new(seed ^ self.device.scribe.who.user_id as u64);
+        let mut is_in = false;
+        let (mut written, mut opened) = (0, 0);
+        let midst = self.device.scribe.midst.clone();
+        while !ended.load(Ordering::Relaxed) {
+            let pause = Duration::from_millis(chance.below(LONGEST_PAUSE.as_millis() as usize) as u64);
+            let is_midst = tokio::select! {
+                () = midst.notified() => true,
+                () = sleep(pause) => false,
+            };
+            if is_midst && chance.below(100) >= MIDST_PERCENT {
+                continue;
+            }
+            let (writes, before) = (chance.below(100) < SENDS_PERCENT, chance.below(2) == 0);
+            if writes && before {
+                written += 1;
+                self.write(notes, written).await;
+            }
+            if opened < MOST_OPENED && chance.below(100) < OPENS_PERCENT {
+                opened += 1;
+                // Without an answer it may be open all the same: nobody but its patient sees it, then.
+                let _ = self.open(rest, notes).await;
+            }
+            // What failed is tried again another time: whether it was done shows then.
+            if let Ok(now_in) = self.change(rest, is_in).await {
+                is_in = now_in;
+                changes.fetch_add(1, Ordering::Relaxed);
+            }
+            if writes && !before {
+                written += 1;
+                self.write(notes, written).await;
+            }
+            sleep(CHANGE_EVERY).await;
+        }
+    }
 }
 
 /// Lets visitors come and go until `ended`; gives how many changes were made.
 pub(super) async fn come_and_go(
     visitors: Arc<Vec<Visitor>>,
     rest: Rest,
+    notes: Arc<Notes>,
     seed: u64,
     ended: Arc<AtomicBool>,
 ) -> u64 {
-    let mut chance = Chance::new(seed ^ 0x00c0_3e60);
-    let mut inside = vec![false; visitors.len()];
-    let mut changes = 0;
-    while !ended.load(Ordering::Relaxed) && !visitors.is_empty() {
-        sleep(CHANGE_EVERY).await;
-        let one = chance.below(visitors.len());
-        // What failed is tried again another time: whether it was done shows then.
-        if let Ok(is_in) = visitors[one].change(&rest, inside[one]).await {
-            inside[one] = is_in;
-            changes += 1;
-        }
+    let changes = Arc::new(AtomicU64::new(0));
+    let mut living = JoinSet::new();
+    for at in 0..visitors.len() {
+        let (visitors, rest, notes) = (visitors.clone(), rest.clone(), notes.clone());
+        let (changes, ended) = (changes.clone(), ended.clone());
+        living.spawn(async move { visitors[at].live(&rest, &notes, seed, &changes, &ended).await });
     }
-    changes
-}
-
-async fn listen(mut events: Events, who: Who, visit: Arc<Mutex<Visit>>, notes: Arc<Notes>) {
-    while let Some(event) = events.next().await {
-        notes.reading().await;
-        match event {
-            Event::Conversation(conversation) if conversation.conversation_id == who.conversation_id => {
-                let mut visit = visit.lock().unwrap_or_else(PoisonError::into_inner);
-                visit.conversation(conversation.from_seq);
-                notes
-                    .history
-                    .conversation(notes.now_us(), who, conversation.from_seq, conversation.reset);
-            }
-            Event::Entry(entry) if entry.conversation_id == who.conversation_id => {
-                let Record { seq, mark, .. } = Record::of(&entry);
-                visit
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .entry(seq, mark);
-                notes.history.entry(notes.now_us(), who, seq, mark);
-            }
-            Event::Disconnected {
-                cause,
-                retry_in: None,
-            } => notes.fault(format!("visitor {} stays away: {cause}", who.user_id)),
-            _ => {}
-        }
-    }
+    living.join_all().await;
+    changes.load(Ordering::Relaxed)
 }

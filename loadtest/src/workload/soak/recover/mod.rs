@@ -9,14 +9,17 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use fleet_local::backplane::Kind;
-use fleet_local::fleet::apart;
+use fleet_local::fleet::{DATABASE, apart};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::history::History;
-use super::stage::Stage;
-use super::{Notes, RUN, Sending, judge, send_all, settle, start_devices, wait_until_connected};
+use super::faults::stage::Stage;
+use super::{
+    Device, Notes, RUN, Sending, judge, people, send_all, settle, start_devices, wait_until_connected,
+};
+
 use crate::arguments::{Case, RecoverArguments};
+use crate::judge::database::Database;
 use crate::report::{Bar, Moment, Percentiles, Report};
 use crate::server::usage::metric_of;
 use crate::workload::fleet::{Size, start_processes};
@@ -66,17 +69,18 @@ pub(in crate::workload) async fn run(arguments: RecoverArguments) -> Result<bool
         node_arguments: Vec::new(),
     };
     let sms = Arc::new(SmsWebhook::listen(([127, 0, 0, 1], 0).into()).await?);
-    let fleet = Box::pin(start_processes(&size, &sms, talkers + crowd, false)).await?;
-    let stage = Box::pin(Stage::over(fleet, sms.clone(), arguments.output.seed)).await?;
+    let fleet = Box::pin(start_processes(&size, &sms, talkers + crowd, false, Vec::new())).await?;
+    let stage = Box::pin(Stage::over(fleet, sms.clone(), arguments.output.seed, None)).await?;
     let builder = stage.builder.clone().with_second_devices();
     let world = Box::pin(builder.consults(arguments.conversations, arguments.members)).await?;
     let second = Box::pin(builder.second_devices(arguments.conversations)).await?;
     // Other phones than those of the consults' doctors.
     let others = Builder::new(stage.rest.clone(), sms, arguments.output.seed + 1);
     let pairs = Box::pin(others.pairs(arguments.nodes)).await?;
-    let notes = Arc::new(Notes::new(&world, History::default()));
+    let notes = Arc::new(Notes::new(&world)?);
     let devices = Arc::new(start_devices(&stage.rest, &world, &second, &notes));
-    wait_until_connected(&notes).await?;
+    let all: Vec<&Device> = devices.iter().flatten().collect();
+    wait_until_connected(&all).await?;
 
     let sending_from = notes.now_us();
     let ended = Arc::new(AtomicBool::new(false));
@@ -121,12 +125,16 @@ pub(in crate::workload) async fn run(arguments: RecoverArguments) -> Result<bool
     ended.store(true, Ordering::Relaxed);
     sending.await.context("sending was cut short")?;
     let seconds = (notes.now_us() - sending_from) as f64 / 1e6;
-    settle(&notes).await;
-    let found = Box::pin(judge(&notes, &world, &devices, &[])).await;
+    let first_reader = all.len() as u32;
+    let journals = Box::pin(settle(&notes, &world, &all, first_reader)).await;
+    notes.tape.end();
+    let who = people(&all, &world, first_reader);
+    let database = Database::server(&scene.stage.fleet.postgres.url(DATABASE)).await?;
+    let found = Box::pin(judge(&notes, &world, &who, &[], Some(&database), journals, None)).await?;
+    drop(database);
     report.server_commit = Some(scene.stage.rest.commit().await?);
-    for device in devices.iter().flatten() {
-        // It has ended by itself if it does not take this.
-        let _ = device.client.close().await;
+    for device in all {
+        device.close().await;
     }
     Box::pin(scene.stage.close()).await?;
 
@@ -143,7 +151,7 @@ pub(in crate::workload) async fn run(arguments: RecoverArguments) -> Result<bool
         report.course = Moment::course(&recorder.seconds);
     });
     report.connections = (talkers + crowd) as u64;
-    report.with_verdict(&found.verdict);
+    found.fill_in(&mut report);
     let faults = notes
         .faults
         .lock()

@@ -11,6 +11,11 @@ use crate::generator::schedule::Chance;
 /// One second until a master counts as gone, the vote, and the replica's taking over.
 const REPLACEMENT: Duration = Duration::from_secs(6);
 
+/// Longer than any of the server's own sweeps is late.
+pub(in crate::workload::soak) const CLOCK: Duration = Duration::from_secs(6);
+/// A start of another server.
+const COPY: Duration = Duration::from_secs(8);
+
 /// One way to disturb a fleet. Whatever it does is undone (healed) after a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "FAULTS names them")]
@@ -45,10 +50,32 @@ pub enum Fault {
     CutDatabase,
     HalfOpenDatabase,
     StopReading,
+    KillNodeTwice,
+    StopNode,
+    RefuseDatabase,
+    DelayDatabase,
+    RefuseBackplane,
+    ClockAhead200S,
+    ClockAhead10M,
+    ClockAhead1H,
+    ClockBehind60S,
+    ClockBehind10M,
+    ClockBehind1H,
+    RudeClients,
+    ForgedBodies,
+    ForgedSeqs,
+    ForeignFleet,
+    LockDatabase,
+    HoldReader,
+    Checkpoint,
+    SlowDisk,
+    FullDisk,
+    FlipDatabase,
+    FlipLog,
 }
 
 /// Every fault with the name that reports and `--faults` know it by.
-pub const FAULTS: [(Fault, &str); 30] = [
+pub const FAULTS: [(Fault, &str); 52] = [
     (Fault::KillNode, "kill-node"),
     (Fault::PauseNode, "pause-node"),
     (Fault::KillApi, "kill-api"),
@@ -79,6 +106,28 @@ pub const FAULTS: [(Fault, &str); 30] = [
     (Fault::CutDatabase, "cut-database"),
     (Fault::HalfOpenDatabase, "half-open-database"),
     (Fault::StopReading, "stop-reading"),
+    (Fault::KillNodeTwice, "kill-node-twice"),
+    (Fault::StopNode, "stop-node"),
+    (Fault::RefuseDatabase, "refuse-database"),
+    (Fault::DelayDatabase, "delay-database"),
+    (Fault::RefuseBackplane, "refuse-backplane"),
+    (Fault::ClockAhead200S, "clock-ahead-200s"),
+    (Fault::ClockAhead10M, "clock-ahead-10m"),
+    (Fault::ClockAhead1H, "clock-ahead-1h"),
+    (Fault::ClockBehind60S, "clock-behind-60s"),
+    (Fault::ClockBehind10M, "clock-behind-10m"),
+    (Fault::ClockBehind1H, "clock-behind-1h"),
+    (Fault::RudeClients, "rude-clients"),
+    (Fault::ForgedBodies, "forged-bodies"),
+    (Fault::ForgedSeqs, "forged-seqs"),
+    (Fault::ForeignFleet, "foreign-fleet"),
+    (Fault::LockDatabase, "lock-database"),
+    (Fault::HoldReader, "hold-reader"),
+    (Fault::Checkpoint, "checkpoint"),
+    (Fault::SlowDisk, "slow-disk"),
+    (Fault::FullDisk, "full-disk"),
+    (Fault::FlipDatabase, "flip-database"),
+    (Fault::FlipLog, "flip-log"),
 ];
 
 impl Fault {
@@ -94,7 +143,17 @@ impl Fault {
     pub fn fits(self, redis: Kind) -> bool {
         match self {
             // A proxy stands before one server only.
-            Self::KillRedis | Self::PauseRedis | Self::HalfOpenBackplane => redis == Kind::Single,
+            Self::KillRedis | Self::PauseRedis | Self::HalfOpenBackplane | Self::RefuseBackplane => {
+                redis == Kind::Single
+            }
+            // Of a file, and of the one process that has it.
+            Self::LockDatabase
+            | Self::HoldReader
+            | Self::Checkpoint
+            | Self::SlowDisk
+            | Self::FullDisk
+            | Self::FlipDatabase
+            | Self::FlipLog => false,
             Self::KillMaster
             | Self::PauseMaster
             | Self::RestartMaster
@@ -107,6 +166,48 @@ impl Fault {
         }
     }
 
+    /// Whether it can happen to one process with everything in it.
+    pub fn fits_one(self) -> bool {
+        matches!(
+            self,
+            Self::KillNode
+                | Self::KillNodeTwice
+                | Self::StopNode
+                | Self::PauseNode
+                | Self::CutClients
+                | Self::DelayClients
+                | Self::HalfOpenClients
+                | Self::StopReading
+                | Self::RudeClients
+                | Self::LockDatabase
+                | Self::HoldReader
+                | Self::Checkpoint
+                | Self::SlowDisk
+                | Self::FullDisk
+                | Self::FlipDatabase
+                | Self::FlipLog
+        ) || self.clock_ms().is_some()
+    }
+
+    /// All that can happen to one process.
+    pub fn all_of_one() -> Vec<Self> {
+        let all = FAULTS.iter().map(|(fault, _)| *fault);
+        all.filter(|fault| fault.fits_one()).collect()
+    }
+
+    /// By how much it puts a clock ahead, ms.
+    pub(in crate::workload::soak) fn clock_ms(self) -> Option<i64> {
+        Some(match self {
+            Self::ClockAhead200S => 200_000,
+            Self::ClockAhead10M => 600_000,
+            Self::ClockAhead1H => 3_600_000,
+            Self::ClockBehind60S => -60_000,
+            Self::ClockBehind10M => -600_000,
+            Self::ClockBehind1H => -3_600_000,
+            _ => return None,
+        })
+    }
+
     /// All that can happen to a fleet with such a Redis.
     pub fn all_of(redis: Kind) -> Vec<Self> {
         let all = FAULTS.iter().map(|(fault, _)| *fault);
@@ -114,15 +215,17 @@ impl Fault {
     }
 
     /// Whether the Redis before it must be one whose masters can be replaced: with the next one gone nobody is left else.
-    pub(super) fn needs_whole_redis(self) -> bool {
-        !self.fits(Kind::Single)
+    pub(in crate::workload::soak) fn needs_whole_redis(self) -> bool {
+        !self.fits(Kind::Single) && self.fits(Kind::Sentinel) | self.fits(Kind::Cluster)
     }
 
     /// How long it takes besides what was planned, at the most on a machine that is not too busy: until a replica has
     /// taken over.
-    pub(super) fn takes_besides(self) -> Duration {
+    pub(in crate::workload::soak) fn takes_besides(self) -> Duration {
         match self {
             Self::KillMaster | Self::PauseMaster | Self::HandOverMaster => REPLACEMENT,
+            Self::FlipDatabase | Self::FlipLog | Self::ForeignFleet => COPY,
+            _ if self.clock_ms().is_some() => CLOCK,
             _ => Duration::ZERO,
         }
     }
@@ -151,20 +254,20 @@ impl FromStr for Fault {
 
 /// One fault of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Disturbance {
-    pub(super) fault: Fault,
+pub(in crate::workload::soak) struct Disturbance {
+    pub(in crate::workload::soak) fault: Fault,
     /// Which of several nodes or servers; to be taken modulo their number.
-    pub(super) target: usize,
+    pub(in crate::workload::soak) target: usize,
     /// How long it lasts before it is healed.
-    pub(super) length: Duration,
+    pub(in crate::workload::soak) length: Duration,
     /// How long nothing happens after it has been healed and the fleet has recovered.
-    pub(super) pause: Duration,
+    pub(in crate::workload::soak) pause: Duration,
 }
 
 /// Faults without an end, in rounds: each of the faults once in an order of its own, so that a run of a few rounds meets
 /// every kind in many surroundings.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(in crate::workload::soak) struct Plan {
     faults: Vec<Fault>,
     round: Vec<Fault>,
     chance: Chance,
@@ -172,7 +275,7 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    pub(super) fn new(faults: Vec<Fault>, pause: Duration, seed: u64) -> Self {
+    pub(in crate::workload::soak) fn new(faults: Vec<Fault>, pause: Duration, seed: u64) -> Self {
         Self {
             faults,
             round: Vec::new(),
@@ -227,15 +330,23 @@ mod tests {
     #[test]
     fn each_redis_has_faults_of_its_own() {
         for (redis, count, has, lacks) in [
-            (Kind::Single, 21, Fault::KillRedis, Fault::KillMaster),
-            (Kind::Sentinel, 26, Fault::KillSentinel, Fault::MoveSlot),
-            (Kind::Cluster, 25, Fault::MoveSlot, Fault::HalfOpenBackplane),
+            (Kind::Single, 36, Fault::KillRedis, Fault::KillMaster),
+            (Kind::Sentinel, 40, Fault::KillSentinel, Fault::MoveSlot),
+            (Kind::Cluster, 39, Fault::MoveSlot, Fault::HalfOpenBackplane),
         ] {
             let all = Fault::all_of(redis);
             assert_eq!(all.len(), count, "{redis:?}");
             assert!(all.contains(&has) && !all.contains(&lacks), "{redis:?}");
         }
         assert!(Fault::KillReplica.needs_whole_redis() && !Fault::EmptyRedis.needs_whole_redis());
+        assert_eq!(Fault::all_of_one().len(), 22);
+        for (fault, name) in FAULTS {
+            let somewhere = fault.fits_one()
+                || [Kind::Single, Kind::Sentinel, Kind::Cluster]
+                    .iter()
+                    .any(|redis| fault.fits(*redis));
+            assert!(somewhere, "{name}");
+        }
     }
 
     #[test]

@@ -1,19 +1,22 @@
 //! A whole fleet on loopback to be disturbed: PostgreSQL, Redis, api-servers and nodes, with a proxy on every way
 //! between them and between the nodes and their clients.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use fleet_local::fleet::{DATABASE, Fleet, Server, Ways, apart};
 use fleet_local::proxy::Proxy;
 use fleet_local::redis::Redis;
 use tokio::time::sleep;
 
-use super::plan::{Disturbance, Fault};
-use super::{Notes, backplane};
+use super::clock::Clocks;
+use super::plan::{CLOCK, Disturbance, Fault};
+use super::{backplane, foreign, forge, rude};
 use crate::arguments::Target;
 use crate::workload::fleet::{Size, start_processes};
+use crate::workload::soak::notes::Notes;
 use crate::world::rest::{Rest, reachable};
 use crate::world::{Builder, SmsWebhook};
 
@@ -23,31 +26,58 @@ const LOCKED_CONVERSATIONS: usize = 5;
 const END_AGAIN: Duration = Duration::from_millis(700);
 const LONGEST_DELAY: Duration = Duration::from_millis(300);
 
-pub(super) struct Stage {
-    pub(super) builder: Builder,
-    pub(super) rest: Rest,
-    pub(super) fleet: Fleet,
+pub(in crate::workload::soak) struct Stage {
+    pub(in crate::workload::soak) builder: Builder,
+    pub(in crate::workload::soak) rest: Rest,
+    pub(in crate::workload::soak) fleet: Fleet,
+    sms: Arc<SmsWebhook>,
+    seed: u64,
+    /// Where servers have clocks of their own.
+    clocks: Option<Clocks>,
 }
 
 impl Stage {
     /// Starts a fleet of `target`'s size for so many connections, with proxies between everything or without.
-    pub(super) async fn start(target: &Target, seed: u64, connections: usize, proxies: bool) -> Result<Self> {
+    pub(in crate::workload::soak) async fn start(
+        target: &Target,
+        seed: u64,
+        connections: usize,
+        proxies: bool,
+    ) -> Result<Self> {
         let sms = Arc::new(SmsWebhook::listen(target.sms_webhook_listen).await?);
         let size = Size::of(target);
-        let fleet = Box::pin(start_processes(&size, &sms, connections, proxies)).await?;
-        Self::over(fleet, sms, seed).await
+        let clocks = Clocks::make()?;
+        let environment = clocks.environment();
+        let fleet = Box::pin(start_processes(&size, &sms, connections, proxies, environment)).await?;
+        Self::over(fleet, sms, seed, Some(clocks)).await
     }
 
     /// Over a fleet that runs.
-    pub(super) async fn over(fleet: Fleet, sms: Arc<SmsWebhook>, seed: u64) -> Result<Self> {
+    pub(in crate::workload::soak) async fn over(
+        fleet: Fleet,
+        sms: Arc<SmsWebhook>,
+        seed: u64,
+        clocks: Option<Clocks>,
+    ) -> Result<Self> {
         let rest = Rest::new(&fleet.rest_urls().join(","))?;
         reachable(&rest).await?;
-        let builder = Builder::new(rest.clone(), sms, seed);
-        Ok(Self { builder, rest, fleet })
+        let builder = Builder::new(rest.clone(), sms.clone(), seed);
+        Ok(Self {
+            builder,
+            rest,
+            fleet,
+            sms,
+            seed,
+            clocks,
+        })
     }
 
     /// Does one thing to the fleet and undoes it after its length.
-    pub(super) async fn disturb(&mut self, disturbance: Disturbance, notes: &Notes) -> Result<()> {
+    pub(in crate::workload::soak) async fn disturb(
+        &mut self,
+        disturbance: Disturbance,
+        notes: &Notes,
+    ) -> Result<()> {
         let Disturbance {
             fault,
             target,
@@ -56,7 +86,67 @@ impl Stage {
         } = disturbance;
         let node = target % self.fleet.nodes.len();
         let api = target % self.fleet.api_servers.len();
+        if let Some(ms) = fault.clock_ms() {
+            return self.shift_clock(ms, target, length).await;
+        }
         match fault {
+            Fault::KillNodeTwice => {
+                for _ in 0..2 {
+                    self.fleet.nodes[node].kill()?;
+                    self.fleet.nodes[node].start().await?;
+                }
+            }
+            Fault::StopNode => {
+                self.fleet.nodes[node].terminate().await?;
+                sleep(length).await;
+                self.fleet.nodes[node].start().await?;
+            }
+            Fault::RefuseDatabase => {
+                let postgres = SocketAddr::from(([127, 0, 0, 1], self.fleet.postgres.port()));
+                let ways = self.fleet.nodes[node]
+                    .ways
+                    .as_ref()
+                    .context("a node without proxies")?;
+                ways.database.refuse();
+                sleep(length).await;
+                ways.database.lead_to(postgres);
+            }
+            Fault::DelayDatabase => {
+                let delay = LONGEST_DELAY.mul_f64((target % 100 + 1) as f64 / 100.0);
+                self.ways().for_each(|ways| ways.database.delay(delay));
+                sleep(length).await;
+                self.ways().for_each(|ways| ways.database.delay(Duration::ZERO));
+            }
+            Fault::RefuseBackplane => {
+                let redis = self.single_redis()?.address();
+                self.backplane_proxies().for_each(Proxy::refuse);
+                sleep(length).await;
+                self.backplane_proxies().for_each(|proxy| proxy.lead_to(redis));
+            }
+            Fault::RudeClients => {
+                let fronts: Vec<SocketAddr> = self.fronts().map(Proxy::address).collect();
+                rude::stay(&fronts, length).await;
+            }
+            Fault::ForgedBodies | Fault::ForgedSeqs => {
+                let redis = self.fleet.backplane.clone();
+                apart(move || forge::publish(&redis, fault, length)).await?;
+            }
+            Fault::ForeignFleet => {
+                foreign::beside(&self.fleet, &self.sms, self.seed, length, notes).await?;
+            }
+            Fault::LockDatabase
+            | Fault::HoldReader
+            | Fault::Checkpoint
+            | Fault::SlowDisk
+            | Fault::FullDisk
+            | Fault::FlipDatabase
+            | Fault::FlipLog
+            | Fault::ClockAhead200S
+            | Fault::ClockAhead10M
+            | Fault::ClockAhead1H
+            | Fault::ClockBehind60S
+            | Fault::ClockBehind10M
+            | Fault::ClockBehind1H => bail!("{fault} is nothing that happens to a fleet so"),
             Fault::KillNode => {
                 self.fleet.nodes[node].kill()?;
                 sleep(length).await;
@@ -130,8 +220,35 @@ impl Stage {
         Ok(())
     }
 
+    /// Shifts the clock of one server for a while, by turns of an api-server and of a node. Where Redis is one server, an
+    /// api-server cannot publish meanwhile, so that nodes must find what it did by comparing with the database.
+    async fn shift_clock(&self, ms: i64, target: usize, length: Duration) -> Result<()> {
+        let clocks = self.clocks.as_ref().context("servers have the machine's clock")?;
+        let apis = &self.fleet.api_servers;
+        let is_api = target.is_multiple_of(2);
+        let server = if is_api {
+            &apis[target / 2 % apis.len()]
+        } else {
+            &self.fleet.nodes[target / 2 % self.fleet.nodes.len()]
+        };
+        clocks.shift(&server.name, ms)?;
+        let proxy = server
+            .ways
+            .as_ref()
+            .and_then(|ways| ways.backplane.as_ref())
+            .filter(|_| is_api);
+        if let Some(proxy) = proxy {
+            proxy.refuse();
+        }
+        sleep(length + CLOCK).await;
+        if let Some(proxy) = proxy {
+            proxy.lead_to(self.single_redis()?.address());
+        }
+        clocks.shift(&server.name, 0)
+    }
+
     /// Waits until this fault finds all of Redis that it needs.
-    pub(super) async fn prepare(&self, fault: Fault) -> Result<()> {
+    pub(in crate::workload::soak) async fn prepare(&self, fault: Fault) -> Result<()> {
         if !fault.needs_whole_redis() {
             return Ok(());
         }
@@ -140,7 +257,7 @@ impl Stage {
     }
 
     /// The one Redis of a fleet that has one.
-    pub(super) fn single_redis(&self) -> Result<Arc<Redis>> {
+    pub(in crate::workload::soak) fn single_redis(&self) -> Result<Arc<Redis>> {
         let redis = self
             .fleet
             .backplane
@@ -198,7 +315,7 @@ impl Stage {
     }
 
     /// Ends everything.
-    pub(super) async fn close(self) -> Result<()> {
+    pub(in crate::workload::soak) async fn close(self) -> Result<()> {
         Box::pin(self.fleet.end()).await
     }
 }
