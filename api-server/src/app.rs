@@ -9,7 +9,7 @@ use proto::UserId;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    account::{Attempts, Device, Passwords, Sms, Tokens, log_out},
+    account::{Attempts, Device, Passwords, Sms, Tokens, hold, log_out},
     answer::Answer,
     clock::now_ms,
     error::{Error, Word},
@@ -33,7 +33,7 @@ pub struct Parts {
     pub journal: Journal,
     /// IM passwords and the directory of nodes.
     pub backplane: Backplane,
-    /// Access tokens that were seen lately.
+    /// When access tokens were used last.
     pub tokens: Tokens,
     /// Rates of users and addresses.
     pub limits: Limits,
@@ -125,8 +125,8 @@ impl App {
         })))
     }
 
-    /// Runs a write once: its effect, and the answer under its Idempotency-Key, in one transaction; then what must
-    /// follow. It runs to its end also when the caller goes away.
+    /// Runs a write once: its effect, the answer under its Idempotency-Key, and the check that the caller is still logged
+    /// in, in one transaction; then what must follow. It runs to its end also when the caller goes away.
     ///
     /// # Errors
     /// What the write gives; [`Word::KeyReused`] and [`Word::KeyRunning`].
@@ -142,6 +142,7 @@ impl App {
         let app = self.clone();
         self.to_the_end(async move {
             let claim = once.claim();
+            let user = once.user().clone();
             let outcome = app
                 .database
                 .transaction(move |tx| {
@@ -155,6 +156,7 @@ impl App {
                         if let Some(claim) = &claim {
                             once::keep(tx, claim, &written.answer).await?;
                         }
+                        hold(tx, &user, now_ms()).await?;
                         Ok::<_, Error>(Some(written))
                     })
                 })

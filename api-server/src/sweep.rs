@@ -1,4 +1,4 @@
-//! What is tidied up now and then: forgotten keys, expired codes, times of last use.
+//! What is tidied up now and then: forgotten keys, expired codes, times of last use, sessions of devices that have ended.
 
 use std::time::Duration;
 
@@ -36,6 +36,7 @@ async fn sweep(app: &App) -> Result<(), Error> {
     app.limits.forget_full();
     app.attempts.forget_old(now_ms);
     app.backplane.forget_expired(now_ms);
+    account::sweep_ended(app, now_ms).await?;
     account::save_last_use(app).await?;
     account::forget_codes(&app.database, now_ms).await?;
     while once::forget_old(&app.database, now_ms).await? {

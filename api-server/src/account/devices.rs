@@ -4,14 +4,11 @@ use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{
-    User,
-    device::{Device, log_out},
-    table,
-};
+use super::{User, device::log_out, table};
 use crate::{
     answer::{Answer, Empty, Envelope, ListEnvelope, Page},
     app::App,
+    clock::now_ms,
     error::{Error, Word},
     input::PathText,
 };
@@ -99,17 +96,18 @@ async fn end(app: &App, user: User, device_id: String) -> Result<Answer, Error> 
     app.backplane.revoke_im_passwords(user.id, &device_id).await?;
     let handle = app.clone();
     app.to_the_end(async move {
-        let id = device_id.clone();
-        let token = handle
+        let device = handle
             .database
-            .transaction(move |tx| Box::pin(async move { table::remove_device(tx, user.id, &id).await }))
+            .transaction(move |tx| {
+                Box::pin(async move {
+                    let now_ms = now_ms();
+                    table::take(tx, user.id).await?;
+                    table::hold(tx, &user, now_ms).await?;
+                    table::remove_device(tx, user.id, &device_id, now_ms).await
+                })
+            })
             .await?
             .ok_or(Word::DeviceNotFound)?;
-        let device = Device {
-            user: user.id,
-            device_id,
-            token,
-        };
         log_out(&handle, &[device]).await;
         Answer::empty()
     })

@@ -52,7 +52,10 @@ pub(crate) struct LogIn {
 )]
 pub(crate) async fn log_in(State(app): State<App>, Json(body): Json<LogIn>) -> Result<Answer, Error> {
     let proof = match (body.password, body.code) {
-        (Some(password), _) => Proof::Account(by_password(&app, &body.phone, password).await?),
+        (Some(password), _) => {
+            let (user, verified) = by_password(&app, &body.phone, password).await?;
+            Proof::Password { user, verified }
+        }
         (None, Some(code)) => Proof::Code(body.phone, code),
         (None, None) => {
             return Err(Error::invalid(
@@ -67,6 +70,7 @@ pub(crate) async fn log_in(State(app): State<App>, Json(body): Json<LogIn>) -> R
         device_id: body.device_id,
         platform: body.platform,
         push_token: body.push_token,
+        opened_by: None,
     };
     let handle = app.clone();
     app.to_the_end(async move {
@@ -78,22 +82,22 @@ pub(crate) async fn log_in(State(app): State<App>, Json(body): Json<LogIn>) -> R
 
 /// What proves who it is.
 enum Proof {
-    /// The password did.
-    Account(UserId),
+    /// A password did, which has this hash.
+    Password { user: UserId, verified: String },
     /// A code will, within the transaction that uses it up.
     Code(Phone, Code),
 }
 
-async fn by_password(app: &App, phone: &Phone, password: Password) -> Result<UserId, Error> {
+async fn by_password(app: &App, phone: &Phone, password: Password) -> Result<(UserId, String), Error> {
     app.attempts.begin(phone.as_str(), now_ms())?;
     let account = table::account_of_phone(&app.database, phone).await?;
     let (user, hash) = account.map_or((None, None), |account| (Some(account.id), account.password_hash));
     // The same work and the same answer, whether the phone has no account, the account no password, or this is wrong.
-    let right = app.passwords.verify(password, hash).await?;
-    match user {
-        Some(user) if right => {
+    let right = app.passwords.verify(password, hash.clone()).await?;
+    match (user, hash) {
+        (Some(user), Some(verified)) if right => {
             app.attempts.succeed(phone.as_str());
-            Ok(user)
+            Ok((user, verified))
         }
         _ => Err(Word::LoginRefused.into()),
     }
@@ -110,7 +114,13 @@ async fn store(
             Box::pin(async move {
                 let now_ms = now_ms();
                 let user = match proof {
-                    Proof::Account(user) => user,
+                    Proof::Password { user, verified } => {
+                        // A password change that came in between ends this login too.
+                        if !table::hold_password(tx, user, &verified).await? {
+                            return Err(Word::LoginRefused.into());
+                        }
+                        user
+                    }
                     Proof::Code(phone, code) => {
                         if !code::check(tx, &phone, &code, now_ms).await? {
                             // Committed, so that the try is counted.

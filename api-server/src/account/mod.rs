@@ -1,7 +1,8 @@
 //! Accounts and devices: registering, logging in and out, SMS codes, passwords, push tokens.
 //!
-//! A device has one access token at a time. What ends a device (logout, a password change, the eleventh login) ends its
-//! token, its push token, its IM passwords and its live sessions: see [`log_out`].
+//! A device has one access token at a time. What ends a device (logout, a login on the same device, a password change, the
+//! eleventh login, an operator) ends its token, its IM passwords and its live sessions: see [`log_out`]. The devices on which
+//! a doctor logged a team's assistant in end with the doctor: by a password change, an operator, leaving the team.
 
 mod attempts;
 mod code;
@@ -31,9 +32,10 @@ pub use token::Tokens;
 pub use user::{Authentication, Role, User};
 
 pub(crate) use code::forget_old as forget_codes;
-pub(crate) use device::{Login, NewLogin, Platform, log_out, open};
+pub(crate) use device::{Login, NewLogin, Platform, log_out, open, sweep_ended};
 pub(crate) use table::{
-    NewAccount, SEQUENCE, new_account, person, phone_in, phone_of, remove_devices, rename, set_password, take,
+    NewAccount, SEQUENCE, hold, hold_enabled, hold_password, new_account, person, phone_in, phone_of,
+    remove_devices, remove_opened_devices, rename, set_password, take,
 };
 pub(crate) use token::{authenticate, is_valid, save_last_use};
 

@@ -8,7 +8,6 @@ use argon2::{
 };
 use axum::extract::State;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use proto::UserId;
 use serde::{Deserialize, Deserializer};
 use tokio::{sync::Semaphore, time::timeout};
 use utoipa::{
@@ -145,7 +144,7 @@ pub(crate) struct ChangePassword {
 
 /// Changes the password
 ///
-/// Ends all other devices of the user. An access token alone is not enough: the current password or an SMS code is asked
+/// Ends all other devices of the user, and those on which they logged a team's assistant in. An access token alone is not enough: the current password or an SMS code is asked
 /// for as well.
 #[utoipa::path(
     put, path = "/account/password", tag = "account", request_body = ChangePassword,
@@ -168,16 +167,18 @@ pub(crate) async fn change(
         // A team's assistant is logged in by the team's owner.
         return Err(Word::PasswordRefused.into());
     };
-    let code = match (body.current_password, body.code) {
+    let proof = match (body.current_password, body.code) {
         (Some(current), _) => {
             app.attempts.begin(phone.as_str(), now_ms())?;
-            if !app.passwords.verify(current, account.password_hash).await? {
-                return Err(Error::new(Word::PasswordRefused).field("current_password"));
-            }
+            let right = app
+                .passwords
+                .verify(current, account.password_hash.clone())
+                .await?;
+            let verified = account.password_hash.filter(|_| right).ok_or_else(wrong)?;
             app.attempts.succeed(phone.as_str());
-            None
+            Proof::Password(verified)
         }
-        (None, Some(code)) => Some(code),
+        (None, Some(code)) => Proof::Code(phone, code),
         (None, None) => {
             return Err(Error::invalid(
                 "current_password",
@@ -189,52 +190,49 @@ pub(crate) async fn change(
     let hash = app.passwords.hash(body.new_password).await?;
     let ended = app.clone();
     app.to_the_end(async move {
-        let gone = store(&ended, user, phone, code, hash).await?;
+        let gone = store(&ended, user, proof, hash).await?;
         log_out(&ended, &gone).await;
         Answer::empty()
     })
     .await
 }
 
-async fn store(
-    app: &App,
-    user: User,
-    phone: Phone,
-    code: Option<Code>,
-    hash: String,
-) -> Result<Vec<Device>, Error> {
+/// What proves that the owner changes the password.
+enum Proof {
+    /// The current password did, which has this hash.
+    Password(String),
+    /// A code will, within the transaction that consumes it.
+    Code(Phone, Code),
+}
+
+fn wrong() -> Error {
+    Error::new(Word::PasswordRefused).field("current_password")
+}
+
+/// The account's row is locked first: a login that races is ended here, or refused by the password's new hash.
+async fn store(app: &App, user: User, proof: Proof, hash: String) -> Result<Vec<Device>, Error> {
     app.database
         .transaction(move |tx| {
             Box::pin(async move {
-                if let Some(code) = &code
-                    && !code::take(tx, &phone, code, now_ms()).await?
-                {
-                    // Committed, so that the try is counted.
-                    return Ok(Err(Error::new(Word::CodeRefused).field("code")));
+                let now_ms = now_ms();
+                match proof {
+                    Proof::Password(verified) => {
+                        if !table::replace_password(tx, user.id, &verified, &hash).await? {
+                            return Err(wrong());
+                        }
+                    }
+                    Proof::Code(phone, code) => {
+                        if !code::take(tx, &phone, &code, now_ms).await? {
+                            // Committed, so that the try is counted.
+                            return Ok(Err(Error::new(Word::CodeRefused).field("code")));
+                        }
+                        table::set_password(tx, user.id, &hash).await?;
+                    }
                 }
-                table::set_password(tx, user.id, &hash).await?;
-                let gone = other_devices(tx, user.id, &user.device_id).await?;
+                let gone = table::remove_other_devices(tx, user.id, &user.device_id, now_ms).await?;
+                table::hold(tx, &user, now_ms).await?;
                 Ok::<_, Error>(Ok(gone))
             })
         })
         .await?
-}
-
-async fn other_devices(
-    tx: &mut database::Transaction<'_>,
-    user: UserId,
-    this: &str,
-) -> Result<Vec<Device>, Error> {
-    let mut gone = Vec::new();
-    for row in table::devices(tx, user).await? {
-        if row.device_id != this {
-            table::remove_device(tx, user, &row.device_id).await?;
-            gone.push(Device {
-                user,
-                device_id: row.device_id,
-                token: row.token,
-            });
-        }
-    }
-    Ok(gone)
 }

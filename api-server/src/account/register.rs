@@ -92,6 +92,7 @@ pub(crate) async fn register(State(app): State<App>, Json(body): Json<Register>)
                     device_id: body.device_id,
                     platform: body.platform,
                     push_token: body.push_token,
+                    opened_by: None,
                 };
                 Ok::<_, Error>(Ok(open(&handle, tx, new, now_ms).await?))
             })

@@ -46,8 +46,10 @@ pub(crate) async fn log_in(State(app): State<App>, Json(body): Json<OperatorLogI
     app.attempts.begin(&attempt, now_ms())?;
     let known = table::operator(&app.database, &body.name).await?;
     let (user, hash) = known.map_or((None, None), |known| (Some(known.user), known.password_hash));
-    let right = app.passwords.verify(body.password, hash).await?;
-    let user = user.filter(|_| right).ok_or(Word::OperatorLoginRefused)?;
+    let right = app.passwords.verify(body.password, hash.clone()).await?;
+    let (Some(user), Some(verified), true) = (user, hash, right) else {
+        return Err(Word::OperatorLoginRefused.into());
+    };
     app.attempts.succeed(&attempt);
     let handle = app.clone();
     app.to_the_end(async move {
@@ -62,7 +64,12 @@ pub(crate) async fn log_in(State(app): State<App>, Json(body): Json<OperatorLogI
                         device_id: body.device_id,
                         platform: body.platform,
                         push_token: None,
+                        opened_by: None,
                     };
+                    // A reset that came in between ends this login too.
+                    if !account::hold_password(tx, user, &verified).await? {
+                        return Err(Word::OperatorLoginRefused.into());
+                    }
                     let opened = account::open(&opener, tx, new, now_ms).await?;
                     write(tx, Row::by(user, Act::OperatorLoggedIn), now_ms).await?;
                     Ok::<_, Error>(opened)

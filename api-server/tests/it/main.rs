@@ -32,6 +32,7 @@ mod on_sqlite {
     mod operators;
     mod people;
     mod pushes;
+    mod revoking;
     mod rights;
     mod scene;
     mod searching;
@@ -67,6 +68,7 @@ mod on_postgres {
     mod operators;
     mod people;
     mod pushes;
+    mod revoking;
     mod rights;
     mod scene;
     mod searching;

@@ -2,7 +2,7 @@
 
 /// `V{number}__{name}` and the text of each step. In the text, `{without_rowid}` stands where SQLite should keep a
 /// narrow table as one B-tree; other engines see nothing there.
-pub const MIGRATIONS: [(&str, &str); 9] = [
+pub const MIGRATIONS: [(&str, &str); 10] = [
     ("V1__journal", include_str!("../migrations/V1__journal.sql")),
     ("V2__account", include_str!("../migrations/V2__account.sql")),
     ("V3__team", include_str!("../migrations/V3__team.sql")),
@@ -15,6 +15,7 @@ pub const MIGRATIONS: [(&str, &str); 9] = [
         "V9__entry_index",
         include_str!("../migrations/V9__entry_index.sql"),
     ),
+    ("V13__access", include_str!("../migrations/V13__access.sql")),
 ];
 
 /// Steps that change nothing but how a file keeps what every engine holds; others run them as nothing.
@@ -29,7 +30,19 @@ pub(crate) const COLUMNS_OF_FILES: &[(&str, &str)] = &[
 ];
 
 /// The version that this program works with.
-pub const LATEST_VERSION: i64 = MIGRATIONS.len() as i64;
+pub const LATEST_VERSION: i64 = number(MIGRATIONS[MIGRATIONS.len() - 1].0);
+
+/// The number in `V{number}__{name}`. Numbers may leave gaps.
+const fn number(name: &str) -> i64 {
+    let bytes = name.as_bytes();
+    let mut number = 0;
+    let mut at = 1;
+    while bytes[at] != b'_' {
+        number = number * 10 + (bytes[at] - b'0') as i64;
+        at += 1;
+    }
+    number
+}
 
 /// The steps for SQLite.
 pub(crate) fn of_files() -> Result<Vec<refinery::Migration>, refinery::Error> {
