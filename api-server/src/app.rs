@@ -9,7 +9,7 @@ use proto::UserId;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    account::{Attempts, Device, Passwords, Sms, Tokens, hold, log_out},
+    account::{Budgets, CountryCode, Device, Passwords, Sms, Tokens, hold, log_out},
     answer::Answer,
     clock::now_ms,
     error::{Error, Word},
@@ -37,8 +37,8 @@ pub struct Parts {
     pub tokens: Tokens,
     /// Rates of users and addresses.
     pub limits: Limits,
-    /// Failed password logins.
-    pub attempts: Attempts,
+    /// Budgets for passwords and codes that are tried, and for SMS.
+    pub budgets: Arc<Budgets>,
     /// Spreads those who ask for nodes.
     pub spread: Spread,
     /// Password hashing.
@@ -47,6 +47,8 @@ pub struct Parts {
     pub sms: Sms,
     /// Requests with an Idempotency-Key that are running here.
     pub running: Running,
+    /// Countries whose phones get SMS codes.
+    pub sms_countries: Vec<CountryCode>,
     /// Proxies that are believed.
     pub trusted_proxies: Vec<Network>,
     /// Signs and checks invitation links.
@@ -114,11 +116,12 @@ impl App {
             backplane,
             tokens: Tokens::default(),
             limits: Limits::new(settings),
-            attempts: Attempts::default(),
+            budgets: Arc::new(Budgets::new(settings)),
             spread: Spread::default(),
             passwords: Passwords::default(),
             sms: Sms::new(settings)?,
             running: Running::default(),
+            sms_countries: settings.sms_countries.clone(),
             trusted_proxies: settings.trusted_proxies.clone(),
             links,
             shutdown,

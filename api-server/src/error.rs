@@ -68,6 +68,9 @@ words! {
     /// The body is too long.
     BodyTooLarge = PAYLOAD_TOO_LARGE "request.body_too_large",
         "请求体超过 64 KiB，请缩短内容", "The body is over 64 KiB; shorten it";
+    /// The body is not declared as JSON.
+    NotJson = UNSUPPORTED_MEDIA_TYPE "request.not_json",
+        "请求体须为 JSON，请加上请求头 Content-Type: application/json", "The body must be JSON; send it with the header Content-Type: application/json";
     /// Too many requests of this user or address.
     RateLimited = TOO_MANY_REQUESTS "request.rate_limited",
         "请求过于频繁，请在 Retry-After 所示秒数后重试", "Too many requests; try again after the seconds that Retry-After tells";
@@ -92,12 +95,15 @@ words! {
     /// The code is wrong, expired, used, or was tried too often.
     CodeRefused = FORBIDDEN "account.code_refused",
         "验证码不正确、已过期或尝试次数过多，请重新获取", "The code is wrong, expired or was tried too often; ask for a new one";
-    /// A code went to this phone less than a minute ago.
+    /// This phone got as many codes as it may in a minute, an hour or a day.
     CodeTooSoon = TOO_MANY_REQUESTS "account.code_too_soon",
-        "每个手机号每分钟只能获取一次验证码，请稍后再试", "A phone gets one code a minute; wait and ask again";
-    /// Too many failed logins with this phone.
+        "每个手机号每分钟只能获取一次验证码，每小时和每天的次数也有限，请在 Retry-After 所示秒数后再试", "A phone gets one code a minute, and a limited number an hour and a day; ask again after the seconds that Retry-After tells";
+    /// No codes go to phones of this country.
+    CountryNotServed = FORBIDDEN "account.country_not_served",
+        "暂不支持向该国家或地区的手机号发送验证码", "No SMS codes are sent to phones of this country";
+    /// Too many wrong passwords or codes of this phone, device or address.
     TooManyAttempts = TOO_MANY_REQUESTS "account.too_many_attempts",
-        "密码尝试次数过多，请稍后再试，或改用短信验证码登录", "Too many wrong passwords for this phone; wait, or log in by SMS code";
+        "密码或验证码尝试次数过多，请稍后再试；也可改用另一种方式，或在登录过的设备上登录", "Too many wrong passwords or codes; wait, use the other of the two, or a device that has logged in before";
     /// The SMS could not be sent.
     SmsUnavailable = SERVICE_UNAVAILABLE "account.sms_unavailable",
         "短信暂时无法发送，请稍后重试", "The SMS cannot be sent now; try again later";

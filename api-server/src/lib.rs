@@ -6,6 +6,7 @@
 mod account;
 mod answer;
 mod app;
+mod budget;
 mod chat;
 mod clinic;
 mod clock;
@@ -45,7 +46,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 pub use crate::{
-    account::FORGET_LOGINS,
+    account::{CountryCode, FORGET_LOGINS},
     cors::Origin,
     health::FEATURE_LEVEL,
     network::Network,

@@ -100,6 +100,9 @@ pub(crate) async fn open(
     let user = new.user;
     // Locks the account where an engine locks rows, so that logins that race count each other's devices.
     table::touch_login(tx, user, now_ms).await?;
+    if new.opened_by.is_none() {
+        table::put_known_device(tx, user, &new.device_id, now_ms).await?;
+    }
     let token = AccessToken::random();
     let expires_at_ms = now_ms + LIFETIME_MS;
     if let Some(push_token) = &new.push_token {

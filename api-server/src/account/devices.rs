@@ -75,7 +75,7 @@ pub(crate) async fn remove(
     user: User,
     PathText(device_id): PathText,
 ) -> Result<Answer, Error> {
-    end(&app, user, device_id).await
+    end(&app, user, device_id, true).await
 }
 
 /// Logs this device out
@@ -88,10 +88,11 @@ pub(crate) async fn remove(
 )]
 pub(crate) async fn log_out_here(State(app): State<App>, user: User) -> Result<Answer, Error> {
     let device_id = user.device_id.to_string();
-    end(&app, user, device_id).await
+    end(&app, user, device_id, false).await
 }
 
-async fn end(app: &App, user: User, device_id: String) -> Result<Answer, Error> {
+/// A device that is logged out from elsewhere may be lost: it is a stranger's from now on.
+async fn end(app: &App, user: User, device_id: String, is_lost: bool) -> Result<Answer, Error> {
     // Before the token goes: were the backplane away, the app could not ask again.
     app.backplane.revoke_im_passwords(user.id, &device_id).await?;
     let handle = app.clone();
@@ -103,6 +104,9 @@ async fn end(app: &App, user: User, device_id: String) -> Result<Answer, Error> 
                     let now_ms = now_ms();
                     table::take(tx, user.id).await?;
                     table::hold(tx, &user, now_ms).await?;
+                    if is_lost {
+                        table::forget_known_device(tx, user.id, &device_id).await?;
+                    }
                     table::remove_device(tx, user.id, &device_id, now_ms).await
                 })
             })

@@ -4,10 +4,10 @@
 //! eleventh login, an operator) ends its token, its IM passwords and its live sessions: see [`log_out`]. The devices on which
 //! a doctor logged a team's assistant in end with the doctor: by a password change, an operator, leaving the team.
 
-mod attempts;
 mod code;
 mod device;
 mod devices;
+mod guesses;
 mod login;
 mod password;
 mod phone;
@@ -20,10 +20,12 @@ mod user;
 
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-pub use attempts::Attempts;
 pub use device::Device;
+pub use guesses::Budgets;
+pub(crate) use guesses::Guesser;
 pub(crate) use password::Password;
 pub use password::Passwords;
+pub use phone::CountryCode;
 pub(crate) use phone::Phone;
 pub(crate) use push_token::PushToken;
 pub use sms::Sms;

@@ -19,6 +19,7 @@ use super::{
     User,
     code::{self, Code},
     device::{Device, log_out},
+    guesses::{Attempt, Guesser},
     phone::Phone,
     table,
 };
@@ -28,6 +29,7 @@ use crate::{
     clock::now_ms,
     error::{Error, Word},
     input::{Json, broken},
+    observe::ClientAddress,
 };
 
 /// Hashes at a time: each takes 19 MiB and a core for some 20 ms.
@@ -157,6 +159,7 @@ pub(crate) struct ChangePassword {
 )]
 pub(crate) async fn change(
     State(app): State<App>,
+    ClientAddress(address): ClientAddress,
     user: User,
     Json(body): Json<ChangePassword>,
 ) -> Result<Answer, Error> {
@@ -167,18 +170,18 @@ pub(crate) async fn change(
         // A team's assistant is logged in by the team's owner.
         return Err(Word::PasswordRefused.into());
     };
+    let guesser = Guesser::of_phone(&phone, Some(user.id), Some(&user.device_id), address);
     let proof = match (body.current_password, body.code) {
         (Some(current), _) => {
-            app.attempts.begin(phone.as_str(), now_ms())?;
+            let attempt = app.budgets.begin_password(&app.database, guesser).await?;
             let right = app
                 .passwords
                 .verify(current, account.password_hash.clone())
                 .await?;
             let verified = account.password_hash.filter(|_| right).ok_or_else(wrong)?;
-            app.attempts.succeed(phone.as_str());
-            Proof::Password(verified)
+            Proof::Password { verified, attempt }
         }
-        (None, Some(code)) => Proof::Code(phone, code),
+        (None, Some(code)) => Proof::Code { phone, code, guesser },
         (None, None) => {
             return Err(Error::invalid(
                 "current_password",
@@ -200,9 +203,13 @@ pub(crate) async fn change(
 /// What proves that the owner changes the password.
 enum Proof {
     /// The current password did, which has this hash.
-    Password(String),
+    Password { verified: String, attempt: Attempt },
     /// A code will, within the transaction that consumes it.
-    Code(Phone, Code),
+    Code {
+        phone: Phone,
+        code: Code,
+        guesser: Guesser,
+    },
 }
 
 fn wrong() -> Error {
@@ -211,18 +218,20 @@ fn wrong() -> Error {
 
 /// The account's row is locked first: a login that races is ended here, or refused by the password's new hash.
 async fn store(app: &App, user: User, proof: Proof, hash: String) -> Result<Vec<Device>, Error> {
+    let handle = app.clone();
     app.database
         .transaction(move |tx| {
             Box::pin(async move {
                 let now_ms = now_ms();
                 match proof {
-                    Proof::Password(verified) => {
+                    Proof::Password { verified, attempt } => {
+                        attempt.was_right_password(tx).await?;
                         if !table::replace_password(tx, user.id, &verified, &hash).await? {
                             return Err(wrong());
                         }
                     }
-                    Proof::Code(phone, code) => {
-                        if !code::take(tx, &phone, &code, now_ms).await? {
+                    Proof::Code { phone, code, guesser } => {
+                        if !code::take(tx, &handle, &guesser, &phone, &code, now_ms).await? {
                             // Committed, so that the try is counted.
                             return Ok(Err(Error::new(Word::CodeRefused).field("code")));
                         }
@@ -230,6 +239,7 @@ async fn store(app: &App, user: User, proof: Proof, hash: String) -> Result<Vec<
                     }
                 }
                 let gone = table::remove_other_devices(tx, user.id, &user.device_id, now_ms).await?;
+                table::forget_other_known_devices(tx, user.id, &user.device_id).await?;
                 table::hold(tx, &user, now_ms).await?;
                 Ok::<_, Error>(Ok(gone))
             })

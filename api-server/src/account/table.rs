@@ -2,6 +2,7 @@
 
 mod code;
 mod device;
+mod known;
 
 use database::{Database, Row, Transaction, params};
 use proto::UserId;
@@ -17,6 +18,7 @@ pub(super) use device::{
     put_push_token, remove_device, remove_other_devices, save_last_use, take_push_token,
 };
 pub(crate) use device::{hold, remove_devices, remove_opened_devices};
+pub(super) use known::{forget_known_device, forget_other_known_devices, is_known_device, put_known_device};
 
 /// Logs everybody out and voids the codes that were sent, in a database that was set back to an earlier moment: devices
 /// that were logged out since would be logged in again.

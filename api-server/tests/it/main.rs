@@ -13,6 +13,7 @@ mod on_sqlite {
     const STORE: fleet_local::store::Store = fleet_local::store::Store::Sqlite;
 
     mod accounts;
+    mod budgets;
     mod chats;
     mod clinics;
     mod consults;
@@ -49,6 +50,7 @@ mod on_postgres {
     const STORE: fleet_local::store::Store = fleet_local::store::Store::Postgres;
 
     mod accounts;
+    mod budgets;
     mod chats;
     mod clinics;
     mod consults;

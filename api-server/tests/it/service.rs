@@ -155,6 +155,8 @@ pub fn roomy() -> Settings {
     Settings {
         requests_per_s_user: NonZeroU32::new(10_000).unwrap(),
         requests_per_s_address: NonZeroU32::new(10_000).unwrap(),
+        sms_per_hour_address: NonZeroU32::new(1_000_000).unwrap(),
+        wrong_logins_address: NonZeroU32::new(1_000_000).unwrap(),
         ..Settings::default()
     }
 }

@@ -15,58 +15,46 @@ pub(in crate::account) struct StoredCode {
 
 /// Keeps a code unless the phone got one less than `interval_ms` ago: then tells how long it waits, milliseconds.
 pub(in crate::account) async fn put_code(
-    database: &Database,
-    phone: Phone,
+    tx: &mut Transaction<'_>,
+    phone: &Phone,
     code: StoredCode,
     interval_ms: i64,
 ) -> Result<Result<(), i64>, Error> {
-    database
-        .transaction(move |tx| {
-            Box::pin(async move {
-                let now_ms = code.created_ms;
-                let changed = tx
-                    .execute(
-                        "INSERT INTO sms_code (phone, salt, code_hash, tries, created_ms) VALUES ($1, $2, $3, 0, $4)
-                         ON CONFLICT (phone) DO UPDATE SET
-                           salt = excluded.salt, code_hash = excluded.code_hash, tries = 0,
-                           created_ms = excluded.created_ms
-                         WHERE sms_code.created_ms <= $5",
-                        params![phone.as_str(), code.salt, code.hash, now_ms, now_ms - interval_ms],
-                    )
-                    .await?;
-                if changed == 1 {
-                    return Ok(Ok(()));
-                }
-                let row = tx
-                    .query_first(
-                        "SELECT created_ms FROM sms_code WHERE phone = $1",
-                        params![phone.as_str()],
-                    )
-                    .await?;
-                let sent_ms = row.map_or(Ok(now_ms), |row| row.get(0))?;
-                Ok(Err(sent_ms + interval_ms - now_ms))
-            })
-        })
-        .await
+    let now_ms = code.created_ms;
+    let changed = tx
+        .execute(
+            "INSERT INTO sms_code (phone, salt, code_hash, tries, created_ms) VALUES ($1, $2, $3, 0, $4)
+             ON CONFLICT (phone) DO UPDATE SET
+               salt = excluded.salt, code_hash = excluded.code_hash, tries = 0,
+               created_ms = excluded.created_ms
+             WHERE sms_code.created_ms <= $5",
+            params![phone.as_str(), code.salt, code.hash, now_ms, now_ms - interval_ms],
+        )
+        .await?;
+    if changed == 1 {
+        return Ok(Ok(()));
+    }
+    let row = tx
+        .query_first(
+            "SELECT created_ms FROM sms_code WHERE phone = $1",
+            params![phone.as_str()],
+        )
+        .await?;
+    let sent_ms = row.map_or(Ok(now_ms), |row| row.get(0))?;
+    Ok(Err(sent_ms + interval_ms - now_ms))
 }
 
 pub(in crate::account) async fn remove_code(
-    database: &Database,
-    phone: Phone,
+    tx: &mut Transaction<'_>,
+    phone: &Phone,
     created_ms: i64,
 ) -> Result<(), Error> {
-    database
-        .transaction(move |tx| {
-            Box::pin(async move {
-                tx.execute(
-                    "DELETE FROM sms_code WHERE phone = $1 AND created_ms = $2",
-                    params![phone.as_str(), created_ms],
-                )
-                .await?;
-                Ok(())
-            })
-        })
-        .await
+    tx.execute(
+        "DELETE FROM sms_code WHERE phone = $1 AND created_ms = $2",
+        params![phone.as_str(), created_ms],
+    )
+    .await?;
+    Ok(())
 }
 
 /// Counts a try and gives the code to compare with; none when there is none, or it is too old or was tried too often.
