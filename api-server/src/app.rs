@@ -14,11 +14,11 @@ use crate::{
     clock::now_ms,
     error::{Error, Word},
     im::Spread,
+    invitation::Links,
     limits::Limits,
     network::Network,
     once::{self, Once, Running},
     settings::Settings,
-    team::Links,
 };
 
 /// The handle; cloning it is cheap.

@@ -245,7 +245,31 @@ words! {
         "没有这个邀请，或已过期", "There is no such invitation, or it has expired";
     /// As many open invitations as a team may have.
     InvitationLimit = CONFLICT "team.invitation_limit_reached",
-        "每个团队最多 100 个未过期的邀请，请先撤回一些", "A team has at most 100 invitations that have not expired; withdraw some first";
+        "每个团队的链接邀请和个人邀请各最多 100 个，请先撤回一些", "A team has at most 100 invitations by link and 100 in person that have not expired; withdraw some first";
+    /// The clinic's link is not one of ours, or was changed.
+    ClinicInvitationRefused = FORBIDDEN "clinic.invitation_refused",
+        "邀请链接无效或被改动，请重新扫码", "The invitation link is not valid or was changed; scan the code again";
+    /// The invitation into the clinic is too old.
+    ClinicInvitationExpired = CONFLICT "clinic.invitation_expired",
+        "邀请已过期，请向邀请人索取新的邀请", "The invitation has expired; ask for a new one";
+    /// The invitation into the clinic was used up or withdrawn.
+    ClinicInvitationUsedUp = CONFLICT "clinic.invitation_used_up",
+        "邀请已用完或已撤回，请向邀请人索取新的邀请", "The invitation is used up or was withdrawn; ask for a new one";
+    /// The clinic has no such invitation.
+    ClinicInvitationNotFound = NOT_FOUND "clinic.invitation_not_found",
+        "没有这个邀请，或已过期", "There is no such invitation, or it has expired";
+    /// As many open invitations as a clinic may have.
+    ClinicInvitationLimit = CONFLICT "clinic.invitation_limit_reached",
+        "每家诊所的链接邀请和个人邀请各最多 100 个，请先撤回一些", "A clinic has at most 100 invitations by link and 100 in person that have not expired; withdraw some first";
+    /// The caller is not in the clinic.
+    ClinicNotIn = CONFLICT "clinic.not_in",
+        "您不在该诊所中", "You are not in the clinic";
+    /// Only doctors are invited into teams and clinics.
+    InvitationDoctorsOnly = FORBIDDEN "invitation.doctors_only",
+        "只有医生会收到团队和诊所的邀请", "Only doctors are invited into teams and clinics";
+    /// No such invitation of the caller, or it is over.
+    DoctorInvitationNotFound = NOT_FOUND "invitation.not_found",
+        "没有这个邀请，或已过期、已撤回，请刷新邀请列表", "There is no such invitation, or it has expired or was withdrawn; load the list again";
     // Value-added services and operators.
     /// No such value-added service, or it is of a consult that the caller is not in.
     VasNotFound = NOT_FOUND "vas.not_found",

@@ -19,6 +19,7 @@ mod family;
 mod health;
 mod im;
 mod input;
+mod invitation;
 mod limits;
 mod member;
 mod network;

@@ -155,7 +155,7 @@ async fn an_address_gets_so_many_codes_for_all_phones_and_servers() {
     let service = behind_a_proxy(60, 100).await;
     let other = service.beside().await;
     let from = |at: usize, address: &str| {
-        let server = if at % 2 == 0 { &service } else { &other };
+        let server = if at.is_multiple_of(2) { &service } else { &other };
         ask(server, &new_phone(), None)
             .header("X-Forwarded-For", address)
             .send()
@@ -378,7 +378,7 @@ async fn a_device_that_was_logged_out_from_elsewhere_is_a_strangers_again() {
     // So is every other one after a change of the password.
     let body = json!({"current_password": PASSWORD, "new_password": "another password"});
     pat.put(&service, "/account/password", body).send().await.result();
-    waits(&wrong(&"kept").await, "account.too_many_attempts", 900);
+    waits(&wrong("kept").await, "account.too_many_attempts", 900);
     wrong("phone-1").await.refused(401, "account.login_refused");
     drop(kept);
 }
@@ -392,7 +392,7 @@ async fn an_address_has_so_many_wrong_logins_and_right_ones_cost_nothing() {
         people.push(service.register("Pat", "member", Some(PASSWORD)).await);
     }
     let evil = |at: usize, person: &Person| {
-        let server = if at % 2 == 0 { &service } else { &other };
+        let server = if at.is_multiple_of(2) { &service } else { &other };
         log_in(server, &person.phone, "password", "wrong password", "evil")
             .header("X-Forwarded-For", "10.1.2.3")
             .send()

@@ -26,6 +26,7 @@ mod on_sqlite {
     mod http;
     mod idempotency;
     mod im;
+    mod invitations;
     mod joining;
     mod lists;
     mod members;
@@ -63,6 +64,7 @@ mod on_postgres {
     mod http;
     mod idempotency;
     mod im;
+    mod invitations;
     mod joining;
     mod lists;
     mod members;

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use database::params;
-use proto::UserId;
+use proto::{UserId, wire::ByeReason};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -13,6 +13,7 @@ use super::{
     devices::{im_password, is_good, logged_out, notices},
     operators::operator,
     people::{Person, Team, new_team},
+    pushes::{Device, start_node},
     scene::eventually,
     service::Service,
 };
@@ -390,6 +391,22 @@ async fn what_could_not_be_ended_at_once_is_ended_later() {
         0
     );
     assert!(is_good(&service, &newest, &password).await);
+}
+
+#[tokio::test]
+async fn live_sessions_end_with_what_opened_them() {
+    let service = Service::start().await;
+    let node = start_node(&service).await;
+    let (operator, _) = operator(&service, "张伟").await;
+    let team = service.team("儿科").await;
+    let here = service.register("Pat", "member", Some(PASSWORD)).await;
+    let mut desk = Device::online(&service, &team.assistant).await;
+    let mut phone = Device::online(&service, &here).await;
+    service.log_in(&here, PASSWORD, &here.device_id).await;
+    phone.is_sent_away(ByeReason::LoggedOut).await;
+    disable(&service, &operator, team.owner.id).await;
+    desk.is_sent_away(ByeReason::LoggedOut).await;
+    node.drain(std::time::Duration::from_secs(1)).await;
 }
 
 /// An answer that is kept for an Idempotency-Key is none for those who are logged out.

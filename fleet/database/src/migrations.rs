@@ -2,7 +2,7 @@
 
 /// `V{number}__{name}` and the text of each step. In the text, `{without_rowid}` stands where SQLite should keep a
 /// narrow table as one B-tree; other engines see nothing there.
-pub const MIGRATIONS: [(&str, &str); 10] = [
+pub const MIGRATIONS: [(&str, &str); 11] = [
     ("V1__journal", include_str!("../migrations/V1__journal.sql")),
     ("V2__account", include_str!("../migrations/V2__account.sql")),
     ("V3__team", include_str!("../migrations/V3__team.sql")),
@@ -16,6 +16,10 @@ pub const MIGRATIONS: [(&str, &str); 10] = [
         include_str!("../migrations/V9__entry_index.sql"),
     ),
     ("V13__access", include_str!("../migrations/V13__access.sql")),
+    (
+        "V14__invitation",
+        include_str!("../migrations/V14__invitation.sql"),
+    ),
 ];
 
 /// Steps that change nothing but how a file keeps what every engine holds; others run them as nothing.
