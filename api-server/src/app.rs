@@ -9,16 +9,16 @@ use proto::UserId;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    account::{Attempts, Device, Passwords, Sms, Tokens, log_out},
+    account::{Budgets, CountryCode, Device, Passwords, Sms, Tokens, hold, log_out},
     answer::Answer,
     clock::now_ms,
     error::{Error, Word},
     im::Spread,
+    invitation::Links,
     limits::Limits,
     network::Network,
     once::{self, Once, Running},
     settings::Settings,
-    team::Links,
 };
 
 /// The handle; cloning it is cheap.
@@ -33,12 +33,12 @@ pub struct Parts {
     pub journal: Journal,
     /// IM passwords and the directory of nodes.
     pub backplane: Backplane,
-    /// Access tokens that were seen lately.
+    /// When access tokens were used last.
     pub tokens: Tokens,
     /// Rates of users and addresses.
     pub limits: Limits,
-    /// Failed password logins.
-    pub attempts: Attempts,
+    /// Budgets for passwords and codes that are tried, and for SMS.
+    pub budgets: Arc<Budgets>,
     /// Spreads those who ask for nodes.
     pub spread: Spread,
     /// Password hashing.
@@ -47,6 +47,8 @@ pub struct Parts {
     pub sms: Sms,
     /// Requests with an Idempotency-Key that are running here.
     pub running: Running,
+    /// Countries whose phones get SMS codes.
+    pub sms_countries: Vec<CountryCode>,
     /// Proxies that are believed.
     pub trusted_proxies: Vec<Network>,
     /// Signs and checks invitation links.
@@ -114,19 +116,20 @@ impl App {
             backplane,
             tokens: Tokens::default(),
             limits: Limits::new(settings),
-            attempts: Attempts::default(),
+            budgets: Arc::new(Budgets::new(settings)),
             spread: Spread::default(),
             passwords: Passwords::default(),
             sms: Sms::new(settings)?,
             running: Running::default(),
+            sms_countries: settings.sms_countries.clone(),
             trusted_proxies: settings.trusted_proxies.clone(),
             links,
             shutdown,
         })))
     }
 
-    /// Runs a write once: its effect, and the answer under its Idempotency-Key, in one transaction; then what must
-    /// follow. It runs to its end also when the caller goes away.
+    /// Runs a write once: its effect, the answer under its Idempotency-Key, and the check that the caller is still logged
+    /// in, in one transaction; then what must follow. It runs to its end also when the caller goes away.
     ///
     /// # Errors
     /// What the write gives; [`Word::KeyReused`] and [`Word::KeyRunning`].
@@ -142,6 +145,7 @@ impl App {
         let app = self.clone();
         self.to_the_end(async move {
             let claim = once.claim();
+            let user = once.user().clone();
             let outcome = app
                 .database
                 .transaction(move |tx| {
@@ -155,6 +159,7 @@ impl App {
                         if let Some(claim) = &claim {
                             once::keep(tx, claim, &written.answer).await?;
                         }
+                        hold(tx, &user, now_ms()).await?;
                         Ok::<_, Error>(Some(written))
                     })
                 })

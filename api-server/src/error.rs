@@ -68,6 +68,9 @@ words! {
     /// The body is too long.
     BodyTooLarge = PAYLOAD_TOO_LARGE "request.body_too_large",
         "请求体超过 64 KiB，请缩短内容", "The body is over 64 KiB; shorten it";
+    /// The body is not declared as JSON.
+    NotJson = UNSUPPORTED_MEDIA_TYPE "request.not_json",
+        "请求体须为 JSON，请加上请求头 Content-Type: application/json", "The body must be JSON; send it with the header Content-Type: application/json";
     /// Too many requests of this user or address.
     RateLimited = TOO_MANY_REQUESTS "request.rate_limited",
         "请求过于频繁，请在 Retry-After 所示秒数后重试", "Too many requests; try again after the seconds that Retry-After tells";
@@ -92,12 +95,15 @@ words! {
     /// The code is wrong, expired, used, or was tried too often.
     CodeRefused = FORBIDDEN "account.code_refused",
         "验证码不正确、已过期或尝试次数过多，请重新获取", "The code is wrong, expired or was tried too often; ask for a new one";
-    /// A code went to this phone less than a minute ago.
+    /// This phone got as many codes as it may in a minute, an hour or a day.
     CodeTooSoon = TOO_MANY_REQUESTS "account.code_too_soon",
-        "每个手机号每分钟只能获取一次验证码，请稍后再试", "A phone gets one code a minute; wait and ask again";
-    /// Too many failed logins with this phone.
+        "每个手机号每分钟只能获取一次验证码，每小时和每天的次数也有限，请在 Retry-After 所示秒数后再试", "A phone gets one code a minute, and a limited number an hour and a day; ask again after the seconds that Retry-After tells";
+    /// No codes go to phones of this country.
+    CountryNotServed = FORBIDDEN "account.country_not_served",
+        "暂不支持向该国家或地区的手机号发送验证码", "No SMS codes are sent to phones of this country";
+    /// Too many wrong passwords or codes of this phone, device or address.
     TooManyAttempts = TOO_MANY_REQUESTS "account.too_many_attempts",
-        "密码尝试次数过多，请稍后再试，或改用短信验证码登录", "Too many wrong passwords for this phone; wait, or log in by SMS code";
+        "密码或验证码尝试次数过多，请稍后再试；也可改用另一种方式，或在登录过的设备上登录", "Too many wrong passwords or codes; wait, use the other of the two, or a device that has logged in before";
     /// The SMS could not be sent.
     SmsUnavailable = SERVICE_UNAVAILABLE "account.sms_unavailable",
         "短信暂时无法发送，请稍后重试", "The SMS cannot be sent now; try again later";
@@ -239,7 +245,31 @@ words! {
         "没有这个邀请，或已过期", "There is no such invitation, or it has expired";
     /// As many open invitations as a team may have.
     InvitationLimit = CONFLICT "team.invitation_limit_reached",
-        "每个团队最多 100 个未过期的邀请，请先撤回一些", "A team has at most 100 invitations that have not expired; withdraw some first";
+        "每个团队的链接邀请和个人邀请各最多 100 个，请先撤回一些", "A team has at most 100 invitations by link and 100 in person that have not expired; withdraw some first";
+    /// The clinic's link is not one of ours, or was changed.
+    ClinicInvitationRefused = FORBIDDEN "clinic.invitation_refused",
+        "邀请链接无效或被改动，请重新扫码", "The invitation link is not valid or was changed; scan the code again";
+    /// The invitation into the clinic is too old.
+    ClinicInvitationExpired = CONFLICT "clinic.invitation_expired",
+        "邀请已过期，请向邀请人索取新的邀请", "The invitation has expired; ask for a new one";
+    /// The invitation into the clinic was used up or withdrawn.
+    ClinicInvitationUsedUp = CONFLICT "clinic.invitation_used_up",
+        "邀请已用完或已撤回，请向邀请人索取新的邀请", "The invitation is used up or was withdrawn; ask for a new one";
+    /// The clinic has no such invitation.
+    ClinicInvitationNotFound = NOT_FOUND "clinic.invitation_not_found",
+        "没有这个邀请，或已过期", "There is no such invitation, or it has expired";
+    /// As many open invitations as a clinic may have.
+    ClinicInvitationLimit = CONFLICT "clinic.invitation_limit_reached",
+        "每家诊所的链接邀请和个人邀请各最多 100 个，请先撤回一些", "A clinic has at most 100 invitations by link and 100 in person that have not expired; withdraw some first";
+    /// The caller is not in the clinic.
+    ClinicNotIn = CONFLICT "clinic.not_in",
+        "您不在该诊所中", "You are not in the clinic";
+    /// Only doctors are invited into teams and clinics.
+    InvitationDoctorsOnly = FORBIDDEN "invitation.doctors_only",
+        "只有医生会收到团队和诊所的邀请", "Only doctors are invited into teams and clinics";
+    /// No such invitation of the caller, or it is over.
+    DoctorInvitationNotFound = NOT_FOUND "invitation.not_found",
+        "没有这个邀请，或已过期、已撤回，请刷新邀请列表", "There is no such invitation, or it has expired or was withdrawn; load the list again";
     // Value-added services and operators.
     /// No such value-added service, or it is of a consult that the caller is not in.
     VasNotFound = NOT_FOUND "vas.not_found",

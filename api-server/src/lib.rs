@@ -6,6 +6,7 @@
 mod account;
 mod answer;
 mod app;
+mod budget;
 mod chat;
 mod clinic;
 mod clock;
@@ -18,6 +19,7 @@ mod family;
 mod health;
 mod im;
 mod input;
+mod invitation;
 mod limits;
 mod member;
 mod network;
@@ -45,7 +47,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 pub use crate::{
-    account::FORGET_LOGINS,
+    account::{CountryCode, FORGET_LOGINS},
     cors::Origin,
     health::FEATURE_LEVEL,
     network::Network,

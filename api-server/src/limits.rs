@@ -8,7 +8,7 @@ use governor::{
     middleware::StateInformationMiddleware,
 };
 
-use crate::settings::Settings;
+use crate::{network::subscriber, settings::Settings};
 
 /// How many seconds' worth of requests may come at once.
 const BURST_S: u32 = 5;
@@ -54,15 +54,9 @@ impl Limits {
         self.users.take(&user.get())
     }
 
-    /// Takes one request from an address's budget. Of IPv6 the network of 64 bits counts: a single customer has as many
-    /// addresses as they like.
+    /// Takes one request from the budget of an address's subscriber.
     pub fn take_address(&self, address: IpAddr) -> Budget {
-        let key = match address.to_canonical() {
-            // Apart from every IPv6 network: those have zeros where this has a number.
-            IpAddr::V4(v4) => u128::from(v4.to_bits()),
-            IpAddr::V6(v6) => v6.to_bits() & (u128::MAX << 64),
-        };
-        self.addresses.take(&key)
+        self.addresses.take(&subscriber(address))
     }
 
     /// Forgets those whose budget is full.

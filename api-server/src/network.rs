@@ -58,6 +58,16 @@ impl fmt::Display for Network {
     }
 }
 
+/// The subscriber at an address: of IPv6 the network of 64 bits, since a single subscriber has as many addresses of it as
+/// they like.
+pub fn subscriber(address: IpAddr) -> u128 {
+    match address.to_canonical() {
+        // Apart from every IPv6 network: those have zeros where this has a number.
+        IpAddr::V4(v4) => u128::from(v4.to_bits()),
+        IpAddr::V6(v6) => v6.to_bits() & (u128::MAX << 64),
+    }
+}
+
 /// The address that a request comes from: the peer's, or, when the peer is a trusted proxy, the last one in
 /// X-Forwarded-For that is none. What stands further left can be written by anybody.
 pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr {

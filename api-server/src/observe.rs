@@ -4,8 +4,8 @@ use std::{net::IpAddr, panic::AssertUnwindSafe, time::Instant};
 
 use axum::{
     body::Body,
-    extract::{MatchedPath, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    extract::{FromRequestParts, MatchedPath, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -28,6 +28,19 @@ const MAX_REQUEST_ID_BYTES: usize = 128;
 /// The address at the other end of the connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub IpAddr);
+
+/// The address of the client: that of the peer, or what a trusted proxy says.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientAddress(pub IpAddr);
+
+impl<S: Send + Sync> FromRequestParts<S> for ClientAddress {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
+        let found = parts.extensions.get::<Self>().copied();
+        found.ok_or_else(|| Error::internal("a request has no address"))
+    }
+}
 
 /// The middleware around all routes.
 pub async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response {
@@ -87,6 +100,7 @@ async fn admit(app: &App, request: &mut Request, left: &mut Option<Budget>) -> R
     let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
     if let Some(peer) = peer {
         let address = client_address(peer, request.headers(), &app.trusted_proxies);
+        request.extensions_mut().insert(ClientAddress(address));
         pass(app.limits.take_address(address), left)?;
     }
     let authentication = match token(request.headers()) {

@@ -24,6 +24,8 @@ const MAX_KEY_BYTES: usize = 128;
 /// Whether and how a write is protected from being done twice.
 #[derive(Debug)]
 pub struct Once {
+    /// Who writes.
+    user: User,
     key: Option<(Claim, Guard)>,
 }
 
@@ -56,7 +58,8 @@ impl Once {
     /// Reads the request's key.
     pub(crate) fn of(app: &App, user: &User, parts: &Parts, body: &Bytes) -> Result<Self, Error> {
         let Some(key) = parts.headers.get("idempotency-key") else {
-            return Ok(Self { key: None });
+            let user = user.clone();
+            return Ok(Self { user, key: None });
         };
         let key = key
             .to_str()
@@ -93,8 +96,13 @@ impl Once {
             key,
         };
         Ok(Self {
+            user: user.clone(),
             key: Some((claim, guard)),
         })
+    }
+
+    pub(crate) fn user(&self) -> &User {
+        &self.user
     }
 
     pub(crate) fn claim(&self) -> Option<Claim> {

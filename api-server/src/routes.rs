@@ -9,7 +9,7 @@ use crate::{
     app::App,
     chat, clinic, consult, docs, doctor,
     error::{Error, Word},
-    family, health, im, member, observe, operator, team, vas,
+    family, health, im, invitation, member, observe, operator, team, vas,
 };
 
 /// The documented routes of every domain.
@@ -26,6 +26,7 @@ fn documented() -> OpenApiRouter<App> {
         .merge(member::routes())
         .merge(family::routes())
         .merge(clinic::routes())
+        .merge(invitation::routes())
         .merge(health::routes())
 }
 

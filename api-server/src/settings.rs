@@ -4,7 +4,7 @@ use std::{net::SocketAddr, num::NonZeroU32};
 
 use clap::{Args, ValueEnum};
 
-use crate::{cors::Origin, network::Network};
+use crate::{account::CountryCode, cors::Origin, network::Network};
 
 /// The flags of the REST service.
 #[derive(Args, Clone, Debug)]
@@ -22,6 +22,18 @@ pub struct Settings {
     /// Where the webhook provider posts {"phone","code"} as JSON
     #[arg(long, value_name = "URL", required_if_eq("sms_provider", "webhook"))]
     pub sms_webhook_url: Option<url::Url>,
+
+    /// Countries whose phones get SMS codes, as the beginnings of their numbers
+    #[arg(long, value_name = "PREFIX", value_delimiter = ',', default_value = "+86")]
+    pub sms_countries: Vec<CountryCode>,
+
+    /// SMS codes an hour for one address; a sixth of them a minute, five times as many a day
+    #[arg(long, value_name = "N", default_value = "60")]
+    pub sms_per_hour_address: NonZeroU32,
+
+    /// Wrong passwords and SMS codes of one address within 15 minutes
+    #[arg(long, value_name = "N", default_value = "200")]
+    pub wrong_logins_address: NonZeroU32,
 
     /// Requests a second of one user; five times as many at once
     #[arg(long, value_name = "N", default_value = "20")]
@@ -55,6 +67,9 @@ impl Default for Settings {
             rest_addr: SocketAddr::from(([127, 0, 0, 1], 8080)),
             sms_provider: SmsProvider::Log,
             sms_webhook_url: None,
+            sms_countries: vec![CountryCode::default()],
+            sms_per_hour_address: NonZeroU32::MIN.saturating_add(59),
+            wrong_logins_address: NonZeroU32::MIN.saturating_add(199),
             requests_per_s_user: NonZeroU32::MIN.saturating_add(19),
             requests_per_s_address: NonZeroU32::MIN.saturating_add(99),
             trusted_proxies: Vec::new(),
@@ -87,6 +102,9 @@ mod tests {
             &["x", "--requests-per-s-user", "0"][..],
             &["x", "--trusted-proxies", "10.0.0.0/33"],
             &["x", "--sms-provider", "webhook"],
+            &["x", "--sms-countries", "China"],
+            &["x", "--sms-countries", ""],
+            &["x", "--sms-per-hour-address", "0"],
             &["x", "--sms-webhook-url", "not a url"],
             &["x", "--cors-origin", "*"],
             &["x", "--cors-origin", "https://app.example.com,app.example.com"],

@@ -1,8 +1,8 @@
-//! What is tidied up now and then: forgotten keys, expired codes, times of last use.
+//! What is tidied up now and then: forgotten keys, expired codes, times of last use, sessions of devices that have ended.
 
 use std::time::Duration;
 
-use crate::{account, app::App, clock::now_ms, error::Error, once};
+use crate::{account, app::App, budget, clock::now_ms, error::Error, once};
 
 /// How often.
 const EVERY: Duration = Duration::from_secs(30);
@@ -34,10 +34,13 @@ pub(crate) async fn run(app: App) {
 async fn sweep(app: &App) -> Result<(), Error> {
     let now_ms = now_ms();
     app.limits.forget_full();
-    app.attempts.forget_old(now_ms);
     app.backplane.forget_expired(now_ms);
+    account::sweep_ended(app, now_ms).await?;
     account::save_last_use(app).await?;
     account::forget_codes(&app.database, now_ms).await?;
+    while budget::forget_full(&app.database, now_ms).await? {
+        tokio::task::yield_now().await;
+    }
     while once::forget_old(&app.database, now_ms).await? {
         tokio::task::yield_now().await;
     }

@@ -48,8 +48,8 @@ pub struct Device {
     pub user: UserId,
     /// Which.
     pub device_id: String,
-    /// The token that it had.
-    pub token: TokenHash,
+    /// The token that it had; none when a sweep ends what an earlier process has left.
+    pub token: Option<TokenHash>,
 }
 
 /// A device to log in on.
@@ -59,6 +59,8 @@ pub(crate) struct NewLogin {
     pub(crate) device_id: Text<1, 64>,
     pub(crate) platform: Platform,
     pub(crate) push_token: Option<PushToken>,
+    /// The doctor who logs a team's assistant in.
+    pub(crate) opened_by: Option<UserId>,
 }
 
 /// A login's answer.
@@ -76,16 +78,13 @@ pub(crate) struct Login {
 /// What a login did.
 pub(crate) struct Opened {
     login: Login,
-    /// The token that the same device had before.
-    replaced: Option<TokenHash>,
-    /// Devices that had to go.
+    /// Logins that it ended: the earlier one of the same device, and devices beyond [`MAX_DEVICES`].
     gone: Vec<Device>,
 }
 
 impl Opened {
-    /// Ends what the login ended, once it is committed, and gives its answer.
+    /// Ends what the login ended, once it is committed, and returns its answer.
     pub(crate) async fn settle(self, app: &App) -> Login {
-        app.tokens.revoke(&self.replaced);
         log_out(app, &self.gone).await;
         self.login
     }
@@ -101,6 +100,9 @@ pub(crate) async fn open(
     let user = new.user;
     // Locks the account where an engine locks rows, so that logins that race count each other's devices.
     table::touch_login(tx, user, now_ms).await?;
+    if new.opened_by.is_none() {
+        table::put_known_device(tx, user, &new.device_id, now_ms).await?;
+    }
     let token = AccessToken::random();
     let expires_at_ms = now_ms + LIFETIME_MS;
     if let Some(push_token) = &new.push_token {
@@ -110,11 +112,14 @@ pub(crate) async fn open(
     table::put_device(tx, &new, &token.hash(), expires_at_ms, now_ms).await?;
 
     let mut gone = Vec::new();
-    let mut replaced = None;
     let mut others = Vec::with_capacity(before.len());
     for row in before {
         if row.device_id == *new.device_id {
-            replaced = Some(row.token);
+            gone.push(Device {
+                user,
+                device_id: row.device_id,
+                token: Some(row.token),
+            });
         } else {
             let used_ms = app
                 .tokens
@@ -124,51 +129,74 @@ pub(crate) async fn open(
             others.push((used_ms, row));
         }
     }
-    others.sort_by_key(|(used_ms, _)| std::cmp::Reverse(*used_ms));
-    for (_, row) in others.drain(..).skip(MAX_DEVICES - 1) {
-        table::remove_device(tx, user, &row.device_id).await?;
+    if gone.is_empty() && table::is_ending(tx, user, &new.device_id).await? {
+        // A sweep would otherwise end the sessions of this login.
         gone.push(Device {
             user,
-            device_id: row.device_id,
-            token: row.token,
+            device_id: new.device_id.to_string(),
+            token: None,
         });
+    }
+    table::put_ended(tx, &gone, now_ms).await?;
+    others.sort_by_key(|(used_ms, _)| std::cmp::Reverse(*used_ms));
+    for (_, row) in others.drain(..).skip(MAX_DEVICES - 1) {
+        gone.extend(table::remove_device(tx, user, &row.device_id, now_ms).await?);
     }
     let login = Login {
         user_id: user.get(),
         access_token: token.into_string(),
         expires_at_ms,
     };
-    Ok(Opened {
-        login,
-        replaced,
-        gone,
-    })
+    Ok(Opened { login, gone })
 }
 
-/// Ends what devices have beside the database, once they are gone from it: tokens in memory, IM passwords, live sessions
-/// on whatever node.
+/// How long a process may take to end what a commit has left, before a sweep does it, milliseconds.
+const LEFT_OVER_MS: i64 = 10_000;
+/// Left-over devices that one sweep ends.
+const SWEPT_AT_ONCE: i64 = 500;
+
+/// Ends what devices have beside the database, once they are gone from it: IM passwords and live sessions on whatever
+/// node. Where the backplane is away, a sweep does it later.
 pub(crate) async fn log_out(app: &App, devices: &[Device]) {
     if devices.is_empty() {
         return;
     }
-    app.tokens.revoke(devices.iter().map(|device| &device.token));
+    app.tokens
+        .forget(devices.iter().filter_map(|device| device.token.as_ref()));
+    let mut ended = Vec::with_capacity(devices.len());
     for device in devices {
-        let revoked = app
-            .backplane
-            .revoke_im_passwords(device.user, &device.device_id)
-            .await;
-        match revoked {
-            Ok(generation) => app.journal.notify(
-                device.user,
-                &UserNotice::LoggedOut {
-                    device_id: device.device_id.clone(),
-                    generation: generation.0,
-                },
-            ),
+        let revoked = app.backplane.revoke_im_passwords(device.user, &device.device_id);
+        match revoked.await {
+            Ok(generation) => {
+                app.journal.notify(
+                    device.user,
+                    &UserNotice::LoggedOut {
+                        device_id: device.device_id.clone(),
+                        generation: generation.0,
+                    },
+                );
+                ended.push(device.clone());
+            }
             // A notice would not arrive either.
             Err(error) => {
-                tracing::warn!(user = device.user.get(), %error, "IM passwords of a logged-out device live on until they expire");
+                tracing::warn!(user = device.user.get(), %error, "IM passwords of a device that was logged out end later");
             }
         }
     }
+    if let Err(error) = table::forget_ended(&app.database, ended).await {
+        let inner = error.inner().unwrap_or("");
+        tracing::warn!(
+            inner,
+            "devices that were logged out are ended once more by a sweep"
+        );
+    }
+}
+
+/// Ends what a process left when it died after a commit, the command line could not reach, or the backplane refused.
+pub(crate) async fn sweep_ended(app: &App, now_ms: i64) -> Result<(), Error> {
+    let left = table::left_over(&app.database, now_ms - LEFT_OVER_MS, SWEPT_AT_ONCE).await?;
+    if !left.is_empty() && app.backplane.is_available().await {
+        log_out(app, &left).await;
+    }
+    Ok(())
 }

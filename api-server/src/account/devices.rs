@@ -4,14 +4,11 @@ use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{
-    User,
-    device::{Device, log_out},
-    table,
-};
+use super::{User, device::log_out, table};
 use crate::{
     answer::{Answer, Empty, Envelope, ListEnvelope, Page},
     app::App,
+    clock::now_ms,
     error::{Error, Word},
     input::PathText,
 };
@@ -78,7 +75,7 @@ pub(crate) async fn remove(
     user: User,
     PathText(device_id): PathText,
 ) -> Result<Answer, Error> {
-    end(&app, user, device_id).await
+    end(&app, user, device_id, true).await
 }
 
 /// Logs this device out
@@ -91,25 +88,30 @@ pub(crate) async fn remove(
 )]
 pub(crate) async fn log_out_here(State(app): State<App>, user: User) -> Result<Answer, Error> {
     let device_id = user.device_id.to_string();
-    end(&app, user, device_id).await
+    end(&app, user, device_id, false).await
 }
 
-async fn end(app: &App, user: User, device_id: String) -> Result<Answer, Error> {
+/// A device that is logged out from elsewhere may be lost: it is a stranger's from now on.
+async fn end(app: &App, user: User, device_id: String, is_lost: bool) -> Result<Answer, Error> {
     // Before the token goes: were the backplane away, the app could not ask again.
     app.backplane.revoke_im_passwords(user.id, &device_id).await?;
     let handle = app.clone();
     app.to_the_end(async move {
-        let id = device_id.clone();
-        let token = handle
+        let device = handle
             .database
-            .transaction(move |tx| Box::pin(async move { table::remove_device(tx, user.id, &id).await }))
+            .transaction(move |tx| {
+                Box::pin(async move {
+                    let now_ms = now_ms();
+                    table::take(tx, user.id).await?;
+                    table::hold(tx, &user, now_ms).await?;
+                    if is_lost {
+                        table::forget_known_device(tx, user.id, &device_id).await?;
+                    }
+                    table::remove_device(tx, user.id, &device_id, now_ms).await
+                })
+            })
             .await?
             .ok_or(Word::DeviceNotFound)?;
-        let device = Device {
-            user: user.id,
-            device_id,
-            token,
-        };
         log_out(&handle, &[device]).await;
         Answer::empty()
     })

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use super::{
     code::{self, Code},
     device::{Login, NewLogin, Opened, Platform, open},
+    guesses::{Attempt, Guesser},
     password::Password,
     phone::Phone,
     push_token::PushToken,
@@ -19,6 +20,7 @@ use crate::{
     clock::now_ms,
     error::{Error, Word},
     input::{Json, Text},
+    observe::ClientAddress,
 };
 
 /// Who logs in, by what proof, and on which device.
@@ -50,10 +52,22 @@ pub(crate) struct LogIn {
         (status = 429, description = "`account.too_many_attempts`")
     )
 )]
-pub(crate) async fn log_in(State(app): State<App>, Json(body): Json<LogIn>) -> Result<Answer, Error> {
+pub(crate) async fn log_in(
+    State(app): State<App>,
+    ClientAddress(address): ClientAddress,
+    Json(body): Json<LogIn>,
+) -> Result<Answer, Error> {
+    let guesser = |user| Guesser::of_phone(&body.phone, user, Some(&body.device_id), address);
     let proof = match (body.password, body.code) {
-        (Some(password), _) => Proof::Account(by_password(&app, &body.phone, password).await?),
-        (None, Some(code)) => Proof::Code(body.phone, code),
+        (Some(password), _) => by_password(&app, &body.phone, password, guesser).await?,
+        (None, Some(code)) => {
+            let guesser = guesser(None);
+            Proof::Code {
+                phone: body.phone,
+                code,
+                guesser,
+            }
+        }
         (None, None) => {
             return Err(Error::invalid(
                 "password",
@@ -67,6 +81,7 @@ pub(crate) async fn log_in(State(app): State<App>, Json(body): Json<LogIn>) -> R
         device_id: body.device_id,
         platform: body.platform,
         push_token: body.push_token,
+        opened_by: None,
     };
     let handle = app.clone();
     app.to_the_end(async move {
@@ -78,23 +93,37 @@ pub(crate) async fn log_in(State(app): State<App>, Json(body): Json<LogIn>) -> R
 
 /// What proves who it is.
 enum Proof {
-    /// The password did.
-    Account(UserId),
-    /// A code will, within the transaction that uses it up.
-    Code(Phone, Code),
+    /// A password did, which has this hash.
+    Password {
+        user: UserId,
+        verified: String,
+        attempt: Attempt,
+    },
+    /// A code will, within the transaction that consumes it.
+    Code {
+        phone: Phone,
+        code: Code,
+        guesser: Guesser,
+    },
 }
 
-async fn by_password(app: &App, phone: &Phone, password: Password) -> Result<UserId, Error> {
-    app.attempts.begin(phone.as_str(), now_ms())?;
+async fn by_password(
+    app: &App,
+    phone: &Phone,
+    password: Password,
+    guesser: impl FnOnce(Option<UserId>) -> Guesser,
+) -> Result<Proof, Error> {
     let account = table::account_of_phone(&app.database, phone).await?;
     let (user, hash) = account.map_or((None, None), |account| (Some(account.id), account.password_hash));
+    let attempt = app.budgets.begin_password(&app.database, guesser(user)).await?;
     // The same work and the same answer, whether the phone has no account, the account no password, or this is wrong.
-    let right = app.passwords.verify(password, hash).await?;
-    match user {
-        Some(user) if right => {
-            app.attempts.succeed(phone.as_str());
-            Ok(user)
-        }
+    let right = app.passwords.verify(password, hash.clone()).await?;
+    match (user, hash) {
+        (Some(user), Some(verified)) if right => Ok(Proof::Password {
+            user,
+            verified,
+            attempt,
+        }),
         _ => Err(Word::LoginRefused.into()),
     }
 }
@@ -110,9 +139,25 @@ async fn store(
             Box::pin(async move {
                 let now_ms = now_ms();
                 let user = match proof {
-                    Proof::Account(user) => user,
-                    Proof::Code(phone, code) => {
-                        if !code::check(tx, &phone, &code, now_ms).await? {
+                    Proof::Password {
+                        user,
+                        verified,
+                        attempt,
+                    } => {
+                        attempt.was_right_password(tx).await?;
+                        // A password change that came in between ends this login too.
+                        if !table::hold_password(tx, user, &verified).await? {
+                            return Err(Word::LoginRefused.into());
+                        }
+                        user
+                    }
+                    Proof::Code {
+                        phone,
+                        code,
+                        mut guesser,
+                    } => {
+                        guesser.user = table::user_of_phone(tx, &phone).await?;
+                        if !code::check(tx, &handle, &guesser, &phone, &code, now_ms).await? {
                             // Committed, so that the try is counted.
                             return Ok(Err(Error::new(Word::CodeRefused).field("code")));
                         }

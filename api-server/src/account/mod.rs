@@ -1,12 +1,13 @@
 //! Accounts and devices: registering, logging in and out, SMS codes, passwords, push tokens.
 //!
-//! A device has one access token at a time. What ends a device (logout, a password change, the eleventh login) ends its
-//! token, its push token, its IM passwords and its live sessions: see [`log_out`].
+//! A device has one access token at a time. What ends a device (logout, a login on the same device, a password change, the
+//! eleventh login, an operator) ends its token, its IM passwords and its live sessions: see [`log_out`]. The devices on which
+//! a doctor logged a team's assistant in end with the doctor: by a password change, an operator, leaving the team.
 
-mod attempts;
 mod code;
 mod device;
 mod devices;
+mod guesses;
 mod login;
 mod password;
 mod phone;
@@ -19,10 +20,12 @@ mod user;
 
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-pub use attempts::Attempts;
 pub use device::Device;
+pub use guesses::Budgets;
+pub(crate) use guesses::Guesser;
 pub(crate) use password::Password;
 pub use password::Passwords;
+pub use phone::CountryCode;
 pub(crate) use phone::Phone;
 pub(crate) use push_token::PushToken;
 pub use sms::Sms;
@@ -31,9 +34,10 @@ pub use token::Tokens;
 pub use user::{Authentication, Role, User};
 
 pub(crate) use code::forget_old as forget_codes;
-pub(crate) use device::{Login, NewLogin, Platform, log_out, open};
+pub(crate) use device::{Login, NewLogin, Platform, log_out, open, sweep_ended};
 pub(crate) use table::{
-    NewAccount, SEQUENCE, new_account, person, phone_in, phone_of, remove_devices, rename, set_password, take,
+    NewAccount, SEQUENCE, hold, hold_enabled, hold_password, new_account, person, phone_in, phone_of,
+    remove_devices, remove_opened_devices, rename, set_password, take,
 };
 pub(crate) use token::{authenticate, is_valid, save_last_use};
 

@@ -8,7 +8,6 @@ use argon2::{
 };
 use axum::extract::State;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use proto::UserId;
 use serde::{Deserialize, Deserializer};
 use tokio::{sync::Semaphore, time::timeout};
 use utoipa::{
@@ -20,6 +19,7 @@ use super::{
     User,
     code::{self, Code},
     device::{Device, log_out},
+    guesses::{Attempt, Guesser},
     phone::Phone,
     table,
 };
@@ -29,6 +29,7 @@ use crate::{
     clock::now_ms,
     error::{Error, Word},
     input::{Json, broken},
+    observe::ClientAddress,
 };
 
 /// Hashes at a time: each takes 19 MiB and a core for some 20 ms.
@@ -145,7 +146,7 @@ pub(crate) struct ChangePassword {
 
 /// Changes the password
 ///
-/// Ends all other devices of the user. An access token alone is not enough: the current password or an SMS code is asked
+/// Ends all other devices of the user, and those on which they logged a team's assistant in. An access token alone is not enough: the current password or an SMS code is asked
 /// for as well.
 #[utoipa::path(
     put, path = "/account/password", tag = "account", request_body = ChangePassword,
@@ -158,6 +159,7 @@ pub(crate) struct ChangePassword {
 )]
 pub(crate) async fn change(
     State(app): State<App>,
+    ClientAddress(address): ClientAddress,
     user: User,
     Json(body): Json<ChangePassword>,
 ) -> Result<Answer, Error> {
@@ -168,16 +170,18 @@ pub(crate) async fn change(
         // A team's assistant is logged in by the team's owner.
         return Err(Word::PasswordRefused.into());
     };
-    let code = match (body.current_password, body.code) {
+    let guesser = Guesser::of_phone(&phone, Some(user.id), Some(&user.device_id), address);
+    let proof = match (body.current_password, body.code) {
         (Some(current), _) => {
-            app.attempts.begin(phone.as_str(), now_ms())?;
-            if !app.passwords.verify(current, account.password_hash).await? {
-                return Err(Error::new(Word::PasswordRefused).field("current_password"));
-            }
-            app.attempts.succeed(phone.as_str());
-            None
+            let attempt = app.budgets.begin_password(&app.database, guesser).await?;
+            let right = app
+                .passwords
+                .verify(current, account.password_hash.clone())
+                .await?;
+            let verified = account.password_hash.filter(|_| right).ok_or_else(wrong)?;
+            Proof::Password { verified, attempt }
         }
-        (None, Some(code)) => Some(code),
+        (None, Some(code)) => Proof::Code { phone, code, guesser },
         (None, None) => {
             return Err(Error::invalid(
                 "current_password",
@@ -189,52 +193,56 @@ pub(crate) async fn change(
     let hash = app.passwords.hash(body.new_password).await?;
     let ended = app.clone();
     app.to_the_end(async move {
-        let gone = store(&ended, user, phone, code, hash).await?;
+        let gone = store(&ended, user, proof, hash).await?;
         log_out(&ended, &gone).await;
         Answer::empty()
     })
     .await
 }
 
-async fn store(
-    app: &App,
-    user: User,
-    phone: Phone,
-    code: Option<Code>,
-    hash: String,
-) -> Result<Vec<Device>, Error> {
+/// What proves that the owner changes the password.
+enum Proof {
+    /// The current password did, which has this hash.
+    Password { verified: String, attempt: Attempt },
+    /// A code will, within the transaction that consumes it.
+    Code {
+        phone: Phone,
+        code: Code,
+        guesser: Guesser,
+    },
+}
+
+fn wrong() -> Error {
+    Error::new(Word::PasswordRefused).field("current_password")
+}
+
+/// The account's row is locked first: a login that races is ended here, or refused by the password's new hash.
+async fn store(app: &App, user: User, proof: Proof, hash: String) -> Result<Vec<Device>, Error> {
+    let handle = app.clone();
     app.database
         .transaction(move |tx| {
             Box::pin(async move {
-                if let Some(code) = &code
-                    && !code::take(tx, &phone, code, now_ms()).await?
-                {
-                    // Committed, so that the try is counted.
-                    return Ok(Err(Error::new(Word::CodeRefused).field("code")));
+                let now_ms = now_ms();
+                match proof {
+                    Proof::Password { verified, attempt } => {
+                        attempt.was_right_password(tx).await?;
+                        if !table::replace_password(tx, user.id, &verified, &hash).await? {
+                            return Err(wrong());
+                        }
+                    }
+                    Proof::Code { phone, code, guesser } => {
+                        if !code::take(tx, &handle, &guesser, &phone, &code, now_ms).await? {
+                            // Committed, so that the try is counted.
+                            return Ok(Err(Error::new(Word::CodeRefused).field("code")));
+                        }
+                        table::set_password(tx, user.id, &hash).await?;
+                    }
                 }
-                table::set_password(tx, user.id, &hash).await?;
-                let gone = other_devices(tx, user.id, &user.device_id).await?;
+                let gone = table::remove_other_devices(tx, user.id, &user.device_id, now_ms).await?;
+                table::forget_other_known_devices(tx, user.id, &user.device_id).await?;
+                table::hold(tx, &user, now_ms).await?;
                 Ok::<_, Error>(Ok(gone))
             })
         })
         .await?
-}
-
-async fn other_devices(
-    tx: &mut database::Transaction<'_>,
-    user: UserId,
-    this: &str,
-) -> Result<Vec<Device>, Error> {
-    let mut gone = Vec::new();
-    for row in table::devices(tx, user).await? {
-        if row.device_id != this {
-            table::remove_device(tx, user, &row.device_id).await?;
-            gone.push(Device {
-                user,
-                device_id: row.device_id,
-                token: row.token,
-            });
-        }
-    }
-    Ok(gone)
 }

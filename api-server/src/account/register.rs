@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use super::{
     code::{self, Code},
     device::{Login, NewLogin, Platform, open},
+    guesses::Guesser,
     password::Password,
     phone::Phone,
     push_token::PushToken,
@@ -20,6 +21,7 @@ use crate::{
     clock::now_ms,
     error::{Error, Word},
     input::{Json, Text},
+    observe::ClientAddress,
 };
 
 /// A new account, and the device that it is made on.
@@ -53,14 +55,20 @@ pub(crate) enum RegisteredRole {
     responses(
         (status = 200, body = Envelope<Login>),
         (status = 403, description = "`account.code_refused`"),
-        (status = 409, description = "`account.exists`")
+        (status = 409, description = "`account.exists`"),
+        (status = 429, description = "`account.too_many_attempts`")
     )
 )]
-pub(crate) async fn register(State(app): State<App>, Json(body): Json<Register>) -> Result<Answer, Error> {
+pub(crate) async fn register(
+    State(app): State<App>,
+    ClientAddress(address): ClientAddress,
+    Json(body): Json<Register>,
+) -> Result<Answer, Error> {
+    let guesser = Guesser::of_phone(&body.phone, None, None, address);
     let password_hash = match body.password.clone() {
         // The code comes first: nobody without one makes us hash.
         Some(password) => {
-            check_code(&app, &body).await?;
+            check_code(&app, &body, guesser.clone()).await?;
             Some(app.passwords.hash(password).await?)
         }
         None => None,
@@ -72,7 +80,7 @@ pub(crate) async fn register(State(app): State<App>, Json(body): Json<Register>)
         .transaction(move |tx| {
             Box::pin(async move {
                 let now_ms = now_ms();
-                if !code::take(tx, &body.phone, &body.code, now_ms).await? {
+                if !code::take(tx, &handle, &guesser, &body.phone, &body.code, now_ms).await? {
                     // Committed, so that the try is counted.
                     return Ok(Err(refused()));
                 }
@@ -92,6 +100,7 @@ pub(crate) async fn register(State(app): State<App>, Json(body): Json<Register>)
                     device_id: body.device_id,
                     platform: body.platform,
                     push_token: body.push_token,
+                    opened_by: None,
                 };
                 Ok::<_, Error>(Ok(open(&handle, tx, new, now_ms).await?))
             })
@@ -100,11 +109,14 @@ pub(crate) async fn register(State(app): State<App>, Json(body): Json<Register>)
     Answer::one(&opened.settle(&app).await)
 }
 
-async fn check_code(app: &App, body: &Register) -> Result<(), Error> {
+async fn check_code(app: &App, body: &Register, guesser: Guesser) -> Result<(), Error> {
     let (phone, code) = (body.phone.clone(), body.code.clone());
+    let handle = app.clone();
     let right = app
         .database
-        .transaction(move |tx| Box::pin(async move { code::check(tx, &phone, &code, now_ms()).await }))
+        .transaction(move |tx| {
+            Box::pin(async move { code::check(tx, &handle, &guesser, &phone, &code, now_ms()).await })
+        })
         .await?;
     if right { Ok(()) } else { Err(refused()) }
 }

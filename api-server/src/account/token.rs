@@ -1,10 +1,6 @@
 //! Access tokens: 256 random bits, of which only the SHA-256 is kept.
 
-use std::{
-    collections::HashMap,
-    fmt,
-    sync::atomic::{AtomicU64, Ordering},
-};
+use std::{collections::HashMap, fmt};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use dashmap::DashMap;
@@ -18,12 +14,9 @@ pub type TokenHash = [u8; 32];
 
 /// How long a token is good, milliseconds: 90 days.
 pub(crate) const LIFETIME_MS: i64 = 90 * 24 * 60 * 60 * 1000;
-/// How long a token is taken from memory before the database is asked again, milliseconds: a logout on another process
-/// is in force here after this at the latest.
-const RECHECK_MS: i64 = 3_000;
 /// A time of last use is written when it moved by this, milliseconds.
 const SAVE_USE_MS: i64 = 60_000;
-/// Tokens in memory; more are asked of the database each time.
+/// Tokens whose last use is kept in memory; of more it stays as the database has it.
 const MAX_KNOWN: usize = 200_000;
 /// Times of last use in one transaction: a few milliseconds.
 const SAVED_AT_ONCE: usize = 500;
@@ -58,78 +51,55 @@ fn hash(token: &str) -> TokenHash {
     Sha256::digest(token.as_bytes()).into()
 }
 
-/// Tokens that were good a moment ago, so that most requests ask no database.
+/// When tokens were used last, until it is written. Whether a token is good stands in the database alone: it is read for
+/// each request, so that a token that ended on one process has ended on all.
 #[derive(Default)]
-pub struct Tokens {
-    known: DashMap<TokenHash, Known>,
-    /// Counts revocations: a token that was read before one must not be remembered after it.
-    revocations: AtomicU64,
-}
+pub struct Tokens(DashMap<TokenHash, Used>);
 
-struct Known {
-    user: User,
-    expires_at_ms: i64,
-    checked_ms: i64,
+struct Used {
     used_ms: i64,
     saved_ms: i64,
 }
 
 impl Tokens {
-    /// Forgets tokens whose devices are gone from the database.
-    pub(crate) fn revoke<'t>(&self, tokens: impl IntoIterator<Item = &'t TokenHash>) {
-        self.revocations.fetch_add(1, Ordering::SeqCst);
+    fn note(&self, token: TokenHash, now_ms: i64, saved_ms: i64) {
+        if let Some(mut used) = self.0.get_mut(&token) {
+            used.used_ms = now_ms;
+        } else if self.0.len() < MAX_KNOWN {
+            let used = Used {
+                used_ms: now_ms,
+                saved_ms,
+            };
+            self.0.insert(token, used);
+        }
+    }
+
+    /// Forgets tokens that have ended.
+    pub(crate) fn forget<'t>(&self, tokens: impl IntoIterator<Item = &'t TokenHash>) {
         for token in tokens {
-            self.known.remove(token);
+            self.0.remove(token);
         }
     }
 
     /// When a token was used last, if this process knows.
     pub(crate) fn last_used_ms(&self, token: &TokenHash) -> Option<i64> {
-        self.known.get(token).map(|known| known.used_ms)
+        self.0.get(token).map(|used| used.used_ms)
     }
 }
 
-/// The user of an access token; none when it is unknown, expired or revoked.
+/// The user of an access token; none when it is unknown, expired or revoked. Writes ask once more, as they commit:
+/// [`table::hold`].
 pub(crate) async fn authenticate(app: &App, token: &str) -> Result<Option<User>, Error> {
     let token = hash(token);
     let now_ms = now_ms();
-    if let Some(mut known) = app.tokens.known.get_mut(&token)
-        && now_ms - known.checked_ms < RECHECK_MS
-        && now_ms < known.expires_at_ms
-    {
-        known.used_ms = now_ms;
-        return Ok(Some(known.user.clone()));
-    }
-    let revocations = app.tokens.revocations.load(Ordering::SeqCst);
     let Some(found) = table::device_of_token(&app.database, &token, now_ms).await? else {
-        app.tokens.known.remove(&token);
         return Ok(None);
     };
-    let user = found.user;
-    if app.tokens.known.len() < MAX_KNOWN {
-        let saved_ms = app
-            .tokens
-            .known
-            .get(&token)
-            .map_or(found.last_used_ms, |known| known.saved_ms);
-        app.tokens.known.insert(
-            token,
-            Known {
-                user: user.clone(),
-                expires_at_ms: found.expires_at_ms,
-                checked_ms: now_ms,
-                used_ms: now_ms,
-                saved_ms,
-            },
-        );
-        if app.tokens.revocations.load(Ordering::SeqCst) != revocations {
-            app.tokens.known.remove(&token);
-        }
-    }
-    Ok(Some(user))
+    app.tokens.note(token, now_ms, found.last_used_ms);
+    Ok(Some(found.user))
 }
 
-/// Whether the token of a request is still good, asked of the database.
+/// Whether the token of a request is still good.
 pub(crate) async fn is_valid(app: &App, user: &User) -> Result<bool, Error> {
     Ok(table::device_of_token(&app.database, &user.token, now_ms())
         .await?
@@ -140,10 +110,10 @@ pub(crate) async fn is_valid(app: &App, user: &User) -> Result<bool, Error> {
 pub(crate) async fn save_last_use(app: &App) -> Result<(), Error> {
     let moved: HashMap<TokenHash, i64> = app
         .tokens
-        .known
+        .0
         .iter()
-        .filter(|known| known.used_ms - known.saved_ms > SAVE_USE_MS)
-        .map(|known| (*known.key(), known.used_ms))
+        .filter(|used| used.used_ms - used.saved_ms > SAVE_USE_MS)
+        .map(|used| (*used.key(), used.used_ms))
         .collect();
     let mut moved = moved.into_iter();
     loop {
@@ -153,25 +123,24 @@ pub(crate) async fn save_last_use(app: &App) -> Result<(), Error> {
         }
         table::save_last_use(&app.database, some.clone()).await?;
         for (token, used_ms) in some {
-            if let Some(mut known) = app.tokens.known.get_mut(&token) {
-                known.saved_ms = used_ms;
+            if let Some(mut used) = app.tokens.0.get_mut(&token) {
+                used.saved_ms = used_ms;
             }
         }
     }
     let oldest = now_ms() - SAVE_USE_MS;
-    app.tokens.known.retain(|_, known| known.used_ms > oldest);
+    app.tokens.0.retain(|_, used| used.used_ms > oldest);
     Ok(())
 }
 
 /// What the database knows of a token.
 pub(crate) struct Found {
     pub(crate) user: User,
-    pub(crate) expires_at_ms: i64,
     pub(crate) last_used_ms: i64,
 }
 
 impl Found {
-    /// A row of `device_of_token`: user, device, role, expiry, last use.
+    /// A row of `device_of_token`: user, device, role, last use.
     pub(crate) fn from_row(row: &database::Row, token: TokenHash) -> Result<Self, Error> {
         let role: String = row.get(2)?;
         Ok(Self {
@@ -181,8 +150,7 @@ impl Found {
                 role: Role::from_database(&role).ok_or_else(|| Error::internal("account.role is unknown"))?,
                 token,
             },
-            expires_at_ms: row.get(3)?,
-            last_used_ms: row.get(4)?,
+            last_used_ms: row.get(3)?,
         })
     }
 }

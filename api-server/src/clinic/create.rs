@@ -60,7 +60,7 @@ pub(crate) async fn create(
                 created_ms: now_ms,
             };
             table::new_clinic(tx, &clinic).await?;
-            table::add_doctor(tx, clinic_id, user.id, user.id, now_ms).await?;
+            table::add_doctor(tx, clinic_id, user.id, user.id, "name", now_ms).await?;
             Ok(Written::new(Answer::one(&clinic)?))
         })
     })

@@ -1,31 +1,33 @@
-//! Doctors coming into a clinic and going.
+//! Doctors invited into a clinic by id, and taken out.
 
 use axum::extract::State;
 use proto::UserId;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{ClinicDoctor, table};
+use super::{ClinicDoctor, join::goes, table};
 use crate::{
-    account::{self, Role, User},
+    account::User,
     answer::{Answer, Empty, Envelope},
     app::{App, Written},
-    clock::now_ms,
     docs::IdempotencyKey,
     error::{Error, Word},
     input::{Id, Nothing, PathId, PathIds, Write},
+    invitation::{self, Place},
 };
 
-/// A doctor to add.
+/// A doctor to invite.
 #[derive(Deserialize, ToSchema)]
 #[schema(example = json!({"doctor_id": 9}))]
 pub(crate) struct AddClinicDoctor {
     doctor_id: Id,
 }
 
-/// Adds a doctor to a clinic
+/// Invites a doctor into a clinic by id
 ///
-/// By its founder or a supervisor, who is recorded as the inviter.
+/// By its founder or a supervisor, who is recorded as the inviter. The doctor finds the invitation in GET /invitation_list and
+/// accepts or declines within 30 days; until then `joined_ms` of the answer is 0 and the clinic does not list them. Again
+/// gives the same answer.
 #[utoipa::path(
     post, path = "/clinic/{id}/doctor", tag = "clinic", request_body = AddClinicDoctor,
     params(("id" = i64, Path, minimum = 1), IdempotencyKey),
@@ -33,7 +35,7 @@ pub(crate) struct AddClinicDoctor {
         (status = 200, body = Envelope<ClinicDoctor>),
         (status = 403, description = "`clinic.forbidden`"),
         (status = 404, description = "`clinic.not_found`, `clinic.doctor_not_found`"),
-        (status = 409, description = "`clinic.already_in`")
+        (status = 409, description = "`clinic.already_in`, `clinic.invitation_limit_reached`")
     ),
     security(("access_token" = []), ("bearer" = []))
 )]
@@ -43,6 +45,7 @@ pub(crate) async fn add(
     PathId(id): PathId,
     Write { body, once }: Write<AddClinicDoctor>,
 ) -> Result<Answer, Error> {
+    let invitation_id = app.database.allocate_id(invitation::SEQUENCE).await?;
     app.write(once, move |tx| {
         Box::pin(async move {
             let clinic = table::take(tx, id.get()).await?;
@@ -50,15 +53,16 @@ pub(crate) async fn add(
                 return Err(Word::ClinicForbidden.into());
             }
             let doctor = UserId::from_database(body.doctor_id.get());
-            let person = account::person(tx, doctor).await?;
-            if person.is_none_or(|person| person.role != Role::Doctor) {
-                return Err(Error::new(Word::ClinicDoctorNotFound).field("doctor_id"));
+            if table::doctor_in(tx, id.get(), doctor).await?.is_some() {
+                return Err(Error::new(Word::ClinicAlreadyIn).field("doctor_id"));
             }
-            table::add_doctor(tx, id.get(), doctor, user.id, now_ms()).await?;
-            let added = table::doctor_in(tx, id.get(), doctor).await?;
-            Ok(Written::new(Answer::one(
-                &added.ok_or(Word::ClinicDoctorNotFound)?,
-            )?))
+            let missing = || Error::new(Word::ClinicDoctorNotFound).field("doctor_id");
+            let (clinic, inviter) = (clinic.clinic_id, user.id);
+            if !invitation::invite_by_id(tx, Place::Clinic, clinic, inviter, doctor, invitation_id).await? {
+                return Err(missing());
+            }
+            let invited = table::invited(tx, doctor, inviter).await?.ok_or_else(missing)?;
+            Ok(Written::new(Answer::one(&invited)?))
         })
     })
     .await
@@ -106,7 +110,7 @@ pub(crate) async fn remove(
             if found.is_supervisor && !is_founder && doctor != user.id {
                 return Err(Word::ClinicForbidden.into());
             }
-            table::remove_doctor(tx, id.get(), doctor).await?;
+            goes(tx, id.get(), doctor).await?;
             Ok(Written::new(Answer::empty()?))
         })
     })

@@ -1,9 +1,12 @@
-//! Clinics: a founder, doctors, supervisors among them. Patients find a clinic by its exact name.
+//! Clinics: a founder, doctors who have accepted an invitation, supervisors among them. Patients find a clinic by its exact name.
 
 mod change;
 mod create;
 mod doctor;
 mod doctors;
+mod invitation;
+mod join;
+mod mine;
 mod show;
 mod supervisor;
 mod table;
@@ -12,6 +15,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+pub(crate) use join::join;
 pub(crate) use table::share_a_clinic;
 
 use crate::app::App;
@@ -27,6 +31,13 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(doctor::remove))
         .routes(routes!(doctors::list))
         .routes(routes!(supervisor::appoint))
+        .routes(routes!(invitation::invite))
+        .routes(routes!(invitation::withdraw))
+        .routes(routes!(invitation::invite_phone))
+        .routes(routes!(invitation::list))
+        .routes(routes!(join::join_clinic))
+        .routes(routes!(join::leave))
+        .routes(routes!(mine::list))
 }
 
 /// A clinic.
@@ -56,10 +67,11 @@ pub(crate) struct ClinicDoctor {
     photo_id: Option<String>,
     title: String,
     department: String,
-    /// Who added them; of the founder: themselves.
+    /// Who invited them; of the founder: themselves.
     inviter_id: i64,
     is_supervisor: bool,
     /// By whom they are supervisor (主管): the founder unless another inviter was named. Null while they are none.
     supervisor_inviter_id: Option<i64>,
+    /// 0 of a doctor who is invited and has not accepted.
     joined_ms: i64,
 }

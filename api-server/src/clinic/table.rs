@@ -1,5 +1,7 @@
 //! The SQL of clinics.
 
+mod mine;
+
 use database::{Database, Row, Transaction, params};
 use proto::UserId;
 
@@ -8,6 +10,8 @@ use crate::{
     error::{Error, Word},
     input::PageQuery,
 };
+
+pub(super) use mine::{count_mine, is_led_by, mine};
 
 /// The sequence of clinic ids.
 pub(super) const SEQUENCE: &str = "clinic";
@@ -177,11 +181,13 @@ pub(super) async fn count(database: &Database, clinic: i64) -> Result<i64, Error
     Ok(row.map_or(Ok(0), |row| row.get(0))?)
 }
 
+/// Puts a doctor into a clinic; `field` is told when they are in.
 pub(super) async fn add_doctor(
     tx: &mut Transaction<'_>,
     clinic: i64,
     doctor: UserId,
     inviter: UserId,
+    field: &'static str,
     now_ms: i64,
 ) -> Result<(), Error> {
     let outcome = tx
@@ -194,23 +200,51 @@ pub(super) async fn add_doctor(
     match outcome {
         Ok(_) => Ok(()),
         Err(error) if error.constraint() == Some("clinic_doctor_pkey") => {
-            Err(Error::new(Word::ClinicAlreadyIn).field("doctor_id"))
+            Err(Error::new(Word::ClinicAlreadyIn).field(field))
         }
         Err(error) => Err(error.into()),
     }
 }
 
+/// False when the doctor is not in.
 pub(super) async fn remove_doctor(
     tx: &mut Transaction<'_>,
     clinic: i64,
     doctor: UserId,
-) -> Result<(), Error> {
-    tx.execute(
-        "DELETE FROM clinic_doctor WHERE clinic_id = $1 AND doctor_id = $2",
-        params![clinic, doctor.get()],
-    )
-    .await?;
-    Ok(())
+) -> Result<bool, Error> {
+    let removed = tx
+        .execute(
+            "DELETE FROM clinic_doctor WHERE clinic_id = $1 AND doctor_id = $2",
+            params![clinic, doctor.get()],
+        )
+        .await?;
+    Ok(removed == 1)
+}
+
+const PAGE: &str = "SELECT a.id, a.name, p.photo_id, coalesce(p.title, ''), coalesce(p.department, '')
+     FROM account a LEFT JOIN doctor_profile p ON p.doctor_id = a.id WHERE a.id = $1";
+
+/// A doctor who is invited, as they will stand among the doctors.
+pub(super) async fn invited(
+    tx: &mut Transaction<'_>,
+    doctor: UserId,
+    inviter: UserId,
+) -> Result<Option<ClinicDoctor>, Error> {
+    let row = tx.query_first(PAGE, params![doctor.get()]).await?;
+    row.map(|row| {
+        Ok(ClinicDoctor {
+            doctor_id: row.get(0)?,
+            name: row.get(1)?,
+            photo_id: row.get(2)?,
+            title: row.get(3)?,
+            department: row.get(4)?,
+            inviter_id: inviter.get(),
+            is_supervisor: false,
+            supervisor_inviter_id: None,
+            joined_ms: 0,
+        })
+    })
+    .transpose()
 }
 
 /// Makes a doctor supervisor; false when they are not of the clinic.

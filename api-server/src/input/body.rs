@@ -1,10 +1,11 @@
-//! Bodies: at most 64 KiB, whole within 10 seconds, JSON.
+//! Bodies: at most 64 KiB, whole within 10 seconds, JSON that says so.
 
 use std::time::Duration;
 
 use axum::{
     body::Body,
     extract::{FromRequest, Request},
+    http::{HeaderMap, header},
 };
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
@@ -49,7 +50,12 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
     type Rejection = Error;
 
     async fn from_request(request: Request, _: &App) -> Result<Self, Error> {
+        let is_json = is_json(request.headers());
         let bytes = read(request.into_body()).await?;
+        // A web page may send a form or text/plain to any address, without asking; JSON it may not.
+        if !is_json {
+            return Err(Word::NotJson.into());
+        }
         parse(&bytes).map(Self)
     }
 }
@@ -61,6 +67,9 @@ impl<T: DeserializeOwned> FromRequest<App> for Write<T> {
         let (mut parts, body) = request.into_parts();
         let user = User::of(&mut parts.extensions)?;
         let bytes = read(body).await?;
+        if !bytes.is_empty() && !is_json(&parts.headers) {
+            return Err(Word::NotJson.into());
+        }
         let once = Once::of(app, &user, &parts, &bytes)?;
         let bytes = if bytes.is_empty() {
             Bytes::from_static(b"{}")
@@ -70,6 +79,16 @@ impl<T: DeserializeOwned> FromRequest<App> for Write<T> {
         let body = parse(&bytes)?;
         Ok(Self { body, once })
     }
+}
+
+/// Whether a body is declared as JSON, once.
+fn is_json(headers: &HeaderMap) -> bool {
+    let mut types = headers.get_all(header::CONTENT_TYPE).iter();
+    let (Some(value), None) = (types.next(), types.next()) else {
+        return false;
+    };
+    let essence = value.to_str().ok().and_then(|value| value.split(';').next());
+    essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
 }
 
 async fn read(body: Body) -> Result<Bytes, Error> {

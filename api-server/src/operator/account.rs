@@ -30,8 +30,8 @@ pub(crate) struct Because {
 
 /// Disables an account
 ///
-/// Its access tokens, IM passwords and live IM sessions end at once, on whatever node; logins are refused. Again gives the
-/// same answer. Operators are disabled on the command line.
+/// Its access tokens, IM passwords and live IM sessions end at once, on whatever node, and so do those of a team's assistant
+/// that it logged in; logins are refused. Again gives the same answer. Operators are disabled on the command line.
 #[utoipa::path(
     post, path = "/operator/account/{id}/disable", tag = "operator", request_body = Because,
     params(("id" = i64, Path, minimum = 1), IdempotencyKey),
@@ -58,7 +58,7 @@ pub(crate) async fn disable_account(
                 .ok_or(Word::OperatorPersonNotFound)?;
             let mut written = Written::new(Answer::one(&person)?);
             if changed {
-                written.logged_out = account::remove_devices(tx, user).await?;
+                written.logged_out = account::remove_devices(tx, user, now_ms).await?;
                 written.disabled = Some(user);
                 let row = Row::by(operator.id, Act::AccountDisabled).account(id.get());
                 write(tx, row.because(body.reason.into_string()), now_ms).await?;

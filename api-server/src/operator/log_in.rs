@@ -9,12 +9,13 @@ use super::{
     table,
 };
 use crate::{
-    account::{self, Login, NewLogin, Password, Platform},
+    account::{self, Guesser, Login, NewLogin, Password, Platform},
     answer::{Answer, Envelope},
     app::App,
     clock::now_ms,
     error::{Error, Word},
     input::{Json, Text},
+    observe::ClientAddress,
 };
 
 /// An operator, by name and password, and the device.
@@ -40,15 +41,25 @@ pub(crate) struct OperatorLogIn {
         (status = 429, description = "`account.too_many_attempts`")
     )
 )]
-pub(crate) async fn log_in(State(app): State<App>, Json(body): Json<OperatorLogIn>) -> Result<Answer, Error> {
-    // Apart from phones, which begin with +.
-    let attempt = format!("operator {}", &*body.name);
-    app.attempts.begin(&attempt, now_ms())?;
+pub(crate) async fn log_in(
+    State(app): State<App>,
+    ClientAddress(address): ClientAddress,
+    Json(body): Json<OperatorLogIn>,
+) -> Result<Answer, Error> {
     let known = table::operator(&app.database, &body.name).await?;
     let (user, hash) = known.map_or((None, None), |known| (Some(known.user), known.password_hash));
-    let right = app.passwords.verify(body.password, hash).await?;
-    let user = user.filter(|_| right).ok_or(Word::OperatorLoginRefused)?;
-    app.attempts.succeed(&attempt);
+    let guesser = Guesser {
+        // Apart from phones, which begin with +.
+        login: format!("operator {}", &*body.name),
+        user,
+        device_id: Some(body.device_id.to_string()),
+        address,
+    };
+    let attempt = app.budgets.begin_password(&app.database, guesser).await?;
+    let right = app.passwords.verify(body.password, hash.clone()).await?;
+    let (Some(user), Some(verified), true) = (user, hash, right) else {
+        return Err(Word::OperatorLoginRefused.into());
+    };
     let handle = app.clone();
     app.to_the_end(async move {
         let opener = handle.clone();
@@ -57,12 +68,18 @@ pub(crate) async fn log_in(State(app): State<App>, Json(body): Json<OperatorLogI
             .transaction(move |tx| {
                 Box::pin(async move {
                     let now_ms = now_ms();
+                    attempt.was_right_password(tx).await?;
                     let new = NewLogin {
                         user,
                         device_id: body.device_id,
                         platform: body.platform,
                         push_token: None,
+                        opened_by: None,
                     };
+                    // A reset that came in between ends this login too.
+                    if !account::hold_password(tx, user, &verified).await? {
+                        return Err(Word::OperatorLoginRefused.into());
+                    }
                     let opened = account::open(&opener, tx, new, now_ms).await?;
                     write(tx, Row::by(user, Act::OperatorLoggedIn), now_ms).await?;
                     Ok::<_, Error>(opened)

@@ -103,7 +103,7 @@ pub async fn disable(database: &Database, name: &str) -> anyhow::Result<()> {
             Box::pin(async move {
                 let now_ms = now_ms();
                 if table::disable_any(tx, operator, now_ms).await? {
-                    account::remove_devices(tx, operator).await?;
+                    account::remove_devices(tx, operator, now_ms).await?;
                     let row = Row::of_the_command_line(Act::OperatorDisabled).account(operator.get());
                     write(tx, row, now_ms).await?;
                 }
@@ -124,11 +124,12 @@ pub async fn reset(database: &Database, name: &str) -> anyhow::Result<Made> {
     database
         .transaction(move |tx| {
             Box::pin(async move {
+                let now_ms = now_ms();
                 account::set_password(tx, operator, &hash).await?;
                 table::enable_any(tx, operator).await?;
-                account::remove_devices(tx, operator).await?;
+                account::remove_devices(tx, operator, now_ms).await?;
                 let row = Row::of_the_command_line(Act::OperatorReset).account(operator.get());
-                write(tx, row, now_ms()).await
+                write(tx, row, now_ms).await
             })
         })
         .await

@@ -11,6 +11,7 @@ use super::{
     table,
 };
 use crate::{
+    account,
     answer::{Answer, ListEnvelope, Page},
     app::App,
     clock::now_ms,
@@ -80,7 +81,9 @@ pub(crate) async fn read(
                     Room::Staff => (Act::StaffRoomRead, staff_room),
                 };
                 let row = Row::by(operator.id, act).consult(id.get()).because(reason);
-                write(tx, row, now_ms()).await?;
+                let now_ms = now_ms();
+                write(tx, row, now_ms).await?;
+                account::hold(tx, &operator, now_ms).await?;
                 Ok::<_, Error>(ConversationId::from_database(conversation))
             })
         })

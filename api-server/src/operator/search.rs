@@ -11,7 +11,7 @@ use super::{
     table,
 };
 use crate::{
-    account::Phone,
+    account::{self, Phone},
     answer::{Answer, ListEnvelope, Page},
     app::App,
     clock::now_ms,
@@ -110,7 +110,9 @@ pub(crate) async fn people(
                 if let Some(person) = &person {
                     row = row.account(person.user_id);
                 }
-                write(tx, row, now_ms()).await?;
+                let now_ms = now_ms();
+                write(tx, row, now_ms).await?;
+                account::hold(tx, &operator, now_ms).await?;
                 Ok::<_, Error>(person)
             })
         })
@@ -163,6 +165,7 @@ pub(crate) async fn consults(
                     None => (Vec::new(), 0),
                 };
                 let total = page.count.then_some(total);
+                account::hold(tx, &operator, now_ms()).await?;
                 Ok::<_, Error>((found, total, page))
             })
         })

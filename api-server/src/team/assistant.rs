@@ -27,13 +27,14 @@ pub(crate) struct AssistantLogIn {
 
 /// Logs a device in as the team's assistant
 ///
-/// By the team's owner. At most 10 devices, as with every account.
+/// By the team's owner. At most 10 devices, as with every account. The device ends with its opener: when an operator
+/// disables them, they change their password or leave the team.
 #[utoipa::path(
     post, path = "/team/{id}/assistant/login", tag = "team", request_body = AssistantLogIn,
     params(("id" = i64, Path, minimum = 1)),
     responses(
         (status = 200, body = Envelope<Login>),
-        (status = 403, description = "`team.forbidden`"),
+        (status = 403, description = "`team.forbidden`, `account.disabled`"),
         (status = 404, description = "`team.not_found`")
     ),
     security(("access_token" = []), ("bearer" = []))
@@ -51,6 +52,12 @@ pub(crate) async fn log_in(
             .database
             .transaction(move |tx| {
                 Box::pin(async move {
+                    let now_ms = now_ms();
+                    // The opener's account before the assistant's: an operator who disables it waits for this login, or
+                    // has ended it.
+                    if !account::hold_enabled(tx, user.id).await? {
+                        return Err(Word::AccountDisabled.into());
+                    }
                     let team = table::team_in(tx, id.get()).await?.ok_or(Word::TeamNotFound)?;
                     if team.owner_id != user.id.get() {
                         return Err(Error::new(Word::TeamForbidden));
@@ -60,8 +67,11 @@ pub(crate) async fn log_in(
                         device_id: body.device_id,
                         platform: body.platform,
                         push_token: body.push_token,
+                        opened_by: Some(user.id),
                     };
-                    account::open(&opener, tx, new, now_ms()).await
+                    let opened = account::open(&opener, tx, new, now_ms).await?;
+                    account::hold(tx, &user, now_ms).await?;
+                    Ok(opened)
                 })
             })
             .await?;

@@ -1,4 +1,4 @@
-//! Doctors coming into a team.
+//! Inviting a doctor into a team by id.
 
 use axum::extract::State;
 use proto::UserId;
@@ -7,25 +7,26 @@ use utoipa::ToSchema;
 
 use super::{Team, table};
 use crate::{
-    account::{self, Role, User},
+    account::User,
     answer::{Answer, Envelope},
     app::{App, Written},
-    clock::now_ms,
     docs::IdempotencyKey,
     error::{Error, Word},
     input::{Id, PathId, Write},
+    invitation::{self, Place},
 };
 
-/// A doctor to add.
+/// A doctor to invite.
 #[derive(Deserialize, ToSchema)]
 #[schema(example = json!({"doctor_id": 9}))]
 pub(crate) struct AddDoctor {
     doctor_id: Id,
 }
 
-/// Adds a doctor to a team
+/// Invites a doctor into a team by id
 ///
-/// By the team's owner or its assistant. A doctor creates or joins at most 5 teams, counted together.
+/// By the team's owner or its assistant. The doctor finds the invitation in GET /invitation_list and accepts or declines
+/// within 30 days; `doctor_ids` of the answer has them once they have accepted. Again gives the same answer.
 #[utoipa::path(
     post, path = "/team/{id}/doctor", tag = "team", request_body = AddDoctor,
     params(("id" = i64, Path, minimum = 1), IdempotencyKey),
@@ -33,7 +34,7 @@ pub(crate) struct AddDoctor {
         (status = 200, body = Envelope<Team>),
         (status = 403, description = "`team.forbidden`"),
         (status = 404, description = "`team.not_found`, `team.doctor_not_found`"),
-        (status = 409, description = "`team.already_in`, `team.limit_reached`")
+        (status = 409, description = "`team.already_in`, `team.invitation_limit_reached`")
     ),
     security(("access_token" = []), ("bearer" = []))
 )]
@@ -43,19 +44,22 @@ pub(crate) async fn add(
     PathId(id): PathId,
     Write { body, once }: Write<AddDoctor>,
 ) -> Result<Answer, Error> {
+    let invitation_id = app.database.allocate_id(invitation::SEQUENCE).await?;
     app.write(once, move |tx| {
         Box::pin(async move {
-            let team = table::team_in(tx, id.get()).await?.ok_or(Word::TeamNotFound)?;
-            if ![team.owner_id, team.assistant_id].contains(&user.id.get()) {
+            let team = table::take(tx, id.get()).await?;
+            if !team.is_led_by(user.id) {
                 return Err(Word::TeamForbidden.into());
             }
             let doctor = UserId::from_database(body.doctor_id.get());
-            let person = account::person(tx, doctor).await?;
-            if person.is_none_or(|person| person.role != Role::Doctor) {
+            if team.doctor_ids.contains(&doctor.get()) {
+                return Err(Error::new(Word::TeamAlreadyIn).field("doctor_id"));
+            }
+            let (team_id, inviter) = (team.team_id, user.id);
+            let invited = invitation::invite_by_id(tx, Place::Team, team_id, inviter, doctor, invitation_id);
+            if !invited.await? {
                 return Err(Error::new(Word::TeamDoctorNotFound).field("doctor_id"));
             }
-            table::add_doctor(tx, id.get(), doctor, now_ms()).await?;
-            let team = table::team_in(tx, id.get()).await?.ok_or(Word::TeamNotFound)?;
             Ok(Written::new(Answer::one(&team)?))
         })
     })

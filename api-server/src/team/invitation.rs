@@ -1,39 +1,20 @@
-//! Inviting doctors into a team by a link and its QR code.
+//! Inviting doctors into a team: by a link and its QR code, or one by phone.
 
 use axum::extract::State;
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{
-    link::Invited,
-    qr::Code,
-    table::{self, NewInvitation},
-};
+use super::table;
 use crate::{
-    account::{self, User},
-    answer::{Answer, Empty, Envelope},
+    account::User,
+    answer::{Answer, Empty, Envelope, ListEnvelope},
     app::{App, Written},
     clock::now_ms,
-    docs::IdempotencyKey,
+    docs::{IdempotencyKey, PageParams},
     error::{Error, Word},
-    input::{Nothing, PathId, PathIds, Within, Write},
+    input::{Nothing, PageQuery, PathId, PathIds, Write},
+    invitation::{self, InviteByPhone, NewLink, Place, SentDoctorInvitation},
 };
-
-/// The most invitations of a team that have not expired: each is a row, and a door.
-const MAX_INVITATIONS: i64 = 100;
-/// How long an invitation is good unless the request says otherwise, seconds: a week.
-const LIFETIME_S: i64 = 7 * 24 * 60 * 60;
-
-/// An invitation to be made.
-#[derive(Deserialize, ToSchema)]
-#[schema(example = json!({"max_uses": 1, "expires_in_s": 604800}))]
-pub(crate) struct NewTeamInvitation {
-    /// How many doctors may join by it: 1 by default.
-    max_uses: Option<Within<1, 50>>,
-    /// How long it is good, seconds: 60 to 30 days, 7 days by default.
-    expires_in_s: Option<Within<60, 2_592_000>>,
-}
 
 /// An invitation, with its link and QR code.
 #[derive(Debug, Serialize, ToSchema)]
@@ -65,7 +46,7 @@ pub(crate) struct TeamInvitation {
 /// By its owner or its assistant. The link is good until it expires, is withdrawn, or as many doctors have joined as it
 /// says. A team has at most 100 that have not expired.
 #[utoipa::path(
-    post, path = "/team/{id}/invitation", tag = "team", request_body = NewTeamInvitation,
+    post, path = "/team/{id}/invitation", tag = "team", request_body = NewLink,
     params(("id" = i64, Path, minimum = 1), IdempotencyKey),
     responses(
         (status = 200, body = Envelope<TeamInvitation>),
@@ -79,9 +60,9 @@ pub(crate) async fn invite(
     State(app): State<App>,
     user: User,
     PathId(id): PathId,
-    Write { body, once }: Write<NewTeamInvitation>,
+    Write { body, once }: Write<NewLink>,
 ) -> Result<Answer, Error> {
-    let invitation_id = app.database.allocate_id(table::INVITATION_SEQUENCE).await?;
+    let invitation_id = app.database.allocate_id(invitation::SEQUENCE).await?;
     let handle = app.clone();
     app.write(once, move |tx| {
         Box::pin(async move {
@@ -90,42 +71,28 @@ pub(crate) async fn invite(
             if !team.is_led_by(user.id) {
                 return Err(Word::TeamForbidden.into());
             }
-            table::forget_expired(tx, team.team_id, now_ms).await?;
-            if table::invitations(tx, team.team_id).await? >= MAX_INVITATIONS {
-                return Err(Word::InvitationLimit.into());
-            }
-            let inviter = account::person(tx, user.id).await?.ok_or(Word::AuthRequired)?;
-            let expires_in_s = body.expires_in_s.map_or(LIFETIME_S, Within::get);
-            let new = NewInvitation {
-                team_id: team.team_id,
-                id: invitation_id,
-                inviter: user.id,
-                max_uses: body.max_uses.map_or(1, Within::get),
-                created_ms: now_ms,
-                expires_ms: now_ms + expires_in_s * 1000,
-            };
-            table::new_invitation(tx, &new).await?;
-            let link = handle.links.write(&Invited {
-                team_id: team.team_id,
-                team_name: team.name.clone(),
-                inviter_id: user.id.get(),
-                inviter_name: inviter.name.clone(),
-                invitation_id,
-                expires_ms: new.expires_ms,
-            });
-            let code = Code::new(&link)?;
+            let made = invitation::invite_by_link(
+                tx,
+                &handle.links,
+                Place::Team,
+                (team.team_id, &team.name),
+                user.id,
+                (invitation_id, body),
+                now_ms,
+            )
+            .await?;
             Ok(Written::new(Answer::one(&TeamInvitation {
                 invitation_id,
                 team_id: team.team_id,
                 team_name: team.name,
                 inviter_id: user.id.get(),
-                inviter_name: inviter.name,
-                link,
-                qr_svg: code.svg(),
-                qr_png: STANDARD.encode(code.png()?),
-                max_uses: new.max_uses,
-                created_ms: now_ms,
-                expires_ms: new.expires_ms,
+                inviter_name: made.invited.inviter_name,
+                link: made.link,
+                qr_svg: made.qr_svg,
+                qr_png: made.qr_png,
+                max_uses: made.max_uses,
+                created_ms: made.created_ms,
+                expires_ms: made.invited.expires_ms,
             })?))
         })
     })
@@ -134,7 +101,7 @@ pub(crate) async fn invite(
 
 /// Withdraws an invitation
 ///
-/// By the team's owner or its assistant. Who has joined by it stays.
+/// By the team's owner or its assistant: one by link, by phone or by id. Who has joined by it stays.
 #[utoipa::path(
     delete, path = "/team/{id}/invitation/{invitation_id}", tag = "team",
     params(("id" = i64, Path, minimum = 1), ("invitation_id" = i64, Path, minimum = 1), IdempotencyKey),
@@ -160,9 +127,74 @@ pub(crate) async fn withdraw(
             if !team.is_led_by(user.id) {
                 return Err(Word::TeamForbidden.into());
             }
-            table::withdraw_invitation(tx, team.team_id, invitation_id.get()).await?;
+            invitation::withdraw(tx, Place::Team, team.team_id, invitation_id.get(), now_ms()).await?;
             Ok(Written::new(Answer::empty()?))
         })
     })
     .await
+}
+
+/// Invites a doctor into a team by phone
+///
+/// By its owner or its assistant. The doctor who has the phone, now or later, finds it in GET /invitation_list and accepts or
+/// declines within 30 days; the answer is the same whether or not the phone has an account. Again gives the same invitation.
+#[utoipa::path(
+    post, path = "/team/{id}/phone_invitation", tag = "team", request_body = InviteByPhone,
+    params(("id" = i64, Path, minimum = 1), IdempotencyKey),
+    responses(
+        (status = 200, body = Envelope<SentDoctorInvitation>),
+        (status = 403, description = "`team.forbidden`"),
+        (status = 404, description = "`team.not_found`"),
+        (status = 409, description = "`team.invitation_limit_reached`")
+    ),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn invite_phone(
+    State(app): State<App>,
+    user: User,
+    PathId(id): PathId,
+    Write { body, once }: Write<InviteByPhone>,
+) -> Result<Answer, Error> {
+    let invitation_id = app.database.allocate_id(invitation::SEQUENCE).await?;
+    app.write(once, move |tx| {
+        Box::pin(async move {
+            let team = table::take(tx, id.get()).await?;
+            if !team.is_led_by(user.id) {
+                return Err(Word::TeamForbidden.into());
+            }
+            let (team, inviter) = (team.team_id, user.id);
+            let sent =
+                invitation::invite_by_phone(tx, Place::Team, team, inviter, &body.phone, invitation_id);
+            Ok(Written::new(Answer::one(&sent.await?)?))
+        })
+    })
+    .await
+}
+
+/// Invitations into a team by phone and by id that are open
+///
+/// By its owner or its assistant. Nothing in it tells whether a phone has an account, or its owner has declined.
+#[utoipa::path(
+    get, path = "/team/{id}/invitation_list", tag = "team",
+    params(("id" = i64, Path, minimum = 1), PageParams),
+    responses(
+        (status = 200, body = ListEnvelope<SentDoctorInvitation>),
+        (status = 403, description = "`team.forbidden`"),
+        (status = 404, description = "`team.not_found`")
+    ),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn list(
+    State(app): State<App>,
+    user: User,
+    PathId(id): PathId,
+    page: PageQuery,
+) -> Result<Answer, Error> {
+    let team = table::team(&app.database, id.get())
+        .await?
+        .ok_or(Word::TeamNotFound)?;
+    if !team.is_led_by(user.id) {
+        return Err(Word::TeamForbidden.into());
+    }
+    invitation::list_sent(&app, Place::Team, team.team_id, &page).await
 }

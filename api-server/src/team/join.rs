@@ -6,7 +6,7 @@ use proto::UserId;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{Team, link::Invited, table};
+use super::{Team, table};
 use crate::{
     account::{Role, User},
     answer::{Answer, Envelope},
@@ -15,6 +15,7 @@ use crate::{
     docs::IdempotencyKey,
     error::{Error, Word},
     input::{Id, Text, Write},
+    invitation::{self, Invited, Place},
 };
 
 /// How somebody joins: a doctor by `invitation`, a member by `team_id` and `agreement_version`.
@@ -43,7 +44,7 @@ pub(crate) struct JoinTeam {
     ),
     security(("access_token" = []), ("bearer" = []))
 )]
-pub(crate) async fn join(
+pub(crate) async fn join_team(
     State(app): State<App>,
     user: User,
     Write { body, once }: Write<JoinTeam>,
@@ -55,7 +56,7 @@ pub(crate) async fn join(
             let team = match way {
                 Way::Doctor(invited) => {
                     by_invitation(tx, user.id, &invited, now_ms).await?;
-                    invited.team_id
+                    invited.place_id
                 }
                 Way::Member { team, version } => {
                     by_agreement(tx, user.id, team, version, now_ms).await?;
@@ -79,7 +80,7 @@ impl Way {
         match role {
             Role::Doctor => {
                 let link = body.invitation.ok_or_else(|| missing("invitation"))?;
-                Ok(Self::Doctor(app.links.read(&link)?))
+                Ok(Self::Doctor(app.links.read(Place::Team, &link)?))
             }
             Role::Member => Ok(Self::Member {
                 team: body.team_id.ok_or_else(|| missing("team_id"))?.get(),
@@ -101,22 +102,30 @@ fn missing(field: &'static str) -> Error {
     )
 }
 
-/// The doctor is counted first, then the use: whatever comes after that refuses gives both back.
+/// The doctor is counted first, then the use: a refusal after that gives both back.
 async fn by_invitation(
     tx: &mut Transaction<'_>,
     doctor: UserId,
     invited: &Invited,
     now_ms: i64,
 ) -> Result<(), Error> {
-    if invited.expires_ms <= now_ms {
-        return Err(Error::new(Word::InvitationExpired).field("invitation"));
-    }
-    table::count_doctor(tx, invited.team_id, doctor, "invitation").await?;
-    if !table::use_invitation(tx, invited.team_id, invited.invitation_id, now_ms).await? {
-        return Err(Error::new(Word::InvitationUsedUp).field("invitation"));
-    }
+    invited.check_open(now_ms)?;
+    table::count_doctor(tx, invited.place_id, doctor, "invitation").await?;
+    invitation::consume_link(tx, invited, now_ms).await?;
     let inviter = Some(invited.inviter_id);
-    table::put_doctor(tx, invited.team_id, doctor, inviter, "invitation", now_ms).await
+    table::put_doctor(tx, invited.place_id, doctor, inviter, "invitation", now_ms).await
+}
+
+/// Puts a doctor into a team who has accepted an invitation in person.
+pub(crate) async fn join(
+    tx: &mut Transaction<'_>,
+    team: i64,
+    doctor: UserId,
+    inviter: UserId,
+    now_ms: i64,
+) -> Result<(), Error> {
+    table::count_doctor(tx, team, doctor, "id").await?;
+    table::put_doctor(tx, team, doctor, Some(inviter.get()), "id", now_ms).await
 }
 
 async fn by_agreement(

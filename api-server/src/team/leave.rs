@@ -8,9 +8,10 @@ use utoipa::ToSchema;
 
 use super::table;
 use crate::{
-    account::{self, Role, User},
+    account::{self, Device, Role, User},
     answer::{Answer, Empty, Envelope},
     app::{App, Written},
+    clock::now_ms,
     consult,
     docs::IdempotencyKey,
     error::{Error, Word},
@@ -51,16 +52,17 @@ pub(crate) async fn leave(
 ) -> Result<Answer, Error> {
     app.write(once, move |tx| {
         Box::pin(async move {
-            let gone = if user.role == Role::Member {
+            let mut written = Written::new(Answer::empty()?);
+            if user.role == Role::Member {
                 table::team_in(tx, id.get()).await?.ok_or(Word::TeamNotFound)?;
-                table::remove_member(tx, id.get(), user.id).await?
+                if !table::remove_member(tx, id.get(), user.id).await? {
+                    return Err(Word::TeamNotIn.into());
+                }
             } else {
-                doctor_goes(tx, id.get(), user.id).await?
-            };
-            if !gone {
-                return Err(Word::TeamNotIn.into());
+                let gone = doctor_goes(tx, id.get(), user.id).await?;
+                written.logged_out = gone.ok_or(Word::TeamNotIn)?;
             }
-            Ok(Written::new(Answer::empty()?))
+            Ok(written)
         })
     })
     .await
@@ -97,31 +99,38 @@ pub(crate) async fn remove_doctor(
                 return Err(Word::TeamForbidden.into());
             }
             let doctor = UserId::from_database(doctor_id.get());
-            if !doctor_goes(tx, id.get(), doctor).await? {
-                return Err(Error::new(Word::TeamDoctorNotFound).field("doctor_id"));
-            }
-            Ok(Written::new(Answer::one(&DoctorGone {
+            let gone = doctor_goes(tx, id.get(), doctor).await?;
+            let logged_out = gone.ok_or_else(|| Error::new(Word::TeamDoctorNotFound).field("doctor_id"))?;
+            let mut written = Written::new(Answer::one(&DoctorGone {
                 team_id: id.get(),
                 doctor_id: doctor.get(),
                 running_consults: consult::running_of(tx, id.get(), doctor).await?,
-            })?))
+            })?);
+            written.logged_out = logged_out;
+            Ok(written)
         })
     })
     .await
 }
 
-/// Takes a doctor's account first, as joining does, so that they are counted right whatever requests race; false when they
-/// are not in the team.
-async fn doctor_goes(tx: &mut Transaction<'_>, team: i64, doctor: UserId) -> Result<bool, Error> {
+/// Locks a doctor's account first, as joining does, so that they are counted right whatever requests race. Returns the
+/// devices on which they logged the team's assistant in, which end; none when they are not in the team.
+async fn doctor_goes(
+    tx: &mut Transaction<'_>,
+    team: i64,
+    doctor: UserId,
+) -> Result<Option<Vec<Device>>, Error> {
     account::take(tx, doctor).await?;
-    let owner = table::team_in(tx, team)
-        .await?
-        .ok_or(Word::TeamNotFound)?
-        .owner_id;
-    if owner == doctor.get() {
+    let team = table::team_in(tx, team).await?.ok_or(Word::TeamNotFound)?;
+    if team.owner_id == doctor.get() {
         return Err(Word::TeamOwnerStays.into());
     }
-    table::remove_doctor(tx, team, doctor).await
+    if !table::remove_doctor(tx, team.team_id, doctor).await? {
+        return Ok(None);
+    }
+    let assistant = UserId::from_database(team.assistant_id);
+    let gone = account::remove_opened_devices(tx, assistant, doctor, now_ms()).await?;
+    Ok(Some(gone))
 }
 
 /// Removes a member from a team

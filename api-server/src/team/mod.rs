@@ -1,7 +1,7 @@
 //! Teams of doctors, each with an assistant account (群助手) that is made with it.
 //!
-//! Doctors come in by the owner or the assistant, or by an invitation that one of these two made; members by accepting the
-//! current version of the agreement. A doctor who leaves or is removed can be brought into no consult of the team any more.
+//! Doctors come in by accepting an invitation of the owner or the assistant; members by accepting the current version of the
+//! agreement. A doctor who leaves or is removed can be brought into no consult of the team any more.
 //! In those that are running they stay until the assistant takes them out: a patient does not lose a doctor in the middle of
 //! a conversation because of what happens between doctors. The answer to the removal tells how many there are.
 
@@ -15,10 +15,9 @@ mod doctors;
 mod invitation;
 mod join;
 mod leave;
-mod link;
 mod members;
+mod mine;
 mod name;
-mod qr;
 mod search;
 mod show;
 mod table;
@@ -27,7 +26,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-pub(crate) use link::Links;
+pub(crate) use join::join;
 pub(crate) use table::{has_doctor, ids, share_a_team, take_doctor, team_of_consult};
 
 use crate::app::App;
@@ -38,7 +37,7 @@ pub(crate) const MAX_TEAMS: i64 = 5;
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(create::create, search::search))
-        .routes(routes!(join::join))
+        .routes(routes!(join::join_team))
         .routes(routes!(show::show, change::change))
         .routes(routes!(agreement::show))
         .routes(routes!(doctor::add))
@@ -49,6 +48,9 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(leave::leave))
         .routes(routes!(invitation::invite))
         .routes(routes!(invitation::withdraw))
+        .routes(routes!(invitation::invite_phone))
+        .routes(routes!(invitation::list))
+        .routes(routes!(mine::list))
         .routes(routes!(consults::history))
         .routes(routes!(consults::of_team))
         .routes(routes!(consults::mine))

@@ -1,7 +1,7 @@
 //! The SQL of teams.
 
-mod invitation;
 mod member;
+mod mine;
 mod search;
 
 use database::{Database, Row, Transaction, params};
@@ -13,11 +13,8 @@ use crate::{
     input::PageQuery,
 };
 
-pub(super) use invitation::{
-    INVITATION_SEQUENCE, NewInvitation, forget_expired, invitations, new_invitation, use_invitation,
-    withdraw_invitation,
-};
 pub(super) use member::{count_members, members, put_acceptance, put_member, remove_member};
+pub(super) use mine::{count_mine, mine};
 pub(super) use search::{count_found, forget_pieces, found, put_pieces};
 
 /// The sequence of team ids.

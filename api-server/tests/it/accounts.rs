@@ -138,6 +138,7 @@ async fn fields_that_are_not_as_they_must_be_are_named() {
     for body in ["", "{", "[1", "{\"phone\":\"13800138000\"} x", "\u{0}"] {
         service
             .post("/account/code")
+            .header("Content-Type", "application/json")
             .body(body.to_owned())
             .send()
             .await
@@ -145,6 +146,7 @@ async fn fields_that_are_not_as_they_must_be_are_named() {
     }
     service
         .post("/account/code")
+        .header("Content-Type", "application/json")
         .body("[\"13800138000\"]")
         .send()
         .await

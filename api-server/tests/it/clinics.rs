@@ -13,11 +13,17 @@ async fn found(service: &Service, founder: &Person, name: &str) -> i64 {
     clinic["clinic_id"].as_i64().unwrap()
 }
 
+/// Invites a doctor, who accepts; the answer to the invitation.
 async fn add(service: &Service, by: &Person, clinic: i64, doctor: &Person) -> Reply {
     let path = format!("/clinic/{clinic}/doctor");
-    by.post(service, &path, json!({"doctor_id": doctor.id}))
+    let invited = by
+        .post(service, &path, json!({"doctor_id": doctor.id}))
         .send()
-        .await
+        .await;
+    if invited.status == 200 {
+        service.accept(doctor).await.result();
+    }
+    invited
 }
 
 /// Seed: 会员通过诊所名称查找诊所 - 名称全匹配, 显示诊所介绍.

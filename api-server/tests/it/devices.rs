@@ -13,7 +13,7 @@ use super::{people::Person, service::Service};
 const PASSWORD: &str = "correct horse battery";
 
 /// The notices that go to the nodes of a person.
-async fn notices(service: &Service, person: &Person) -> Arc<Mutex<Vec<UserNotice>>> {
+pub async fn notices(service: &Service, person: &Person) -> Arc<Mutex<Vec<UserNotice>>> {
     let seen: Arc<Mutex<Vec<UserNotice>>> = Arc::default();
     let into = seen.clone();
     let subscriber = service.backplane.join(Arc::new(move |_, payload| {
@@ -24,7 +24,7 @@ async fn notices(service: &Service, person: &Person) -> Arc<Mutex<Vec<UserNotice
     seen
 }
 
-fn logged_out(device_id: &str) -> UserNotice {
+pub fn logged_out(device_id: &str) -> UserNotice {
     UserNotice::LoggedOut {
         device_id: device_id.to_owned(),
         // Nobody has logged in to a node.
@@ -32,12 +32,12 @@ fn logged_out(device_id: &str) -> UserNotice {
     }
 }
 
-async fn im_password(service: &Service, person: &Person) -> String {
+pub async fn im_password(service: &Service, person: &Person) -> String {
     let result = person.get(service, "/im/password").send().await.result();
     result["password"].as_str().unwrap().to_owned()
 }
 
-async fn is_good(service: &Service, person: &Person, password: &str) -> bool {
+pub async fn is_good(service: &Service, person: &Person, password: &str) -> bool {
     let user = UserId::from_database(person.id);
     let found = service
         .backplane
@@ -167,8 +167,16 @@ async fn devices_are_listed_and_logged_out_by_name() {
 async fn the_same_device_again_has_a_new_token_only() {
     let service = Service::start().await;
     let first = service.register("Pat", "member", Some(PASSWORD)).await;
-    first.get(&service, "/account/devices").send().await.result();
+    let password = im_password(&service, &first).await;
+    let seen = notices(&service, &first).await;
     let second = service.log_in(&first, PASSWORD, "phone-1").await;
+    assert_eq!(*seen.lock(), [logged_out("phone-1")], "its IM session ends");
+    assert!(
+        !is_good(&service, &first, &password).await,
+        "so do its IM passwords"
+    );
+    let password = im_password(&service, &second).await;
+    assert!(is_good(&service, &second, &password).await);
     first
         .get(&service, "/account/devices")
         .send()

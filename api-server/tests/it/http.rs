@@ -299,7 +299,8 @@ async fn the_service_drains_and_ends() {
     // A request that has begun: the service asks for its body.
     let body = new_consult(&patient, 999_999).to_string();
     let head = format!(
-        "POST /consult HTTP/1.1\r\nhost: x\r\nx-auth-token: {}\r\nexpect: 100-continue\r\ncontent-length: {}\r\n\r\n",
+        "POST /consult HTTP/1.1\r\nhost: x\r\nx-auth-token: {}\r\nexpect: 100-continue\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n",
         patient.token,
         body.len()
     );

@@ -9,11 +9,19 @@ use super::{
 };
 
 /// Every list of the OpenAPI document that has pages, with the test that walks it while rows come in.
-const WALKED: [(&str, &str); 19] = [
+const WALKED: [(&str, &str); 24] = [
     ("/chat_list", "a_walk_through_chats_meets_each_once"),
+    (
+        "/clinic/my_list",
+        "a_walk_through_ones_teams_and_clinics_meets_each_once",
+    ),
     (
         "/clinic/{id}/doctor_list",
         "a_walk_through_doctors_and_members_meets_each_once",
+    ),
+    (
+        "/clinic/{id}/invitation_list",
+        "a_walk_through_invitations_meets_each_once",
     ),
     (
         "/consult/history_list",
@@ -43,6 +51,7 @@ const WALKED: [(&str, &str); 19] = [
         "/family/sent_invitation_list",
         "a_walk_through_a_family_and_its_invitations_meets_each_once",
     ),
+    ("/invitation_list", "a_walk_through_invitations_meets_each_once"),
     ("/operator/audit", "a_walk_through_the_log_meets_each_act_once"),
     (
         "/operator/consult/{id}/read",
@@ -57,12 +66,20 @@ const WALKED: [(&str, &str); 19] = [
         "a_walk_through_a_search_meets_each_once_while_teams_are_made",
     ),
     (
+        "/team/my_list",
+        "a_walk_through_ones_teams_and_clinics_meets_each_once",
+    ),
+    (
         "/team/{id}/consult_list",
         "a_walk_through_a_teams_consults_meets_each_once_while_others_end",
     ),
     (
         "/team/{id}/doctor_list",
         "a_walk_through_doctors_and_members_meets_each_once",
+    ),
+    (
+        "/team/{id}/invitation_list",
+        "a_walk_through_invitations_meets_each_once",
     ),
     (
         "/team/{id}/member_list",
@@ -140,6 +157,8 @@ async fn walk_by(page: impl AsyncFn(String) -> Reply, limit: usize, between: imp
                 "invitation_id",
                 "doctor_id",
                 "member_id",
+                "clinic_id",
+                "team_id",
             ]
             .iter()
             .find_map(|name| item.get(*name))
@@ -459,6 +478,7 @@ async fn a_walk_through_doctors_and_members_meets_each_once() {
             .send()
             .await
             .result();
+        service.accept(doctor).await.result();
     };
     let join = async |member: &Person| {
         let body = json!({"team_id": team.id, "agreement_version": 1});
@@ -498,6 +518,101 @@ async fn a_walk_through_doctors_and_members_meets_each_once() {
     })
     .await;
     assert_eq!(walked, members);
+}
+
+#[tokio::test]
+async fn a_walk_through_invitations_meets_each_once() {
+    let service = Service::start().await;
+    let guest = service.doctor("Dr. Guest").await;
+    let team = service.team("儿科").await;
+    let body = json!({"name": "仁心诊所", "introduction": ""});
+    let clinic = team.owner.post(&service, "/clinic", body).send().await.result()["clinic_id"].clone();
+    let (teams_list, clinics_list) = (
+        format!("/team/{}/invitation_list", team.id),
+        format!("/clinic/{clinic}/invitation_list"),
+    );
+    let invite = async |place: &str| {
+        let path = format!("{place}/phone_invitation");
+        let body = json!({"phone": super::people::new_phone()});
+        team.owner.post(&service, &path, body).send().await.result();
+    };
+    for _ in 0..5 {
+        invite(&format!("/team/{}", team.id)).await;
+        invite(&format!("/clinic/{clinic}")).await;
+    }
+    // The guest is invited by seven teams.
+    let receive = async || {
+        let team = service.team("内科").await;
+        let path = format!("/team/{}/phone_invitation", team.id);
+        let body = json!({"phone": guest.phone});
+        team.owner.post(&service, &path, body).send().await.result();
+    };
+    for _ in 0..7 {
+        receive().await;
+    }
+    coarsen(
+        &service,
+        "UPDATE doctor_invitation SET created_ms = created_ms / 50 * 50",
+    )
+    .await;
+    for (list, place) in [
+        (teams_list, format!("/team/{}", team.id)),
+        (clinics_list, format!("/clinic/{clinic}")),
+    ] {
+        let before = walk(&service, &team.owner, &list, 200, async || {}).await;
+        assert_eq!(before.len(), 5);
+        let walked = walk(&service, &team.owner, &list, 2, async || invite(&place).await).await;
+        assert_eq!(walked, before);
+    }
+    let before = walk(&service, &guest, "/invitation_list", 200, async || {}).await;
+    assert_eq!(before.len(), 7);
+    assert_eq!(
+        walk(&service, &guest, "/invitation_list", 2, receive).await,
+        before
+    );
+}
+
+#[tokio::test]
+async fn a_walk_through_ones_teams_and_clinics_meets_each_once() {
+    let service = Service::start().await;
+    let (doctor, member) = (service.doctor("Dr. A").await, service.member("Pat").await);
+    let found = async |at: i32| {
+        let body = json!({"name": format!("clinic {at}"), "introduction": ""});
+        doctor.post(&service, "/clinic", body).send().await.result();
+    };
+    let join = async || {
+        let team = service.team("儿科").await;
+        let body = json!({"team_id": team.id, "agreement_version": 1});
+        member.post(&service, "/team/join", body).send().await.result();
+    };
+    for at in 0..4 {
+        let body = super::people::new_team("own");
+        doctor.post(&service, "/team", body).send().await.result();
+        found(at).await;
+        join().await;
+    }
+    for sql in [
+        "UPDATE clinic_doctor SET joined_ms = joined_ms / 50 * 50",
+        "UPDATE team_doctor SET joined_ms = joined_ms / 50 * 50",
+        "UPDATE team_member SET joined_ms = joined_ms / 50 * 50",
+    ] {
+        coarsen(&service, sql).await;
+    }
+    for (person, list) in [
+        (&doctor, "/clinic/my_list"),
+        (&doctor, "/team/my_list"),
+        (&member, "/team/my_list"),
+    ] {
+        let before = walk(&service, person, list, 200, async || {}).await;
+        assert_eq!(before.len(), 4);
+        let walked = walk(&service, person, list, 3, async || {
+            if person.id == member.id {
+                join().await;
+            }
+        })
+        .await;
+        assert_eq!(walked, before);
+    }
 }
 
 #[tokio::test]

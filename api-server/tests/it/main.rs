@@ -13,6 +13,7 @@ mod on_sqlite {
     const STORE: fleet_local::store::Store = fleet_local::store::Store::Sqlite;
 
     mod accounts;
+    mod budgets;
     mod chats;
     mod clinics;
     mod consults;
@@ -25,6 +26,7 @@ mod on_sqlite {
     mod http;
     mod idempotency;
     mod im;
+    mod invitations;
     mod joining;
     mod lists;
     mod members;
@@ -32,6 +34,7 @@ mod on_sqlite {
     mod operators;
     mod people;
     mod pushes;
+    mod revoking;
     mod rights;
     mod scene;
     mod searching;
@@ -48,6 +51,7 @@ mod on_postgres {
     const STORE: fleet_local::store::Store = fleet_local::store::Store::Postgres;
 
     mod accounts;
+    mod budgets;
     mod chats;
     mod clinics;
     mod consults;
@@ -60,6 +64,7 @@ mod on_postgres {
     mod http;
     mod idempotency;
     mod im;
+    mod invitations;
     mod joining;
     mod lists;
     mod members;
@@ -67,6 +72,7 @@ mod on_postgres {
     mod operators;
     mod people;
     mod pushes;
+    mod revoking;
     mod rights;
     mod scene;
     mod searching;

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
 
-use super::service::{Call, Service};
+use super::service::{Call, Reply, Service};
 
 /// Somebody who is logged in.
 #[derive(Clone, Debug)]
@@ -134,7 +134,14 @@ impl Service {
         }
     }
 
-    /// Adds a new doctor to a team.
+    /// The doctor accepts the newest invitation that they got.
+    pub async fn accept(&self, doctor: &Person) -> Reply {
+        let list = doctor.get(self, "/invitation_list").send().await.result();
+        let path = format!("/invitation/{}/accept", list[0]["invitation_id"]);
+        doctor.post(self, &path, json!({})).send().await
+    }
+
+    /// A new doctor of a team, who has accepted its invitation.
     pub async fn doctor_of(&self, team: &Team, name: &str) -> Person {
         let doctor = self.doctor(name).await;
         team.owner
@@ -146,6 +153,7 @@ impl Service {
             .send()
             .await
             .result();
+        self.accept(&doctor).await.result();
         doctor
     }
 

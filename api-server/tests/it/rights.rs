@@ -129,6 +129,15 @@ impl World {
         let path = format!("/clinic/{}/doctor", self.clinic);
         let body = json!({"doctor_id": doctor.id});
         self.team.owner.post(service, &path, body).send().await.result();
+        service.accept(doctor).await.result();
+    }
+
+    /// Invites a phone.
+    async fn invite(&self, service: &Service, path: &str, phone: &str) -> i64 {
+        let owner = &self.team.owner;
+        let body = json!({"phone": phone});
+        let made = owner.post(service, path, body).send().await.result();
+        made["invitation_id"].as_i64().unwrap()
     }
 
     /// A new consult with the doctor in it.
@@ -176,6 +185,24 @@ impl World {
                     .send()
                     .await
                     .result();
+                made["invitation_id"].as_i64().unwrap()
+            }
+            "team_phone_invitation" => {
+                let path = format!("/team/{}/phone_invitation", self.team.id);
+                self.invite(service, &path, &new_phone()).await
+            }
+            "clinic_phone_invitation" => {
+                let path = format!("/clinic/{}/phone_invitation", self.clinic);
+                self.invite(service, &path, &new_phone()).await
+            }
+            "outsiders_invitation" => {
+                let path = format!("/team/{}/phone_invitation", self.team.id);
+                self.invite(service, &path, &self.person("outsider").phone).await
+            }
+            "clinic_invitation" => {
+                let path = format!("/clinic/{}/invitation", self.clinic);
+                let owner = &self.team.owner;
+                let made = owner.post(service, &path, json!({})).send().await.result();
                 made["invitation_id"].as_i64().unwrap()
             }
             "clinic" => self.clinic,

@@ -70,6 +70,7 @@ async fn planted_markers_are_in_no_log() {
         .refused(401, "auth.required");
     service
         .post("/account/code")
+        .header("Content-Type", "application/json")
         .body("{\"phone\":\"marker-phone-81542\"}")
         .send()
         .await

@@ -32,7 +32,8 @@ pub struct Service {
     pub client: reqwest::Client,
     pub shutdown: CancellationToken,
     pub ended: Option<JoinHandle<anyhow::Result<()>>>,
-    pub place: Place,
+    pub settings: Settings,
+    pub place: Arc<Place>,
 }
 
 /// The phones: the last code that each got.
@@ -154,6 +155,8 @@ pub fn roomy() -> Settings {
     Settings {
         requests_per_s_user: NonZeroU32::new(10_000).unwrap(),
         requests_per_s_address: NonZeroU32::new(10_000).unwrap(),
+        sms_per_hour_address: NonZeroU32::new(1_000_000).unwrap(),
+        wrong_logins_address: NonZeroU32::new(1_000_000).unwrap(),
         ..Settings::default()
     }
 }
@@ -174,18 +177,39 @@ impl Service {
         Self::start_as(settings, sms).await
     }
 
+    /// Another service on the same database and backplane, as in a fleet.
+    pub async fn beside(&self) -> Self {
+        Self::serve(
+            self.settings.clone(),
+            self.sms.clone(),
+            self.database.clone(),
+            self.backplane.clone(),
+            self.place.clone(),
+        )
+        .await
+    }
+
     /// With exactly these settings.
     pub async fn start_as(settings: Settings, sms: Inbox) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let place = super::STORE.place(crate::migrated).await;
         let database = Database::open(place.url()).await.unwrap();
-        let backplane = Backplane::memory();
+        Self::serve(settings, sms, database, Backplane::memory(), Arc::new(place)).await
+    }
+
+    async fn serve(
+        settings: Settings,
+        sms: Inbox,
+        database: Database,
+        backplane: Backplane,
+        place: Arc<Place>,
+    ) -> Self {
         let journal = Journal::new(database.clone(), backplane.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
         let service = api_server::Service::prepare(
-            settings,
+            settings.clone(),
             database.clone(),
             journal.clone(),
             backplane.clone(),
@@ -204,6 +228,7 @@ impl Service {
             client: reqwest::Client::builder().no_proxy().build().unwrap(),
             shutdown,
             ended: Some(ended),
+            settings,
             place,
         }
     }

@@ -127,12 +127,17 @@ async fn the_rest() {
                 "/family",
                 "/family/invitation_list",
                 "/family/sent_invitation_list",
+                "/team/my_list",
             ][..],
         ),
         (
             &scene.team.owner,
             &[
                 "/team/1/member_list",
+                "/team/1/invitation_list",
+                "/team/my_list",
+                "/clinic/my_list",
+                "/invitation_list",
                 "/team/1/consult_list",
                 "/team/1/my_consult_list",
                 "/team/1/my_vas_list",

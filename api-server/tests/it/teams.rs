@@ -137,11 +137,18 @@ async fn created_and_joined_teams_count_together_under_racing() {
     for at in 0..8 {
         teams.push(service.team(&format!("team {at}")).await);
     }
-    let joins = teams.iter().map(|team| {
+    for team in &teams {
         let path = format!("/team/{}/doctor", team.id);
         team.owner
             .post(&service, &path, json!({"doctor_id": doctor.id}))
             .send()
+            .await
+            .result();
+    }
+    let got = doctor.get(&service, "/invitation_list").send().await.result();
+    let joins = got.as_array().unwrap().iter().map(|invitation| {
+        let path = format!("/invitation/{}/accept", invitation["invitation_id"]);
+        doctor.post(&service, &path, json!({})).send()
     });
     let replies = futures_util::future::join_all(joins).await;
     assert_eq!(replies.iter().filter(|reply| reply.status == 200).count(), 4);
@@ -154,7 +161,7 @@ async fn created_and_joined_teams_count_together_under_racing() {
 }
 
 #[tokio::test]
-async fn doctors_come_in_by_the_owner_or_the_assistant() {
+async fn doctors_are_invited_by_the_owner_or_the_assistant() {
     let service = Service::start().await;
     let team = service.team("儿科").await;
     let doctor = service.doctor("Dr. B").await;
@@ -205,17 +212,23 @@ async fn doctors_come_in_by_the_owner_or_the_assistant() {
             .refused(400, "request.invalid")
             .field("doctor_id");
     }
-    let joined = owner.post(&service, &path, body(doctor.id)).send().await.result();
-    assert_eq!(joined["doctor_ids"], json!([owner.id, doctor.id]));
+    let invited = owner.post(&service, &path, body(doctor.id)).send().await.result();
+    assert_eq!(invited["doctor_ids"], json!([owner.id]));
+    service.accept(&doctor).await.result();
     owner
         .post(&service, &path, body(doctor.id))
         .send()
         .await
         .refused(409, "team.already_in")
         .field("doctor_id");
-    let joined = team
-        .assistant
+    team.assistant
         .post(&service, &path, body(another.id))
+        .send()
+        .await
+        .result();
+    service.accept(&another).await.result();
+    let joined = owner
+        .get(&service, &format!("/team/{}", team.id))
         .send()
         .await
         .result();

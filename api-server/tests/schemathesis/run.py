@@ -51,12 +51,16 @@ class Rest:
         self.phones = 0
 
     def post(self, path, body, token=""):
-        request = urllib.request.Request(
-            self.url + path,
-            data=json.dumps(body).encode(),
-            headers={"X-AUTH-TOKEN": token} if token else {},
-            method="POST",
-        )
+        return self.call("POST", path, json.dumps(body).encode(), token)
+
+    def get(self, path, token):
+        return self.call("GET", path, None, token)
+
+    def call(self, method, path, data, token):
+        headers = {"Content-Type": "application/json"}
+        if token:
+            headers["X-AUTH-TOKEN"] = token
+        request = urllib.request.Request(self.url + path, data=data, headers=headers, method=method)
         with urllib.request.urlopen(request, timeout=60) as answer:
             return json.load(answer)["result"]
 
@@ -80,6 +84,8 @@ def people(rest, operator_password):
         token,
     )["team_id"]
     rest.post(f"/team/{team}/doctor", {"doctor_id": doctor["user_id"]}, token)
+    invitation = rest.get("/invitation_list", doctor["access_token"])[0]["invitation_id"]
+    rest.post(f"/invitation/{invitation}/accept", {}, doctor["access_token"])
     desk = {"device_id": "desk", "platform": "web"}
     assistant = rest.post(f"/team/{team}/assistant/login", desk, token)["access_token"]
     for number in range(6):
@@ -199,6 +205,8 @@ def main():
                 f"--sms-webhook-url=http://127.0.0.1:{phones.server_address[1]}/",
                 "--requests-per-s-user=1000000",
                 "--requests-per-s-address=1000000",
+                "--sms-per-hour-address=1000000",
+                "--wrong-logins-address=1000000",
             ],
             cwd=folder,
             stdout=subprocess.DEVNULL,

@@ -22,6 +22,11 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
         include_str!("../migrations/V11__entry_checksum.sql"),
     ),
     ("V12__order", include_str!("../migrations/V12__order.sql")),
+    ("V13__access", include_str!("../migrations/V13__access.sql")),
+    (
+        "V14__invitation",
+        include_str!("../migrations/V14__invitation.sql"),
+    ),
 ];
 
 /// Steps that change nothing but how a file keeps what every engine holds; others run them as nothing.

@@ -225,6 +225,9 @@ fn arguments(folder: &Path, connections: usize, sms_webhook_url: &str) -> Vec<St
         ("failed-logins-per-minute", UNLIMITED),
         ("requests-per-s-user", UNLIMITED),
         ("requests-per-s-address", UNLIMITED),
+        ("sms-countries", "+7"),
+        ("sms-per-hour-address", UNLIMITED),
+        ("wrong-logins-address", UNLIMITED),
     ] {
         arguments.push(format!("--{flag}={value}"));
     }

@@ -22,6 +22,9 @@ pub fn api_arguments(sms_webhook_url: &str) -> Vec<String> {
         ("sms-webhook-url", sms_webhook_url),
         ("requests-per-s-user", UNLIMITED),
         ("requests-per-s-address", UNLIMITED),
+        ("sms-countries", "+7"),
+        ("sms-per-hour-address", UNLIMITED),
+        ("wrong-logins-address", UNLIMITED),
     ]
     .map(|(flag, value)| format!("--{flag}={value}"))
     .to_vec()

@@ -81,8 +81,8 @@ impl Builder {
             "bringing doctors into the team",
             doctors.iter().skip(1),
             |doctor| {
-                let (rest, owner, doctor) = (self.rest.clone(), owner.clone(), doctor.user_id);
-                async move { rest.team_doctor(&owner, team, doctor).await }
+                let (rest, owner, doctor) = (self.rest.clone(), owner.clone(), doctor.clone());
+                async move { rest.team_doctor(&owner, team, &doctor).await }
             },
         )
         .await?;
@@ -114,13 +114,13 @@ impl Builder {
             async move { builder.team(&owner, number as u32).await }
         })
         .await?;
-        let joining: Vec<(User, i64, i64)> = teams
+        let joining: Vec<(User, i64, User)> = teams
             .iter()
             .zip(owned)
             .flat_map(|(team, id)| {
                 team.iter()
                     .skip(1)
-                    .map(move |doctor| (team[0].clone(), id, doctor.user_id))
+                    .map(move |doctor| (team[0].clone(), id, doctor.clone()))
             })
             .collect();
         each(
@@ -128,7 +128,7 @@ impl Builder {
             joining.into_iter(),
             |(owner, team, doctor)| {
                 let rest = self.rest.clone();
-                async move { rest.team_doctor(&owner, team, doctor).await }
+                async move { rest.team_doctor(&owner, team, &doctor).await }
             },
         )
         .await?;
@@ -211,10 +211,7 @@ impl Builder {
                 async move {
                     let visitor = builder.person(Kind::Doctor, number, MAX_PLACES - 1).await?;
                     let team = builder.rest.team_of_consult(&assistant, consult).await?;
-                    builder
-                        .rest
-                        .team_doctor(&assistant, team, visitor.user_id)
-                        .await?;
+                    builder.rest.team_doctor(&assistant, team, &visitor).await?;
                     Ok(visitor)
                 }
             },
@@ -232,7 +229,7 @@ impl Builder {
         let owner = &doctors[0];
         let team = self.team(owner, number).await?;
         for doctor in &doctors[1..] {
-            self.rest.team_doctor(owner, team, doctor.user_id).await?;
+            self.rest.team_doctor(owner, team, doctor).await?;
         }
         let assistant = self.rest.assistant(owner, team, "loadtest-assistant").await?;
         let consult = self.rest.consult(&patient, team).await?;

@@ -331,11 +331,19 @@ impl Rest {
         team["team_id"].as_i64().context("POST /team gives no team_id")
     }
 
-    /// Brings a doctor into a team.
-    pub(super) async fn team_doctor(&self, owner: &User, team_id: i64, doctor_id: i64) -> Result<()> {
+    /// Brings a doctor into a team: the owner invites them, and they accept.
+    pub(super) async fn team_doctor(&self, owner: &User, team_id: i64, doctor: &User) -> Result<()> {
         let path = format!("/team/{team_id}/doctor");
-        let body = json!({"doctor_id": doctor_id});
+        let body = json!({"doctor_id": doctor.user_id});
         self.call::<Value>(Method::POST, &path, &owner.access_token, Some(body))
+            .await?;
+        let token = &doctor.access_token;
+        let got: Value = self.call(Method::GET, "/invitation_list", token, None).await?;
+        let id = got[0]["invitation_id"]
+            .as_i64()
+            .context("GET /invitation_list gives no invitation_id")?;
+        let path = format!("/invitation/{id}/accept");
+        self.call::<Value>(Method::POST, &path, token, Some(json!({})))
             .await?;
         Ok(())
     }

@@ -143,3 +143,31 @@ async fn what_a_later_version_derives_is_derived_for_what_was_there() {
         1
     );
 }
+
+/// Until version 13 the owner of a team alone could log its assistant in, and every device was known.
+#[tokio::test]
+async fn the_devices_of_assistants_get_the_owners_who_opened_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("test.db");
+    release(&path);
+    let connection = Connection::open(&path).unwrap();
+    connection
+        .execute_batch(
+            "INSERT INTO device VALUES(1004, 'desk', 'web', X'03', 1792592000000, NULL, NULL, 1790000000000, 1790000000009)",
+        )
+        .unwrap();
+    drop(connection);
+    Database::open(&crate::url(&folder)).await.unwrap().close().await;
+
+    let connection = Connection::open(&path).unwrap();
+    let found = strings(
+        &connection,
+        "SELECT user_id || ' ' || coalesce(opened_by, 'nobody') FROM device ORDER BY user_id",
+    );
+    assert_eq!(found, ["1001 nobody", "1002 nobody", "1004 1002"]);
+    let found = strings(
+        &connection,
+        "SELECT user_id || ' ' || device_id || ' ' || last_login_ms FROM known_device ORDER BY user_id LIMIT 2",
+    );
+    assert_eq!(found, ["1001 phone 1790000000009", "1002 web 1790000000009"]);
+}

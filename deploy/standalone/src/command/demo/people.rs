@@ -235,9 +235,26 @@ impl Setup<'_> {
                 json!({"doctor_id": second.user_id}),
             )
             .await
-            .context("the second doctor cannot join the team")?;
+            .context("the second doctor cannot be invited into the team")?;
+            self.accept(second, id).await?;
         }
         Ok(id)
+    }
+
+    /// Accepts the invitation into a team.
+    async fn accept(&self, doctor: &Access, team: i64) -> anyhow::Result<()> {
+        let rest = self.rest.by(&doctor.access_token);
+        let got = rest.get("/invitation_list").await.context("the invitations")?;
+        let into_team = |item: &&Value| item["place"] == "team" && item["place_id"] == team;
+        let invitation = got.as_array().into_iter().flatten().find(into_team);
+        let id = number(
+            invitation.context("the second doctor has no invitation")?,
+            "invitation_id",
+        )?;
+        rest.post(&format!("/invitation/{id}/accept"), json!({}))
+            .await
+            .context("the second doctor cannot join the team")?;
+        Ok(())
     }
 
     /// The team's assistant.

@@ -30,6 +30,7 @@ impl Copies {
             items: items.collect(),
             updated_since_ms: self.synced_ms,
             limit,
+            ..Default::default()
         }
     }
 

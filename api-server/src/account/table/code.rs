@@ -1,0 +1,125 @@
+//! The SQL of SMS codes.
+
+use bytes::Bytes;
+use database::{Database, Transaction, params};
+
+use super::super::phone::Phone;
+use crate::error::Error;
+
+/// A code, as it is kept.
+pub(in crate::account) struct StoredCode {
+    pub(in crate::account) salt: Bytes,
+    pub(in crate::account) hash: Bytes,
+    pub(in crate::account) created_ms: i64,
+}
+
+/// Keeps a code unless the phone got one less than `interval_ms` ago: then tells how long it waits, milliseconds.
+pub(in crate::account) async fn put_code(
+    tx: &mut Transaction<'_>,
+    phone: &Phone,
+    code: StoredCode,
+    interval_ms: i64,
+) -> Result<Result<(), i64>, Error> {
+    let now_ms = code.created_ms;
+    let changed = tx
+        .execute(
+            "INSERT INTO sms_code (phone, salt, code_hash, tries, created_ms) VALUES ($1, $2, $3, 0, $4)
+             ON CONFLICT (phone) DO UPDATE SET
+               salt = excluded.salt, code_hash = excluded.code_hash, tries = 0,
+               created_ms = excluded.created_ms
+             WHERE sms_code.created_ms <= $5",
+            params![phone.as_str(), code.salt, code.hash, now_ms, now_ms - interval_ms],
+        )
+        .await?;
+    if changed == 1 {
+        return Ok(Ok(()));
+    }
+    let row = tx
+        .query_first(
+            "SELECT created_ms FROM sms_code WHERE phone = $1",
+            params![phone.as_str()],
+        )
+        .await?;
+    let sent_ms = row.map_or(Ok(now_ms), |row| row.get(0))?;
+    Ok(Err(sent_ms + interval_ms - now_ms))
+}
+
+pub(in crate::account) async fn remove_code(
+    tx: &mut Transaction<'_>,
+    phone: &Phone,
+    created_ms: i64,
+) -> Result<(), Error> {
+    tx.execute(
+        "DELETE FROM sms_code WHERE phone = $1 AND created_ms = $2",
+        params![phone.as_str(), created_ms],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Counts a try and gives the code to compare with; none when there is none, or it is too old or was tried too often.
+pub(in crate::account) async fn begin_try(
+    tx: &mut Transaction<'_>,
+    phone: &Phone,
+    max_tries: i64,
+    not_before_ms: i64,
+) -> Result<Option<StoredCode>, Error> {
+    let row = tx
+        .query_first(
+            "UPDATE sms_code SET tries = tries + 1 WHERE phone = $1 AND tries < $2 AND created_ms > $3
+             RETURNING salt, code_hash, created_ms",
+            params![phone.as_str(), max_tries, not_before_ms],
+        )
+        .await?;
+    row.map(|row| {
+        Ok(StoredCode {
+            salt: row.get(0)?,
+            hash: row.get(1)?,
+            created_ms: row.get(2)?,
+        })
+    })
+    .transpose()
+}
+
+pub(in crate::account) async fn take_back_try(tx: &mut Transaction<'_>, phone: &Phone) -> Result<(), Error> {
+    tx.execute(
+        "UPDATE sms_code SET tries = tries - 1 WHERE phone = $1",
+        params![phone.as_str()],
+    )
+    .await?;
+    Ok(())
+}
+
+/// A used code is good no more; its row stays to keep the minute.
+pub(in crate::account) async fn use_up_code(tx: &mut Transaction<'_>, phone: &Phone) -> Result<(), Error> {
+    tx.execute(
+        "UPDATE sms_code SET code_hash = $1 WHERE phone = $2",
+        params![Bytes::new(), phone.as_str()],
+    )
+    .await?;
+    Ok(())
+}
+
+const FORGET_CODES: &str = "DELETE FROM sms_code WHERE created_ms <= $1";
+
+pub(in crate::account) async fn forget_codes(database: &Database, not_before_ms: i64) -> Result<(), Error> {
+    database
+        .transaction(move |tx| {
+            Box::pin(async move {
+                tx.execute(FORGET_CODES, params![not_before_ms]).await?;
+                Ok(())
+            })
+        })
+        .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::walks_an_index;
+
+    #[tokio::test]
+    async fn forgetting_walks_an_index() {
+        walks_an_index(FORGET_CODES, params![1_i64]).await;
+    }
+}

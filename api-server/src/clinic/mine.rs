@@ -1,0 +1,57 @@
+//! The clinics that one is in.
+
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::table;
+use crate::{
+    account::User,
+    answer::{Answer, ListEnvelope, Page},
+    app::App,
+    docs::PageParams,
+    error::Error,
+    input::{Cursor, PageQuery},
+};
+
+/// A clinic that the caller is in.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "clinic_id": 3, "name": "仁心诊所", "introduction": "妇产科与儿科", "founder_id": 7, "inviter_id": 7,
+    "is_supervisor": false, "joined_ms": 1_795_000_000_000_i64
+}))]
+pub(crate) struct MyClinic {
+    pub(super) clinic_id: i64,
+    pub(super) name: String,
+    pub(super) introduction: String,
+    pub(super) founder_id: i64,
+    pub(super) inviter_id: i64,
+    pub(super) is_supervisor: bool,
+    pub(super) joined_ms: i64,
+}
+
+/// The clinics that one is in
+///
+/// Those that a doctor founded or joined. Others are in none.
+#[utoipa::path(
+    get, path = "/clinic/my_list", tag = "clinic", params(PageParams),
+    responses((status = 200, body = ListEnvelope<MyClinic>)),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn list(State(app): State<App>, user: User, page: PageQuery) -> Result<Answer, Error> {
+    let total = if page.count {
+        Some(table::count_mine(&app.database, user.id).await?)
+    } else {
+        None
+    };
+    let mut items = table::mine(&app.database, user.id, &page).await?;
+    let next_cursor = page.cut(&mut items, |last| Cursor {
+        at: last.joined_ms,
+        id: last.clinic_id,
+    });
+    Answer::page(Page {
+        items,
+        next_cursor,
+        total,
+    })
+}

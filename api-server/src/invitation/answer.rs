@@ -1,0 +1,114 @@
+//! What the one who was invited answers.
+
+use axum::extract::State;
+use database::Transaction;
+use proto::UserId;
+
+use super::{
+    Place,
+    received::{DoctorInvitation, doctors_only},
+    table,
+};
+use crate::{
+    account::{self, User},
+    answer::{Answer, Empty, Envelope},
+    app::{App, Written},
+    clinic,
+    clock::now_ms,
+    docs::IdempotencyKey,
+    error::{Error, Word},
+    input::{Nothing, PathId, Write},
+    team,
+};
+
+/// Accepts an invitation into a team or clinic
+///
+/// By the doctor whose phone or id was invited, who is in it from now on. Into at most 5 teams, created and joined counted
+/// together.
+#[utoipa::path(
+    post, path = "/invitation/{id}/accept", tag = "invitation",
+    params(("id" = i64, Path, minimum = 1), IdempotencyKey),
+    responses(
+        (status = 200, body = Envelope<DoctorInvitation>),
+        (status = 403, description = "`invitation.doctors_only`"),
+        (status = 404, description = "`invitation.not_found`"),
+        (status = 409, description = "`team.already_in`, `team.limit_reached`, `clinic.already_in`")
+    ),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn accept(
+    State(app): State<App>,
+    user: User,
+    PathId(id): PathId,
+    Write {
+        body: Nothing {},
+        once,
+    }: Write<Nothing>,
+) -> Result<Answer, Error> {
+    doctors_only(&user)?;
+    app.write(once, move |tx| {
+        Box::pin(async move {
+            let now_ms = now_ms();
+            let phone = own_phone(tx, user.id).await?;
+            let missing = || Error::new(Word::DoctorInvitationNotFound);
+            let found = table::received_one(tx, &phone, id.get(), now_ms)
+                .await?
+                .ok_or_else(missing)?;
+            let inviter = UserId::from_database(found.inviter_id);
+            match found.place {
+                Place::Team => team::join(tx, found.place_id, user.id, inviter, now_ms).await?,
+                Place::Clinic => clinic::join(tx, found.place_id, user.id, inviter, now_ms).await?,
+            }
+            // Both are checked once more behind the locks that joining has taken.
+            if !table::may_invite(tx, found.place, found.place_id, inviter).await?
+                || !table::consume_in_person(tx, &phone, id.get(), now_ms).await?
+            {
+                return Err(missing());
+            }
+            table::forget_others(tx, found.place, found.place_id, &phone).await?;
+            Ok(Written::new(Answer::one(&found)?))
+        })
+    })
+    .await
+}
+
+/// Declines an invitation into a team or clinic
+///
+/// By the doctor whose phone or id was invited. The inviter is not told.
+#[utoipa::path(
+    post, path = "/invitation/{id}/decline", tag = "invitation",
+    params(("id" = i64, Path, minimum = 1), IdempotencyKey),
+    responses(
+        (status = 200, body = Envelope<Empty>),
+        (status = 403, description = "`invitation.doctors_only`"),
+        (status = 404, description = "`invitation.not_found`")
+    ),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn decline(
+    State(app): State<App>,
+    user: User,
+    PathId(id): PathId,
+    Write {
+        body: Nothing {},
+        once,
+    }: Write<Nothing>,
+) -> Result<Answer, Error> {
+    doctors_only(&user)?;
+    app.write(once, move |tx| {
+        Box::pin(async move {
+            let phone = own_phone(tx, user.id).await?;
+            if !table::decline(tx, &phone, id.get(), now_ms()).await? {
+                return Err(Word::DoctorInvitationNotFound.into());
+            }
+            Ok(Written::new(Answer::empty()?))
+        })
+    })
+    .await
+}
+
+/// A doctor has one; without one nothing can be theirs.
+async fn own_phone(tx: &mut Transaction<'_>, user: UserId) -> Result<String, Error> {
+    let phone = account::phone_in(tx, user).await?;
+    Ok(phone.ok_or(Word::DoctorInvitationNotFound)?)
+}

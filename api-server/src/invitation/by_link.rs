@@ -1,0 +1,130 @@
+//! Invitations by a link and its QR code.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use database::Transaction;
+use proto::UserId;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::{
+    Place,
+    link::{Invited, Links},
+    qr::Code,
+    table::{self, NewInvitation},
+};
+use crate::{
+    account,
+    error::{Error, Word},
+    input::{Text, Within},
+};
+
+/// The most links of a team or clinic that have not expired: each is a row, and a door.
+const MAX_LINKS: i64 = 100;
+/// How long a link is good unless the request says otherwise, seconds: a week.
+const LIFETIME_S: i64 = 7 * 24 * 60 * 60;
+
+/// An invitation to be made.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = NewTeamInvitation, example = json!({"max_uses": 1, "expires_in_s": 604800}))]
+pub(crate) struct NewLink {
+    /// How many doctors may join by it: 1 by default.
+    max_uses: Option<Within<1, 50>>,
+    /// How long it is good, seconds: 60 to 30 days, 7 days by default.
+    expires_in_s: Option<Within<60, 2_592_000>>,
+}
+
+/// The link of an invitation.
+#[derive(Deserialize, ToSchema)]
+#[schema(example = json!({"invitation": "huizhen://clinic/join?clinic_id=3&signature=00"}))]
+pub(crate) struct JoinByLink {
+    /// As it was scanned.
+    pub(crate) invitation: Text<1, 2048>,
+}
+
+/// A link that was made.
+pub(crate) struct Made {
+    pub(crate) invited: Invited,
+    pub(crate) link: String,
+    pub(crate) qr_svg: String,
+    pub(crate) qr_png: String,
+    pub(crate) max_uses: i64,
+    pub(crate) created_ms: i64,
+}
+
+/// Makes an invitation into a team or clinic whose row is locked.
+pub(crate) async fn invite_by_link(
+    tx: &mut Transaction<'_>,
+    links: &Links,
+    place: Place,
+    (place_id, place_name): (i64, &str),
+    inviter: UserId,
+    (invitation_id, body): (i64, NewLink),
+    now_ms: i64,
+) -> Result<Made, Error> {
+    table::forget_expired(tx, place, place_id, now_ms).await?;
+    if table::count(tx, place, place_id).await? >= MAX_LINKS {
+        return Err(place.limit().into());
+    }
+    let person = account::person(tx, inviter).await?.ok_or(Word::AuthRequired)?;
+    let new = NewInvitation {
+        place_id,
+        id: invitation_id,
+        inviter,
+        max_uses: body.max_uses.map_or(1, Within::get),
+        created_ms: now_ms,
+        expires_ms: now_ms + body.expires_in_s.map_or(LIFETIME_S, Within::get) * 1000,
+    };
+    table::put(tx, place, &new).await?;
+    let invited = Invited {
+        place,
+        place_id,
+        place_name: place_name.to_owned(),
+        inviter_id: inviter.get(),
+        inviter_name: person.name,
+        invitation_id,
+        expires_ms: new.expires_ms,
+    };
+    let link = links.write(&invited);
+    let code = Code::new(&link)?;
+    Ok(Made {
+        invited,
+        link,
+        qr_svg: code.svg(),
+        qr_png: STANDARD.encode(code.png()?),
+        max_uses: new.max_uses,
+        created_ms: now_ms,
+    })
+}
+
+/// Uses a link once, for the doctor who joins by it.
+pub(crate) async fn consume_link(
+    tx: &mut Transaction<'_>,
+    invited: &Invited,
+    now_ms: i64,
+) -> Result<(), Error> {
+    invited.check_open(now_ms)?;
+    let used = table::consume(tx, invited.place, invited.place_id, invited.invitation_id, now_ms).await?;
+    // An inviter who may not invite any more has withdrawn theirs.
+    let inviter = UserId::from_database(invited.inviter_id);
+    if !used || !table::may_invite(tx, invited.place, invited.place_id, inviter).await? {
+        return Err(Error::new(invited.place.used_up()).field("invitation"));
+    }
+    Ok(())
+}
+
+/// Withdraws an invitation, by link or in person: their ids are of one sequence.
+pub(crate) async fn withdraw(
+    tx: &mut Transaction<'_>,
+    place: Place,
+    place_id: i64,
+    id: i64,
+    now_ms: i64,
+) -> Result<(), Error> {
+    if table::withdraw_link(tx, place, place_id, id).await?
+        || table::withdraw_in_person(tx, place, place_id, id, now_ms).await?
+    {
+        Ok(())
+    } else {
+        Err(place.not_found().into())
+    }
+}

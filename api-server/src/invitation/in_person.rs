@@ -1,0 +1,138 @@
+//! Invitations of one doctor, by phone or by id.
+
+use database::Transaction;
+use proto::UserId;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{
+    Place,
+    table::{self, NewInPerson},
+};
+use crate::{
+    account::{self, Phone, Role},
+    answer::{Answer, Page},
+    app::App,
+    clock::now_ms,
+    error::Error,
+    input::{Cursor, PageQuery},
+};
+
+/// The most open invitations in person of a team or clinic.
+const MAX_IN_PERSON: i64 = 100;
+/// How long an invitation can be accepted, milliseconds.
+const LIFETIME_MS: i64 = 30 * 24 * 60 * 60 * 1000;
+
+/// Whose phone is invited.
+#[derive(Deserialize, ToSchema)]
+#[schema(example = json!({"phone": "13800138000"}))]
+pub(crate) struct InviteByPhone {
+    pub(crate) phone: Phone,
+}
+
+/// An open invitation of one doctor. Nothing in it tells whether a phone has an account or the doctor has declined.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "invitation_id": 5, "doctor_id": null, "phone": "+8613800138000", "inviter_id": 7, "state": "invited",
+    "created_ms": 1_795_000_000_000_i64, "expires_ms": 1_797_592_000_000_i64
+}))]
+pub(crate) struct SentDoctorInvitation {
+    pub(super) invitation_id: i64,
+    /// Who was invited by id; null when by phone.
+    pub(super) doctor_id: Option<i64>,
+    /// Who was invited by phone; null when by id.
+    pub(super) phone: Option<String>,
+    pub(super) inviter_id: i64,
+    /// Always invited; who has accepted is among the doctors.
+    pub(super) state: &'static str,
+    pub(super) created_ms: i64,
+    pub(super) expires_ms: i64,
+}
+
+/// Invites a doctor by id into a team or clinic whose row is locked. False when there is no such doctor.
+pub(crate) async fn invite_by_id(
+    tx: &mut Transaction<'_>,
+    place: Place,
+    place_id: i64,
+    inviter: UserId,
+    doctor: UserId,
+    id: i64,
+) -> Result<bool, Error> {
+    let person = account::person(tx, doctor).await?;
+    let is_doctor = person.is_some_and(|person| person.role == Role::Doctor);
+    let phone = account::phone_in(tx, doctor).await?.filter(|_| is_doctor);
+    let Some(phone) = phone else {
+        return Ok(false);
+    };
+    invite(tx, place, place_id, inviter, phone, doctor.get(), id).await?;
+    Ok(true)
+}
+
+/// Invites a phone into a team or clinic whose row is locked.
+pub(crate) async fn invite_by_phone(
+    tx: &mut Transaction<'_>,
+    place: Place,
+    place_id: i64,
+    inviter: UserId,
+    phone: &Phone,
+    id: i64,
+) -> Result<SentDoctorInvitation, Error> {
+    invite(tx, place, place_id, inviter, phone.as_str().to_owned(), 0, id).await
+}
+
+/// One that is open, or was declined, stays as it is: asking again is no way to find out or to pester.
+async fn invite(
+    tx: &mut Transaction<'_>,
+    place: Place,
+    place_id: i64,
+    inviter: UserId,
+    phone: String,
+    doctor_id: i64,
+    id: i64,
+) -> Result<SentDoctorInvitation, Error> {
+    let now_ms = now_ms();
+    table::forget_expired_in_person(tx, place, place_id, now_ms).await?;
+    if let Some(sent) = table::sent_to(tx, place, place_id, &phone, doctor_id).await? {
+        return Ok(sent);
+    }
+    if table::count_in_person(tx, place, place_id).await? >= MAX_IN_PERSON {
+        return Err(place.limit().into());
+    }
+    let new = NewInPerson {
+        id,
+        place,
+        place_id,
+        inviter,
+        phone,
+        doctor_id,
+        created_ms: now_ms,
+        expires_ms: now_ms + LIFETIME_MS,
+    };
+    table::put_in_person(tx, &new).await?;
+    Ok(new.sent())
+}
+
+/// The open invitations of a team or clinic.
+pub(crate) async fn list_sent(
+    app: &App,
+    place: Place,
+    place_id: i64,
+    page: &PageQuery,
+) -> Result<Answer, Error> {
+    let now_ms = now_ms();
+    let total = if page.count {
+        Some(table::count_sent(&app.database, place, place_id, now_ms).await?)
+    } else {
+        None
+    };
+    let mut items = table::list_sent(&app.database, place, place_id, now_ms, page).await?;
+    let next_cursor = page.cut(&mut items, |last| Cursor {
+        at: last.created_ms,
+        id: last.invitation_id,
+    });
+    Answer::page(Page {
+        items,
+        next_cursor,
+        total,
+    })
+}

@@ -1,0 +1,77 @@
+//! Invitations that a doctor got.
+
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{Place, table};
+use crate::{
+    account::{self, Role, User},
+    answer::{Answer, ListEnvelope, Page},
+    app::App,
+    clock::now_ms,
+    docs::PageParams,
+    error::{Error, Word},
+    input::{Cursor, PageQuery},
+};
+
+/// An invitation that the caller got.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "invitation_id": 5, "place": "team", "place_id": 4, "name": "儿科", "inviter_id": 7, "inviter_name": "王医生",
+    "created_ms": 1_795_000_000_000_i64, "expires_ms": 1_797_592_000_000_i64
+}))]
+pub(crate) struct DoctorInvitation {
+    pub(super) invitation_id: i64,
+    pub(super) place: Place,
+    /// The id of the team or clinic.
+    pub(super) place_id: i64,
+    /// The name of the team or clinic.
+    pub(super) name: String,
+    pub(super) inviter_id: i64,
+    pub(super) inviter_name: String,
+    pub(super) created_ms: i64,
+    pub(super) expires_ms: i64,
+}
+
+/// Invitations into teams and clinics that one got
+///
+/// By a doctor: those that are open, by phone and by id.
+#[utoipa::path(
+    get, path = "/invitation_list", tag = "invitation", params(PageParams),
+    responses(
+        (status = 200, body = ListEnvelope<DoctorInvitation>),
+        (status = 403, description = "`invitation.doctors_only`")
+    ),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn list(State(app): State<App>, user: User, page: PageQuery) -> Result<Answer, Error> {
+    doctors_only(&user)?;
+    let phone = account::phone_of(&app.database, user.id)
+        .await?
+        .ok_or(Word::AuthRequired)?;
+    let now_ms = now_ms();
+    let total = if page.count {
+        Some(table::count_received(&app.database, &phone, now_ms).await?)
+    } else {
+        None
+    };
+    let mut items = table::received(&app.database, &phone, now_ms, &page).await?;
+    let next_cursor = page.cut(&mut items, |last| Cursor {
+        at: last.created_ms,
+        id: last.invitation_id,
+    });
+    Answer::page(Page {
+        items,
+        next_cursor,
+        total,
+    })
+}
+
+pub(super) fn doctors_only(user: &User) -> Result<(), Error> {
+    if user.role == Role::Doctor {
+        Ok(())
+    } else {
+        Err(Word::InvitationDoctorsOnly.into())
+    }
+}

@@ -1,0 +1,352 @@
+//! The SQL of invitations in person.
+
+use database::{Database, Row, Transaction, params};
+use proto::UserId;
+
+use crate::{
+    error::Error,
+    input::PageQuery,
+    invitation::{Place, in_person::SentDoctorInvitation, received::DoctorInvitation},
+};
+
+/// An invitation to be made.
+pub(in crate::invitation) struct NewInPerson {
+    pub(in crate::invitation) id: i64,
+    pub(in crate::invitation) place: Place,
+    pub(in crate::invitation) place_id: i64,
+    pub(in crate::invitation) inviter: UserId,
+    pub(in crate::invitation) phone: String,
+    /// 0 when the inviter named the phone.
+    pub(in crate::invitation) doctor_id: i64,
+    pub(in crate::invitation) created_ms: i64,
+    pub(in crate::invitation) expires_ms: i64,
+}
+
+impl NewInPerson {
+    /// As its sender sees it.
+    pub(in crate::invitation) fn sent(self) -> SentDoctorInvitation {
+        sent(
+            self.id,
+            self.doctor_id,
+            self.phone,
+            self.inviter.get(),
+            (self.created_ms, self.expires_ms),
+        )
+    }
+}
+
+/// Shows the phone or the doctor, whichever the inviter named.
+fn sent(
+    id: i64,
+    doctor_id: i64,
+    phone: String,
+    inviter_id: i64,
+    (created_ms, expires_ms): (i64, i64),
+) -> SentDoctorInvitation {
+    SentDoctorInvitation {
+        invitation_id: id,
+        doctor_id: (doctor_id != 0).then_some(doctor_id),
+        phone: (doctor_id == 0).then_some(phone),
+        inviter_id,
+        state: "invited",
+        created_ms,
+        expires_ms,
+    }
+}
+
+fn sent_row(row: &Row) -> Result<SentDoctorInvitation, Error> {
+    let times = (row.get(4)?, row.get(5)?);
+    Ok(sent(row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, times))
+}
+
+pub(in crate::invitation) async fn put_in_person(
+    tx: &mut Transaction<'_>,
+    new: &NewInPerson,
+) -> Result<(), Error> {
+    tx.execute(
+        "INSERT INTO doctor_invitation (phone, id, place, place_id, inviter_id, doctor_id, state, created_ms, expires_ms)
+         VALUES ($1, $2, $3, $4, $5, $6, 'invited', $7, $8)",
+        params![
+            new.phone.as_str(),
+            new.id,
+            new.place.as_str(),
+            new.place_id,
+            new.inviter.get(),
+            new.doctor_id,
+            new.created_ms,
+            new.expires_ms
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+const FORGET_EXPIRED: &str =
+    "DELETE FROM doctor_invitation WHERE place = $1 AND place_id = $2 AND expires_ms <= $3";
+
+/// Removes the invitations of a place that have expired.
+pub(in crate::invitation) async fn forget_expired_in_person(
+    tx: &mut Transaction<'_>,
+    place: Place,
+    place_id: i64,
+    now_ms: i64,
+) -> Result<(), Error> {
+    tx.execute(FORGET_EXPIRED, params![place.as_str(), place_id, now_ms])
+        .await?;
+    Ok(())
+}
+
+const COUNT: &str = "SELECT count(*) FROM doctor_invitation WHERE place = $1 AND place_id = $2";
+
+/// How many invitations a place has; one that was declined counts like the others, so that the number tells nothing.
+pub(in crate::invitation) async fn count_in_person(
+    tx: &mut Transaction<'_>,
+    place: Place,
+    place_id: i64,
+) -> Result<i64, Error> {
+    let row = tx.query_first(COUNT, params![place.as_str(), place_id]).await?;
+    Ok(row.map_or(Ok(0), |row| row.get(0))?)
+}
+
+const SENT: &str = "SELECT id, doctor_id, phone, inviter_id, created_ms, expires_ms FROM doctor_invitation
+     WHERE place = $1 AND place_id = $2";
+
+fn sent_to_sql() -> String {
+    format!("{SENT} AND phone = $3 AND doctor_id = $4")
+}
+
+fn list_sql() -> String {
+    format!(
+        "{SENT} AND expires_ms > $3 AND (created_ms, id) < ($4, $5) ORDER BY created_ms DESC, id DESC LIMIT $6"
+    )
+}
+
+/// The invitation of somebody into a place, if there is one.
+pub(in crate::invitation) async fn sent_to(
+    tx: &mut Transaction<'_>,
+    place: Place,
+    place_id: i64,
+    phone: &str,
+    doctor_id: i64,
+) -> Result<Option<SentDoctorInvitation>, Error> {
+    let row = tx
+        .query_first(sent_to_sql(), params![place.as_str(), place_id, phone, doctor_id])
+        .await?;
+    row.as_ref().map(sent_row).transpose()
+}
+
+/// One more than the page holds, the newest first.
+pub(in crate::invitation) async fn list_sent(
+    database: &Database,
+    place: Place,
+    place_id: i64,
+    now_ms: i64,
+    page: &PageQuery,
+) -> Result<Vec<SentDoctorInvitation>, Error> {
+    let start = page.start();
+    let rows = database
+        .query(
+            list_sql(),
+            params![
+                place.as_str(),
+                place_id,
+                now_ms,
+                start.at,
+                start.id,
+                page.limit + 1
+            ],
+        )
+        .await?;
+    rows.iter().map(sent_row).collect()
+}
+
+const COUNT_SENT: &str =
+    "SELECT count(*) FROM doctor_invitation WHERE place = $1 AND place_id = $2 AND expires_ms > $3";
+
+pub(in crate::invitation) async fn count_sent(
+    database: &Database,
+    place: Place,
+    place_id: i64,
+    now_ms: i64,
+) -> Result<i64, Error> {
+    let row = database
+        .query_first(COUNT_SENT, params![place.as_str(), place_id, now_ms])
+        .await?;
+    Ok(row.map_or(Ok(0), |row| row.get(0))?)
+}
+
+const WITHDRAW: &str =
+    "DELETE FROM doctor_invitation WHERE place = $1 AND place_id = $2 AND id = $3 AND expires_ms > $4";
+
+/// False when the place has no such invitation.
+pub(in crate::invitation) async fn withdraw_in_person(
+    tx: &mut Transaction<'_>,
+    place: Place,
+    place_id: i64,
+    id: i64,
+    now_ms: i64,
+) -> Result<bool, Error> {
+    let withdrawn = tx
+        .execute(WITHDRAW, params![place.as_str(), place_id, id, now_ms])
+        .await?;
+    Ok(withdrawn == 1)
+}
+
+const RECEIVED: &str = "SELECT i.id, i.place, i.place_id, coalesce(t.name, c.name, ''), i.inviter_id, a.name,
+            i.created_ms, i.expires_ms
+     FROM doctor_invitation i JOIN account a ON a.id = i.inviter_id
+     LEFT JOIN team t ON i.place = 'team' AND t.id = i.place_id
+     LEFT JOIN clinic c ON i.place = 'clinic' AND c.id = i.place_id
+     WHERE i.phone = $1 AND i.state = 'invited' AND i.expires_ms > $2";
+
+fn received_row(row: &Row) -> Result<DoctorInvitation, Error> {
+    let place: String = row.get(1)?;
+    Ok(DoctorInvitation {
+        invitation_id: row.get(0)?,
+        place: Place::from_database(&place)
+            .ok_or_else(|| Error::internal("doctor_invitation.place is unknown"))?,
+        place_id: row.get(2)?,
+        name: row.get(3)?,
+        inviter_id: row.get(4)?,
+        inviter_name: row.get(5)?,
+        created_ms: row.get(6)?,
+        expires_ms: row.get(7)?,
+    })
+}
+
+fn received_one_sql() -> String {
+    format!("{RECEIVED} AND i.id = $3")
+}
+
+fn received_sql() -> String {
+    format!(
+        "{RECEIVED} AND (i.created_ms, i.id) < ($3, $4)
+         ORDER BY i.created_ms DESC, i.id DESC LIMIT $5"
+    )
+}
+
+pub(in crate::invitation) async fn received_one(
+    tx: &mut Transaction<'_>,
+    phone: &str,
+    id: i64,
+    now_ms: i64,
+) -> Result<Option<DoctorInvitation>, Error> {
+    let row = tx
+        .query_first(received_one_sql(), params![phone, now_ms, id])
+        .await?;
+    row.as_ref().map(received_row).transpose()
+}
+
+/// One more than the page holds, the newest first.
+pub(in crate::invitation) async fn received(
+    database: &Database,
+    phone: &str,
+    now_ms: i64,
+    page: &PageQuery,
+) -> Result<Vec<DoctorInvitation>, Error> {
+    let start = page.start();
+    let rows = database
+        .query(
+            received_sql(),
+            params![phone, now_ms, start.at, start.id, page.limit + 1],
+        )
+        .await?;
+    rows.iter().map(received_row).collect()
+}
+
+const COUNT_RECEIVED: &str =
+    "SELECT count(*) FROM doctor_invitation WHERE phone = $1 AND state = 'invited' AND expires_ms > $2";
+
+pub(in crate::invitation) async fn count_received(
+    database: &Database,
+    phone: &str,
+    now_ms: i64,
+) -> Result<i64, Error> {
+    let row = database
+        .query_first(COUNT_RECEIVED, params![phone, now_ms])
+        .await?;
+    Ok(row.map_or(Ok(0), |row| row.get(0))?)
+}
+
+/// Removes an open invitation that is accepted; false when there is none. The delete decides, whatever requests race.
+pub(in crate::invitation) async fn consume_in_person(
+    tx: &mut Transaction<'_>,
+    phone: &str,
+    id: i64,
+    now_ms: i64,
+) -> Result<bool, Error> {
+    let consumed = tx
+        .execute(
+            "DELETE FROM doctor_invitation WHERE phone = $1 AND id = $2 AND state = 'invited' AND expires_ms > $3",
+            params![phone, id, now_ms],
+        )
+        .await?;
+    Ok(consumed == 1)
+}
+
+const FORGET_OTHERS: &str = "DELETE FROM doctor_invitation WHERE place = $1 AND place_id = $2 AND phone = $3";
+
+/// Removes the other invitations into a place of a doctor who is in it now.
+pub(in crate::invitation) async fn forget_others(
+    tx: &mut Transaction<'_>,
+    place: Place,
+    place_id: i64,
+    phone: &str,
+) -> Result<(), Error> {
+    tx.execute(FORGET_OTHERS, params![place.as_str(), place_id, phone])
+        .await?;
+    Ok(())
+}
+
+/// Declines an open invitation; its row stays, so that its sender learns nothing. False when there is none.
+pub(in crate::invitation) async fn decline(
+    tx: &mut Transaction<'_>,
+    phone: &str,
+    id: i64,
+    now_ms: i64,
+) -> Result<bool, Error> {
+    let declined = tx
+        .execute(
+            "UPDATE doctor_invitation SET state = 'declined'
+             WHERE phone = $1 AND id = $2 AND state = 'invited' AND expires_ms > $3",
+            params![phone, id, now_ms],
+        )
+        .await?;
+    Ok(declined == 1)
+}
+
+const FORGET_OF: &str =
+    "DELETE FROM doctor_invitation WHERE place = $1 AND place_id = $2 AND inviter_id = $3";
+
+/// Removes the invitations of one inviter.
+pub(super) async fn forget_of(
+    tx: &mut Transaction<'_>,
+    place: Place,
+    place_id: i64,
+    inviter: UserId,
+) -> Result<(), Error> {
+    tx.execute(FORGET_OF, params![place.as_str(), place_id, inviter.get()])
+        .await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::walks_an_index;
+
+    #[tokio::test]
+    async fn statements_walk_an_index() {
+        walks_an_index(FORGET_EXPIRED, params!["team", 1_i64, 1_i64]).await;
+        walks_an_index(COUNT, params!["team", 1_i64]).await;
+        walks_an_index(&sent_to_sql(), params!["team", 1_i64, "p", 1_i64]).await;
+        walks_an_index(&list_sql(), params!["team", 1_i64, 1_i64, 1_i64, 1_i64, 51_i64]).await;
+        walks_an_index(COUNT_SENT, params!["team", 1_i64, 1_i64]).await;
+        walks_an_index(WITHDRAW, params!["team", 1_i64, 1_i64, 1_i64]).await;
+        walks_an_index(&received_one_sql(), params!["p", 1_i64, 1_i64]).await;
+        walks_an_index(&received_sql(), params!["p", 1_i64, 1_i64, 1_i64, 51_i64]).await;
+        walks_an_index(COUNT_RECEIVED, params!["p", 1_i64]).await;
+        walks_an_index(FORGET_OTHERS, params!["team", 1_i64, "p"]).await;
+        walks_an_index(FORGET_OF, params!["team", 1_i64, 1_i64]).await;
+    }
+}

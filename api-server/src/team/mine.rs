@@ -1,0 +1,57 @@
+//! The teams that one is in.
+
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::table;
+use crate::{
+    account::{Role, User},
+    answer::{Answer, ListEnvelope, Page},
+    app::App,
+    docs::PageParams,
+    error::Error,
+    input::{Cursor, PageQuery},
+};
+
+/// A team that the caller is in.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "team_id": 4, "name": "儿科", "introduction": "介绍", "owner_id": 7, "owner_name": "王医生",
+    "joined_ms": 1_795_000_000_000_i64
+}))]
+pub(crate) struct MyTeam {
+    pub(super) team_id: i64,
+    pub(super) name: String,
+    pub(super) introduction: String,
+    pub(super) owner_id: i64,
+    pub(super) owner_name: String,
+    pub(super) joined_ms: i64,
+}
+
+/// The teams that one is in
+///
+/// Of a doctor those that they made or joined, of a member those whose agreement they accepted. Others are in none.
+#[utoipa::path(
+    get, path = "/team/my_list", tag = "team", params(PageParams),
+    responses((status = 200, body = ListEnvelope<MyTeam>)),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn list(State(app): State<App>, user: User, page: PageQuery) -> Result<Answer, Error> {
+    let is_member = user.role == Role::Member;
+    let total = if page.count {
+        Some(table::count_mine(&app.database, user.id, is_member).await?)
+    } else {
+        None
+    };
+    let mut items = table::mine(&app.database, user.id, is_member, &page).await?;
+    let next_cursor = page.cut(&mut items, |last| Cursor {
+        at: last.joined_ms,
+        id: last.team_id,
+    });
+    Answer::page(Page {
+        items,
+        next_cursor,
+        total,
+    })
+}
