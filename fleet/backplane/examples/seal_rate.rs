@@ -1,4 +1,4 @@
-//! What it costs to seal a publication and to open it again, beside what the same costs without: one thread, no Redis.
+//! Measures sealing a publication and opening it again, beside a plain copy of it: one thread, no Redis.
 //!
 //!     cargo run --release -p backplane --example seal_rate
 //!
@@ -30,7 +30,7 @@ fn main() {
         let payload = vec![0x5a; size];
         let publication = sealed.seal(channel, &payload);
         let seal = best(|| black_box(sealed.seal(channel, black_box(&payload))).len());
-        // What is opened is used up, so each time a copy is.
+        // Opening consumes the bytes, so each call gets a copy.
         let copy = best(|| black_box(black_box(&publication).clone()).len());
         let open = best(|| sealed.open(channel, black_box(&publication).clone()));
         println!("{size:>8} {seal:>12.0} {:>12.0} {copy:>12.0}", open - copy);
