@@ -2,7 +2,8 @@
 //!
 //!     cargo run --release -p backplane --example seal_rate
 //!
-//! It prints ns of each for payloads of 300 bytes (an entry of a chat) and of others, the best of some rounds.
+//! It prints ns of each for payloads of 300 bytes (an entry of a chat) and of others, the best of some rounds; and of one
+//! HMAC-SHA256 over as many bytes, the other way to authenticate them.
 
 use std::{
     hint::black_box,
@@ -11,6 +12,7 @@ use std::{
 
 use backplane::{Channel, Identity, redis::Sealed};
 use proto::ConversationId;
+use ring::hmac;
 
 /// How long each round measures.
 const ROUND: Duration = Duration::from_millis(200);
@@ -22,9 +24,10 @@ const SIZES: [usize; 4] = [40, 300, 2_000, 60_000];
 fn main() {
     let sealed = Sealed::new(&Identity::random());
     let channel = Channel::Conversation(ConversationId::from_database(1_234_567));
+    let key = hmac::Key::new(hmac::HMAC_SHA256, &[7; 32]);
     println!(
-        "{:>8} {:>12} {:>12} {:>12}",
-        "bytes", "seal, ns", "open, ns", "copy, ns"
+        "{:>8} {:>10} {:>10} {:>10} {:>10}",
+        "bytes", "seal, ns", "open, ns", "copy, ns", "hmac, ns"
     );
     for size in SIZES {
         let payload = vec![0x5a; size];
@@ -33,7 +36,11 @@ fn main() {
         // Opening consumes the bytes, so each call gets a copy.
         let copy = best(|| black_box(black_box(&publication).clone()).len());
         let open = best(|| sealed.open(channel, black_box(&publication).clone()));
-        println!("{size:>8} {seal:>12.0} {:>12.0} {copy:>12.0}", open - copy);
+        let hmac = best(|| hmac::sign(&key, black_box(&payload)).as_ref().len());
+        println!(
+            "{size:>8} {seal:>10.0} {:>10.0} {copy:>10.0} {hmac:>10.0}",
+            open - copy
+        );
     }
 }
 
