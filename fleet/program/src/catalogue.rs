@@ -89,7 +89,7 @@ pub const METRICS: &[Metric] = &[
     metric(Counter, "huizhen_backplane_received_total", "Publications that came from Redis"),
     labelled(Counter, "huizhen_backplane_lost_total", ("why", &["away", "full", "moved", "slow", "unsealed"]), "Publications that were let go and are made good by comparing with the database"),
     metric(Counter, "huizhen_backplane_refused_total", "Commands that Redis refused"),
-    labelled(Counter, "huizhen_backplane_forged_total", ("what", &["publication", "password", "login", "node"]), "What was found in Redis, was not made by this fleet, and was ignored"),
+    labelled(Counter, "huizhen_backplane_forged_total", ("what", &["publication", "password", "login", "node"]), "Records and publications in Redis that were not made with this fleet's key, and were ignored"),
     metric(Counter, "huizhen_backplane_emptied_total", "Times that Redis was found empty and what it held was put back"),
     metric(Counter, "huizhen_backplane_resumed_total", "Times that everything was subscribed to again"),
     metric(Counter, "huizhen_database_late_answers_total", "Statements that were answered for the caller before the database answered"),

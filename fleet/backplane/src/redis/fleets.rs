@@ -85,7 +85,7 @@ impl Fleets {
         Ok(live)
     }
 
-    /// What an operator should know of other fleets.
+    /// A complaint that names the other fleets, if there are any.
     pub(super) async fn complaint(&self, routes: &Routes) -> Result<Option<Complaint>, Unavailable> {
         let now_ms = time_ms(routes, &self.key).await?;
         let (others, _) = self.all(routes, now_ms).await?;
@@ -130,7 +130,7 @@ impl Fleets {
     }
 }
 
-/// Whoever writes there may write anything; no more than an id gets into the log.
+/// The list is not authenticated, so nothing but ids may get into the log.
 fn is_id(text: &str) -> bool {
     text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }

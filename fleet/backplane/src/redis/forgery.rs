@@ -1,4 +1,4 @@
-//! What is found in Redis and was not made with the key of this fleet: counted and logged, never acted upon.
+//! Forgeries: bytes in Redis that were not made with the key of this fleet. They are dropped, counted and logged.
 
 use std::time::Duration;
 

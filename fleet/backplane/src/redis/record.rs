@@ -1,8 +1,7 @@
-//! What is kept in Redis stands behind an authenticator: HMAC-SHA256, its first 16 bytes, over the key and the field where
-//! it is kept and what is kept. So nobody without the fleet's key makes a record, changes one, or moves one elsewhere.
+//! Each record in Redis begins with an authenticator: HMAC-SHA256, truncated to 16 bytes, over its key, its field and its text.
+//! Without the fleet's key a record can neither be made, changed nor moved to another place.
 //!
-//! An older record of the same place may be put back by whoever may write there: an end that the record itself holds is
-//! what limits that (docs/decisions/0006).
+//! An older record of the same place can be put back, and then counts until the end that it holds (docs/decisions/0006).
 
 use std::sync::Arc;
 
@@ -14,7 +13,7 @@ use crate::Identity;
 
 /// Bytes of an authenticator. Scripts know it too: they read what is behind it.
 pub(super) const AUTHENTICATOR_BYTES: usize = 16;
-/// What the key of records is derived by; publications have another.
+/// Separates the key of records from the keys of publishers.
 const PURPOSE: &[u8] = b"huizhen records 1";
 
 /// Makes and reads records.

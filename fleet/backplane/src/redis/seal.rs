@@ -1,6 +1,6 @@
-//! What is published is sealed: AES-256-GCM under a key of its publisher, which follows from the fleet's key, with a counter
-//! for the nonce and the channel's name authenticated besides. So nobody without the fleet's key makes a publication,
-//! changes one, reads one, or publishes one again on another channel.
+//! Publications are sealed with AES-256-GCM. Each publisher has a key of its own, derived from the fleet's key. The nonce is a
+//! counter; the name of the channel is authenticated as associated data. Without the fleet's key a publication can neither be
+//! made, changed nor read, nor be replayed on another channel.
 //!
 //! A sealed payload: version (1 byte), publisher (16), counter (8), and sealed who in the publisher's process has served
 //! itself (8) and the payload, then the tag (16).
@@ -27,13 +27,13 @@ use crate::{Identity, SubscriberId};
 const VERSION: u8 = 1;
 const PUBLISHER_BYTES: usize = 16;
 const COUNTER_BYTES: usize = 8;
-/// What stands in front of what is sealed.
+/// Bytes before the ciphertext.
 const HEADER_BYTES: usize = 1 + PUBLISHER_BYTES + COUNTER_BYTES;
 const SUBSCRIBER_BYTES: usize = 8;
 const TAG_BYTES: usize = 16;
 /// Bytes that a payload grows by.
 pub(super) const SEAL_BYTES: usize = HEADER_BYTES + SUBSCRIBER_BYTES + TAG_BYTES;
-/// What the keys of publishers are derived by; records have another.
+/// Separates the keys of publishers from the key of records.
 const PURPOSE: &[u8] = b"huizhen publications 1";
 /// Publishers whose keys are kept: more than a fleet has processes in a day of restarts. Past that all are made anew, one
 /// HMAC each.
@@ -52,7 +52,7 @@ pub(super) struct Seal {
     kept: RwLock<HashMap<Publisher, Arc<LessSafeKey>>>,
 }
 
-/// What a publication holds.
+/// The content of a publication.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Opened {
     /// Who has served itself; 0 is nobody.

@@ -101,7 +101,7 @@ async fn two_fleets_on_one_sentinel_set_share_nothing() {
     Box::pin(nothing_is_shared(&set.url())).await;
 }
 
-/// What an operator is told of other fleets, by a process that looks.
+/// The complaints about other fleets, as a process that only looks gets them.
 async fn told(url: &str, identity: Option<&Identity>) -> Vec<String> {
     let looks = Backplane::open_to_look(url, identity).await.unwrap();
     eventually("it is connected", async || looks.is_available().await).await;

@@ -1,4 +1,4 @@
-//! Whoever may write to Redis but has no key makes nobody believe anything.
+//! An intruder may read and write everything in Redis, but has no key: nothing of it is believed.
 
 use std::sync::OnceLock;
 
@@ -57,7 +57,7 @@ fn changed(bytes: &[u8], at: usize) -> Vec<u8> {
     changed
 }
 
-/// What goes over a channel when this is said on it.
+/// The bytes that go over a channel when this is said on it.
 async fn overheard(redis: &Redis, name: &str, say: impl FnOnce()) -> Vec<u8> {
     use futures_util::StreamExt;
     let client = redis::Client::open(redis.url()).unwrap();
@@ -220,7 +220,7 @@ async fn logins_that_were_forged_changed_or_moved_show_and_end_nobody() {
     let genuine: Vec<u8> = run(&mut intruder, &[b"HGET", ours.as_bytes(), b"phone"]).await;
     assert!(genuine[AUTHENTICATOR_BYTES..].starts_with(generation.0.to_string().as_bytes()));
     let before = found("login");
-    // Somebody else's, and another device's; until when another login was renewed; a time that nobody was here.
+    // Copies of a genuine login: of another person, another device, as a renewal, as the time of the last session.
     for (key, field) in [
         (&theirs, &b"phone"[..]),
         (&ours, b"pad"),
@@ -236,7 +236,7 @@ async fn logins_that_were_forged_changed_or_moved_show_and_end_nobody() {
         (&[][..], None)
     );
     assert!(found("login") >= before + 4);
-    // What would end the session, or log it out.
+    // Lines that would replace the session, or log it out.
     for platform in ["1", "x"] {
         let line = format!("{} {platform} 99999999999999", u64::MAX);
         for record in [
@@ -309,7 +309,7 @@ async fn nodes_that_were_forged_or_renamed_are_handed_out_to_nobody() {
     assert!(found("node") >= before + 4);
     let stranger = open_as(&redis.url(), &Identity::new(0x1d, [0; 32])).await;
     assert_eq!(stranger.nodes(now_ms()).await.unwrap(), []);
-    // Whoever is announced next takes them out.
+    // The next announcement takes them out.
     backplane
         .announce_node(node("f"), now_ms(), 60_000)
         .await

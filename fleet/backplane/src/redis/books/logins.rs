@@ -45,7 +45,7 @@ redis.call('HSET', KEYS[1], '', ARGV[3])
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
 return 0";
 
-/// What the line of a device says of a session that a node holds.
+/// The state of a session that a node holds, by the line of its device.
 enum Verdict {
     Stands,
     Outdone(Outdone),

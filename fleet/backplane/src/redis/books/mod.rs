@@ -1,6 +1,6 @@
 //! IM passwords, logins and the directory of nodes in Redis. Each key is touched by one command alone, so that a cluster
-//! may put it anywhere. What is written is made here, behind an authenticator ([`super::record`]): Redis has no key of ours,
-//! so a script only puts in what it is given, where there still is what was seen.
+//! may put it anywhere. Records are made here, each with its authenticator ([`super::record`]), since Redis has no key:
+//! a script compares the stored record with the one that was read, and then replaces it.
 
 mod logins;
 mod nodes;

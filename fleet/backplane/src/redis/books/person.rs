@@ -1,4 +1,4 @@
-//! What Redis keeps of one person's logins.
+//! The logins of one person, as Redis keeps them.
 //!
 //! It is one hash: the device's id → `generation platform until`, NUL and the device's id → until when it was renewed since,
 //! and the empty id → when they were last here. A logout leaves a generation of its own with the platform `x`, which ends
@@ -70,7 +70,7 @@ impl Login {
     }
 }
 
-/// What one field of a person's hash says.
+/// One field of a person's hash, authenticated and parsed.
 enum Field {
     Login(Login),
     /// Until when a login was renewed, epoch milliseconds.
@@ -126,7 +126,7 @@ impl Person {
         login.until_ms.max(later.unwrap_or(0))
     }
 
-    /// What is stored in a field; nothing is the empty text.
+    /// The bytes of a field; empty when there is no such field.
     pub(super) fn stored(&self, name: &[u8]) -> &[u8] {
         let mut fields = self.fields.iter();
         fields
