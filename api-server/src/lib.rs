@@ -76,6 +76,7 @@ impl Service {
         shutdown: CancellationToken,
     ) -> anyhow::Result<Self> {
         let room = server::Room::new(settings.trusted_proxies.clone());
+        journal.warn_of_clocks().await;
         let app = App::new(&settings, database, journal, backplane, shutdown.clone()).await?;
         let mut router = routes::router(app.clone())?;
         if !settings.cors_origin.is_empty() {

@@ -125,6 +125,7 @@ impl Node {
                 backplane: backplane.clone(),
             }
         });
+        shared.journal.warn_of_clocks().await;
         directory::announce(&shared, &address).await;
         tokio::spawn(directory::keep_announcing(shared.clone(), address));
         tokio::spawn(sweep::keep_sweeping(shared.clone()));

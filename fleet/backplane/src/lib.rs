@@ -117,6 +117,17 @@ impl Backplane {
         }
     }
 
+    /// The server's clock, epoch milliseconds; `None` in memory, which has none of its own.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn clock_ms(&self) -> Result<Option<i64>, Unavailable> {
+        match self {
+            Self::Memory(_) => Ok(None),
+            Self::Redis(redis) => redis.clock_ms().await.map(Some),
+        }
+    }
+
     /// Joins publish and subscribe: `handler` gets what is published on the channels that are subscribed to.
     pub fn join(&self, handler: Handler) -> SubscriberId {
         match self {

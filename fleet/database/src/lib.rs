@@ -127,6 +127,21 @@ impl Database {
         }
     }
 
+    /// The server's clock, epoch milliseconds; `None` of a file, which has none of its own.
+    ///
+    /// # Errors
+    /// As the engine says.
+    pub async fn clock_ms(&self) -> Result<Option<i64>, Error> {
+        const CLOCK: &str = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)";
+        match &self.engine {
+            Engine::Sqlite(_) => Ok(None),
+            Engine::Postgres(_) => {
+                let row = self.query_first(CLOCK, Vec::new()).await?;
+                row.map(|row| row.get(0)).transpose()
+            }
+        }
+    }
+
     /// Rows of one reading statement.
     ///
     /// # Errors

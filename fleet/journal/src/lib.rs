@@ -10,6 +10,7 @@
 pub mod announcement;
 pub mod append;
 pub mod audit;
+pub mod clocks;
 pub mod conversation;
 mod damage;
 mod entry;

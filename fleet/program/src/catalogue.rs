@@ -62,6 +62,7 @@ pub const METRICS: &[Metric] = &[
     metric(Gauge, "huizhen_im_sessions", "Logged-in sessions of the node"),
     metric(Gauge, "huizhen_im_sessions_max", "Sessions that the node takes (--max-sessions)"),
     metric(Gauge, "huizhen_im_certificate_expires_seconds", "When the TLS certificate in force expires, Unix time, s; only where TLS is on"),
+    metric(Gauge, "huizhen_im_clock_off_seconds", "How far the wall clock is from the time that the node goes by"),
     metric(Gauge, "huizhen_im_rooms", "Conversations with somebody logged in here"),
     metric(Histogram, "huizhen_im_runtime_lag_seconds", "How late a timer of the runtime fires: tasks that wait for a core, s"),
     metric(Counter, "huizhen_im_accept_failures_total", "Connections that could not be accepted: out of descriptors, most often"),

@@ -123,6 +123,10 @@ impl Redis {
         Ok(complaints)
     }
 
+    pub(crate) async fn clock_ms(&self) -> Result<i64, Unavailable> {
+        books::time_ms(&self.routes, &self.books.prefix).await
+    }
+
     pub(crate) fn resumed(&self) -> watch::Receiver<u64> {
         self.resumed.subscribe()
     }

@@ -111,6 +111,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     findings.extend(machine::ports(&settings).await);
     findings.push(machine::open_files(&settings));
     findings.push(machine::clock(&settings));
+    findings.extend(store::clocks(&settings).await);
     findings.push(store::sync_time(&settings));
     findings.extend(certificate::findings(&settings));
     for finding in &findings {

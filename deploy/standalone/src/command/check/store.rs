@@ -10,6 +10,8 @@ use std::{
 use backplane::{Backplane, Identity};
 use database::{Database, sqlite::is_served};
 
+use journal::clocks::{Difference, GRAVE_MS, TOLERATED_MS};
+
 use super::{Finding, serve::Arguments};
 
 /// Times that a sync is measured.
@@ -105,6 +107,47 @@ async fn on_server(url: &str, name: &str) -> Finding {
             format!("{name}: {error}"),
             "psql with the same URL says the same? docs/operations.md, Database",
         ),
+    }
+}
+
+/// The clocks of PostgreSQL and Redis, where they are set and answer, beside this machine's.
+pub(super) async fn clocks(settings: &Arguments) -> Vec<Finding> {
+    let url = settings.database_url();
+    if server(&url).is_none() {
+        return Vec::new();
+    }
+    // What does not answer has a line of its own.
+    let Ok(database) = Database::open_as_it_is(&url).await else {
+        return Vec::new();
+    };
+    let backplane = match settings.common.redis_url.as_deref() {
+        Some(redis) => Backplane::open_to_look(redis, None).await.ok(),
+        None => None,
+    };
+    let backplane = backplane.unwrap_or_else(Backplane::memory);
+    let deadline = Instant::now() + REDIS_LIMIT;
+    while !backplane.is_available().await && Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let journal = journal::Journal::new(database.clone(), backplane);
+    let differences = journal.clock_differences().await;
+    database.close().await;
+    differences.into_iter().map(clock_finding).collect()
+}
+
+fn clock_finding(difference: Difference) -> Finding {
+    const ABOUT: &str = "clock";
+    const MEND: &str = "let both machines follow a time server: sudo timedatectl set-ntp true";
+    let Difference { of, ahead_ms } = difference;
+    let text = format!(
+        "that of {of} is {} ms {} (up to {TOLERATED_MS} ms is usual)",
+        ahead_ms.abs(),
+        if ahead_ms < 0 { "behind" } else { "ahead" }
+    );
+    match ahead_ms.abs() {
+        0..=TOLERATED_MS => Finding::ok(ABOUT, text),
+        ..=GRAVE_MS => Finding::warn(ABOUT, text, MEND),
+        _ => Finding::fail(ABOUT, text, MEND),
     }
 }
 
@@ -208,4 +251,25 @@ fn measure(path: &Path) -> std::io::Result<Duration> {
     }
     times.sort();
     Ok(times[SYNCS / 2])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::check::Verdict;
+
+    #[test]
+    fn clocks_may_differ_by_a_second() {
+        let verdict = |ahead_ms| {
+            clock_finding(Difference {
+                of: "Redis",
+                ahead_ms,
+            })
+            .verdict
+        };
+        assert_eq!(verdict(-1_000), Verdict::Ok);
+        assert_eq!(verdict(1_001), Verdict::Warn);
+        assert_eq!(verdict(-60_000), Verdict::Warn);
+        assert_eq!(verdict(60_001), Verdict::Fail);
+    }
 }

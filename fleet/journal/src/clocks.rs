@@ -1,0 +1,75 @@
+//! The clocks of a fleet, compared. No decision rests on two of them, but people read their times, and an IM password is
+//! made by one machine's clock and judged by another's.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::Journal;
+
+/// Differences up to this are usual, milliseconds.
+pub const TOLERATED_MS: i64 = 1_000;
+/// Beyond this an IM password, which lives an hour, loses a noticeable part of its life, milliseconds.
+pub const GRAVE_MS: i64 = 60_000;
+
+/// How far the clock of a dependency is from this machine's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// The dependency, for a sentence.
+    pub of: &'static str,
+    /// Milliseconds; positive when it is ahead. Known to half of a round trip.
+    pub ahead_ms: i64,
+}
+
+impl Difference {
+    fn new(of: &'static str, asked_ms: i64, said_ms: i64, answered_ms: i64) -> Self {
+        Self {
+            of,
+            ahead_ms: said_ms - (asked_ms + answered_ms) / 2,
+        }
+    }
+}
+
+impl Journal {
+    /// Compares this machine's clock with those of database and backplane. A file and a backplane in memory have none of
+    /// their own; one that does not answer is left out.
+    pub async fn clock_differences(&self) -> Vec<Difference> {
+        let mut differences = Vec::new();
+        let asked_ms = now_ms();
+        if let Ok(Some(said_ms)) = self.database().clock_ms().await {
+            differences.push(Difference::new("PostgreSQL", asked_ms, said_ms, now_ms()));
+        }
+        let asked_ms = now_ms();
+        if let Ok(Some(said_ms)) = self.backplane().clock_ms().await {
+            differences.push(Difference::new("Redis", asked_ms, said_ms, now_ms()));
+        }
+        differences
+    }
+
+    /// Logs clocks that differ by more than is usual.
+    pub async fn warn_of_clocks(&self) {
+        for Difference { of, ahead_ms } in self.clock_differences().await {
+            if ahead_ms.abs() > TOLERATED_MS {
+                tracing::warn!(
+                    of,
+                    ahead_ms,
+                    "the clocks of this machine and of another one differ by more than a second; let both follow a time server"
+                );
+            }
+        }
+    }
+}
+
+fn now_ms() -> i64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_round_trip_is_halved() {
+        assert_eq!(Difference::new("x", 1_000, 5_050, 1_100).ahead_ms, 4_000);
+        assert_eq!(Difference::new("x", 1_000, 1_050, 1_100).ahead_ms, 0);
+    }
+}
