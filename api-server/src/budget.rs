@@ -95,7 +95,9 @@ pub(crate) async fn spend(tx: &mut Transaction<'_>, spendings: &[Spending]) -> R
         let sql = "SELECT ends_ms FROM budget WHERE budget_key = $1";
         let row = tx.query_first(sql, params![&key[..]]).await?;
         let full_ms: i64 = row.map_or(Ok(ends_ms), |row| row.get(0))?;
-        let wait_s = (full_ms - now_ms).max(0).unsigned_abs().div_ceil(1000).max(1);
+        // Another request may have begun the span after this one asked for the time.
+        let wait_ms = (full_ms - now_ms).clamp(0, budget.span_ms);
+        let wait_s = wait_ms.unsigned_abs().div_ceil(1000).max(1);
         return Err(Error::new(budget.word).retry_after(wait_s));
     }
     Ok(())

@@ -8,8 +8,9 @@ use std::net::IpAddr;
 use database::{Database, Transaction};
 use proto::UserId;
 
-use super::{phone::Phone, table};
+use super::{password::Password, phone::Phone, table};
 use crate::{
+    app::App,
     budget::{self, Budget, DAY_MS, HOUR_MS, MINUTE_MS, Spending},
     error::{Error, Word},
     settings::Settings,
@@ -61,7 +62,7 @@ pub(crate) struct Guesser {
 }
 
 /// What was spent for one try.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Attempt(Vec<Spending>);
 
 impl Budgets {
@@ -170,6 +171,23 @@ impl Guesser {
 }
 
 impl Attempt {
+    /// Verifies a password. One that could not be verified, since too many wait for their turn, is no guess.
+    pub(crate) async fn verify(
+        &self,
+        app: &App,
+        password: Password,
+        hash: Option<String>,
+    ) -> Result<bool, Error> {
+        let verified = app.passwords.verify(password, hash).await;
+        if verified.is_err() {
+            let attempt = self.clone();
+            app.database
+                .transaction(move |tx| Box::pin(async move { attempt.did_not_count(tx).await }))
+                .await?;
+        }
+        verified
+    }
+
     /// The password was right: those before it count no more. Before all other locks of the transaction.
     pub(crate) async fn was_right_password(&self, tx: &mut Transaction<'_>) -> Result<(), Error> {
         if let Some((first, others)) = self.0.split_first() {
@@ -179,7 +197,7 @@ impl Attempt {
         Ok(())
     }
 
-    /// The code was right, or no SMS was sent.
+    /// The code was right, no password was verified, or no SMS was sent.
     pub(super) async fn did_not_count(&self, tx: &mut Transaction<'_>) -> Result<(), Error> {
         budget::give_back(tx, &self.0).await
     }

@@ -117,7 +117,7 @@ async fn by_password(
     let (user, hash) = account.map_or((None, None), |account| (Some(account.id), account.password_hash));
     let attempt = app.budgets.begin_password(&app.database, guesser(user)).await?;
     // The same work and the same answer, whether the phone has no account, the account no password, or this is wrong.
-    let right = app.passwords.verify(password, hash.clone()).await?;
+    let right = attempt.verify(app, password, hash.clone()).await?;
     match (user, hash) {
         (Some(user), Some(verified)) if right => Ok(Proof::Password {
             user,

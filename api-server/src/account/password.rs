@@ -174,9 +174,8 @@ pub(crate) async fn change(
     let proof = match (body.current_password, body.code) {
         (Some(current), _) => {
             let attempt = app.budgets.begin_password(&app.database, guesser).await?;
-            let right = app
-                .passwords
-                .verify(current, account.password_hash.clone())
+            let right = attempt
+                .verify(&app, current, account.password_hash.clone())
                 .await?;
             let verified = account.password_hash.filter(|_| right).ok_or_else(wrong)?;
             Proof::Password { verified, attempt }

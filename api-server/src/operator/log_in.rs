@@ -56,7 +56,7 @@ pub(crate) async fn log_in(
         address,
     };
     let attempt = app.budgets.begin_password(&app.database, guesser).await?;
-    let right = app.passwords.verify(body.password, hash.clone()).await?;
+    let right = attempt.verify(&app, body.password, hash.clone()).await?;
     let (Some(user), Some(verified), true) = (user, hash, right) else {
         return Err(Word::OperatorLoginRefused.into());
     };
