@@ -168,8 +168,9 @@ class Judge:
     def told(self, client, device, user, line):
         number, from_seq, last_seq = line["conversation"], line["from_seq"], line["last_seq"]
         if line["reset"]:
-            self.found("reset", f"client {client}: conversation {number}")
-            device.places.pop(number, None)
+            # Of a conversation that was not named there is no copy that could be forgotten.
+            if device.places.pop(number, None) is not None:
+                self.found("reset", f"client {client}: conversation {number}")
             device.have.pop(number, None)
         begin = from_seq - 1 if from_seq else last_seq
         of_it = self.conversations[number]

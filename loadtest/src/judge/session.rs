@@ -125,8 +125,10 @@ impl Course {
         findings: &mut Findings,
     ) {
         if reset {
-            findings.found(Rule::Reset, || format!("{who}: conversation {conversation}"));
-            self.session.places.remove(&conversation);
+            // Of a conversation that was not named there is no copy that could be forgotten.
+            if self.session.places.remove(&conversation).is_some() {
+                findings.found(Rule::Reset, || format!("{who}: conversation {conversation}"));
+            }
             self.have.remove(&conversation);
         }
         let place = self
