@@ -108,6 +108,7 @@ fn complete_operation(operation: &mut Operation) {
     if operation.request_body.is_some() {
         refusals.push(("408", "`request.body_timeout`"));
         refusals.push(("413", "`request.body_too_large`"));
+        refusals.push(("415", "`request.not_json`"));
     }
     let keyed = operation
         .parameters

@@ -105,11 +105,6 @@ impl Overview {
         self.spans.get(at).copied()
     }
 
-    /// Whether they are in it for the first time, and came at a horizon's number or later.
-    pub fn is_new_since(&self, number: i64) -> bool {
-        matches!(self.spans[..], [Span { to: None, .. }]) && self.span_nos[0] >= number
-    }
-
     /// The first entry after `reached` that they may see.
     pub fn first_visible_after(&self, reached: Seq) -> Option<Seq> {
         self.spans.iter().find_map(|span| {

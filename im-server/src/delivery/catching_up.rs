@@ -101,8 +101,6 @@ impl Copies {
                 Unnamed::KnownBelow(number) if overview.changed_no < number => {
                     Copy::Have(overview.last_visible())
                 }
-                // The user came since: there is nothing that the app could have.
-                Unnamed::KnownBelow(number) if overview.is_new_since(number) => Copy::New,
                 Unnamed::KnownBelow(_) | Unnamed::Unknown => Copy::Unnamed,
             },
         }

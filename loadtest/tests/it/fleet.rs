@@ -98,7 +98,7 @@ fn a_fleet_loses_nothing_whatever_is_done_to_its_sentinels() {
 fn a_fleet_loses_nothing_whatever_is_done_to_its_cluster() {
     let report = soak(
         "cluster",
-        "28s",
+        "45s",
         "1",
         "kill-master,move-slot,empty-redis,kill-subscriptions,restart-master",
     );

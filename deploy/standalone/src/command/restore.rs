@@ -16,11 +16,12 @@ them that. The fleet gets another identity: what the one that it was copied from
 must be stopped.
 
 --before-damage is for a file that the server refuses to open since its log is damaged: it keeps what was committed before
-the damage, which is another history too, and leaves the files as they were under other names.
+the damage, which is another history too, and leaves the files as they were under other names:
+
+  huizhen restore --before-damage --data data
 
 Examples:
   huizhen restore --from huizhen.backup --data restored
-  huizhen restore --before-damage --data data
   huizhen restore --after-point-in-time --database-url \"$TARGET_URL\"";
 
 /// From what, and where to.

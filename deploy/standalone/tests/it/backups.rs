@@ -92,7 +92,7 @@ fn after_a_restore_everybody_has_exactly_what_was_restored_and_goes_on() {
     // Both have seen more than there is now.
     for chat in [&mut patient, &mut doctor] {
         let told = chat.wait_for_event("reset", |event| {
-            event["event"] == "conversation" && event["reset"] == true
+            event["event"] == "conversation" && event["reset"] == true && event["kind"] == "consult"
         });
         assert_eq!(told["last_seq"], kept["seq"], "{told}");
         assert!(told["epoch"].as_i64().unwrap() > 1, "{told}");
