@@ -50,7 +50,7 @@ pub struct Budgets {
     guesses_of_address: Budget,
 }
 
-/// Somebody who tries a password or a code, or wants an SMS.
+/// The caller that tries a password or a code, or asks for an SMS.
 #[derive(Clone, Debug)]
 pub(crate) struct Guesser {
     /// The phone, or the name of an operator.
@@ -61,7 +61,7 @@ pub(crate) struct Guesser {
     pub(crate) address: IpAddr,
 }
 
-/// What was spent for one try.
+/// The budgets that one try has spent.
 #[derive(Clone, Debug)]
 pub(crate) struct Attempt(Vec<Spending>);
 
@@ -124,7 +124,7 @@ impl Budgets {
         Ok(Attempt(spendings))
     }
 
-    /// What an SMS to a phone spends.
+    /// The budgets that an SMS to a phone spends.
     pub(super) async fn begin_sms(
         &self,
         tx: &mut Transaction<'_>,

@@ -1,4 +1,4 @@
-//! What the one who was invited answers.
+//! Answers of invited doctors.
 
 use axum::extract::State;
 use database::Transaction;

@@ -402,7 +402,7 @@ impl<S: Source> Pull<'_, S> {
                     continue;
                 }
                 self.reached = feed.through;
-                // Whoever is in again, though the overview did not know it, is told of by a notice that waits for this task.
+                // A user who is in again, unknown to the overview, has a notice that waits for this task.
                 if feed.has_left || self.room.is_none() {
                     return Ok(End::Left);
                 }

@@ -12,7 +12,7 @@
 //! What neither owns is kept in the session's [`books::Books`]: conversations that the user has left, and those that wait
 //! for another Sync. A failure hands `reached` to the books, so the next Sync continues exactly there.
 //!
-//! Whoever has left or come back is known by two rules. A live member leaves when the room delivers the entry that says
+//! Leaving and coming back follow two rules. A live member leaves when the room delivers the entry that says
 //! so. Any other learns it from the page that it reads: each page tells whether the user was in as it was read.
 
 pub(crate) mod books;
