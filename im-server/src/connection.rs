@@ -28,7 +28,7 @@ use crate::{
     listen::Door,
     login::{self, Established},
     node::Shared,
-    outbox::Pushed,
+    outbox::{Outbox, Pushed},
     request,
     sending::{Sending, room_for_answers},
     session::Session,
@@ -356,12 +356,24 @@ impl Task {
 /// # Errors
 /// When the session has ended.
 pub(crate) async fn room_in_outbox(session: &Session) -> Result<(), Ended> {
+    outbox_until(session, Outbox::has_room).await
+}
+
+/// Waits until nothing waits for the socket. The outbox takes a frame of any size then.
+///
+/// # Errors
+/// When the session has ended.
+pub(crate) async fn empty_outbox(session: &Session) -> Result<(), Ended> {
+    outbox_until(session, Outbox::is_empty).await
+}
+
+async fn outbox_until(session: &Session, condition: impl Fn(&Outbox) -> bool) -> Result<(), Ended> {
     poll_fn(|_| {
         session.flush();
         if session.has_ended() || session.outbox.is_broken() {
             return Poll::Ready(Err(Ended));
         }
-        if session.outbox.has_room() {
+        if condition(&session.outbox) {
             Poll::Ready(Ok(()))
         } else {
             Poll::Pending
@@ -380,8 +392,10 @@ pub(crate) async fn push_when_there_is_room(session: &Session, frames: Vec<Bytes
         if !session.outbox.has_room() {
             room_in_outbox(session).await?;
         }
+        // A frame that does not fit beside the little that waits must await the end of that: to ask for room alone would be
+        // answered at once, again and again.
         while session.queue(&frame) == Pushed::Full {
-            room_in_outbox(session).await?;
+            empty_outbox(session).await?;
         }
         if session.has_ended() {
             return Err(Ended);
@@ -401,6 +415,41 @@ mod tests {
 
     fn future_bytes<A, B, C, D, F: Future>(_: impl Fn(A, B, C, D) -> F) -> usize {
         size_of::<F>()
+    }
+
+    /// A socket that takes nothing and little that waits: a long frame must await the end of that, and not spin.
+    #[tokio::test]
+    async fn a_long_frame_awaits_the_end_of_what_waits() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        stream.writable().await.unwrap();
+        let session = Arc::new(Session::new(
+            1,
+            proto::UserId::from_database(1),
+            "device".into(),
+            backplane::Generation(1),
+            proto::wire::Platform::Android,
+            crate::transport::Transport::plain(stream),
+            Outbox::new(crate::outbox::Dress::Length),
+            i64::MAX,
+        ));
+        let short = proto::frame::server(1, Body::Pong(Pong::default()));
+        while !session.outbox.is_blocked() {
+            assert_eq!(session.push(&[short.clone()]), Pushed::Taken);
+        }
+        assert!(session.outbox.has_room() && !session.outbox.is_empty());
+        let (pending, is_pending) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let mut push = Box::pin(push_when_there_is_room(
+                &session,
+                vec![Bytes::from(vec![0; 60_000])],
+            ));
+            let mut cx = Context::from_waker(std::task::Waker::noop());
+            let _ = pending.send(push.as_mut().poll(&mut cx).is_pending());
+        });
+        assert_eq!(is_pending.recv_timeout(Duration::from_secs(60)), Ok(true));
+        drop(peer);
     }
 
     /// What an idle connection owns: grows by accident, and then by a million. Beyond these a task (with the runtime's

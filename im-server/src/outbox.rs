@@ -213,6 +213,11 @@ impl Outbox {
         inner.bytes <= MAX_BYTES / 4 && inner.queue.len() <= MAX_FRAMES / 4
     }
 
+    /// Whether nothing waits for the socket.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.inner.lock().queue.is_empty()
+    }
+
     /// Whether so many answers find room beside those that wait.
     pub(crate) fn has_room_for_answers(&self, count: usize) -> bool {
         let inner = self.inner.lock();
