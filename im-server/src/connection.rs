@@ -436,10 +436,10 @@ mod tests {
         ));
         let short = proto::frame::server(1, Body::Pong(Pong::default()));
         while !session.outbox.is_blocked() {
-            assert_eq!(session.push(&[short.clone()]), Pushed::Taken);
+            assert_eq!(session.push(std::slice::from_ref(&short)), Pushed::Taken);
         }
         assert!(session.outbox.has_room() && !session.outbox.is_empty());
-        let (pending, is_pending) = std::sync::mpsc::channel();
+        let (pending, is_pending) = std::sync::mpsc::sync_channel(1);
         std::thread::spawn(move || {
             let mut push = Box::pin(push_when_there_is_room(
                 &session,
