@@ -3,17 +3,23 @@
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
+use proto::{Sentence, wire::ByeReason};
 
 /// The largest request head, bytes.
 pub(crate) const MAX_HEAD_BYTES: usize = 8 * 1024;
-/// The sub-protocol that a browser may ask for.
+/// The sub-protocol that an app may ask for.
 const PROTOCOL: &str = "huizhen.v1";
 /// RFC 6455, 1.3.
 const KEY_SUFFIX: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 const MAX_CONTROL_BYTES: usize = 125;
+/// A `Sec-WebSocket-Key`, bytes.
+const KEY_BYTES: usize = 16;
+/// A close code is this and the number of the Bye's reason; the range is for applications (RFC 6455, 7.4.2).
+const BYE_CODES: u16 = 4000;
 
 mod opcode {
     pub(super) const CONTINUATION: u8 = 0;
+    pub(super) const TEXT: u8 = 1;
     pub(super) const BINARY: u8 = 2;
     pub(super) const CLOSE: u8 = 8;
     pub(super) const PING: u8 = 9;
@@ -45,20 +51,12 @@ pub(crate) fn handshake(input: &[u8]) -> Handshake {
         Ok(httparse::Status::Partial) if input.len() < MAX_HEAD_BYTES => return Handshake::Partial,
         _ => return refuse("400 Bad Request", "not an HTTP/1.1 request head of at most 8 KiB"),
     };
-    let header = |name: &str| {
-        request
-            .headers
-            .iter()
-            .find(|header| header.name.eq_ignore_ascii_case(name))
-            .and_then(|header| std::str::from_utf8(header.value).ok())
-    };
-    let has = |name: &str, token: &str| {
-        header(name).is_some_and(|value| {
-            value
-                .split(',')
-                .any(|part| part.trim().eq_ignore_ascii_case(token))
-        })
-    };
+    let headers = &*request.headers;
+    let header = |name| values(headers, name).next();
+    let has = |name, token: &str| tokens(headers, name).any(|part| part.eq_ignore_ascii_case(token));
+    if request.version != Some(1) {
+        return refuse("505 HTTP Version Not Supported", "WebSocket begins with HTTP/1.1");
+    }
     if request.method != Some("GET") || !has("upgrade", "websocket") || !has("connection", "upgrade") {
         return refuse(
             "426 Upgrade Required",
@@ -68,7 +66,12 @@ pub(crate) fn handshake(input: &[u8]) -> Handshake {
     if header("sec-websocket-version") != Some("13") {
         return refuse("426 Upgrade Required", "Sec-WebSocket-Version must be 13");
     }
-    let Some(key) = header("sec-websocket-key").filter(|key| key.len() == 24) else {
+    let is_key = |key: &&str| {
+        BASE64_STANDARD
+            .decode(key)
+            .is_ok_and(|bytes| bytes.len() == KEY_BYTES)
+    };
+    let Some(key) = header("sec-websocket-key").filter(is_key) else {
         return refuse("400 Bad Request", "Sec-WebSocket-Key must be 16 bytes in base64");
     };
     let accept = ring::digest::digest(
@@ -79,7 +82,8 @@ pub(crate) fn handshake(input: &[u8]) -> Handshake {
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n",
         BASE64_STANDARD.encode(accept)
     );
-    if has("sec-websocket-protocol", PROTOCOL) {
+    // Unlike the others, these names are compared byte by byte.
+    if tokens(headers, "sec-websocket-protocol").any(|asked| asked == PROTOCOL) {
         response.push_str(&format!("Sec-WebSocket-Protocol: {PROTOCOL}\r\n"));
     }
     response.push_str("\r\n");
@@ -89,10 +93,25 @@ pub(crate) fn handshake(input: &[u8]) -> Handshake {
     }
 }
 
+/// The values of all headers of a name.
+fn values<'h>(headers: &'h [httparse::Header<'h>], name: &'static str) -> impl Iterator<Item = &'h str> {
+    let named = headers
+        .iter()
+        .filter(move |header| header.name.eq_ignore_ascii_case(name));
+    named.filter_map(|header| std::str::from_utf8(header.value).ok())
+}
+
+/// The parts of a list, which may be spread over several headers.
+fn tokens<'h>(headers: &'h [httparse::Header<'h>], name: &'static str) -> impl Iterator<Item = &'h str> {
+    values(headers, name)
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+}
+
 fn refuse(status: &str, why: &str) -> Handshake {
     let body = format!("{why}\n");
     let upgrade = if status.starts_with("426") {
-        "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
     } else {
         ""
     };
@@ -106,16 +125,65 @@ fn refuse(status: &str, why: &str) -> Handshake {
 }
 
 /// Why a peer does not speak WebSocket as we do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Error {
-    #[error("a message of {length} bytes is over the limit of {limit}")]
     TooLong { length: usize, limit: usize },
-    #[error("a frame from a client must be masked")]
     Unmasked,
-    #[error("only binary messages are spoken here")]
     NotBinary,
-    #[error("not a WebSocket frame")]
     Malformed,
+}
+
+impl Error {
+    pub(crate) fn close_code(self) -> CloseCode {
+        match self {
+            Self::TooLong { .. } => CloseCode(1009),
+            Self::NotBinary => CloseCode(1003),
+            Self::Unmasked | Self::Malformed => CloseCode::PROTOCOL_ERROR,
+        }
+    }
+
+    pub(crate) fn sentence(self) -> Sentence {
+        match self {
+            Self::TooLong { length, limit } => Sentence::formatted(
+                format!("a message of {length} bytes is over the limit of {limit}"),
+                format!("消息长 {length} 字节，超过上限 {limit} 字节"),
+            ),
+            Self::Unmasked => Sentence::new(
+                "a frame from a client must be masked",
+                "客户端发送的 WebSocket 帧必须带掩码",
+            ),
+            Self::NotBinary => Sentence::new("only binary messages are spoken here", "只接受二进制消息"),
+            Self::Malformed => Sentence::new("not a WebSocket frame", "收到的数据不是合法的 WebSocket 帧"),
+        }
+    }
+}
+
+/// Why a WebSocket is closed (RFC 6455, 7.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CloseCode(u16);
+
+impl CloseCode {
+    pub(crate) const NORMAL: Self = Self(1000);
+    pub(crate) const PROTOCOL_ERROR: Self = Self(1002);
+
+    /// The code beside a Bye.
+    pub(crate) fn of(reason: ByeReason) -> Self {
+        Self(BYE_CODES + reason as u16)
+    }
+
+    /// What to close with in answer to a close frame: its own code, none when it has none.
+    fn answer_to(payload: &[u8]) -> Option<Self> {
+        let Some((code, reason)) = payload.split_first_chunk() else {
+            return (!payload.is_empty()).then_some(Self::PROTOCOL_ERROR);
+        };
+        let code = u16::from_be_bytes(*code);
+        // Others are reserved, or never sent.
+        let is_sent = matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999);
+        Some(match is_sent && std::str::from_utf8(reason).is_ok() {
+            true => Self(code),
+            false => Self::PROTOCOL_ERROR,
+        })
+    }
 }
 
 /// What came.
@@ -125,8 +193,8 @@ pub(crate) enum Incoming<'r> {
     Message(&'r [u8]),
     /// A ping; answer with [`pong`] of the same bytes.
     Ping(&'r [u8]),
-    /// The peer closes.
-    Close,
+    /// The peer closes; answer with [`close`] of this.
+    Close(Option<CloseCode>),
 }
 
 /// Cuts a stream of bytes into messages. Grows with the bytes that came, never with what a header announces.
@@ -208,7 +276,10 @@ impl Reader {
                     self.taken = true;
                     return Ok(Some(Incoming::Ping(&self.control)));
                 }
-                opcode::CLOSE => return Ok(Some(Incoming::Close)),
+                opcode::CLOSE => {
+                    self.taken = true;
+                    return Ok(Some(Incoming::Close(CloseCode::answer_to(&self.control))));
+                }
                 _ if frame.last => {
                     self.continued = false;
                     self.taken = true;
@@ -241,15 +312,20 @@ impl Reader {
         if second & 0x80 == 0 {
             return Err(Error::Unmasked);
         }
-        let left = match second & 0x7f {
-            126 => usize::from(u16::from_be_bytes([header[2], header[3]])),
+        let (left, least) = match second & 0x7f {
+            126 => (usize::from(u16::from_be_bytes([header[2], header[3]])), 126),
             127 => {
                 let mut length = [0; 8];
                 length.copy_from_slice(&header[2..10]);
-                usize::try_from(u64::from_be_bytes(length)).unwrap_or(usize::MAX)
+                let length = u64::from_be_bytes(length);
+                (usize::try_from(length).unwrap_or(usize::MAX), 65_536)
             }
-            length => usize::from(length),
+            length => (usize::from(length), 0),
         };
+        // Each length has one form, the shortest.
+        if left < least {
+            return Err(Error::Malformed);
+        }
         let mut mask = [0; 4];
         mask.copy_from_slice(&header[header.len() - 4..]);
         match opcode {
@@ -262,7 +338,7 @@ impl Reader {
                 }
             }
             opcode::PING | opcode::PONG | opcode::CLOSE if last && left <= MAX_CONTROL_BYTES => {}
-            1 => return Err(Error::NotBinary),
+            opcode::TEXT => return Err(Error::NotBinary),
             _ => return Err(Error::Malformed),
         }
         Ok(Some(Frame {
@@ -316,9 +392,10 @@ pub(crate) fn pong(payload: &[u8]) -> Bytes {
     control(opcode::PONG, payload)
 }
 
-/// The end of a connection: 1000 (normal).
-pub(crate) fn close() -> Bytes {
-    control(opcode::CLOSE, &1000u16.to_be_bytes())
+/// The end of a connection.
+pub(crate) fn close(code: Option<CloseCode>) -> Bytes {
+    let code = code.map(|CloseCode(code)| code.to_be_bytes());
+    control(opcode::CLOSE, code.as_ref().map_or(&[], |code| &code[..]))
 }
 
 fn control(opcode: u8, payload: &[u8]) -> Bytes {
@@ -362,7 +439,7 @@ mod tests {
                 came.push(match incoming {
                     Incoming::Message(message) => ('m', message.to_vec()),
                     Incoming::Ping(payload) => ('p', payload.to_vec()),
-                    Incoming::Close => ('c', Vec::new()),
+                    Incoming::Close(code) => ('c', close(code)[2..].to_vec()),
                 });
             }
         }
@@ -399,6 +476,47 @@ mod tests {
     }
 
     #[test]
+    fn a_length_has_one_form_and_a_control_frame_is_short_and_whole() {
+        for (first, length) in [
+            (0x82, &[0xfe, 0, 125][..]),
+            (0x82, &[0xff, 0, 0, 0, 0, 0, 0, 0xff, 0xff]),
+            (0x89, &[0xfe, 0, 126]),
+            (0x09, &[0x80]),
+            (0x08, &[0x80]),
+            (0x83, &[0x80]),
+            (0x8b, &[0x80]),
+        ] {
+            let frame = [&[first], length, &[1, 2, 3, 4]].concat();
+            assert_eq!(read(&[&frame], 100_000), Err(Error::Malformed), "{frame:x?}");
+        }
+    }
+
+    #[test]
+    fn a_close_is_answered_with_its_own_code() {
+        let answer = |payload: &[u8]| match read(&[&masked(0x88, payload)], 100).unwrap().as_slice() {
+            [('c', answer)] => answer.clone(),
+            other => panic!("{other:?}"),
+        };
+        let code = |code: u16| code.to_be_bytes().to_vec();
+        assert_eq!(answer(b""), b"");
+        for sent in [1000, 1001, 1003, 1011, 3000, 4999] {
+            assert_eq!(answer(&[code(sent), "再见".into()].concat()), code(sent));
+        }
+        for bad in [0, 999, 1004, 1005, 1006, 1015, 2999, 5000] {
+            assert_eq!(answer(&code(bad)), code(1002), "{bad}");
+        }
+        assert_eq!(answer(b"\x03"), code(1002), "half a code");
+        assert_eq!(answer(&[code(1000), vec![0xff]].concat()), code(1002), "no UTF-8");
+    }
+
+    #[test]
+    fn the_close_code_of_a_bye_keeps_its_number() {
+        for reason in proto::bye::ALL {
+            assert_eq!(CloseCode::of(reason).0, 4000 + reason as u16);
+        }
+    }
+
+    #[test]
     fn frames_of_one_message_together_keep_the_limit() {
         let stream = [masked(0x02, &[0; 60]), masked(0x80, &[0; 60])].concat();
         assert_eq!(
@@ -430,6 +548,32 @@ mod tests {
     }
 
     #[test]
+    fn our_protocol_is_chosen_among_those_that_an_app_names() {
+        for (names, is_chosen) in [
+            ("", false),
+            ("Sec-WebSocket-Protocol: chat\r\n", false),
+            ("Sec-WebSocket-Protocol: Huizhen.V1\r\n", false),
+            ("Sec-WebSocket-Protocol: huizhen.v1\r\n", true),
+            ("Sec-WebSocket-Protocol: chat, huizhen.v1\r\n", true),
+            (
+                "Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Protocol: huizhen.v1\r\n",
+                true,
+            ),
+        ] {
+            let request = format!(
+                "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: keep-alive\r\nConnection: Upgrade\r\n\
+                 Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{names}\r\n"
+            );
+            let Handshake::Upgrade { response, .. } = handshake(request.as_bytes()) else {
+                panic!("{names}")
+            };
+            let response = String::from_utf8(response).unwrap();
+            let chosen = response.contains("Sec-WebSocket-Protocol: huizhen.v1\r\n");
+            assert_eq!(chosen, is_chosen, "{names}");
+        }
+    }
+
+    #[test]
     fn the_handshake_of_the_rfc() {
         let request = b"GET /chat HTTP/1.1\r\nHost: server.example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\nrest";
@@ -442,6 +586,26 @@ mod tests {
                 .unwrap()
                 .contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")
         );
+        let head = String::from_utf8(request[..head_bytes].to_vec()).unwrap();
+        for (from, to, status) in [
+            ("HTTP/1.1", "HTTP/1.0", "505 "),
+            ("GET", "POST", "426 "),
+            ("Upgrade: websocket", "Upgrade: h2c", "426 "),
+            ("Version: 13", "Version: 8", "426 "),
+            ("dGhlIHNhbXBsZSBub25jZQ==", "!GhlIHNhbXBsZSBub25jZQ==", "400 "),
+            ("dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25j", "400 "),
+        ] {
+            let Handshake::Refused(response) = handshake(head.replace(from, to).as_bytes()) else {
+                panic!("{to}")
+            };
+            let response = String::from_utf8(response).unwrap();
+            assert!(
+                response.starts_with(&format!("HTTP/1.1 {status}")),
+                "{to}: {response}"
+            );
+            let names_version = response.contains("Sec-WebSocket-Version: 13");
+            assert_eq!(names_version, status == "426 ", "{response}");
+        }
         assert_eq!(handshake(b"GET / HT"), Handshake::Partial);
         assert!(matches!(
             handshake(b"GET / HTTP/1.1\r\n\r\n"),
