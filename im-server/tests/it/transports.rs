@@ -205,6 +205,41 @@ async fn a_close_of_the_app_is_answered_with_its_code_before_and_after_login() {
     super::fleet::eventually("no session is left", async || fleet.nodes[0].0.sessions() == 0).await;
 }
 
+/// As on TCP: an app that says goodbye right behind its messages learns what became of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_sent_before_a_close_is_answered() {
+    const MESSAGES: u64 = 20;
+    let fleet = Fleet::start().await;
+    let consult = fleet.consult().await;
+    let mut socket = log_in(&fleet, 1, "web").await;
+    for number in 0..MESSAGES {
+        let frame = ClientFrame {
+            request_id: 100 + number,
+            body: Some(Request::Send(message(consult, &format!("{number}"), "hello"))),
+        };
+        let binary = tungstenite::Message::Binary(frame.encode_to_vec().into());
+        socket.feed(binary).await.unwrap();
+    }
+    socket.feed(tungstenite::Message::Close(None)).await.unwrap();
+    socket.flush().await.unwrap();
+    let mut answered = Vec::new();
+    while let Some(next) = tokio::time::timeout(PATIENCE, socket.next()).await.unwrap() {
+        match next.unwrap() {
+            tungstenite::Message::Binary(bytes) => {
+                let frame = ServerFrame::decode(&bytes[..]).unwrap();
+                assert!(matches!(frame.body, Some(Body::SendOk(_))), "{frame:?}");
+                answered.push(frame.request_id);
+            }
+            tungstenite::Message::Close(close) => {
+                assert_eq!(close, None);
+                break;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(answered, (100..100 + MESSAGES).collect::<Vec<_>>());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ping_is_answered_before_login_too() {
     let fleet = Fleet::start().await;
