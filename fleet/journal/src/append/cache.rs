@@ -14,7 +14,7 @@ use super::{
     sent::Unclaimed,
 };
 
-/// Conversations kept; beyond that all are forgotten and asked for again. Some 700 bytes each, and what filters take.
+/// Conversations kept; beyond that all are forgotten and asked for again. Some 800 bytes each, and what filters take.
 const CONVERSATIONS: usize = 50_000;
 /// Participants kept for one conversation between batches: they are searched one by one.
 const PARTICIPANTS: usize = 64;
