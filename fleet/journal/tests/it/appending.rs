@@ -200,6 +200,32 @@ async fn only_participants_are_mentioned_and_a_resend_is_answered_after_they_lef
     world.all(id).await;
 }
 
+/// The check of mentions and replies costs no statement once the people are known: it passes without their rows.
+async fn people_who_are_known_are_not_asked_for_again(store: Store) {
+    let world = World::new(store).await;
+    let id = world.conversation(&PAIR).await;
+    let message = |name: &str| NewMessage {
+        mentions: vec![2, 1],
+        reply_to_seq: seq(2),
+        ..text(id, 1, name, "x")
+    };
+    // The second attempt finds what the first one left, also where that had to begin again.
+    world.send(message("a")).await.unwrap();
+    world.send(message("b")).await.unwrap();
+    let forget = "DELETE FROM participant";
+    world.execute(forget, forget).await;
+    world.send(message("c")).await.unwrap();
+    assert!(matches!(
+        world.send(text(id, 2, "d", "x")).await,
+        Ok(accepted) if accepted.seq == seq(6)
+    ));
+    // And who is not known is asked for.
+    assert!(matches!(
+        world.send(text(id, 3, "e", "x")).await,
+        Err(Error::NoAccess)
+    ));
+}
+
 /// More than are remembered between batches: all of them count within one.
 async fn a_crowd_sends_and_is_mentioned_in_one_batch(store: Store) {
     let world = World::new(store).await;
@@ -687,6 +713,7 @@ fleet_local::on_both!(
     a_reply_to_the_future_is_refused_and_one_to_the_newest_is_not,
     i5_a_reply_answers_an_entry_within_the_senders_spans,
     only_participants_are_mentioned_and_a_resend_is_answered_after_they_left,
+    people_who_are_known_are_not_asked_for_again,
     a_crowd_sends_and_is_mentioned_in_one_batch,
     i4_a_resend_with_other_content_names_the_field_and_changes_nothing,
     i4_the_same_id_twice_in_one_batch_is_one_entry,
