@@ -432,17 +432,17 @@ async fn establish(
         Box::pin(tell(newcomer, unavailable())).await;
         return None;
     };
-    let session = Arc::new(Session::new(
+    let session = Session::new(
         shared.next_session_id(),
         user,
         login.device_id.as_str().into(),
         generation,
         platform,
-        newcomer.language,
         newcomer.transport,
         Outbox::new(newcomer.dress),
         expires_at_ms,
-    ));
+    );
+    let session = Arc::new(session.speaking(newcomer.language));
     let added = shared.users.add(&session, backplane, shared.subscriber).await;
     // The device may have been logged out between the check and now; from now on a notice would reach the session.
     let checked = check_password(shared, Some(user), &login).await;

@@ -54,7 +54,6 @@ impl Session {
         device_id: Box<str>,
         generation: Generation,
         platform: Platform,
-        language: Language,
         transport: Transport,
         outbox: Outbox,
         expires_at_ms: i64,
@@ -65,7 +64,7 @@ impl Session {
             device_id,
             generation,
             platform,
-            language,
+            language: Language::default(),
             transport,
             outbox,
             waker: AtomicWaker::new(),
@@ -74,6 +73,11 @@ impl Session {
             ended: AtomicBool::new(false),
             books: Mutex::default(),
         }
+    }
+
+    /// The session with its sentences in a language.
+    pub(crate) fn speaking(self, language: Language) -> Self {
+        Self { language, ..self }
     }
 
     /// Sends frames, or learns that the session is behind.
