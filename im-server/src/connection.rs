@@ -23,7 +23,7 @@ use tokio::net::TcpStream;
 
 use crate::{
     clock,
-    cutter::{Cut, Cutter},
+    cutter::{Cut, Cutter, NoFrame},
     limits::{AddressPlace, Bucket, OncePerSecond},
     listen::Door,
     login::{self, Established},
@@ -31,7 +31,9 @@ use crate::{
     outbox::{Outbox, Pushed},
     request,
     sending::{Sending, room_for_answers},
+    sentences,
     session::Session,
+    transport::websocket::CloseCode,
 };
 
 /// Bytes read at once; the buffer belongs to the thread.
@@ -100,7 +102,7 @@ async fn end(mut task: Task) {
 
 /// Takes a session out of everything that knows it.
 fn leave(shared: &Shared, session: &Arc<Session>) {
-    session.hang_up();
+    session.hang_up(Some(CloseCode::NORMAL));
     shared.users.remove(session, &shared.backplane, shared.subscriber);
     let attached = session.books.lock().take_attached();
     for conversation in attached {
@@ -142,6 +144,8 @@ struct Task {
 enum Finish {
     /// It will send no more.
     HungUp,
+    /// It closes its WebSocket, which is closed with this in turn.
+    Closed(Option<CloseCode>),
     LoggedOut,
 }
 
@@ -223,10 +227,11 @@ impl Task {
             }
         }
         match finish {
-            Finish::HungUp => self.session.hang_up(),
+            Finish::HungUp => self.session.hang_up(Some(CloseCode::NORMAL)),
+            Finish::Closed(close) => self.session.hang_up(close),
             Finish::LoggedOut => self
                 .session
-                .end(ByeReason::LoggedOut, 0, "the app has logged out"),
+                .end(ByeReason::LoggedOut, 0, &sentences::APP_LOGGED_OUT),
         }
         Poll::Ready(())
     }
@@ -262,9 +267,11 @@ impl Task {
                     self.session.flush();
                     self.session.heard();
                 }
-                Ok(Some(Cut::Close)) => self.finish = Some(Finish::HungUp),
+                Ok(Some(Cut::Close(code))) => self.finish = Some(Finish::Closed(code)),
                 Ok(None) => break,
-                Err(detail) => self.session.end(ByeReason::BadFrame, 0, &detail),
+                Err(NoFrame { detail, close }) => {
+                    self.session.end_with(ByeReason::BadFrame, 0, &detail, close);
+                }
             }
         }
         bytes.len() - input.len()
@@ -292,7 +299,7 @@ impl Task {
         self.session.heard();
         let ClientFrame { request_id, body } = frame;
         let Some(body) = body else {
-            let message = "this node does not know this request; it may be newer than the node";
+            let message = &sentences::UNKNOWN_REQUEST;
             self.session
                 .refuse(request_id, ErrorCode::Unsupported, "", message);
             return;
@@ -311,7 +318,7 @@ impl Task {
                     request_id,
                     ErrorCode::Invalid,
                     "login",
-                    "this connection has logged in already",
+                    &sentences::LOGGED_IN_ALREADY,
                 );
                 None
             }
@@ -343,8 +350,12 @@ impl Task {
             }
             Request::Presence(query) => request::presence::presence(shared, session, request_id, query),
             Request::CallSignal(_) => {
-                let message = "this node carries no calls";
-                session.refuse(request_id, ErrorCode::Unsupported, "call_signal", message);
+                session.refuse(
+                    request_id,
+                    ErrorCode::Unsupported,
+                    "call_signal",
+                    &sentences::NO_CALLS,
+                );
                 None
             }
         };

@@ -21,6 +21,7 @@ mod proxy_protocol;
 mod renewal;
 mod request;
 mod sending;
+mod sentences;
 mod session;
 mod settings;
 mod sweep;

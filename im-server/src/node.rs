@@ -26,7 +26,7 @@ use crate::{
     marks::Marks,
     renewal,
     request::send::{SendContext, SendOutlet},
-    sweep,
+    sentences, sweep,
     transport::tls::Certificate,
     users::Users,
 };
@@ -174,15 +174,11 @@ impl Node {
             } else {
                 spread_ms(50, 250)
             };
-            session.end(ByeReason::Draining, retry_after_ms, "the node is being stopped");
+            session.end(ByeReason::Draining, retry_after_ms, &sentences::STOPPING);
         }
         // Those that were logging in meanwhile.
         for session in shared.users.all() {
-            session.end(
-                ByeReason::Draining,
-                spread_ms(500, 3_000),
-                "the node is being stopped",
-            );
+            session.end(ByeReason::Draining, spread_ms(500, 3_000), &sentences::STOPPING);
         }
         shared.connections.close();
         if tokio::time::timeout(LAST_WORDS, shared.connections.wait())
@@ -255,11 +251,7 @@ impl Shared {
                     generation,
                 } => {
                     if *session.device_id == **device_id && session.generation.0 < *generation {
-                        session.end(
-                            ByeReason::Replaced,
-                            0,
-                            "this device has logged in again elsewhere",
-                        );
+                        session.end(ByeReason::Replaced, 0, &sentences::REPLACED);
                     }
                 }
                 UserNotice::LoggedOut {
@@ -267,12 +259,12 @@ impl Shared {
                     generation,
                 } => {
                     if *session.device_id == **device_id && session.generation.0 < *generation {
-                        session.end(ByeReason::LoggedOut, 0, "this device was logged out");
+                        session.end(ByeReason::LoggedOut, 0, &sentences::LOGGED_OUT);
                     }
                 }
                 UserNotice::Disabled { generation } => {
                     if session.generation.0 < *generation {
-                        session.end(ByeReason::Disabled, 0, "the account is disabled");
+                        session.end(ByeReason::Disabled, 0, &sentences::DISABLED);
                     }
                 }
             }

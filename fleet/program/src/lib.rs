@@ -13,6 +13,7 @@ pub mod admin;
 pub mod catalogue;
 pub mod certificate;
 pub mod listener;
+mod log_lines;
 pub mod memory;
 mod notify;
 pub mod open_files;

@@ -6,6 +6,8 @@ use anyhow::Context;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
+use crate::log_lines;
+
 /// What a server logs when RUST_LOG does not say. The migrations' own steps are no news to an operator.
 pub const DEFAULT_FILTER: &str = "info,refinery_core=warn";
 
@@ -47,9 +49,14 @@ pub fn start(format: LogFormat, default_filter: &str) -> anyhow::Result<Promethe
     // Errors here mean that this process has a subscriber already: a test that starts several programs.
     let _ = match format {
         LogFormat::Text => lines
+            .fmt_fields(log_lines::Fields)
             .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
             .try_init(),
-        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+        LogFormat::Json => lines
+            .json()
+            .flatten_event(true)
+            .with_writer(|| log_lines::JsonLines(std::io::stderr()))
+            .try_init(),
     };
     recorder()
 }
