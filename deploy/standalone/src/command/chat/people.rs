@@ -1,22 +1,36 @@
 //! What is shown of a conversation: who, when, what.
 
-use std::{collections::HashMap, io::Write};
+use std::collections::HashMap;
 
 use jiff::{Timestamp, tz::TimeZone};
 use proto::wire::{Conversation, Entry, EntryKind, Role, entry};
 
-use super::language::Language;
+use super::{clean, language::Language};
 
 /// Turns entries into lines, and remembers who people are.
-pub(super) struct Screen {
+pub(super) struct People {
     language: Language,
+    breaks: Breaks,
     people: HashMap<i64, (String, Role)>,
 }
 
-impl Screen {
-    pub(super) fn new(language: Language) -> Self {
+/// What becomes of the line breaks in a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Breaks {
+    /// They stay, for people.
+    Kept,
+    /// They become spaces: an entry is one line, for programs.
+    Joined,
+}
+
+/// Before each line of a message but its first, which begins with the time.
+const INDENT: &str = "      ";
+
+impl People {
+    pub(super) fn new(language: Language, breaks: Breaks) -> Self {
         Self {
             language,
+            breaks,
             people: HashMap::new(),
         }
     }
@@ -25,7 +39,7 @@ impl Screen {
     pub(super) fn know(&mut self, user_id: i64, name: &str) {
         let person = self.person_mut(user_id);
         if person.0.is_empty() {
-            person.0 = clean(name);
+            person.0 = clean::line(name);
         }
     }
 
@@ -42,7 +56,7 @@ impl Screen {
             let role = participant.role();
             let person = self.person_mut(participant.user_id);
             if !participant.name.is_empty() {
-                person.0 = clean(&participant.name);
+                person.0 = clean::line(&participant.name);
             }
             if role != Role::Unspecified {
                 person.1 = role;
@@ -54,7 +68,7 @@ impl Screen {
     pub(super) fn title(&self, conversation: &Conversation) -> String {
         self.language.title(
             conversation.conversation_id,
-            &clean(&conversation.title),
+            &clean::line(&conversation.title),
             conversation.open,
         )
     }
@@ -64,7 +78,12 @@ impl Screen {
         let time = time(entry.created_ms);
         let who = self.person(entry.sender_id);
         if entry.kind() == EntryKind::Message {
-            return format!("{time} {who}: {}", clean(&self.language.message(entry)));
+            let message = self.language.message(entry);
+            let message = match self.breaks {
+                Breaks::Kept => clean::lines(&message, INDENT),
+                Breaks::Joined => clean::line(&message),
+            };
+            return format!("{time} {who}: {message}");
         }
         let about = match &entry.event {
             Some(entry::Event::Participant(participant)) => self.person(participant.user_id),
@@ -74,10 +93,11 @@ impl Screen {
             .language
             .event(entry, &who, &about)
             .unwrap_or_else(|| format!("[{}]", entry.kind));
-        format!("{time} · {}", clean(&what))
+        format!("{time} · {}", clean::line(&what))
     }
 
-    fn person(&self, user_id: i64) -> String {
+    /// Name and role, as far as they are known.
+    pub(super) fn person(&self, user_id: i64) -> String {
         match self.people.get(&user_id) {
             Some((name, role)) if !name.is_empty() => self.language.person(name, *role),
             Some((_, role)) if *role != Role::Unspecified => {
@@ -92,19 +112,6 @@ impl Screen {
             .entry(user_id)
             .or_insert_with(|| (String::new(), Role::Unspecified))
     }
-}
-
-/// Prints a line at once. False when nobody reads any more.
-pub(super) fn print(line: &str) -> bool {
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{line}").and_then(|()| out.flush()).is_ok()
-}
-
-/// Text of others without what would steer the terminal.
-fn clean(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
 }
 
 /// Hour and minute here, with the day when it is not today.
@@ -154,12 +161,12 @@ mod tests {
 
     #[test]
     fn people_have_names_once_they_joined() {
-        let mut screen = Screen::new(Language::English);
-        assert!(screen.line(&text(7, "hi")).ends_with("user 7: hi"));
-        screen.know_from(&joined(7, "李医生", Role::Doctor));
-        assert!(screen.line(&text(7, "hi")).ends_with("李医生 (doctor): hi"));
+        let mut people = People::new(Language::English, Breaks::Joined);
+        assert!(people.line(&text(7, "hi")).ends_with("user 7: hi"));
+        people.know_from(&joined(7, "李医生", Role::Doctor));
+        assert!(people.line(&text(7, "hi")).ends_with("李医生 (doctor): hi"));
         assert!(
-            screen
+            people
                 .line(&joined(7, "李医生", Role::Doctor))
                 .ends_with("· 李医生 (doctor) joined")
         );
@@ -176,12 +183,12 @@ mod tests {
             ..Default::default()
         };
         assert!(
-            Screen::new(Language::Chinese)
+            People::new(Language::Chinese, Breaks::Joined)
                 .line(&finished)
                 .ends_with("咨询状态：已结束")
         );
         assert!(
-            Screen::new(Language::English)
+            People::new(Language::English, Breaks::Joined)
                 .line(&finished)
                 .ends_with("the consult is finished")
         );
@@ -189,24 +196,31 @@ mod tests {
 
     #[test]
     fn text_of_others_cannot_steer_the_terminal() {
-        let mut screen = Screen::new(Language::English);
-        screen.know_from(&joined(7, "\x1b[2Jx", Role::Patient));
-        let line = screen.line(&text(7, "a\x1b]0;b\x07\r\nc"));
+        let mut people = People::new(Language::English, Breaks::Joined);
+        people.know_from(&joined(7, "\x1b[2Jx", Role::Patient));
+        let line = people.line(&text(7, "a\x1b]0;b\x07\r\nc"));
         assert!(!line.contains(|c: char| c.is_control()), "{line:?}");
+        people.breaks = Breaks::Kept;
+        let line = people.line(&text(7, "a\n09:00 Dr. Li (doctor): b\x1b[A"));
+        let forged = line.lines().nth(1).unwrap();
+        assert!(
+            forged.starts_with("      09:00") && forged.ends_with("<U+001B>[A"),
+            "{line:?}"
+        );
     }
 
     #[test]
     fn recalled_and_unknown_bodies_are_named() {
-        let screen = Screen::new(Language::English);
+        let people = People::new(Language::English, Breaks::Joined);
         let recalled = Entry {
             recalled: true,
             ..text(7, "")
         };
-        assert!(screen.line(&recalled).ends_with("(recalled)"));
+        assert!(people.line(&recalled).ends_with("(recalled)"));
         let image = Entry {
             mime_type: "image/png".into(),
             ..text(7, "")
         };
-        assert!(screen.line(&image).ends_with("[image]"));
+        assert!(people.line(&image).ends_with("[image]"));
     }
 }
