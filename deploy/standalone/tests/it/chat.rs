@@ -99,7 +99,7 @@ fn what_is_seen_is_what_is_sent() {
     patient.wait_for("没有会话 987654");
     patient.keys(&format!("//quit 是文字{ENTER}"));
     let texts: Vec<(String, i64)> = (0..4).map(|_| next_message(&mut doctor)).collect();
-    let wanted = ["约三八度", "体温三八度。", "一\n二", "/quit 是文字"];
+    let wanted = ["约三八度", "体温三八度。", "一\n二[A", "/quit 是文字"];
     for (number, (text, seq)) in texts.iter().enumerate() {
         assert_eq!(text, wanted[number]);
         assert_eq!(*seq, first + 1 + number as i64, "nothing was sent between");
@@ -221,7 +221,6 @@ fn the_second_chat_of_a_token_pauses_the_first_which_can_take_it_back() {
     let mut first = patient(folder, 70, 24);
     let mut second = Running::start(huizhen(folder, &["chat", "data/demo/patient.token", "--json"]));
     second.wait_for_event("synced", |event| event["event"] == "synced");
-    first.wait_for("/resume");
     first.wait_for("这里已暂停");
     first.keys(&format!("暂停时写的{ENTER}"));
     first.wait_for_end(&["（等待送达）暂停时写的", ">"]);
@@ -305,10 +304,11 @@ fn another_conversation_is_announced_and_opened() {
     for text in ["私下问一句", "在吗"] {
         doctor.type_line(&json!({"text": text, "conversation_id": id}).to_string());
     }
-    patient.wait_for(&format!("/open {id}"));
+    patient.wait_for(&format!("会话 {id}（李医生）有新消息"));
     assert_eq!(patient.count("有新消息"), 1);
     patient.keys(&format!("/open {id}{ENTER}"));
-    patient.wait_for("李医生（医生）: 在吗");
+    patient.wait_for(&format!("── 李医生 · 会话 {id} · 可发言 ──"));
+    patient.wait_for("李医生: 在吗");
     for once in ["私下问一句", "在吗"] {
         assert_eq!(patient.count(once), 1, "{:?}", patient.rows());
     }
@@ -317,6 +317,10 @@ fn another_conversation_is_announced_and_opened() {
         |event: &Value| event["event"] == "entry" && event["text"] == "在" && event["conversation_id"] == id;
     doctor.wait_for_event("the answer, in the other conversation", sent);
     patient.wait_for("没有更早的消息了");
+    patient.keys(&format!("/list{ENTER}/open 1{ENTER}/who{ENTER}"));
+    patient.wait_for(&format!("{id}  李医生 · 可发言"));
+    // A role belongs to a conversation.
+    patient.wait_for("李医生（医生）");
     patient.keys(CONTROL_D);
     assert_eq!(patient.end(), Some(0));
     stop(demo);

@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io::{Read, Write},
+    num::NonZeroU16,
     os::fd::OwnedFd,
     process::{Child, Command, Stdio},
     sync::mpsc,
@@ -58,7 +59,7 @@ impl Terminal {
             master,
             slave,
             output,
-            parser: vt100::Parser::new(rows, columns, 0),
+            parser: vt100::Parser::new(count(rows), count(columns), 0),
         }
     }
 
@@ -68,11 +69,11 @@ impl Terminal {
     }
 
     pub(crate) fn resize(&mut self, columns: u16, rows: u16) {
-        // What is on its way was drawn for the old size.
+        // Bytes that are on their way were drawn for the old size.
         while let Ok(bytes) = self.output.try_recv() {
             self.parser.process(&bytes);
         }
-        self.parser.screen_mut().set_size(rows, columns);
+        self.parser.screen_mut().set_size(count(rows), count(columns));
         termios::tcsetwinsize(&self.master, size(columns, rows)).unwrap();
     }
 
@@ -81,7 +82,7 @@ impl Terminal {
         let screen = self.parser.screen();
         let (_, columns) = screen.size();
         let mut rows: Vec<String> = screen
-            .rows(0, columns)
+            .rows(0, columns.get())
             .map(|row| row.trim_end().to_owned())
             .collect();
         while rows.last().is_some_and(String::is_empty) {
@@ -179,6 +180,10 @@ fn controlled(command: &Command) -> Command {
         };
     }
     controlled
+}
+
+fn count(number: u16) -> NonZeroU16 {
+    NonZeroU16::new(number).unwrap()
 }
 
 fn size(columns: u16, rows: u16) -> Winsize {

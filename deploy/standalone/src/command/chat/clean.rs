@@ -2,12 +2,12 @@
 
 use std::fmt::Write;
 
-/// One line. What would move the cursor, clear the screen or turn the direction of writing stands there visibly.
+/// One line. Characters that move the cursor, clear the screen or turn the direction of writing become visible.
 pub(super) fn line(text: &str) -> String {
     escaped(text, " ")
 }
 
-/// Several lines; each after the first is indented, so that nobody can write a line in another's name.
+/// Several lines; each after the first is indented, so that a peer cannot forge a line of another.
 pub(super) fn lines(text: &str, indent: &str) -> String {
     escaped(text, &format!("\n{indent}"))
 }

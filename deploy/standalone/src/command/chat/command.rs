@@ -1,6 +1,6 @@
 //! Lines that begin with a slash are for this program, not for the conversation.
 
-/// What a typed line is.
+/// The kinds of typed lines.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Typed<'a> {
     /// To be sent.
@@ -28,7 +28,7 @@ pub(super) enum Command {
     Quit,
 }
 
-/// Reads a line of somebody at a terminal. `//` stands for a slash that is to be sent.
+/// Reads a line that was typed at a terminal. `//` stands for a slash that is to be sent.
 pub(super) fn read(line: &str) -> Typed<'_> {
     if line.trim().is_empty() {
         return Typed::Nothing;

@@ -23,14 +23,14 @@ pub(super) enum Face {
 /// Plain lines.
 pub(super) struct Lines {
     typed: mpsc::Receiver<String>,
-    /// Somebody types, and sees what they type.
+    /// A person types, and the terminal echoes it.
     pub(super) echoes: bool,
 }
 
-/// What came in.
+/// An event of the input.
 #[derive(Debug)]
 pub(super) enum Came {
-    /// A line that somebody typed at a terminal: it may be a command.
+    /// A line that was typed at a terminal: it may be a command.
     Typed(String),
     /// A line of a pipe: text as it is.
     Piped(String),
@@ -68,7 +68,7 @@ impl Face {
         matches!(self, Self::Json(_))
     }
 
-    /// Somebody sits there, and not a program.
+    /// A person sits there, and not a program.
     pub(super) fn is_interactive(&self) -> bool {
         match self {
             Self::Terminal(..) => true,
@@ -95,7 +95,7 @@ impl Face {
         }
     }
 
-    /// What comes next; dropping the future loses nothing.
+    /// The next event; dropping the future loses nothing.
     pub(super) async fn next(&mut self) -> Came {
         match self {
             Self::Terminal(terminal, input) => match input.recv().await {
@@ -116,7 +116,7 @@ impl Face {
         }
     }
 
-    /// Shows one line, or several. False when nobody reads any more.
+    /// Shows one line, or several. False when the reader is gone.
     pub(super) fn show(&mut self, text: &str) -> bool {
         match self {
             Self::Terminal(terminal, _) => {
@@ -135,7 +135,7 @@ impl Face {
     }
 }
 
-/// Prints a line at once. False when nobody reads any more.
+/// Prints a line at once. False when the reader is gone.
 fn print(line: &str) -> bool {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{line}").and_then(|()| out.flush()).is_ok()

@@ -1,4 +1,4 @@
-//! What is shown of a conversation: who, when, what.
+//! Entries as lines: who, when, what.
 
 use std::collections::HashMap;
 
@@ -11,10 +11,13 @@ use super::{clean, language::Language};
 pub(super) struct People {
     language: Language,
     breaks: Breaks,
-    people: HashMap<i64, (String, Role)>,
+    me: i64,
+    names: HashMap<i64, String>,
+    /// By conversation and user: the doctor of a consult is a peer in a private chat.
+    roles: HashMap<(i64, i64), Role>,
 }
 
-/// What becomes of the line breaks in a message.
+/// Treatment of the line breaks in a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Breaks {
     /// They stay, for people.
@@ -27,48 +30,65 @@ pub(super) enum Breaks {
 const INDENT: &str = "      ";
 
 impl People {
-    pub(super) fn new(language: Language, breaks: Breaks) -> Self {
+    pub(super) fn new(language: Language, breaks: Breaks, me: i64) -> Self {
         Self {
             language,
             breaks,
-            people: HashMap::new(),
+            me,
+            names: HashMap::new(),
+            roles: HashMap::new(),
         }
     }
 
     /// Learns a name.
     pub(super) fn know(&mut self, user_id: i64, name: &str) {
-        let person = self.person_mut(user_id);
-        if person.0.is_empty() {
-            person.0 = clean::line(name);
-        }
+        self.names.entry(user_id).or_insert_with(|| clean::line(name));
     }
 
     /// Learns roles.
     pub(super) fn know_roles(&mut self, conversation: &Conversation) {
         for participant in &conversation.participants {
-            self.person_mut(participant.user_id).1 = participant.role();
+            self.roles.insert(
+                (conversation.conversation_id, participant.user_id),
+                participant.role(),
+            );
         }
     }
 
     /// Learns who joined.
     pub(super) fn know_from(&mut self, entry: &Entry) {
         if let Some(entry::Event::Participant(participant)) = &entry.event {
-            let role = participant.role();
-            let person = self.person_mut(participant.user_id);
             if !participant.name.is_empty() {
-                person.0 = clean::line(&participant.name);
+                self.names
+                    .insert(participant.user_id, clean::line(&participant.name));
             }
-            if role != Role::Unspecified {
-                person.1 = role;
+            if participant.role() != Role::Unspecified {
+                self.roles
+                    .insert((entry.conversation_id, participant.user_id), participant.role());
             }
         }
     }
 
-    /// The line above a conversation.
+    /// The title of a conversation, or else the names of the others.
     pub(super) fn title(&self, conversation: &Conversation) -> String {
+        if !conversation.title.is_empty() {
+            return clean::line(&conversation.title);
+        }
+        let others = conversation
+            .participants
+            .iter()
+            .filter(|participant| participant.user_id != self.me);
+        let names: Vec<String> = others
+            .map(|other| self.person(conversation.conversation_id, other.user_id))
+            .collect();
+        self.language.between(&names)
+    }
+
+    /// The line above a conversation.
+    pub(super) fn heading(&self, conversation: &Conversation) -> String {
         self.language.title(
             conversation.conversation_id,
-            &clean::line(&conversation.title),
+            &self.title(conversation),
             conversation.open,
         )
     }
@@ -76,7 +96,7 @@ impl People {
     /// An entry as a line.
     pub(super) fn line(&self, entry: &Entry) -> String {
         let time = time(entry.created_ms);
-        let who = self.person(entry.sender_id);
+        let who = self.person(entry.conversation_id, entry.sender_id);
         if entry.kind() == EntryKind::Message {
             let message = self.language.message(entry);
             let message = match self.breaks {
@@ -86,7 +106,9 @@ impl People {
             return format!("{time} {who}: {message}");
         }
         let about = match &entry.event {
-            Some(entry::Event::Participant(participant)) => self.person(participant.user_id),
+            Some(entry::Event::Participant(participant)) => {
+                self.person(entry.conversation_id, participant.user_id)
+            }
             _ => who.clone(),
         };
         let what = self
@@ -96,21 +118,18 @@ impl People {
         format!("{time} · {}", clean::line(&what))
     }
 
-    /// Name and role, as far as they are known.
-    pub(super) fn person(&self, user_id: i64) -> String {
-        match self.people.get(&user_id) {
-            Some((name, role)) if !name.is_empty() => self.language.person(name, *role),
-            Some((_, role)) if *role != Role::Unspecified => {
-                format!("{} {user_id}", self.language.role(*role))
+    /// Name and role in a conversation, as far as they are known.
+    pub(super) fn person(&self, conversation_id: i64, user_id: i64) -> String {
+        let role = self.roles.get(&(conversation_id, user_id)).copied();
+        match (self.names.get(&user_id), role) {
+            (Some(name), role) if !name.is_empty() => {
+                self.language.person(name, role.unwrap_or(Role::Unspecified))
+            }
+            (_, Some(role)) if role != Role::Unspecified => {
+                format!("{} {user_id}", self.language.role(role))
             }
             _ => self.language.unknown_person(user_id),
         }
-    }
-
-    fn person_mut(&mut self, user_id: i64) -> &mut (String, Role) {
-        self.people
-            .entry(user_id)
-            .or_insert_with(|| (String::new(), Role::Unspecified))
     }
 }
 
@@ -161,7 +180,7 @@ mod tests {
 
     #[test]
     fn people_have_names_once_they_joined() {
-        let mut people = People::new(Language::English, Breaks::Joined);
+        let mut people = People::new(Language::English, Breaks::Joined, 1);
         assert!(people.line(&text(7, "hi")).ends_with("user 7: hi"));
         people.know_from(&joined(7, "李医生", Role::Doctor));
         assert!(people.line(&text(7, "hi")).ends_with("李医生 (doctor): hi"));
@@ -183,12 +202,12 @@ mod tests {
             ..Default::default()
         };
         assert!(
-            People::new(Language::Chinese, Breaks::Joined)
+            People::new(Language::Chinese, Breaks::Joined, 1)
                 .line(&finished)
                 .ends_with("咨询状态：已结束")
         );
         assert!(
-            People::new(Language::English, Breaks::Joined)
+            People::new(Language::English, Breaks::Joined, 1)
                 .line(&finished)
                 .ends_with("the consult is finished")
         );
@@ -196,7 +215,7 @@ mod tests {
 
     #[test]
     fn text_of_others_cannot_steer_the_terminal() {
-        let mut people = People::new(Language::English, Breaks::Joined);
+        let mut people = People::new(Language::English, Breaks::Joined, 1);
         people.know_from(&joined(7, "\x1b[2Jx", Role::Patient));
         let line = people.line(&text(7, "a\x1b]0;b\x07\r\nc"));
         assert!(!line.contains(|c: char| c.is_control()), "{line:?}");
@@ -211,7 +230,7 @@ mod tests {
 
     #[test]
     fn recalled_and_unknown_bodies_are_named() {
-        let people = People::new(Language::English, Breaks::Joined);
+        let people = People::new(Language::English, Breaks::Joined, 1);
         let recalled = Entry {
             recalled: true,
             ..text(7, "")

@@ -48,11 +48,20 @@ impl Language {
         }
     }
 
-    /// Somebody: name and role.
+    /// A person: name and role, where they have one.
     pub(super) fn person(self, name: &str, role: Role) -> String {
+        match (self, role) {
+            (_, Role::Peer | Role::Unspecified) => name.to_owned(),
+            (Self::Chinese, _) => format!("{name}（{}）", self.role(role)),
+            (Self::English, _) => format!("{name} ({})", self.role(role)),
+        }
+    }
+
+    /// The title of a conversation that has none of its own.
+    pub(super) fn between(self, names: &[String]) -> String {
         match self {
-            Self::Chinese => format!("{name}（{}）", self.role(role)),
-            Self::English => format!("{name} ({})", self.role(role)),
+            Self::Chinese => names.join("、"),
+            Self::English => names.join(", "),
         }
     }
 
@@ -84,7 +93,7 @@ impl Language {
         }
     }
 
-    /// What somebody wrote.
+    /// The text of a message, or the kind of its content.
     pub(super) fn message(self, entry: &Entry) -> String {
         if entry.recalled {
             return self.pick("（已撤回）", "(recalled)");
@@ -107,7 +116,7 @@ impl Language {
         format!("[{what}]")
     }
 
-    /// What happened, with the one who caused it; none for a kind that is newer than this program.
+    /// An event, with the one who caused it; none for a kind that is newer than this program.
     pub(super) fn event(self, entry: &Entry, who: &str, about: &str) -> Option<String> {
         let kind = EntryKind::try_from(entry.kind).ok()?;
         Some(match (kind, &entry.event) {
@@ -159,7 +168,7 @@ impl Language {
         })
     }
 
-    /// Behind somebody's message that nobody can name.
+    /// The sender of a message, while their name is unknown.
     pub(super) fn unknown_person(self, user_id: i64) -> String {
         match self {
             Self::Chinese => format!("用户 {user_id}"),

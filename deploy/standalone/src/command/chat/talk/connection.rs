@@ -1,4 +1,4 @@
-//! What is heard of the client.
+//! Events of the client.
 
 use anyhow::bail;
 use proto::{

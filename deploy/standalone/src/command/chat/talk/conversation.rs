@@ -10,15 +10,12 @@ use proto::{
 };
 
 use super::{Shown, Stage, Talk};
-use crate::{
-    command::chat::{SHOWN_AT_START, clean},
-    rest::Rest,
-};
+use crate::{command::chat::SHOWN_AT_START, rest::Rest};
 
 /// Entries that `/history` shows at once.
 const OLDER_ENTRIES: u32 = 20;
 
-/// What a conversation begins with; what cannot be had is empty, and people without names have ids.
+/// The beginning of a conversation. Missing parts are empty, and people without names are shown by their ids.
 #[derive(Default)]
 pub(super) struct Opening {
     /// The oldest entries, which say who joined.
@@ -82,7 +79,7 @@ impl Talk {
         let (last_seq, consult) = self.conversations.get(&id).map_or((0, 0), |conversation| {
             (conversation.last_seq, conversation.consultation_id)
         });
-        // What Sync brought counts as seen; what comes from now on is counted as it comes.
+        // Entries that Sync brought count as seen; later ones are counted as they come.
         self.seen = last_seq;
         self.marked = 0;
         let opening = open(self.client.clone(), self.caller.rest.clone(), id, consult, newest);
@@ -100,8 +97,8 @@ impl Talk {
         self.stage = Stage::Live;
         if !self.face.is_json() {
             if let Some(conversation) = self.conversation.and_then(|id| self.conversations.get(&id)) {
-                let title = self.people.title(conversation);
-                self.show(&title);
+                let heading = self.people.heading(conversation);
+                self.show(&heading);
             }
             if !self.is_greeted && self.face.shows_waiting() {
                 self.is_greeted = true;
@@ -138,7 +135,7 @@ impl Talk {
         if !is_here {
             return self.announce(&entry);
         }
-        // What was asked for may also have come by itself.
+        // An entry that was asked for may also have come by itself.
         if entry.seq <= self.shown.last {
             return;
         }
@@ -167,7 +164,7 @@ impl Talk {
             return;
         }
         let title = match self.conversations.get(&id) {
-            Some(conversation) => clean::line(&conversation.title),
+            Some(conversation) => self.people.title(conversation),
             None => String::new(),
         };
         let line = self.language.news(id, &title);
@@ -236,25 +233,25 @@ impl Talk {
 
     /// Who is in the conversation now.
     pub(super) fn who(&mut self) {
-        let conversation = self.conversation.and_then(|id| self.conversations.get(&id));
-        let lines: Vec<String> = conversation
-            .into_iter()
-            .flat_map(|conversation| &conversation.participants)
-            .map(|participant| {
-                let name = self.people.person(participant.user_id);
-                if participant.user_id == self.me {
-                    name + &self.language.yourself()
-                } else {
-                    name
-                }
-            })
-            .collect();
+        let Some(conversation) = self.conversation.and_then(|id| self.conversations.get(&id)) else {
+            return;
+        };
+        let id = conversation.conversation_id;
+        let name = |participant: &Participant| {
+            let name = self.people.person(id, participant.user_id);
+            if participant.user_id == self.me {
+                name + &self.language.yourself()
+            } else {
+                name
+            }
+        };
+        let lines: Vec<String> = conversation.participants.iter().map(name).collect();
         self.tell(&lines.join("\n"));
     }
 
     pub(super) fn list(&mut self) {
         let listed = |conversation: &Conversation| {
-            let title = clean::line(&conversation.title);
+            let title = self.people.title(conversation);
             self.language.listed(conversation, &title)
         };
         let lines: Vec<String> = self.conversations.values().map(listed).collect();

@@ -43,7 +43,7 @@ impl Caller {
     }
 }
 
-/// One conversation before somebody, or all of them as JSON.
+/// One conversation for a person, or all of them as JSON.
 pub(super) struct Talk {
     caller: Caller,
     client: Client,
@@ -94,14 +94,14 @@ struct Shown {
     last: i64,
 }
 
-/// What was said about the connection, so that each is said once.
+/// The state of the connection, and the notices about it, so that each is shown once.
 #[derive(Debug, Default)]
 struct Link {
     was_synced: bool,
     is_lost: bool,
     /// The reason of the last Bye, until a Sync is complete.
     bye: Option<i32>,
-    /// Reasons that were told since the connection was lost.
+    /// Reasons that were shown since the connection was lost.
     told: HashSet<i32>,
     is_delayed: bool,
     /// Another session of this device runs instead.
@@ -127,7 +127,7 @@ impl Talk {
         conversation: Option<i64>,
         language: Language,
     ) -> (Self, Events) {
-        let mut people = People::new(language, face.breaks());
+        let mut people = People::new(language, face.breaks(), me.user_id);
         people.know(me.user_id, &me.name);
         let (client, events) = caller.call(Snapshot::default());
         let talk = Self {
@@ -256,14 +256,14 @@ impl Talk {
         }
     }
 
-    /// Tells how far somebody has read.
+    /// Sends the marks of what was received and read.
     async fn mark(&mut self) {
         let Some(conversation) = self.conversation else {
             return;
         };
         if self.seen > self.marked {
             self.marked = self.seen;
-            // Marks are cumulative: what is lost with a connection is told by the next one.
+            // Marks are cumulative: the next one makes up for one that is lost with a connection.
             let _ = self.client.received(conversation, self.seen).await;
             let _ = self.client.read(conversation, self.seen).await;
         }
@@ -278,7 +278,7 @@ impl Talk {
 
     fn show(&mut self, line: &str) {
         if !self.face.show(line) {
-            // Nobody reads: as good as the end of input.
+            // The reader is gone: as good as the end of input.
             self.leaving = Leaving::WhenSent;
         }
     }
@@ -292,7 +292,7 @@ async fn next(events: &mut Events, link: &Link) -> Option<Event> {
     events.next().await
 }
 
-/// What [`conversation::open`] found; never when it was not asked.
+/// The answer of [`conversation::open`]; never when it was not asked.
 async fn opened(stage: &mut Stage) -> Opening {
     match stage {
         Stage::Opening(asked) => asked.await.unwrap_or_default(),

@@ -1,4 +1,4 @@
-//! What is typed: messages and commands.
+//! Typed lines: messages and commands.
 
 use proto::client::{Events, Outgoing};
 use serde_json::json;
@@ -24,7 +24,7 @@ impl Talk {
         }
     }
 
-    /// A line of somebody at a terminal.
+    /// A line that was typed at a terminal.
     fn typed(&mut self, line: &str, events: &mut Events) {
         match command::read(line) {
             Typed::Nothing => {}
@@ -82,7 +82,7 @@ impl Talk {
         }
     }
 
-    /// A text that somebody wrote: braces or not, it is what they mean.
+    /// Sends a text as it is, with or without braces.
     pub(super) fn say(&mut self, text: &str) {
         let line = json!({ "text": text }).to_string();
         self.send(json::message(&line, self.conversation, new_id), text);

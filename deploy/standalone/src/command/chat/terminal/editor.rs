@@ -10,7 +10,7 @@ use rustyline::{
 /// The longest text that can be typed or pasted, bytes: with its frame around it a node takes it.
 pub(super) const MAX_TEXT_BYTES: usize = 32 * 1024;
 
-/// What a key has done.
+/// The effect of a key.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// The line is another, or its cursor stands elsewhere.
@@ -32,7 +32,7 @@ pub(super) struct Editor {
     history: MemHistory,
     /// The line of the history that is shown; their number while it is none of them.
     shown: usize,
-    /// What was typed before the history was looked into.
+    /// The line under edit before the user went into the history.
     draft: String,
     cut: Cut,
 }
@@ -233,7 +233,7 @@ impl Editor {
     }
 }
 
-/// What was cut out last, to be put elsewhere.
+/// The text that was cut last; Ctrl-Y inserts it.
 #[derive(Default)]
 struct Cut {
     text: String,
@@ -256,7 +256,7 @@ impl DeleteListener for Cut {
     }
 }
 
-/// Edits that nobody keeps.
+/// Drops the notices of edits.
 struct Unheard;
 
 impl DeleteListener for Unheard {

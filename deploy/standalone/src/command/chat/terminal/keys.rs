@@ -15,7 +15,7 @@ use tokio::{
 /// Keys that wait to be taken up: more than anybody types ahead; a paste is one of them.
 const CAPACITY: usize = 256;
 
-/// What comes from a terminal.
+/// Input of a terminal.
 #[derive(Debug)]
 pub(in super::super) enum Input {
     /// A key, a paste or another size.

@@ -23,7 +23,7 @@ const PROMPT: &str = "> ";
 /// Rows for messages that wait to be acknowledged; more are counted only.
 const MAX_WAITING_ROWS: usize = 4;
 
-/// What the user wants.
+/// A wish of the user.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Wish {
     /// This line is complete.
@@ -44,7 +44,7 @@ pub(super) struct Terminal {
     raw: RawMode,
 }
 
-/// Whether somebody types and reads here, on a terminal that can be drawn upon.
+/// Whether a person types and reads here, on a terminal that can be drawn upon.
 pub(super) fn is_here() -> bool {
     let is_drawable = std::env::var("TERM").is_ok_and(|term| !term.is_empty() && term != "dumb");
     is_drawable && io::stdin().is_terminal() && io::stdout().is_terminal()
@@ -142,8 +142,8 @@ impl Terminal {
         self.write(&bytes);
     }
 
-    /// What waits, and below it the line that is typed: as many of its rows as there is room for, with the cursor among
-    /// them.
+    /// The waiting messages, and below them the line under edit: the rows around its cursor, as many as there is room
+    /// for.
     fn live(&self) -> Live {
         let columns = self.painter.live_columns();
         let mut rows: Vec<Row> = self

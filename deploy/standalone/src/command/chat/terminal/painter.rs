@@ -84,8 +84,8 @@ impl Painter {
         bytes
     }
 
-    /// The terminal has another size. Some terminals break rows that have become too long and others cut them off, so
-    /// that nobody knows where the live part begins then: the screen is drawn anew.
+    /// The terminal has another size. Some terminals break rows that have become too long and others cut them off.
+    /// The live part may begin anywhere then, so that the screen is drawn anew.
     pub(super) fn resized(&mut self, columns: u16, rows: u16) -> Fit {
         self.columns = usize::from(columns).max(1);
         self.rows = usize::from(rows).max(1);
@@ -174,7 +174,13 @@ fn push_line(bytes: &mut String, line: &str) {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU16;
+
     use super::*;
+
+    fn count(number: u16) -> NonZeroU16 {
+        NonZeroU16::new(number).unwrap()
+    }
 
     struct Screen {
         terminal: vt100::Parser,
@@ -184,7 +190,7 @@ mod tests {
     impl Screen {
         fn new(columns: u16, rows: u16) -> Self {
             Self {
-                terminal: vt100::Parser::new(rows, columns, 0),
+                terminal: vt100::Parser::new(count(rows), count(columns), 0),
                 painter: Painter::new(Ruler::of_each_character(), columns, rows),
             }
         }
@@ -233,12 +239,18 @@ mod tests {
         }
         assert_eq!(
             screen.rows(),
-            ["han a row", "three", "four", "> 体温三十九度，还", "  有一点咳嗽"]
-                .as_slice()
-                .iter()
-                .map(|row| (*row).to_owned())
-                .collect::<Vec<_>>()
-                .as_slice(),
+            [
+                "two, which is longer than a row",
+                "three",
+                "four",
+                "> 体温三十九度，还",
+                "  有一点咳嗽"
+            ]
+            .as_slice()
+            .iter()
+            .map(|row| (*row).to_owned())
+            .collect::<Vec<_>>()
+            .as_slice(),
         );
         assert_eq!(screen.cursor(), (4, 12));
         let bytes = screen.painter.refresh(&typing(ruler, "", 19));
@@ -255,7 +267,7 @@ mod tests {
             let bytes = screen.painter.show(line, &live);
             screen.write(&bytes);
         }
-        screen.terminal.screen_mut().set_size(8, 20);
+        screen.terminal.screen_mut().set_size(count(8), count(20));
         assert_eq!(screen.painter.resized(20, 8), Fit::Broken);
         let live = typing(ruler, "体温三十九度，还有一点咳嗽", 19);
         let bytes = screen.painter.redraw(&live);

@@ -1,4 +1,4 @@
-//! What is typed is what is sent.
+//! Keys, edits and the submitted text.
 
 use super::*;
 
