@@ -80,9 +80,11 @@ impl Language {
 
     /// The end, with the reason of the last Bye if that was it.
     pub(in super::super) fn gone(self, reason: Option<i32>, cause: &str) -> String {
-        let why = reason
-            .and_then(|reason| self.reason(reason))
-            .unwrap_or_else(|| cause.to_owned());
+        let why = match reason {
+            Some(reason) => self.reason(reason).unwrap_or_else(|| cause.to_owned()),
+            // REST takes the access token no more.
+            None => self.pick("登录已失效，请换用新的 token 文件", cause),
+        };
         match self {
             Self::Chinese => format!("连接已结束：{why}"),
             Self::English => format!("the connection has ended: {why}"),

@@ -2,6 +2,7 @@
 
 use anyhow::bail;
 use proto::{
+    bye::{self, Advice},
     client::Event,
     wire::{self, ByeReason, ErrorCode},
 };
@@ -105,7 +106,8 @@ impl Talk {
 
     /// The client does not come back by itself.
     fn ended(&mut self, cause: &str) -> anyhow::Result<()> {
-        let reason = self.link.bye;
+        let is_last = |reason: &i32| bye::advice(*reason) == Advice::StayAway;
+        let reason = self.link.bye.filter(is_last);
         if reason == Some(ByeReason::Replaced as i32) && self.face.is_interactive() {
             self.link.is_replaced = true;
             self.tell(&self.language.replaced());

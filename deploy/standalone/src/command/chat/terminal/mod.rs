@@ -1,4 +1,8 @@
-//! A terminal with people before it: a line is typed at the lower end, and what comes stands above it.
+//! A terminal with a person before it: the line under edit stands at the lower end, and messages appear above it.
+//!
+//! crossterm decodes keys and sets the raw mode, and rustyline's line buffer edits. The drawing is our own: rustyline and
+//! reedline read a line in a blocking call, and neither can change the rows beside it, which show what waits. reedline also
+//! asks the terminal where its cursor is, and waits for an answer.
 
 mod editor;
 mod keys;

@@ -246,13 +246,8 @@ mod tests {
                 "> 体温三十九度，还",
                 "  有一点咳嗽"
             ]
-            .as_slice()
-            .iter()
-            .map(|row| (*row).to_owned())
-            .collect::<Vec<_>>()
-            .as_slice(),
         );
-        assert_eq!(screen.cursor(), (4, 12));
+        assert_eq!(screen.cursor(), (5, 12));
         let bytes = screen.painter.refresh(&typing(ruler, "", 19));
         screen.write(&bytes);
         assert_eq!(screen.rows().last().unwrap(), ">");
