@@ -39,6 +39,9 @@ impl Backoff {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::settings::Settings;
+    use crate::client::state::{DEFAULT_PAUSE, NO_PASSWORD_PAUSE, PASSWORD_MARGIN, RENEW_AFTER};
+    use crate::wire::Platform;
 
     #[test]
     fn doubles_up_to_the_longest() {
@@ -48,6 +51,45 @@ mod tests {
             .collect();
         assert_eq!(delays, [500, 1000, 2000, 4000, 8000, 16000, 30000, 30000, 30000]);
         assert_eq!(backoff.delay(u32::MAX, Duration::ZERO, 1.0), backoff.longest);
+    }
+
+    /// docs/protocol.md promises these delays to the writers of other clients.
+    #[test]
+    fn the_document_has_the_same_delays() {
+        let document = include_str!("../../../docs/protocol.md");
+        let backoff = Backoff::default();
+        let settings = Settings::new(1, "device", Platform::Ios);
+        for row in [
+            format!(
+                "| a broken connection, a failed attempt, a Bye 1–199 without `retry_after_ms` | {} s, doubled with each failure up to {} s; of that at random the upper half |",
+                backoff.first.as_secs_f64(),
+                backoff.longest.as_secs()
+            ),
+            format!(
+                "| connecting, TLS included, takes too long | {} s |",
+                settings.connect_timeout.as_secs()
+            ),
+            format!("| no answer to Login | {} s |", settings.login_timeout.as_secs()),
+            format!(
+                "| no answer to a Send, Sync or Ping | {} s |",
+                settings.answer_timeout.as_secs()
+            ),
+            format!(
+                "| Error UNAVAILABLE or RATE_LIMITED without `retry_after_ms` | {} s |",
+                DEFAULT_PAUSE.as_secs()
+            ),
+            format!(
+                "| a password before it expires | renewed after {} % of its life; not used for a Login in its last {} s |",
+                (RENEW_AFTER * 100.0) as u32,
+                PASSWORD_MARGIN.as_secs()
+            ),
+            format!(
+                "| no password to be had for Renew | {} s |",
+                NO_PASSWORD_PAUSE.as_secs()
+            ),
+        ] {
+            assert!(document.contains(&row), "docs/protocol.md lacks:\n{row}");
+        }
     }
 
     #[test]

@@ -44,6 +44,15 @@ pub enum Event {
         /// Why.
         error: wire::Error,
     },
+    /// A message was refused for now, and is sent again by itself: the node cannot write, or is asked for too much.
+    SendDelayed {
+        /// The sender's name for it.
+        client_msg_id: String,
+        /// Where it goes.
+        conversation_id: i64,
+        /// Why.
+        error: wire::Error,
+    },
     /// How far participants got.
     Marks(wire::Marks),
     /// Somebody is typing.

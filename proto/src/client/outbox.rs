@@ -139,17 +139,15 @@ impl Outbox {
     }
 
     /// The message sent under `request_id` is to be sent again after `until`, and nothing later of its conversation before
-    /// it; false when there is none.
-    pub(super) fn put_off(&mut self, now: Duration, request_id: u64, until: Duration) -> bool {
-        let Some(at) = self.position(request_id) else {
-            return false;
-        };
+    /// it; none when nothing was sent so.
+    pub(super) fn put_off(&mut self, now: Duration, request_id: u64, until: Duration) -> Option<&Outgoing> {
+        let at = self.position(request_id)?;
         self.in_flight -= 1;
         self.refused += 1;
         self.last_answer = now;
         self.pending[at].in_flight = None;
         self.pending[at].put_off = Some(until);
-        true
+        Some(&self.pending[at].message)
     }
 
     /// Nothing is sent before `until`.

@@ -277,7 +277,15 @@ fn tries_again_what_could_not_be_taken_now_and_gives_up_what_is_refused() {
     machine.submit(at(1.2), message("d"));
     let output = machine.take_output();
     assert!(output.frames.is_empty(), "held back, so that the order is kept");
-    assert!(matches!(&output.events[..], [Event::SendFailed { client_msg_id, .. }] if client_msg_id == "c"));
+    let told: Vec<(&str, ErrorCode)> = output.events.iter().filter_map(delayed_or_failed).collect();
+    assert_eq!(
+        told,
+        [
+            ("a", ErrorCode::RateLimited),
+            ("b", ErrorCode::Unavailable),
+            ("c", ErrorCode::Closed)
+        ]
+    );
     assert_eq!(machine.deadline(), Some(at(1.8)));
     machine.tick(at(1.7));
     assert!(machine.take_output().frames.is_empty());
@@ -286,6 +294,20 @@ fn tries_again_what_could_not_be_taken_now_and_gives_up_what_is_refused() {
     assert_eq!(machine.deadline(), Some(at(2.1)));
     machine.tick(at(2.1));
     assert_eq!(ids(&machine.take_output().frames), ["b", "d"]);
+}
+
+fn delayed_or_failed(event: &Event) -> Option<(&str, ErrorCode)> {
+    match event {
+        Event::SendDelayed {
+            client_msg_id, error, ..
+        } if error.retry_after_ms > 0 || error.code() == ErrorCode::Unavailable => {
+            Some((client_msg_id, error.code()))
+        }
+        Event::SendFailed {
+            client_msg_id, error, ..
+        } => Some((client_msg_id, error.code())),
+        _ => None,
+    }
 }
 
 pub(super) fn ids(frames: &[ClientFrame]) -> Vec<&str> {
@@ -463,6 +485,70 @@ fn waits_longer_from_failure_to_failure_until_a_sync_is_complete() {
         machine.disconnected("cut".to_owned(), 1.0),
         Next::ComeBack(at(0.5))
     );
+}
+
+/// Connects with the password at hand, or with a new one when that is gone; the node answers the login with AUTH_FAILED.
+fn refused_login(machine: &mut Machine, now: Duration) -> Next {
+    if machine.needs_password(now) {
+        let password = "secret".to_owned();
+        machine.password(
+            now,
+            Password {
+                password,
+                expire_s: 3600,
+            },
+        );
+    }
+    machine.connected(now);
+    machine.received(now, bye(ByeReason::AuthFailed, 0));
+    machine.disconnected(String::new(), 1.0)
+}
+
+#[test]
+fn fetches_a_forgotten_password_anew_and_tries_at_once_but_only_once() {
+    let mut machine = machine();
+    let sync = log_in(&mut machine, at(1.0));
+    finish_sync(&mut machine, at(1.0), &sync[0]);
+    assert_eq!(
+        machine.disconnected("cut".to_owned(), 1.0),
+        Next::ComeBack(at(0.5))
+    );
+    assert_eq!(
+        machine.disconnected("refused".to_owned(), 1.0),
+        Next::ComeBack(at(1.0)),
+        "nobody listens"
+    );
+    assert!(!machine.needs_password(at(3.0)));
+    assert_eq!(
+        refused_login(&mut machine, at(3.0)),
+        Next::ComeBack(Duration::ZERO)
+    );
+    assert!(machine.needs_password(at(3.0)));
+    assert_eq!(refused_login(&mut machine, at(3.0)), Next::ComeBack(at(2.0)));
+    assert_eq!(refused_login(&mut machine, at(5.0)), Next::ComeBack(at(4.0)));
+    // Once a node has accepted a password, the next restart is met at once again.
+    refused_login(&mut machine, at(9.0));
+    machine.password(
+        at(20.0),
+        Password {
+            password: "secret".to_owned(),
+            expire_s: 3600,
+        },
+    );
+    machine.take_output();
+    let sync = log_in(&mut machine, at(20.0));
+    finish_sync(&mut machine, at(20.0), &sync[0]);
+    assert_eq!(
+        refused_login(&mut machine, at(30.0)),
+        Next::ComeBack(Duration::ZERO)
+    );
+}
+
+#[test]
+fn a_password_that_no_node_ever_took_is_not_tried_again_at_once() {
+    let mut machine = machine();
+    assert_eq!(refused_login(&mut machine, at(1.0)), Next::ComeBack(at(0.5)));
+    assert_eq!(refused_login(&mut machine, at(2.0)), Next::ComeBack(at(1.0)));
 }
 
 #[test]

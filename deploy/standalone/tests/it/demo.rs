@@ -77,7 +77,7 @@ fn a_doctor_sees_the_patients_name_and_chinese_words() {
     let mut chat = huizhen(folder.path(), &["chat", "data/demo/doctor.token"]);
     chat.env("LANG", "zh_CN.UTF-8");
     let shown = text(&run(chat, "").stdout);
-    for said in ["产科示范团队 · 会话", "张女士（病人）: 您好", "咨询状态：进行中"]
+    for said in ["产科示范团队 · 会话", "张女士（患者）: 您好", "咨询状态：进行中"]
     {
         assert!(shown.contains(said), "{said} in\n{shown}");
     }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 mod backups;
+mod chat;
 mod commands;
 mod compose;
 mod conformance;
@@ -12,4 +13,5 @@ mod examples;
 mod on_server;
 mod process;
 mod systemd;
+mod terminal;
 mod tour;

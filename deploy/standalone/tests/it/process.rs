@@ -119,14 +119,14 @@ impl Running {
     }
 
     /// Waits for a line of JSON.
-    pub(crate) fn wait_for_event(&mut self, about: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) fn wait_for_event(&mut self, about: &str, mut wanted: impl FnMut(&Value) -> bool) -> Value {
         let line = self.wait_until(about, |line| {
             serde_json::from_str(line).is_ok_and(|value| wanted(&value))
         });
         serde_json::from_str(&line).unwrap()
     }
 
-    fn wait_until(&mut self, about: &str, wanted: impl Fn(&str) -> bool) -> String {
+    fn wait_until(&mut self, about: &str, mut wanted: impl FnMut(&str) -> bool) -> String {
         let end = Instant::now() + PATIENCE;
         loop {
             let left = end.saturating_duration_since(Instant::now());

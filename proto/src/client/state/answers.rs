@@ -20,6 +20,7 @@ impl Machine {
         let expires = since_start(ok.expires_at_ms, server_epoch_ms);
         if let Some(kept) = &mut self.password {
             kept.good_until = expires;
+            kept.was_accepted = true;
         }
         let max_frame_bytes = match ok.max_frame_bytes {
             0 => MAX_FRAME_BYTES,
@@ -113,6 +114,7 @@ impl Machine {
                 self.password = Some(KeptPassword {
                     password,
                     good_until: expires,
+                    was_accepted: true,
                 });
             }
             unrelated => online.renewal = unrelated,
@@ -136,10 +138,16 @@ impl Machine {
             }
         }
         let again = matches!(error.code(), ErrorCode::Unavailable | ErrorCode::RateLimited);
-        if again && self.outbox.put_off(now, request_id, now + pause) {
+        if again && let Some(message) = self.outbox.put_off(now, request_id, now + pause) {
+            let (client_msg_id, conversation_id) = (message.client_msg_id.clone(), message.conversation_id);
             if error.code() == ErrorCode::RateLimited {
                 self.outbox.hold(now + pause);
             }
+            self.event(Event::SendDelayed {
+                client_msg_id,
+                conversation_id,
+                error,
+            });
             // Earlier ones of its conversation may have waited for this answer.
             self.send_due(now);
             return;

@@ -17,11 +17,13 @@ use crate::bye::{self, Advice};
 use crate::wire::{self, ClientFrame, ServerFrame, client_frame, server_frame};
 
 /// How long to wait where an answer asks for a pause without saying how long.
-const DEFAULT_PAUSE: Duration = Duration::from_secs(1);
+pub(super) const DEFAULT_PAUSE: Duration = Duration::from_secs(1);
 /// A password is not used for a login when it expires within this time.
-const PASSWORD_MARGIN: Duration = Duration::from_secs(10);
+pub(super) const PASSWORD_MARGIN: Duration = Duration::from_secs(10);
 /// Which part of a password's life passes before it is renewed.
-const RENEW_AFTER: f64 = 0.8;
+pub(super) const RENEW_AFTER: f64 = 0.8;
+/// How long a renewal waits when no password can be had for it.
+pub(super) const NO_PASSWORD_PAUSE: Duration = Duration::from_secs(10);
 
 /// What the session loop is to do.
 #[derive(Debug, Default)]
@@ -53,6 +55,8 @@ pub(super) enum Next {
 struct KeptPassword {
     password: String,
     good_until: Duration,
+    /// A node has taken it, for a login or a renewal.
+    was_accepted: bool,
 }
 
 #[derive(Debug)]
@@ -162,6 +166,7 @@ impl Machine {
         self.password = Some(KeptPassword {
             password: password.password,
             good_until: now + Duration::from_secs(password.expire_s),
+            was_accepted: false,
         });
     }
 
@@ -227,7 +232,7 @@ impl Machine {
             return;
         };
         let Some(password) = password else {
-            online.renewal = Renewal::At(now + DEFAULT_PAUSE * 10);
+            online.renewal = Renewal::At(now + NO_PASSWORD_PAUSE);
             return;
         };
         online.renewal = Renewal::Asked {
@@ -367,28 +372,43 @@ impl Machine {
             }
         }
         self.outbox.connection_lost();
-        let (advice, told) = match self.bye.take() {
+        let (advice, told) = match &self.bye {
             Some(bye) => (
                 bye::advice(bye.reason),
                 Duration::from_millis(bye.retry_after_ms.into()),
             ),
             None => (Advice::ComeBack, Duration::ZERO),
         };
+        let password_is_forgotten = self.password_is_forgotten();
+        self.bye = None;
         if advice == Advice::NewPassword {
             self.password = None;
         }
         let next = if self.leaving || advice == Advice::StayAway {
             Next::StayAway
+        } else if password_is_forgotten {
+            Next::ComeBack(told)
         } else {
-            Next::ComeBack(self.settings.backoff.delay(self.failures, told, random))
+            let delay = self.settings.backoff.delay(self.failures, told, random);
+            self.failures = self.failures.saturating_add(1);
+            Next::ComeBack(delay)
         };
-        self.failures = self.failures.saturating_add(1);
         let retry_in = match next {
             Next::ComeBack(delay) => Some(delay),
             Next::StayAway => None,
         };
         self.event(Event::Disconnected { cause, retry_in });
         next
+    }
+
+    /// The node refused a password that was accepted before: its servers were restarted, and have lost the passwords that
+    /// they keep in memory. Nothing is down, so that a new password is worth an attempt at once. That one was never
+    /// accepted, so that the attempt after it waits.
+    fn password_is_forgotten(&self) -> bool {
+        self.bye
+            .as_ref()
+            .is_some_and(|bye| bye.reason() == wire::ByeReason::AuthFailed)
+            && self.password.as_ref().is_some_and(|kept| kept.was_accepted)
     }
 
     /// The directory will never again give what a login needs.

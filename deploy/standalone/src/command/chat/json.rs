@@ -67,6 +67,22 @@ pub(super) fn event(event: &Event) -> Value {
             "field": error.field,
             "message": error.message,
         }),
+        Event::SendDelayed {
+            client_msg_id,
+            conversation_id,
+            error,
+        } => json!({
+            "event": "send_delayed",
+            "client_msg_id": client_msg_id,
+            "conversation_id": conversation_id,
+            "code": word(
+                ErrorCode::try_from(error.code).map(|code| code.as_str_name()),
+                "ERROR_CODE_",
+                error.code,
+            ),
+            "retry_after_ms": error.retry_after_ms,
+            "message": error.message,
+        }),
         Event::Marks(marks) => json!({
             "event": "marks",
             "conversation_id": marks.conversation_id,

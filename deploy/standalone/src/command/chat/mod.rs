@@ -1,25 +1,37 @@
 //! `huizhen chat`: a terminal client on `proto::client`.
 
+mod clean;
+mod command;
 mod directory;
+mod face;
 mod input;
 mod json;
 mod language;
-mod screen;
+mod people;
 mod talk;
+mod terminal;
+mod waiting;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
+use anyhow::Context;
 use proto::{
-    client::{Client, Settings, Snapshot},
+    client::{Backoff, Settings},
     wire::Platform,
 };
 
-use self::{directory::Rested, language::Language, talk::Talk};
+use self::{
+    face::Face,
+    language::Language,
+    talk::{Caller, Talk},
+};
 use crate::{access::Access, rest::Rest};
 
 pub(super) const EXAMPLES: &str = "\
-Type a line to send it; Ctrl-D leaves. With --json each event is one line of JSON, and each line read is a text or
+At a terminal: type a line and press Enter; /help lists the commands, Ctrl-D leaves. Each line of a pipe is sent as it
+is. With --json each event is one line of JSON, and each line read is a text or
 {\"text\": …, \"conversation_id\": …, \"client_msg_id\": …, \"mime_type\": …, \"body_hex\": …, \"reply_to_seq\": …}.
+A token file stands for one device: a second chat with it takes the place of the first, and /resume takes it back.
 
 Examples:
   huizhen chat data/demo/patient.token
@@ -28,6 +40,11 @@ Examples:
 
 /// Entries of a conversation that are shown at the start.
 const SHOWN_AT_START: u32 = 50;
+/// One who sits at a terminal waits for the server: it is asked more often than a phone in a pocket would ask.
+const BACKOFF: Backoff = Backoff {
+    first: Duration::from_millis(500),
+    longest: Duration::from_millis(1500),
+};
 
 /// Who talks, and where.
 #[derive(clap::Args, Debug)]
@@ -40,25 +57,33 @@ pub(crate) struct Arguments {
     /// Print each event as a line of JSON, and read JSON or text lines to send
     #[arg(long)]
     json: bool,
+    /// The language of this program's words; without it that of LC_ALL, LC_MESSAGES or LANG
+    #[arg(long, value_enum)]
+    lang: Option<Language>,
 }
 
-/// Talks until the end of input, when everything is acknowledged.
+/// Talks until the user leaves or the input ends, and everything is acknowledged.
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let me = Access::read(&arguments.token)?;
     let rest = Rest::new(&me.api)?.by(&me.access_token);
     let mut settings = Settings::new(me.user_id, me.device_id.clone(), Platform::Desktop);
     settings.app_version = concat!("huizhen-chat/", env!("CARGO_PKG_VERSION")).into();
     settings.sync_limit = SHOWN_AT_START;
-    let (client, events) = Client::start(Rested::new(rest.clone()), settings, Snapshot::default());
-    let talk = Talk::new(
+    settings.backoff = BACKOFF;
+    let face = if arguments.json {
+        Face::json()
+    } else {
+        Face::text().context("the terminal cannot be used")?
+    };
+    let language = arguments.lang.unwrap_or_else(Language::of_environment);
+    let (talk, events) = Talk::start(
         me,
-        client,
-        rest,
+        Caller { rest, settings },
+        face,
         arguments.conversation,
-        arguments.json,
-        Language::of_environment(),
+        language,
     );
-    let well = Box::pin(talk.run(events, input::lines())).await?;
+    let well = Box::pin(talk.run(events)).await?;
     Ok(if well {
         ExitCode::SUCCESS
     } else {

@@ -1,17 +1,19 @@
-//! The words of the terminal client, Chinese and English.
+//! The words of the terminal client, Chinese and English: here those for what happens in a conversation.
 
-use std::time::Duration;
+mod commands;
+mod notices;
 
 use proto::{
-    bye::Advice,
     mime::{self, Form},
-    wire::{ByeReason, Entry, EntryKind, Role, entry::Event},
+    wire::{Entry, EntryKind, Role, entry::Event},
 };
 
-/// The language that somebody's terminal is set to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The language of this program's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Language {
+    #[value(name = "zh")]
     Chinese,
+    #[value(name = "en")]
     English,
 }
 
@@ -28,6 +30,7 @@ impl Language {
         }
     }
 
+    /// A word in one of the two.
     fn pick(self, chinese: &str, english: &str) -> String {
         match self {
             Self::Chinese => chinese.to_owned(),
@@ -38,18 +41,27 @@ impl Language {
     /// A role as it stands behind a name.
     pub(super) fn role(self, role: Role) -> String {
         match role {
-            Role::Patient => self.pick("病人", "patient"),
+            Role::Patient => self.pick("患者", "patient"),
             Role::Doctor => self.pick("医生", "doctor"),
             Role::Assistant => self.pick("群助手", "assistant"),
             Role::Peer | Role::Unspecified => self.pick("用户", "user"),
         }
     }
 
-    /// Somebody: name and role.
+    /// A person: name and role, where they have one.
     pub(super) fn person(self, name: &str, role: Role) -> String {
+        match (self, role) {
+            (_, Role::Peer | Role::Unspecified) => name.to_owned(),
+            (Self::Chinese, _) => format!("{name}（{}）", self.role(role)),
+            (Self::English, _) => format!("{name} ({})", self.role(role)),
+        }
+    }
+
+    /// The title of a conversation that has none of its own.
+    pub(super) fn between(self, names: &[String]) -> String {
         match self {
-            Self::Chinese => format!("{name}（{}）", self.role(role)),
-            Self::English => format!("{name} ({})", self.role(role)),
+            Self::Chinese => names.join("、"),
+            Self::English => names.join(", "),
         }
     }
 
@@ -66,20 +78,22 @@ impl Language {
 
     /// The line above a conversation.
     pub(super) fn title(self, id: i64, title: &str, open: bool) -> String {
-        let state = if open {
-            self.pick("可发言", "open")
-        } else {
-            self.pick("只读", "read-only")
-        };
+        let state = self.openness(open);
         match self {
-            Self::Chinese => format!("── {title} · 会话 {id} · {state} · 输入一行即发送，Ctrl-D 退出 ──"),
-            Self::English => {
-                format!("── {title} · conversation {id} · {state} · type a line to send, Ctrl-D leaves ──")
-            }
+            Self::Chinese => format!("── {title} · 会话 {id} · {state} ──"),
+            Self::English => format!("── {title} · conversation {id} · {state} ──"),
         }
     }
 
-    /// What somebody wrote.
+    fn openness(self, open: bool) -> String {
+        if open {
+            self.pick("可发言", "open")
+        } else {
+            self.pick("只读", "read-only")
+        }
+    }
+
+    /// The text of a message, or the kind of its content.
     pub(super) fn message(self, entry: &Entry) -> String {
         if entry.recalled {
             return self.pick("（已撤回）", "(recalled)");
@@ -102,16 +116,16 @@ impl Language {
         format!("[{what}]")
     }
 
-    /// What happened, with the one who caused it; none for a kind that is newer than this program.
+    /// An event, with the one who caused it; none for a kind that is newer than this program.
     pub(super) fn event(self, entry: &Entry, who: &str, about: &str) -> Option<String> {
         let kind = EntryKind::try_from(entry.kind).ok()?;
         Some(match (kind, &entry.event) {
             (EntryKind::ParticipantJoined, _) => match self {
-                Self::Chinese => format!("{about} 加入了会话"),
+                Self::Chinese => format!("{about}加入了会话"),
                 Self::English => format!("{about} joined"),
             },
             (EntryKind::ParticipantLeft, _) => match self {
-                Self::Chinese => format!("{about} 离开了会话"),
+                Self::Chinese => format!("{about}离开了会话"),
                 Self::English => format!("{about} left"),
             },
             (EntryKind::StatusChanged, Some(Event::Status(status))) => {
@@ -122,7 +136,7 @@ impl Language {
                 }
             }
             (EntryKind::Recalled, _) => match self {
-                Self::Chinese => format!("{who} 撤回了第 {} 条", entry.corrects_seq),
+                Self::Chinese => format!("{who}撤回了第 {} 条", entry.corrects_seq),
                 Self::English => format!("{who} recalled message {}", entry.corrects_seq),
             },
             (
@@ -140,12 +154,12 @@ impl Language {
                 };
                 let price = format!("¥{}.{:02}", vas.price_fen / 100, vas.price_fen % 100);
                 match self {
-                    Self::Chinese => format!("{who} {did}了增值服务：{}，{price}", vas.name),
+                    Self::Chinese => format!("{who}{did}了增值服务：{}，{price}", vas.name),
                     Self::English => format!("{who} {did} a value-added service: {}, {price}", vas.name),
                 }
             }
             (EntryKind::CallStarted, _) => match self {
-                Self::Chinese => format!("{who} 发起了通话"),
+                Self::Chinese => format!("{who}发起了通话"),
                 Self::English => format!("{who} started a call"),
             },
             (EntryKind::CallEnded, _) => self.pick("通话结束", "the call ended"),
@@ -154,74 +168,11 @@ impl Language {
         })
     }
 
-    /// Behind somebody's message that nobody can name.
+    /// The sender of a message, while their name is unknown.
     pub(super) fn unknown_person(self, user_id: i64) -> String {
         match self {
             Self::Chinese => format!("用户 {user_id}"),
             Self::English => format!("user {user_id}"),
-        }
-    }
-
-    pub(super) fn connected_again(self) -> String {
-        self.pick("── 已重新连接 ──", "── connected again ──")
-    }
-
-    pub(super) fn disconnected(self, cause: &str, retry_in: Duration) -> String {
-        let seconds = retry_in.as_secs_f64();
-        match self {
-            Self::Chinese => format!("── 连接断开（{cause}），{seconds:.1} 秒后重试 ──"),
-            Self::English => format!("── disconnected ({cause}); trying again in {seconds:.1} s ──"),
-        }
-    }
-
-    pub(super) fn bye(self, reason: i32, advice: Advice, detail: &str) -> String {
-        let word = ByeReason::try_from(reason).map_or_else(
-            |_| reason.to_string(),
-            |reason| reason.as_str_name().replace("BYE_REASON_", ""),
-        );
-        let then = match advice {
-            Advice::ComeBack => self.pick("稍后重连", "coming back"),
-            Advice::NewPassword => self.pick("取新密码后重连", "coming back with a new password"),
-            Advice::StayAway => self.pick("不再重连", "staying away"),
-        };
-        match self {
-            Self::Chinese => format!("── 服务器告别：{word}（{detail}），{then} ──"),
-            Self::English => format!("── the server says goodbye: {word} ({detail}), {then} ──"),
-        }
-    }
-
-    pub(super) fn refused(self, message: &str) -> String {
-        match self {
-            Self::Chinese => format!("✗ 未发送：{message}"),
-            Self::English => format!("✗ not sent: {message}"),
-        }
-    }
-
-    pub(super) fn gone(self, cause: &str) -> String {
-        match self {
-            Self::Chinese => format!("连接已结束：{cause}"),
-            Self::English => format!("the connection has ended: {cause}"),
-        }
-    }
-
-    pub(super) fn unanswered(self, count: usize) -> String {
-        match self {
-            Self::Chinese => format!("有 {count} 条消息没有得到确认"),
-            Self::English => format!("{count} messages were not acknowledged"),
-        }
-    }
-
-    pub(super) fn no_conversation(self, known: &[i64]) -> String {
-        match self {
-            Self::Chinese => format!("没有进行中的咨询；用 --conversation 指定会话，现有：{known:?}"),
-            Self::English => format!("no open consult; choose with --conversation, there are: {known:?}"),
-        }
-    }
-
-    pub(super) fn not_yours(self, id: i64, known: &[i64]) -> String {
-        match self {
-            Self::Chinese => format!("没有会话 {id}；现有：{known:?}"),
-            Self::English => format!("there is no conversation {id}; there are: {known:?}"),
         }
     }
 }

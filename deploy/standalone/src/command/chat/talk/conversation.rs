@@ -1,0 +1,297 @@
+//! The conversation that is shown: which one, who is in it, what was said.
+
+use anyhow::bail;
+use proto::{
+    client::Client,
+    wire::{
+        Conversation, ConversationKind, Entry, EntryKind, History, HistoryPage, Participant, client_frame,
+        entry, server_frame,
+    },
+};
+
+use super::{Shown, Stage, Talk};
+use crate::{command::chat::SHOWN_AT_START, rest::Rest};
+
+/// Entries that `/history` shows at once.
+const OLDER_ENTRIES: u32 = 20;
+
+/// The beginning of a conversation. Missing parts are empty, and people without names are shown by their ids.
+#[derive(Default)]
+pub(super) struct Opening {
+    /// The oldest entries, which say who joined.
+    oldest: Vec<Entry>,
+    /// The newest ones, where Sync did not bring them.
+    newest: Vec<Entry>,
+    /// The patient of a consult: one who came in later sees no entry with their name.
+    patient: Option<(i64, String)>,
+}
+
+/// Where the newest entries of a conversation are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Newest {
+    /// Sync has just brought them.
+    Synced,
+    /// They are to be asked for.
+    Asked,
+}
+
+impl Talk {
+    /// The first Sync is complete: choose the conversation.
+    pub(super) fn choose(&mut self) -> anyhow::Result<()> {
+        let chosen = match self.conversation {
+            Some(id) if self.conversations.contains_key(&id) => Some(id),
+            Some(id) => bail!(self.language.not_yours(id, &self.known())),
+            None => self
+                .conversations
+                .values()
+                .find(|conversation| conversation.kind() == ConversationKind::Consult && conversation.open)
+                .map(|conversation| conversation.conversation_id),
+        };
+        match chosen {
+            Some(id) => self.begin(id, Newest::Synced),
+            // A program may name a conversation in each message.
+            None if self.face.is_json() => self.stage = Stage::Live,
+            None => bail!(self.language.no_conversation(&self.known())),
+        }
+        Ok(())
+    }
+
+    pub(super) fn known(&self) -> Vec<i64> {
+        self.conversations.keys().copied().collect()
+    }
+
+    /// Goes to another conversation.
+    pub(super) fn go_to(&mut self, id: i64) {
+        if !self.conversations.contains_key(&id) {
+            let line = self.language.not_yours(id, &self.known());
+            return self.tell(&line);
+        }
+        self.early.clear();
+        self.older = None;
+        self.begin(id, Newest::Asked);
+    }
+
+    /// Asks for a conversation's beginning, which says who is who.
+    fn begin(&mut self, id: i64, newest: Newest) {
+        self.conversation = Some(id);
+        self.announced.remove(&id);
+        self.shown = Shown::default();
+        let (last_seq, consult) = self.conversations.get(&id).map_or((0, 0), |conversation| {
+            (conversation.last_seq, conversation.consultation_id)
+        });
+        // Entries that Sync brought count as seen; later ones are counted as they come.
+        self.seen = last_seq;
+        self.marked = 0;
+        let opening = open(self.client.clone(), self.caller.rest.clone(), id, consult, newest);
+        self.stage = Stage::Opening(tokio::spawn(opening));
+    }
+
+    /// The beginning of the conversation is here, or cannot be had.
+    pub(super) fn opened(&mut self, opening: Opening) {
+        for entry in &opening.oldest {
+            self.people.know_from(entry);
+        }
+        if let Some((id, name)) = opening.patient {
+            self.people.know(id, &name);
+        }
+        self.stage = Stage::Live;
+        if !self.face.is_json() {
+            if let Some(conversation) = self.conversation.and_then(|id| self.conversations.get(&id)) {
+                let heading = self.people.heading(conversation);
+                self.show(&heading);
+            }
+            if !self.is_greeted && self.face.shows_waiting() {
+                self.is_greeted = true;
+                self.tell(&self.language.hint());
+            }
+            for entry in opening.newest {
+                self.entry(entry);
+            }
+            for entry in std::mem::take(&mut self.early) {
+                self.entry(entry);
+            }
+        }
+        for text in std::mem::take(&mut self.unaddressed) {
+            self.say(&text);
+        }
+    }
+
+    pub(super) fn entry(&mut self, entry: Entry) {
+        self.people.know_from(&entry);
+        self.move_participant(&entry);
+        let is_here = self.conversation == Some(entry.conversation_id);
+        if self.face.is_json() {
+            if is_here {
+                self.seen = self.seen.max(entry.seq);
+            }
+            return;
+        }
+        if !matches!(self.stage, Stage::Live) {
+            if is_here || self.conversation.is_none() {
+                self.early.push_back(entry);
+            }
+            return;
+        }
+        if !is_here {
+            return self.announce(&entry);
+        }
+        // An entry that was asked for may also have come by itself.
+        if entry.seq <= self.shown.last {
+            return;
+        }
+        self.seen = self.seen.max(entry.seq);
+        self.shown.last = entry.seq;
+        if self.shown.first == 0 {
+            self.shown.first = entry.seq;
+        }
+        if self.echoed.remove(&entry.client_msg_id) {
+            return;
+        }
+        if entry.sender_id == self.me {
+            self.waiting.shown(&entry.client_msg_id);
+            // Off the lower end before it stands above.
+            self.show_waiting();
+        }
+        let line = self.people.line(&entry);
+        self.show(&line);
+    }
+
+    /// Says once that something was said elsewhere.
+    fn announce(&mut self, entry: &Entry) {
+        let id = entry.conversation_id;
+        let is_news = entry.kind() == EntryKind::Message && entry.sender_id != self.me;
+        if !is_news || !self.face.is_interactive() || !self.announced.insert(id) {
+            return;
+        }
+        let title = match self.conversations.get(&id) {
+            Some(conversation) => self.people.title(conversation),
+            None => String::new(),
+        };
+        let line = self.language.news(id, &title);
+        self.tell(&line);
+    }
+
+    /// Keeps who is in a conversation up to date.
+    fn move_participant(&mut self, entry: &Entry) {
+        let Some(conversation) = self.conversations.get_mut(&entry.conversation_id) else {
+            return;
+        };
+        match &entry.event {
+            Some(entry::Event::Participant(moved)) => {
+                let participants = &mut conversation.participants;
+                participants.retain(|participant| participant.user_id != moved.user_id);
+                if entry.kind() == EntryKind::ParticipantJoined {
+                    participants.push(Participant {
+                        user_id: moved.user_id,
+                        role: moved.role,
+                    });
+                }
+            }
+            Some(entry::Event::Status(status)) => conversation.open = status.open,
+            _ => {}
+        }
+    }
+
+    /// Asks for entries before those that are shown.
+    pub(super) fn ask_for_older(&mut self) {
+        let Some(conversation_id) = self.conversation.filter(|_| matches!(self.stage, Stage::Live)) else {
+            return;
+        };
+        if self.older.is_some() {
+            return;
+        }
+        let before_seq = if self.shown.first > 0 {
+            self.shown.first
+        } else {
+            self.seen + 1
+        };
+        let question = History {
+            conversation_id,
+            before_seq,
+            after_seq: 0,
+            limit: OLDER_ENTRIES,
+        };
+        self.older = Some(tokio::spawn(ask(self.client.clone(), question)));
+    }
+
+    pub(super) fn older_came(&mut self, page: Option<HistoryPage>) {
+        let Some(page) = page.filter(|page| self.conversation == Some(page.conversation_id)) else {
+            return self.tell(&self.language.needs_connection());
+        };
+        let Some(first) = page.entries.first() else {
+            return self.tell(&self.language.nothing_older());
+        };
+        self.shown.first = first.seq;
+        self.tell(&self.language.older());
+        for entry in &page.entries {
+            self.people.know_from(entry);
+            let line = self.people.line(entry);
+            self.tell(&line);
+        }
+        self.tell(&self.language.up_to_here());
+    }
+
+    /// Who is in the conversation now.
+    pub(super) fn who(&mut self) {
+        let Some(conversation) = self.conversation.and_then(|id| self.conversations.get(&id)) else {
+            return;
+        };
+        let id = conversation.conversation_id;
+        let name = |participant: &Participant| {
+            let name = self.people.person(id, participant.user_id);
+            if participant.user_id == self.me {
+                name + &self.language.yourself()
+            } else {
+                name
+            }
+        };
+        let lines: Vec<String> = conversation.participants.iter().map(name).collect();
+        self.tell(&lines.join("\n"));
+    }
+
+    pub(super) fn list(&mut self) {
+        let listed = |conversation: &Conversation| {
+            let title = self.people.title(conversation);
+            self.language.listed(conversation, &title)
+        };
+        let lines: Vec<String> = self.conversations.values().map(listed).collect();
+        self.tell(&lines.join("\n"));
+    }
+}
+
+/// Asks for what says who people are, and for the newest entries where they are not at hand.
+async fn open(client: Client, rest: Rest, conversation_id: i64, consult: i64, newest: Newest) -> Opening {
+    let page = |before_seq: i64| History {
+        conversation_id,
+        before_seq,
+        after_seq: 0,
+        limit: SHOWN_AT_START,
+    };
+    let entries = |page: Option<HistoryPage>| page.map(|page| page.entries).unwrap_or_default();
+    let oldest = entries(ask(client.clone(), page(i64::from(SHOWN_AT_START) + 1)).await);
+    let newest = match newest {
+        Newest::Synced => Vec::new(),
+        Newest::Asked => entries(ask(client, page(proto::ids::MAX_ID)).await),
+    };
+    let record = match consult {
+        0 => None,
+        consult => rest.get(&format!("/consult/{consult}")).await.ok(),
+    };
+    let patient = record.and_then(|record| {
+        let name = record["creator_member_name"].as_str()?.to_owned();
+        Some((record["creator_member_id"].as_i64()?, name))
+    });
+    Opening {
+        oldest,
+        newest,
+        patient,
+    }
+}
+
+/// A page of entries; none when there is no connection.
+async fn ask(client: Client, question: History) -> Option<HistoryPage> {
+    match client.ask(client_frame::Body::History(question)).await {
+        Ok(server_frame::Body::HistoryPage(page)) => Some(page),
+        _ => None,
+    }
+}

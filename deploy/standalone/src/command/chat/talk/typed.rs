@@ -1,0 +1,124 @@
+//! Typed lines: messages and commands.
+
+use proto::client::{Events, Outgoing};
+use serde_json::json;
+
+use super::{
+    super::{
+        command::{self, Command, Typed},
+        face::Came,
+        json,
+    },
+    Leaving, Stage, Talk,
+};
+
+impl Talk {
+    pub(super) fn came(&mut self, came: Came, events: &mut Events) {
+        match came {
+            Came::Typed(line) => self.typed(&line, events),
+            Came::Piped(line) => self.piped(&line),
+            Came::Leave => self.leave(),
+            Came::HangUp => self.leaving = Leaving::Now,
+            Came::End => self.leaving = Leaving::WhenSent,
+            Came::Nothing => {}
+        }
+    }
+
+    /// A line that was typed at a terminal.
+    fn typed(&mut self, line: &str, events: &mut Events) {
+        match command::read(line) {
+            Typed::Nothing => {}
+            Typed::Text(text) => {
+                self.leaving = Leaving::No;
+                if matches!(self.stage, Stage::Live) {
+                    self.say(text);
+                } else {
+                    self.unaddressed.push_back(text.to_owned());
+                }
+            }
+            Typed::Unknown(line) => self.tell(&self.language.unknown_command(line)),
+            Typed::NoNumber(_) => self.tell(&self.language.number_needed()),
+            Typed::Command(command) => self.obey(command, events),
+        }
+    }
+
+    fn obey(&mut self, command: Command, events: &mut Events) {
+        match command {
+            Command::Help => self.tell(&self.language.help()),
+            Command::Quit => self.leave(),
+            Command::List => self.list(),
+            Command::Resume => self.resume(events),
+            Command::Who | Command::History | Command::Open(_) if !matches!(self.stage, Stage::Live) => {
+                self.tell(&self.language.being_opened());
+            }
+            Command::Who => self.who(),
+            Command::History => self.ask_for_older(),
+            Command::Open(id) => self.go_to(id),
+        }
+    }
+
+    /// Takes the session back from the one that replaced it.
+    fn resume(&mut self, events: &mut Events) {
+        if !self.link.is_replaced {
+            return self.tell(&self.language.not_replaced());
+        }
+        let (client, new_events) = self.caller.call(events.snapshot().clone());
+        self.client = client;
+        *events = new_events;
+        self.waiting.client_is_new();
+        self.link.is_replaced = false;
+        self.link.is_lost = true;
+        self.link.bye = None;
+    }
+
+    /// At once when everything is acknowledged, else when it is, or when it is asked for again.
+    fn leave(&mut self) {
+        let count = self.unsent().count();
+        if count == 0 || self.leaving == Leaving::WhenSent || self.link.is_replaced {
+            self.leaving = Leaving::Now;
+        } else {
+            self.leaving = Leaving::WhenSent;
+            self.tell(&self.language.leaves_when_sent(count));
+        }
+    }
+
+    /// Sends a text as it is, with or without braces.
+    pub(super) fn say(&mut self, text: &str) {
+        let line = json!({ "text": text }).to_string();
+        self.send(json::message(&line, self.conversation, new_id), text);
+    }
+
+    /// A line of a pipe.
+    fn piped(&mut self, line: &str) {
+        if line.trim().is_empty() {
+            return;
+        }
+        if self.face.is_json() {
+            self.send(json::message(line, self.conversation, new_id), line);
+        } else {
+            self.say(line);
+        }
+    }
+
+    fn send(&mut self, message: anyhow::Result<Outgoing>, line: &str) {
+        match message {
+            Ok(message) => {
+                if self.face.echoes() {
+                    self.echoed.insert(message.client_msg_id.clone());
+                }
+                self.waiting.push(message);
+            }
+            Err(error) => {
+                self.well = false;
+                let told = json!({"event": "input_error", "line": line, "message": format!("{error:#}")})
+                    .to_string();
+                self.show(&told);
+            }
+        }
+    }
+}
+
+fn new_id() -> String {
+    // 128 random bits: unique without asking anybody.
+    format!("{:032x}", rand::random::<u128>())
+}

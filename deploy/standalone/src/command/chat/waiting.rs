@@ -1,0 +1,118 @@
+//! Messages from the typed line to the acknowledgement. Pure.
+
+use proto::client::Outgoing;
+
+/// One message that is not acknowledged.
+#[derive(Debug)]
+struct Waiting {
+    message: Outgoing,
+    /// The client has it, and sends it until it is answered.
+    is_handed_over: bool,
+    /// Its entry has come, so that it stands among the others already.
+    is_shown: bool,
+}
+
+/// Them all, in the order in which they were typed.
+#[derive(Debug, Default)]
+pub(super) struct WaitingList {
+    messages: Vec<Waiting>,
+}
+
+impl WaitingList {
+    pub(super) fn push(&mut self, message: Outgoing) {
+        self.messages.push(Waiting {
+            message,
+            is_handed_over: false,
+            is_shown: false,
+        });
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.messages.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+
+    /// The next one for the client, which holds at most `limit` of them.
+    pub(super) fn next_to_hand_over(&mut self, limit: usize) -> Option<Outgoing> {
+        let next = self.messages.iter().position(|waiting| !waiting.is_handed_over)?;
+        if next >= limit {
+            return None;
+        }
+        self.messages[next].is_handed_over = true;
+        Some(self.messages[next].message.clone())
+    }
+
+    /// A new client knows nothing of what the last one held.
+    pub(super) fn client_is_new(&mut self) {
+        for waiting in &mut self.messages {
+            waiting.is_handed_over = false;
+        }
+    }
+
+    /// The node has answered; the text of the message.
+    pub(super) fn answered(&mut self, client_msg_id: &str) -> Option<String> {
+        let at = self.position(client_msg_id)?;
+        Some(text(&self.messages.remove(at)))
+    }
+
+    /// The entry of a message stands among the others.
+    pub(super) fn shown(&mut self, client_msg_id: &str) {
+        if let Some(at) = self.position(client_msg_id) {
+            self.messages[at].is_shown = true;
+        }
+    }
+
+    /// The texts of those that are nowhere else to be seen.
+    pub(super) fn texts(&self) -> impl Iterator<Item = String> + '_ {
+        self.messages.iter().filter(|waiting| !waiting.is_shown).map(text)
+    }
+
+    fn position(&self, client_msg_id: &str) -> Option<usize> {
+        self.messages
+            .iter()
+            .position(|waiting| waiting.message.client_msg_id == client_msg_id)
+    }
+}
+
+fn text(waiting: &Waiting) -> String {
+    super::clean::line(&String::from_utf8_lossy(&waiting.message.body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(id: &str) -> Outgoing {
+        Outgoing {
+            conversation_id: 1,
+            client_msg_id: id.into(),
+            mime_type: "text/plain".into(),
+            body: id.to_owned().into(),
+            mentions: Vec::new(),
+            reply_to_seq: 0,
+        }
+    }
+
+    #[test]
+    fn each_is_handed_over_once_in_order_and_anew_to_a_new_client() {
+        let mut list = WaitingList::default();
+        for id in ["a", "b", "c"] {
+            list.push(message(id));
+        }
+        let next = |list: &mut WaitingList| list.next_to_hand_over(2).map(|message| message.client_msg_id);
+        assert_eq!(next(&mut list).as_deref(), Some("a"));
+        assert_eq!(next(&mut list).as_deref(), Some("b"));
+        assert_eq!(next(&mut list), None, "the client holds two");
+        assert_eq!(list.answered("a").as_deref(), Some("a"));
+        assert_eq!(next(&mut list).as_deref(), Some("c"));
+        list.client_is_new();
+        assert_eq!(next(&mut list).as_deref(), Some("b"));
+        list.shown("b");
+        assert_eq!(list.texts().collect::<Vec<_>>(), ["c"]);
+        assert_eq!(list.len(), 2, "it is shown, but not acknowledged");
+        assert_eq!(list.answered("x"), None);
+    }
+}
