@@ -84,12 +84,13 @@ impl Postgres {
         }
         let mut pooled = address.clone();
         // What only reads cannot write by mistake; transactions say that they write.
-        pooled.set("default_transaction_read_only=on");
+        pooled.set("default_transaction_read_only", "on");
         let manager = Manager::from_connect(
             pooled.config,
             notices::Connector {
                 tls: connector.clone(),
                 unconfirmed: unconfirmed.clone(),
+                session: pooled.session,
             },
             ManagerConfig {
                 recycling_method: RecyclingMethod::Fast,
@@ -252,12 +253,9 @@ async fn connect(
     connector: &MakeRustlsConnect,
     unconfirmed: &Unconfirmed,
 ) -> Result<Client, Away> {
-    let connecting = address.config.connect(connector.clone());
+    let connecting = notices::connect(&address.config, connector, unconfirmed, &address.session);
     match tokio::time::timeout(CONNECT_LIMIT, connecting).await {
-        Ok(Ok((client, connection))) => {
-            tokio::spawn(notices::drive(connection, unconfirmed.clone()));
-            Ok(client)
-        }
+        Ok(Ok((client, _driver))) => Ok(client),
         Ok(Err(error)) => Err(Away {
             told: failure::chain(&error),
             for_ever: failure::is_for_ever(&error),
@@ -323,7 +321,7 @@ async fn look_at_server(client: &Client, address: &mut Address) -> Result<bool, 
     }
     // An acknowledged message is on the disk (invariant I1), whatever is usual on this server.
     if row.get::<_, String>(2) == "off" {
-        address.set("synchronous_commit=on");
+        address.set("synchronous_commit", "on");
     }
     Ok(row.get(4))
 }
