@@ -27,6 +27,7 @@ mod sweep;
 mod transport;
 mod users;
 
+pub use advertise::{Advertised, advertised};
 pub use listen::Listeners;
 pub use node::Node;
 pub use settings::Settings;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 mod backups;
+mod beside;
 mod commands;
 mod compose;
 mod conformance;
@@ -11,5 +12,6 @@ mod deployment;
 mod examples;
 mod on_server;
 mod process;
+mod starts;
 mod systemd;
 mod tour;
