@@ -25,6 +25,7 @@ mod session;
 mod settings;
 mod sweep;
 mod transport;
+mod twin;
 mod users;
 
 pub use advertise::{Advertised, advertised};
