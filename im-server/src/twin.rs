@@ -30,11 +30,14 @@ pub(crate) fn own_process() -> Option<String> {
     ))
 }
 
-/// Field 22 of a process's stat, ticks since the boot. The second field may hold anything, and ends with the last
-/// parenthesis.
+/// Field 22 of a process's stat, ticks since the boot; none of one that has ended and is not reaped yet. The second field may
+/// hold anything, and ends with the last parenthesis.
 fn started(stat: &str) -> Option<u64> {
     let (_, fields) = stat.rsplit_once(')')?;
-    fields.split_whitespace().nth(19)?.parse().ok()
+    let mut fields = fields.split_whitespace();
+    let has_ended = matches!(fields.next()?, "Z" | "X");
+    let started = fields.nth(18)?.parse().ok()?;
+    (!has_ended).then_some(started)
 }
 
 /// Whether the node of a line lives.
@@ -176,6 +179,16 @@ mod tests {
             port,
             ..NodeAddress::default()
         }
+    }
+
+    #[test]
+    fn a_process_that_has_ended_is_dead_before_it_is_reaped() {
+        let stat = |state: &str| format!("42 (a ) b) {state} 1 {}777 9 9", "0 ".repeat(17));
+        assert_eq!(started(&stat("S")), Some(777));
+        assert_eq!(started(&stat("R")), Some(777));
+        assert_eq!(started(&stat("Z")), None);
+        assert_eq!(started(""), None);
+        assert_eq!(started("42 (a) S 1"), None);
     }
 
     #[test]

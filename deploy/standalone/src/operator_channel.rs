@@ -5,7 +5,7 @@
 
 use std::{
     io,
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -119,12 +119,17 @@ pub(crate) async fn serve(
     database: Database,
     stop: CancellationToken,
 ) {
+    let owner = std::fs::metadata(&path)
+        .map(|socket| socket.uid())
+        .unwrap_or_default();
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
             accepted = listener.accept() => accepted,
         };
         match accepted {
+            // The mode keeps others out; this does where a file system keeps no modes.
+            Ok((stream, _)) if !is_of(&stream, owner) => tracing::warn!("another user's command is refused"),
             Ok((stream, _)) => {
                 if let Ok(Err(error)) = timeout(LIMIT, answer(stream, &database)).await {
                     tracing::debug!(%error, "an operator's command was not answered");
@@ -137,6 +142,12 @@ pub(crate) async fn serve(
         }
     }
     let _ = std::fs::remove_file(path);
+}
+
+fn is_of(stream: &UnixStream, owner: u32) -> bool {
+    stream
+        .peer_cred()
+        .is_ok_and(|peer| peer.uid() == owner || peer.uid() == 0)
 }
 
 async fn answer(stream: UnixStream, database: &Database) -> anyhow::Result<()> {

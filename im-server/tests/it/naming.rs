@@ -15,7 +15,8 @@ async fn start(fleet: &Fleet, flags: &[&str]) -> anyhow::Result<Node> {
         ws: None,
         tls: None,
     };
-    let starting = Node::start_with(&settings(flags), fleet.journal.clone(), listeners);
+    let settings = settings(flags);
+    let starting = Node::start_with(&settings, fleet.journal.clone(), listeners);
     tokio::time::timeout(PATIENCE, starting).await?
 }
 

@@ -119,9 +119,12 @@ pub(super) fn check(argument: &Arg, values: &[String]) -> Result<(), String> {
             let told = told
                 .replace(&format!(" for '--value <{id}>'"), "")
                 .replace(&format!(" '--value <{id}>'"), "");
-            let told = values.iter().fold(told, |told, value| {
-                told.replace(value.as_str(), &blanked(id, value))
-            });
+            let told = values
+                .iter()
+                .filter(|value| !value.is_empty())
+                .fold(told, |told, value| {
+                    told.replace(value.as_str(), &blanked(id, value))
+                });
             Err(told)
         }
     }
