@@ -26,8 +26,10 @@ mod session;
 mod settings;
 mod sweep;
 mod transport;
+mod twin;
 mod users;
 
+pub use advertise::{Advertised, advertised};
 pub use listen::Listeners;
 pub use node::Node;
 pub use settings::Settings;

@@ -28,6 +28,7 @@ use crate::{
     request::send::{SendContext, SendOutlet},
     sentences, sweep,
     transport::tls::Certificate,
+    twin,
     users::Users,
 };
 
@@ -41,6 +42,8 @@ pub struct Node {
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) node_id: String,
+    /// As [`twin::own_process`] says.
+    pub(crate) process: Option<String>,
     pub(crate) journal: Journal,
     pub(crate) backplane: Backplane,
     pub(crate) subscriber: SubscriberId,
@@ -96,6 +99,9 @@ impl Node {
             .unwrap_or_else(|| format!("im-{:08x}", rand::rng().random::<u32>()));
         let address = advertise::address(settings, &listeners).await?;
         let backplane = journal.backplane().clone();
+        if settings.node_id.is_some() {
+            twin::refuse(&backplane, &node_id, &address).await?;
+        }
         let horizon = journal.horizon().await?;
         let shared = Arc::new_cyclic(|weak: &Weak<Shared>| {
             let listener = weak.clone();
@@ -108,6 +114,7 @@ impl Node {
             Shared {
                 settings: settings.clone(),
                 node_id,
+                process: twin::own_process(),
                 subscriber,
                 users: Users::default(),
                 rooms: Rooms::default(),

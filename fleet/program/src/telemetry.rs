@@ -45,6 +45,8 @@ pub fn start(format: LogFormat, default_filter: &str) -> anyhow::Result<Promethe
     };
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // It would tell on standard error that standard error is gone, and end the thread by that.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     // Errors here mean that this process has a subscriber already: a test that starts several programs.
     let _ = match format {
@@ -59,6 +61,23 @@ pub fn start(format: LogFormat, default_filter: &str) -> anyhow::Result<Promethe
             .try_init(),
     };
     recorder()
+}
+
+/// The same for a server, whose first line says what runs: program, version, commit, and the settings that were set.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_server(program: &str, format: LogFormat) -> anyhow::Result<PrometheusHandle> {
+    let recorder = start(format, DEFAULT_FILTER)?;
+    tracing::info!(
+        program,
+        version = env!("CARGO_PKG_VERSION"),
+        commit = crate::COMMIT,
+        pid = std::process::id(),
+        settings = crate::settings::in_force(),
+        "starting"
+    );
+    Ok(recorder)
 }
 
 /// The recorder of this process, installed by the first who asks.
