@@ -10,6 +10,7 @@ mod log;
 mod mark;
 mod open;
 mod paced;
+mod probe;
 mod salvage;
 mod statement;
 mod worker;
@@ -21,6 +22,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 pub use backup::{Backup, back_up, restore};
@@ -32,8 +34,15 @@ use self::{
     lock::Lock,
     worker::{Worker, WriterKeeps},
 };
-use crate::{EngineTransaction, Error, Row, Schema, Sql, Transaction, TransactionFuture, Value};
+use crate::{
+    EngineTransaction, Error, Outage, Row, Schema, Sql, Transaction, TransactionFuture, Value, health::Health,
+};
 
+/// How long a caller waits for the writer: the wire promises an answer within 5 s.
+const ANSWER_LIMIT: Duration = Duration::from_millis(4_500);
+/// How long the writer waits for a lock of SQLite's that another program holds; its caller is answered within
+/// [`ANSWER_LIMIT`].
+const LOCK_LIMIT: Duration = Duration::from_secs(3);
 /// Reader threads: enough that a long list does not hold up a login; each costs a page cache.
 const READERS: usize = 3;
 
@@ -67,6 +76,7 @@ struct Inner {
     writer: Option<Worker>,
     readers: Vec<Worker>,
     next_reader: AtomicUsize,
+    health: Health,
 }
 
 impl Sqlite {
@@ -86,6 +96,7 @@ impl Sqlite {
         if schema != Schema::Leave {
             open::migrate(&mut connection)?;
         }
+        connection.busy_timeout(LOCK_LIMIT)?;
         let keeps = WriterKeeps::new(path.clone(), checkpointer);
         let writer = Worker::start("sqlite-writer", connection, Some(lock.clone()), Some(keeps));
         Self::reading(path, Some(writer), Some(lock))
@@ -122,6 +133,7 @@ impl Sqlite {
                 writer,
                 readers,
                 next_reader: AtomicUsize::new(0),
+                health: Health::default(),
             }),
         })
     }
@@ -164,16 +176,42 @@ impl Sqlite {
         let Some(writer) = &self.inner.writer else {
             return Err(Error::Closed.into());
         };
+        let inner = self.inner.clone();
         writer
             .run(move |connection| {
+                let note = |error: Error| {
+                    inner.health.failed(&error);
+                    E::from(error)
+                };
                 connection
                     .execute_batch("BEGIN IMMEDIATE")
-                    .map_err(|error| E::from(error.into()))?;
+                    .map_err(|error| note(error.into()))?;
                 let value = job(connection)?;
-                worker::commit(connection).map_err(E::from)?;
+                worker::commit(connection).map_err(note)?;
+                inner.health.wrote();
                 Ok(then(value))
             })
             .await
+    }
+
+    /// Whether a write would go now.
+    pub(crate) async fn is_writable(&self) -> Result<(), Error> {
+        let Some(writer) = &self.inner.writer else {
+            return Err(Error::ReadOnly("it is open for a look".into()));
+        };
+        let (health, path) = (&self.inner.health, self.inner.path.clone());
+        let needs_room = health.outage() == Some(Outage::Full);
+        let probe = writer.run(move |connection| probe::write(connection, &path, needs_room));
+        let limited = async {
+            let answer = tokio::time::timeout(ANSWER_LIMIT, probe).await;
+            answer.unwrap_or_else(|_| Err(Error::Busy("the writer is occupied".into())))
+        };
+        health.ask(limited).await
+    }
+
+    /// Reports why a write failed: readiness rests on it.
+    pub fn report(&self, error: &Error) {
+        self.inner.health.failed(error);
     }
 
     /// Runs a job on a reader's thread. What it sees is one snapshot only within one statement.
@@ -223,9 +261,11 @@ impl Sqlite {
         E: From<Error> + Send + 'static,
         F: for<'t, 'c> FnOnce(&'t mut Transaction<'c>) -> TransactionFuture<'t, T, E> + Send + 'static,
     {
+        let inner = self.inner.clone();
         self.write(move |connection| {
             let mut transaction = Transaction {
                 engine: EngineTransaction::Sqlite(connection),
+                health: &inner.health,
                 refused: false,
             };
             // Every statement is ready at once here, so the first poll is the last one.
