@@ -99,7 +99,12 @@ impl State {
 
     fn fail(&mut self, error: &Error, outage: Outage) -> bool {
         self.confirmed = Some(Instant::now());
-        let is_news = self.outage() != Some(outage);
+        let known = self.outage();
+        // A statement that is refused does not say why the server takes none; the probe has asked.
+        if known == Some(Outage::Standby) && outage == Outage::ReadOnly {
+            return false;
+        }
+        let is_news = known != Some(outage);
         self.failure = Some(error.clone());
         if is_news {
             metrics::gauge!("huizhen_database_writable").set(0.0);

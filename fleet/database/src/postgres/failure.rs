@@ -63,17 +63,22 @@ fn refused(refusal: &DbError) -> Error {
 
 /// Whether the server refuses since it is a standby. Its sentence is translated, the name of its routine is not.
 fn is_in_recovery(refusal: &DbError) -> bool {
-    match refusal.routine() {
-        Some("PreventCommandDuringRecovery") => true,
-        // `BEGIN READ WRITE`; the same routine refuses to let a transaction that only reads write later.
-        Some("check_transaction_read_only") => *refusal.code() == SqlState::FEATURE_NOT_SUPPORTED,
-        _ => false,
+    refusal.routine() == Some("PreventCommandDuringRecovery")
+}
+
+/// Why a transaction that writes cannot be begun. `BEGIN READ WRITE` is no feature of a standby.
+pub(super) fn of_begin(error: &tokio_postgres::Error) -> Error {
+    match error.code() {
+        Some(code) if *code == SqlState::FEATURE_NOT_SUPPORTED => Error::Standby(chain(error)),
+        _ => Error::from(error),
     }
 }
 
 /// Whether the driver has turned down a server that answers, since it takes no writes.
 pub(super) fn is_for_want_of_writes(error: &tokio_postgres::Error) -> bool {
-    let source = error.source().and_then(|source| source.downcast_ref::<std::io::Error>());
+    let source = error
+        .source()
+        .and_then(|source| source.downcast_ref::<std::io::Error>());
     source.is_some_and(|io| io.kind() == std::io::ErrorKind::PermissionDenied)
 }
 

@@ -135,7 +135,10 @@ impl Hosts {
                 if at != first {
                     self.last.store(at, Ordering::Relaxed);
                     self.leave();
-                    tracing::info!(server = self.each[at].shown, "another database server takes the writes now");
+                    tracing::info!(
+                        server = self.each[at].shown,
+                        "another database server takes the writes now"
+                    );
                 }
                 Ok(connected)
             }
@@ -296,10 +299,7 @@ mod tests {
         let url = "postgres://me:geheim@a:1,b:2/x?sslmode=disable&application_name=y&options=-c%20jit%3Doff";
         let address = Address::parse(url).unwrap();
         for (at, shown) in ["a:1", "b:2"].into_iter().enumerate() {
-            let Named {
-                shown: found,
-                config,
-            } = only(&address.config, at);
+            let Named { shown: found, config } = only(&address.config, at);
             assert_eq!(found, shown);
             let mut whole = address.config.clone();
             whole.target_session_attrs(TargetSessionAttrs::ReadWrite);

@@ -31,13 +31,13 @@ use deadpool::{
 use tokio_postgres::Client;
 use tokio_util::task::TaskTracker;
 
+pub(crate) use self::{address::is_postgres, statement::row, transaction::Open};
 use self::{
     address::{Address, CONNECT_LIMIT},
     hosts::{Away, Hosts},
     pool::{Manager, Object, Pool},
     probe::Probe,
 };
-pub(crate) use self::{address::is_postgres, statement::row, transaction::Open};
 pub use self::{notices::Unconfirmed, statement::Sealed};
 use crate::{Error, Outage, Row, Schema, Sql, Value, health::Health, migrations};
 
@@ -139,7 +139,9 @@ impl Postgres {
     pub fn report(&self, outcome: Result<(), &Error>) {
         match outcome {
             Ok(()) => self.inner.health.wrote(),
-            Err(error) => self.inner.failed(error),
+            // One connection that broke is no outage; the attempt to make another one tells.
+            Err(error) if error.outage().is_some_and(Outage::is_readable) => self.inner.failed(error),
+            Err(_) => {}
         }
     }
 
@@ -275,20 +277,19 @@ impl Inner {
 
     async fn is_writable(&self) -> Result<(), Error> {
         let is_full = self.health.outage() == Some(Outage::Full);
-        let probe = self.probe.run(self, is_full);
-        let outcome = self.health.ask(probe).await;
-        if let Err(error) = &outcome {
-            self.failed(error);
-        }
-        outcome
+        let probe = async {
+            let outcome = self.probe.run(self, is_full).await;
+            if let Err(error) = &outcome {
+                self.failed(error);
+            }
+            outcome
+        };
+        self.health.ask(probe).await
     }
 }
 
 /// Waits for the database and for the version of its schema that this program needs.
-async fn await_schema(
-    hosts: &Hosts,
-    session: &str,
-) -> Result<hosts::Connected, Error> {
+async fn await_schema(hosts: &Hosts, session: &str) -> Result<hosts::Connected, Error> {
     let mut looks = 0u32;
     loop {
         let missing = match hosts.connect(session).await {

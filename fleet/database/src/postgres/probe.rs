@@ -43,14 +43,35 @@ impl Probe {
                 Some(client) => client,
                 None => inner.connect().await?,
             };
-            let write = if inner.is_distributed { WRITE_DISTRIBUTED } else { WRITE };
-            client.batch_execute(write).await?;
+            let write = if inner.is_distributed {
+                WRITE_DISTRIBUTED
+            } else {
+                WRITE
+            };
+            if let Err(error) = client.batch_execute(write).await {
+                return Err(why(&client, error.into()).await);
+            }
             if needs_room {
                 take_room(&client).await?;
             }
             *kept = Some(client);
             Ok(())
         })
+    }
+}
+
+/// A standby refuses a statement with the words of any read-only transaction.
+async fn why(client: &Client, error: Error) -> Error {
+    let Error::ReadOnly(told) = error else {
+        return error;
+    };
+    let asked = async {
+        client.batch_execute("ROLLBACK").await?;
+        client.query_one("SELECT pg_is_in_recovery()", &[]).await
+    };
+    match asked.await {
+        Ok(row) if row.get(0) => Error::Standby(told),
+        _ => Error::ReadOnly(told),
     }
 }
 

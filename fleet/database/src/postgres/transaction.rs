@@ -123,7 +123,7 @@ impl Postgres {
                     Ok(()) => Err(Error::Unavailable(UNCONFIRMED.into()).into()),
                     Err(error) => {
                         let error = Error::from(error);
-                        postgres.inner.failed(&error);
+                        postgres.report(Err(&error));
                         // Whether or not it was committed, nothing can be rolled back any more.
                         drop(Object::take(connection));
                         Err(error.into())
@@ -154,7 +154,7 @@ impl Postgres {
                 // It died while it lay idle, or its server has become a standby.
                 Err(error) => {
                     drop(Object::take(connection));
-                    failure = match Error::from(error) {
+                    failure = match super::failure::of_begin(&error) {
                         standby @ (Error::Standby(_) | Error::ReadOnly(_)) => {
                             self.inner.failed(&standby);
                             standby

@@ -53,12 +53,14 @@ async fn a_full_disk_refuses_whole_transactions_and_is_got_over() {
             Err(error) => break error,
         }
     };
-    assert!(
-        matches!(&error, Error::Engine(text) if text.contains("full")),
-        "{error}"
-    );
+    assert!(matches!(&error, Error::Full(_)), "{error}");
+    assert!(matches!(
+        scratch.database.is_writable().await,
+        Err(Error::Full(_))
+    ));
     assert_eq!(scratch.number("SELECT count(*) FROM note").await, done);
     limit_pages(&scratch, 1_000_000).await;
+    crate::writable(&scratch.database).await;
     add_ten(&scratch, done).await.unwrap();
     let scratch = scratch.reopen().await;
     assert_eq!(scratch.number("SELECT count(*) FROM note").await, done + 10);
