@@ -251,8 +251,12 @@ impl Sqlite {
     }
 
     pub(crate) async fn query(&self, sql: Sql, params: Vec<Value>) -> Result<Vec<Row>, Error> {
-        self.read(move |connection| query(connection, &sql, &params))
-            .await
+        let read = self.read(move |connection| query(connection, &sql, &params));
+        read.await.map_err(|error| match error {
+            // Its connection only reads: a statement that writes does not belong here.
+            Error::ReadOnly(told) => Error::Engine(told),
+            other => other,
+        })
     }
 
     pub(crate) async fn transaction<T, E, F>(&self, work: F) -> Result<T, E>
