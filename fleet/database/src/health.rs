@@ -92,7 +92,6 @@ impl State {
     fn recover(&mut self) {
         self.confirmed = Some(Instant::now());
         if self.failure.take().is_some() {
-            metrics::gauge!("huizhen_database_writable").set(1.0);
             tracing::info!("the database can be written again");
         }
     }
@@ -107,7 +106,6 @@ impl State {
         let is_news = known != Some(outage);
         self.failure = Some(error.clone());
         if is_news {
-            metrics::gauge!("huizhen_database_writable").set(0.0);
             tracing::error!(%error, cure = outage.cure(), "the database cannot be written");
         }
         is_news

@@ -264,12 +264,6 @@ impl Link {
     pub(super) fn changes(&self) -> watch::Receiver<Option<Arc<Live>>> {
         self.current.clone()
     }
-
-    /// Runs a command; an answer of the wrong kind and a refusal are as good as none.
-    pub(super) async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Unavailable> {
-        let live = self.live().await?;
-        live.run(command).await.map_err(|_| Unavailable)
-    }
 }
 
 /// The same command for each channel: those of a cluster fall to different slots, of which a command takes one only.

@@ -152,11 +152,6 @@ impl Shard {
         })
     }
 
-    /// Whether both connections stand, and what is written is taken.
-    pub(super) fn is_available(&self) -> bool {
-        self.problem().is_none()
-    }
-
     /// What is wrong, if anything is.
     pub(super) fn problem(&self) -> Option<String> {
         if let Some(told) = self.refusal.told() {

@@ -45,7 +45,7 @@ async fn a_full_memory_is_not_available_until_there_is_room() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replica_without_its_master_is_not_available_until_it_is_promoted() {
     let spoil: [&[&str]; 1] = [&["REPLICAOF", "127.0.0.1", "1"]];
-    refuses_and_recovers(&spoil, &["REPLICAOF", "NO", "ONE"], "READONLY").await;
+    refuses_and_recovers(&spoil, &["REPLICAOF", "NO", "ONE"], "takes no writes").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
