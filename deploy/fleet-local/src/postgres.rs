@@ -144,6 +144,15 @@ impl Postgres {
         Ok(())
     }
 
+    /// Waits until a standby streams.
+    ///
+    /// # Errors
+    /// When none does.
+    pub fn await_standby_to_stream(&self) -> anyhow::Result<()> {
+        const STREAM: &str = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'";
+        self.await_rows(STREAM)
+    }
+
     /// Waits until its standbys have everything that is committed.
     ///
     /// # Errors
@@ -151,9 +160,13 @@ impl Postgres {
     pub fn await_standby(&self) -> anyhow::Result<()> {
         const HAVE_ALL: &str =
             "SELECT count(*) FROM pg_stat_replication WHERE replay_lsn = pg_current_wal_lsn()";
+        self.await_rows(HAVE_ALL)
+    }
+
+    fn await_rows(&self, count: &str) -> anyhow::Result<()> {
         let deadline = Instant::now() + PATIENCE;
-        while self.psql("postgres", HAVE_ALL)? == "0" {
-            ensure!(Instant::now() < deadline, "no standby catches up");
+        while self.psql("postgres", count)? == "0" {
+            ensure!(Instant::now() < deadline, "no standby follows");
             std::thread::sleep(POLL);
         }
         Ok(())
@@ -286,6 +299,18 @@ impl Postgres {
     /// The folder of the socket.
     pub fn socket_folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Makes a folder that belongs to the server's user, for a tablespace.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn own_folder(&self, path: &Path) -> anyhow::Result<()> {
+        fs::create_dir(path)?;
+        if let Some(Owner { uid, gid }) = self.owner {
+            chown(path, Some(uid), Some(gid))?;
+        }
+        Ok(())
     }
 
     /// The address of a database, over TCP and without a password.

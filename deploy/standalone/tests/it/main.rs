@@ -9,6 +9,7 @@ mod damage;
 mod demo;
 mod deployment;
 mod examples;
+mod full_disk;
 mod on_server;
 mod process;
 mod systemd;

@@ -12,6 +12,7 @@ mod open;
 mod paced;
 mod probe;
 mod salvage;
+mod starved;
 mod statement;
 mod worker;
 
@@ -29,6 +30,7 @@ pub use backup::{Backup, back_up, restore};
 use rusqlite::Connection;
 pub use salvage::{Salvaged, restore_before_damage};
 pub(crate) use statement::{execute, query};
+use tokio::sync::RwLock;
 
 use self::{
     lock::Lock,
@@ -72,11 +74,19 @@ pub struct Sqlite {
 
 struct Inner {
     path: PathBuf,
-    /// None for a look, which writes nothing.
-    writer: Option<Worker>,
-    readers: Vec<Worker>,
+    /// Replaced when a file that was opened on a full disk gets room.
+    parts: RwLock<Parts>,
     next_reader: AtomicUsize,
     health: Health,
+}
+
+/// The threads.
+struct Parts {
+    /// None for a look, which writes nothing, and while the disk is full.
+    writer: Option<Worker>,
+    readers: Vec<Worker>,
+    /// The lock of a file that was opened on a full disk, until there is room.
+    starved: Option<Arc<Lock>>,
 }
 
 impl Sqlite {
@@ -91,13 +101,24 @@ impl Sqlite {
         if schema == Schema::Leave && !path.is_file() {
             return Err(Error::Open(format!("{}: no such file", path.display())));
         }
+        if starved::is_starved(&path)? {
+            let lock = Arc::new(starved::take(&path)?);
+            let sqlite = Self::of(path.clone(), starved::read_only(&path, &lock)?);
+            sqlite.inner.health.failed(&starved::no_room());
+            return Ok(sqlite);
+        }
         let lock = Arc::new(open::take(&path)?);
-        let (mut connection, checkpointer) = open::writer(&path)?;
+        Ok(Self::of(path.clone(), Self::whole(&path, schema, lock)?))
+    }
+
+    /// The writer and its readers.
+    fn whole(path: &Path, schema: Schema, lock: Arc<Lock>) -> Result<Parts, Error> {
+        let (mut connection, checkpointer) = open::writer(path)?;
         if schema != Schema::Leave {
             open::migrate(&mut connection)?;
         }
         connection.busy_timeout(LOCK_LIMIT)?;
-        let keeps = WriterKeeps::new(path.clone(), checkpointer);
+        let keeps = WriterKeeps::new(path.to_owned(), checkpointer);
         let writer = Worker::start("sqlite-writer", connection, Some(lock.clone()), Some(keeps));
         Self::reading(path, Some(writer), Some(lock))
     }
@@ -113,29 +134,36 @@ impl Sqlite {
             if lock.is_some() {
                 guard::refuse_damage(&path)?;
             }
-            Self::reading(path, None, lock)
+            Ok(Self::of(path.clone(), Self::reading(&path, None, lock)?))
         };
         tokio::task::spawn_blocking(look)
             .await
             .map_err(|_| Error::Panicked)?
     }
 
-    fn reading(path: PathBuf, writer: Option<Worker>, lock: Option<Arc<Lock>>) -> Result<Self, Error> {
+    fn reading(path: &Path, writer: Option<Worker>, lock: Option<Arc<Lock>>) -> Result<Parts, Error> {
         let readers = (0..READERS)
             .map(|at| {
                 let name = format!("sqlite-reader-{at}");
-                Ok(Worker::start(&name, open::reader(&path)?, lock.clone(), None))
+                Ok(Worker::start(&name, open::reader(path)?, lock.clone(), None))
             })
             .collect::<Result<_, Error>>()?;
-        Ok(Self {
+        Ok(Parts {
+            writer,
+            readers,
+            starved: None,
+        })
+    }
+
+    fn of(path: PathBuf, parts: Parts) -> Self {
+        Self {
             inner: Arc::new(Inner {
                 path,
-                writer,
-                readers,
+                parts: RwLock::new(parts),
                 next_reader: AtomicUsize::new(0),
                 health: Health::default(),
             }),
-        })
+        }
     }
 
     /// The file.
@@ -173,8 +201,9 @@ impl Sqlite {
         U: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        let Some(writer) = &self.inner.writer else {
-            return Err(Error::Closed.into());
+        let parts = self.inner.parts.read().await;
+        let Some(writer) = &parts.writer else {
+            return Err(parts.without_writer().into());
         };
         let inner = self.inner.clone();
         writer
@@ -196,8 +225,12 @@ impl Sqlite {
 
     /// Whether a write would go now.
     pub(crate) async fn is_writable(&self) -> Result<(), Error> {
-        let Some(writer) = &self.inner.writer else {
-            return Err(Error::ReadOnly("it is open for a look".into()));
+        if self.inner.parts.read().await.starved.is_some() {
+            return self.inner.health.ask(self.inner.find_room()).await;
+        }
+        let parts = self.inner.parts.read().await;
+        let Some(writer) = &parts.writer else {
+            return Err(parts.without_writer());
         };
         let (health, path) = (&self.inner.health, self.inner.path.clone());
         let needs_room = health.outage() == Some(Outage::Full);
@@ -222,8 +255,12 @@ impl Sqlite {
         &self,
         job: impl FnOnce(&mut Connection) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let at = self.inner.next_reader.fetch_add(1, Ordering::Relaxed) % self.inner.readers.len();
-        self.inner.readers[at].run(job).await
+        let at = self.inner.next_reader.fetch_add(1, Ordering::Relaxed) % READERS;
+        let parts = self.inner.parts.read().await;
+        match parts.readers.get(at) {
+            Some(reader) => reader.run(job).await,
+            None => Err(parts.without_writer()),
+        }
     }
 
     /// What SQLite's own check of the pages and trees of the file finds, at most `lines` of it; nothing when it is whole.
@@ -286,11 +323,12 @@ impl Sqlite {
     }
 
     pub(crate) async fn close(&self) {
-        for reader in &self.inner.readers {
+        let parts = self.inner.parts.read().await;
+        for reader in &parts.readers {
             reader.close().await;
         }
         // Last, since whoever closes the file last moves the log into it.
-        if let Some(writer) = &self.inner.writer {
+        if let Some(writer) = &parts.writer {
             writer.close().await;
         }
     }

@@ -1,15 +1,14 @@
 //! A write that changes nothing, to see whether writes go.
 
 use std::{
-    ffi::OsString,
     fs::{self, File},
     io::{ErrorKind, Write},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use rusqlite::Connection;
 
-use super::worker;
+use super::{guard, worker};
 use crate::Error;
 
 /// Room that is asked for after the disk was full, bytes: a batch of some hundred messages.
@@ -30,20 +29,15 @@ pub(super) fn write(connection: &mut Connection, path: &Path, needs_room: bool) 
 }
 
 /// Room on the disk, for the log.
-fn take_room_beside(path: &Path) -> Result<(), Error> {
-    let room = beside(path);
+pub(super) fn take_room_beside(path: &Path) -> Result<(), Error> {
+    let room = guard::beside(path, "-room");
     let written = File::create(&room).and_then(|mut file| {
         file.write_all(&[0x5a; ROOM_BYTES])?;
         file.sync_data()
     });
-    let removed = fs::remove_file(&room);
-    written.and(removed).map_err(|error| of_io(&error))
-}
-
-fn beside(path: &Path) -> PathBuf {
-    let mut name: OsString = path.as_os_str().to_owned();
-    name.push("-room");
-    name.into()
+    // A program that looks at the same file may have removed it.
+    let _ = fs::remove_file(&room);
+    written.map_err(|error| of_io(&error))
 }
 
 /// Room in the file, which may be limited as well.
