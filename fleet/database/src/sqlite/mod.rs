@@ -323,10 +323,11 @@ impl Sqlite {
     }
 
     pub(crate) async fn close(&self) {
-        let parts = self.inner.parts.read().await;
+        let mut parts = self.inner.parts.write().await;
         for reader in &parts.readers {
             reader.close().await;
         }
+        parts.starved = None;
         // Last, since whoever closes the file last moves the log into it.
         if let Some(writer) = &parts.writer {
             writer.close().await;
