@@ -32,11 +32,11 @@ struct State {
 }
 
 impl Health {
-    /// A write went through. What ended for lack of room begins again by a probe only: a small write may go where the next
-    /// large one does not.
+    /// A write went through. Where reading went on meanwhile, only a probe ends the outage: a small write may go where the
+    /// next large one finds no room, and a transaction that changed nothing commits anywhere.
     pub(crate) fn wrote(&self) {
         let mut state = self.state.lock();
-        if state.outage() == Some(Outage::Full) {
+        if state.outage().is_some_and(Outage::is_readable) {
             return;
         }
         state.recover();

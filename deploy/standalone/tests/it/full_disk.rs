@@ -69,7 +69,7 @@ fn a_start_on_a_full_disk_reads_and_goes_on_when_there_is_room() {
         let rest = place(&serve.wait_for("listening rest="), "rest");
         (serve, admin, rest)
     };
-    let (mut first, admin, rest) = serve();
+    let (first, admin, rest) = serve();
     await_status(&admin, 200);
     assert!(write(&rest, 1).starts_with("HTTP/1.1 200 "));
     first.signal("TERM");
@@ -81,7 +81,7 @@ fn a_start_on_a_full_disk_reads_and_goes_on_when_there_is_room() {
         lines.contains("free or add disk space") && !lines.contains("chown"),
         "{lines}"
     );
-    let (mut second, admin, rest) = serve();
+    let (second, admin, rest) = serve();
     await_status(&admin, 503);
     let version = "GET /version HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
     assert!(ask(&rest, version).starts_with("HTTP/1.1 200 "));

@@ -89,6 +89,27 @@ struct Parts {
     starved: Option<Arc<Lock>>,
 }
 
+impl Inner {
+    async fn is_writable(&self) -> Result<(), Error> {
+        let parts = self.parts.read().await;
+        if parts.starved.is_some() {
+            drop(parts);
+            return self.health.ask(self.find_room()).await;
+        }
+        let Some(writer) = &parts.writer else {
+            return Err(parts.without_writer());
+        };
+        let path = self.path.clone();
+        let needs_room = self.health.outage() == Some(Outage::Full);
+        let probe = writer.run(move |connection| probe::write(connection, &path, needs_room));
+        let limited = async {
+            let answer = tokio::time::timeout(ANSWER_LIMIT, probe).await;
+            answer.unwrap_or_else(|_| Err(Error::Busy("the writer is occupied".into())))
+        };
+        self.health.ask(limited).await
+    }
+}
+
 impl Sqlite {
     pub(crate) async fn open(path: PathBuf, schema: Schema) -> Result<Self, Error> {
         tokio::task::spawn_blocking(move || Self::open_blocking(path, schema))
@@ -223,23 +244,11 @@ impl Sqlite {
             .await
     }
 
-    /// Whether a write would go now.
+    /// Whether a write would go now. Asked once it is found out, also when nobody waits for it any more.
     pub(crate) async fn is_writable(&self) -> Result<(), Error> {
-        if self.inner.parts.read().await.starved.is_some() {
-            return self.inner.health.ask(self.inner.find_room()).await;
-        }
-        let parts = self.inner.parts.read().await;
-        let Some(writer) = &parts.writer else {
-            return Err(parts.without_writer());
-        };
-        let (health, path) = (&self.inner.health, self.inner.path.clone());
-        let needs_room = health.outage() == Some(Outage::Full);
-        let probe = writer.run(move |connection| probe::write(connection, &path, needs_room));
-        let limited = async {
-            let answer = tokio::time::timeout(ANSWER_LIMIT, probe).await;
-            answer.unwrap_or_else(|_| Err(Error::Busy("the writer is occupied".into())))
-        };
-        health.ask(limited).await
+        let inner = self.inner.clone();
+        let asked = tokio::spawn(async move { inner.is_writable().await });
+        asked.await.map_err(|_| Error::Panicked)?
     }
 
     /// Reports why a write failed: readiness rests on it.

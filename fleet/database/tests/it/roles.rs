@@ -97,6 +97,23 @@ async fn every_connection_follows_the_server_that_takes_writes() {
     }
 }
 
+/// A machine that takes connections and says nothing, as one that hangs does: the next server is tried beside it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_says_nothing_keeps_nobody_from_the_next_one() {
+    let server = primary().await;
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!(
+        "postgres://postgres@127.0.0.1:{},127.0.0.1:{}/huizhen?sslmode=disable",
+        silent.local_addr().unwrap().port(),
+        server.port()
+    );
+    let database = Database::open(&url).await.unwrap();
+    for id in 0..20 {
+        add(&database, id).await.unwrap();
+    }
+    database.is_ready().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_standby_alone_is_read_from_and_not_ready_until_it_is_promoted() {
     let old = primary().await;
