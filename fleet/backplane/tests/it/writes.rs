@@ -62,3 +62,23 @@ async fn a_master_that_misses_its_replicas_is_not_available() {
     let replicas = |number| ["CONFIG", "SET", "min-replicas-to-write", number];
     refuses_and_recovers(&[&replicas("1")], &replicas("0"), "NOREPLICAS").await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_examination_names_the_cure() {
+    let redis = tokio::task::spawn_blocking(|| Redis::start(Options::default()).unwrap())
+        .await
+        .unwrap();
+    redis.command(&["CONFIG", "SET", "maxmemory", "1"]).unwrap();
+    let complaints = open(&redis.url()).await.complaints().await.unwrap();
+    let grave: Vec<_> = complaints
+        .iter()
+        .filter(|complaint| complaint.what.contains("OOM"))
+        .collect();
+    assert!(!grave.is_empty(), "{complaints:?}");
+    for complaint in grave {
+        assert!(
+            complaint.is_grave && complaint.mend.contains("raise maxmemory"),
+            "{complaint:?}"
+        );
+    }
+}

@@ -220,14 +220,21 @@ pub(super) async fn redis(settings: &Arguments) -> Vec<Finding> {
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    vec![Finding::fail(
-        ABOUT,
-        format!(
-            "no answer within {} s; logins would wait for it",
-            REDIS_LIMIT.as_secs()
+    vec![match backplane.is_ready().await {
+        Err(why) if why.starts_with("takes no writes") => Finding::fail(
+            ABOUT,
+            format!("it {why}; nobody could log in"),
+            "docs/operations.md, Readiness: OOM, MISCONF, NOREPLICAS, READONLY",
         ),
-        "start Redis, or mend host and port in --redis-url",
-    )]
+        _ => Finding::fail(
+            ABOUT,
+            format!(
+                "no answer within {} s; logins would wait for it",
+                REDIS_LIMIT.as_secs()
+            ),
+            "start Redis, or mend host and port in --redis-url",
+        ),
+    }]
 }
 
 /// The identity of the fleet whose database is set; none where it cannot be read now, or has none yet.
