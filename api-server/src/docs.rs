@@ -97,7 +97,7 @@ fn complete_operation(operation: &mut Operation) {
     let mut refusals = vec![
         ("429", "`request.rate_limited`"),
         ("500", "`server.internal`"),
-        ("503", "`server.unavailable`"),
+        ("503", "`server.unavailable`, `server.read_only`"),
     ];
     if operation.security.is_some() {
         refusals.push(("401", "`auth.required`"));

@@ -7,6 +7,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
+use database::{Kind, Outage};
 
 macro_rules! words {
     ($($(#[$doc:meta])* $name:ident = $status:ident $word:literal, $zh:literal, $en:literal;)*) => {
@@ -310,6 +311,9 @@ words! {
     /// Something that the service needs is away.
     Unavailable = SERVICE_UNAVAILABLE "server.unavailable",
         "服务暂时不可用，请在 Retry-After 所示秒数后重试", "The service is not available now; try again after the seconds that Retry-After tells";
+    /// What is there can be read, and nothing can be saved.
+    ReadOnly = SERVICE_UNAVAILABLE "server.read_only",
+        "服务暂时只能查看，无法保存更改，请在 Retry-After 所示秒数后重试", "For the moment the service can be read, but nothing can be saved; try again after the seconds that Retry-After tells";
     /// A fault of ours.
     Internal = INTERNAL_SERVER_ERROR "server.internal",
         "服务器内部错误，请稍后重试；反馈时请附上 request_id", "An error of the server; try again later, and quote request_id when you report it";
@@ -325,6 +329,8 @@ pub struct Error {
     retry_after_s: Option<u64>,
     /// For the log only.
     inner: Option<Arc<str>>,
+    /// A dependency cannot be used: the log has a line where that begins and where it ends, and none for each request.
+    is_outage: bool,
 }
 
 /// The language of messages.
@@ -345,6 +351,7 @@ impl Error {
             rule: None,
             retry_after_s: None,
             inner: None,
+            is_outage: false,
         }
     }
 
@@ -375,6 +382,20 @@ impl Error {
         Self {
             inner: Some(inner.to_string().into()),
             ..Self::new(Word::Unavailable).retry_after(RETRY_AFTER_S)
+        }
+    }
+
+    /// The database cannot be used now.
+    fn outage(outage: Outage, inner: impl std::fmt::Display) -> Self {
+        let word = if outage.is_readable() {
+            Word::ReadOnly
+        } else {
+            Word::Unavailable
+        };
+        Self {
+            inner: Some(inner.to_string().into()),
+            is_outage: true,
+            ..Self::new(word).retry_after(outage.retry_after().as_secs())
         }
     }
 
@@ -414,6 +435,11 @@ impl Error {
         self.retry_after_s
     }
 
+    /// Whether a dependency cannot be used, which has log lines of its own.
+    pub fn is_outage(&self) -> bool {
+        self.is_outage
+    }
+
     /// What the log gets to know.
     pub fn inner(&self) -> Option<&str> {
         self.inner.as_deref()
@@ -438,12 +464,12 @@ impl From<Word> for Error {
 }
 
 impl From<database::Error> for Error {
+    /// The one place where kinds of the database's errors become words.
     fn from(error: database::Error) -> Self {
-        match error {
-            database::Error::Closed | database::Error::Unavailable(_) | database::Error::Busy(_) => {
-                Self::unavailable(error)
-            }
-            _ => Self::internal(error),
+        match error.kind() {
+            Kind::Outage(outage) => Self::outage(outage, error),
+            // What a caller can cause has become a word of its own where it happened.
+            Kind::Caller | Kind::Damage | Kind::Fault => Self::internal(error),
         }
     }
 }
@@ -460,7 +486,10 @@ impl From<journal::Error> for Error {
 
 impl From<backplane::Unavailable> for Error {
     fn from(error: backplane::Unavailable) -> Self {
-        Self::unavailable(error)
+        Self {
+            is_outage: true,
+            ..Self::unavailable(error)
+        }
     }
 }
 
@@ -492,6 +521,34 @@ mod tests {
             );
             assert_eq!(word.as_str().matches('.').count(), 1);
             assert!(word.status().is_client_error() || word.status().is_server_error());
+        }
+    }
+
+    #[test]
+    fn an_outage_of_the_database_is_503_with_retry_after_and_a_fault_is_500() {
+        let told = || "told".to_owned();
+        for (error, word) in [
+            (database::Error::Unavailable(told()), Word::Unavailable),
+            (database::Error::Closed, Word::Unavailable),
+            (database::Error::Busy(told()), Word::Unavailable),
+            (database::Error::Full(told()), Word::ReadOnly),
+            (database::Error::ReadOnly(told()), Word::ReadOnly),
+            (database::Error::Standby(told()), Word::ReadOnly),
+        ] {
+            let error = Error::from(journal::Error::Database(error));
+            assert_eq!(error.word(), word);
+            assert_eq!(error.word().status(), StatusCode::SERVICE_UNAVAILABLE);
+            assert!(error.retry_after_s().is_some_and(|seconds| seconds > 0));
+            assert!(error.is_outage());
+        }
+        for error in [
+            database::Error::Engine(told()),
+            database::Error::Damaged("told"),
+            database::Error::Refused,
+        ] {
+            let error = Error::from(error);
+            assert_eq!(error.word(), Word::Internal);
+            assert!(!error.is_outage());
         }
     }
 

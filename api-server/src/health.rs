@@ -34,7 +34,7 @@ struct Health {
 /// Each thing that the service needs.
 #[derive(Serialize, ToSchema)]
 struct Checks {
-    /// The database answers.
+    /// The database answers and can be written.
     database: bool,
     /// The schema's version.
     schema_version: i64,
@@ -72,10 +72,11 @@ async fn readyz(State(app): State<App>, RawQuery(query): RawQuery) -> Result<Ans
     if app.shutdown.is_cancelled() {
         return Err(Error::unavailable("draining"));
     }
-    let schema_version = app.database.schema_version().await.map_err(Error::unavailable)?;
+    let schema_version = app.database.schema_version().await?;
     if schema_version < database::LATEST_VERSION {
         return Err(Error::unavailable("the schema is older than the program"));
     }
+    app.database.is_writable().await?;
     let backplane = app.backplane.is_available().await;
     let verbose = query.is_some_and(|query| {
         query

@@ -136,14 +136,7 @@ fn readiness(database: &Database, backplane: &Backplane) -> Readiness {
         })
         .degrade("backplane", move || {
             let backplane = backplane.clone();
-            async move {
-                let available = backplane.is_available().await;
-                if available {
-                    Ok(())
-                } else {
-                    Err("cannot be reached".into())
-                }
-            }
+            async move { backplane.is_ready().await }
         })
         .build()
 }

@@ -68,8 +68,11 @@ pub async fn observe(State(app): State<App>, mut request: Request, next: Next) -
     let mut refused_for = "";
     if let Some(error) = response.extensions_mut().remove::<Error>() {
         refused_for = error.word().as_str();
-        if error.word().status().is_server_error() {
-            tracing::error!(%request_id, %route, error = refused_for, inner = error.inner().unwrap_or(""), "a request failed");
+        let inner = error.inner().unwrap_or("");
+        if error.is_outage() {
+            tracing::debug!(%request_id, %route, error = refused_for, inner, "a request met an outage");
+        } else if error.word().status().is_server_error() {
+            tracing::error!(%request_id, %route, error = refused_for, inner, "a request failed");
         }
         write_failure(&mut response, &error, language, &request_id);
     }

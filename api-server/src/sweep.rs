@@ -17,10 +17,12 @@ pub(crate) async fn run(app: App) {
             _ = ticks.tick() => {}
         }
         if let Err(error) = sweep(&app).await {
-            tracing::warn!(
-                inner = error.inner().unwrap_or(""),
-                "sweeping failed; it is tried again"
-            );
+            let inner = error.inner().unwrap_or("");
+            if error.is_outage() {
+                tracing::debug!(inner, "sweeping met an outage; it is tried again");
+            } else {
+                tracing::warn!(inner, "sweeping failed; it is tried again");
+            }
         }
     }
     if let Err(error) = account::save_last_use(&app).await {

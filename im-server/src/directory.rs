@@ -30,7 +30,8 @@ pub(crate) async fn announce(shared: &Shared, address: &NodeAddress) {
         .announce_node(record, clock::now_ms(), lasts_ms)
         .await;
     if let Err(error) = announced {
-        tracing::warn!(%error, "the node could not be announced; it tries again");
+        // The backplane's own lines tell of its outage.
+        tracing::debug!(%error, "the node could not be announced; it tries again");
     }
 }
 

@@ -16,6 +16,7 @@ mod listen;
 mod login;
 mod marks;
 mod node;
+mod outage;
 mod outbox;
 mod proxy_protocol;
 mod renewal;

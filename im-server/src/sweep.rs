@@ -20,6 +20,7 @@ use crate::{
     clock,
     delivery::{Receiver, fanout},
     node::{Shared, spread_ms},
+    outage::log,
     sentences,
     session::Session,
 };
@@ -185,7 +186,7 @@ pub(crate) async fn save_marks(shared: &Shared) {
     let standing = match shared.journal.save_marks(marks).await {
         Ok(standing) => standing,
         Err(error) => {
-            tracing::error!(%error, "marks could not be saved; the next ones make up for them");
+            log(&error, "marks could not be saved; the next ones make up for them");
             return;
         }
     };
@@ -238,11 +239,17 @@ async fn compare(shared: &Arc<Shared>) {
             }
         }
         Err(error) => {
-            tracing::warn!(%error, "rooms could not be compared with the database; the next sweep tries again");
+            log(
+                &error,
+                "rooms could not be compared with the database; the next sweep tries again",
+            );
         }
     }
     if let Err(error) = compare_participants(shared).await {
-        tracing::warn!(%error, "changes of participants could not be read; the next sweep tries again");
+        log(
+            &error,
+            "changes of participants could not be read; the next sweep tries again",
+        );
     }
 }
 

@@ -80,6 +80,100 @@ impl Postgres {
     /// # Errors
     /// When PostgreSQL is not installed (with what to install) or does not start (with the end of its log).
     pub fn start(options: Options) -> anyhow::Result<Self> {
+        let postgres = Self::prepare()?;
+        postgres.initialize(&options)?;
+        postgres.start_again()?;
+        Ok(postgres)
+    }
+
+    /// Makes and starts a standby of another instance, which streams what that one commits.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn standby_of(primary: &Self) -> anyhow::Result<Self> {
+        let postgres = Self::prepare()?;
+        postgres.follow(primary)?;
+        Ok(postgres)
+    }
+
+    /// Comes back as a standby of another instance, on its own port: whatever it had is replaced. It must be stopped.
+    ///
+    /// # Errors
+    /// When the copy fails, or it does not start.
+    pub fn follow(&self, primary: &Self) -> anyhow::Result<()> {
+        let data = self.data();
+        if data.exists() {
+            fs::remove_dir_all(&data)?;
+        }
+        let mut copy = self.command("pg_basebackup");
+        copy.args([
+            "-U",
+            "postgres",
+            "-h",
+            "127.0.0.1",
+            "-p",
+            &primary.port().to_string(),
+        ]);
+        copy.args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync", "-D"])
+            .arg(&data);
+        let output = copy.output().context("pg_basebackup cannot be run")?;
+        ensure!(
+            output.status.success(),
+            "pg_basebackup failed: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let own = format!(
+            "port = {}\nunix_socket_directories = '{}'\n",
+            self.port(),
+            self.folder.path().display()
+        );
+        fs::OpenOptions::new()
+            .append(true)
+            .open(data.join("postgresql.conf"))
+            .and_then(|mut file| std::io::Write::write_all(&mut file, own.as_bytes()))?;
+        self.start_again()
+    }
+
+    /// Makes a standby the primary, and waits until it takes writes.
+    ///
+    /// # Errors
+    /// As PostgreSQL says.
+    pub fn promote(&self) -> anyhow::Result<()> {
+        let promoted = self.psql("postgres", "SELECT pg_promote(true, 60)")?;
+        ensure!(promoted == "t", "the standby was not promoted");
+        Ok(())
+    }
+
+    /// Waits until a standby streams.
+    ///
+    /// # Errors
+    /// When none does.
+    pub fn await_standby_to_stream(&self) -> anyhow::Result<()> {
+        const STREAM: &str = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'";
+        self.await_rows(STREAM)
+    }
+
+    /// Waits until its standbys have everything that is committed.
+    ///
+    /// # Errors
+    /// When none catches up.
+    pub fn await_standby(&self) -> anyhow::Result<()> {
+        const HAVE_ALL: &str =
+            "SELECT count(*) FROM pg_stat_replication WHERE replay_lsn = pg_current_wal_lsn()";
+        self.await_rows(HAVE_ALL)
+    }
+
+    fn await_rows(&self, count: &str) -> anyhow::Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        while self.psql("postgres", count)? == "0" {
+            ensure!(Instant::now() < deadline, "no standby follows");
+            std::thread::sleep(POLL);
+        }
+        Ok(())
+    }
+
+    /// A folder, a port and a watcher; nothing runs yet.
+    fn prepare() -> anyhow::Result<Self> {
         let programs = programs(Path::new(DEBIAN_FOLDER))?;
         let owner = owner()?;
         let folder = tempfile::Builder::new().prefix("huizhen-pg-").tempdir()?;
@@ -88,7 +182,7 @@ impl Postgres {
         }
         let watcher = watch(folder.path())?;
         let port = Port::take()?;
-        let postgres = Self {
+        Ok(Self {
             programs,
             port,
             owner,
@@ -97,10 +191,7 @@ impl Postgres {
             next_database: std::sync::atomic::AtomicU64::new(1),
             watcher: Some(watcher),
             folder,
-        };
-        postgres.initialize(&options)?;
-        postgres.start_again()?;
-        Ok(postgres)
+        })
     }
 
     fn initialize(&self, options: &Options) -> anyhow::Result<()> {
@@ -158,7 +249,9 @@ impl Postgres {
         } else {
             "trust"
         };
-        let rules = format!("local all all trust\n{host} all all 127.0.0.1/32 {method}\n");
+        let rules = format!(
+            "local all all trust\n{host} all all 127.0.0.1/32 {method}\nhost replication postgres 127.0.0.1/32 trust\n"
+        );
         self.write(&data.join("pg_hba.conf"), &rules)?;
         if let Some(password) = &options.password {
             self.start_again()?;
@@ -206,6 +299,18 @@ impl Postgres {
     /// The folder of the socket.
     pub fn socket_folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Makes a folder that belongs to the server's user, for a tablespace.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn own_folder(&self, path: &Path) -> anyhow::Result<()> {
+        fs::create_dir(path)?;
+        if let Some(Owner { uid, gid }) = self.owner {
+            chown(path, Some(uid), Some(gid))?;
+        }
+        Ok(())
     }
 
     /// The address of a database, over TCP and without a password.

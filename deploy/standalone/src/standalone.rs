@@ -194,13 +194,7 @@ fn readiness(database: &Database, backplane: &Backplane) -> Readiness {
         })
         .degrade("backplane", move || {
             let backplane = backplane.clone();
-            async move {
-                if backplane.is_available().await {
-                    Ok(())
-                } else {
-                    Err("cannot be reached".to_owned())
-                }
-            }
+            async move { backplane.is_ready().await }
         })
         .build()
 }

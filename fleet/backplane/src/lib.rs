@@ -347,7 +347,19 @@ impl Backplane {
         }
     }
 
-    /// Whether the backplane answers.
+    /// Whether the backplane answers and takes what is written; if not, what is wrong.
+    ///
+    /// # Errors
+    /// A sentence for the operator.
+    pub async fn is_ready(&self) -> Result<(), String> {
+        match self {
+            Self::Memory(memory) if memory.is_available() => Ok(()),
+            Self::Memory(_) => Err("cannot be reached".to_owned()),
+            Self::Redis(redis) => redis.problem().map_or(Ok(()), Err),
+        }
+    }
+
+    /// Whether the backplane answers and takes what is written.
     pub async fn is_available(&self) -> bool {
         match self {
             Self::Memory(memory) => memory.is_available(),

@@ -1,7 +1,9 @@
 //! What can go wrong with a database, and whose fault it is.
 
+use std::time::Duration;
+
 /// An error of the database.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// The URL names no engine of ours.
     #[error("{0}")]
@@ -22,6 +24,15 @@ pub enum Error {
     /// There is no connection, it was lost, or there was no answer in time. A transaction may still be committed.
     #[error("the database cannot be reached: {0}")]
     Unavailable(String),
+    /// The disk of the database has no room left: nothing was written, and what is there can be read.
+    #[error("the disk of the database is full: {0}")]
+    Full(String),
+    /// The database takes no writes: its file system or its server is read-only.
+    #[error("the database is read-only: {0}")]
+    ReadOnly(String),
+    /// The server is a standby of another one, which takes the writes.
+    #[error("the database server is a standby: {0}")]
+    Standby(String),
     /// A statement of the transaction was refused, and the work went on and wanted to commit; nothing was written.
     #[error("a transaction went on after a statement was refused")]
     Refused,
@@ -72,7 +83,97 @@ pub struct Violation {
     pub constraint: String,
 }
 
+/// Whose matter an error is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The caller's: other input or other settings mend it.
+    Caller,
+    /// The database's: it cannot do now what it could before, and may again.
+    Outage(Outage),
+    /// What is stored is damaged.
+    Damage,
+    /// A fault of the program or the engine.
+    Fault,
+}
+
+/// Why the database cannot be used now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outage {
+    /// There is no connection or no answer.
+    Away,
+    /// Another program or transaction holds what is needed.
+    Busy,
+    /// There is no room left.
+    Full,
+    /// It takes no writes.
+    ReadOnly,
+    /// The server is a standby.
+    Standby,
+}
+
+impl Outage {
+    /// Whether reading goes on.
+    pub const fn is_readable(self) -> bool {
+        matches!(self, Self::Full | Self::ReadOnly | Self::Standby)
+    }
+
+    /// When to try again.
+    pub const fn retry_after(self) -> Duration {
+        match self {
+            // A transaction takes milliseconds.
+            Self::Busy => Duration::from_secs(1),
+            // A restart or a failover.
+            Self::Away | Self::Standby => Duration::from_secs(5),
+            // Somebody has to make room, or to lift a lock.
+            Self::Full | Self::ReadOnly => Duration::from_secs(30),
+        }
+    }
+
+    /// What the operator does.
+    pub const fn cure(self) -> &'static str {
+        match self {
+            Self::Away => "start the database, or correct host and port in the URL",
+            Self::Busy => "find who holds the lock: on PostgreSQL in pg_locks, for a file with lsof",
+            Self::Full => "free or add disk space (df -h); the service goes on by itself",
+            Self::ReadOnly => {
+                "let the database take writes: remount a read-only file system; on PostgreSQL look at \
+                 default_transaction_read_only, which some providers switch on when the disk is full"
+            }
+            Self::Standby => {
+                "name all servers in the URL (postgres://user@db1,db2/huizhen), or promote this one if the primary is gone"
+            }
+        }
+    }
+}
+
 impl Error {
+    /// Whose matter it is.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Url(_) | Self::Violation(_) | Self::Copy(_) | Self::Backup(_) => Kind::Caller,
+            Self::Unavailable(_) | Self::Closed => Kind::Outage(Outage::Away),
+            Self::Busy(_) => Kind::Outage(Outage::Busy),
+            Self::Full(_) => Kind::Outage(Outage::Full),
+            Self::ReadOnly(_) => Kind::Outage(Outage::ReadOnly),
+            Self::Standby(_) => Kind::Outage(Outage::Standby),
+            Self::Damaged(_) | Self::DamagedEntry { .. } => Kind::Damage,
+            Self::Open(_)
+            | Self::Engine(_)
+            | Self::Refused
+            | Self::Column { .. }
+            | Self::Suspended
+            | Self::Panicked => Kind::Fault,
+        }
+    }
+
+    /// Why the database cannot be used now, if that is what went wrong.
+    pub fn outage(&self) -> Option<Outage> {
+        match self.kind() {
+            Kind::Outage(outage) => Some(outage),
+            _ => None,
+        }
+    }
+
     /// The name of the broken constraint, if that is what went wrong.
     pub fn constraint(&self) -> Option<&str> {
         match self {
@@ -86,8 +187,20 @@ impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
         match violation(&error) {
             Some(constraint) => Self::Violation(Violation { constraint }),
-            None => Self::Engine(error.to_string()),
+            None => sqlite_failure(&error),
         }
+    }
+}
+
+/// SQLite's own code says what happened; where it says no more than that a write failed, see `sqlite::worker`.
+fn sqlite_failure(error: &rusqlite::Error) -> Error {
+    use rusqlite::ErrorCode;
+    let told = error.to_string();
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => Error::Full(told),
+        Some(ErrorCode::ReadOnly) => Error::ReadOnly(told),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::Busy(told),
+        _ => Error::Engine(told),
     }
 }
 

@@ -11,6 +11,7 @@ mod checksum;
 pub mod copy;
 mod error;
 mod fleet;
+mod health;
 mod ids;
 mod migrations;
 pub mod postgres;
@@ -20,7 +21,7 @@ mod value;
 use std::{borrow::Cow, future::Future, pin::Pin, sync::Arc};
 
 pub use checksum::{Part, checksum};
-pub use error::{Error, Violation};
+pub use error::{Error, Kind, Outage, Violation};
 pub use fleet::{FORGET_FLEET, FleetIdentity};
 pub use migrations::{LATEST_VERSION, MIGRATIONS};
 pub use value::{FromValue, Row, Value};
@@ -213,14 +214,27 @@ impl Database {
         }
     }
 
-    /// Whether the database answers and has the schema of this program; if not, what is wrong.
+    /// Whether a write would go now: as the last one said when that was a moment ago, else by a write that changes nothing.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn is_writable(&self) -> Result<(), Error> {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.is_writable().await,
+            Engine::Postgres(postgres) => postgres.is_writable().await,
+        }
+    }
+
+    /// Whether the database answers, has the schema of this program and can be written; if not, what is wrong.
     ///
     /// # Errors
     /// A sentence for the operator.
     pub async fn is_ready(&self) -> Result<(), String> {
         match self.schema_version().await {
             // A newer one is that of a fleet which is just being brought up to date.
-            Ok(version) if version >= LATEST_VERSION => Ok(()),
+            Ok(version) if version >= LATEST_VERSION => {
+                self.is_writable().await.map_err(|error| error.to_string())
+            }
             Ok(version) => Err(format!(
                 "the schema has version {version}, this program needs {LATEST_VERSION}"
             )),
@@ -257,6 +271,7 @@ fn sqlite_path(url: &str) -> Result<&str, Error> {
 /// A transaction in progress.
 pub struct Transaction<'c> {
     engine: EngineTransaction<'c>,
+    health: &'c health::Health,
     /// Whether a statement was refused; then it can only be rolled back.
     refused: bool,
 }
@@ -290,8 +305,16 @@ impl Transaction<'_> {
             EngineTransaction::Sqlite(connection) => sqlite::query(connection, &sql, &params),
             EngineTransaction::Postgres(open) => open.query(&sql, &params).await,
         };
-        self.refused = outcome.is_err();
+        self.take_note(outcome.as_ref().err());
         outcome
+    }
+
+    fn take_note(&mut self, error: Option<&Error>) {
+        self.refused = error.is_some();
+        // One connection that broke is no outage; the next one tells.
+        if let Some(error) = error.filter(|error| error.outage().is_some_and(Outage::is_readable)) {
+            self.health.failed(error);
+        }
     }
 
     /// The first row of one statement, if there is one.
@@ -319,7 +342,7 @@ impl Transaction<'_> {
             EngineTransaction::Sqlite(connection) => sqlite::execute(connection, &sql, &params),
             EngineTransaction::Postgres(open) => open.execute(&sql, &params).await,
         };
-        self.refused = outcome.is_err();
+        self.take_note(outcome.as_ref().err());
         outcome
     }
 }

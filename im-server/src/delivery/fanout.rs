@@ -6,6 +6,7 @@ use journal::{Journal, Published};
 use proto::Seq;
 
 use super::rooms::SessionRoom;
+use crate::outage::log;
 
 /// Entries that are read at once to fill a gap.
 const GAP_ENTRIES: usize = 200;
@@ -63,7 +64,7 @@ fn fill(room: &Arc<SessionRoom>, journal: &Journal) {
             Ok(entries) if entries.is_empty() => {}
             Ok(entries) => offer(&room, &journal, entries.into_iter().map(Published::new)),
             Err(error) => {
-                tracing::warn!(%error, conversation = room.id.get(), "a gap could not be read; the sweep tries again");
+                log(&error, "a gap could not be read; the sweep tries again");
             }
         }
     });

@@ -25,8 +25,8 @@ const MAX_PARTICIPANTS: usize = 500;
 pub(crate) enum Stopped {
     /// The session has ended.
     Ended,
-    /// A dependency is away.
-    Unavailable(String),
+    /// The database does not give what is needed.
+    Unavailable(database::Error),
 }
 
 impl From<Ended> for Stopped {
@@ -37,13 +37,16 @@ impl From<Ended> for Stopped {
 
 impl From<database::Error> for Stopped {
     fn from(error: database::Error) -> Self {
-        Self::Unavailable(error.to_string())
+        Self::Unavailable(error)
     }
 }
 
 impl From<journal::Error> for Stopped {
     fn from(error: journal::Error) -> Self {
-        Self::Unavailable(error.to_string())
+        Self::Unavailable(match error {
+            journal::Error::Database(error) => error,
+            other => database::Error::Engine(other.to_string()),
+        })
     }
 }
 

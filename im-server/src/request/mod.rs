@@ -31,8 +31,18 @@ pub(crate) fn refuse(session: &Session, request_id: u64, error: &Error) {
 }
 
 /// Answers a request that the database could not serve. What it said stays here.
-pub(crate) fn unavailable(session: &Session, request_id: u64, error: &dyn std::fmt::Display) {
-    tracing::error!(error = %error, session = session.id, "a request could not be served");
+pub(crate) fn unavailable(session: &Session, request_id: u64, error: &database::Error) {
+    if error.outage().is_some() {
+        // It has log lines of its own, one where it begins and one where it ends.
+        tracing::debug!(%error, session = session.id, "a request met an outage");
+    } else {
+        tracing::error!(%error, session = session.id, "a request could not be served");
+    }
+    not_now(session, request_id);
+}
+
+/// Answers a request that cannot be served now.
+pub(crate) fn not_now(session: &Session, request_id: u64) {
     session.refuse_until(
         request_id,
         ErrorCode::Unavailable,

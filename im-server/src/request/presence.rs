@@ -2,13 +2,19 @@
 
 use std::sync::Arc;
 
-use backplane::Presence;
+use backplane::{Presence, Unavailable};
 use proto::{
     UserId,
     wire::{ErrorCode, PresenceQuery, PresenceState, UserPresence, server_frame::Body},
 };
 
-use crate::{connection::Pending, node::Shared, request::unavailable, sentences, session::Session};
+use crate::{
+    connection::Pending,
+    node::Shared,
+    request::{not_now, unavailable},
+    sentences,
+    session::Session,
+};
 
 const MAX_USERS: usize = 100;
 
@@ -36,7 +42,7 @@ pub(crate) fn presence(
                 let users = presence.into_iter().map(user_presence).collect();
                 session.answer(request_id, Body::Presence(PresenceState { users }));
             }
-            Err(error) => unavailable(&session, request_id, &error),
+            Err(Unavailable) => not_now(&session, request_id),
         }
     }))
 }

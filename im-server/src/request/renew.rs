@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use backplane::hash_password;
+use backplane::{Unavailable, hash_password};
 use proto::wire::{ErrorCode, Renew, RenewOk, server_frame::Body};
 
-use crate::{clock, connection::Pending, node::Shared, request::unavailable, sentences, session::Session};
+use crate::{clock, connection::Pending, node::Shared, request::not_now, sentences, session::Session};
 
 pub(crate) fn renew(shared: &Arc<Shared>, session: &Arc<Session>, request_id: u64, renew: Renew) -> Pending {
     let (shared, session) = (shared.clone(), session.clone());
@@ -24,7 +24,7 @@ pub(crate) fn renew(shared: &Arc<Shared>, session: &Arc<Session>, request_id: u6
                 let message = &sentences::RENEW_REFUSED;
                 session.refuse(request_id, ErrorCode::AuthFailed, "password", message);
             }
-            Err(error) => unavailable(&session, request_id, &error),
+            Err(Unavailable) => not_now(&session, request_id),
         }
     })
 }

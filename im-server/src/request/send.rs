@@ -23,7 +23,7 @@ use crate::{
     connection::Pending,
     delivery::{fanout, rooms::SessionRoom},
     node::{Shared, spread_ms},
-    request::{conversation_id, refuse, unavailable},
+    request::{conversation_id, not_now, refuse},
     sending::{Owed, Sending},
     sentences,
     session::Session,
@@ -59,7 +59,8 @@ pub(crate) fn send(
         }
     };
     let Some(appender) = shared.appender() else {
-        unavailable(session, request_id, &"the node is being stopped");
+        // The node is being stopped.
+        not_now(session, request_id);
         return None;
     };
     let context = SendContext {

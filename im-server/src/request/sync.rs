@@ -15,6 +15,7 @@ use crate::{
         source::{NodeSource, Stopped},
     },
     node::{Shared, spread_ms},
+    outage::log,
     request::unavailable,
     sentences,
     session::Session,
@@ -123,7 +124,7 @@ pub(crate) async fn look_after(shared: Arc<Shared>, session: Arc<Session>) {
             Ok(()) => {}
             Err(Stopped::Ended) => return,
             Err(Stopped::Unavailable(error)) => {
-                tracing::warn!(%error, session = session.id, "a session could not be fed");
+                log(&error, "a session could not be fed");
                 let detail = &sentences::CANNOT_FEED;
                 session.end(ByeReason::Unavailable, spread_ms(500, 3_000), detail);
                 return;

@@ -11,6 +11,7 @@ mod damage;
 mod demo;
 mod deployment;
 mod examples;
+mod full_disk;
 mod on_server;
 mod process;
 mod starts;

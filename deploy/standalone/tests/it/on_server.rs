@@ -45,21 +45,8 @@ fn check_migrate_and_serve_on_a_server() {
 
     let mut serve = Running::start(command(&["serve", "--drain-s", "1"]));
     let line = serve.wait_for("listening admin=");
-    let admin = line
-        .split("admin=")
-        .nth(1)
-        .unwrap()
-        .split_whitespace()
-        .next()
-        .unwrap()
-        .to_owned();
-    let is_ready = |wanted: bool| {
-        let end = std::time::Instant::now() + PATIENCE;
-        while status(&admin) != (if wanted { 200 } else { 503 }) {
-            assert!(std::time::Instant::now() < end, "ready is never {wanted}");
-            std::thread::sleep(std::time::Duration::from_millis(50));
-        }
-    };
+    let admin = place(&line, "admin");
+    let is_ready = |wanted: bool| await_status(&admin, if wanted { 200 } else { 503 });
     is_ready(true);
     postgres.kill().unwrap();
     is_ready(false);
@@ -73,14 +60,92 @@ fn check_migrate_and_serve_on_a_server() {
 
 /// The status that `/readyz` answers with.
 fn status(admin: &str) -> u16 {
+    let answer = ask(
+        admin,
+        "GET /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+    );
+    answer.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+pub(crate) fn ask(address: &str, request: &str) -> String {
     use std::io::{Read, Write};
-    let mut stream = std::net::TcpStream::connect(admin).unwrap();
-    stream
-        .write_all(b"GET /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
-        .unwrap();
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
-    answer.split(' ').nth(1).unwrap().parse().unwrap()
+    answer
+}
+
+/// Asks for an SMS code, which writes.
+pub(crate) fn write(rest: &str, phone: u64) -> String {
+    let body = format!("{{\"phone\":\"+86138{phone:08}\"}}");
+    let head =
+        "POST /account/code HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json";
+    ask(
+        rest,
+        &format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()),
+    )
+}
+
+pub(crate) fn place(line: &str, name: &str) -> String {
+    let found = line.split(&format!("{name}=")).nth(1).unwrap();
+    found.split_whitespace().next().unwrap().to_owned()
+}
+
+pub(crate) fn await_status(admin: &str, wanted: u16) {
+    let end = std::time::Instant::now() + PATIENCE;
+    while status(admin) != wanted {
+        assert!(std::time::Instant::now() < end, "/readyz is never {wanted}");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn a_fleet_follows_its_database_from_one_server_to_the_other() {
+    let old = Postgres::start(Options::default()).unwrap();
+    old.create_database("huizhen", None).unwrap();
+    let new = Postgres::standby_of(&old).unwrap();
+    let url = format!(
+        "postgres://postgres@127.0.0.1:{},127.0.0.1:{}/huizhen?target_session_attrs=read-write",
+        old.port(),
+        new.port()
+    );
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let serve = |at: usize| {
+        let mut serve = Running::start(huizhen(
+            folders[at].path(),
+            &["serve", "--drain-s", "1", "--database-url", &url],
+        ));
+        let admin = place(&serve.wait_for("listening admin="), "admin");
+        let rest = place(&serve.wait_for("listening rest="), "rest");
+        (serve, admin, rest)
+    };
+    let (_first, admin, rest) = serve(0);
+    await_status(&admin, 200);
+    let answer = write(&rest, 1);
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    old.await_standby().unwrap();
+    old.kill().unwrap();
+    await_status(&admin, 503);
+    let answer = write(&rest, 2);
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    assert!(answer.to_lowercase().contains("retry-after: "), "{answer}");
+    new.promote().unwrap();
+    await_status(&admin, 200);
+    let answer = write(&rest, 3);
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    // The old primary is a standby now, and the first in the URL.
+    old.follow(&new).unwrap();
+    let (_second, admin_of_second, rest_of_second) = serve(1);
+    await_status(&admin_of_second, 200);
+    for (at, (admin, rest)) in [(admin, rest), (admin_of_second, rest_of_second)]
+        .iter()
+        .enumerate()
+    {
+        assert_eq!(status(admin), 200);
+        let answer = write(rest, 4 + at as u64);
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    }
 }
 
 #[test]

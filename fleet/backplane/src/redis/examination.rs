@@ -2,7 +2,11 @@
 
 use ::redis::{Cmd, RedisError, cmd};
 
-use super::{routes::Routes, shard::Shard};
+use super::{
+    link::takes_no_writes,
+    routes::Routes,
+    shard::{self, Shard},
+};
 use crate::{Complaint, Unavailable};
 
 const MIB: u64 = 1024 * 1024;
@@ -115,10 +119,15 @@ fn complain(
         Ok(()) => Ok(()),
         Err(error) if error.is_io_error() || error.is_timeout() => Err(Unavailable),
         Err(error) => {
+            let mend = if takes_no_writes(&error) {
+                shard::cure(&error)
+            } else {
+                MEND_RIGHTS
+            };
             complaints.push(Complaint {
                 is_grave: true,
                 what: format!("{command} is refused: {error}"),
-                mend: MEND_RIGHTS.into(),
+                mend: mend.into(),
             });
             Ok(())
         }

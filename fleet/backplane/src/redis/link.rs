@@ -33,6 +33,8 @@ const BACKOFF: [Duration; 4] = [
     Duration::from_millis(250),
     Duration::from_millis(500),
 ];
+/// The wait before a server that was a replica is connected to again.
+const REPLICA_PAUSE: Duration = Duration::from_millis(500);
 /// How often the log repeats that Redis is away.
 const SAY_EVERY: Duration = Duration::from_secs(30);
 
@@ -98,6 +100,8 @@ pub(super) struct Live {
     /// Counts connections.
     pub(super) number: u64,
     is_broken: AtomicBool,
+    /// It is one to a replica, which is said of the server and not of each connection.
+    is_to_replica: AtomicBool,
     broken: Notify,
     /// When the log last had a refusal.
     said: Mutex<Option<Instant>>,
@@ -187,10 +191,17 @@ impl Live {
             error.code(),
             Some("READONLY" | "LOADING" | "MASTERDOWN" | "NOAUTH")
         );
+        if error.code() == Some("READONLY") {
+            self.is_to_replica.store(true, Ordering::Release);
+        }
         if error.is_io_error() || error.is_timeout() || error.is_unrecoverable_error() || has_changed {
             self.give_up();
         } else if !error.is_cluster_error() {
             metrics::counter!("huizhen_backplane_refused_total").increment(1);
+            // The shard says once that its server takes no writes.
+            if takes_no_writes(error) {
+                return;
+            }
             let mut said = self.said.lock();
             if said.is_none_or(|said| said.elapsed() >= SAY_REFUSAL_EVERY) {
                 *said = Some(Instant::now());
@@ -253,12 +264,6 @@ impl Link {
     pub(super) fn changes(&self) -> watch::Receiver<Option<Arc<Live>>> {
         self.current.clone()
     }
-
-    /// Runs a command; an answer of the wrong kind and a refusal are as good as none.
-    pub(super) async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Unavailable> {
-        let live = self.live().await?;
-        live.run(command).await.map_err(|_| Unavailable)
-    }
 }
 
 /// The same command for each channel: those of a cluster fall to different slots, of which a command takes one only.
@@ -268,6 +273,14 @@ fn one_by_one(command: &str, channels: &[Vec<u8>]) -> Pipeline {
         together.cmd(command).arg(channel);
     }
     together
+}
+
+/// Whether a server that answers refuses what writes: its memory is full, its disk or its replicas fail, or it is a replica.
+pub(super) fn takes_no_writes(error: &RedisError) -> bool {
+    matches!(
+        error.code(),
+        Some("OOM" | "MISCONF" | "NOREPLICAS" | "READONLY" | "MASTERDOWN")
+    )
 }
 
 /// Whether trying again is of no use before somebody changes something.
@@ -294,6 +307,7 @@ async fn keep(
     let _wanted = kept.count(&kept.wanted);
     let (mut number, mut failures) = (0, 0);
     let mut said: Option<Instant> = None;
+    let mut was_replica = false;
     loop {
         let ended = Arc::new(Notify::new());
         let (ends, hands_on) = (ended.clone(), on_push.clone());
@@ -306,9 +320,9 @@ async fn keep(
                 }
             })
             .await;
-        match connection {
+        match usable(connection).await {
             Ok((connection, place)) => {
-                if failures > 0 || number > 0 {
+                if (failures > 0 || number > 0) && !was_replica {
                     tracing::info!(redis = shown, link = name, "Redis is back");
                 }
                 (number, failures, said) = (number + 1, 0, None);
@@ -317,6 +331,7 @@ async fn keep(
                     connection,
                     number,
                     is_broken: AtomicBool::new(false),
+                    is_to_replica: AtomicBool::new(false),
                     broken: Notify::new(),
                     said: Mutex::default(),
                 });
@@ -329,7 +344,13 @@ async fn keep(
                 live.give_up();
                 drop(standing);
                 sender.send_replace(None);
-                tracing::warn!(redis = shown, link = name, "the connection to Redis is gone");
+                was_replica = live.is_to_replica.load(Ordering::Acquire);
+                if was_replica {
+                    // The next connection may reach its master.
+                    tokio::time::sleep(REPLICA_PAUSE).await;
+                } else {
+                    tracing::warn!(redis = shown, link = name, "the connection to Redis is gone");
+                }
             }
             Err(error) => {
                 if said.is_none_or(|said| said.elapsed() >= SAY_EVERY) {
@@ -341,6 +362,15 @@ async fn keep(
             }
         }
     }
+}
+
+/// A server that is loading, or is cut off from its master, takes connections and no commands.
+async fn usable<P>(
+    connection: Result<(MultiplexedConnection, P), RedisError>,
+) -> Result<(MultiplexedConnection, P), RedisError> {
+    let (mut connection, place) = connection?;
+    ::redis::cmd("PING").query_async::<Value>(&mut connection).await?;
+    Ok((connection, place))
 }
 
 async fn until_broken(live: &Live, ended: &Notify) {

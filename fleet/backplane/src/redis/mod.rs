@@ -117,6 +117,10 @@ impl Redis {
         self.routes.is_available()
     }
 
+    pub(crate) fn problem(&self) -> Option<String> {
+        self.routes.problem()
+    }
+
     pub(crate) async fn complaints(&self) -> Result<Vec<Complaint>, Unavailable> {
         let mut complaints = examination::complaints(&self.routes, &self.books.prefix).await?;
         complaints.extend(self.fleets.complaint(&self.routes).await?);

@@ -126,12 +126,21 @@ impl Routes {
 
     /// Whether everything is there.
     pub(super) fn is_available(&self) -> bool {
+        self.problem().is_none()
+    }
+
+    /// What is wrong, if anything is.
+    pub(super) fn problem(&self) -> Option<String> {
         let map = self.map();
         if !self.is_cluster {
-            return map.shards.iter().all(|shard| shard.is_available());
+            return map.shards.iter().find_map(|shard| shard.problem());
         }
-        let mut shards = map.shards.iter().enumerate();
-        map.layout.is_whole() && shards.all(|(at, shard)| shard.is_available() || !map.layout.has_slots(at))
+        if !map.layout.is_whole() {
+            return Some("is a cluster whose slots are not all served".to_owned());
+        }
+        let shards = map.shards.iter().enumerate();
+        let mut with_slots = shards.filter(|(at, _)| map.layout.has_slots(*at));
+        with_slots.find_map(|(_, shard)| shard.problem())
     }
 
     /// Sends a command some time, on the key or channel that it is about; `bytes` is about its size.

@@ -10,13 +10,13 @@ use std::{
     time::Duration,
 };
 
-use ::redis::{PushInfo, PushKind, Value};
+use ::redis::{PushInfo, PushKind, RedisError, Value};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
-    link::{Kept, Link},
+    link::{Kept, Link, takes_no_writes},
     publisher::Publisher,
     routes::Routes,
     source::{Place, Source},
@@ -24,7 +24,9 @@ use super::{
     supervisor::Supervisor,
 };
 
-/// How often it is looked whether Redis has been emptied.
+use crate::Unavailable;
+
+/// How often it is looked whether Redis takes writes and has been emptied.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long the mark by which that is seen stands unrenewed.
 const MARK_LASTS: Duration = Duration::from_secs(60);
@@ -39,7 +41,47 @@ pub(super) struct Shard {
     pub(super) publisher: Publisher,
     pub(super) supervisor: Supervisor,
     pub(super) listening: Link,
+    refusal: Arc<Refusal>,
     _stop: DropGuard,
+}
+
+/// Why a server that answers takes no writes, if so; the log has a line for each change.
+#[derive(Default)]
+struct Refusal(Mutex<Option<String>>);
+
+impl Refusal {
+    fn begins(&self, error: &RedisError, redis: &str) {
+        let told = error.to_string();
+        let before = self.0.lock().replace(told);
+        if before.is_none() {
+            tracing::error!(%error, redis, cure = cure(error), "Redis takes no writes; nobody can log in");
+        }
+    }
+
+    fn ends(&self, redis: &str) {
+        if self.0.lock().take().is_some() {
+            tracing::info!(redis, "Redis takes writes again");
+        }
+    }
+
+    fn told(&self) -> Option<String> {
+        self.0.lock().clone()
+    }
+}
+
+/// What the operator does.
+pub(super) fn cure(error: &RedisError) -> &'static str {
+    match error.code() {
+        Some("OOM") => "raise maxmemory, or look at what else is kept in this Redis",
+        Some("MISCONF") => {
+            "look at Redis's log: it cannot save to its disk (free space?), and refuses writes since"
+        }
+        Some("NOREPLICAS") => "bring its replicas back, or lower min-replicas-to-write",
+        Some("READONLY" | "MASTERDOWN") => {
+            "name the master in --redis-url (or use redis+sentinel://), or promote this one: REPLICAOF NO ONE"
+        }
+        _ => "huizhen check --redis-url … names the right that is missing",
+    }
 }
 
 /// What all shards of this process have in common.
@@ -83,7 +125,14 @@ impl Shard {
         ));
         let supervisor = Supervisor::start(&listening, common, number, ends, stop.clone());
         let publisher = Publisher::start(asking.clone(), common.routes.clone(), stop.clone());
-        let looking = look_for_emptiness(asking.clone(), common.clone(), number);
+        let refusal = Arc::new(Refusal::default());
+        let looking = look(
+            asking.clone(),
+            common.clone(),
+            number,
+            refusal.clone(),
+            shown.to_owned(),
+        );
         let stops = stop.clone();
         tokio::spawn(async move {
             tokio::select! {
@@ -98,13 +147,18 @@ impl Shard {
             publisher,
             supervisor,
             listening,
+            refusal,
             _stop: stop.drop_guard(),
         })
     }
 
-    /// Whether both connections stand.
-    pub(super) fn is_available(&self) -> bool {
-        self.asking.now().is_some() && self.listening.now().is_some()
+    /// What is wrong, if anything is.
+    pub(super) fn problem(&self) -> Option<String> {
+        if let Some(told) = self.refusal.told() {
+            return Some(format!("takes no writes: {told}"));
+        }
+        let stands = self.asking.now().is_some() && self.listening.now().is_some();
+        (!stands).then(|| "cannot be reached".to_owned())
     }
 }
 
@@ -152,8 +206,9 @@ fn on_push(common: Arc<Common>, ends: Arc<Ends>) -> impl Fn(PushInfo) + Send + S
     }
 }
 
-/// A server that was restarted or emptied, or another that has taken over, does not know this process's mark.
-async fn look_for_emptiness(asking: Arc<Link>, common: Arc<Common>, number: u64) {
+/// Writes this process's mark each second. A server that was restarted or emptied, or another that has taken over, does not
+/// know it; one that takes no writes refuses it.
+async fn look(asking: Arc<Link>, common: Arc<Common>, number: u64, refusal: Arc<Refusal>, shown: String) {
     let lasts_ms = u64::try_from(MARK_LASTS.as_millis()).unwrap_or(u64::MAX);
     let mut mark: Option<String> = None;
     let mut is_first = true;
@@ -168,13 +223,22 @@ async fn look_for_emptiness(asking: Arc<Link>, common: Arc<Common>, number: u64)
         if let Some(mark) = &mark {
             let mut look = ::redis::cmd("SET");
             look.arg(mark).arg(1).arg("PX").arg(lasts_ms).arg("GET");
-            if let Ok(before) = asking.ask::<Option<i64>>(&look).await {
-                if before.is_none() && !is_first {
-                    tracing::warn!("Redis has been emptied; what it held is put back");
-                    metrics::counter!("huizhen_backplane_emptied_total").increment(1);
-                    common.resumed.send_modify(|times| *times += 1);
+            let answer = match asking.live().await {
+                Ok(live) => Some(live.run::<Option<i64>>(&look).await),
+                Err(Unavailable) => None,
+            };
+            match answer {
+                Some(Ok(before)) => {
+                    refusal.ends(&shown);
+                    if before.is_none() && !is_first {
+                        tracing::warn!("Redis has been emptied; what it held is put back");
+                        metrics::counter!("huizhen_backplane_emptied_total").increment(1);
+                        common.resumed.send_modify(|times| *times += 1);
+                    }
+                    is_first = false;
                 }
-                is_first = false;
+                Some(Err(error)) if takes_no_writes(&error) => refusal.begins(&error, &shown),
+                Some(Err(_)) | None => {}
             }
         }
         tokio::time::sleep(LOOK_EVERY).await;

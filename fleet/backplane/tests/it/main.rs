@@ -11,6 +11,7 @@ mod forgeries;
 mod listening;
 mod refusals;
 mod sentinel;
+mod writes;
 
 use std::time::{Duration, SystemTime};
 

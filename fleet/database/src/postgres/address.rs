@@ -124,14 +124,6 @@ impl Address {
         Ok(address)
     }
 
-    /// The same for a session that is not set up.
-    pub(super) fn without_session(&self) -> Self {
-        Self {
-            session: String::new(),
-            ..self.clone()
-        }
-    }
-
     /// Adds a session setting.
     pub(super) fn set(&mut self, name: &str, value: &str) {
         self.session.push_str(&format!("SET {name} = '{value}';"));

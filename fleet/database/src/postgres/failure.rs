@@ -8,13 +8,19 @@ use crate::{Error, Violation};
 
 impl From<tokio_postgres::Error> for Error {
     fn from(error: tokio_postgres::Error) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&tokio_postgres::Error> for Error {
+    fn from(error: &tokio_postgres::Error) -> Self {
         if let Some(refusal) = error.as_db_error() {
             return refused(refusal);
         }
-        if error.is_closed() || has_io(&error) {
-            return Self::Unavailable(chain(&error));
+        if error.is_closed() || has_io(error) {
+            return Self::Unavailable(chain(error));
         }
-        Self::Engine(chain(&error))
+        Self::Engine(chain(error))
     }
 }
 
@@ -34,6 +40,15 @@ fn refused(refusal: &DbError) -> Error {
     if is_busy {
         return Error::Busy(told);
     }
+    if *code == SqlState::DISK_FULL {
+        return Error::Full(told);
+    }
+    if is_in_recovery(refusal) {
+        return Error::Standby(told);
+    }
+    if *code == SqlState::READ_ONLY_SQL_TRANSACTION {
+        return Error::ReadOnly(told);
+    }
     let class = code.code().get(..2).unwrap_or_default();
     // Connection exceptions, insufficient resources, operator intervention; a session that was idle in its transaction
     // for too long.
@@ -44,6 +59,27 @@ fn refused(refusal: &DbError) -> Error {
     } else {
         Error::Engine(told)
     }
+}
+
+/// Whether the server refuses since it is a standby. Its sentence is translated, the name of its routine is not.
+fn is_in_recovery(refusal: &DbError) -> bool {
+    refusal.routine() == Some("PreventCommandDuringRecovery")
+}
+
+/// Why a transaction that writes cannot be begun. `BEGIN READ WRITE` is no feature of a standby.
+pub(super) fn of_begin(error: &tokio_postgres::Error) -> Error {
+    match error.code() {
+        Some(code) if *code == SqlState::FEATURE_NOT_SUPPORTED => Error::Standby(chain(error)),
+        _ => Error::from(error),
+    }
+}
+
+/// Whether the driver has turned down a server that answers, since it takes no writes.
+pub(super) fn is_for_want_of_writes(error: &tokio_postgres::Error) -> bool {
+    let source = error
+        .source()
+        .and_then(|source| source.downcast_ref::<std::io::Error>());
+    source.is_some_and(|io| io.kind() == std::io::ErrorKind::PermissionDenied)
 }
 
 /// The name of the broken constraint. `{table}_pkey` is PostgreSQL's own name, and the migrations name their unique

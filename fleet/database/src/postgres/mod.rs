@@ -6,10 +6,13 @@
 
 mod address;
 mod failure;
+mod hosts;
 mod migrate;
 mod notices;
+mod pool;
 mod pooler;
 mod privileges;
+mod probe;
 mod rewrite;
 mod statement;
 mod tls;
@@ -23,21 +26,23 @@ use std::{
     time::Duration,
 };
 
-use deadpool_postgres::{
-    Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, Timeouts,
+use deadpool::{
+    Runtime,
+    managed::{PoolError, Timeouts},
 };
 use tokio_postgres::Client;
-use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_util::task::TaskTracker;
 
 pub(crate) use self::{address::is_postgres, statement::row, transaction::Open};
 use self::{
     address::{Address, CONNECT_LIMIT},
-    pooler::Sessions,
+    hosts::{Away, Hosts},
+    pool::{Manager, Object, Pool},
     privileges::Role,
+    probe::Probe,
 };
 pub use self::{notices::Unconfirmed, statement::Sealed};
-use crate::{Error, Row, Schema, Sql, Value, migrations};
+use crate::{Error, Outage, Row, Schema, Sql, Value, health::Health, migrations};
 
 /// Connections of the pool: statements here take a millisecond, so they serve some thousand requests a second. Each is a
 /// process of the server's, and each program of a fleet has so many.
@@ -63,10 +68,12 @@ pub struct Postgres {
 }
 
 struct Inner {
-    address: Address,
-    connector: MakeRustlsConnect,
-    unconfirmed: Unconfirmed,
+    hosts: Arc<Hosts>,
+    /// Statements that set up a session outside the pool.
+    session: String,
     pool: Pool,
+    health: Health,
+    probe: Probe,
     is_distributed: bool,
     tasks: TaskTracker,
     closed: AtomicBool,
@@ -76,13 +83,13 @@ impl Postgres {
     pub(crate) async fn open(url: &str, schema: Schema) -> Result<Self, Error> {
         let mut address = Address::parse(url)?;
         let connector = tls::connector(&address.trust)?;
-        let unconfirmed = Unconfirmed::default();
-        let mut client = match schema {
+        let hosts = Arc::new(Hosts::new(&address, connector, Unconfirmed::default()));
+        let (mut client, _driver) = match schema {
             Schema::Migrate | Schema::Leave => {
-                let connecting = connect_first(&address, &connector, &unconfirmed);
+                let connecting = pooler::first(&hosts, &address.session);
                 connecting.await.map_err(Away::into_open)?
             }
-            Schema::Await => await_schema(&address, &connector, &unconfirmed).await?,
+            Schema::Await => await_schema(&hosts, &address.session).await?,
         };
         let is_distributed = look_at_server(&client, &mut address).await?;
         let role = Role::of(&client).await?;
@@ -93,17 +100,10 @@ impl Postgres {
         let mut pooled = address.clone();
         // What only reads cannot write by mistake; transactions say that they write.
         pooled.set("default_transaction_read_only", "on");
-        let manager = Manager::from_connect(
-            pooled.config,
-            notices::Connector {
-                tls: connector.clone(),
-                unconfirmed: unconfirmed.clone(),
-                session: pooled.session,
-            },
-            ManagerConfig {
-                recycling_method: RecyclingMethod::Fast,
-            },
-        );
+        let manager = Manager {
+            hosts: hosts.clone(),
+            session: pooled.session,
+        };
         let pool = Pool::builder(manager)
             .max_size(CONNECTIONS)
             .runtime(Runtime::Tokio1)
@@ -111,10 +111,11 @@ impl Postgres {
             .map_err(|error| Error::Open(error.to_string()))?;
         Ok(Self {
             inner: Arc::new(Inner {
-                address,
-                connector,
-                unconfirmed,
+                hosts,
+                session: address.session,
                 pool,
+                health: Health::default(),
+                probe: Probe::default(),
                 is_distributed,
                 tasks: TaskTracker::new(),
                 closed: AtomicBool::new(false),
@@ -130,18 +131,28 @@ impl Postgres {
         if self.inner.closed.load(Ordering::Acquire) {
             return Err(Error::Closed);
         }
-        connect(
-            &self.inner.address,
-            &self.inner.connector,
-            &self.inner.unconfirmed,
-        )
-        .await
-        .map_err(|away| Error::Unavailable(away.told))
+        self.inner.connect().await
+    }
+
+    /// Whether a write would go now.
+    pub(crate) async fn is_writable(&self) -> Result<(), Error> {
+        let inner = self.inner.clone();
+        self.run(async move { inner.is_writable().await }).await
+    }
+
+    /// Reports what became of a write on a connection of the caller's own: readiness rests on it.
+    pub fn report(&self, outcome: Result<(), &Error>) {
+        match outcome {
+            Ok(()) => self.inner.health.wrote(),
+            // One connection that broke is no outage; the attempt to make another one tells.
+            Err(error) if error.outage().is_some_and(Outage::is_readable) => self.inner.failed(error),
+            Err(_) => {}
+        }
     }
 
     /// Commits that the server called done without its standby.
     pub fn unconfirmed(&self) -> &Unconfirmed {
-        &self.inner.unconfirmed
+        self.inner.hosts.unconfirmed()
     }
 
     /// Whether the server spreads rows over machines, as Citus and YugabyteDB do or as the setting
@@ -159,6 +170,8 @@ impl Postgres {
                 match statement::query(&connection, &sql, &params).await {
                     // It died while it lay idle, and reading twice harms nobody.
                     Err(Error::Unavailable(_)) if tries < TRIES => drop(Object::take(connection)),
+                    // Its transactions only read: a statement that writes does not belong here.
+                    Err(Error::ReadOnly(told) | Error::Standby(told)) => return Err(Error::Engine(told)),
                     outcome => return outcome,
                 }
                 tries += 1;
@@ -235,100 +248,59 @@ impl Inner {
             .timeout_get(&timeouts)
             .await
             .map_err(|error| match error {
-                PoolError::Backend(error) => Error::Unavailable(failure::chain(&error)),
+                PoolError::Backend(away) => self.noted(away),
                 PoolError::Timeout(_) => Error::Unavailable("no connection within some seconds".into()),
                 PoolError::Closed => Error::Closed,
-                other => Error::Engine(other.to_string()),
+                PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_) => {
+                    Error::Engine("the pool is not set up".into())
+                }
             })
     }
-}
 
-/// Why there is no connection.
-struct Away {
-    told: String,
-    /// Trying again does not help.
-    for_ever: bool,
-}
-
-impl Away {
-    fn into_open(self) -> Error {
-        Error::Open(self.told)
-    }
-}
-
-impl From<tokio_postgres::Error> for Away {
-    fn from(error: tokio_postgres::Error) -> Self {
-        let told = failure::chain(&error);
-        match pooler::startup_refusal(&told) {
-            Some(told) => Self { told, for_ever: true },
-            None => Self {
-                told,
-                for_ever: failure::is_for_ever(&error),
-            },
+    /// A connection outside the pool.
+    async fn connect(&self) -> Result<Client, Error> {
+        match self.hosts.connect(&self.session).await {
+            Ok((client, _driver)) => Ok(client),
+            Err(away) => Err(self.noted(away)),
         }
     }
-}
 
-async fn connect(
-    address: &Address,
-    connector: &MakeRustlsConnect,
-    unconfirmed: &Unconfirmed,
-) -> Result<Client, Away> {
-    let connecting = notices::connect(&address.config, connector, unconfirmed, &address.session);
-    match tokio::time::timeout(CONNECT_LIMIT, connecting).await {
-        Ok(Ok((client, _driver))) => Ok(client),
-        Ok(Err(error)) => Err(error.into()),
-        Err(_) => Err(Away {
-            told: format!("no connection within {} s", CONNECT_LIMIT.as_secs()),
-            for_ever: false,
-        }),
+    fn noted(&self, away: Away) -> Error {
+        let error = away.into_error();
+        self.health.failed(&error);
+        error
     }
-}
 
-/// The connection of a start: refuses a pooler that lets sessions share processes, before it is set up.
-async fn connect_first(
-    address: &Address,
-    connector: &MakeRustlsConnect,
-    unconfirmed: &Unconfirmed,
-) -> Result<Client, Away> {
-    let plain = address.without_session();
-    let client = connect(&plain, connector, unconfirmed).await?;
-    let sessions = match connect(&plain, connector, unconfirmed).await {
-        Ok(second) => pooler::compare(&client, &second).await?,
-        Err(away) => {
-            tracing::debug!(why = away.told, "there is no second connection to compare with");
-            Sessions::Unknown
+    /// Takes note of a failure. One that says that the server takes no writes drops all connections to it.
+    fn failed(&self, error: &Error) {
+        let is_news = self.health.failed(error);
+        let is_over = matches!(error.outage(), Some(Outage::ReadOnly | Outage::Standby));
+        if is_over && (is_news || !self.hosts.is_alone()) {
+            self.hosts.leave();
         }
-    };
-    match sessions {
-        Sessions::Own => {}
-        Sessions::Shared => {
-            return Err(Away {
-                told: pooler::refusal(),
-                for_ever: true,
-            });
-        }
-        Sessions::Unknown => tracing::warn!(
-            needed = CONNECTIONS,
-            "the database gives one connection and no second one: raise max_connections, or default_pool_size of PgBouncer"
-        ),
     }
-    client.batch_execute(&address.session).await?;
-    Ok(client)
+
+    async fn is_writable(&self) -> Result<(), Error> {
+        let is_full = self.health.outage() == Some(Outage::Full);
+        let probe = async {
+            let outcome = self.probe.run(self, is_full).await;
+            if let Err(error) = &outcome {
+                self.failed(error);
+            }
+            outcome
+        };
+        self.health.ask(probe).await
+    }
 }
 
 /// Waits for the database and for the version of its schema that this program needs.
-async fn await_schema(
-    address: &Address,
-    connector: &MakeRustlsConnect,
-    unconfirmed: &Unconfirmed,
-) -> Result<Client, Error> {
+async fn await_schema(hosts: &Hosts, session: &str) -> Result<hosts::Connected, Error> {
     let mut looks = 0u32;
     loop {
-        let missing = match connect_first(address, connector, unconfirmed).await {
-            Ok(client) => match usable_version(&client).await {
+        let missing = match pooler::first(hosts, session).await {
+            Ok(connected) => match usable_version(&connected.0).await {
                 Err(error @ Error::Open(_)) => return Err(error),
-                Ok(version) if version >= migrations::LATEST_VERSION => return Ok(client),
+                Ok(version) if version >= migrations::LATEST_VERSION => return Ok(connected),
                 Ok(version) => format!(
                     "its schema has version {version}, this program needs {}; start an api-server or run `huizhen migrate`",
                     migrations::LATEST_VERSION

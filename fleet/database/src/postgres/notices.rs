@@ -2,15 +2,13 @@
 //! called done, and is on one machine only (invariant I1).
 
 use std::{
-    future::{Future, poll_fn},
-    pin::Pin,
+    future::poll_fn,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
 };
 
-use deadpool_postgres::Connect;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     task::JoinHandle,
@@ -85,22 +83,5 @@ where
             }
             None => return,
         }
-    }
-}
-
-/// Makes the connections of a pool.
-pub(super) struct Connector {
-    pub(super) tls: MakeRustlsConnect,
-    pub(super) unconfirmed: Unconfirmed,
-    /// Statements that set a session up.
-    pub(super) session: String,
-}
-
-type Connecting<'a> = Pin<Box<dyn Future<Output = Result<(Client, JoinHandle<()>), Error>> + Send + 'a>>;
-
-impl Connect for Connector {
-    fn connect(&self, config: &Config) -> Connecting<'_> {
-        let config = config.clone();
-        Box::pin(async move { connect(&config, &self.tls, &self.unconfirmed, &self.session).await })
     }
 }

@@ -5,6 +5,12 @@ use std::time::Duration;
 
 use tokio_postgres::{Client, Error, SimpleQueryMessage};
 
+use super::{
+    CONNECTIONS,
+    hosts::{Away, Connected, Hosts},
+};
+use crate::Outage;
+
 /// How often two sessions are compared. A pooler hands out the process that was used last, or one after the other: the
 /// first round shows either. The others are for one that other programs use meanwhile.
 const ROUNDS: usize = 4;
@@ -17,7 +23,7 @@ const REFUSAL: &str = "a connection pooler lies before the server and lets sessi
 
 /// How a pooler treats sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sessions {
+enum Sessions {
     /// Each has a process of the server's own.
     Own,
     /// They share processes.
@@ -26,8 +32,41 @@ pub(super) enum Sessions {
     Unknown,
 }
 
+/// The connection of a start: refuses a pooler that lets sessions share processes, before it is set up.
+pub(super) async fn first(hosts: &Hosts, session: &str) -> Result<Connected, Away> {
+    let (client, driver) = hosts.connect("").await?;
+    let sessions = match hosts.connect("").await {
+        Ok((second, _driver)) => compare(&client, &second)
+            .await
+            .map_err(|error| Away::of(&error))?,
+        Err(away) => {
+            tracing::debug!(why = away.told, "there is no second connection to compare with");
+            Sessions::Unknown
+        }
+    };
+    match sessions {
+        Sessions::Own => {}
+        Sessions::Shared => {
+            return Err(Away {
+                told: REFUSAL.into(),
+                for_ever: true,
+                outage: Outage::Away,
+            });
+        }
+        Sessions::Unknown => tracing::warn!(
+            needed = CONNECTIONS,
+            "the database gives one connection and no second one: raise max_connections, or default_pool_size of PgBouncer"
+        ),
+    }
+    client
+        .batch_execute(session)
+        .await
+        .map_err(|error| Away::of(&error))?;
+    Ok((client, driver))
+}
+
 /// Compares two sessions. Neither may have been set up yet: settings would stay with a process that others use.
-pub(super) async fn compare(one: &Client, other: &Client) -> Result<Sessions, Error> {
+async fn compare(one: &Client, other: &Client) -> Result<Sessions, Error> {
     for _ in 0..ROUNDS {
         let first = process(one).await?;
         let Ok(second) = tokio::time::timeout(LIMIT, process(other)).await else {
@@ -38,11 +77,6 @@ pub(super) async fn compare(one: &Client, other: &Client) -> Result<Sessions, Er
         }
     }
     Ok(Sessions::Own)
-}
-
-/// The sentence for the operator.
-pub(super) fn refusal() -> String {
-    REFUSAL.into()
 }
 
 /// What to do when a pooler refuses a startup parameter of the URL: no try is any better.

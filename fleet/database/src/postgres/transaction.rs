@@ -8,11 +8,11 @@ use std::{
     task::Poll,
 };
 
-use deadpool_postgres::{ClientWrapper, Object};
+use deadpool_postgres::ClientWrapper;
 use futures_util::FutureExt;
 
-use super::{Postgres, TRIES, statement};
-use crate::{EngineTransaction, Error, Row, Transaction, TransactionFuture, Value};
+use super::{Postgres, TRIES, pool::Object, statement};
+use crate::{EngineTransaction, Error, Outage, Row, Transaction, TransactionFuture, Value};
 
 thread_local! {
     /// Whether this thread is polling the work of a transaction. A transaction that asks the handle instead of itself
@@ -97,6 +97,7 @@ impl Postgres {
             let connection = postgres.begin().await?;
             let mut transaction = Transaction {
                 engine: EngineTransaction::Postgres(Open { client: &connection }),
+                health: &postgres.inner.health,
                 refused: false,
             };
             let outcome = AssertUnwindSafe(watched(work(&mut transaction)))
@@ -115,10 +116,14 @@ impl Postgres {
             let before = unconfirmed.count();
             match outcome {
                 Ok(value) => match connection.batch_execute("COMMIT").await {
-                    Ok(()) if unconfirmed.count() == before => Ok(value),
+                    Ok(()) if unconfirmed.count() == before => {
+                        postgres.inner.health.wrote();
+                        Ok(value)
+                    }
                     Ok(()) => Err(Error::Unavailable(UNCONFIRMED.into()).into()),
                     Err(error) => {
                         let error = Error::from(error);
+                        postgres.report(Err(&error));
                         // Whether or not it was committed, nothing can be rolled back any more.
                         drop(Object::take(connection));
                         Err(error.into())
@@ -137,18 +142,32 @@ impl Postgres {
 
     /// A connection with a transaction begun on it.
     async fn begin(&self) -> Result<Object, Error> {
-        let mut told = String::new();
+        // What the server's own default says is not to be written past, though a transaction could.
+        if self.inner.health.outage() == Some(Outage::ReadOnly) {
+            self.inner.is_writable().await?;
+        }
+        let mut failure = Error::Unavailable("no connection".into());
         for _ in 0..TRIES {
             let connection = self.inner.connection().await?;
             match connection.batch_execute("BEGIN READ WRITE").await {
                 Ok(()) => return Ok(connection),
                 // It died while it lay idle, or its server has become a standby.
                 Err(error) => {
-                    told = super::failure::chain(&error);
                     drop(Object::take(connection));
+                    failure = match super::failure::of_begin(&error) {
+                        standby @ (Error::Standby(_) | Error::ReadOnly(_)) => {
+                            self.inner.failed(&standby);
+                            standby
+                        }
+                        other => Error::Unavailable(other.to_string()),
+                    };
+                    // There is no other server to find.
+                    if failure.outage() == Some(Outage::Standby) && self.inner.hosts.is_alone() {
+                        break;
+                    }
                 }
             }
         }
-        Err(Error::Unavailable(told))
+        Err(failure)
     }
 }

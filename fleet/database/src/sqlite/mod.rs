@@ -10,7 +10,9 @@ mod log;
 mod mark;
 mod open;
 mod paced;
+mod probe;
 mod salvage;
+mod starved;
 mod statement;
 mod worker;
 
@@ -21,19 +23,28 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 pub use backup::{Backup, back_up, restore};
 use rusqlite::Connection;
 pub use salvage::{Salvaged, restore_before_damage};
 pub(crate) use statement::{execute, query};
+use tokio::sync::RwLock;
 
 use self::{
     lock::Lock,
     worker::{Worker, WriterKeeps},
 };
-use crate::{EngineTransaction, Error, Row, Schema, Sql, Transaction, TransactionFuture, Value};
+use crate::{
+    EngineTransaction, Error, Outage, Row, Schema, Sql, Transaction, TransactionFuture, Value, health::Health,
+};
 
+/// How long a caller waits for the writer: the wire promises an answer within 5 s.
+const ANSWER_LIMIT: Duration = Duration::from_millis(4_500);
+/// How long the writer waits for a lock of SQLite's that another program holds; its caller is answered within
+/// [`ANSWER_LIMIT`].
+const LOCK_LIMIT: Duration = Duration::from_secs(3);
 /// Reader threads: enough that a long list does not hold up a login; each costs a page cache.
 const READERS: usize = 3;
 
@@ -63,10 +74,40 @@ pub struct Sqlite {
 
 struct Inner {
     path: PathBuf,
-    /// None for a look, which writes nothing.
+    /// Replaced when a file that was opened on a full disk gets room.
+    parts: RwLock<Parts>,
+    next_reader: AtomicUsize,
+    health: Health,
+}
+
+/// The threads.
+struct Parts {
+    /// None for a look, which writes nothing, and while the disk is full.
     writer: Option<Worker>,
     readers: Vec<Worker>,
-    next_reader: AtomicUsize,
+    /// The lock of a file that was opened on a full disk, until there is room.
+    starved: Option<Arc<Lock>>,
+}
+
+impl Inner {
+    async fn is_writable(&self) -> Result<(), Error> {
+        let parts = self.parts.read().await;
+        if parts.starved.is_some() {
+            drop(parts);
+            return self.health.ask(self.find_room()).await;
+        }
+        let Some(writer) = &parts.writer else {
+            return Err(parts.without_writer());
+        };
+        let path = self.path.clone();
+        let needs_room = self.health.outage() == Some(Outage::Full);
+        let probe = writer.run(move |connection| probe::write(connection, &path, needs_room));
+        let limited = async {
+            let answer = tokio::time::timeout(ANSWER_LIMIT, probe).await;
+            answer.unwrap_or_else(|_| Err(Error::Busy("the writer is occupied".into())))
+        };
+        self.health.ask(limited).await
+    }
 }
 
 impl Sqlite {
@@ -81,12 +122,24 @@ impl Sqlite {
         if schema == Schema::Leave && !path.is_file() {
             return Err(Error::Open(format!("{}: no such file", path.display())));
         }
+        if starved::is_starved(&path)? {
+            let lock = Arc::new(starved::take(&path)?);
+            let sqlite = Self::of(path.clone(), starved::read_only(&path, &lock)?);
+            sqlite.inner.health.failed(&starved::no_room());
+            return Ok(sqlite);
+        }
         let lock = Arc::new(open::take(&path)?);
-        let (mut connection, checkpointer) = open::writer(&path)?;
+        Ok(Self::of(path.clone(), Self::whole(&path, schema, lock)?))
+    }
+
+    /// The writer and its readers.
+    fn whole(path: &Path, schema: Schema, lock: Arc<Lock>) -> Result<Parts, Error> {
+        let (mut connection, checkpointer) = open::writer(path)?;
         if schema != Schema::Leave {
             open::migrate(&mut connection)?;
         }
-        let keeps = WriterKeeps::new(path.clone(), checkpointer);
+        connection.busy_timeout(LOCK_LIMIT)?;
+        let keeps = WriterKeeps::new(path.to_owned(), checkpointer);
         let writer = Worker::start("sqlite-writer", connection, Some(lock.clone()), Some(keeps));
         Self::reading(path, Some(writer), Some(lock))
     }
@@ -102,28 +155,36 @@ impl Sqlite {
             if lock.is_some() {
                 guard::refuse_damage(&path)?;
             }
-            Self::reading(path, None, lock)
+            Ok(Self::of(path.clone(), Self::reading(&path, None, lock)?))
         };
         tokio::task::spawn_blocking(look)
             .await
             .map_err(|_| Error::Panicked)?
     }
 
-    fn reading(path: PathBuf, writer: Option<Worker>, lock: Option<Arc<Lock>>) -> Result<Self, Error> {
+    fn reading(path: &Path, writer: Option<Worker>, lock: Option<Arc<Lock>>) -> Result<Parts, Error> {
         let readers = (0..READERS)
             .map(|at| {
                 let name = format!("sqlite-reader-{at}");
-                Ok(Worker::start(&name, open::reader(&path)?, lock.clone(), None))
+                Ok(Worker::start(&name, open::reader(path)?, lock.clone(), None))
             })
             .collect::<Result<_, Error>>()?;
-        Ok(Self {
+        Ok(Parts {
+            writer,
+            readers,
+            starved: None,
+        })
+    }
+
+    fn of(path: PathBuf, parts: Parts) -> Self {
+        Self {
             inner: Arc::new(Inner {
                 path,
-                writer,
-                readers,
+                parts: RwLock::new(parts),
                 next_reader: AtomicUsize::new(0),
+                health: Health::default(),
             }),
-        })
+        }
     }
 
     /// The file.
@@ -161,19 +222,38 @@ impl Sqlite {
         U: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        let Some(writer) = &self.inner.writer else {
-            return Err(Error::Closed.into());
+        let parts = self.inner.parts.read().await;
+        let Some(writer) = &parts.writer else {
+            return Err(parts.without_writer().into());
         };
+        let inner = self.inner.clone();
         writer
             .run(move |connection| {
+                let note = |error: Error| {
+                    inner.health.failed(&error);
+                    E::from(error)
+                };
                 connection
                     .execute_batch("BEGIN IMMEDIATE")
-                    .map_err(|error| E::from(error.into()))?;
+                    .map_err(|error| note(error.into()))?;
                 let value = job(connection)?;
-                worker::commit(connection).map_err(E::from)?;
+                worker::commit(connection).map_err(note)?;
+                inner.health.wrote();
                 Ok(then(value))
             })
             .await
+    }
+
+    /// Whether a write would go now. Asked once it is found out, also when nobody waits for it any more.
+    pub(crate) async fn is_writable(&self) -> Result<(), Error> {
+        let inner = self.inner.clone();
+        let asked = tokio::spawn(async move { inner.is_writable().await });
+        asked.await.map_err(|_| Error::Panicked)?
+    }
+
+    /// Reports why a write failed: readiness rests on it.
+    pub fn report(&self, error: &Error) {
+        self.inner.health.failed(error);
     }
 
     /// Runs a job on a reader's thread. What it sees is one snapshot only within one statement.
@@ -184,8 +264,12 @@ impl Sqlite {
         &self,
         job: impl FnOnce(&mut Connection) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let at = self.inner.next_reader.fetch_add(1, Ordering::Relaxed) % self.inner.readers.len();
-        self.inner.readers[at].run(job).await
+        let at = self.inner.next_reader.fetch_add(1, Ordering::Relaxed) % READERS;
+        let parts = self.inner.parts.read().await;
+        match parts.readers.get(at) {
+            Some(reader) => reader.run(job).await,
+            None => Err(parts.without_writer()),
+        }
     }
 
     /// What SQLite's own check of the pages and trees of the file finds, at most `lines` of it; nothing when it is whole.
@@ -213,8 +297,12 @@ impl Sqlite {
     }
 
     pub(crate) async fn query(&self, sql: Sql, params: Vec<Value>) -> Result<Vec<Row>, Error> {
-        self.read(move |connection| query(connection, &sql, &params))
-            .await
+        let read = self.read(move |connection| query(connection, &sql, &params));
+        read.await.map_err(|error| match error {
+            // Its connection only reads: a statement that writes does not belong here.
+            Error::ReadOnly(told) => Error::Engine(told),
+            other => other,
+        })
     }
 
     pub(crate) async fn transaction<T, E, F>(&self, work: F) -> Result<T, E>
@@ -223,9 +311,11 @@ impl Sqlite {
         E: From<Error> + Send + 'static,
         F: for<'t, 'c> FnOnce(&'t mut Transaction<'c>) -> TransactionFuture<'t, T, E> + Send + 'static,
     {
+        let inner = self.inner.clone();
         self.write(move |connection| {
             let mut transaction = Transaction {
                 engine: EngineTransaction::Sqlite(connection),
+                health: &inner.health,
                 refused: false,
             };
             // Every statement is ready at once here, so the first poll is the last one.
@@ -242,11 +332,13 @@ impl Sqlite {
     }
 
     pub(crate) async fn close(&self) {
-        for reader in &self.inner.readers {
+        let mut parts = self.inner.parts.write().await;
+        for reader in &parts.readers {
             reader.close().await;
         }
+        parts.starved = None;
         // Last, since whoever closes the file last moves the log into it.
-        if let Some(writer) = &self.inner.writer {
+        if let Some(writer) = &parts.writer {
             writer.close().await;
         }
     }

@@ -16,6 +16,7 @@ use super::{
     gathered, guard,
     lock::Lock,
     mark::{Mark, MarkFile},
+    probe,
 };
 use crate::Error;
 
@@ -155,19 +156,31 @@ fn roll_back(connection: &Connection) {
 }
 
 /// Commits, which syncs the log. After a failed sync nobody can tell what is on the disk: the process ends, and the
-/// next start reads what really is there.
+/// next start reads what really is there. A write for which there was no room is another matter: SQLite gives the transaction
+/// up, and nothing of it is seen.
 pub(super) fn commit(connection: &Connection) -> Result<(), Error> {
     let started = std::time::Instant::now();
     let committed = connection.execute_batch("COMMIT");
     metrics::histogram!("huizhen_database_commit_seconds").record(started.elapsed().as_secs_f64());
-    match committed {
-        Ok(()) => Ok(()),
-        Err(error) => {
-            if error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure) {
-                tracing::error!(%error, "the disk failed during a commit; the process ends so that nothing false is acknowledged");
-                std::process::abort();
-            }
-            Err(error.into())
-        }
+    let Err(error) = committed else {
+        return Ok(());
+    };
+    if error.sqlite_error_code() != Some(ErrorCode::SystemIoFailure) {
+        return Err(error.into());
     }
+    if error.sqlite_extended_error_code() == Some(rusqlite::ffi::SQLITE_IOERR_WRITE)
+        && let refused @ (Error::Full(_) | Error::ReadOnly(_)) = probe::of_io(&system_error(connection))
+    {
+        return Err(refused);
+    }
+    tracing::error!(%error, "the disk failed during a commit; the process ends so that nothing false is acknowledged");
+    std::process::abort();
+}
+
+/// What the operating system said last on this connection.
+fn system_error(connection: &Connection) -> std::io::Error {
+    #[allow(unsafe_code, reason = "rusqlite has no safe way to the system's error number")]
+    // SAFETY: the handle is that of an open connection, which only this thread uses.
+    let number = unsafe { rusqlite::ffi::sqlite3_system_errno(connection.handle()) };
+    std::io::Error::from_raw_os_error(number)
 }

@@ -11,6 +11,7 @@ mod full_disk;
 mod ids;
 mod opening;
 mod released;
+mod roles;
 mod server;
 mod server_faults;
 mod starting;
@@ -90,6 +91,27 @@ impl Scratch {
             assert!(Instant::now() < deadline, "{sql} gives {found}, not {number}");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+    }
+}
+
+/// Waits until writes go, by what readiness asks.
+async fn writable(database: &Database) {
+    let deadline = Instant::now() + PATIENCE;
+    while let Err(error) = database.is_ready().await {
+        assert!(Instant::now() < deadline, "{error}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Waits until writes do not go, by what readiness asks; gives why.
+async fn unwritable(database: &Database) -> Error {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Err(error) = database.is_writable().await {
+            return error;
+        }
+        assert!(Instant::now() < deadline, "writes go");
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 

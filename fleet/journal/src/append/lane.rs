@@ -221,8 +221,9 @@ impl<C: Send + 'static> Lane<C> {
         match trouble {
             None => {
                 self.pause = None;
+                self.report(Ok(()));
                 if std::mem::take(&mut self.away) {
-                    tracing::info!("messages are appended again");
+                    tracing::debug!("messages are appended again");
                 }
                 if is_one(held)
                     && let Some(held) = held.first()
@@ -250,9 +251,11 @@ impl<C: Send + 'static> Lane<C> {
                 tracing::error!(told, sends = held.len(), "a batch of messages was refused");
                 self.queue.set_apart(held.len());
             }
-            Some(Trouble::Away(told)) => {
+            Some(Trouble::Away(error)) => {
+                // The database's own line is one for all lanes.
+                self.report(Err(error));
                 if !std::mem::replace(&mut self.away, true) {
-                    tracing::warn!(told, "messages cannot be appended; trying again");
+                    tracing::debug!(%error, "messages cannot be appended; trying again");
                 }
                 let length = self
                     .pause
@@ -262,6 +265,12 @@ impl<C: Send + 'static> Lane<C> {
                     length,
                 });
             }
+        }
+    }
+
+    fn report(&self, outcome: Result<(), &DatabaseError>) {
+        if let Some(link) = &self.link {
+            link.report(outcome);
         }
     }
 

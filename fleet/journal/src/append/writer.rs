@@ -90,7 +90,8 @@ async fn write(
     );
     let written = match tokio::time::timeout(SEND_LIMIT, write).await {
         Ok(written) => written,
-        Err(_) => Err(DatabaseError::Engine("a batch of messages took too long".into())),
+        // It may still be written; a resend tells.
+        Err(_) => Err(DatabaseError::Busy("a batch of messages took too long".into())),
     };
     metrics::histogram!("huizhen_journal_commit_seconds").record(started.elapsed().as_secs_f64());
     match written {
@@ -98,11 +99,16 @@ async fn write(
             outcomes, entries, ..
         }) => (outcomes, entries),
         Err(error) => {
-            tracing::error!(%error, sends, "a batch of messages was not written");
+            sqlite.report(&error);
+            // An outage has one line for all that it refuses.
+            if error.outage().is_some() {
+                tracing::debug!(%error, sends, "a batch of messages was not written");
+            } else {
+                tracing::error!(%error, sends, "a batch of messages was not written");
+            }
             // Whatever the database says now, look again before the next batch.
             journal.cache.forget_all();
-            let told = error.to_string();
-            let refused = || Err(Error::Database(DatabaseError::Engine(told.clone())));
+            let refused = || Err(Error::Database(error.clone()));
             ((0..sends).map(|_| refused()).collect(), Vec::new())
         }
     }

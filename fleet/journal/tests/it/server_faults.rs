@@ -303,6 +303,50 @@ async fn i1_i2_i4_a_server_that_hangs_for_a_while_loses_and_doubles_nothing() {
     .await;
 }
 
+/// The primary dies, its standby is promoted, and the old primary comes back as a standby that stands first in the URL; then
+/// the same the other way round. The standby confirms each commit, so nothing that was acknowledged is lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i1_i2_i4_sends_follow_the_server_that_takes_writes() {
+    let confirmed = |server: &Postgres, by: &str| {
+        let set = format!("ALTER SYSTEM SET synchronous_standby_names = '{by}'");
+        server.psql("postgres", &set).unwrap();
+        server.psql("postgres", "SELECT pg_reload_conf()").unwrap();
+    };
+    let one = Arc::new(Postgres::start(Options::default()).unwrap());
+    one.create_database("huizhen", None).unwrap();
+    migrated(one.url("huizhen")).await.unwrap();
+    let other = tokio::task::block_in_place(|| Postgres::standby_of(&one)).unwrap();
+    let url = format!(
+        "postgres://postgres@127.0.0.1:{},127.0.0.1:{}/huizhen?sslmode=disable",
+        one.port(),
+        other.port()
+    );
+    let world = World::on(Place::on_server(url)).await;
+    let broken = Broken {
+        postgres: one.clone(),
+        world,
+    };
+    survives(&broken, async |_, course| {
+        for (primary, standby) in [(&*one, &other), (&other, &*one)] {
+            tokio::task::block_in_place(|| {
+                primary.await_standby_to_stream().unwrap();
+                confirmed(primary, "*");
+            });
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            tokio::task::block_in_place(|| primary.kill().unwrap());
+            course.all_are_refused().await;
+            tokio::task::block_in_place(|| {
+                standby.promote().unwrap();
+                confirmed(standby, "");
+                primary.follow(standby).unwrap();
+            });
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+    })
+    .await;
+    broken.world.journal.database().is_ready().await.unwrap();
+}
+
 /// The queue behind a batch that is stuck is answered in time as well, and so is what comes while the server hangs or is
 /// away.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -337,7 +337,7 @@ impl World {
             return Ok(());
         }
         *failures -= 1;
-        Err(Stopped::Unavailable("the database is away".into()))
+        Err(Stopped::Unavailable(database::Error::Closed))
     }
 }
 

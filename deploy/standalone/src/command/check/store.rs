@@ -2,13 +2,13 @@
 
 use std::{
     fs::File,
-    io::Write,
+    io::{ErrorKind, Write},
     path::Path,
     time::{Duration, Instant},
 };
 
 use backplane::{Backplane, Identity};
-use database::{Database, sqlite::is_served};
+use database::{Database, Outage, sqlite::is_served};
 
 use journal::clocks::{Difference, GRAVE_MS, TOLERATED_MS};
 
@@ -39,8 +39,26 @@ pub(super) fn folder(settings: &Arguments) -> Finding {
         Err(error) => Finding::fail(
             "data folder",
             format!("{name} cannot be written: {error}"),
-            format!("sudo chown -R \"$USER\" {name}"),
+            cure(&error, data),
         ),
+    }
+}
+
+/// What lets a folder be written again.
+fn cure(error: &std::io::Error, folder: &Path) -> String {
+    let name = folder.display();
+    match error.kind() {
+        ErrorKind::StorageFull => format!("free or add disk space: df -h {name}"),
+        ErrorKind::QuotaExceeded => {
+            format!("raise the disk quota of this user (quota -s), or make room in {name}")
+        }
+        ErrorKind::ReadOnlyFilesystem => {
+            format!(
+                "mount its file system for writing (findmnt -T {name}; the kernel's log says why it is not)"
+            )
+        }
+        ErrorKind::PermissionDenied => format!("sudo chown -R \"$USER\" {name}"),
+        _ => format!("ls -ld {name}"),
     }
 }
 
@@ -61,15 +79,19 @@ pub(super) async fn database(settings: &Arguments) -> Finding {
     let opened = async {
         let database = Database::open(&url).await?;
         let version = database.schema_version().await;
+        let writable = database.is_writable().await;
         database.close().await;
-        version
+        writable.and(version)
     };
     match opened.await {
         Ok(version) => Finding::ok(ABOUT, format!("{url} opens; its schema has version {version}")),
         Err(error) => Finding::fail(
             ABOUT,
             error.to_string(),
-            "use the version of huizhen that wrote it, or restore a backup",
+            error.outage().map_or(
+                "use the version of huizhen that wrote it, or restore a backup",
+                Outage::cure,
+            ),
         ),
     }
 }
@@ -111,6 +133,13 @@ async fn on_server(url: &str, name: &str) -> Finding {
     let opened = async {
         let database = Database::open_as_it_is(url).await?;
         let version = database.schema_version().await;
+        let version = match version {
+            // A new one has nothing that could be written.
+            Ok(version) if version >= database::LATEST_VERSION => {
+                database.is_writable().await.map(|()| version)
+            }
+            other => other,
+        };
         database.close().await;
         version
     };
@@ -123,7 +152,12 @@ async fn on_server(url: &str, name: &str) -> Finding {
         Err(error) => Finding::fail(
             ABOUT,
             format!("{name}: {error}"),
-            "psql with the same URL says the same? docs/operations.md, Database",
+            match error.outage() {
+                Some(outage @ (Outage::Busy | Outage::Full | Outage::ReadOnly | Outage::Standby)) => {
+                    outage.cure()
+                }
+                _ => "psql with the same URL says the same? docs/operations.md, Database",
+            },
         ),
     }
 }
@@ -218,14 +252,21 @@ pub(super) async fn redis(settings: &Arguments) -> Vec<Finding> {
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    vec![Finding::fail(
-        ABOUT,
-        format!(
-            "no answer within {} s; logins would wait for it",
-            REDIS_LIMIT.as_secs()
+    vec![match backplane.is_ready().await {
+        Err(why) if why.starts_with("takes no writes") => Finding::fail(
+            ABOUT,
+            format!("it {why}; nobody could log in"),
+            "docs/operations.md, Readiness: OOM, MISCONF, NOREPLICAS, READONLY",
         ),
-        "start Redis, or mend host and port in --redis-url",
-    )]
+        _ => Finding::fail(
+            ABOUT,
+            format!(
+                "no answer within {} s; logins would wait for it",
+                REDIS_LIMIT.as_secs()
+            ),
+            "start Redis, or mend host and port in --redis-url",
+        ),
+    }]
 }
 
 /// The identity of the fleet whose database is set; none where it cannot be read now, or has none yet.

@@ -1,6 +1,9 @@
 //! A lane's connection and what is prepared on it.
 
-use database::postgres::{Postgres, Unconfirmed};
+use database::{
+    Error as DatabaseError,
+    postgres::{Postgres, Unconfirmed},
+};
 use futures_util::future::try_join_all;
 use tokio_postgres::{Client, Row, Statement, types::ToSql};
 
@@ -121,7 +124,7 @@ impl Link {
         }
         let client = match self.postgres.connect().await {
             Ok(client) => client,
-            Err(error) => return Err(Trouble::Away(error.to_string())),
+            Err(error) => return Err(Trouble::Away(error)),
         };
         client
             .batch_execute(SESSION)
@@ -142,7 +145,7 @@ impl Link {
         let mut next = || {
             statements
                 .next()
-                .ok_or_else(|| Trouble::Away("statements are missing".into()))
+                .ok_or_else(|| Trouble::Away(DatabaseError::Unavailable("statements are missing".into())))
         };
         Ok(Live {
             standing: next()?,
@@ -156,6 +159,11 @@ impl Link {
             unconfirmed: self.postgres.unconfirmed().clone(),
             client,
         })
+    }
+
+    /// Reports what became of a batch, for readiness and the log.
+    pub(in crate::append) fn report(&self, outcome: Result<(), &DatabaseError>) {
+        self.postgres.report(outcome);
     }
 
     pub(super) fn keep(&mut self, live: Live) {

@@ -17,7 +17,7 @@ use std::{
     sync::Arc,
 };
 
-use database::{Part, checksum, postgres::Sealed};
+use database::{Error as DatabaseError, Part, checksum, postgres::Sealed};
 use proto::{ConversationId, Seq, UserId};
 use tokio_postgres::{Row, types::ToSql};
 
@@ -150,7 +150,7 @@ impl Attempt {
                         job.uncertain_from.get_or_insert(accepted.seq);
                     }
                 }
-                return (Err(Trouble::Away(told)), false);
+                return (Err(Trouble::Away(DatabaseError::Unavailable(told))), false);
             }
         }
         let known = touched.into_iter().filter(|(_, touched)| !touched.again);

@@ -14,14 +14,14 @@ pub(in crate::append) enum Trouble {
     Locked,
     /// The server does not take a statement.
     Refused(String),
-    /// There is no connection, or it broke.
-    Away(String),
+    /// There is no connection, it broke, or its server takes no writes now: another connection or another moment may do.
+    Away(DatabaseError),
 }
 
 impl From<&tokio_postgres::Error> for Trouble {
     fn from(error: &tokio_postgres::Error) -> Self {
         let Some(refusal) = error.as_db_error().filter(|_| is_refusal(error)) else {
-            return Self::Away(told(error));
+            return Self::Away(error.into());
         };
         let code = refusal.code();
         if *code == SqlState::UNIQUE_VIOLATION {
@@ -33,10 +33,11 @@ impl From<&tokio_postgres::Error> for Trouble {
         if *code == SqlState::LOCK_NOT_AVAILABLE {
             return Self::Locked;
         }
+        let outage = DatabaseError::from(error);
         let class = code.code().get(..2).unwrap_or_default();
-        // No resources, an operator, a standby: another connection or another moment may do.
-        if ["08", "53", "57", "25"].contains(&class) {
-            return Self::Away(told(error));
+        // No resources, an operator, a standby; a transaction that is not in the state that it should be in.
+        if outage.outage().is_some() || class == "25" {
+            return Self::Away(outage);
         }
         Self::Refused(told(error))
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use database::postgres::Sealed;
+use database::{Error as DatabaseError, postgres::Sealed};
 use proto::{ConversationId, wire};
 use tokio_postgres::types::ToSql;
 
@@ -133,7 +133,8 @@ impl Attempt {
             .filter(|_| is_small && !moves.ids.is_empty())
         {
             if live.client.is_closed() {
-                return Err(Fate::NotWritten(Trouble::Away("the connection has ended".into())));
+                let ended = DatabaseError::Unavailable("the connection has ended".into());
+                return Err(Fate::NotWritten(Trouble::Away(ended)));
             }
             let rows = Rows::of(self, verdicts);
             let params: [&(dyn ToSql + Sync); 14] = [
