@@ -59,6 +59,7 @@ pub const METRICS: &[Metric] = &[
     metric(Gauge, "huizhen_process_resident_memory_bytes", "Resident memory, bytes"),
     metric(Gauge, "huizhen_process_open_fds", "Open file descriptors"),
     metric(Gauge, "huizhen_process_max_fds", "File descriptors that it may open"),
+    metric(Gauge, "huizhen_certificate_days_left", "Days until the TLS certificate in force expires, below 0 since then; only where TLS is on"),
     metric(Gauge, "huizhen_im_sessions", "Logged-in sessions of the node"),
     metric(Gauge, "huizhen_im_sessions_max", "Sessions that the node takes (--max-sessions)"),
     metric(Gauge, "huizhen_im_certificate_expires_seconds", "When the TLS certificate in force expires, Unix time, s; only where TLS is on"),
