@@ -24,7 +24,7 @@ use tokio::net::TcpStream;
 use crate::{
     clock,
     cutter::{Cut, Cutter},
-    limits::{AddressPlace, Bucket, OncePerSecond},
+    limits::{Bucket, OncePerSecond},
     listen::Door,
     login::{self, Established},
     node::Shared,
@@ -62,7 +62,6 @@ pub(crate) fn serve(
             session,
             rest,
             websocket,
-            place,
         }) = login.await
         else {
             return;
@@ -82,7 +81,6 @@ pub(crate) fn serve(
             typing: OncePerSecond::default(),
             shared,
             session,
-            _place: place,
         };
         poll_fn(|cx| task.poll(cx)).await;
         // Boxed with what is left to do: it should not make every idle connection larger.
@@ -133,8 +131,6 @@ struct Task {
     sends: Bucket,
     requests: Bucket,
     typing: OncePerSecond,
-    /// Its place among the connections of its address.
-    _place: AddressPlace,
 }
 
 /// Why nothing more is taken from an app.

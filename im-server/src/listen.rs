@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::{connection, node::Shared};
+use crate::{connection, node::Shared, settings::ProxiedPort};
 
 /// How long to wait when the machine gives no more connections (open files, memory).
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
@@ -29,6 +29,26 @@ pub(crate) enum Door {
     Tcp,
     WebSocket,
     Tls,
+}
+
+impl Door {
+    /// As settings name it.
+    pub(crate) fn port(self) -> ProxiedPort {
+        match self {
+            Self::Tcp => ProxiedPort::Im,
+            Self::WebSocket => ProxiedPort::Ws,
+            Self::Tls => ProxiedPort::Tls,
+        }
+    }
+
+    /// The setting that demands a PROXY header here alone.
+    pub(crate) fn proxy_flag(self) -> &'static str {
+        match self {
+            Self::Tcp => "--proxy-protocol-ports im",
+            Self::WebSocket => "--proxy-protocol-ports ws",
+            Self::Tls => "--proxy-protocol-ports tls",
+        }
+    }
 }
 
 /// Takes connections on all listeners until the node drains.

@@ -71,7 +71,7 @@ pub const METRICS: &[Metric] = &[
     labelled(Counter, "huizhen_im_errors_total", ("code", &["ERROR_CODE_UNAVAILABLE", "ERROR_CODE_RATE_LIMITED"]), "Requests that were refused, by code"),
     labelled(Counter, "huizhen_im_pauses_total", ("reason", &["rate", "answers"]), "Times a session was not read for a moment: over its rate, or with too many answers owed to it"),
     metric(Counter, "huizhen_im_login_failures_total", "Logins with a wrong user or password"),
-    metric(Counter, "huizhen_im_proxy_headers_refused_total", "Connections without the PROXY header that they must begin with"),
+    metric(Counter, "huizhen_im_proxy_headers_refused_total", "Connections that were closed for their PROXY header: none where it is demanded, one of an untrusted address, or one where none is taken"),
     metric(Counter, "huizhen_im_gaps_total", "Times that entries were fetched from the database because a publication did not come"),
     metric(Counter, "huizhen_im_sessions_behind_total", "Times that a session read too slowly and was fed from the journal instead"),
     metric(Counter, "huizhen_im_marks_let_go_total", "Marks that were not passed on because too many waited"),

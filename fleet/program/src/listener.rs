@@ -82,7 +82,11 @@ impl Ports {
     }
 }
 
-async fn resolve(text: &str) -> anyhow::Result<SocketAddr> {
+/// The address that a setting names: `IP:PORT`, or `NAME:PORT`.
+///
+/// # Errors
+/// When it is neither.
+pub async fn resolve(text: &str) -> anyhow::Result<SocketAddr> {
     if let Ok(address) = text.parse() {
         return Ok(address);
     }

@@ -9,6 +9,15 @@ use super::{
     header::{self, Error},
 };
 
+/// Why a connection is closed before its first own byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closed {
+    /// The peer went away: a health check by connecting, most often.
+    Gone,
+    /// Its header is not taken; the log says why, once a minute.
+    Refused,
+}
+
 /// The gate of a server: the same for all its listeners.
 #[derive(Debug, Default)]
 pub struct Gate {
@@ -33,8 +42,11 @@ impl Gate {
     }
 
     /// The address that a connection comes from, on a listener whose connections begin with a PROXY header; `flag` is the
-    /// setting that demands it. `None` when the connection is to be closed; the log says why.
-    pub async fn origin(&self, stream: &mut TcpStream, peer: IpAddr, flag: &str) -> Option<IpAddr> {
+    /// setting that demands it.
+    ///
+    /// # Errors
+    /// When the connection is to be closed.
+    pub async fn origin(&self, stream: &mut TcpStream, peer: IpAddr, flag: &str) -> Result<IpAddr, Closed> {
         // A stranger's header is not even read: it could name any address.
         if !self.proxies.may_send_header(peer) {
             if let Some(line) = self.strangers.line(peer) {
@@ -44,18 +56,20 @@ impl Gate {
                      this address is your balancer's, add it to --trusted-proxies, else connect to the balancer"
                 );
             }
-            return None;
+            return Err(Closed::Refused);
         }
         let reason = match header::read(stream).await {
-            Ok(source) => return Some(source.unwrap_or(peer)),
+            Ok(source) => return Ok(source.unwrap_or(peer)),
             // A balancer that looks whether the port is open.
-            Err(Error::Silent) => return None,
+            Err(Error::Silent) => return Err(Closed::Gone),
             Err(Error::Io(error)) => {
                 tracing::debug!(%error, "a connection broke in its PROXY header");
-                return None;
+                return Err(Closed::Gone);
             }
             Err(Error::Missing) => "has no PROXY header",
-            Err(Error::Malformed) => "begins with a PROXY header that is neither of version 1 nor of version 2",
+            Err(Error::Malformed) => {
+                "begins with a PROXY header that is neither of version 1 nor of version 2"
+            }
         };
         if let Some(line) = self.headless.line(peer) {
             tracing::warn!(
@@ -64,7 +78,7 @@ impl Gate {
                  switch it on in the balancer, or take the port out of {flag}"
             );
         }
-        None
+        Err(Closed::Refused)
     }
 
     /// Says once a minute that a PROXY header came where none is taken, which `flag` would change.

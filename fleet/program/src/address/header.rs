@@ -210,23 +210,38 @@ mod tests {
         mapped[10..16].copy_from_slice(&[0xff, 0xff, 192, 0, 2, 1]);
         for (header, address) in [
             (v2(1, 0x11, 12, &V4), Some("192.168.3.1")),
-            (v2(1, 0x11, 15, &[&V4[..], &[4, 0, 0]].concat()), Some("192.168.3.1")),
+            (
+                v2(1, 0x11, 15, &[&V4[..], &[4, 0, 0]].concat()),
+                Some("192.168.3.1"),
+            ),
             (v2(1, 0x21, 36, &v6), Some("2001::1")),
             (v2(1, 0x21, 36, &mapped), Some("192.0.2.1")),
             (v2(0, 0, 0, &[]), None),
             (v2(1, 0, 0, &[]), None),
             (v2(1, 0x31, 216, &[0; 216]), None),
-            (b"PROXY TCP4 192.0.2.1 198.51.100.7 4711 9501\r\n".to_vec(), Some("192.0.2.1")),
+            (
+                b"PROXY TCP4 192.0.2.1 198.51.100.7 4711 9501\r\n".to_vec(),
+                Some("192.0.2.1"),
+            ),
             (b"PROXY TCP4 1.1.1.1 1.1.1.1 1 1\r\n".to_vec(), Some("1.1.1.1")),
-            (b"PROXY TCP6 2001:db8::1 2001:db8::2 65535 0\r\n".to_vec(), Some("2001:db8::1")),
-            (b"PROXY TCP6 ::ffff:192.0.2.1 ::ffff:192.0.2.2 1 2\r\n".to_vec(), Some("192.0.2.1")),
+            (
+                b"PROXY TCP6 2001:db8::1 2001:db8::2 65535 0\r\n".to_vec(),
+                Some("2001:db8::1"),
+            ),
+            (
+                b"PROXY TCP6 ::ffff:192.0.2.1 ::ffff:192.0.2.2 1 2\r\n".to_vec(),
+                Some("192.0.2.1"),
+            ),
             (b"PROXY UNKNOWN\r\n".to_vec(), None),
             (b"PROXY UNKNOWN ffff::1 ffff::2 65535 65535\r\n".to_vec(), None),
         ] {
             let expected = Ok(address.map(str::to_owned));
             let whole = [header.as_slice(), b"\nwhat the app says\n"].concat();
             let (read, rest) = read_of(&[&whole]).await;
-            assert_eq!((read, rest.as_slice()), (expected.clone(), &b"\nwhat the app says\n"[..]));
+            assert_eq!(
+                (read, rest.as_slice()),
+                (expected.clone(), &b"\nwhat the app says\n"[..])
+            );
             let pieces: Vec<&[u8]> = whole.chunks(1).collect();
             let (read, rest) = read_of(&pieces).await;
             assert_eq!((read, rest.as_slice()), (expected, &b"\nwhat the app says\n"[..]));
@@ -262,7 +277,12 @@ mod tests {
             (&v2(1, 0x11, 12, &V4[..5]), "UnexpectedEof"),
         ] {
             let (read, _) = read_of(&[bytes]).await;
-            assert_eq!(read, Err(expected.to_owned()), "{:?}", String::from_utf8_lossy(bytes));
+            assert_eq!(
+                read,
+                Err(expected.to_owned()),
+                "{:?}",
+                String::from_utf8_lossy(bytes)
+            );
         }
         let mut version_1 = v2(1, 0x11, 12, &V4);
         version_1[12] = 0x11;
@@ -271,7 +291,12 @@ mod tests {
 
     #[test]
     fn a_beginning_is_recognised() {
-        for header in [&b"PROXY TCP4 "[..], b"PROX", b"\r\n\r\n\0\r\nQUIT\n!", b"\r\n\r\n"] {
+        for header in [
+            &b"PROXY TCP4 "[..],
+            b"PROX",
+            b"\r\n\r\n\0\r\nQUIT\n!",
+            b"\r\n\r\n",
+        ] {
             assert!(begins(header), "{header:?}");
         }
         for other in [&b""[..], b"PRO", b"POST /", b"\0\0\0\x10", b"\r\n\r\nx"] {

@@ -17,7 +17,7 @@ use std::{
     net::{IpAddr, Ipv6Addr},
 };
 
-pub use gate::Gate;
+pub use gate::{Closed, Gate};
 pub use network::Network;
 pub use places::{Place, Places};
 pub use proxies::{ProxySettings, TrustedProxies};

@@ -92,7 +92,9 @@ mod tests {
         let trusted = proxies(&["10.0.0.0/8"]);
         let forwarded = ["1.1.1.1, 2.2.2.2", "3.3.3.3, 10.0.0.7"];
         let client = |peer: &str, forwarded: &[&'static str]| {
-            trusted.client(address(peer), forwarded.iter().copied()).to_string()
+            trusted
+                .client(address(peer), forwarded.iter().copied())
+                .to_string()
         };
         assert_eq!(client("9.9.9.9", &forwarded), "9.9.9.9");
         assert_eq!(client("10.0.0.1", &forwarded), "3.3.3.3");
@@ -127,7 +129,13 @@ mod tests {
     #[test]
     fn without_a_list_only_balancers_within_the_network_send_headers() {
         let nobody = proxies(&[]);
-        for inside in ["127.0.0.1", "10.1.2.3", "100.64.1.1", "fd00::1", "::ffff:10.0.0.1"] {
+        for inside in [
+            "127.0.0.1",
+            "10.1.2.3",
+            "100.64.1.1",
+            "fd00::1",
+            "::ffff:10.0.0.1",
+        ] {
             assert!(nobody.may_send_header(address(inside)), "{inside}");
             assert!(!nobody.contains(address(inside)), "{inside}");
         }

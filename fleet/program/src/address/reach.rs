@@ -43,7 +43,11 @@ impl Reach {
 pub fn is_public(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(v4) => {
-            !(v4.is_unspecified() || v4.is_loopback() || v4.is_private() || v4.is_link_local() || is_shared(v4))
+            !(v4.is_unspecified()
+                || v4.is_loopback()
+                || v4.is_private()
+                || v4.is_link_local()
+                || is_shared(v4))
         }
         IpAddr::V6(v6) => {
             !(v6.is_unspecified() || v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local())
@@ -65,13 +69,29 @@ mod tests {
     fn addresses_of_the_internet_are_public_and_others_are_not() {
         let reach = |text: &str| Reach::of(text.parse().unwrap());
         for inside in [
-            "127.0.0.1", "127.9.9.9", "10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.3.1", "169.254.1.1",
-            "100.64.0.1", "100.127.255.255", "::1", "fd12::1", "fe80::1", "::ffff:10.0.0.1",
+            "127.0.0.1",
+            "127.9.9.9",
+            "10.0.0.1",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.168.3.1",
+            "169.254.1.1",
+            "100.64.0.1",
+            "100.127.255.255",
+            "::1",
+            "fd12::1",
+            "fe80::1",
+            "::ffff:10.0.0.1",
         ] {
             assert_eq!(reach(inside), Reach::Inside, "{inside}");
         }
         for public in [
-            "203.0.113.7", "8.8.8.8", "172.32.0.1", "100.63.255.255", "100.128.0.1", "2001:db8::1",
+            "203.0.113.7",
+            "8.8.8.8",
+            "172.32.0.1",
+            "100.63.255.255",
+            "100.128.0.1",
+            "2001:db8::1",
             "::ffff:203.0.113.7",
         ] {
             assert_eq!(reach(public), Reach::Public, "{public}");

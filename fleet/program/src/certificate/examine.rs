@@ -10,7 +10,8 @@ use super::{Files, Standing, Validity};
 use crate::advice::Advice;
 
 /// How to get another.
-const RENEW: &str = "renew it where it came from (a development certificate: huizhen init --renew-certificate)";
+const RENEW: &str =
+    "renew it where it came from (a development certificate: huizhen init --renew-certificate)";
 /// Reading and writing by all, and writing by the group. A group may read: secrets are mounted so for a user that is not
 /// root.
 const OPEN_BITS: u32 = 0o027;

@@ -24,6 +24,13 @@ pub struct CertificateSettings {
     pub tls_key: Option<PathBuf>,
 }
 
+impl CertificateSettings {
+    /// Certificate and key, where both are set.
+    pub fn files(&self) -> Option<Files> {
+        Files::of(self.tls_cert.as_ref(), self.tls_key.as_ref())
+    }
+}
+
 /// Where certificate and key are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Files {

@@ -198,7 +198,10 @@ fn a_good_certificate_is_not_replaced_by_one_that_apps_refuse() {
         folder.write("chain", &old.chain);
         folder.write("key", &old.key);
         certificate.refresh();
-        assert_eq!((in_force(&certificate), refused(&certificate)), (old.der.clone(), None));
+        assert_eq!(
+            (in_force(&certificate), refused(&certificate)),
+            (old.der.clone(), None)
+        );
     }
     // One that is not valid yet is taken when it is, without being written again.
     let (soon, folder) = (pair(&["im1.example.com"], 2050, 2070), Folder::new(&old));
@@ -252,19 +255,45 @@ fn wrong(pair: &Pair, hosts: &[&str], mode: u32) -> Vec<(Severity, String)> {
 
 #[test]
 fn dates_names_and_readers_are_examined() {
-    let named = ["im1.example.com", "IM1.EXAMPLE.COM", "a.im.example.com", "192.0.2.7"];
+    let named = [
+        "im1.example.com",
+        "IM1.EXAMPLE.COM",
+        "a.im.example.com",
+        "192.0.2.7",
+    ];
     assert_eq!(wrong(&good(), &named, 0o600), []);
     assert_eq!(wrong(&good(), &[], 0o440), []);
-    assert!(findings(&good(), &[], 0o600)[1].text.contains("only its owner may read"));
-    for stranger in ["im2.example.com", "example.com", "a.b.im.example.com", "192.0.2.8", "::1", ""] {
+    assert!(
+        findings(&good(), &[], 0o600)[1]
+            .text
+            .contains("only its owner may read")
+    );
+    for stranger in [
+        "im2.example.com",
+        "example.com",
+        "a.b.im.example.com",
+        "192.0.2.8",
+        "::1",
+        "",
+    ] {
         let found = wrong(&good(), &[stranger], 0o600);
         assert_eq!(found.len(), 1, "{stranger}");
         assert_eq!(found[0].0, Severity::Warning);
         assert!(found[0].1.contains("is not for"), "{found:?}");
     }
     for (from, until, severity, text) in [
-        (2020, 2021, Severity::Failure, "has expired at 2021-01-01T00:00:00Z"),
-        (2027, 2028, Severity::Failure, "is not valid before 2027-01-01T00:00:00Z"),
+        (
+            2020,
+            2021,
+            Severity::Failure,
+            "has expired at 2021-01-01T00:00:00Z",
+        ),
+        (
+            2027,
+            2028,
+            Severity::Failure,
+            "is not valid before 2027-01-01T00:00:00Z",
+        ),
     ] {
         let found = wrong(&pair(&["a.example"], from, until), &["a.example"], 0o600);
         assert_eq!(found.len(), 1);

@@ -23,6 +23,9 @@ pub(super) async fn ports(settings: &Arguments) -> Vec<Finding> {
     if settings.im.tls_cert.is_some() {
         wanted.push(("--tls-addr", settings.im.tls_addr.to_string()));
     }
+    if let Some(address) = &settings.api.rest_tls_addr {
+        wanted.push(("--rest-tls-addr", address.clone()));
+    }
     let mut findings = Vec::new();
     for (flag, address) in wanted {
         findings.push(match listener::bind(flag, &address).await {
