@@ -11,18 +11,17 @@ use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use program::{
-    address::{Gate, Place, Places, Refusals, Subscriber, TrustedProxies},
+    address::{Closed, Gate, Place, Places, Refusals, Subscriber, TrustedProxies},
     certificate::Certificate,
 };
 use proto::UserId;
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     time::timeout,
 };
-use tokio_rustls::TlsAcceptor;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio_util::{either::Either, sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
 use crate::{observe::Peer, settings::RestPort, settings::Settings};
@@ -148,6 +147,9 @@ impl Room {
     }
 }
 
+/// The bytes of a connection, without TLS or with it; in a box, so that others do not pay for its size.
+type Stream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
+
 /// What all connections share.
 #[derive(Clone)]
 struct Server {
@@ -232,6 +234,7 @@ async fn keep_fresh(certificate: &Certificate, shutdown: &CancellationToken) {
 impl Server {
     /// Accepts until the service ends; then nobody can connect any more.
     async fn accept(&self, listener: TcpListener, door: Door) {
+        let mut is_failing = false;
         loop {
             let accepted = tokio::select! {
                 () = self.shutdown.cancelled() => return,
@@ -240,11 +243,16 @@ impl Server {
             let (stream, peer) = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    tracing::warn!(%error, "a connection could not be accepted");
+                    // Once for as long as it lasts.
+                    if !std::mem::replace(&mut is_failing, true) {
+                        tracing::error!(%error, "connections cannot be accepted; raise the open-file limit or lower --rest-connections");
+                    }
+                    refused();
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                     continue;
                 }
             };
+            is_failing = false;
             let Some(place) = self.room.take(peer.ip()) else {
                 refused();
                 continue;
@@ -257,8 +265,26 @@ impl Server {
         }
     }
 
-    /// Finds out whose connection it is, and serves it.
-    async fn connect(self, mut stream: TcpStream, peer: SocketAddr, door: Door) {
+    /// Serves a connection once it is known whose it is.
+    async fn connect(self, stream: TcpStream, peer: SocketAddr, door: Door) {
+        let entered = tokio::select! {
+            biased;
+            entered = self.enter(stream, peer, door) => entered,
+            // Nothing has been asked yet.
+            () = self.shutdown.cancelled() => return,
+        };
+        if let Some((stream, address, connection)) = entered {
+            self.serve(stream, address, connection).await;
+        }
+    }
+
+    /// What comes before the first request: the PROXY header, a place, TLS.
+    async fn enter(
+        &self,
+        mut stream: TcpStream,
+        peer: SocketAddr,
+        door: Door,
+    ) -> Option<(Stream, IpAddr, Connection)> {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY could not be set");
         }
@@ -267,32 +293,33 @@ impl Server {
             let origin = self.room.gate.origin(&mut stream, address, door.flag());
             match timeout(HANDSHAKE_TIMEOUT, origin).await {
                 Ok(Ok(origin)) => address = origin,
-                Ok(Err(_)) | Err(_) => return refused(),
+                Ok(Err(Closed::Gone)) => return None,
+                Ok(Err(Closed::Refused)) | Err(_) => {
+                    refused();
+                    return None;
+                }
             }
         }
         let Some(holder) = self.room.holder(address) else {
-            return refused();
+            refused();
+            return None;
         };
         let connection = Connection {
             room: self.room.clone(),
             holder: Arc::new(Mutex::new(holder)),
         };
         let Some(tls) = door.tls else {
-            return self.serve(stream, address, connection).await;
+            return Some((Either::Left(stream), address, connection));
         };
         match timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
-            Ok(Ok(stream)) => Box::pin(self.serve(stream, address, connection)).await,
+            Ok(Ok(stream)) => return Some((Either::Right(Box::new(stream)), address, connection)),
             Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
             Err(_) => tracing::debug!("a TLS handshake took too long"),
         }
+        None
     }
 
-    async fn serve(
-        self,
-        stream: impl AsyncRead + AsyncWrite + Unpin,
-        address: IpAddr,
-        connection: Connection,
-    ) {
+    async fn serve(self, stream: Stream, address: IpAddr, connection: Connection) {
         let router = self.router;
         let service = service_fn(move |request: Request<Incoming>| {
             let mut request = request.map(Body::new);

@@ -81,16 +81,23 @@ fn bound_unsent(_: &TcpListener) -> std::io::Result<()> {
 }
 
 async fn accept(shared: Arc<Shared>, listener: TcpListener, door: Door) {
+    let mut is_failing = false;
     loop {
         let accepted = tokio::select! {
             () = shared.closing.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => take(&shared, stream, peer, door),
+            Ok((stream, peer)) => {
+                is_failing = false;
+                take(&shared, stream, peer, door);
+            }
             Err(error) if is_exhausted(&error) => {
                 metrics::counter!("huizhen_im_accept_failures_total").increment(1);
-                tracing::error!(%error, "no more connections can be taken; raise the open-file limit or lower --max-sessions");
+                // Once for as long as it lasts.
+                if !std::mem::replace(&mut is_failing, true) {
+                    tracing::error!(%error, "no more connections can be taken; raise the open-file limit or lower --max-sessions");
+                }
                 tokio::time::sleep(EXHAUSTED_PAUSE).await;
             }
             Err(error) => tracing::debug!(%error, "a connection was gone before it was taken"),

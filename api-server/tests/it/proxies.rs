@@ -178,8 +178,7 @@ async fn people_who_are_logged_in_count_by_user() {
     let service = Service::start_with(settings).await;
     let mut people = Vec::new();
     for at in 0..3 {
-        let through_proxy = service.member(&format!("Pat {at}"));
-        people.push(through_proxy.await);
+        people.push(service.member(&format!("Pat {at}")).await);
     }
     let mut connections = Vec::new();
     for person in &people {

@@ -137,6 +137,7 @@ async fn tls_ends_with_the_service() {
     let secure = service.tls.as_ref().unwrap();
     assert!(ask(secure, &secure.certificate()).await.is_some());
     let ended = service.ended.take().unwrap();
+    let _silent = TcpStream::connect(secure.address).await.unwrap();
     service.shutdown.cancel();
     timeout(PATIENCE, ended).await.unwrap().unwrap().unwrap();
     assert!(TcpStream::connect(secure.address).await.is_err());
