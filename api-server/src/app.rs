@@ -5,6 +5,7 @@ use std::{ops::Deref, sync::Arc};
 use backplane::Backplane;
 use database::{Database, Transaction, TransactionFuture};
 use journal::{Journal, UserNotice, record::Unpublished};
+use program::address::TrustedProxies;
 use proto::UserId;
 use tokio_util::sync::CancellationToken;
 
@@ -16,7 +17,6 @@ use crate::{
     im::Spread,
     invitation::Links,
     limits::Limits,
-    network::Network,
     once::{self, Once, Running},
     settings::Settings,
 };
@@ -50,7 +50,7 @@ pub struct Parts {
     /// Countries whose phones get SMS codes.
     pub sms_countries: Vec<CountryCode>,
     /// Proxies that are believed.
-    pub trusted_proxies: Vec<Network>,
+    pub trusted_proxies: TrustedProxies,
     /// Signs and checks invitation links.
     pub links: Links,
     /// Set when the service is to end.
@@ -122,7 +122,7 @@ impl App {
             sms: Sms::new(settings)?,
             running: Running::default(),
             sms_countries: settings.sms_countries.clone(),
-            trusted_proxies: settings.trusted_proxies.clone(),
+            trusted_proxies: TrustedProxies::new(&settings.trusted_proxies),
             links,
             shutdown,
         })))

@@ -3,15 +3,15 @@
 //! A budget is a row, and one statement spends from it or refuses. A span begins with the first spending and ends by the
 //! clock of the database, so servers need not agree on the time.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::LazyLock};
 
 use database::{Database, Transaction, params};
+use program::address::{Refusals, Subscriber};
 use sha2::{Digest, Sha256};
 
 use crate::{
     clock::now_ms,
     error::{Error, Word},
-    network::subscriber,
 };
 
 /// A minute, milliseconds.
@@ -40,7 +40,12 @@ pub(crate) struct Spending {
     budget: Budget,
     /// SHA-256 of the budget's name and of whom it is: phones and addresses stay out of the table.
     key: [u8; 32],
+    /// Of an address's budget: whose it is, for the log.
+    address: Option<IpAddr>,
 }
+
+/// Addresses whose budgets were used up: each has its line once a minute.
+static REFUSED: LazyLock<Refusals> = LazyLock::new(Refusals::default);
 
 impl Budget {
     pub(crate) const fn new(name: &'static str, limit: i64, span_ms: i64, word: Word) -> Self {
@@ -61,12 +66,16 @@ impl Budget {
         Spending {
             budget: self,
             key: hash.finalize().into(),
+            address: None,
         }
     }
 
     /// One unit of the budget of an address; of IPv6 the network of 64 bits counts.
     pub(crate) fn of_address(self, address: IpAddr) -> Spending {
-        self.of(&format!("{:032x}", subscriber(address)))
+        Spending {
+            address: Some(address),
+            ..self.of(&format!("{:032x}", Subscriber::of(address).number()))
+        }
     }
 }
 
@@ -81,7 +90,7 @@ const SPEND: &str = "INSERT INTO budget (budget_key, spent, ends_ms) VALUES ($1,
 /// budget that is used up refuses, and the transaction is to be rolled back.
 pub(crate) async fn spend(tx: &mut Transaction<'_>, spendings: &[Spending]) -> Result<(), Error> {
     let now_ms = clock(tx).await?;
-    for Spending { budget, key } in spendings {
+    for Spending { budget, key, address } in spendings {
         let ends_ms = now_ms + budget.span_ms;
         let spent = tx
             .execute(
@@ -91,6 +100,13 @@ pub(crate) async fn spend(tx: &mut Transaction<'_>, spendings: &[Spending]) -> R
             .await?;
         if spent == 1 {
             continue;
+        }
+        if let Some(line) = address.and_then(|address| REFUSED.line(address)) {
+            tracing::warn!(
+                address = %line.address, untold = line.untold, budget = budget.name,
+                "an address has used up a budget; if it is many people's (a hospital, a carrier), raise \
+                 --sms-per-hour-address or --wrong-logins-address; if it is a proxy, add it to --trusted-proxies"
+            );
         }
         let sql = "SELECT ends_ms FROM budget WHERE budget_key = $1";
         let row = tx.query_first(sql, params![&key[..]]).await?;

@@ -15,6 +15,7 @@ mod cors;
 mod docs;
 mod doctor;
 pub mod error;
+pub mod exposure;
 mod family;
 mod health;
 mod im;
@@ -22,7 +23,6 @@ mod input;
 mod invitation;
 mod limits;
 mod member;
-mod network;
 mod observe;
 mod once;
 pub mod operator;
@@ -42,17 +42,18 @@ use axum::middleware;
 use backplane::Backplane;
 use database::Database;
 use journal::Journal;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
+pub use program::address::Network;
+
 pub use crate::{
     account::{CountryCode, FORGET_LOGINS},
     cors::Origin,
     health::FEATURE_LEVEL,
-    network::Network,
     routes::document,
-    settings::{Settings, SmsProvider},
+    server::Listeners,
+    settings::{RestPort, Settings, SmsProvider},
 };
 
 /// The REST service, able to serve: what it needs of the database is read.
@@ -60,6 +61,7 @@ pub struct Service {
     app: App,
     router: axum::Router,
     room: server::Room,
+    settings: Settings,
     shutdown: CancellationToken,
 }
 
@@ -75,30 +77,35 @@ impl Service {
         backplane: Backplane,
         shutdown: CancellationToken,
     ) -> anyhow::Result<Self> {
-        let room = server::Room::new(settings.trusted_proxies.clone());
+        let room = server::Room::new(&settings);
         journal.warn_of_clocks().await;
         let app = App::new(&settings, database, journal, backplane, shutdown.clone()).await?;
         let mut router = routes::router(app.clone())?;
         if !settings.cors_origin.is_empty() {
-            let origins: Arc<[Origin]> = settings.cors_origin.into();
+            let origins: Arc<[Origin]> = settings.cors_origin.clone().into();
             router = router.layer(middleware::from_fn_with_state(origins, cors::cors));
         }
         Ok(Self {
             app,
             router,
             room,
+            settings,
             shutdown,
         })
     }
 
-    /// Serves on a listener until the `shutdown` of [`Self::prepare`]; then requests that are running end, and no others
+    /// Serves on its listeners until the `shutdown` of [`Self::prepare`]; then requests that are running end, and no others
     /// begin.
     ///
     /// # Errors
-    /// When what removes expired records panicked.
-    pub async fn serve(self, listener: TcpListener) -> anyhow::Result<()> {
+    /// When a listener has no address, or what removes expired records panicked.
+    pub async fn serve(self, listeners: impl Into<Listeners>) -> anyhow::Result<()> {
+        let listeners = listeners.into();
+        for advice in exposure::examine(&self.settings, listeners.plain.local_addr()?.ip()) {
+            advice.log();
+        }
         let sweep = tokio::spawn(sweep::run(self.app));
-        server::run(listener, self.router, self.room, self.shutdown).await;
+        server::run(listeners, self.router, self.room, self.shutdown).await?;
         sweep.await?;
         Ok(())
     }

@@ -8,8 +8,13 @@ use governor::{
     middleware::StateInformationMiddleware,
 };
 
-use crate::{network::subscriber, settings::Settings};
+use program::address::{Refusals, Subscriber};
 
+use crate::settings::Settings;
+
+/// How many times an address's requests its tokens are looked up. Right ones then count by user, so that the many people of
+/// one address (a hospital, a carrier) are not refused for each other; wrong ones count as requests of the address.
+const LOOKUPS: u32 = 10;
 /// How many seconds' worth of requests may come at once.
 const BURST_S: u32 = 5;
 
@@ -18,7 +23,9 @@ type Keyed<K> = DefaultKeyedRateLimiter<K, StateInformationMiddleware>;
 /// The budgets of everybody.
 pub struct Limits {
     users: Budgets<i64>,
-    addresses: Budgets<u128>,
+    addresses: Budgets<Subscriber>,
+    lookups: Budgets<Subscriber>,
+    refused: Refusals,
 }
 
 struct Budgets<K: std::hash::Hash + Eq + Clone> {
@@ -46,6 +53,12 @@ impl Limits {
         Self {
             users: Budgets::new(settings.requests_per_s_user),
             addresses: Budgets::new(settings.requests_per_s_address),
+            lookups: Budgets::new(
+                settings
+                    .requests_per_s_address
+                    .saturating_mul(NonZeroU32::MIN.saturating_add(LOOKUPS - 1)),
+            ),
+            refused: Refusals::default(),
         }
     }
 
@@ -54,15 +67,36 @@ impl Limits {
         self.users.take(&user.get())
     }
 
-    /// Takes one request from the budget of an address's subscriber.
+    /// Takes one request from the budget of an address.
     pub fn take_address(&self, address: IpAddr) -> Budget {
-        self.addresses.take(&subscriber(address))
+        self.logged(address, self.addresses.take(&Subscriber::of(address)))
+    }
+
+    /// Takes one look-up of a token from the budget of an address.
+    pub fn take_lookup(&self, address: IpAddr) -> Budget {
+        self.logged(address, self.lookups.take(&Subscriber::of(address)))
+    }
+
+    fn logged(&self, address: IpAddr, budget: Budget) -> Budget {
+        if budget.retry_after_s.is_some()
+            && let Some(line) = self.refused.line(address)
+        {
+            tracing::warn!(
+                address = %line.address, untold = line.untold,
+                "requests are refused: this address sends more without a right token than it may; if it is many \
+                 people's (a hospital, a carrier), raise --requests-per-s-address; if it is a proxy, add it to \
+                 --trusted-proxies"
+            );
+        }
+        budget
     }
 
     /// Forgets those whose budget is full.
     pub(crate) fn forget_full(&self) {
         self.users.limiter.retain_recent();
         self.addresses.limiter.retain_recent();
+        self.lookups.limiter.retain_recent();
+        self.lookups.limiter.shrink_to_fit();
         self.users.limiter.shrink_to_fit();
         self.addresses.limiter.shrink_to_fit();
     }

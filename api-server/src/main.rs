@@ -3,13 +3,14 @@
 use std::{ffi::OsString, process::ExitCode};
 
 use anyhow::Context;
-use api_server::{Service, Settings};
+use api_server::{Listeners, Service, Settings};
 use backplane::{Backplane, Identity};
 use clap::{Args, CommandFactory, FromArgMatches, Parser};
 use database::Database;
 use journal::Journal;
 use program::{
     admin::{self, About, Readiness},
+    certificate::{Certificate, CertificateSettings},
     listener::{self, Ports},
     open_files,
     settings::Common,
@@ -42,6 +43,8 @@ struct Arguments {
     common: Common,
     #[command(flatten)]
     api: Settings,
+    #[command(flatten)]
+    certificate: CertificateSettings,
 }
 
 fn main() -> ExitCode {
@@ -78,6 +81,17 @@ async fn serve(arguments: Arguments) -> anyhow::Result<()> {
     let mut ports = Ports::default();
     let rest = listener::bind("--rest-addr", &arguments.api.rest_addr).await?;
     ports.add("rest", &rest)?;
+    let tls = match &arguments.api.rest_tls_addr {
+        Some(address) => {
+            let files = arguments.certificate.files();
+            let files = files.context("--rest-tls-addr needs a certificate: set --tls-cert and --tls-key")?;
+            let certificate = Certificate::load(&files, &[])?;
+            let listener = listener::bind("--rest-tls-addr", address).await?;
+            ports.add("rest-tls", &listener)?;
+            Some((listener, certificate))
+        }
+        None => None,
+    };
     let admin = listener::bind("--admin-addr", &arguments.common.admin_addr).await?;
     ports.add("admin", &admin)?;
     let url = arguments.common.database_url.as_deref();
@@ -120,7 +134,7 @@ async fn serve(arguments: Arguments) -> anyhow::Result<()> {
     });
     ports.announce(arguments.common.ports_file.as_deref(), arguments.common.log)?;
 
-    let served = service.serve(rest).await;
+    let served = service.serve(Listeners { plain: rest, tls }).await;
     stop_admin.cancel();
     database.close().await;
     served

@@ -18,7 +18,7 @@ use crate::{
     error::{Error, Language, Word},
     input::preferred_language,
     limits::Budget,
-    network::client_address,
+    server::Connection,
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -98,26 +98,42 @@ pub async fn observe(State(app): State<App>, mut request: Request, next: Next) -
     response
 }
 
-/// Takes the request from the budgets of its address and its user, and finds out who that is.
+/// Finds out who asks, and takes the request from the budget of the user, or of the address where there is none.
 async fn admit(app: &App, request: &mut Request, left: &mut Option<Budget>) -> Result<(), Error> {
     let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
-    if let Some(peer) = peer {
-        let address = client_address(peer, request.headers(), &app.trusted_proxies);
+    let address = peer.map(|peer| {
+        let forwarded = request.headers().get_all("x-forwarded-for").iter();
+        let forwarded: Vec<&str> = forwarded.filter_map(|value| value.to_str().ok()).collect();
+        app.trusted_proxies.client(peer, forwarded.into_iter())
+    });
+    if let Some(address) = address {
         request.extensions_mut().insert(ClientAddress(address));
-        pass(app.limits.take_address(address), left)?;
     }
     let authentication = match token(request.headers()) {
         None => Authentication::Anonymous,
-        Some(token) => match authenticate(app, token).await {
-            Ok(Some(user)) => {
-                pass(app.limits.take_user(user.id), left)?;
-                Authentication::User(user)
+        Some(token) => {
+            if let Some(address) = address {
+                pass(app.limits.take_lookup(address), &mut None)?;
             }
-            Ok(None) => Authentication::Anonymous,
-            // Only routes that must know the user fail.
-            Err(error) => Authentication::Failed(error),
-        },
+            match authenticate(app, token).await {
+                Ok(Some(user)) => Authentication::User(user),
+                Ok(None) => Authentication::Anonymous,
+                // Only routes that must know the user fail.
+                Err(error) => Authentication::Failed(error),
+            }
+        }
     };
+    match (&authentication, address) {
+        // A user counts by name, wherever the requests come from, and so does the connection.
+        (Authentication::User(user), _) => {
+            pass(app.limits.take_user(user.id), left)?;
+            if let Some(connection) = request.extensions().get::<Connection>() {
+                connection.belongs_to(user.id);
+            }
+        }
+        (_, Some(address)) => pass(app.limits.take_address(address), left)?,
+        (_, None) => {}
+    }
     request.extensions_mut().insert(authentication);
     Ok(())
 }

@@ -4,7 +4,9 @@ use std::num::NonZeroU32;
 
 use clap::{Args, ValueEnum};
 
-use crate::{account::CountryCode, cors::Origin, network::Network};
+use program::address::Network;
+
+use crate::{account::CountryCode, cors::Origin};
 
 /// The flags of the REST service.
 #[derive(Args, Clone, Debug)]
@@ -14,6 +16,24 @@ pub struct Settings {
     /// Where REST listens
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", value_parser = program::address::parse)]
     pub rest_addr: String,
+
+    /// Where REST listens with TLS of its own, by the certificate of --tls-cert and --tls-key; nowhere by default
+    #[arg(long, value_name = "ADDR", value_parser = program::address::parse)]
+    pub rest_tls_addr: Option<String>,
+
+    /// Ports of REST whose connections begin with a PROXY protocol header (version 1 or 2) from a load balancer in
+    /// front: rest, rest-tls; whose headers count is said by --trusted-proxies
+    #[arg(long, value_enum, value_name = "PORT", value_delimiter = ',')]
+    pub rest_proxy_protocol_ports: Vec<RestPort>,
+
+    /// REST connections at the most; more are closed at once
+    #[arg(long, value_name = "N", default_value = "4096")]
+    pub rest_connections: NonZeroU32,
+
+    /// REST connections from one address at the most (of IPv6 from one network of 64 bits) on which nobody is logged
+    /// in; the others count by user
+    #[arg(long, value_name = "N", default_value = "1024")]
+    pub rest_connections_per_address: NonZeroU32,
 
     /// How SMS codes are sent: `log` writes them to the log (for development), `webhook` posts them to a URL
     #[arg(long, value_enum, default_value_t = SmsProvider::Log)]
@@ -39,17 +59,27 @@ pub struct Settings {
     #[arg(long, value_name = "N", default_value = "20")]
     pub requests_per_s_user: NonZeroU32,
 
-    /// Requests a second of one address; five times as many at once
+    /// Requests a second of one address without a right token; five times as many at once
     #[arg(long, value_name = "N", default_value = "100")]
     pub requests_per_s_address: NonZeroU32,
 
-    /// Proxies whose X-Forwarded-For is believed, as addresses or networks (10.0.0.0/8); none by default
+    /// Proxies whose X-Forwarded-For and PROXY header (--proxy-protocol) are believed, as addresses or networks
+    /// (10.0.0.0/8). Without it: no X-Forwarded-For, and PROXY headers of loopback and private addresses
     #[arg(long, value_name = "NETWORK", value_delimiter = ',')]
     pub trusted_proxies: Vec<Network>,
 
     /// Where browser apps are loaded from that may call (https://app.example.com); none by default
     #[arg(long, value_name = "ORIGIN", value_delimiter = ',')]
     pub cors_origin: Vec<Origin>,
+}
+
+/// A port of REST whose connections may begin with a PROXY header.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RestPort {
+    /// `--rest-addr`.
+    Rest,
+    /// `--rest-tls-addr`.
+    RestTls,
 }
 
 /// How SMS codes are sent.
@@ -65,6 +95,10 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             rest_addr: "127.0.0.1:8080".into(),
+            rest_tls_addr: None,
+            rest_proxy_protocol_ports: Vec::new(),
+            rest_connections: NonZeroU32::MIN.saturating_add(4095),
+            rest_connections_per_address: NonZeroU32::MIN.saturating_add(1023),
             sms_provider: SmsProvider::Log,
             sms_webhook_url: None,
             sms_countries: vec![CountryCode::default()],
@@ -106,6 +140,9 @@ mod tests {
             &["x", "--sms-countries", ""],
             &["x", "--sms-per-hour-address", "0"],
             &["x", "--sms-webhook-url", "not a url"],
+            &["x", "--rest-connections", "0"],
+            &["x", "--rest-connections-per-address", "0"],
+            &["x", "--rest-proxy-protocol-ports", "im"],
             &["x", "--cors-origin", "*"],
             &["x", "--cors-origin", "https://app.example.com,app.example.com"],
         ] {

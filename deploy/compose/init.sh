@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes the secrets that compose.yaml needs, once: random, readable by you alone. There are no default passwords.
+# Makes the secrets that compose.yaml needs, once: random, readable by you alone. There are no default passwords. Beside them
+# .env, the settings to fill in, and tls, the folder for certificate and key.
 set -euo pipefail
 cd "$(dirname "$0")"
 umask 077
@@ -22,4 +23,19 @@ HUIZHEN_REDIS_URL=redis://huizhen:$redis_password@redis:6379/0
 "
 # The containers' own users read these; on this machine the folder keeps others out.
 chmod 644 secrets/redis_users.acl secrets/postgres_password secrets/grafana_password
-echo "secrets are in $(pwd)/secrets; next: docker compose up --build -d"
+mkdir -p tls
+chmod 755 tls
+if [ ! -e .env ]; then
+    cat >.env <<'END'
+# Settings of compose.yaml, which explains them.
+# How SMS codes are sent; without it nothing starts. `log` is for a trial: phones and codes then stand in the log.
+#SMS_PROVIDER=webhook
+#SMS_WEBHOOK_URL=https://sms.example.com/send
+# The address or domain name of this machine that apps see.
+#ADVERTISE=im.example.com
+# Certificate chain and key in ./tls, for that name.
+#TLS_CERT=certificate.pem
+#TLS_KEY=key.pem
+END
+fi
+echo "secrets are in $(pwd)/secrets; next: fill in $(pwd)/.env (SMS_PROVIDER at least), then docker compose up --build -d"

@@ -124,6 +124,15 @@ async fn resolve(name: &str, in_use: Option<IpAddr>) -> anyhow::Result<IpAddr> {
     found.first().copied().context("the name has no address")
 }
 
+/// The host of `--advertise`; none when it is neither an address nor a name.
+pub(crate) fn host(text: &str) -> Option<String> {
+    let (host, _) = host_and_port(text).ok()?;
+    Some(match host {
+        Host::Ip(ip) => ip.to_string(),
+        Host::Domain(name) => name,
+    })
+}
+
 #[derive(Debug, PartialEq, Eq)]
 enum Host {
     Ip(IpAddr),

@@ -24,7 +24,7 @@ use tokio::net::TcpStream;
 use crate::{
     clock,
     cutter::{Cut, Cutter, NoFrame},
-    limits::{AddressPlace, Bucket, OncePerSecond},
+    limits::{Bucket, OncePerSecond},
     listen::Door,
     login::{self, Established},
     node::Shared,
@@ -64,7 +64,6 @@ pub(crate) fn serve(
             session,
             rest,
             websocket,
-            place,
         }) = login.await
         else {
             return;
@@ -84,7 +83,6 @@ pub(crate) fn serve(
             typing: OncePerSecond::default(),
             shared,
             session,
-            _place: place,
         };
         poll_fn(|cx| task.poll(cx)).await;
         // Boxed with what is left to do: it should not make every idle connection larger.
@@ -135,8 +133,6 @@ struct Task {
     sends: Bucket,
     requests: Bucket,
     typing: OncePerSecond,
-    /// Its place among the connections of its address.
-    _place: AddressPlace,
 }
 
 /// Why nothing more is taken from an app.

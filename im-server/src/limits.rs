@@ -3,14 +3,12 @@
 use std::{
     net::IpAddr,
     num::NonZeroU32,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 
 use dashmap::DashMap;
+use program::address::{Place, Places, Refusals, Subscriber};
 
 use crate::{Settings, clock::uptime_s};
 
@@ -18,15 +16,19 @@ type NodeLimiter = governor::DefaultDirectRateLimiter;
 
 /// Addresses whose failures are remembered; beyond that the book is begun anew, which forgives rather than blocks.
 const FAILING_ADDRESSES: usize = 100_000;
+/// How many times the failures that an address may have end all of its logins, right ones too: looking passwords up must
+/// not become the load. Until then the right passwords of others at the same address (a hospital, a carrier) are taken.
+const FLOOD: u32 = 50;
 
 /// What connections and logins may cost the node.
 pub(crate) struct Limits {
     max_sessions: u32,
-    per_address: u32,
     failed_per_minute: u32,
     sessions: AtomicU32,
-    connections: DashMap<IpAddr, u32>,
-    failures: DashMap<IpAddr, Failures>,
+    connections: Places<Subscriber>,
+    crowded: Refusals,
+    failures: DashMap<Subscriber, Failures>,
+    guessing: Refusals,
     logins: Option<NodeLimiter>,
 }
 
@@ -35,10 +37,16 @@ struct Failures {
     count: u32,
 }
 
-/// A connection's place among those of its address; given back when dropped.
-pub(crate) struct AddressPlace {
-    limits: Arc<Limits>,
-    address: IpAddr,
+/// A connection's place among those of its address that have not logged in; given back when dropped.
+pub(crate) type AddressPlace = Place<Subscriber>;
+
+/// What follows a failed login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Failed {
+    /// The app may try another password.
+    Few,
+    /// The address has to wait.
+    TooMany,
 }
 
 impl Limits {
@@ -47,26 +55,29 @@ impl Limits {
             .map(|per_second| governor::RateLimiter::direct(governor::Quota::per_second(per_second)));
         Self {
             max_sessions: settings.max_sessions,
-            per_address: settings.connections_per_address,
             failed_per_minute: settings.failed_logins_per_minute,
             sessions: AtomicU32::new(0),
-            connections: DashMap::new(),
+            connections: Places::new(settings.connections_per_address),
+            crowded: Refusals::default(),
             failures: DashMap::new(),
+            guessing: Refusals::default(),
             logins,
         }
     }
 
-    /// A place for a connection from an address; none when it has as many as it may.
-    pub(crate) fn connection(self: &Arc<Self>, address: IpAddr) -> Option<AddressPlace> {
-        let mut count = self.connections.entry(address).or_insert(0);
-        if *count >= self.per_address {
-            return None;
+    /// A place for a connection from an address that has not logged in; none when there are as many as may be.
+    pub(crate) fn connection(&self, address: IpAddr) -> Option<AddressPlace> {
+        let place = self.connections.take(Subscriber::of(address));
+        if place.is_none()
+            && let Some(line) = self.crowded.line(address)
+        {
+            tracing::warn!(
+                address = %line.address, untold = line.untold,
+                "connections are refused: as many from this address as may be have not logged in; if it is many people's \
+                 (a hospital, a carrier), raise --connections-per-address; if it is a proxy, add it to --trusted-proxies"
+            );
         }
-        *count += 1;
-        Some(AddressPlace {
-            limits: self.clone(),
-            address,
-        })
+        place
     }
 
     /// A place for a session; given back by [`Self::end_session`]. False when the node is full.
@@ -93,16 +104,33 @@ impl Limits {
         self.logins.as_ref().is_none_or(|logins| logins.check().is_ok())
     }
 
-    /// Whether an address has failed too often in this minute.
+    /// Whether so many logins of an address have failed in this minute that no password of it is looked up any more.
     pub(crate) fn is_blocked(&self, address: IpAddr) -> bool {
         let minute = uptime_s() / 60;
+        let most = self.failed_per_minute.saturating_mul(FLOOD);
         self.failures
-            .get(&address)
-            .is_some_and(|failures| failures.minute == minute && failures.count >= self.failed_per_minute)
+            .get(&Subscriber::of(address))
+            .is_some_and(|failures| failures.minute == minute && failures.count >= most)
     }
 
-    /// Remembers a failed login.
-    pub(crate) fn failed(&self, address: IpAddr) {
+    /// Counts a failed login.
+    pub(crate) fn failed(&self, address: IpAddr) -> Failed {
+        let count = self.count_failure(Subscriber::of(address));
+        if count <= self.failed_per_minute {
+            return Failed::Few;
+        }
+        if let Some(line) = self.guessing.line(address) {
+            tracing::warn!(
+                address = %line.address, untold = line.untold,
+                "too many logins of this address fail, and are told to wait; if it is many people's (a hospital, a \
+                 carrier), raise --failed-logins-per-minute; if it is a proxy, add it to --trusted-proxies"
+            );
+        }
+        Failed::TooMany
+    }
+
+    /// Failures of an address in this minute, this one included.
+    fn count_failure(&self, address: Subscriber) -> u32 {
         let minute = uptime_s() / 60;
         if self.failures.len() >= FAILING_ADDRESSES {
             self.failures.clear();
@@ -114,22 +142,14 @@ impl Limits {
         if failures.minute != minute {
             *failures = Failures { minute, count: 0 };
         }
-        failures.count += 1;
+        failures.count = failures.count.saturating_add(1);
+        failures.count
     }
 
     /// Forgets failures of past minutes.
     pub(crate) fn forget_old(&self) {
         let minute = uptime_s() / 60;
         self.failures.retain(|_, failures| failures.minute == minute);
-    }
-}
-
-impl Drop for AddressPlace {
-    fn drop(&mut self) {
-        self.limits.connections.remove_if_mut(&self.address, |_, count| {
-            *count -= 1;
-            *count == 0
-        });
     }
 }
 

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::{connection, node::Shared};
+use crate::{connection, node::Shared, settings::ProxiedPort};
 
 /// How long to wait when the machine gives no more connections (open files, memory).
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
@@ -29,6 +29,26 @@ pub(crate) enum Door {
     Tcp,
     WebSocket,
     Tls,
+}
+
+impl Door {
+    /// As settings name it.
+    pub(crate) fn port(self) -> ProxiedPort {
+        match self {
+            Self::Tcp => ProxiedPort::Im,
+            Self::WebSocket => ProxiedPort::Ws,
+            Self::Tls => ProxiedPort::Tls,
+        }
+    }
+
+    /// The setting that demands a PROXY header here alone.
+    pub(crate) fn proxy_flag(self) -> &'static str {
+        match self {
+            Self::Tcp => "--proxy-protocol-ports im",
+            Self::WebSocket => "--proxy-protocol-ports ws",
+            Self::Tls => "--proxy-protocol-ports tls",
+        }
+    }
 }
 
 /// Takes connections on all listeners until the node drains.
@@ -61,16 +81,23 @@ fn bound_unsent(_: &TcpListener) -> std::io::Result<()> {
 }
 
 async fn accept(shared: Arc<Shared>, listener: TcpListener, door: Door) {
+    let mut is_failing = false;
     loop {
         let accepted = tokio::select! {
             () = shared.closing.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => take(&shared, stream, peer, door),
+            Ok((stream, peer)) => {
+                is_failing = false;
+                take(&shared, stream, peer, door);
+            }
             Err(error) if is_exhausted(&error) => {
                 metrics::counter!("huizhen_im_accept_failures_total").increment(1);
-                tracing::error!(%error, "no more connections can be taken; raise the open-file limit or lower --max-sessions");
+                // Once for as long as it lasts.
+                if !std::mem::replace(&mut is_failing, true) {
+                    tracing::error!(%error, "no more connections can be taken; raise the open-file limit or lower --max-sessions");
+                }
                 tokio::time::sleep(EXHAUSTED_PAUSE).await;
             }
             Err(error) => tracing::debug!(%error, "a connection was gone before it was taken"),

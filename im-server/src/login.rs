@@ -13,21 +13,21 @@ use proto::{
     wire::{Bye, ByeReason, ClientFrame, Login, LoginOk, Platform, client_frame, server_frame::Body},
 };
 use tokio::{
-    io::AsyncReadExt,
     net::TcpStream,
     time::{Instant, timeout_at},
 };
 
 use crate::{
     clock,
-    limits::AddressPlace,
+    limits::Failed,
     listen::Door,
     node::{Shared, spread_ms},
+    origin,
     outbox::{Dress, Outbox},
-    proxy_protocol, sentences,
+    sentences,
     session::Session,
     transport::{
-        Transport,
+        Transport, forwarded,
         websocket::{self, CloseCode, Handshake, Incoming},
     },
 };
@@ -50,8 +50,6 @@ pub(crate) struct Established {
     pub(crate) rest: Vec<u8>,
     /// What has been cut off the bytes before, in WebSocket.
     pub(crate) websocket: Option<Box<websocket::Reader>>,
-    /// Its place among the connections of its address.
-    pub(crate) place: AddressPlace,
 }
 
 /// Why a connection did not become a session.
@@ -117,6 +115,9 @@ impl From<websocket::Error> for Refused {
 /// A connection that has not logged in.
 struct Newcomer {
     transport: Transport,
+    door: Door,
+    /// Whom limits count until it has logged in.
+    address: IpAddr,
     dress: Dress,
     websocket: Option<Box<websocket::Reader>>,
     /// What came and was not used yet.
@@ -134,21 +135,21 @@ pub(crate) async fn log_in(
 ) -> Option<Established> {
     let shared = &shared;
     let deadline = Instant::now() + LOGIN_LIMIT;
-    let mut address = peer;
-    if shared.settings.proxy_protocol {
-        match timeout_at(deadline, read_proxy_header(&mut stream)).await {
-            Ok(Ok(source)) => address = source.unwrap_or(peer),
-            _ => {
-                metrics::counter!("huizhen_im_proxy_headers_refused_total").increment(1);
-                return None;
-            }
-        }
+    let origin = timeout_at(deadline, origin::read(shared, &mut stream, peer, door)).await;
+    let address = origin.ok().flatten()?;
+    // Behind a proxy for WebSocket it is the head that says whose place it is.
+    let mut place = None;
+    if !origin::is_in_head(shared, address, door) {
+        place = shared.limits.connection(address);
     }
-    let place = shared.limits.connection(address);
-    let mut newcomer = match timeout_at(deadline, open(shared, stream, door)).await {
+    let mut newcomer = match timeout_at(deadline, open(shared, stream, address, door)).await {
         Ok(Ok(newcomer)) => newcomer,
         _ => return None,
     };
+    if origin::is_in_head(shared, address, door) {
+        place = shared.limits.connection(newcomer.address);
+    }
+    let address = newcomer.address;
     let outcome = match place {
         None => Err(bye_until(
             ByeReason::Overloaded,
@@ -164,7 +165,8 @@ pub(crate) async fn log_in(
         },
     };
     match outcome {
-        Ok((request_id, admitted, place)) => establish(shared, newcomer, request_id, admitted, place).await,
+        // The place is given back with this: whoever has logged in counts by user.
+        Ok((request_id, admitted, _place)) => establish(shared, newcomer, request_id, admitted).await,
         Err(refused) => {
             // Boxed: the few that are refused need a buffer, and a storm of logins should not have one each.
             Box::pin(tell(newcomer, refused)).await;
@@ -173,20 +175,11 @@ pub(crate) async fn log_in(
     }
 }
 
-async fn read_proxy_header(stream: &mut TcpStream) -> io::Result<Option<IpAddr>> {
-    let invalid = |error| io::Error::new(io::ErrorKind::InvalidData, error);
-    let mut fixed = [0; proxy_protocol::FIXED_BYTES];
-    stream.read_exact(&mut fixed).await?;
-    let mut rest = vec![0; proxy_protocol::rest_bytes(&fixed).map_err(invalid)?];
-    stream.read_exact(&mut rest).await?;
-    proxy_protocol::source(&fixed, &rest).map_err(invalid)
-}
-
 /// Does the handshakes that come before the first frame.
-async fn open(shared: &Shared, stream: TcpStream, door: Door) -> io::Result<Newcomer> {
-    let transport = match (door, &shared.certificate) {
-        (Door::Tls, Some(certificate)) => {
-            let acceptor = tokio_rustls::TlsAcceptor::from(certificate.config());
+async fn open(shared: &Shared, stream: TcpStream, address: IpAddr, door: Door) -> io::Result<Newcomer> {
+    let transport = match (door, &shared.tls) {
+        (Door::Tls, Some(acceptor)) => {
+            origin::look_before_tls(shared, &stream, address).await?;
             let (stream, tls) = acceptor.accept(stream).await?.into_inner();
             Transport::tls(stream, tls)
         }
@@ -195,6 +188,8 @@ async fn open(shared: &Shared, stream: TcpStream, door: Door) -> io::Result<Newc
     };
     let mut newcomer = Newcomer {
         transport,
+        door,
+        address,
         dress: Dress::Length,
         websocket: None,
         input: Vec::new(),
@@ -206,7 +201,7 @@ async fn open(shared: &Shared, stream: TcpStream, door: Door) -> io::Result<Newc
     // Behind TLS both are spoken: a frame's length begins with 0, an HTTP request with its method.
     let is_http = newcomer.input.first().is_some_and(u8::is_ascii_uppercase);
     if door == Door::WebSocket || (door == Door::Tls && is_http) {
-        newcomer.upgrade().await?;
+        newcomer.upgrade(shared).await?;
     }
     Ok(newcomer)
 }
@@ -228,11 +223,13 @@ impl Newcomer {
         }
     }
 
-    async fn upgrade(&mut self) -> io::Result<()> {
+    async fn upgrade(&mut self, shared: &Shared) -> io::Result<()> {
         loop {
             match websocket::handshake(&self.input) {
                 Handshake::Partial => self.read().await?,
                 Handshake::Upgrade { head_bytes, response } => {
+                    let head = &self.input[..head_bytes];
+                    self.address = forwarded::client(self.address, head, shared.gate.proxies());
                     self.input.drain(..head_bytes);
                     self.write(&response).await?;
                     self.dress = Dress::WebSocket;
@@ -240,6 +237,7 @@ impl Newcomer {
                     return Ok(());
                 }
                 Handshake::Refused(response) => {
+                    origin::look_for_header(shared, &self.input, self.address, self.door);
                     self.write(&response).await?;
                     self.transport.end_writing();
                     return Err(io::ErrorKind::InvalidData.into());
@@ -275,7 +273,10 @@ async fn first_frame(shared: &Shared, newcomer: &mut Newcomer) -> Result<(u64, L
         let message = match &mut newcomer.websocket {
             None => match reader.next(&mut input, MAX_BEFORE_LOGIN_BYTES) {
                 Ok(message) => message.map(Bytes::copy_from_slice),
-                Err(long) => return Err(bye(ByeReason::BadFrame, sentences::frame_too_long(long))),
+                Err(long) => {
+                    origin::look_for_header(shared, &taken, newcomer.address, newcomer.door);
+                    return Err(bye(ByeReason::BadFrame, sentences::frame_too_long(long)));
+                }
             },
             Some(reader) => match reader.next(&mut input, MAX_BEFORE_LOGIN_BYTES)? {
                 Some(Incoming::Message(message)) => Some(Bytes::copy_from_slice(message)),
@@ -357,16 +358,14 @@ struct Admitted {
 
 async fn admit(shared: &Shared, address: IpAddr, login: Login) -> Result<Admitted, Refused> {
     if shared.limits.is_blocked(address) {
-        return Err(bye_until(
-            ByeReason::TooManyAttempts,
-            spread_ms(60_000, 90_000),
-            sentences::TOO_MANY_ATTEMPTS,
-        ));
+        return Err(too_many_attempts());
     }
     // A wrong user, a wrong password and another user's password look and take the same: one look-up, one answer.
     let wrong = || {
-        shared.limits.failed(address);
         metrics::counter!("huizhen_im_login_failures_total").increment(1);
+        if shared.limits.failed(address) == Failed::TooMany {
+            return too_many_attempts();
+        }
         bye(ByeReason::AuthFailed, sentences::WRONG_PASSWORD)
     };
     let user = UserId::new(login.user_id);
@@ -374,6 +373,13 @@ async fn admit(shared: &Shared, address: IpAddr, login: Login) -> Result<Admitte
     let (Some(user), Some(expires_at_ms)) = (user, expires_at_ms) else {
         return Err(wrong());
     };
+    if has_too_many_sessions(shared, user, &login.device_id) {
+        return Err(bye_until(
+            ByeReason::Overloaded,
+            spread_ms(5_000, 15_000),
+            sentences::TOO_MANY_SESSIONS,
+        ));
+    }
     if !shared.limits.begin_session() {
         return Err(bye_until(
             ByeReason::Overloaded,
@@ -388,6 +394,22 @@ async fn admit(shared: &Shared, address: IpAddr, login: Login) -> Result<Admitte
         platform,
         expires_at_ms,
     })
+}
+
+/// Whether a user's other devices have as many sessions here as may be. Logins that run at the same moment may pass
+/// together: there are at most as many as an address may have.
+fn has_too_many_sessions(shared: &Shared, user: UserId, device_id: &str) -> bool {
+    let sessions = shared.users.of(user);
+    let others = sessions.iter().filter(|session| *session.device_id != *device_id);
+    others.count() >= shared.settings.sessions_per_user as usize
+}
+
+fn too_many_attempts() -> Refused {
+    bye_until(
+        ByeReason::TooManyAttempts,
+        spread_ms(60_000, 90_000),
+        sentences::TOO_MANY_ATTEMPTS,
+    )
 }
 
 async fn check_password(
@@ -418,7 +440,6 @@ async fn establish(
     newcomer: Newcomer,
     request_id: u64,
     admitted: Admitted,
-    place: AddressPlace,
 ) -> Option<Established> {
     let Admitted {
         login,
@@ -484,7 +505,6 @@ async fn establish(
         session,
         rest: newcomer.input,
         websocket: newcomer.websocket,
-        place,
     })
 }
 

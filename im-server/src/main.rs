@@ -8,6 +8,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser};
 use database::Database;
 use im_server::{Listeners, Node, Settings};
 use program::{
+    address::ProxySettings,
     admin::{self, About, Readiness},
     listener::{self, Ports},
     memory, open_files,
@@ -41,6 +42,8 @@ struct Arguments {
     common: Common,
     #[command(flatten)]
     im: Settings,
+    #[command(flatten)]
+    proxies: ProxySettings,
 }
 
 fn main() -> ExitCode {
@@ -94,7 +97,11 @@ async fn serve(arguments: &Arguments) -> anyhow::Result<()> {
         }
     };
 
-    let node = Node::start(&arguments.im, database.clone(), backplane.clone(), listeners).await?;
+    let settings = Settings {
+        trusted_proxies: arguments.proxies.trusted_proxies.clone(),
+        ..arguments.im.clone()
+    };
+    let node = Node::start(&settings, database.clone(), backplane.clone(), listeners).await?;
     let about = About::new("im-server", fleet.id_text(), &ports);
     let readiness = readiness(&database, &backplane).with_about(about);
     let stop_admin = CancellationToken::new();

@@ -13,6 +13,10 @@ use bytes::Bytes;
 use database::Database;
 use journal::{Journal, UserNotice, announcement::ConversationNotice, append::Appender, order::Horizon};
 use parking_lot::Mutex;
+use program::{
+    address::{Gate, TrustedProxies},
+    certificate::Certificate,
+};
 use proto::wire::ByeReason;
 use rand::{RngExt, seq::SliceRandom};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -20,15 +24,13 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     Listeners, Settings, advertise,
     delivery::{Receiver, fanout, rooms::Rooms},
-    directory,
+    directory, exposure,
     limits::Limits,
     listen,
     marks::Marks,
     renewal,
     request::send::{SendContext, SendOutlet},
-    sentences, sweep,
-    transport::tls::Certificate,
-    twin,
+    sentences, sweep, twin,
     users::Users,
 };
 
@@ -51,7 +53,10 @@ pub(crate) struct Shared {
     pub(crate) rooms: Rooms,
     pub(crate) limits: Arc<Limits>,
     pub(crate) marks: Marks,
-    pub(crate) certificate: Option<Certificate>,
+    /// Whose PROXY headers and X-Forwarded-For count.
+    pub(crate) gate: Gate,
+    pub(crate) certificate: Option<Arc<Certificate>>,
+    pub(crate) tls: Option<tokio_rustls::TlsAcceptor>,
     /// Gone while the node is being stopped.
     appender: Mutex<Option<Appender<SendContext>>>,
     /// Changes of participants below this were compared with what their sessions know.
@@ -89,15 +94,22 @@ impl Node {
         journal: Journal,
         listeners: Listeners,
     ) -> anyhow::Result<Self> {
-        let certificate = match (&settings.tls_cert, &settings.tls_key) {
-            (Some(chain), Some(key)) => Some(Certificate::load(chain, key)?),
-            _ => None,
-        };
         let node_id = settings
             .node_id
             .clone()
             .unwrap_or_else(|| format!("im-{:08x}", rand::rng().random::<u32>()));
         let address = advertise::address(settings, &listeners).await?;
+        let certificate = match settings.certificate() {
+            Some(files) => Some(Certificate::load(&files, &exposure::hosts(settings))?),
+            None => None,
+        };
+        let tls = match &certificate {
+            Some(certificate) => Some(certificate.server_config(&[])?.into()),
+            None => None,
+        };
+        if let Some(advice) = exposure::examine(settings, listeners.tcp.local_addr()?.ip()) {
+            advice.log();
+        }
         let backplane = journal.backplane().clone();
         if settings.node_id.is_some() {
             twin::refuse(&backplane, &node_id, &address).await?;
@@ -120,7 +132,9 @@ impl Node {
                 rooms: Rooms::default(),
                 limits: Arc::new(Limits::new(settings)),
                 marks: Marks::default(),
+                gate: Gate::new(TrustedProxies::new(&settings.trusted_proxies)),
                 certificate,
+                tls,
                 appender: Mutex::new(Some(appender)),
                 horizon: Mutex::new(horizon),
                 next_session: AtomicU64::new(1),
@@ -145,6 +159,11 @@ impl Node {
     /// The node's name in the fleet.
     pub fn node_id(&self) -> &str {
         &self.shared.node_id
+    }
+
+    /// The certificate of the TLS port, for other listeners of the process.
+    pub fn certificate(&self) -> Option<Arc<Certificate>> {
+        self.shared.certificate.clone()
     }
 
     /// Sessions now.

@@ -15,6 +15,10 @@ pub(crate) const TOO_MANY_CONNECTIONS: Sentence = sentence(
     "来自该地址的连接过多，请稍后重试",
 );
 pub(crate) const TOO_MANY_LOGINS: Sentence = sentence("too many logins at once", "当前登录过多，请稍后重试");
+pub(crate) const TOO_MANY_SESSIONS: Sentence = sentence(
+    "this user has too many sessions on this node",
+    "该用户在此服务节点上的会话过多，请稍后重试",
+);
 pub(crate) const FULL: Sentence = sentence("this node is full", "该服务节点已满，请稍后重试");
 pub(crate) const CANNOT_CHECK: Sentence =
     sentence("logins cannot be checked now", "暂时无法验证登录，请稍后重试");

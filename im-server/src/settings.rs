@@ -2,6 +2,11 @@
 
 use std::path::PathBuf;
 
+use clap::ValueEnum;
+use program::{address::Network, certificate::Files};
+
+use crate::listen::Door;
+
 /// Settings of a node; flags, environment and file carry the same names.
 #[derive(Clone, Debug, clap::Args)]
 // Flattened beside another crate's `Settings`, and clap wants the names of groups unique.
@@ -33,19 +38,31 @@ pub struct Settings {
     /// The node's name in the fleet. Default: made up at the start.
     #[arg(long, value_name = "ID")]
     pub node_id: Option<String>,
-    /// Every connection begins with a PROXY protocol version 2 header, from a load balancer in front.
+    /// Every connection to any of the ports begins with a PROXY protocol header (version 1 or 2), from a load balancer in
+    /// front; whose headers count is said by --trusted-proxies.
     #[arg(long)]
     pub proxy_protocol: bool,
+    /// The same for some of the ports only: im, ws, tls (several with commas).
+    #[arg(long, value_enum, value_name = "PORT", value_delimiter = ',')]
+    pub proxy_protocol_ports: Vec<ProxiedPort>,
+    /// Proxies that are believed. REST has the same setting, so the program fills it in.
+    #[arg(skip)]
+    pub trusted_proxies: Vec<Network>,
     /// Sessions at the most; more get Bye OVERLOADED.
     #[arg(long, default_value_t = 18_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_sessions: u32,
-    /// Connections from one address at the most.
+    /// Connections from one address at the most that have not logged in yet (of IPv6 from one network of 64 bits); whoever
+    /// has logged in counts by user.
     #[arg(long, default_value_t = 200, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub connections_per_address: u32,
+    /// Sessions of one user on this node at the most; more get Bye OVERLOADED.
+    #[arg(long, default_value_t = 200, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub sessions_per_user: u32,
     /// Logins a second at the most; more get Bye OVERLOADED with a spread time to return. 0: no limit.
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub logins_per_s: u32,
-    /// Failed logins a minute from one address, after which it gets Bye TOO_MANY_ATTEMPTS.
+    /// Failed logins a minute from one address (of IPv6 from one network of 64 bits), after which failed ones get Bye
+    /// TOO_MANY_ATTEMPTS; after 50 times as many all of its logins do.
     #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub failed_logins_per_minute: u32,
     /// Messages a second of one session in the long run; five times as many at once. Over that the session is read more
@@ -64,4 +81,27 @@ pub struct Settings {
     /// Over how long a stopping node spreads its Bye DRAINING, seconds.
     #[arg(long, default_value_t = 5, value_name = "S", value_parser = clap::value_parser!(u32).range(0..=600))]
     pub drain_s: u32,
+}
+
+/// A port whose connections may begin with a PROXY header.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxiedPort {
+    /// `--im-addr`.
+    Im,
+    /// `--ws-addr`.
+    Ws,
+    /// `--tls-addr`.
+    Tls,
+}
+
+impl Settings {
+    /// Certificate and key, where TLS is on.
+    pub fn certificate(&self) -> Option<Files> {
+        Files::of(self.tls_cert.as_ref(), self.tls_key.as_ref())
+    }
+
+    /// Whether connections to a port begin with a PROXY header.
+    pub(crate) fn demands_header(&self, door: Door) -> bool {
+        self.proxy_protocol || self.proxy_protocol_ports.contains(&door.port())
+    }
 }

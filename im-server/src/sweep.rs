@@ -76,7 +76,9 @@ pub(crate) async fn keep_sweeping(shared: Arc<Shared>) {
             .rooms
             .close_empty(clock::uptime_s(), &shared.backplane, shared.subscriber);
         if let Some(certificate) = &shared.certificate {
-            certificate.reload();
+            certificate.refresh();
+            let ends = certificate.validity().not_after.as_second();
+            metrics::gauge!("huizhen_im_certificate_expires_seconds").set(ends as f64);
         }
         shared.backplane.forget_expired(clock::now_ms());
         metrics::gauge!("huizhen_im_sessions").set(f64::from(shared.limits.sessions()));

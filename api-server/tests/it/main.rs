@@ -33,6 +33,7 @@ mod on_sqlite {
     mod messages;
     mod operators;
     mod people;
+    mod proxies;
     mod pushes;
     mod revoking;
     mod rights;
@@ -43,6 +44,7 @@ mod on_sqlite {
     mod statements;
     mod team_consults;
     mod teams;
+    mod tls;
     mod vas;
 }
 
@@ -71,6 +73,7 @@ mod on_postgres {
     mod messages;
     mod operators;
     mod people;
+    mod proxies;
     mod pushes;
     mod revoking;
     mod rights;
@@ -81,6 +84,7 @@ mod on_postgres {
     mod statements;
     mod team_consults;
     mod teams;
+    mod tls;
     mod vas;
 }
 

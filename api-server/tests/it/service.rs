@@ -34,6 +34,28 @@ pub struct Service {
     pub ended: Option<JoinHandle<anyhow::Result<()>>>,
     pub settings: Settings,
     pub place: Arc<Place>,
+    pub tls: Option<Secure>,
+}
+
+/// The listener with TLS, where the settings ask for one.
+pub struct Secure {
+    pub address: SocketAddr,
+    /// `cert.pem` and `key.pem`, for localhost.
+    pub folder: tempfile::TempDir,
+}
+
+impl Secure {
+    /// Writes a new pair into a folder.
+    pub fn make(folder: &std::path::Path) {
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
+        std::fs::write(folder.join("cert.pem"), made.cert.pem()).unwrap();
+        std::fs::write(folder.join("key.pem"), made.signing_key.serialize_pem()).unwrap();
+    }
+
+    /// The certificate that lies there.
+    pub fn certificate(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("cert.pem")).unwrap()
+    }
 }
 
 /// The phones: the last code that each got.
@@ -217,7 +239,20 @@ impl Service {
         )
         .await
         .unwrap();
-        let ended = tokio::spawn(service.serve(listener));
+        let mut tls = None;
+        let mut listeners = api_server::Listeners::from(listener);
+        if settings.rest_tls_addr.is_some() {
+            let folder = tempfile::tempdir().unwrap();
+            Secure::make(folder.path());
+            let (chain, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+            let files = program::certificate::Files::of(Some(&chain), Some(&key)).unwrap();
+            let certificate = program::certificate::Certificate::load(&files, &[]).unwrap();
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            tls = Some(Secure { address, folder });
+            listeners.tls = Some((listener, certificate));
+        }
+        let ended = tokio::spawn(service.serve(listeners));
         Self {
             url: format!("http://{address}"),
             address,
@@ -230,6 +265,7 @@ impl Service {
             ended: Some(ended),
             settings,
             place,
+            tls,
         }
     }
 

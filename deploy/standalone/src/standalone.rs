@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::Path, time::Duration};
 
 use anyhow::Context;
-use api_server::Service;
+use api_server::{Listeners as RestListeners, Service};
 use backplane::{Backplane, Identity};
 use database::Database;
 use im_server::{Listeners, Node};
@@ -39,6 +39,7 @@ struct Bound {
     ports: Ports,
     im: Listeners,
     rest: TcpListener,
+    rest_tls: Option<TcpListener>,
     admin: TcpListener,
 }
 
@@ -71,8 +72,12 @@ impl Standalone {
         )
         .await?;
         // Last of what can fail: from here on people come in.
-        let node = Node::start_with(&arguments.im, journal, bound.im).await?;
-        let rest = tokio::spawn(rest.serve(bound.rest));
+        let node = Node::start_with(&node_settings(arguments), journal, bound.im).await?;
+        let rest = tokio::spawn(rest.serve(RestListeners {
+            plain: bound.rest,
+            // One certificate for all listeners, so that it changes for all at once.
+            tls: bound.rest_tls.zip(node.certificate()),
+        }));
         let about = About::new("huizhen", fleet.id_text(), &bound.ports);
         let readiness = readiness(&database, &backplane).with_about(about);
         let stop_admin = CancellationToken::new();
@@ -154,6 +159,14 @@ fn open_to_operators(arguments: &Arguments, database: &Database, stop: &Cancella
     }
 }
 
+/// Of the node: which proxies are believed is set once for both servers.
+fn node_settings(arguments: &Arguments) -> im_server::Settings {
+    im_server::Settings {
+        trusted_proxies: arguments.api.trusted_proxies.clone(),
+        ..arguments.im.clone()
+    }
+}
+
 async fn bind(arguments: &Arguments) -> anyhow::Result<Bound> {
     let mut ports = Ports::default();
     let im = listener::bind("--im-addr", &arguments.im.im_addr).await?;
@@ -170,6 +183,18 @@ async fn bind(arguments: &Arguments) -> anyhow::Result<Bound> {
     };
     let rest = listener::bind("--rest-addr", &arguments.api.rest_addr).await?;
     ports.add("rest", &rest)?;
+    let rest_tls = match &arguments.api.rest_tls_addr {
+        Some(address) => {
+            arguments
+                .im
+                .certificate()
+                .context("--rest-tls-addr needs a certificate: set --tls-cert and --tls-key")?;
+            let rest_tls = listener::bind("--rest-tls-addr", address).await?;
+            ports.add("rest-tls", &rest_tls)?;
+            Some(rest_tls)
+        }
+        None => None,
+    };
     let admin = listener::bind("--admin-addr", &arguments.common.admin_addr).await?;
     ports.add("admin", &admin)?;
     Ok(Bound {
@@ -180,6 +205,7 @@ async fn bind(arguments: &Arguments) -> anyhow::Result<Bound> {
             tls,
         },
         rest,
+        rest_tls,
         admin,
     })
 }

@@ -1,10 +1,9 @@
 //! What every program of a fleet is made of, so that each `main.rs` only wires: settings from file, environment and
-//! flags ([`settings`]), logs and metrics ([`telemetry`]), listeners and their announcement ([`address`],
-//! [`listener`]), the admin
-//! listener ([`admin`]), the names of all metrics ([`catalogue`]), the end of
-//! a certificate ([`certificate`]), signals ([`shutdown`]), memory ([`memory`]), the
-//! open-file limit ([`open_files`]), free space ([`free_space`]), the clock at the start ([`wall_clock`]) and what commands print
-//! ([`output`]).
+//! flags ([`settings`]), logs and metrics ([`telemetry`]), addresses of listeners and clients ([`address`]), listeners and
+//! their announcement ([`listener`]), the admin listener ([`admin`]), the names of all metrics ([`catalogue`]), the TLS
+//! certificate ([`certificate`]), advice to operators ([`advice`]), signals ([`shutdown`]), memory ([`memory`]), the
+//! open-file limit ([`open_files`]), free space ([`free_space`]), the clock at the start ([`wall_clock`]) and what commands
+//! print ([`output`]).
 //!
 //! Nothing here knows what a program does: it gets a clap command, checks and sockets, and hands them back.
 
@@ -14,6 +13,7 @@ pub const COMMIT: &str = env!("HUIZHEN_COMMIT");
 mod about;
 pub mod address;
 pub mod admin;
+pub mod advice;
 pub mod catalogue;
 pub mod certificate;
 pub mod free_space;

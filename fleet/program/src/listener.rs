@@ -117,7 +117,11 @@ fn as_json(name: &str, address: SocketAddr) -> serde_json::Value {
     })
 }
 
-async fn resolve(text: &str) -> anyhow::Result<Vec<SocketAddr>> {
+/// The addresses that a setting names: `IP:PORT`, or `NAME:PORT`.
+///
+/// # Errors
+/// When it is neither.
+pub async fn resolve(text: &str) -> anyhow::Result<Vec<SocketAddr>> {
     match text.parse() {
         Ok(address) => Ok(vec![address]),
         Err(_) => Ok(lookup_host(text).await?.collect()),

@@ -1,18 +1,8 @@
-//! TLS on a socket that never waits, and the certificate, which may change while the node runs.
+//! TLS on a socket that never waits.
 
-use std::{
-    io::{self, IoSlice, Read, Write},
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::SystemTime,
-};
+use std::io::{self, IoSlice, Read, Write};
 
-use anyhow::Context;
-use arc_swap::ArcSwap;
-use parking_lot::Mutex;
-use program::certificate::not_after;
-use rustls::{ServerConfig, ServerConnection};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use rustls::ServerConnection;
 use tokio::net::TcpStream;
 
 /// The socket as rustls wants it: without waiting.
@@ -81,74 +71,4 @@ pub(super) fn try_flush(tls: &mut ServerConnection, stream: &TcpStream) -> io::R
         tls.write_tls(&mut Now(stream))?;
     }
     Ok(())
-}
-
-/// The certificate in force, read again when its file changes.
-pub(crate) struct Certificate {
-    chain: PathBuf,
-    key: PathBuf,
-    config: ArcSwap<ServerConfig>,
-    modified: Mutex<Option<SystemTime>>,
-}
-
-impl Certificate {
-    pub(crate) fn load(chain: &Path, key: &Path) -> anyhow::Result<Self> {
-        let config = ArcSwap::new(read(chain, key)?);
-        let modified = Mutex::new(modified(chain));
-        Ok(Self {
-            chain: chain.into(),
-            key: key.into(),
-            config,
-            modified,
-        })
-    }
-
-    pub(crate) fn config(&self) -> Arc<ServerConfig> {
-        self.config.load_full()
-    }
-
-    /// Reads the files again if the certificate has changed. One that cannot be read leaves the old one in force.
-    pub(crate) fn reload(&self) {
-        let now = modified(&self.chain);
-        let mut before = self.modified.lock();
-        if now == *before {
-            return;
-        }
-        *before = now;
-        match read(&self.chain, &self.key) {
-            Ok(config) => {
-                self.config.store(config);
-                tracing::info!(file = %self.chain.display(), "a new certificate is in force");
-            }
-            Err(error) => tracing::error!(
-                error = format!("{error:#}"),
-                "the new certificate is not usable; the old one stays in force"
-            ),
-        }
-    }
-}
-
-fn modified(path: &Path) -> Option<SystemTime> {
-    std::fs::metadata(path).and_then(|file| file.modified()).ok()
-}
-
-fn read(chain: &Path, key: &Path) -> anyhow::Result<Arc<ServerConfig>> {
-    let certificates = CertificateDer::pem_file_iter(chain)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .with_context(|| format!("--tls-cert {} holds no PEM certificates", chain.display()))?;
-    let expires = certificates.first().and_then(|first| not_after(first));
-    let private_key = PrivateKeyDer::from_pem_file(key)
-        .with_context(|| format!("--tls-key {} holds no PEM private key", key.display()))?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(certificates, private_key)
-        .context("certificate and key do not belong together")?;
-    // Small records and no early keeping of tickets: an idle connection should cost little.
-    config.send_tls13_tickets = 1;
-    if let Some(expires) = expires {
-        metrics::gauge!("huizhen_im_certificate_expires_seconds").set(expires.as_second() as f64);
-    }
-    Ok(Arc::new(config))
 }

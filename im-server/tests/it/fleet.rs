@@ -15,6 +15,7 @@ use journal::{
     Journal,
     record::{Event, NewConversation, NewParticipant, Unpublished},
 };
+use program::address::ProxySettings;
 use proto::{
     ConversationId, UserId,
     client::{Address, Connection},
@@ -33,11 +34,17 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 struct Flags {
     #[command(flatten)]
     settings: Settings,
+    #[command(flatten)]
+    proxies: ProxySettings,
 }
 
 /// Settings as flags make them.
 pub fn settings(flags: &[&str]) -> Settings {
-    Flags::parse_from(["test"].iter().chain(flags)).settings
+    let Flags { settings, proxies } = Flags::parse_from(["test"].iter().chain(flags));
+    Settings {
+        trusted_proxies: proxies.trusted_proxies,
+        ..settings
+    }
 }
 
 /// A node's addresses.

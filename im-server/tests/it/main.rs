@@ -5,6 +5,8 @@
 )]
 #![allow(clippy::duplicate_mod, reason = "each test runs on both engines")]
 
+mod captured;
+
 // All tests, once on each kind of database: the two lists are the same but for what one file cannot serve.
 
 #[path = "."]
@@ -13,12 +15,15 @@ mod on_sqlite {
 
     mod bad_input;
     mod catching_up;
+    mod certificates;
+    mod clients;
     mod fleet;
     mod logins;
     mod marks;
     mod messages;
     mod naming;
     mod order;
+    mod proxies;
     mod stopping;
     mod syncing;
     mod transports;
@@ -33,12 +38,15 @@ mod on_postgres {
 
     mod bad_input;
     mod catching_up;
+    mod certificates;
+    mod clients;
     mod fleet;
     mod logins;
     mod marks;
     mod messages;
     mod naming;
     mod order;
+    mod proxies;
     mod stopping;
     mod syncing;
     mod transports;

@@ -1,6 +1,10 @@
 //! The commands beside serving.
 
-use std::os::unix::fs::PermissionsExt;
+use std::{
+    io::{BufRead, BufReader},
+    os::unix::fs::PermissionsExt,
+    process::{Command, Stdio},
+};
 
 use fleet_local::redis::{Options, Redis};
 
@@ -192,6 +196,90 @@ fn check_says_what_to_mend() {
         assert!(lines.contains(told), "{told} in\n{lines}");
     }
     assert!(!folder.join("data").exists(), "a check makes nothing");
+}
+
+#[test]
+fn check_tells_what_strangers_reach() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = |flags: &[&str]| {
+        let flags = [&["check", "--max-sessions", "10"], flags].concat();
+        let checked = run(huizhen(folder.path(), &flags), "");
+        (checked.status.success(), text(&checked.stdout))
+    };
+    let (_, lines) = check(&[]);
+    assert!(lines.contains("ok    exposure"), "{lines}");
+    let (_, lines) = check(&["--rest-addr", "0.0.0.0:0", "--im-addr", "[::]:0"]);
+    for told in [
+        "--rest-addr 0.0.0.0:0 is all addresses of this machine",
+        "--im-addr [::]:0 is all addresses of this machine",
+        "--sms-provider log writes phones and SMS codes to the log",
+    ] {
+        let line = lines.lines().find(|line| line.contains(told));
+        assert!(
+            line.is_some_and(|line| line.starts_with("warn  exposure")),
+            "{told} in\n{lines}"
+        );
+    }
+    let (is_fine, lines) = check(&["--rest-tls-addr", "127.0.0.1:0"]);
+    assert!(
+        !is_fine && lines.contains("--rest-tls-addr 127.0.0.1:0 needs one"),
+        "{lines}"
+    );
+}
+
+/// One certificate for the node and REST, told about once, and a start that says what is open.
+#[test]
+fn rest_is_served_with_tls_by_the_nodes_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let refused = run(huizhen(folder, &["serve", "--rest-tls-addr", "127.0.0.1:0"]), "");
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(
+        text(&refused.stderr).contains("set --tls-cert and --tls-key"),
+        "{}",
+        text(&refused.stderr)
+    );
+    assert!(
+        run(huizhen(folder, &["init", "--host", "elsewhere.example"]), "")
+            .status
+            .success()
+    );
+    let flags = [
+        "serve",
+        "--config",
+        "data/huizhen.toml",
+        "--advertise",
+        "127.0.0.1",
+        "--rest-addr",
+        "0.0.0.0:0",
+        "--rest-tls-addr",
+        "127.0.0.1:0",
+    ];
+    let mut command = huizhen(folder, &flags);
+    command.stdout(Stdio::piped());
+    command.stderr(std::fs::File::create(folder.join("log")).unwrap());
+    let mut serve = command.spawn().unwrap();
+    let lines = BufReader::new(serve.stdout.take().unwrap()).lines();
+    let listening: Vec<String> = lines
+        .map(Result::unwrap)
+        .take_while(|line| !line.starts_with("listening ws="))
+        .collect();
+    assert!(
+        listening
+            .iter()
+            .any(|line| line.starts_with("listening rest-tls=127.0.0.1:")),
+        "{listening:?}"
+    );
+    let stop = Command::new("kill").arg(serve.id().to_string()).status().unwrap();
+    assert!(stop.success() && serve.wait().unwrap().success());
+    let log = std::fs::read_to_string(folder.join("log")).unwrap();
+    for told in [
+        "is not for 127.0.0.1",
+        "access tokens and records of REST travel without TLS",
+        "--sms-provider log writes phones",
+    ] {
+        assert_eq!(log.matches(told).count(), 1, "{told} in\n{log}");
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 mod backups;
 mod beside;
+mod chart;
 mod chat;
 mod commands;
 mod compose;

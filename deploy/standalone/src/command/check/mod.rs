@@ -2,6 +2,7 @@
 
 mod certificate;
 mod deep;
+mod exposure;
 mod machine;
 mod outside;
 mod ports;
@@ -9,6 +10,8 @@ mod space;
 mod store;
 
 use std::{fmt, process::ExitCode};
+
+use program::advice::{Advice, Severity};
 
 use super::serve;
 
@@ -53,6 +56,16 @@ struct Finding {
 }
 
 impl Finding {
+    /// As servers log it at their start.
+    fn of(about: &'static str, advice: Advice) -> Self {
+        let Advice { severity, text, mend } = advice;
+        match severity {
+            Severity::Fine => Self::ok(about, text),
+            Severity::Warning => Self::warn(about, text, mend),
+            Severity::Failure => Self::fail(about, text, mend),
+        }
+    }
+
     fn ok(about: &'static str, text: impl Into<String>) -> Self {
         Self {
             verdict: Verdict::Ok,
@@ -121,6 +134,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     findings.extend(store::clocks(&settings).await);
     findings.push(store::sync_time(&settings));
     findings.extend(certificate::findings(&settings));
+    findings.extend(exposure::findings(&settings).await);
     for finding in &findings {
         program::say!("{finding}");
     }

@@ -96,6 +96,9 @@ pub(super) async fn findings(settings: &Arguments, running: Option<&Running>) ->
     if settings.im.tls_cert.is_some() {
         wanted.push(("--tls-addr", &settings.im.tls_addr));
     }
+    if let Some(address) = &settings.api.rest_tls_addr {
+        wanted.push(("--rest-tls-addr", address));
+    }
     let mut findings = Vec::new();
     for (flag, address) in wanted {
         let free = listener::bind(flag, address).await;
