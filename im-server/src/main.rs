@@ -14,6 +14,7 @@ use program::{
     settings::Common,
     shutdown, telemetry,
 };
+use proto::media::MediaHosts;
 use tokio_util::sync::CancellationToken;
 
 #[global_allocator]
@@ -76,7 +77,10 @@ async fn serve(arguments: &Arguments) -> anyhow::Result<()> {
         tracing::warn!(%error, "huge pages cannot be switched off; connections cost more memory");
     }
 
-    let (mut ports, listeners) = bind(&arguments.im).await?;
+    let mut settings = arguments.im.clone();
+    settings.media_hosts = MediaHosts::parse(&arguments.common.media_hosts)
+        .map_err(|error| anyhow::anyhow!("--media-hosts: {error}"))?;
+    let (mut ports, listeners) = bind(&settings).await?;
     let admin = listener::bind("--admin-addr", &arguments.common.admin_addr).await?;
     ports.add("admin", &admin)?;
     let url = arguments.common.database_url.as_deref();
@@ -93,7 +97,7 @@ async fn serve(arguments: &Arguments) -> anyhow::Result<()> {
         }
     };
 
-    let node = Node::start(&arguments.im, database.clone(), backplane.clone(), listeners).await?;
+    let node = Node::start(&settings, database.clone(), backplane.clone(), listeners).await?;
     let readiness = readiness(&database, &backplane);
     let stop_admin = CancellationToken::new();
     tokio::spawn(admin::serve(

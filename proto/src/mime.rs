@@ -2,7 +2,10 @@
 
 use prost::Message;
 
-use crate::wire::{self, Role};
+use crate::{
+    media::MediaHosts,
+    wire::{self, Role},
+};
 
 /// The longest `mime_type`, bytes.
 pub const MAX_MIME_BYTES: usize = 127;
@@ -151,11 +154,12 @@ pub fn is_well_formed(mime_type: &str) -> bool {
             .is_some_and(|(kind, subtype)| name(kind) && name(subtype))
 }
 
-/// Checks what does not depend on who sends: the type is well formed and the body is what the type says.
+/// Checks what does not depend on who sends: the type is well formed, the body is what the type says, and its uris are of
+/// this service or of a host that the operator names.
 ///
 /// # Errors
 /// [`Refused::Invalid`] with the field.
-pub fn check_content(mime_type: &str, body: &[u8]) -> Result<(), Refused> {
+pub fn check_content(mime_type: &str, body: &[u8], media: &MediaHosts) -> Result<(), Refused> {
     let Some(registered) = registered(mime_type) else {
         if is_well_formed(mime_type) {
             return Ok(());
@@ -170,16 +174,23 @@ pub fn check_content(mime_type: &str, body: &[u8]) -> Result<(), Refused> {
     let problem = match registered.form {
         Form::Text => check_text(body),
         Form::Image => parse::<wire::Image>(body, |image| {
-            check_uri(&image.uri)?;
+            media.check(&image.uri)?;
             if image.thumbnail.len() > MAX_THUMBNAIL_BYTES {
                 return Err(format!("thumbnail is over {MAX_THUMBNAIL_BYTES} bytes"));
             }
             Ok(())
         }),
-        Form::Audio => parse::<wire::Audio>(body, |audio| check_uri(&audio.uri)),
-        Form::Video => parse::<wire::Video>(body, |video| check_uri(&video.uri)),
+        Form::Audio => parse::<wire::Audio>(body, |audio| media.check(&audio.uri)),
+        Form::Video => parse::<wire::Video>(body, |video| {
+            media.check(&video.uri)?;
+            // There may be none.
+            if video.cover.is_empty() {
+                return Ok(());
+            }
+            media.check(&video.cover).map_err(|rule| format!("cover: {rule}"))
+        }),
         Form::File => parse::<wire::File>(body, |file| {
-            check_uri(&file.uri)?;
+            media.check(&file.uri)?;
             if file.sha256.is_empty() || file.sha256.len() == 32 {
                 Ok(())
             } else {
@@ -196,7 +207,12 @@ pub fn check_content(mime_type: &str, body: &[u8]) -> Result<(), Refused> {
             }
         }),
         Form::Vas => parse::<wire::VasCard>(body, |_| Ok(())),
-        Form::Advice => parse::<wire::AdviceCard>(body, |_| Ok(())),
+        Form::Advice => parse::<wire::AdviceCard>(body, |advice| {
+            let mut images = advice.images.iter();
+            images
+                .try_for_each(|image| media.check(image))
+                .map_err(|rule| format!("images: {rule}"))
+        }),
         Form::Consult => parse::<wire::ConsultCard>(body, |_| Ok(())),
         Form::Call => parse::<wire::CallCard>(body, |_| Ok(())),
         Form::Notice => parse::<wire::Notice>(body, |_| Ok(())),
@@ -231,16 +247,6 @@ fn check_text(body: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
-fn check_uri(uri: &str) -> Result<(), String> {
-    let plain =
-        !uri.is_empty() && uri.len() <= 2048 && !uri.contains(|c: char| c.is_control() || c.is_whitespace());
-    if plain {
-        Ok(())
-    } else {
-        Err("uri must have 1 to 2048 bytes, without spaces or control characters".into())
-    }
-}
-
 fn parse<M: Message + Default>(
     body: &[u8],
     check: impl FnOnce(&M) -> Result<(), String>,
@@ -252,6 +258,10 @@ fn parse<M: Message + Default>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn check_content(mime_type: &str, body: &[u8]) -> Result<(), Refused> {
+        super::check_content(mime_type, body, &MediaHosts::default())
+    }
 
     /// Seed: 定义 mimetype 类型.
     #[test]
@@ -333,5 +343,87 @@ mod tests {
         assert!(!refused("application/vnd.huizhen.advice", Role::Doctor));
         assert!(!refused("application/vnd.huizhen.consult", Role::Assistant));
         assert!(!refused("text/plain", Role::Patient));
+    }
+
+    #[test]
+    fn every_uri_of_every_type_is_of_this_service() {
+        let image = |uri: &str| {
+            wire::Image {
+                uri: uri.into(),
+                ..Default::default()
+            }
+            .encode_to_vec()
+        };
+        let audio = |uri: &str| {
+            wire::Audio {
+                uri: uri.into(),
+                ..Default::default()
+            }
+            .encode_to_vec()
+        };
+        let file = |uri: &str| {
+            wire::File {
+                uri: uri.into(),
+                ..Default::default()
+            }
+            .encode_to_vec()
+        };
+        let video = |uri: &str, cover: &str| {
+            let (uri, cover) = (uri.into(), cover.into());
+            wire::Video {
+                uri,
+                cover,
+                ..Default::default()
+            }
+            .encode_to_vec()
+        };
+        let advice = |images: &[&str]| {
+            let images = images.iter().map(|image| (*image).into()).collect();
+            wire::AdviceCard {
+                images,
+                ..Default::default()
+            }
+            .encode_to_vec()
+        };
+        let bodies = |uri: &str| {
+            [
+                ("image/jpeg", image(uri)),
+                ("image/png", image(uri)),
+                ("image/webp", image(uri)),
+                ("audio/aac", audio(uri)),
+                ("audio/amr", audio(uri)),
+                ("audio/opus", audio(uri)),
+                ("video/mp4", video(uri, "")),
+                ("video/mp4", video("media/1", uri)),
+                ("application/octet-stream", file(uri)),
+                ("application/vnd.huizhen.advice", advice(&["media/1", uri])),
+            ]
+        };
+        for (mime_type, body) in bodies("media/7f3a") {
+            assert_eq!(check_content(mime_type, &body), Ok(()), "{mime_type}");
+        }
+        let foreign = "https://media.example.com/1";
+        for bad in [
+            "javascript:alert(1)",
+            "data:image/png;base64,AA",
+            "file:///x",
+            foreign,
+            "media/../x",
+        ] {
+            for (mime_type, body) in bodies(bad) {
+                let refused = check_content(mime_type, &body);
+                let is_of_body = matches!(refused, Err(Refused::Invalid { field: "body", .. }));
+                assert!(is_of_body, "{mime_type} {bad}: {refused:?}");
+            }
+        }
+        let named: MediaHosts = ["media.example.com".parse().unwrap()].into_iter().collect();
+        for (mime_type, body) in bodies(foreign) {
+            assert_eq!(
+                super::check_content(mime_type, &body, &named),
+                Ok(()),
+                "{mime_type}"
+            );
+        }
+        assert!(check_content("application/vnd.huizhen.advice", &advice(&[])).is_ok());
     }
 }
