@@ -5,7 +5,7 @@ use std::{ops::Deref, sync::Arc};
 use backplane::Backplane;
 use database::{Database, Transaction, TransactionFuture};
 use journal::{Journal, UserNotice, record::Unpublished};
-use proto::UserId;
+use proto::{UserId, media::MediaHosts};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     answer::Answer,
     clock::now_ms,
     error::{Error, Word},
-    im::Spread,
+    im::{ImPasswordRates, Spread},
     invitation::Links,
     limits::Limits,
     network::Network,
@@ -51,6 +51,10 @@ pub struct Parts {
     pub sms_countries: Vec<CountryCode>,
     /// Proxies that are believed.
     pub trusted_proxies: Vec<Network>,
+    /// Hosts whose uris of media are taken.
+    pub media_hosts: MediaHosts,
+    /// How often a device gets an IM password.
+    pub im_passwords: ImPasswordRates,
     /// Signs and checks invitation links.
     pub links: Links,
     /// Set when the service is to end.
@@ -123,6 +127,8 @@ impl App {
             running: Running::default(),
             sms_countries: settings.sms_countries.clone(),
             trusted_proxies: settings.trusted_proxies.clone(),
+            media_hosts: settings.media_hosts.clone(),
+            im_passwords: ImPasswordRates::default(),
             links,
             shutdown,
         })))

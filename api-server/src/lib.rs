@@ -77,6 +77,10 @@ impl Service {
     ) -> anyhow::Result<Self> {
         let room = server::Room::new(settings.trusted_proxies.clone());
         journal.warn_of_clocks().await;
+        sweep::fold_names(&database).await.map_err(|error| {
+            let inner = error.inner().unwrap_or_default();
+            anyhow::anyhow!("names that an earlier release wrote cannot be folded: {inner}")
+        })?;
         let app = App::new(&settings, database, journal, backplane, shutdown.clone()).await?;
         let mut router = routes::router(app.clone())?;
         if !settings.cors_origin.is_empty() {

@@ -15,6 +15,7 @@ use program::{
     settings::Common,
     shutdown, telemetry,
 };
+use proto::media::MediaHosts;
 use tokio_util::sync::CancellationToken;
 
 #[global_allocator]
@@ -67,7 +68,9 @@ fn start(arguments: Arguments) -> anyhow::Result<()> {
         .block_on(Box::pin(serve(arguments)))
 }
 
-async fn serve(arguments: Arguments) -> anyhow::Result<()> {
+async fn serve(mut arguments: Arguments) -> anyhow::Result<()> {
+    arguments.api.media_hosts = MediaHosts::parse(&arguments.common.media_hosts)
+        .map_err(|error| anyhow::anyhow!("--media-hosts: {error}"))?;
     let metrics = telemetry::start(arguments.common.log, telemetry::DEFAULT_FILTER)?;
     let signal = shutdown::on_signal()?;
     if let Err(error) = open_files::raise() {
