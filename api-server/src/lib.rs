@@ -77,10 +77,11 @@ impl Service {
     ) -> anyhow::Result<Self> {
         let room = server::Room::new(settings.trusted_proxies.clone());
         journal.warn_of_clocks().await;
-        sweep::fold_names(&database).await.map_err(|error| {
+        // Where nothing can be written now, a sweep does it later; until then such names are found as they are spelt.
+        if let Err(error) = sweep::fold_names(&database).await {
             let inner = error.inner().unwrap_or_default();
-            anyhow::anyhow!("names that an earlier release wrote cannot be folded: {inner}")
-        })?;
+            tracing::warn!(inner, "names that an earlier release wrote are folded later");
+        }
         let app = App::new(&settings, database, journal, backplane, shutdown.clone()).await?;
         let mut router = routes::router(app.clone())?;
         if !settings.cors_origin.is_empty() {

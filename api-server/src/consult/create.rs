@@ -45,7 +45,8 @@ pub(crate) struct BeginConsult {
     target_member_id: Id,
     team_id: Id,
     /// Text of at most 4000 characters, or the uri of media of this service (media/ID), of at most 2048 bytes.
-    symptom_content: Text<1, 4000>,
+    #[schema(value_type = Text<1, 4000>)]
+    symptom_content: String,
     /// The MIME type of symptom_content, one that everybody may send on the wire: text/plain, audio/aac, image/jpeg, …
     symptom_type: Ascii<1, 127>,
     /// Uris of media of this service (media/ID); at most 9.
@@ -93,7 +94,7 @@ pub(crate) async fn create(
                 team_id: body.team_id.get(),
                 assistant: team.assistant,
                 symptom_type: body.symptom_type.into_string(),
-                symptom_content: body.symptom_content.into_string(),
+                symptom_content: body.symptom_content,
                 images: serde_json::to_string(&images).map_err(Error::internal)?,
             };
             table::new_consult(tx, new, now_ms).await?;
@@ -147,14 +148,17 @@ fn check(app: &App, body: &mut BeginConsult, user: &User) -> Result<Vec<String>,
             "it must be a MIME type of IM messages that everybody may send, such as text/plain, audio/aac, image/jpeg",
         ));
     }
-    if &*body.symptom_type != "text/plain" {
-        check_uri(&body.symptom_content, &app.media_hosts, || {
-            "symptom_content".to_owned()
-        })?;
+    let field = "symptom_content";
+    if &*body.symptom_type == "text/plain" {
+        body.symptom_content = Text::<1, 4000>::new(&body.symptom_content)
+            .map_err(|(zh, en)| Error::invalid(field, zh, en))?
+            .into_string();
+    } else {
+        check_uri(&body.symptom_content, &app.media_hosts, field)?;
     }
-    let images = std::mem::take(&mut body.images.0).into_iter().enumerate();
+    let images = std::mem::take(&mut body.images.0).into_iter();
     let images = images
-        .map(|(at, uri)| uri.checked(&app.media_hosts, || format!("images[{at}]")))
+        .map(|uri| uri.checked(&app.media_hosts, "images"))
         .collect::<Result<Vec<String>, Error>>()?;
     if user.role != Role::Member {
         return Err(Word::MembersOnly.into());

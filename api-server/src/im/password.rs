@@ -33,10 +33,7 @@ pub(crate) struct ImPassword {
 /// at once and then one every 3 seconds, a user 100 and one a second.
 #[utoipa::path(
     get, path = "/im/password", tag = "im",
-    responses(
-        (status = 200, body = Envelope<ImPassword>),
-        (status = 429, description = "`request.rate_limited`: as many as the device or the user gets")
-    ),
+    responses((status = 200, body = Envelope<ImPassword>)),
     security(("access_token" = []), ("bearer" = []))
 )]
 pub(crate) async fn get(State(app): State<App>, user: User) -> Result<Answer, Error> {

@@ -24,19 +24,19 @@ impl Uri {
     ///
     /// # Errors
     /// [`crate::error::Word::Invalid`] with the field.
-    pub fn checked(self, hosts: &MediaHosts, field: impl FnOnce() -> String) -> Result<String, Error> {
+    pub fn checked(self, hosts: &MediaHosts, field: &'static str) -> Result<String, Error> {
         check_uri(&self.0, hosts, field)?;
         Ok(self.0)
     }
 }
 
 /// Refuses a uri that is not of this service.
-pub(crate) fn check_uri(uri: &str, hosts: &MediaHosts, field: impl FnOnce() -> String) -> Result<(), Error> {
+pub(crate) fn check_uri(uri: &str, hosts: &MediaHosts, field: &'static str) -> Result<(), Error> {
     if hosts.take(uri) {
         return Ok(());
     }
     Err(Error::invalid(
-        field(),
+        field,
         format!(
             "应为本服务的媒体 uri（media/ID），或运营方允许的主机上的 https uri，最多 {MAX_URI_BYTES} 字节"
         ),
@@ -52,6 +52,9 @@ impl PartialSchema for Uri {
             .schema_type(Type::String)
             .min_length(Some(1))
             .max_length(Some(MAX_URI_BYTES))
+            .pattern(Some(
+                "^((/?media/|media:)[A-Za-z0-9_~-][A-Za-z0-9._~-]*(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*|https://[!-~]+)$",
+            ))
             .into()
     }
 }

@@ -8,18 +8,32 @@ use crate::error::Error;
 /// database has to bear it.
 ///
 /// # Errors
-/// [`crate::error::Word::Invalid`] with `path` or `query`.
+/// [`crate::error::Word::Invalid`] with `path`, the parameter, or `query` when its name is none of ours either.
 pub fn check_target(uri: &Uri) -> Result<(), Error> {
-    for (part, text) in [("path", uri.path()), ("query", uri.query().unwrap_or(""))] {
-        if decoded(text).is_none_or(|text| text.contains('\0')) {
-            return Err(Error::invalid(
-                part,
-                "应为百分号编码的 UTF-8，不含 NUL",
-                "must be percent-encoded UTF-8 without NUL",
-            ));
+    if !is_text(uri.path()) {
+        return Err(refused("path".to_owned()));
+    }
+    let pairs = uri.query().into_iter().flat_map(|query| query.split('&'));
+    for pair in pairs {
+        if !is_text(pair) {
+            let name = pair.split('=').next().unwrap_or("");
+            let is_plain = !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+            return Err(refused(if is_plain { name } else { "query" }.to_owned()));
         }
     }
     Ok(())
+}
+
+fn is_text(part: &str) -> bool {
+    decoded(part).is_some_and(|text| !text.contains('\0'))
+}
+
+fn refused(field: String) -> Error {
+    Error::invalid(
+        field,
+        "应为百分号编码的 UTF-8，不含 NUL",
+        "must be percent-encoded UTF-8 without NUL",
+    )
 }
 
 /// Text without its percent-encoding; none when it is not one, or not of UTF-8.
@@ -57,10 +71,13 @@ mod tests {
             ("/%FF", "path"),
             ("/%ED%A0%80", "path"),
             ("/%C0%80", "path"),
-            ("/a?x=%00", "query"),
+            ("/a?x=%00", "x"),
+            ("/a?b=1&name=%00&c=2", "name"),
             ("/a?%00=x", "query"),
-            ("/a?x=%E5%BC", "query"),
-            ("/a?x=100%", "query"),
+            ("/a?x=%E5%BC", "x"),
+            ("/a?x=100%", "x"),
+            ("/a?A=%00", "query"),
+            ("/a?=%00", "query"),
         ] {
             let error = check_target(&bad.parse().unwrap()).unwrap_err();
             assert_eq!(error.at(), Some(part), "{bad}");

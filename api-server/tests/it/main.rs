@@ -23,6 +23,7 @@ mod on_sqlite {
     mod examples;
     mod families;
     mod handover;
+    mod hostile;
     mod http;
     mod idempotency;
     mod im;
@@ -43,6 +44,8 @@ mod on_sqlite {
     mod statements;
     mod team_consults;
     mod teams;
+    mod texts;
+    mod uris;
     mod vas;
 }
 
@@ -61,6 +64,7 @@ mod on_postgres {
     mod examples;
     mod families;
     mod handover;
+    mod hostile;
     mod http;
     mod idempotency;
     mod im;
@@ -81,6 +85,8 @@ mod on_postgres {
     mod statements;
     mod team_consults;
     mod teams;
+    mod texts;
+    mod uris;
     mod vas;
 }
 
