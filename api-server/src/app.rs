@@ -6,7 +6,7 @@ use backplane::Backplane;
 use database::{Database, Transaction, TransactionFuture};
 use journal::{Journal, UserNotice, record::Unpublished};
 use program::address::TrustedProxies;
-use proto::UserId;
+use proto::{UserId, media::MediaHosts};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     answer::Answer,
     clock::now_ms,
     error::{Error, Word},
-    im::Spread,
+    im::{ImPasswordRates, Spread},
     invitation::Links,
     limits::Limits,
     once::{self, Once, Running},
@@ -51,6 +51,10 @@ pub struct Parts {
     pub sms_countries: Vec<CountryCode>,
     /// Proxies that are believed.
     pub trusted_proxies: TrustedProxies,
+    /// Hosts whose uris of media are taken.
+    pub media_hosts: MediaHosts,
+    /// How often a device gets an IM password.
+    pub im_passwords: ImPasswordRates,
     /// Signs and checks invitation links.
     pub links: Links,
     /// Set when the service is to end.
@@ -123,6 +127,8 @@ impl App {
             running: Running::default(),
             sms_countries: settings.sms_countries.clone(),
             trusted_proxies: TrustedProxies::new(&settings.trusted_proxies),
+            media_hosts: settings.media_hosts.clone(),
+            im_passwords: ImPasswordRates::default(),
             links,
             shutdown,
         })))

@@ -104,6 +104,9 @@ fn complete_operation(operation: &mut Operation) {
     }
     if operation.parameters.is_some() || operation.request_body.is_some() {
         refusals.push(("400", "`request.invalid`, `request.bad_json`"));
+    } else {
+        // A query that is no text is refused on every route.
+        refusals.push(("400", "`request.invalid`"));
     }
     if operation.request_body.is_some() {
         refusals.push(("408", "`request.body_timeout`"));

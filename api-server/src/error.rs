@@ -68,7 +68,7 @@ words! {
         "请求体未在 10 秒内传完，请检查网络后重试", "The body did not arrive within 10 seconds; check the network and send it again";
     /// The body is too long.
     BodyTooLarge = PAYLOAD_TOO_LARGE "request.body_too_large",
-        "请求体超过 64 KiB，请缩短内容", "The body is over 64 KiB; shorten it";
+        "请求体超过该接口的上限（至少 64 KiB），请缩短内容", "The body is over the limit of its endpoint (64 KiB, or what its fields may hold); shorten it";
     /// The body is not declared as JSON.
     NotJson = UNSUPPORTED_MEDIA_TYPE "request.not_json",
         "请求体须为 JSON，请加上请求头 Content-Type: application/json", "The body must be JSON; send it with the header Content-Type: application/json";
@@ -83,7 +83,7 @@ words! {
         "使用同一 Idempotency-Key 的请求仍在处理，请稍后重试", "The first request with this Idempotency-Key is still running; try again in a moment";
     /// No access token, or one that is unknown, expired or revoked.
     AuthRequired = UNAUTHORIZED "auth.required",
-        "请先登录：X-AUTH-TOKEN 缺失、已过期或已注销", "Log in first: the X-AUTH-TOKEN is missing, expired or revoked";
+        "请先登录：X-AUTH-TOKEN 缺失、已过期、已注销，或同时带有另一个令牌", "Log in first: the X-AUTH-TOKEN is missing, expired or revoked, or came with another one";
     /// The phone has an account already.
     AccountExists = CONFLICT "account.exists",
         "该手机号已注册，请直接登录", "This phone has an account already; log in instead";

@@ -79,6 +79,11 @@ impl Service {
     ) -> anyhow::Result<Self> {
         let room = server::Room::new(&settings);
         journal.warn_of_clocks().await;
+        // Where nothing can be written now, a sweep does it later; until then such names are found as they are spelt.
+        if let Err(error) = sweep::fold_names(&database).await {
+            let inner = error.inner().unwrap_or_default();
+            tracing::warn!(inner, "names that an earlier release wrote are folded later");
+        }
         let app = App::new(&settings, database, journal, backplane, shutdown.clone()).await?;
         let mut router = routes::router(app.clone())?;
         if !settings.cors_origin.is_empty() {

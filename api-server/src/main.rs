@@ -16,6 +16,7 @@ use program::{
     settings::Common,
     shutdown, telemetry, wall_clock,
 };
+use proto::media::MediaHosts;
 use tokio_util::sync::CancellationToken;
 
 #[global_allocator]
@@ -70,7 +71,9 @@ fn start(arguments: Arguments) -> anyhow::Result<()> {
         .block_on(Box::pin(serve(arguments)))
 }
 
-async fn serve(arguments: Arguments) -> anyhow::Result<()> {
+async fn serve(mut arguments: Arguments) -> anyhow::Result<()> {
+    arguments.api.media_hosts = MediaHosts::parse(&arguments.common.media_hosts)
+        .map_err(|error| anyhow::anyhow!("--media-hosts: {error}"))?;
     let metrics = telemetry::start_server("api-server", arguments.common.log)?;
     wall_clock::refuse_past()?;
     let signal = shutdown::on_signal()?;

@@ -16,7 +16,7 @@ use crate::{
     answer::{Failure, write_headers},
     app::App,
     error::{Error, Language, Word},
-    input::preferred_language,
+    input::{check_target, preferred_language},
     limits::Budget,
     server::Connection,
 };
@@ -109,6 +109,7 @@ async fn admit(app: &App, request: &mut Request, left: &mut Option<Budget>) -> R
     if let Some(address) = address {
         request.extensions_mut().insert(ClientAddress(address));
     }
+    check_target(request.uri())?;
     let authentication = match token(request.headers()) {
         None => Authentication::Anonymous,
         Some(token) => {
@@ -158,17 +159,32 @@ fn label(method: &Method) -> &'static str {
         .unwrap_or("other")
 }
 
+/// The one token that a request carries. Where two headers name different ones, or one header comes twice, nobody knows
+/// who is meant, and a proxy may have taken another one than this service would: none is good then.
 fn token(headers: &HeaderMap) -> Option<&str> {
-    if let Some(token) = headers.get("x-auth-token") {
-        return token.to_str().ok();
+    let own = single(headers, &HeaderName::from_static("x-auth-token")).ok()?;
+    let bearer = single(headers, &header::AUTHORIZATION).ok()?.and_then(|value| {
+        let (scheme, token) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    });
+    match (own, bearer) {
+        (Some(own), Some(bearer)) => (own == bearer).then_some(own),
+        (own, bearer) => own.or(bearer),
     }
-    let (scheme, token) = headers
-        .get(header::AUTHORIZATION)?
-        .to_str()
-        .ok()?
-        .split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
+
+/// The text of a header that may come once.
+fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, Ambiguous> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => value.to_str().map(Some).map_err(|_| Ambiguous),
+        (Some(_), Some(_)) => Err(Ambiguous),
+    }
+}
+
+/// A header that says nothing certain.
+struct Ambiguous;
 
 /// The request's own id when it is plain enough to stand in a log, else a new one.
 fn request_id(headers: &HeaderMap) -> String {
@@ -212,4 +228,52 @@ fn write_budget(headers: &mut HeaderMap, budget: Budget) {
     headers.insert("x-ratelimit-limit", HeaderValue::from(budget.limit));
     headers.insert("x-ratelimit-remaining", HeaderValue::from(budget.remaining));
     headers.insert("x-ratelimit-reset", HeaderValue::from(budget.reset_s));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token_of(lines: &[(&'static str, &str)]) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(*name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
+        }
+        token(&headers).map(str::to_owned)
+    }
+
+    #[test]
+    fn a_request_carries_one_token() {
+        for good in [
+            &[("x-auth-token", "a")][..],
+            &[("authorization", "Bearer a")],
+            &[("authorization", "bearer  a")],
+            &[("x-auth-token", "a"), ("authorization", "Bearer a")],
+            // A proxy's own login is none of ours.
+            &[("x-auth-token", "a"), ("authorization", "Basic eDp5")],
+        ] {
+            assert_eq!(token_of(good).as_deref(), Some("a"), "{good:?}");
+        }
+        for bad in [
+            &[("x-auth-token", "a"), ("x-auth-token", "b")][..],
+            &[("x-auth-token", "a"), ("x-auth-token", "a")],
+            &[("x-auth-token", "a"), ("x-auth-token", "")],
+            &[("x-auth-token", "a"), ("authorization", "Bearer b")],
+            &[("x-auth-token", ""), ("authorization", "Bearer a")],
+            &[("x-auth-token", "a"), ("authorization", "Bearer ")],
+            &[("authorization", "Bearer a"), ("authorization", "Bearer b")],
+            &[("authorization", "Bearer a"), ("authorization", "Basic eDp5")],
+            &[
+                ("x-auth-token", "a"),
+                ("authorization", "Bearer a"),
+                ("authorization", "Bearer a"),
+            ],
+            &[("x-auth-token", "é"), ("authorization", "Bearer a")],
+            &[("authorization", "é")],
+            &[("authorization", "Bearer")],
+            &[],
+        ] {
+            assert_eq!(token_of(bad), None, "{bad:?}");
+        }
+    }
 }

@@ -14,6 +14,7 @@ use crate::{
     app::App,
     clock::now_ms,
     error::{Error, Word},
+    input::{decoded, hash_json},
 };
 
 /// How long a first answer is kept, milliseconds: longer than any app keeps trying.
@@ -35,7 +36,10 @@ pub struct Claim {
     user: i64,
     route: String,
     key: String,
+    /// Of the bytes: what releases before 2026-12 compare.
     request_hash: [u8; 32],
+    /// Of what the request means: what is compared now.
+    meaning: [u8; 32],
 }
 
 /// Keys whose first request is running in this process: (user, route, key).
@@ -57,19 +61,21 @@ impl Drop for Guard {
 impl Once {
     /// Reads the request's key.
     pub(crate) fn of(app: &App, user: &User, parts: &Parts, body: &Bytes) -> Result<Self, Error> {
-        let Some(key) = parts.headers.get("idempotency-key") else {
+        let mut keys = parts.headers.get_all("idempotency-key").iter();
+        let Some(key) = keys.next() else {
             let user = user.clone();
             return Ok(Self { user, key: None });
         };
-        let key = key
-            .to_str()
-            .ok()
+        let key = Some(key)
+            // Of two keys nobody knows which one is meant.
+            .filter(|_| keys.next().is_none())
+            .and_then(|key| key.to_str().ok())
             .filter(|key| (1..=MAX_KEY_BYTES).contains(&key.len()))
             .ok_or_else(|| {
                 Error::invalid(
                     "Idempotency-Key",
-                    format!("应为 1 到 {MAX_KEY_BYTES} 个可见 ASCII 字符"),
-                    format!("it must have 1 to {MAX_KEY_BYTES} visible ASCII characters"),
+                    format!("应为一个请求头，1 到 {MAX_KEY_BYTES} 个可见 ASCII 字符"),
+                    format!("it must be one header of 1 to {MAX_KEY_BYTES} visible ASCII characters"),
                 )
             })?;
         let template = parts
@@ -77,15 +83,13 @@ impl Once {
             .get::<MatchedPath>()
             .map_or("", MatchedPath::as_str);
         let route = format!("{} {template}", parts.method);
-        let mut hash = Sha256::new();
-        hash.update(parts.uri.path().as_bytes());
-        hash.update([0]);
-        hash.update(body);
+        let path = parts.uri.path();
         let claim = Claim {
             user: user.id.get(),
             route,
             key: key.to_owned(),
-            request_hash: hash.finalize().into(),
+            request_hash: hash_of(path, |hash| hash.update(body)),
+            meaning: hash_of(&decoded(path).unwrap_or_default(), |hash| hash_json(hash, body)),
         };
         let key = (claim.user, claim.route.clone(), claim.key.clone());
         if !app.running.0.insert(key.clone()) {
@@ -116,7 +120,7 @@ impl Once {
         };
         let row = database
             .query_first(
-                "SELECT request_hash, answer FROM idempotency
+                "SELECT request_hash, answer, meaning_hash FROM idempotency
                  WHERE user_id = $1 AND route = $2 AND idempotency_key = $3 AND created_ms > $4",
                 params![
                     claim.user,
@@ -129,11 +133,38 @@ impl Once {
         let Some(row) = row else {
             return Ok(None);
         };
-        if row.get::<Bytes>(0)? != claim.request_hash[..] {
+        let request_hash: Bytes = row.get(0)?;
+        let meaning: Option<Bytes> = row.get(2)?;
+        if !claim.stands_for(&request_hash, meaning.as_deref()) {
             return Err(Error::new(Word::KeyReused).field("Idempotency-Key"));
         }
         Ok(Some(Answer::replayed(row.get(1)?)))
     }
+}
+
+impl Claim {
+    /// Whether a row is of this request. A release before 2026-12 knows the bytes alone: its rows have no meaning, and
+    /// those that it wrote over have that of the request before, which was bound to other bytes.
+    fn stands_for(&self, request_hash: &[u8], meaning: Option<&[u8]>) -> bool {
+        request_hash == self.request_hash
+            || meaning.is_some_and(|meaning| meaning == bound(request_hash, &self.meaning))
+    }
+}
+
+/// A meaning, bound to the bytes that stand in its row.
+fn bound(request_hash: &[u8], meaning: &[u8; 32]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(request_hash);
+    hash.update(meaning);
+    hash.finalize().into()
+}
+
+fn hash_of(path: &str, body: impl FnOnce(&mut Sha256)) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(path.as_bytes());
+    hash.update([0]);
+    body(&mut hash);
+    hash.finalize().into()
 }
 
 /// Takes the key within the transaction; false when another request has it. Where an engine lets transactions run side
@@ -141,10 +172,11 @@ impl Once {
 pub(crate) async fn take(tx: &mut Transaction<'_>, claim: &Claim, now_ms: i64) -> Result<bool, Error> {
     let taken = tx
         .execute(
-            "INSERT INTO idempotency (user_id, route, idempotency_key, request_hash, answer, created_ms)
-             VALUES ($1, $2, $3, $4, $5, $6)
+            "INSERT INTO idempotency (user_id, route, idempotency_key, request_hash, answer, created_ms, meaning_hash)
+             VALUES ($1, $2, $3, $4, $5, $6, $8)
              ON CONFLICT (user_id, route, idempotency_key) DO UPDATE
-             SET request_hash = excluded.request_hash, answer = excluded.answer, created_ms = excluded.created_ms
+             SET request_hash = excluded.request_hash, answer = excluded.answer, created_ms = excluded.created_ms,
+                 meaning_hash = excluded.meaning_hash
              WHERE idempotency.created_ms <= $7",
             params![
                 claim.user,
@@ -153,7 +185,8 @@ pub(crate) async fn take(tx: &mut Transaction<'_>, claim: &Claim, now_ms: i64) -
                 &claim.request_hash[..],
                 Bytes::new(),
                 now_ms,
-                now_ms - KEPT_MS
+                now_ms - KEPT_MS,
+                &bound(&claim.request_hash, &claim.meaning)[..]
             ],
         )
         .await?;

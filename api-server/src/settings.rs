@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 
 use clap::{Args, ValueEnum};
+use proto::media::MediaHosts;
 
 use program::address::Network;
 
@@ -71,6 +72,10 @@ pub struct Settings {
     /// Where browser apps are loaded from that may call (https://app.example.com); none by default
     #[arg(long, value_name = "ORIGIN", value_delimiter = ',')]
     pub cors_origin: Vec<Origin>,
+
+    /// Hosts whose uris of media are taken; every program has the flag, so it is set by what puts them together
+    #[arg(skip)]
+    pub media_hosts: MediaHosts,
 }
 
 /// A port of REST whose connections may begin with a PROXY header.
@@ -108,6 +113,7 @@ impl Default for Settings {
             requests_per_s_address: NonZeroU32::MIN.saturating_add(99),
             trusted_proxies: Vec::new(),
             cors_origin: Vec::new(),
+            media_hosts: MediaHosts::default(),
         }
     }
 }

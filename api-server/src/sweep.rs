@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::{account, app::App, budget, clock::now_ms, error::Error, once};
+use database::Database;
+
+use crate::{account, app::App, budget, clinic, clock::now_ms, error::Error, once, team};
 
 /// How often.
 const EVERY: Duration = Duration::from_secs(30);
@@ -36,6 +38,7 @@ pub(crate) async fn run(app: App) {
 async fn sweep(app: &App) -> Result<(), Error> {
     let now_ms = now_ms();
     app.limits.forget_full();
+    app.im_passwords.forget_full();
     app.backplane.forget_expired(now_ms);
     account::sweep_ended(app, now_ms).await?;
     account::save_last_use(app).await?;
@@ -44,6 +47,17 @@ async fn sweep(app: &App) -> Result<(), Error> {
         tokio::task::yield_now().await;
     }
     while once::forget_old(&app.database, now_ms).await? {
+        tokio::task::yield_now().await;
+    }
+    fold_names(&app.database).await
+}
+
+/// Folds the names that servers of an earlier release have written.
+pub(crate) async fn fold_names(database: &Database) -> Result<(), Error> {
+    while clinic::fold_names(database).await? {
+        tokio::task::yield_now().await;
+    }
+    while team::fold_names(database).await? {
         tokio::task::yield_now().await;
     }
     Ok(())

@@ -10,6 +10,7 @@ use prost::Message;
 use proto::{
     Language, PROTOCOL_VERSION, Sentence, UserId,
     frame::{self, FrameReader, MAX_BEFORE_LOGIN_BYTES},
+    ids::MAX_DEVICE_ID_BYTES,
     wire::{Bye, ByeReason, ClientFrame, Login, LoginOk, Platform, client_frame, server_frame::Body},
 };
 use tokio::{
@@ -37,7 +38,6 @@ const LOGIN_LIMIT: Duration = Duration::from_secs(5);
 /// How long a Bye before login may take to leave.
 const BYE_LIMIT: Duration = Duration::from_secs(1);
 /// The longest `device_id`, bytes.
-const MAX_DEVICE_ID_BYTES: usize = 64;
 /// The longest `password`, bytes; ours have 32.
 const MAX_PASSWORD_BYTES: usize = 128;
 /// The longest `app_version`, bytes.

@@ -15,6 +15,7 @@ use program::{
     settings::Common,
     shutdown, telemetry, wall_clock,
 };
+use proto::media::MediaHosts;
 use tokio_util::sync::CancellationToken;
 
 #[global_allocator]
@@ -80,7 +81,11 @@ async fn serve(arguments: &Arguments) -> anyhow::Result<()> {
         tracing::warn!(%error, "huge pages cannot be switched off; connections cost more memory");
     }
 
-    let (mut ports, listeners) = bind(&arguments.im).await?;
+    let mut settings = arguments.im.clone();
+    settings.trusted_proxies = arguments.proxies.trusted_proxies.clone();
+    settings.media_hosts = MediaHosts::parse(&arguments.common.media_hosts)
+        .map_err(|error| anyhow::anyhow!("--media-hosts: {error}"))?;
+    let (mut ports, listeners) = bind(&settings).await?;
     let admin = listener::bind("--admin-addr", &arguments.common.admin_addr).await?;
     ports.add("admin", &admin)?;
     let url = arguments.common.database_url.as_deref();
@@ -97,10 +102,6 @@ async fn serve(arguments: &Arguments) -> anyhow::Result<()> {
         }
     };
 
-    let settings = Settings {
-        trusted_proxies: arguments.proxies.trusted_proxies.clone(),
-        ..arguments.im.clone()
-    };
     let node = Node::start(&settings, database.clone(), backplane.clone(), listeners).await?;
     let about = About::new("im-server", fleet.id_text(), &ports);
     let readiness = readiness(&database, &backplane).with_about(about);

@@ -81,6 +81,9 @@ pub struct Settings {
     /// Over how long a stopping node spreads its Bye DRAINING, seconds.
     #[arg(long, default_value_t = 5, value_name = "S", value_parser = clap::value_parser!(u32).range(0..=600))]
     pub drain_s: u32,
+    /// Hosts whose uris of media are taken; every program has the flag, so it is set by what puts them together.
+    #[arg(skip)]
+    pub media_hosts: proto::media::MediaHosts,
 }
 
 /// A port whose connections may begin with a PROXY header.

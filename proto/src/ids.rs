@@ -5,6 +5,9 @@ use std::fmt;
 /// The largest id: JavaScript keeps integers exact up to here.
 pub const MAX_ID: i64 = (1 << 53) - 1;
 
+/// The longest id of an app's installation, bytes, on the wire and in REST.
+pub const MAX_DEVICE_ID_BYTES: usize = 64;
+
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*

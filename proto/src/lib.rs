@@ -9,6 +9,7 @@ pub mod bye;
 pub mod client;
 pub mod frame;
 pub mod ids;
+pub mod media;
 pub mod mime;
 pub mod sentence;
 

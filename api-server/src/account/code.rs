@@ -17,7 +17,7 @@ use crate::{
     app::App,
     clock::now_ms,
     error::{Error, Word},
-    input::{Json, Text, broken},
+    input::{DeviceId, Json, broken},
     observe::ClientAddress,
 };
 
@@ -35,7 +35,7 @@ pub(crate) struct AskForCode {
     phone: Phone,
     /// The device of the later login. One on which the account has logged in before has a budget of its own, so that nobody
     /// else uses it up.
-    device_id: Option<Text<1, 64>>,
+    device_id: Option<DeviceId>,
 }
 
 /// Sends a code to a phone

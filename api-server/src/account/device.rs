@@ -11,7 +11,7 @@ use super::{
     table,
     token::{AccessToken, LIFETIME_MS, TokenHash},
 };
-use crate::{app::App, error::Error, input::Text};
+use crate::{app::App, error::Error, input::DeviceId};
 
 /// Devices of one user; one more login logs out the one that was used least recently.
 pub(crate) const MAX_DEVICES: usize = 10;
@@ -56,7 +56,7 @@ pub struct Device {
 #[derive(Debug)]
 pub(crate) struct NewLogin {
     pub(crate) user: UserId,
-    pub(crate) device_id: Text<1, 64>,
+    pub(crate) device_id: DeviceId,
     pub(crate) platform: Platform,
     pub(crate) push_token: Option<PushToken>,
     /// The doctor who logs a team's assistant in.

@@ -19,7 +19,7 @@ use crate::{
     app::App,
     clock::now_ms,
     error::{Error, Word},
-    input::{Json, Text},
+    input::{DeviceId, Json},
     observe::ClientAddress,
 };
 
@@ -32,8 +32,8 @@ pub(crate) struct LogIn {
     password: Option<Password>,
     /// From POST /account/code.
     code: Option<Code>,
-    /// Chosen by the app once for each installation; 1 to 64 characters.
-    device_id: Text<1, 64>,
+    /// Chosen by the app once for each installation; 1 to 64 bytes.
+    device_id: DeviceId,
     platform: Platform,
     push_token: Option<PushToken>,
 }

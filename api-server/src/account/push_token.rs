@@ -12,17 +12,17 @@ use crate::{
     app::{App, Written},
     docs::IdempotencyKey,
     error::Error,
-    input::{Text, Write},
+    input::{Ascii, Write},
 };
 
 /// The push token of a device.
 #[derive(Clone, Deserialize, ToSchema)]
 #[schema(example = json!({"provider": "apns", "token": "abc"}))]
 pub(crate) struct PushToken {
-    /// Whose service: apns, fcm, huawei, …; 1 to 32 characters.
-    pub(crate) provider: Text<1, 32>,
-    /// As the service gave it to the app; 1 to 512 characters.
-    pub(crate) token: Text<1, 512>,
+    /// Whose service: apns, fcm, huawei, …; 1 to 32 printable ASCII characters.
+    pub(crate) provider: Ascii<1, 32>,
+    /// As the service gave it to the app; 1 to 512 printable ASCII characters.
+    pub(crate) token: Ascii<1, 512>,
 }
 
 impl fmt::Debug for PushToken {

@@ -20,7 +20,7 @@ use crate::{
     app::App,
     clock::now_ms,
     error::{Error, Word},
-    input::{Json, Text},
+    input::{DeviceId, Json, Line},
     observe::ClientAddress,
 };
 
@@ -31,12 +31,12 @@ pub(crate) struct Register {
     phone: Phone,
     /// From POST /account/code.
     code: Code,
-    name: Text<1, 64>,
+    name: Line<1, 64>,
     role: RegisteredRole,
     /// 8 to 128 characters; without it one logs in by code.
     password: Option<Password>,
-    /// Chosen by the app once for each installation; 1 to 64 characters.
-    device_id: Text<1, 64>,
+    /// Chosen by the app once for each installation; 1 to 64 bytes.
+    device_id: DeviceId,
     platform: Platform,
     push_token: Option<PushToken>,
 }

@@ -11,14 +11,14 @@ use crate::{
     app::{App, Written},
     docs::IdempotencyKey,
     error::{Error, Word},
-    input::{PathId, Text, Write},
+    input::{Line, PathId, Text, Write},
 };
 
 /// What changes on a clinic's page. What is left out stays as it is.
 #[derive(Deserialize, ToSchema)]
 #[schema(example = json!({"introduction": "妇产科、儿科与皮肤科"}))]
 pub(crate) struct ChangeClinic {
-    name: Option<Text<1, 64>>,
+    name: Option<Line<1, 64>>,
     introduction: Option<Text<0, 4000>>,
 }
 
@@ -48,13 +48,17 @@ pub(crate) async fn change(
             if !table::leads(tx, &clinic, user.id).await? {
                 return Err(Word::ClinicForbidden.into());
             }
+            let present = clinic.name.clone();
             if let Some(name) = body.name {
-                clinic.name = name.trim().to_owned();
+                clinic.name = name.into_string();
             }
             if let Some(introduction) = body.introduction {
                 clinic.introduction = introduction.into_string();
             }
             table::put(tx, &clinic).await?;
+            if clinic.name != present {
+                table::rename(tx, &clinic).await?;
+            }
             Ok(Written::new(Answer::one(&clinic)?))
         })
     })

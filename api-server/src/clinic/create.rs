@@ -12,15 +12,14 @@ use crate::{
     clock::now_ms,
     docs::IdempotencyKey,
     error::{Error, Word},
-    input::{Text, Write},
+    input::{Line, Text, Write},
 };
 
 /// A clinic to be founded.
 #[derive(Deserialize, ToSchema)]
 #[schema(example = json!({"name": "仁心诊所", "introduction": "妇产科与儿科"}))]
 pub(crate) struct NewClinic {
-    /// The white space around it is left out.
-    name: Text<1, 64>,
+    name: Line<1, 64>,
     introduction: Text<0, 4000>,
 }
 
@@ -54,7 +53,7 @@ pub(crate) async fn create(
             }
             let clinic = Clinic {
                 clinic_id,
-                name: body.name.trim().to_owned(),
+                name: body.name.into_string(),
                 introduction: body.introduction.into_string(),
                 founder_id: user.id.get(),
                 created_ms: now_ms,

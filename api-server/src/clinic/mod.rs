@@ -1,4 +1,4 @@
-//! Clinics: a founder, doctors who have accepted an invitation, supervisors among them. Patients find a clinic by its exact name.
+//! Clinics: a founder, doctors who have accepted an invitation, supervisors among them. Patients find a clinic by its name, however it is spelt.
 
 mod change;
 mod create;
@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub(crate) use join::join;
-pub(crate) use table::share_a_clinic;
+pub(crate) use table::{fold_names, share_a_clinic};
 
 use crate::app::App;
 

@@ -26,18 +26,15 @@ pub(crate) async fn show(State(app): State<App>, _: User, PathId(id): PathId) ->
 
 /// The clinic of a name
 ///
-/// For everybody who is logged in. The name must be the clinic's whole name, letter by letter.
+/// For everybody who is logged in. The name must be the clinic's whole name; case, full or half width and spaces between ideographs do not
+/// count.
 #[utoipa::path(
     get, path = "/clinic", tag = "clinic",
     params(("name" = String, Query, min_length = 1, max_length = 64, example = "仁心诊所")),
     responses((status = 200, body = Envelope<Clinic>), (status = 404, description = "`clinic.not_found`")),
     security(("access_token" = []), ("bearer" = []))
 )]
-pub(crate) async fn find(
-    State(app): State<App>,
-    _: User,
-    NameQuery(name): NameQuery,
-) -> Result<Answer, Error> {
+pub(crate) async fn find(State(app): State<App>, _: User, name: NameQuery) -> Result<Answer, Error> {
     let clinic = table::clinic_of_name(&app.database, &name).await?;
     Answer::one(&clinic.ok_or_else(|| Error::new(Word::ClinicNotFound).field("name"))?)
 }

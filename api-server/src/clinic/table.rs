@@ -1,5 +1,6 @@
 //! The SQL of clinics.
 
+mod folding;
 mod mine;
 
 use database::{Database, Row, Transaction, params};
@@ -8,9 +9,10 @@ use proto::UserId;
 use super::{Clinic, ClinicDoctor};
 use crate::{
     error::{Error, Word},
-    input::PageQuery,
+    input::{NameQuery, PageQuery, folded},
 };
 
+pub(crate) use folding::fold_names;
 pub(super) use mine::{count_mine, is_led_by, mine};
 
 /// The sequence of clinic ids.
@@ -36,13 +38,29 @@ fn by_name() -> String {
     format!("{CLINIC} WHERE name = $1")
 }
 
+fn by_folded_name() -> String {
+    format!("{CLINIC} WHERE folded_name = $1")
+}
+
 pub(super) async fn clinic(database: &Database, id: i64) -> Result<Option<Clinic>, Error> {
     let row = database.query_first(by_id(), params![id]).await?;
     row.as_ref().map(clinic_row).transpose()
 }
 
-pub(super) async fn clinic_of_name(database: &Database, name: &str) -> Result<Option<Clinic>, Error> {
-    let row = database.query_first(by_name(), params![name]).await?;
+/// The clinic of exactly this name, else the one whose name looks like it. Names that looked alike before 2026-12 were
+/// taken, so the exact one comes first.
+pub(super) async fn clinic_of_name(database: &Database, asked: &NameQuery) -> Result<Option<Clinic>, Error> {
+    let exact = database
+        .query_first(by_name(), params![asked.name.as_str()])
+        .await?;
+    let row = match exact {
+        Some(row) => Some(row),
+        None => {
+            database
+                .query_first(by_folded_name(), params![asked.folded.as_str()])
+                .await?
+        }
+    };
     row.as_ref().map(clinic_row).transpose()
 }
 
@@ -59,7 +77,10 @@ pub(super) async fn take(tx: &mut Transaction<'_>, id: i64) -> Result<Clinic, Er
 }
 
 fn name_taken(error: database::Error) -> Error {
-    if error.constraint() == Some("clinic_name_key") {
+    if matches!(
+        error.constraint(),
+        Some("clinic_name_key" | "clinic_folded_name_key")
+    ) {
         Error::new(Word::ClinicNameTaken).field("name")
     } else {
         error.into()
@@ -68,13 +89,15 @@ fn name_taken(error: database::Error) -> Error {
 
 pub(super) async fn new_clinic(tx: &mut Transaction<'_>, clinic: &Clinic) -> Result<(), Error> {
     tx.execute(
-        "INSERT INTO clinic (id, name, introduction, founder_id, created_ms) VALUES ($1, $2, $3, $4, $5)",
+        "INSERT INTO clinic (id, name, introduction, founder_id, created_ms, folded_name, folded_from)
+         VALUES ($1, $2, $3, $4, $5, $6, $2)",
         params![
             clinic.clinic_id,
             clinic.name.as_str(),
             clinic.introduction.as_str(),
             clinic.founder_id,
-            clinic.created_ms
+            clinic.created_ms,
+            folded(&clinic.name)
         ],
     )
     .await
@@ -84,12 +107,18 @@ pub(super) async fn new_clinic(tx: &mut Transaction<'_>, clinic: &Clinic) -> Res
 
 pub(super) async fn put(tx: &mut Transaction<'_>, clinic: &Clinic) -> Result<(), Error> {
     tx.execute(
-        "UPDATE clinic SET name = $1, introduction = $2 WHERE id = $3",
-        params![
-            clinic.name.as_str(),
-            clinic.introduction.as_str(),
-            clinic.clinic_id
-        ],
+        "UPDATE clinic SET introduction = $1 WHERE id = $2",
+        params![clinic.introduction.as_str(), clinic.clinic_id],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Writes another name. A clinic that keeps its name keeps it, also where it looks like another one's from before 2026-12.
+pub(super) async fn rename(tx: &mut Transaction<'_>, clinic: &Clinic) -> Result<(), Error> {
+    tx.execute(
+        "UPDATE clinic SET name = $1, folded_name = $2, folded_from = $1 WHERE id = $3",
+        params![clinic.name.as_str(), folded(&clinic.name), clinic.clinic_id],
     )
     .await
     .map_err(name_taken)?;
@@ -287,6 +316,7 @@ mod tests {
     async fn statements_walk_an_index() {
         walks_an_index(&by_id(), params![1_i64]).await;
         walks_an_index(&by_name(), params!["n"]).await;
+        walks_an_index(&by_folded_name(), params!["n"]).await;
         walks_an_index(FOUNDED, params![1_i64]).await;
         walks_an_index(&one_doctor(), params![1_i64, 2_i64]).await;
         walks_an_index(&list_sql(), params![1_i64, 1_i64, 1_i64, 51_i64]).await;

@@ -9,7 +9,7 @@ use proto::{
 use serde::{Deserialize, Deserializer};
 use utoipa::{
     PartialSchema, ToSchema,
-    openapi::{ArrayBuilder, ObjectBuilder, RefOr, Schema, schema::Type},
+    openapi::{ArrayBuilder, RefOr, Schema},
 };
 
 use super::{
@@ -25,14 +25,12 @@ use crate::{
     docs::IdempotencyKey,
     error::{Error, Word},
     family,
-    input::{Id, Text, Write, broken},
+    input::{Ascii, Id, Text, Uri, Write, broken, check_uri},
     team,
 };
 
 /// The most images of a consult.
 const MAX_IMAGES: usize = 9;
-/// The longest uri, bytes; as on the wire.
-const MAX_URI_BYTES: usize = 2048;
 
 /// A consult to be begun (1.3).
 #[derive(Deserialize, ToSchema)]
@@ -46,11 +44,12 @@ pub(crate) struct BeginConsult {
     /// Whom it is for: the caller, or one of their family.
     target_member_id: Id,
     team_id: Id,
-    /// Text of at most 4000 characters, or the uri of an upload of at most 2048 bytes.
-    symptom_content: Text<1, 4000>,
+    /// Text of at most 4000 characters, or the uri of media of this service (media/ID), of at most 2048 bytes.
+    #[schema(value_type = Text<1, 4000>)]
+    symptom_content: String,
     /// The MIME type of symptom_content, one that everybody may send on the wire: text/plain, audio/aac, image/jpeg, …
-    symptom_type: Text<1, 127>,
-    /// At most 9.
+    symptom_type: Ascii<1, 127>,
+    /// Uris of media of this service (media/ID); at most 9.
     #[serde(default)]
     images: Images,
 }
@@ -70,9 +69,9 @@ pub(crate) struct BeginConsult {
 pub(crate) async fn create(
     State(app): State<App>,
     user: User,
-    Write { body, once }: Write<BeginConsult>,
+    Write { mut body, once }: Write<BeginConsult>,
 ) -> Result<Answer, Error> {
-    check(&body, &user)?;
+    let images = check(&app, &mut body, &user)?;
     let id = ConversationId::from_database(app.database.allocate_id(CONVERSATION_SEQUENCE).await?);
     let staff_room = ConversationId::from_database(app.database.allocate_id(CONVERSATION_SEQUENCE).await?);
     let journal = app.journal.clone();
@@ -95,8 +94,8 @@ pub(crate) async fn create(
                 team_id: body.team_id.get(),
                 assistant: team.assistant,
                 symptom_type: body.symptom_type.into_string(),
-                symptom_content: body.symptom_content.into_string(),
-                images: serde_json::to_string(&body.images.0).map_err(Error::internal)?,
+                symptom_content: body.symptom_content,
+                images: serde_json::to_string(&images).map_err(Error::internal)?,
             };
             table::new_consult(tx, new, now_ms).await?;
             let assistant = NewParticipant {
@@ -138,8 +137,8 @@ pub(crate) async fn create(
     .await
 }
 
-/// What does not need the database.
-fn check(body: &BeginConsult, user: &User) -> Result<(), Error> {
+/// What does not need the database; gives the uris of the images.
+fn check(app: &App, body: &mut BeginConsult, user: &User) -> Result<Vec<String>, Error> {
     let everybody = mime::registered(&body.symptom_type)
         .is_some_and(|registered| registered.senders == mime::Senders::Everybody);
     if !everybody {
@@ -149,63 +148,48 @@ fn check(body: &BeginConsult, user: &User) -> Result<(), Error> {
             "it must be a MIME type of IM messages that everybody may send, such as text/plain, audio/aac, image/jpeg",
         ));
     }
-    if &*body.symptom_type != "text/plain" && !is_uri(&body.symptom_content) {
-        return Err(Error::invalid(
-            "symptom_content",
-            format!("symptom_type 不是 text/plain 时应为 uri：1 到 {MAX_URI_BYTES} 字节，不含空白和控制字符"),
-            format!(
-                "unless symptom_type is text/plain it must be a uri of 1 to {MAX_URI_BYTES} bytes, without spaces or control characters"
-            ),
-        ));
+    let field = "symptom_content";
+    if &*body.symptom_type == "text/plain" {
+        body.symptom_content = Text::<1, 4000>::new(&body.symptom_content)
+            .map_err(|(zh, en)| Error::invalid(field, zh, en))?
+            .into_string();
+    } else {
+        check_uri(&body.symptom_content, &app.media_hosts, field)?;
     }
+    let images = std::mem::take(&mut body.images.0).into_iter();
+    let images = images
+        .map(|uri| uri.checked(&app.media_hosts, "images"))
+        .collect::<Result<Vec<String>, Error>>()?;
     if user.role != Role::Member {
         return Err(Word::MembersOnly.into());
     }
     if body.creator_member_id.get() != user.id.get() {
         return Err(Error::new(Word::NotCreator).field("creator_member_id"));
     }
-    Ok(())
-}
-
-fn is_uri(text: &str) -> bool {
-    (1..=MAX_URI_BYTES).contains(&text.len()) && !text.contains(|c: char| c.is_control() || c.is_whitespace())
+    Ok(images)
 }
 
 /// Uris of images.
 #[derive(Default)]
-struct Images(Vec<String>);
+struct Images(Vec<Uri>);
 
 impl<'de> Deserialize<'de> for Images {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let uris = Vec::<String>::deserialize(deserializer)?;
-        if uris.len() > MAX_IMAGES {
-            return Err(broken(
-                format_args!("最多 {MAX_IMAGES} 张图片"),
-                format_args!("at most {MAX_IMAGES} images"),
-            ));
+        let uris = Vec::<Uri>::deserialize(deserializer)?;
+        if uris.len() <= MAX_IMAGES {
+            return Ok(Self(uris));
         }
-        if uris.iter().all(|uri| is_uri(uri)) {
-            Ok(Self(uris))
-        } else {
-            Err(broken(
-                format_args!("每项应为 1 到 {MAX_URI_BYTES} 字节的 uri，不含空白和控制字符"),
-                format_args!(
-                    "each must be a uri of 1 to {MAX_URI_BYTES} bytes, without spaces or control characters"
-                ),
-            ))
-        }
+        Err(broken(
+            format_args!("最多 {MAX_IMAGES} 张图片"),
+            format_args!("at most {MAX_IMAGES} images"),
+        ))
     }
 }
 
 impl PartialSchema for Images {
     fn schema() -> RefOr<Schema> {
         ArrayBuilder::new()
-            .items(
-                ObjectBuilder::new()
-                    .schema_type(Type::String)
-                    .min_length(Some(1))
-                    .max_length(Some(MAX_URI_BYTES)),
-            )
+            .items(Uri::schema())
             .max_items(Some(MAX_IMAGES))
             .into()
     }

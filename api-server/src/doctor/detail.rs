@@ -12,7 +12,7 @@ use crate::{
     clock::now_ms,
     docs::IdempotencyKey,
     error::{Error, Word},
-    input::{Given, Text, Write},
+    input::{Given, Line, PhotoId, Text, Write},
 };
 
 /// What changes on a doctor's page (2.1). What is left out stays as it is; an empty text clears.
@@ -22,15 +22,15 @@ use crate::{
     "honours": "省优秀医师", "introduction": "从医二十年"
 }))]
 pub(crate) struct DoctorDetail {
-    name: Option<Text<1, 64>>,
+    name: Option<Line<1, 64>>,
     /// Of an upload; null clears it.
     #[serde(default)]
-    #[schema(value_type = Option<Text<1, 128>>)]
-    photo_id: Given<Text<1, 128>>,
+    #[schema(value_type = Option<PhotoId>)]
+    photo_id: Given<PhotoId>,
     /// 职称.
-    title: Option<Text<0, 64>>,
+    title: Option<Line<0, 64>>,
     /// 科室.
-    department: Option<Text<0, 64>>,
+    department: Option<Line<0, 64>>,
     /// 个人擅长.
     expertise: Option<Text<0, 2000>>,
     /// 个人荣誉.
@@ -40,18 +40,18 @@ pub(crate) struct DoctorDetail {
 
 impl DoctorDetail {
     fn change(self, doctor: &mut Doctor) {
-        fn set<const MIN: usize, const MAX: usize>(field: &mut String, new: Option<Text<MIN, MAX>>) {
+        fn set(field: &mut String, new: Option<String>) {
             if let Some(new) = new {
-                *field = new.into_string();
+                *field = new;
             }
         }
-        set(&mut doctor.name, self.name);
-        doctor.photo_id = self.photo_id.over(doctor.photo_id.take(), Text::into_string);
-        set(&mut doctor.title, self.title);
-        set(&mut doctor.department, self.department);
-        set(&mut doctor.expertise, self.expertise);
-        set(&mut doctor.honours, self.honours);
-        set(&mut doctor.introduction, self.introduction);
+        set(&mut doctor.name, self.name.map(Line::into_string));
+        doctor.photo_id = self.photo_id.over(doctor.photo_id.take(), PhotoId::into_string);
+        set(&mut doctor.title, self.title.map(Line::into_string));
+        set(&mut doctor.department, self.department.map(Line::into_string));
+        set(&mut doctor.expertise, self.expertise.map(Text::into_string));
+        set(&mut doctor.honours, self.honours.map(Text::into_string));
+        set(&mut doctor.introduction, self.introduction.map(Text::into_string));
     }
 }
 

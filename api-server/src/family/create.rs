@@ -17,7 +17,7 @@ use crate::{
     clock::now_ms,
     docs::IdempotencyKey,
     error::{Error, Word},
-    input::{BirthDate, Text, Write},
+    input::{BirthDate, Line, PhotoId, Write},
     member::{self, Gender, Profile},
 };
 
@@ -35,9 +35,9 @@ pub(crate) struct NewRelative {
     /// Of somebody with a phone of their own, who must accept. The other fields are theirs then and not taken.
     phone: Option<Phone>,
     /// Of a dependant: needed.
-    name: Option<Text<1, 64>>,
+    name: Option<Line<1, 64>>,
     /// Of an upload.
-    photo_id: Option<Text<1, 128>>,
+    photo_id: Option<PhotoId>,
     gender: Option<Gender>,
     birth_date: Option<BirthDate>,
 }
@@ -119,7 +119,7 @@ async fn add(
     };
     account::new_account(tx, account, now_ms).await?;
     let profile = Profile {
-        photo_id: body.photo_id.map(Text::into_string),
+        photo_id: body.photo_id.map(PhotoId::into_string),
         gender: body.gender,
         birth_date: body.birth_date.map(|date| date.to_string()),
         ..Profile::default()

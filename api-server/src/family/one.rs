@@ -13,7 +13,7 @@ use crate::{
     clock::now_ms,
     docs::{IdempotencyKey, PageParams},
     error::{Error, Word},
-    input::{BirthDate, Cursor, Given, Nothing, PageQuery, PathId, Text, Write},
+    input::{BirthDate, Cursor, Given, Line, Nothing, PageQuery, PathId, PhotoId, Write},
     member::{self, Gender},
 };
 
@@ -69,10 +69,10 @@ pub(crate) async fn show(State(app): State<App>, user: User, PathId(id): PathId)
 pub(crate) struct ChangeRelative {
     relation_type: Option<Relation>,
     /// Of a dependant only, as all that follows.
-    name: Option<Text<1, 64>>,
+    name: Option<Line<1, 64>>,
     #[serde(default)]
-    #[schema(value_type = Option<Text<1, 128>>)]
-    photo_id: Given<Text<1, 128>>,
+    #[schema(value_type = Option<PhotoId>)]
+    photo_id: Given<PhotoId>,
     #[serde(default)]
     #[schema(value_type = Option<Gender>)]
     gender: Given<Gender>,
@@ -122,7 +122,7 @@ pub(crate) async fn change(
                     return Err(Word::FamilyOwnData.into());
                 }
                 let mut profile = member::profile_in(tx, relative).await?;
-                profile.photo_id = body.photo_id.over(profile.photo_id, Text::into_string);
+                profile.photo_id = body.photo_id.over(profile.photo_id, PhotoId::into_string);
                 profile.gender = body.gender.over(profile.gender, |gender| gender);
                 profile.birth_date = body.birth_date.over(profile.birth_date, |date| date.to_string());
                 member::put_profile(tx, relative, &profile, now_ms()).await?;

@@ -1,9 +1,11 @@
 //! How an app comes to an IM node: where the nodes are, and a password for one.
 
 mod password;
+mod rate;
 mod servers;
 mod spread;
 
+pub use rate::ImPasswordRates;
 pub use spread::Spread;
 
 use utoipa_axum::{router::OpenApiRouter, routes};

@@ -29,13 +29,15 @@ pub(crate) struct ImPassword {
 
 /// A password for the IM nodes (1.2)
 ///
-/// Bound to this user and device; good until it expires or the device logs out. Several are good at once.
+/// Bound to this user and device; good until it expires or the device logs out. Several are good at once. A device gets 30
+/// at once and then one every 3 seconds, a user 100 and one a second.
 #[utoipa::path(
     get, path = "/im/password", tag = "im",
     responses((status = 200, body = Envelope<ImPassword>)),
     security(("access_token" = []), ("bearer" = []))
 )]
 pub(crate) async fn get(State(app): State<App>, user: User) -> Result<Answer, Error> {
+    app.im_passwords.take(user.id, &user.device_id)?;
     let password = hex::encode(rand::random::<[u8; 16]>());
     let expires_at_ms = now_ms() + EXPIRE_S * 1000;
     app.backplane

@@ -1,4 +1,4 @@
-//! Bodies: at most 64 KiB, whole within 10 seconds, JSON that says so.
+//! Bodies: no longer than their fields may be, whole within 10 seconds, JSON that says so.
 
 use std::time::Duration;
 
@@ -6,6 +6,7 @@ use axum::{
     body::Body,
     extract::{FromRequest, Request},
     http::{HeaderMap, header},
+    response::{IntoResponse, Response},
 };
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
@@ -16,16 +17,15 @@ use serde::{
 };
 use utoipa::ToSchema;
 
-use super::rule;
+use super::{rule, size::max_body_bytes};
 use crate::{
     account::User,
+    answer::Answer,
     app::App,
     error::{Error, Word},
     once::Once,
 };
 
-/// The longest body, bytes. Media go through uploads of their own.
-const MAX_BODY_BYTES: usize = 64 * 1024;
 /// How long a body may take from its head on, however it dribbles.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -46,12 +46,35 @@ pub struct Write<T> {
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct Nothing {}
 
-impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
+/// Why a write does not reach its handler.
+pub enum Turned {
+    /// It is refused.
+    Refused(Error),
+    /// It was done before, and its body would not be taken any more.
+    Answered(Answer),
+}
+
+impl From<Error> for Turned {
+    fn from(error: Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl IntoResponse for Turned {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Refused(error) => error.into_response(),
+            Self::Answered(answer) => answer.into_response(),
+        }
+    }
+}
+
+impl<T: DeserializeOwned + ToSchema + 'static> FromRequest<App> for Json<T> {
     type Rejection = Error;
 
     async fn from_request(request: Request, _: &App) -> Result<Self, Error> {
         let is_json = is_json(request.headers());
-        let bytes = read(request.into_body()).await?;
+        let bytes = read(request.into_body(), max_body_bytes::<T>()).await?;
         // A web page may send a form or text/plain to any address, without asking; JSON it may not.
         if !is_json {
             return Err(Word::NotJson.into());
@@ -60,15 +83,15 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
     }
 }
 
-impl<T: DeserializeOwned> FromRequest<App> for Write<T> {
-    type Rejection = Error;
+impl<T: DeserializeOwned + ToSchema + Send + 'static> FromRequest<App> for Write<T> {
+    type Rejection = Turned;
 
-    async fn from_request(request: Request, app: &App) -> Result<Self, Error> {
+    async fn from_request(request: Request, app: &App) -> Result<Self, Turned> {
         let (mut parts, body) = request.into_parts();
         let user = User::of(&mut parts.extensions)?;
-        let bytes = read(body).await?;
+        let bytes = read(body, max_body_bytes::<T>()).await?;
         if !bytes.is_empty() && !is_json(&parts.headers) {
-            return Err(Word::NotJson.into());
+            return Err(Error::new(Word::NotJson).into());
         }
         let once = Once::of(app, &user, &parts, &bytes)?;
         let bytes = if bytes.is_empty() {
@@ -76,8 +99,14 @@ impl<T: DeserializeOwned> FromRequest<App> for Write<T> {
         } else {
             bytes
         };
-        let body = parse(&bytes)?;
-        Ok(Self { body, once })
+        match parse(&bytes) {
+            Ok(body) => Ok(Self { body, once }),
+            // An earlier release took it: what was done then is answered, whatever the rules are now.
+            Err(error) => Err(match once.first_answer(&app.database).await {
+                Ok(Some(answer)) => Turned::Answered(answer),
+                _ => error.into(),
+            }),
+        }
     }
 }
 
@@ -91,12 +120,12 @@ fn is_json(headers: &HeaderMap) -> bool {
     essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
 }
 
-async fn read(body: Body) -> Result<Bytes, Error> {
+async fn read(body: Body, max_bytes: usize) -> Result<Bytes, Error> {
     // What Content-Length tells: refused before anything is read.
-    if body.size_hint().lower() > MAX_BODY_BYTES as u64 {
+    if body.size_hint().lower() > max_bytes as u64 {
         return Err(Word::BodyTooLarge.into());
     }
-    match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY_BYTES).collect()).await {
+    match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, max_bytes).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(Word::BodyTooLarge.into()),
         // The peer went away in the middle; nobody reads this answer.
@@ -106,6 +135,10 @@ async fn read(body: Body) -> Result<Bytes, Error> {
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+    // serde_json does not look at the text of fields that it skips.
+    if std::str::from_utf8(bytes).is_err() {
+        return Err(Word::BadJson.into());
+    }
     // serde would read an array as the fields of a struct in their order.
     if bytes.trim_ascii_start().first() != Some(&b'{') {
         return Err(match serde_json::from_slice::<IgnoredAny>(bytes) {

@@ -5,12 +5,21 @@ use axum::{
     http::request::Parts,
 };
 
-use super::Text;
+use super::{clean::composed, fold::folded};
 use crate::error::Error;
 
-/// `name` of a search: 1 to 64 characters, without the white space around it.
+/// The longest name, characters.
+const MAX_NAME_CHARS: usize = 64;
+
+/// `name` of a search: 1 to 64 characters, without the white space around it. What names may not hold is taken here, and
+/// finds the names that look like it.
 #[derive(Clone, Debug)]
-pub struct NameQuery(pub Text<1, 64>);
+pub struct NameQuery {
+    /// As it was asked for.
+    pub name: String,
+    /// As names are compared.
+    pub folded: String,
+}
 
 impl<S: Send + Sync> FromRequestParts<S> for NameQuery {
     type Rejection = Error;
@@ -20,14 +29,36 @@ impl<S: Send + Sync> FromRequestParts<S> for NameQuery {
             .await
             .map_err(|_| Error::invalid("query", "应为 URL 编码的键值对", "it must be URL-encoded pairs"))?;
         let name = pairs.into_iter().find(|(key, _)| key == "name");
-        name.and_then(|(_, name)| Text::new(name.trim().to_owned()))
-            .map(Self)
-            .ok_or_else(|| {
-                Error::invalid(
-                    "name",
-                    "应为 1 到 64 个字符的名称，不含 NUL",
-                    "it must be a name of 1 to 64 characters, without NUL",
-                )
-            })
+        name.and_then(|(_, name)| Self::new(&name)).ok_or_else(|| {
+            Error::invalid(
+                "name",
+                format!("应为 1 到 {MAX_NAME_CHARS} 个字符的名称"),
+                format!("must be a name of 1 to {MAX_NAME_CHARS} characters"),
+            )
+        })
+    }
+}
+
+impl NameQuery {
+    fn new(name: &str) -> Option<Self> {
+        let name = composed(name).trim().to_owned();
+        let folded = folded(&name);
+        let fits = name.chars().count() <= MAX_NAME_CHARS && !folded.is_empty() && !name.contains('\0');
+        fits.then_some(Self { name, folded })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_has_something_to_see() {
+        for good in ["a", " 仁心 ", "仁心\u{200b}", &"名".repeat(64)] {
+            assert!(NameQuery::new(good).is_some(), "{good:?}");
+        }
+        for bad in ["", " ", "\u{200b}", "\u{3164}\u{2800}", "a\0", &"名".repeat(65)] {
+            assert!(NameQuery::new(bad).is_none(), "{bad:?}");
+        }
     }
 }

@@ -17,7 +17,7 @@ pub struct PathId(pub Id);
 #[derive(Clone, Copy, Debug)]
 pub struct PathIds(pub Id, pub Id);
 
-/// The one piece of text in a path.
+/// The one piece of text in a path: without NUL, which no request passes the middleware with.
 #[derive(Clone, Debug)]
 pub struct PathText(pub String);
 

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     account,
     error::{Error, Word},
-    input::{Text, Within},
+    input::{Ascii, Within},
 };
 
 /// The most links of a team or clinic that have not expired: each is a row, and a door.
@@ -38,7 +38,7 @@ pub(crate) struct NewLink {
 #[schema(example = json!({"invitation": "huizhen://clinic/join?clinic_id=3&signature=00"}))]
 pub(crate) struct JoinByLink {
     /// As it was scanned.
-    pub(crate) invitation: Text<1, 2048>,
+    pub(crate) invitation: Ascii<1, 2048>,
 }
 
 /// A link that was made.

@@ -13,7 +13,7 @@ use crate::{
     docs::IdempotencyKey,
     error::{Error, Word},
     family,
-    input::{BirthDate, Given, Text, Within, Write},
+    input::{BirthDate, Given, Line, PhotoId, Within, Write},
 };
 
 /// What changes in a member's record. What is left out stays as it is; null is unknown.
@@ -23,11 +23,11 @@ use crate::{
     "menarche_age": 13
 }))]
 pub(crate) struct MemberDetail {
-    name: Option<Text<1, 64>>,
+    name: Option<Line<1, 64>>,
     /// Of an upload.
     #[serde(default)]
-    #[schema(value_type = Option<Text<1, 128>>)]
-    photo_id: Given<Text<1, 128>>,
+    #[schema(value_type = Option<PhotoId>)]
+    photo_id: Given<PhotoId>,
     #[serde(default)]
     #[schema(value_type = Option<Gender>)]
     gender: Given<Gender>,
@@ -55,7 +55,7 @@ pub(crate) struct MemberDetail {
 impl MemberDetail {
     fn over(self, present: Profile) -> Profile {
         Profile {
-            photo_id: self.photo_id.over(present.photo_id, Text::into_string),
+            photo_id: self.photo_id.over(present.photo_id, PhotoId::into_string),
             gender: self.gender.over(present.gender, |gender| gender),
             birth_date: self.birth_date.over(present.birth_date, |date| date.to_string()),
             pregnancies: self.pregnancies.over(present.pregnancies, Within::get),

@@ -14,7 +14,7 @@ use crate::{
     app::App,
     clock::now_ms,
     error::{Error, Word},
-    input::{Json, Text},
+    input::{DeviceId, Json, Text},
     observe::ClientAddress,
 };
 
@@ -25,7 +25,7 @@ pub(crate) struct OperatorLogIn {
     name: Text<1, 64>,
     password: Password,
     /// Chosen by the app once for each installation; 1 to 64 characters.
-    device_id: Text<1, 64>,
+    device_id: DeviceId,
     platform: Platform,
 }
 

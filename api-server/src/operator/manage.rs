@@ -11,6 +11,7 @@ use crate::{
     account::{self, NewAccount, Password, Passwords, Role},
     clock::now_ms,
     error::Error,
+    input::Line,
 };
 
 /// The longest name, characters.
@@ -44,10 +45,10 @@ pub struct Listed {
 /// # Errors
 /// When the name is empty or too long, or taken.
 pub async fn add(database: &Database, name: &str) -> anyhow::Result<Made> {
-    let length = name.chars().count();
+    let line = Line::<1, MAX_NAME_CHARS>::new(name).map_err(|(_, rule)| anyhow::anyhow!("a name {rule}"))?;
     anyhow::ensure!(
-        (1..=MAX_NAME_CHARS).contains(&length) && name.trim() == name && !name.chars().any(char::is_control),
-        "a name has 1 to {MAX_NAME_CHARS} characters, without control characters and without spaces around it"
+        &*line == name,
+        "a name must be composed (NFC) and without spaces around it"
     );
     let user = UserId::from_database(database.allocate_id(account::SEQUENCE).await?);
     let (password, hash) = new_password().await?;

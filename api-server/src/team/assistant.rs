@@ -12,7 +12,7 @@ use crate::{
     app::App,
     clock::now_ms,
     error::{Error, Word},
-    input::{Json, PathId, Text},
+    input::{DeviceId, Json, PathId},
 };
 
 /// The device that somebody acts as the assistant on.
@@ -20,7 +20,7 @@ use crate::{
 #[schema(example = json!({"device_id": "desk-1", "platform": "web"}))]
 pub(crate) struct AssistantLogIn {
     /// Chosen by the app once for each installation; 1 to 64 characters.
-    device_id: Text<1, 64>,
+    device_id: DeviceId,
     platform: Platform,
     push_token: Option<PushToken>,
 }

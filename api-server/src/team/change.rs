@@ -12,14 +12,14 @@ use crate::{
     clock::now_ms,
     docs::IdempotencyKey,
     error::{Error, Word},
-    input::{Fen, PathId, Text, Write},
+    input::{Fen, Line, PathId, Text, Write},
 };
 
 /// What changes about a team. What is left out stays as it is.
 #[derive(Deserialize, ToSchema)]
 #[schema(example = json!({"agreement": "会员加入协议，第二版", "consult_price_fen": 3000}))]
 pub(crate) struct ChangeTeam {
-    name: Option<Text<1, 64>>,
+    name: Option<Line<1, 64>>,
     introduction: Option<Text<0, 2000>>,
     /// Another text is a new version; members who join from then on accept that one.
     agreement: Option<Text<0, 20000>>,

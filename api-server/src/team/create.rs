@@ -13,7 +13,7 @@ use crate::{
     clock::now_ms,
     docs::IdempotencyKey,
     error::{Error, Word},
-    input::{Fen, Text, Write},
+    input::{Fen, Line, Text, Write},
 };
 
 /// A team to be made.
@@ -23,7 +23,7 @@ use crate::{
     "consult_price_fen": 2000
 }))]
 pub(crate) struct NewTeam {
-    name: Text<1, 64>,
+    name: Line<1, 64>,
     introduction: Text<0, 2000>,
     /// 会员加入协议.
     agreement: Text<0, 20000>,

@@ -14,7 +14,7 @@ use crate::{
     clock::now_ms,
     docs::IdempotencyKey,
     error::{Error, Word},
-    input::{Id, Text, Write},
+    input::{Ascii, Id, Write},
     invitation::{self, Invited, Place},
 };
 
@@ -23,7 +23,7 @@ use crate::{
 #[schema(example = json!({"team_id": 4, "agreement_version": 1}))]
 pub(crate) struct JoinTeam {
     /// The link of an invitation as it was scanned. For doctors.
-    invitation: Option<Text<1, 2048>>,
+    invitation: Option<Ascii<1, 2048>>,
     /// For members.
     team_id: Option<Id>,
     /// The version of the agreement that the member has read and accepts; it must be the current one.

@@ -27,7 +27,7 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub(crate) use join::join;
-pub(crate) use table::{has_doctor, ids, share_a_team, take_doctor, team_of_consult};
+pub(crate) use table::{fold_names, has_doctor, ids, share_a_team, take_doctor, team_of_consult};
 
 use crate::app::App;
 

@@ -31,7 +31,7 @@ pub(crate) struct FoundTeam {
 
 /// Teams whose name has a part
 ///
-/// By doctors. Big and small letters are the same.
+/// By doctors. Case, full or half width and spaces between ideographs do not count.
 #[utoipa::path(
     get, path = "/team", tag = "team",
     params(("name" = String, Query, min_length = 1, max_length = 64, example = "儿"), PageParams),
@@ -44,18 +44,18 @@ pub(crate) struct FoundTeam {
 pub(crate) async fn search(
     State(app): State<App>,
     user: User,
-    NameQuery(part): NameQuery,
+    part: NameQuery,
     page: PageQuery,
 ) -> Result<Answer, Error> {
     if user.role != Role::Doctor {
         return Err(Word::DoctorsOnly.into());
     }
     let total = if page.count {
-        Some(table::count_found(&app.database, &part).await?)
+        Some(table::count_found(&app.database, &part.folded).await?)
     } else {
         None
     };
-    let mut items = table::found(&app.database, &part, &page).await?;
+    let mut items = table::found(&app.database, &part.folded, &page).await?;
     let next_cursor = page.cut(&mut items, |last| Cursor {
         at: last.created_ms,
         id: last.team_id,

@@ -1,5 +1,6 @@
 //! The SQL of teams.
 
+mod folding;
 mod member;
 mod mine;
 mod search;
@@ -13,6 +14,7 @@ use crate::{
     input::PageQuery,
 };
 
+pub(crate) use folding::fold_names;
 pub(super) use member::{count_members, members, put_acceptance, put_member, remove_member};
 pub(super) use mine::{count_mine, mine};
 pub(super) use search::{count_found, forget_pieces, found, put_pieces};
@@ -78,8 +80,8 @@ pub(super) async fn take(tx: &mut Transaction<'_>, id: i64) -> Result<Team, Erro
 pub(super) async fn new_team(tx: &mut Transaction<'_>, team: &Team) -> Result<(), Error> {
     tx.execute(
         "INSERT INTO team (id, name, introduction, agreement, membership_fee_fen, consult_price_fen,
-                           owner_id, assistant_id, created_ms, agreement_version, search_name)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+                           owner_id, assistant_id, created_ms, agreement_version, search_name, folded_from)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $2)",
         params![
             team.team_id,
             team.name.as_str(),
@@ -91,7 +93,7 @@ pub(super) async fn new_team(tx: &mut Transaction<'_>, team: &Team) -> Result<()
             team.assistant_id,
             team.created_ms,
             team.agreement_version,
-            super::name::folded(&team.name)
+            super::name::searched(&team.name)
         ],
     )
     .await?;
@@ -103,7 +105,7 @@ pub(super) async fn new_team(tx: &mut Transaction<'_>, team: &Team) -> Result<()
 pub(super) async fn put(tx: &mut Transaction<'_>, team: &Team) -> Result<(), Error> {
     tx.execute(
         "UPDATE team SET name = $1, introduction = $2, agreement = $3, membership_fee_fen = $4, consult_price_fen = $5,
-                         agreement_version = $6, search_name = $7
+                         agreement_version = $6, search_name = $7, folded_from = $1
          WHERE id = $8",
         params![
             team.name.as_str(),
@@ -112,7 +114,7 @@ pub(super) async fn put(tx: &mut Transaction<'_>, team: &Team) -> Result<(), Err
             team.membership_fee_fen,
             team.consult_price_fen,
             team.agreement_version,
-            super::name::folded(&team.name),
+            super::name::searched(&team.name),
             team.team_id
         ],
     )

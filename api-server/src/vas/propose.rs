@@ -13,14 +13,14 @@ use crate::{
     consult,
     docs::IdempotencyKey,
     error::{Error, Word},
-    input::{Fen, PathId, Text, Write},
+    input::{Fen, Line, PathId, Text, Write},
 };
 
 /// A value-added service to be proposed.
 #[derive(Deserialize, ToSchema)]
 #[schema(example = json!({"name": "视频复诊", "description": "一次 15 分钟的视频复诊", "price_fen": 9900}))]
 pub(crate) struct ProposeVas {
-    name: Text<1, 64>,
+    name: Line<1, 64>,
     description: Text<0, 2000>,
     price_fen: Fen,
 }

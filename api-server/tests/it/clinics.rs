@@ -64,6 +64,7 @@ async fn a_member_finds_a_clinic_by_its_exact_name_with_its_introduction() {
         "/clinic?name=",
         "/clinic?name=%20",
         "/clinic?name=%00",
+        "/clinic?name=%E2%80%8B",
         &long,
     ] {
         member

@@ -228,6 +228,7 @@ async fn beginning_a_consult_is_checked() {
     reply.refused(400, "request.invalid").field("images[1]");
     // A voice upload is a uri.
     let mut voice = with("symptom_type", json!("audio/aac"));
+    voice["symptom_content"] = "media/3".into();
     scene
         .post(&scene.patient, "/consult".into(), voice.clone())
         .await

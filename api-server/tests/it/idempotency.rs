@@ -1,6 +1,8 @@
 //! Idempotency keys.
 
+use database::params;
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
 use super::{
     people::{new_consult, new_team},
@@ -205,4 +207,139 @@ async fn a_write_runs_to_its_end_when_the_caller_goes_away() {
     }
     made.dedup();
     assert_eq!((made.len(), count(&service, "team").await), (5, 5));
+}
+
+#[tokio::test]
+async fn a_request_is_the_same_however_it_is_written() {
+    let service = Service::start().await;
+    let doctor = service.doctor("Dr. A").await;
+    let send = |body: &str, content_type: &str| {
+        let call = service.post("/team").token(&doctor.token).key("k");
+        call.header("content-type", content_type)
+            .body(body.to_owned())
+            .send()
+    };
+    let body = r#"{"name":"儿科","introduction":"a/b","agreement":"","membership_fee_fen":10,"consult_price_fen":0}"#;
+    let first = send(body, "application/json").await;
+    first.result();
+    for (same, content_type) in [
+        (body, "application/json; charset=utf-8"),
+        (body, "APPLICATION/JSON"),
+        (
+            "{ \"consult_price_fen\" : 0,\r\n\t\"agreement\": \"\", \"introduction\": \"a/b\", \"membership_fee_fen\": 10, \"name\": \"儿科\" }",
+            "application/json",
+        ),
+        (
+            r#"{"name":"\u513f\u79d1","introduction":"a\/b","agreement":"","membership_fee_fen":10,"consult_price_fen":0}"#,
+            "application/json",
+        ),
+        (
+            r#"{"n\u0061me":"儿科","introduction":"a/b","agreement":"","membership_fee_fen":10,"consult_price_fen":0}"#,
+            "application/json",
+        ),
+        // No integer for the service, and yet the number that it was sent first.
+        (
+            r#"{"name":"儿科","introduction":"a/b","agreement":"","membership_fee_fen":1e1,"consult_price_fen":0.0}"#,
+            "application/json",
+        ),
+    ] {
+        let again = send(same, content_type).await;
+        assert_eq!(again.text, first.text, "{same}");
+        assert_eq!(again.header("idempotent-replayed"), "true");
+    }
+    for other in [
+        r#"{"name":"儿科","introduction":"a/b","agreement":"","membership_fee_fen":11,"consult_price_fen":0}"#,
+        r#"{"name":"儿科","introduction":"a/b","agreement":"","membership_fee_fen":0,"consult_price_fen":10}"#,
+        r#"{"name":"儿科 ","introduction":"a/b","agreement":"","membership_fee_fen":10,"consult_price_fen":0}"#,
+        r#"{"name":"儿科","introduction":"a/b","agreement":"","membership_fee_fen":10,"consult_price_fen":0,"x":null}"#,
+    ] {
+        let reply = send(other, "application/json").await;
+        reply.refused(422, "idempotency.key_reused");
+    }
+    assert_eq!(count(&service, "team").await, 1);
+    let two = service.post("/team").token(&doctor.token).key("one").key("two");
+    let reply = two.json(new_team("x")).send().await;
+    reply.refused(400, "request.invalid").field("Idempotency-Key");
+}
+
+/// Sets what the one row of the table has.
+async fn rewrite(service: &Service, request_hash: Option<[u8; 32]>, keeps_meaning: bool) {
+    service
+        .database
+        .transaction(move |tx| {
+            Box::pin(async move {
+                if let Some(hash) = request_hash {
+                    tx.execute("UPDATE idempotency SET request_hash = $1", params![&hash[..]])
+                        .await?;
+                }
+                if !keeps_meaning {
+                    tx.execute("UPDATE idempotency SET meaning_hash = NULL", vec![])
+                        .await?;
+                }
+                Ok::<_, database::Error>(())
+            })
+        })
+        .await
+        .unwrap();
+}
+
+/// As releases before 2026-12 hash a request.
+fn old_hash(path: &str, body: &str) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(path.as_bytes());
+    hash.update([0]);
+    hash.update(body.as_bytes());
+    hash.finalize().into()
+}
+
+#[tokio::test]
+async fn keys_of_an_earlier_release_stay_good() {
+    let service = Service::start().await;
+    let doctor = service.doctor("Dr. A").await;
+    let send = |body: &str| {
+        let call = service.post("/clinic").token(&doctor.token).key("k");
+        call.header("content-type", "application/json")
+            .body(body.to_owned())
+            .send()
+    };
+    let (body, spaced) = (
+        r#"{"name":"仁心","introduction":""}"#,
+        r#"{"name": "仁心", "introduction": ""}"#,
+    );
+    let first = send(body).await;
+    first.result();
+    // Its row has the hash of the bytes alone.
+    rewrite(&service, Some(old_hash("/clinic", body)), false).await;
+    assert_eq!(send(body).await.text, first.text);
+    send(spaced).await.refused(422, "idempotency.key_reused");
+
+    // What it took and this release does not: done is done.
+    let refused_now = "{\"name\":\"仁\\u200b心\",\"introduction\":\"\"}";
+    rewrite(&service, Some(old_hash("/clinic", refused_now)), false).await;
+    let again = send(refused_now).await;
+    assert_eq!(again.text, first.text);
+    assert_eq!(again.header("idempotent-replayed"), "true");
+    let fresh = service.post("/clinic").token(&doctor.token).key("fresh");
+    let fresh = fresh.header("content-type", "application/json").body(refused_now);
+    fresh.send().await.refused(400, "request.invalid").field("name");
+    assert_eq!(count(&service, "clinic").await, 1);
+}
+
+#[tokio::test]
+async fn what_an_earlier_release_wrote_over_has_no_meaning() {
+    let service = Service::start().await;
+    let doctor = service.doctor("Dr. A").await;
+    let send = |body: &str| {
+        let call = service.post("/clinic").token(&doctor.token).key("k");
+        call.header("content-type", "application/json")
+            .body(body.to_owned())
+            .send()
+    };
+    let body = r#"{"name":"仁心","introduction":""}"#;
+    send(body).await.result();
+    // It takes a key again that has expired, and leaves the column that it does not know.
+    let other = r#"{"name":"仁爱","introduction":""}"#;
+    rewrite(&service, Some(old_hash("/clinic", other)), true).await;
+    send(body).await.refused(422, "idempotency.key_reused");
+    assert_eq!(send(other).await.header("idempotent-replayed"), "true");
 }

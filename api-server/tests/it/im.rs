@@ -152,3 +152,28 @@ fn now_ms() -> i64 {
         .unwrap();
     i64::try_from(since.as_millis()).unwrap()
 }
+
+#[tokio::test]
+async fn im_passwords_have_a_rate_of_their_own() {
+    let service = Service::start().await;
+    let member = service.register("Pat", "member", Some("correct horse")).await;
+    let mut given = 0;
+    let refused = loop {
+        let reply = member.get(&service, "/im/password").send().await;
+        if reply.status != 200 {
+            break reply;
+        }
+        given += 1;
+        assert!(given < 1000, "there is no end");
+    };
+    assert!(given >= 30, "{given}");
+    refused.refused(429, "request.rate_limited");
+    let wait: u64 = refused.header("retry-after").parse().unwrap();
+    assert!((1..=3).contains(&wait), "{wait}");
+    // Other requests, other devices and other people go on.
+    member.get(&service, "/im/servers").send().await.result();
+    let tablet = service.log_in(&member, "correct horse", "tablet").await;
+    tablet.get(&service, "/im/password").send().await.result();
+    let other = service.member("Sam").await;
+    other.get(&service, "/im/password").send().await.result();
+}

@@ -23,6 +23,7 @@ mod on_sqlite {
     mod examples;
     mod families;
     mod handover;
+    mod hostile;
     mod http;
     mod idempotency;
     mod im;
@@ -44,7 +45,9 @@ mod on_sqlite {
     mod statements;
     mod team_consults;
     mod teams;
+    mod texts;
     mod tls;
+    mod uris;
     mod vas;
 }
 
@@ -63,6 +66,7 @@ mod on_postgres {
     mod examples;
     mod families;
     mod handover;
+    mod hostile;
     mod http;
     mod idempotency;
     mod im;
@@ -84,7 +88,9 @@ mod on_postgres {
     mod statements;
     mod team_consults;
     mod teams;
+    mod texts;
     mod tls;
+    mod uris;
     mod vas;
 }
 

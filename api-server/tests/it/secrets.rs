@@ -44,7 +44,7 @@ async fn planted_markers_are_in_no_log() {
     let team = service.team("marker-team-81542").await;
     let consult = json!({
         "creator_member_id": id, "target_member_id": id, "team_id": team.id,
-        "symptom_content": "marker-symptom-81542", "symptom_type": "text/plain", "images": ["marker-image-81542"],
+        "symptom_content": "marker-symptom-81542", "symptom_type": "text/plain", "images": ["media/marker-image-81542"],
     });
     let made = service
         .post("/consult")

@@ -15,6 +15,7 @@ use program::{
     memory, open_files,
     telemetry::LogFormat,
 };
+use proto::media::MediaHosts;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
@@ -53,6 +54,11 @@ impl Standalone {
             tracing::warn!(%error, "huge pages cannot be switched off; connections cost more memory");
         }
         access::make_private_folder(&arguments.data)?;
+        let media_hosts = MediaHosts::parse(&arguments.common.media_hosts)
+            .map_err(|error| anyhow::anyhow!("--media-hosts: {error}"))?;
+        let (mut api, mut im) = (arguments.api.clone(), node_settings(arguments));
+        api.media_hosts = media_hosts.clone();
+        im.media_hosts = media_hosts;
         let bound = bind(arguments).await?;
         let database = Database::open(&arguments.database_url()).await?;
         let fleet = database.fleet().await?;
@@ -64,7 +70,7 @@ impl Standalone {
         let journal = Journal::new(database.clone(), backplane.clone());
         let stop_rest = CancellationToken::new();
         let rest = Service::prepare(
-            arguments.api.clone(),
+            api,
             database.clone(),
             journal.clone(),
             backplane.clone(),
@@ -72,7 +78,7 @@ impl Standalone {
         )
         .await?;
         // Last of what can fail: from here on people come in.
-        let node = Node::start_with(&node_settings(arguments), journal, bound.im).await?;
+        let node = Node::start_with(&im, journal, bound.im).await?;
         let rest = tokio::spawn(rest.serve(RestListeners {
             plain: bound.rest,
             // One certificate for all listeners, so that it changes for all at once.

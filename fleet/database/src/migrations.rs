@@ -27,6 +27,7 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
         "V14__invitation",
         include_str!("../migrations/V14__invitation.sql"),
     ),
+    ("V15__text", include_str!("../migrations/V15__text.sql")),
 ];
 
 /// Steps that change nothing but how a file keeps what every engine holds; others run them as nothing.

@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 
 use proto::{
     ConversationId, Sentence, Seq,
+    media::MediaHosts,
     mime::{self, Refused},
     wire::{ByeReason, ErrorCode, Send, SendOk, server_frame::Body},
 };
@@ -51,7 +52,7 @@ pub(crate) fn send(
     send: Send,
 ) -> Option<Pending> {
     let conversation = conversation_id(session, request_id, send.conversation_id)?;
-    let message = match check(conversation, session, sending, send) {
+    let message = match check(&shared.settings.media_hosts, conversation, session, sending, send) {
         Ok(message) => message,
         Err((field, message)) => {
             session.refuse(request_id, ErrorCode::Invalid, field, &message);
@@ -76,6 +77,7 @@ pub(crate) fn send(
 }
 
 fn check(
+    media: &MediaHosts,
     conversation: ConversationId,
     session: &Session,
     sending: &Sending,
@@ -85,7 +87,7 @@ fn check(
     if id.is_empty() || id.len() > MAX_CLIENT_MSG_ID_BYTES || id.contains(char::is_control) {
         return Err(("client_msg_id", sentences::client_msg_id(MAX_CLIENT_MSG_ID_BYTES)));
     }
-    mime::check_content(&send.mime_type, &send.body).map_err(|refused| match refused {
+    mime::check_content(&send.mime_type, &send.body, media).map_err(|refused| match refused {
         Refused::Invalid { field, message } => (field, message),
         Refused::Forbidden { message } => ("mime_type", message),
     })?;

@@ -1,8 +1,10 @@
 //! Send, Recall and what everybody sees of them.
 
 use bytes::Bytes;
+use prost::Message as _;
 use proto::wire::{
-    EntryKind, ErrorCode, History, Recall, Role, Send, client_frame::Body as Request, server_frame::Body,
+    EntryKind, ErrorCode, History, Image, Recall, Role, Send, client_frame::Body as Request,
+    server_frame::Body,
 };
 
 use super::fleet::{Fleet, message};
@@ -393,4 +395,42 @@ async fn two_nodes_deliver_the_same_order_though_announcements_are_lost_doubled_
     assert_eq!(doctor.seqs(401).await, expected);
     assert_eq!(patient.seqs(402).await[1..], expected);
     fleet.nodes.clear();
+}
+
+/// docs/protocol.md, "Media": a uri is opened by other people's apps.
+#[tokio::test(flavor = "multi_thread")]
+async fn media_are_of_this_service() {
+    let fleet = Fleet::start().await;
+    let consult = fleet.consult().await;
+    let (mut patient, mut doctor) = (fleet.app(1, "phone").await, fleet.app(2, "pad").await);
+    doctor.seqs(1).await;
+    let mut sent = 0;
+    for (uri, is_taken) in [
+        ("media/7f3a", true),
+        ("javascript:alert(1)", false),
+        ("data:image/png;base64,AA", false),
+        ("file:///etc/passwd", false),
+        ("https://evil.example/1.jpg", false),
+        ("media/../account", false),
+        ("/media/7f3a", true),
+    ] {
+        let image = Image {
+            uri: uri.into(),
+            ..Image::default()
+        };
+        sent += 1;
+        let send = Send {
+            mime_type: "image/jpeg".into(),
+            body: image.encode_to_vec().into(),
+            ..message(consult, &format!("m{sent}"), "")
+        };
+        match (patient.ask(Request::Send(send)).await, is_taken) {
+            (Body::SendOk(_), true) => assert_eq!(doctor.seqs(1).await.len(), 1),
+            (Body::Error(error), false) => {
+                assert_eq!((error.code(), error.field.as_str()), (ErrorCode::Invalid, "body"));
+            }
+            (answer, _) => panic!("{uri}: {answer:?}"),
+        }
+    }
+    doctor.nothing_came().await;
 }

@@ -19,12 +19,22 @@ fn put_sql(pieces: usize) -> String {
 
 /// Writes the pieces of a team's name.
 pub(in crate::team) async fn put_pieces(tx: &mut Transaction<'_>, team: &Team) -> Result<(), Error> {
-    let folded = name::folded(&team.name);
-    let pieces: Vec<&str> = name::pieces(&folded).into_iter().collect();
+    put_pieces_of(tx, &team.name, team.created_ms, team.team_id).await
+}
+
+/// Writes the pieces of a name.
+pub(super) async fn put_pieces_of(
+    tx: &mut Transaction<'_>,
+    name: &str,
+    created_ms: i64,
+    team: i64,
+) -> Result<(), Error> {
+    let searched = name::searched(name);
+    let pieces: Vec<&str> = name::pieces(&searched).into_iter().collect();
     // Texts of two lengths only: each is prepared once.
     let (many, few) = pieces.split_at(pieces.len() / AT_ONCE * AT_ONCE);
     for pieces in many.chunks(AT_ONCE).chain(few.chunks(1)) {
-        let mut params = params![team.created_ms, team.team_id];
+        let mut params = params![created_ms, team];
         params.extend(pieces.iter().map(|piece| (*piece).into()));
         tx.execute(put_sql(pieces.len()), params).await?;
     }
@@ -49,15 +59,12 @@ const COUNT: &str = "SELECT count(*) FROM team_gram WHERE gram = $1";
 /// Teams whose names have a part: one more than the page holds, the newest first.
 pub(in crate::team) async fn found(
     database: &Database,
-    part: &str,
+    folded: &str,
     page: &PageQuery,
 ) -> Result<Vec<FoundTeam>, Error> {
     let start = page.start();
     let rows = database
-        .query(
-            FOUND,
-            params![name::folded(part), start.at, start.id, page.limit + 1],
-        )
+        .query(FOUND, params![folded, start.at, start.id, page.limit + 1])
         .await?;
     rows.iter()
         .map(|row| {
@@ -73,8 +80,8 @@ pub(in crate::team) async fn found(
         .collect()
 }
 
-pub(in crate::team) async fn count_found(database: &Database, part: &str) -> Result<i64, Error> {
-    let row = database.query_first(COUNT, params![name::folded(part)]).await?;
+pub(in crate::team) async fn count_found(database: &Database, folded: &str) -> Result<i64, Error> {
+    let row = database.query_first(COUNT, params![folded]).await?;
     Ok(row.map_or(Ok(0), |row| row.get(0))?)
 }
 

@@ -46,6 +46,10 @@ pub struct Common {
     /// without it this process is alone
     #[arg(long, value_name = "URL")]
     pub redis_url: Option<String>,
+    /// Hosts whose uris may name media beside this service's own, as in media.example.com; none by default. Every program
+    /// of a fleet needs the same
+    #[arg(long, value_name = "HOST", value_delimiter = ',')]
+    pub media_hosts: Vec<String>,
     /// Where /metrics, /livez and /readyz are served
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9100", value_parser = crate::address::parse)]
     pub admin_addr: String,

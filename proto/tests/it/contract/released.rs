@@ -8,6 +8,7 @@ use std::{
 
 use proto::{
     frame::{self, FrameReader},
+    media::MediaHosts,
     mime,
 };
 use protox::prost_reflect::{DescriptorPool, EnumDescriptor, Kind, MessageDescriptor};
@@ -73,7 +74,8 @@ fn every_recorded_body_still_says_the_same_and_is_accepted() {
             let (mime_type, bytes) = (body["mime_type"].as_str().unwrap(), bytes(body));
             let fields = decoded(&pool, body["message"].as_str().unwrap(), &bytes);
             assert_eq!(fields, body["fields"], "{mime_type}");
-            mime::check_content(mime_type, &bytes).unwrap_or_else(|error| panic!("{mime_type}: {error:?}"));
+            mime::check_content(mime_type, &bytes, &MediaHosts::default())
+                .unwrap_or_else(|error| panic!("{mime_type}: {error:?}"));
         }
     }
 }

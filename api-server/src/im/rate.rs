@@ -1,0 +1,92 @@
+//! How often IM passwords are made: each is kept for an hour, on every node's side of the backplane.
+
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
+
+use governor::{
+    DefaultKeyedRateLimiter, Quota, RateLimiter,
+    clock::{Clock, DefaultClock},
+};
+use proto::UserId;
+
+use crate::error::{Error, Word};
+
+/// Passwords of one device at once: an app that meets refusals asks for one before each of its tries.
+const DEVICE_BURST: u32 = 30;
+/// After those a device gets one in this time. A password is good for an hour and several connections.
+const DEVICE_INTERVAL: Duration = Duration::from_secs(3);
+/// Passwords of one user at once, whose devices are up to ten.
+const USER_BURST: u32 = 100;
+/// After those a user gets one in this time.
+const USER_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The rates of everybody who asks this process.
+pub struct ImPasswordRates {
+    devices: DefaultKeyedRateLimiter<(UserId, Arc<str>)>,
+    users: DefaultKeyedRateLimiter<UserId>,
+    clock: DefaultClock,
+}
+
+impl Default for ImPasswordRates {
+    fn default() -> Self {
+        Self {
+            devices: RateLimiter::keyed(quota(DEVICE_BURST, DEVICE_INTERVAL)),
+            users: RateLimiter::keyed(quota(USER_BURST, USER_INTERVAL)),
+            clock: DefaultClock::default(),
+        }
+    }
+}
+
+fn quota(burst: u32, interval: Duration) -> Quota {
+    let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
+    Quota::with_period(interval)
+        .unwrap_or_else(|| Quota::per_second(burst))
+        .allow_burst(burst)
+}
+
+impl ImPasswordRates {
+    /// Takes one password from the rates of a device and its user.
+    ///
+    /// # Errors
+    /// [`Word::RateLimited`] with the seconds until there is one.
+    pub fn take(&self, user: UserId, device_id: &Arc<str>) -> Result<(), Error> {
+        let of_device = self.devices.check_key(&(user, device_id.clone()));
+        let refused = match of_device {
+            Ok(()) => match self.users.check_key(&user) {
+                Ok(()) => return Ok(()),
+                Err(refused) => refused,
+            },
+            Err(refused) => refused,
+        };
+        let wait_s = refused.wait_time_from(self.clock.now()).as_secs() + 1;
+        Err(Error::new(Word::RateLimited).retry_after(wait_s))
+    }
+
+    /// Forgets those whose rate is full again.
+    pub(crate) fn forget_full(&self) {
+        self.devices.retain_recent();
+        self.users.retain_recent();
+        self.devices.shrink_to_fit();
+        self.users.shrink_to_fit();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_and_users_have_rates_of_their_own() {
+        let rates = ImPasswordRates::default();
+        let user = UserId::from_database(1);
+        let device = |name: &str| -> Arc<str> { name.into() };
+        for _ in 0..DEVICE_BURST {
+            rates.take(user, &device("a")).unwrap();
+        }
+        let refused = rates.take(user, &device("a")).unwrap_err();
+        assert_eq!(refused.word(), Word::RateLimited);
+        assert!((1..=3).contains(&refused.retry_after_s().unwrap()));
+        rates.take(UserId::from_database(2), &device("a")).unwrap();
+        let taken = (0..USER_BURST * 2).filter(|at| rates.take(user, &device(&at.to_string())).is_ok());
+        assert!((USER_BURST - DEVICE_BURST - 1..USER_BURST).contains(&u32::try_from(taken.count()).unwrap()));
+    }
+}
