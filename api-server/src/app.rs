@@ -21,6 +21,11 @@ use crate::{
     settings::Settings,
 };
 
+/// The work of a write.
+type Work = Box<
+    dyn for<'t, 'c> FnOnce(&'t mut Transaction<'c>) -> TransactionFuture<'t, Written, Error> + Send + 'static,
+>;
+
 /// The handle; cloning it is cheap.
 #[derive(Clone)]
 pub struct App(Arc<Parts>);
@@ -145,6 +150,11 @@ impl App {
             + Send
             + 'static,
     {
+        self.write_erased(once, Box::new(work)).await
+    }
+
+    /// The same for all callers, so that it is compiled once.
+    async fn write_erased(&self, once: Once, work: Work) -> Result<Answer, Error> {
         if let Some(answer) = once.first_answer(&self.database).await? {
             return Ok(answer);
         }

@@ -17,6 +17,7 @@ mod migrations;
 pub mod postgres;
 pub mod sqlite;
 mod value;
+mod work;
 
 use std::{borrow::Cow, future::Future, pin::Pin, sync::Arc};
 
@@ -189,10 +190,12 @@ impl Database {
         E: From<Error> + Send + 'static,
         F: for<'t, 'c> FnOnce(&'t mut Transaction<'c>) -> TransactionFuture<'t, T, E> + Send + 'static,
     {
-        match &self.engine {
+        let (work, outcome) = work::erase(work);
+        let ran = match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.transaction(work).await,
             Engine::Postgres(postgres) => postgres.transaction(work).await,
-        }
+        };
+        outcome.after(ran)
     }
 
     /// A new id of a sequence. Ids are handed out in blocks, so a restart may leave some unused.
