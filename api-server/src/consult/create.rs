@@ -22,7 +22,7 @@ use crate::{
     answer::Answer,
     app::{App, Written},
     clock::now_ms,
-    docs::IdempotencyKey,
+    docs::{IdempotencyKey, one_of},
     error::{Error, Word},
     family,
     input::{Id, Text, Write, broken},
@@ -48,9 +48,8 @@ pub(crate) struct BeginConsult {
     team_id: Id,
     /// Text of at most 4000 characters, or the uri of an upload of at most 2048 bytes.
     symptom_content: Text<1, 4000>,
-    /// The MIME type of symptom_content, one that everybody may send on the wire: text/plain, audio/aac, image/jpeg, …
+    #[schema(schema_with = symptom_type)]
     symptom_type: Text<1, 127>,
-    /// At most 9.
     #[serde(default)]
     images: Images,
 }
@@ -59,6 +58,7 @@ pub(crate) struct BeginConsult {
 ///
 /// By a member. In it at first are only the patient and the team's assistant, who brings doctors in.
 #[utoipa::path(
+    operation_id = "createConsult",
     post, path = "/consult", tag = "consult", request_body = BeginConsult, params(IdempotencyKey),
     responses(
         (status = 200, body = ConsultEnvelope),
@@ -138,6 +138,13 @@ pub(crate) async fn create(
     .await
 }
 
+/// The types that everybody may send.
+fn symptom_type() -> RefOr<Schema> {
+    let registered = mime::REGISTRY.into_iter();
+    let everybody = registered.filter(|registered| registered.senders == mime::Senders::Everybody);
+    one_of(everybody.map(|registered| registered.mime_type))
+}
+
 /// What does not need the database.
 fn check(body: &BeginConsult, user: &User) -> Result<(), Error> {
     let everybody = mime::registered(&body.symptom_type)
@@ -204,7 +211,8 @@ impl PartialSchema for Images {
                 ObjectBuilder::new()
                     .schema_type(Type::String)
                     .min_length(Some(1))
-                    .max_length(Some(MAX_URI_BYTES)),
+                    .max_length(Some(MAX_URI_BYTES))
+                    .pattern(Some("^[!-~]+$")),
             )
             .max_items(Some(MAX_IMAGES))
             .into()

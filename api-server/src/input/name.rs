@@ -8,9 +8,12 @@ use axum::{
 use super::Text;
 use crate::error::Error;
 
-/// `name` of a search: 1 to 64 characters, without the white space around it.
+/// A name that is searched for.
+pub(crate) type Name = Text<1, 64>;
+
+/// `name` of a search, without the white space around it.
 #[derive(Clone, Debug)]
-pub struct NameQuery(pub Text<1, 64>);
+pub struct NameQuery(pub Name);
 
 impl<S: Send + Sync> FromRequestParts<S> for NameQuery {
     type Rejection = Error;

@@ -65,8 +65,9 @@ impl<const MIN: usize, const MAX: usize> PartialSchema for Text<MIN, MAX> {
     fn schema() -> RefOr<Schema> {
         ObjectBuilder::new()
             .schema_type(Type::String)
-            .min_length(Some(MIN))
+            .min_length((MIN > 0).then_some(MIN))
             .max_length(Some(MAX))
+            .pattern((MIN > 0).then_some("\\S"))
             .into()
     }
 }
