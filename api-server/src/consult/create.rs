@@ -212,7 +212,7 @@ impl PartialSchema for Images {
                     .schema_type(Type::String)
                     .min_length(Some(1))
                     .max_length(Some(MAX_URI_BYTES))
-                    .pattern(Some("^[!-~]+$")),
+                    .pattern(Some("^\\S+$")),
             )
             .max_items(Some(MAX_IMAGES))
             .into()

@@ -356,8 +356,12 @@ fn texts(schema: &Value, add: &mut impl FnMut(Value, bool)) {
             .map(|length| usize::try_from(length).unwrap())
     };
     let text = |length: usize| {
-        // A header and a uri are ASCII.
-        let one = if pattern.contains("-~") { "a" } else { "诊" };
+        // A header is ASCII, and a uri is measured in bytes.
+        let one = if ["^[ -~]+$", "^\\S+$"].contains(&pattern) {
+            "a"
+        } else {
+            "诊"
+        };
         json!(one.repeat(length))
     };
     if let Some(most) = length("maxLength") {
@@ -375,7 +379,8 @@ fn texts(schema: &Value, add: &mut impl FnMut(Value, bool)) {
     match pattern {
         "" => {}
         "\\S" => add(json!(" ".repeat(length("minLength").unwrap())), false),
-        ascii if ascii.contains("-~") => add(json!("诊"), false),
+        "^[ -~]+$" => add(json!("诊"), false),
+        "^\\S+$" => add(json!("a b"), false),
         _ => {
             // Its own examples, and each of them with something more.
             let known = [
