@@ -52,7 +52,7 @@ class Python:
         pinned = HERE / "python" / "requirements.txt"
         if is_installed(self.folder, pinned):
             return
-        print("installing the tools of the Python client")
+        print("installing the tools of the Python client\n", end="", flush=True)
         shutil.rmtree(self.folder, ignore_errors=True)
         venv.create(self.folder / "venv", with_pip=True)
         step([self.bin / "pip", "install", "-q", "-r", pinned])
@@ -100,7 +100,7 @@ class TypeScript:
     def install(self):
         pinned = HERE / "typescript" / "package-lock.json"
         if not is_installed(self.folder, pinned):
-            print("installing the tools of the TypeScript client")
+            print("installing the tools of the TypeScript client\n", end="", flush=True)
             shutil.rmtree(self.folder, ignore_errors=True)
             self.folder.mkdir(parents=True)
             for name in ("package.json", "package-lock.json"):
