@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::error::Error;
+use crate::{docs, error::Error};
 
 /// The header of an answer that repeats an earlier one.
 pub const REPLAYED: &str = "idempotent-replayed";
@@ -17,10 +17,9 @@ pub const REPLAYED: &str = "idempotent-replayed";
 /// The envelope of a single thing.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Envelope<T> {
-    /// Always true.
+    #[schema(schema_with = docs::yes)]
     success: bool,
-    /// The HTTP status.
-    #[schema(example = 200)]
+    #[schema(schema_with = docs::ok_status)]
     code: u16,
     /// What was asked for.
     result: T,
@@ -29,10 +28,9 @@ pub struct Envelope<T> {
 /// The envelope of a list.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ListEnvelope<T> {
-    /// Always true.
+    #[schema(schema_with = docs::yes)]
     success: bool,
-    /// The HTTP status.
-    #[schema(example = 200)]
+    #[schema(schema_with = docs::ok_status)]
     code: u16,
     /// The newest first.
     result: Vec<T>,
@@ -40,6 +38,7 @@ pub struct ListEnvelope<T> {
     has_more: bool,
     /// Where the next page begins; opaque. Absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = docs::cursor)]
     next_cursor: Option<String>,
     /// How many there are in all; only when the request says `count=true`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -53,13 +52,11 @@ pub struct Empty {}
 /// The envelope of a refusal or a failure.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Failure<'a> {
-    /// Always false.
+    #[schema(schema_with = docs::no)]
     pub success: bool,
-    /// The HTTP status.
-    #[schema(example = 409)]
+    #[schema(schema_with = docs::error_status)]
     pub code: u16,
-    /// A stable word for programs.
-    #[schema(example = "team.limit_reached")]
+    #[schema(schema_with = docs::error_code)]
     pub error: &'a str,
     /// A sentence for people, in the language that Accept-Language prefers (Chinese or English).
     pub message: &'a str,

@@ -1,6 +1,12 @@
 //! The OpenAPI document, made from the very handlers that are served, and the page that shows it.
+//!
+//! Limits stand with the types of [`crate::input`] that check them, and go from there into the document. Answers that it
+//! shows were given by a running service: `docs/recorded.json`.
 
-mod example;
+mod absent;
+mod answers;
+mod complete;
+mod schema;
 mod share;
 
 use axum::{
@@ -14,12 +20,15 @@ use serde_json::Value;
 use utoipa::{
     IntoParams, OpenApi,
     openapi::{
-        ContentBuilder, InfoBuilder, OpenApi as Document, Ref, RefOr, ResponseBuilder,
-        path::Operation,
+        InfoBuilder, License, OpenApi as Document, ServerBuilder,
         security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
+        tag::TagBuilder,
     },
 };
 use utoipa_swagger_ui::{Config, SwaggerUi};
+
+pub(crate) use complete::complete;
+pub(crate) use schema::{cursor, error_code, error_status, no, ok_status, one_of, yes};
 
 use crate::answer::Failure;
 
@@ -28,14 +37,44 @@ const TOKEN: &str = "access_token";
 /// Security: the access token as a bearer token.
 const BEARER: &str = "bearer";
 
+/// The areas of the service.
+const TAGS: [(&str, &str); 13] = [
+    ("account", "Accounts and the devices that they are logged in on."),
+    ("im", "Where and how to reach the IM nodes."),
+    (
+        "team",
+        "Teams of doctors, their assistants (群助手), members and invitations.",
+    ),
+    ("consult", "Consults of a patient with the doctors of a team."),
+    ("chat", "Private chats of two."),
+    (
+        "vas",
+        "Value-added services (增值服务), which doctors propose and patients decide on.",
+    ),
+    (
+        "operator",
+        "Operators of the platform; what they do is in the audit log.",
+    ),
+    ("doctor", "Pages of doctors."),
+    ("member", "Members' (会员) own records."),
+    ("family", "Members' families, for whom they begin consults."),
+    ("clinic", "Clinics, their doctors and invitations."),
+    (
+        "invitation",
+        "Invitations into teams and clinics that a doctor got.",
+    ),
+    (
+        "service",
+        "Whether the service lives, whether it can serve, and which version it is.",
+    ),
+];
+
 /// The header of a write that may be sent again.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "only its documentation is used")]
 pub(crate) struct IdempotencyKey {
-    /// Chosen by the app, 1 to 128 characters. The same key with the same request is done once and answered as the first
-    /// time, for 7 days.
-    #[param(rename = "Idempotency-Key")]
+    #[param(rename = "Idempotency-Key", schema_with = schema::idempotency_key, required = false)]
     idempotency_key: Option<String>,
 }
 
@@ -44,27 +83,49 @@ pub(crate) struct IdempotencyKey {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "only its documentation is used")]
 pub(crate) struct PageParams {
-    /// Items of a page: 1 to 200, 50 by default.
-    #[param(minimum = 1, maximum = 200)]
+    #[param(schema_with = schema::limit, required = false)]
     limit: Option<u32>,
-    /// `next_cursor` of the page before.
+    #[param(schema_with = schema::asked_cursor, required = false)]
     cursor: Option<String>,
     /// `true` to be told the total as well.
     count: Option<bool>,
 }
 
-/// The frame of the document: what it is, how one logs in.
+/// The frame of the document: what it is, where it is served, how one logs in.
 pub(crate) fn frame() -> Document {
     #[derive(OpenApi)]
     #[openapi(components(schemas(Failure)))]
     struct Frame;
 
     let mut document = Frame::openapi();
+    let mut license = License::new("Apache-2.0");
+    license.identifier = Some("Apache-2.0".to_owned());
     document.info = InfoBuilder::new()
         .title("Huizhen REST")
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(include_str!("docs.md")))
+        .license(Some(license))
         .build();
+    let server = |url: &str, description: &str| {
+        ServerBuilder::new()
+            .url(url)
+            .description(Some(description))
+            .build()
+    };
+    document.servers = Some(vec![
+        server("/", "The service that this document was got from"),
+        server(
+            "http://127.0.0.1:8080",
+            "A service on this machine, as it starts without settings",
+        ),
+    ]);
+    let tag = |(name, description)| {
+        TagBuilder::new()
+            .name(name)
+            .description(Some(description))
+            .build()
+    };
+    document.tags = Some(TAGS.map(tag).into());
     let components = document.components.get_or_insert_default();
     components.add_security_scheme(
         TOKEN,
@@ -77,80 +138,6 @@ pub(crate) fn frame() -> Document {
     document
 }
 
-/// Adds what holds for all operations: the refusals that any of them can give, and the form of every refusal. Gives the
-/// document as it is served.
-pub(crate) fn complete(mut document: Document) -> Value {
-    for item in document.paths.paths.values_mut() {
-        let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.delete];
-        for operation in operations.into_iter().flatten() {
-            complete_operation(operation);
-        }
-    }
-    example::add(&mut document);
-    // A document that cannot be written is none, which a test would see.
-    let mut document = serde_json::to_value(document).unwrap_or_default();
-    share::share(&mut document);
-    document
-}
-
-fn complete_operation(operation: &mut Operation) {
-    let mut refusals = vec![
-        ("429", "`request.rate_limited`"),
-        ("500", "`server.internal`"),
-        ("503", "`server.unavailable`, `server.read_only`"),
-    ];
-    if operation.security.is_some() {
-        refusals.push(("401", "`auth.required`"));
-    }
-    if operation.parameters.is_some() || operation.request_body.is_some() {
-        refusals.push(("400", "`request.invalid`, `request.bad_json`"));
-    } else {
-        // A query that is no text is refused on every route.
-        refusals.push(("400", "`request.invalid`"));
-    }
-    if operation.request_body.is_some() {
-        refusals.push(("408", "`request.body_timeout`"));
-        refusals.push(("413", "`request.body_too_large`"));
-        refusals.push(("415", "`request.not_json`"));
-    }
-    let keyed = operation
-        .parameters
-        .iter()
-        .flatten()
-        .any(|parameter| matches!(parameter, RefOr::T(parameter) if parameter.name == "Idempotency-Key"));
-    if keyed {
-        refusals.push(("409", "`idempotency.running`"));
-        refusals.push(("422", "`idempotency.key_reused`"));
-    }
-    for (status, words) in refusals {
-        let response = operation
-            .responses
-            .responses
-            .entry(status.to_owned())
-            .or_insert_with(|| RefOr::T(ResponseBuilder::new().build()));
-        if let RefOr::T(response) = response {
-            let known = std::mem::take(&mut response.description);
-            response.description = if known.is_empty() {
-                words.to_owned()
-            } else {
-                format!("{known}, {words}")
-            };
-        }
-    }
-    for (status, response) in &mut operation.responses.responses {
-        if let RefOr::T(response) = response
-            && status.as_str() >= "400"
-        {
-            let content = ContentBuilder::new()
-                .schema(Some(Ref::from_schema_name("Failure")))
-                .build();
-            response
-                .content
-                .insert("application/json".to_owned(), content.into());
-        }
-    }
-}
-
 /// `/openapi.json` and the page `/docs` that shows it, with everything that it loads.
 pub(crate) fn routes<S: Clone + Send + Sync + 'static>(document: &Value) -> anyhow::Result<Router<S>> {
     let text = Bytes::from(serde_json::to_vec(document)?);
@@ -161,6 +148,17 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(document: &Value) -> anyh
             get(move || std::future::ready(json(text.clone()))),
         )
         .merge(page))
+}
+
+/// Every operation of a document.
+fn operations(document: &mut Value) -> impl Iterator<Item = &mut Value> {
+    let items = document["paths"].as_object_mut().into_iter().flatten();
+    items.flat_map(|(_, item)| {
+        item.as_object_mut()
+            .into_iter()
+            .flatten()
+            .map(|(_, operation)| operation)
+    })
 }
 
 fn json(text: Bytes) -> Response {

@@ -2,12 +2,16 @@
 
 use axum::extract::{RawQuery, State};
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::{
+    ToSchema,
+    openapi::{RefOr, Schema},
+};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     answer::{Answer, Envelope},
     app::App,
+    docs::one_of,
     error::Error,
 };
 
@@ -24,11 +28,16 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 /// How the service is.
 #[derive(Serialize, ToSchema)]
 struct Health {
-    /// ok, or degraded when logins to IM nodes must wait.
+    #[schema(schema_with = health_status)]
     status: &'static str,
     /// With `?verbose`: each thing that the service needs.
     #[serde(skip_serializing_if = "Option::is_none")]
     checks: Option<Checks>,
+}
+
+/// `degraded`: logins to IM nodes must wait.
+fn health_status() -> RefOr<Schema> {
+    one_of(["ok", "degraded"])
 }
 
 /// Each thing that the service needs.
@@ -54,7 +63,10 @@ struct Version {
 }
 
 /// The process answers
-#[utoipa::path(get, path = "/livez", tag = "service", responses((status = 200, body = Envelope<Health>)))]
+#[utoipa::path(
+    operation_id = "getLiveness",
+    get, path = "/livez", tag = "service", responses((status = 200, body = Envelope<Health>))
+)]
 async fn livez() -> Result<Answer, Error> {
     Answer::one(&Health {
         status: "ok",
@@ -64,8 +76,9 @@ async fn livez() -> Result<Answer, Error> {
 
 /// The service can serve
 #[utoipa::path(
+    operation_id = "getReadiness",
     get, path = "/readyz", tag = "service",
-    params(("verbose" = Option<bool>, Query, description = "Tell of each thing that is needed")),
+    params(("verbose" = Option<bool>, Query, description = "Whether to list each thing that the service needs; the name alone says so too")),
     responses((status = 200, body = Envelope<Health>))
 )]
 async fn readyz(State(app): State<App>, RawQuery(query): RawQuery) -> Result<Answer, Error> {
@@ -94,7 +107,10 @@ async fn readyz(State(app): State<App>, RawQuery(query): RawQuery) -> Result<Ans
 }
 
 /// Which version is running
-#[utoipa::path(get, path = "/version", tag = "service", responses((status = 200, body = Envelope<Version>)))]
+#[utoipa::path(
+    operation_id = "getVersion",
+    get, path = "/version", tag = "service", responses((status = 200, body = Envelope<Version>))
+)]
 async fn version() -> Result<Answer, Error> {
     Answer::one(&Version {
         version: env!("CARGO_PKG_VERSION"),

@@ -20,7 +20,7 @@ use crate::{
 /// How long a first answer is kept, milliseconds: longer than any app keeps trying.
 pub const KEPT_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 /// The longest key, bytes.
-const MAX_KEY_BYTES: usize = 128;
+pub(crate) const MAX_KEY_BYTES: usize = 128;
 
 /// Whether and how a write is protected from being done twice.
 #[derive(Debug)]

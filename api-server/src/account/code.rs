@@ -43,6 +43,7 @@ pub(crate) struct AskForCode {
 /// 6 digits, good for 5 minutes and 5 tries. The answer is the same whether or not the phone has an account. A phone gets one
 /// code a minute, 5 an hour, 10 a day. An address gets as many as the operator has set, for all its phones together.
 #[utoipa::path(
+    operation_id = "sendSmsCode",
     post, path = "/account/code", tag = "account", request_body = AskForCode,
     responses(
         (status = 200, body = Envelope<Empty>),
@@ -112,6 +113,9 @@ async fn put(tx: &mut Transaction<'_>, phone: &Phone, code: table::StoredCode) -
     }
 }
 
+/// Digits of a code.
+const CODE_DIGITS: usize = 6;
+
 /// A code as somebody typed it.
 #[derive(Clone)]
 pub(crate) struct Code(String);
@@ -120,10 +124,13 @@ impl<'de> Deserialize<'de> for Code {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let text = text.trim();
-        if text.len() == 6 && text.bytes().all(|b| b.is_ascii_digit()) {
+        if text.len() == CODE_DIGITS && text.bytes().all(|b| b.is_ascii_digit()) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(broken("应为 6 位数字", "it must be 6 digits"))
+            Err(broken(
+                format_args!("应为 {CODE_DIGITS} 位数字"),
+                format_args!("it must be {CODE_DIGITS} digits"),
+            ))
         }
     }
 }
@@ -132,7 +139,7 @@ impl PartialSchema for Code {
     fn schema() -> RefOr<Schema> {
         ObjectBuilder::new()
             .schema_type(Type::String)
-            .pattern(Some("^[0-9]{6}$"))
+            .pattern(Some(format!("^[0-9]{{{CODE_DIGITS}}}$")))
             .into()
     }
 }

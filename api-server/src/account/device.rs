@@ -65,7 +65,6 @@ pub(crate) struct NewLogin {
 
 /// A login's answer.
 #[derive(Serialize, ToSchema)]
-#[schema(example = json!({"user_id": 12, "access_token": "9bxAYDVy3Vb7-example-Zk1o7xKzQ4cVw0mYb8hJ2s", "expires_at_ms": 1_797_592_000_000_i64}))]
 pub(crate) struct Login {
     /// Who is logged in.
     user_id: i64,

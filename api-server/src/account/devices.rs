@@ -4,7 +4,11 @@ use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{User, device::log_out, table};
+use super::{
+    User,
+    device::{Platform, log_out},
+    table,
+};
 use crate::{
     answer::{Answer, Empty, Envelope, ListEnvelope, Page},
     app::App,
@@ -15,10 +19,9 @@ use crate::{
 
 /// A device that the user is logged in on.
 #[derive(Serialize, ToSchema)]
-#[schema(example = json!({"device_id": "phone-1", "platform": "ios", "has_push_token": true, "this_device": true, "created_ms": 1_795_000_000_000_i64, "last_used_ms": 1_795_000_100_000_i64}))]
 pub(crate) struct DeviceItem {
     device_id: String,
-    /// ios, android, harmony, web, mini_program, desktop.
+    #[schema(value_type = Platform)]
     platform: String,
     /// Whether it is woken up by push.
     has_push_token: bool,
@@ -32,6 +35,7 @@ pub(crate) struct DeviceItem {
 ///
 /// At most 10, the one used last first.
 #[utoipa::path(
+    operation_id = "listDevices",
     get, path = "/account/devices", tag = "account",
     responses((status = 200, body = ListEnvelope<DeviceItem>)),
     security(("access_token" = []), ("bearer" = []))
@@ -65,8 +69,9 @@ pub(crate) async fn list(State(app): State<App>, user: User) -> Result<Answer, E
 ///
 /// Its access token, push token, IM passwords and live IM sessions end at once, on whatever node.
 #[utoipa::path(
+    operation_id = "logOutDevice",
     delete, path = "/account/devices/{device_id}", tag = "account",
-    params(("device_id" = String, Path, description = "As GET /account/devices tells")),
+    params(("device_id" = String, Path, description = "As GET /account/devices lists it")),
     responses((status = 200, body = Envelope<Empty>), (status = 404, description = "`account.device_not_found`")),
     security(("access_token" = []), ("bearer" = []))
 )]
@@ -82,6 +87,7 @@ pub(crate) async fn remove(
 ///
 /// Its access token, push token, IM passwords and live IM sessions end at once, on whatever node.
 #[utoipa::path(
+    operation_id = "logOut",
     post, path = "/account/logout", tag = "account",
     responses((status = 200, body = Envelope<Empty>)),
     security(("access_token" = []), ("bearer" = []))

@@ -43,6 +43,7 @@ pub(crate) struct LogIn {
 /// A device has one access token: the same device_id again ends its old one. At most 10 devices a user; one more logs out
 /// the one that was used least recently. An unknown phone and a wrong password look alike.
 #[utoipa::path(
+    operation_id = "logIn",
     post, path = "/account/login", tag = "account", request_body = LogIn,
     responses(
         (status = 200, body = Envelope<Login>),

@@ -26,7 +26,7 @@ pub(crate) use guesses::Guesser;
 pub(crate) use password::Password;
 pub use password::Passwords;
 pub use phone::CountryCode;
-pub(crate) use phone::Phone;
+pub(crate) use phone::{Phone, PhoneShown};
 pub(crate) use push_token::PushToken;
 pub use sms::Sms;
 pub use table::FORGET_LOGINS;

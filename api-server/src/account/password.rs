@@ -40,7 +40,12 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 const NOBODY: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
-/// A password as somebody chose it: 8 to 128 characters.
+/// The shortest password, characters.
+const MIN_CHARACTERS: usize = 8;
+/// The longest password, characters.
+const MAX_CHARACTERS: usize = 128;
+
+/// A password as somebody chose it.
 #[derive(Clone)]
 pub(crate) struct Password(String);
 
@@ -65,12 +70,12 @@ impl fmt::Debug for Password {
 impl<'de> Deserialize<'de> for Password {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        if (8..=128).contains(&text.chars().count()) {
+        if (MIN_CHARACTERS..=MAX_CHARACTERS).contains(&text.chars().count()) {
             Ok(Self(text))
         } else {
             Err(broken(
-                "密码应为 8 到 128 个字符",
-                "a password has 8 to 128 characters",
+                format_args!("密码应为 {MIN_CHARACTERS} 到 {MAX_CHARACTERS} 个字符"),
+                format_args!("a password has {MIN_CHARACTERS} to {MAX_CHARACTERS} characters"),
             ))
         }
     }
@@ -80,8 +85,8 @@ impl PartialSchema for Password {
     fn schema() -> RefOr<Schema> {
         ObjectBuilder::new()
             .schema_type(Type::String)
-            .min_length(Some(8))
-            .max_length(Some(128))
+            .min_length(Some(MIN_CHARACTERS))
+            .max_length(Some(MAX_CHARACTERS))
             .into()
     }
 }
@@ -149,6 +154,7 @@ pub(crate) struct ChangePassword {
 /// Ends all other devices of the user, and those on which they logged a team's assistant in. An access token alone is not enough: the current password or an SMS code is asked
 /// for as well.
 #[utoipa::path(
+    operation_id = "changePassword",
     put, path = "/account/password", tag = "account", request_body = ChangePassword,
     responses(
         (status = 200, body = Envelope<Empty>),

@@ -102,19 +102,41 @@ impl<'de> Deserialize<'de> for Phone {
     }
 }
 
+/// Numbers of mainland China, with or without the country, and E.164 numbers of other countries. What people put between
+/// digits is left out of the contract: an app sends digits.
+const PATTERN: &str = "^((\\+?86)?1[0-9]{10}|\\+([1-79][0-9]{6,14}|8[0-57-9][0-9]{5,13}))$";
+/// As [`Phone::as_str`] is.
+const SHOWN_PATTERN: &str = "^\\+(861[0-9]{10}|[1-79][0-9]{6,14}|8[0-57-9][0-9]{5,13})$";
+
 impl PartialSchema for Phone {
     fn schema() -> RefOr<Schema> {
         ObjectBuilder::new()
             .schema_type(Type::String)
             .description(Some(
-                "A phone number; without a country it is one of mainland China.",
+                "A phone number; without a country it is one of mainland China. Spaces, hyphens and parentheses that a person typed are accepted as well.",
             ))
+            .pattern(Some(PATTERN))
             .examples(["13800138000", "+8613800138000"])
             .into()
     }
 }
 
 impl ToSchema for Phone {}
+
+/// Documents a phone number in an answer.
+pub(crate) struct PhoneShown;
+
+impl PartialSchema for PhoneShown {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .description(Some("A phone number in E.164 form."))
+            .pattern(Some(SHOWN_PATTERN))
+            .into()
+    }
+}
+
+impl ToSchema for PhoneShown {}
 
 #[cfg(test)]
 mod tests {
@@ -154,6 +176,34 @@ mod tests {
             "13800138000\0",
         ] {
             assert!(Phone::parse(text).is_none(), "{text:?}");
+        }
+    }
+
+    /// What the document allows is what is read, and what is shown is what it says.
+    #[test]
+    fn the_patterns_are_of_what_is_read() {
+        let (asked, shown) = (
+            regex::Regex::new(PATTERN).unwrap(),
+            regex::Regex::new(SHOWN_PATTERN).unwrap(),
+        );
+        let begins = [
+            "", "+", "86", "+86", "+8", "+85", "+1", "+0", "+7", "00", "0086", "1", "+861", "861", "2",
+            "+862",
+        ];
+        let digits = "13800138000123456";
+        for begin in begins {
+            for length in 0..=digits.len() {
+                let text = format!("{begin}{}", &digits[..length]);
+                let read = Phone::parse(&text);
+                // The international 00 is read as well, and not in the contract.
+                if !text.starts_with("00") {
+                    assert_eq!(read.is_some(), asked.is_match(&text), "{text}");
+                }
+                if let Some(phone) = read {
+                    assert!(shown.is_match(phone.as_str()), "{text}");
+                    assert!(asked.is_match(phone.as_str()), "{text}");
+                }
+            }
         }
     }
 

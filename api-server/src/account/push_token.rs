@@ -35,6 +35,7 @@ impl fmt::Debug for PushToken {
 ///
 /// The token leaves every other device and account that had it.
 #[utoipa::path(
+    operation_id = "setPushToken",
     put, path = "/account/push_token", tag = "account", request_body = PushToken, params(IdempotencyKey),
     responses((status = 200, body = Envelope<Empty>)),
     security(("access_token" = []), ("bearer" = []))

@@ -51,6 +51,7 @@ pub(crate) enum RegisteredRole {
 
 /// Makes an account and logs in
 #[utoipa::path(
+    operation_id = "registerAccount",
     post, path = "/account/register", tag = "account", request_body = Register,
     responses(
         (status = 200, body = Envelope<Login>),

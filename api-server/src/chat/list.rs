@@ -14,6 +14,7 @@ use crate::{
 
 /// One's private chats
 #[utoipa::path(
+    operation_id = "listChats",
     get, path = "/chat_list", tag = "chat", params(PageParams),
     responses((status = 200, body = ListEnvelope<Chat>)),
     security(("access_token" = []), ("bearer" = []))

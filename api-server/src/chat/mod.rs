@@ -18,7 +18,6 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 
 /// A private chat, as one of the two has it.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(example = json!({"conversation_id": 41, "user_id": 9, "name": "赵医生", "created": 1_795_000_000_000_i64}))]
 pub(crate) struct Chat {
     /// On the wire.
     conversation_id: i64,

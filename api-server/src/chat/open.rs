@@ -36,6 +36,7 @@ pub(crate) struct OpenChat {
 /// Between doctors who are in a team or a clinic together, and between a patient and a doctor who is or was in a consult of theirs. Each
 /// two people have one.
 #[utoipa::path(
+    operation_id = "openChat",
     post, path = "/chat", tag = "chat", request_body = OpenChat, params(IdempotencyKey),
     responses(
         (status = 200, body = Envelope<Chat>),

@@ -26,6 +26,7 @@ pub(crate) struct ChangeClinic {
 ///
 /// By its founder or a supervisor.
 #[utoipa::path(
+    operation_id = "updateClinic",
     put, path = "/clinic/{id}", tag = "clinic", request_body = ChangeClinic,
     params(("id" = i64, Path, minimum = 1), IdempotencyKey),
     responses(

@@ -27,6 +27,7 @@ pub(crate) struct NewClinic {
 ///
 /// By a doctor, who is its founder and first doctor. A doctor founds at most 5. A name is there once.
 #[utoipa::path(
+    operation_id = "createClinic",
     post, path = "/clinic", tag = "clinic", request_body = NewClinic, params(IdempotencyKey),
     responses(
         (status = 200, body = Envelope<Clinic>),

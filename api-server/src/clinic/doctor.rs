@@ -29,6 +29,7 @@ pub(crate) struct AddClinicDoctor {
 /// accepts or declines within 30 days; until then `joined_ms` of the answer is 0 and the clinic does not list them. Again
 /// gives the same answer.
 #[utoipa::path(
+    operation_id = "inviteClinicDoctor",
     post, path = "/clinic/{id}/doctor", tag = "clinic", request_body = AddClinicDoctor,
     params(("id" = i64, Path, minimum = 1), IdempotencyKey),
     responses(
@@ -73,6 +74,7 @@ pub(crate) async fn add(
 /// By its founder or a supervisor, or the doctor themselves; supervisors are taken out by the founder or themselves. The
 /// founder stays.
 #[utoipa::path(
+    operation_id = "removeClinicDoctor",
     delete, path = "/clinic/{id}/doctor/{doctor_id}", tag = "clinic",
     params(("id" = i64, Path, minimum = 1), ("doctor_id" = i64, Path, minimum = 1), IdempotencyKey),
     responses(

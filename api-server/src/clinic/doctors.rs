@@ -16,6 +16,7 @@ use crate::{
 ///
 /// For everybody who is logged in.
 #[utoipa::path(
+    operation_id = "listClinicDoctors",
     get, path = "/clinic/{id}/doctor_list", tag = "clinic", params(("id" = i64, Path, minimum = 1), PageParams),
     responses(
         (status = 200, body = ListEnvelope<ClinicDoctor>),

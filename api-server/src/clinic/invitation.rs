@@ -18,12 +18,6 @@ use crate::{
 
 /// An invitation into a clinic, with its link and QR code.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(example = json!({
-    "invitation_id": 12, "clinic_id": 3, "clinic_name": "仁心诊所", "inviter_id": 7, "inviter_name": "王医生",
-    "link": "huizhen://clinic/join?clinic_id=3&clinic_name=%E4%BB%81%E5%BF%83&inviter_id=7&inviter_name=%E7%8E%8B&invitation_id=12&expires_ms=1795604800000&signature=00",
-    "qr_svg": "<svg/>", "qr_png": "iVBORw0KGgo=", "max_uses": 1, "created_ms": 1_795_000_000_000_i64,
-    "expires_ms": 1_795_604_800_000_i64
-}))]
 pub(crate) struct ClinicInvitation {
     invitation_id: i64,
     clinic_id: i64,
@@ -46,6 +40,7 @@ pub(crate) struct ClinicInvitation {
 /// By its founder or a supervisor. The link is good until it expires, is withdrawn, as many doctors have joined as it says, or
 /// its inviter may not invite any more. A clinic has at most 100 that have not expired.
 #[utoipa::path(
+    operation_id = "createClinicInvitation",
     post, path = "/clinic/{id}/invitation", tag = "clinic", request_body = NewLink,
     params(("id" = i64, Path, minimum = 1), IdempotencyKey),
     responses(
@@ -99,6 +94,7 @@ pub(crate) async fn invite(
 ///
 /// By its founder or a supervisor: one by link, by phone or by id. Who has joined by it stays.
 #[utoipa::path(
+    operation_id = "revokeClinicInvitation",
     delete, path = "/clinic/{id}/invitation/{invitation_id}", tag = "clinic",
     params(("id" = i64, Path, minimum = 1), ("invitation_id" = i64, Path, minimum = 1), IdempotencyKey),
     responses(
@@ -132,6 +128,7 @@ pub(crate) async fn withdraw(
 /// By its founder or a supervisor. The doctor who has the phone, now or later, finds it in GET /invitation_list and accepts or
 /// declines within 30 days; the answer is the same whether or not the phone has an account. Again gives the same invitation.
 #[utoipa::path(
+    operation_id = "inviteClinicDoctorByPhone",
     post, path = "/clinic/{id}/phone_invitation", tag = "clinic", request_body = InviteByPhone,
     params(("id" = i64, Path, minimum = 1), IdempotencyKey),
     responses(
@@ -164,6 +161,7 @@ pub(crate) async fn invite_phone(
 ///
 /// By its founder or a supervisor. Nothing in it tells whether a phone has an account, or its owner has declined.
 #[utoipa::path(
+    operation_id = "listClinicInvitations",
     get, path = "/clinic/{id}/invitation_list", tag = "clinic",
     params(("id" = i64, Path, minimum = 1), PageParams),
     responses(

@@ -20,6 +20,7 @@ use crate::{
 ///
 /// By a doctor.
 #[utoipa::path(
+    operation_id = "joinClinic",
     post, path = "/clinic/join", tag = "clinic", request_body = JoinByLink, params(IdempotencyKey),
     responses(
         (status = 200, body = Envelope<Clinic>),
@@ -68,6 +69,7 @@ pub(crate) async fn join(
 ///
 /// By a doctor of it other than its founder.
 #[utoipa::path(
+    operation_id = "leaveClinic",
     post, path = "/clinic/{id}/leave", tag = "clinic", params(("id" = i64, Path, minimum = 1), IdempotencyKey),
     responses(
         (status = 200, body = Envelope<Empty>),

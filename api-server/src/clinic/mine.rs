@@ -16,10 +16,6 @@ use crate::{
 
 /// A clinic that the caller is in.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(example = json!({
-    "clinic_id": 3, "name": "仁心诊所", "introduction": "妇产科与儿科", "founder_id": 7, "inviter_id": 7,
-    "is_supervisor": false, "joined_ms": 1_795_000_000_000_i64
-}))]
 pub(crate) struct MyClinic {
     pub(super) clinic_id: i64,
     pub(super) name: String,
@@ -34,6 +30,7 @@ pub(crate) struct MyClinic {
 ///
 /// Those that a doctor founded or joined. Others are in none.
 #[utoipa::path(
+    operation_id = "listMyClinics",
     get, path = "/clinic/my_list", tag = "clinic", params(PageParams),
     responses((status = 200, body = ListEnvelope<MyClinic>)),
     security(("access_token" = []), ("bearer" = []))

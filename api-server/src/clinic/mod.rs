@@ -42,10 +42,6 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 
 /// A clinic.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-#[schema(example = json!({
-    "clinic_id": 3, "name": "仁心诊所", "introduction": "妇产科与儿科", "founder_id": 7,
-    "created_ms": 1_795_000_000_000_i64
-}))]
 pub(crate) struct Clinic {
     clinic_id: i64,
     name: String,
@@ -56,14 +52,11 @@ pub(crate) struct Clinic {
 
 /// A doctor of a clinic.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-#[schema(example = json!({
-    "doctor_id": 9, "name": "赵医生", "photo_id": null, "title": "主治医师", "department": "儿科", "inviter_id": 7,
-    "is_supervisor": true, "supervisor_inviter_id": 7, "joined_ms": 1_795_000_000_000_i64
-}))]
 pub(crate) struct ClinicDoctor {
     doctor_id: i64,
     name: String,
     /// Of an upload; null while there is none.
+    #[schema(required = true)]
     photo_id: Option<String>,
     title: String,
     department: String,
@@ -71,6 +64,7 @@ pub(crate) struct ClinicDoctor {
     inviter_id: i64,
     is_supervisor: bool,
     /// By whom they are supervisor (主管): the founder unless another inviter was named. Null while they are none.
+    #[schema(required = true)]
     supervisor_inviter_id: Option<i64>,
     /// 0 of a doctor who is invited and has not accepted.
     joined_ms: i64,

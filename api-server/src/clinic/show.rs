@@ -8,13 +8,14 @@ use crate::{
     answer::{Answer, Envelope},
     app::App,
     error::{Error, Word},
-    input::{NameQuery, PathId},
+    input::{Name, NameQuery, PathId},
 };
 
 /// A clinic
 ///
 /// For everybody who is logged in.
 #[utoipa::path(
+    operation_id = "getClinic",
     get, path = "/clinic/{id}", tag = "clinic", params(("id" = i64, Path, minimum = 1)),
     responses((status = 200, body = Envelope<Clinic>), (status = 404, description = "`clinic.not_found`")),
     security(("access_token" = []), ("bearer" = []))
@@ -29,8 +30,9 @@ pub(crate) async fn show(State(app): State<App>, _: User, PathId(id): PathId) ->
 /// For everybody who is logged in. The name must be the clinic's whole name; case, full or half width and spaces between ideographs do not
 /// count.
 #[utoipa::path(
+    operation_id = "findClinic",
     get, path = "/clinic", tag = "clinic",
-    params(("name" = String, Query, min_length = 1, max_length = 64, example = "仁心诊所")),
+    params(("name" = inline(Name), Query, example = "仁心诊所")),
     responses((status = 200, body = Envelope<Clinic>), (status = 404, description = "`clinic.not_found`")),
     security(("access_token" = []), ("bearer" = []))
 )]

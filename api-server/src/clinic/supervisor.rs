@@ -30,6 +30,7 @@ pub(crate) struct Appoint {
 /// By its founder or a supervisor. Without `inviter_id` the founder is recorded as the inviter. A clinic has any number of
 /// supervisors; doing it again records the inviter anew.
 #[utoipa::path(
+    operation_id = "appointClinicSupervisor",
     put, path = "/clinic/{id}/supervisor", tag = "clinic", request_body = Appoint,
     params(("id" = i64, Path, minimum = 1), IdempotencyKey),
     responses(

@@ -26,6 +26,7 @@ use crate::{
 /// By the team's assistant or a doctor who is in it, once a doctor was brought in. Its conversations are read-only from then
 /// on; value-added services that are still proposed are withdrawn.
 #[utoipa::path(
+    operation_id = "finishConsult",
     post, path = "/consult/{id}/finish", tag = "consult",
     params(("id" = i64, Path, minimum = 1), IdempotencyKey),
     responses(
@@ -53,6 +54,7 @@ pub(crate) async fn finish(
 /// By its patient or the team's assistant. Its conversations are read-only from then on; value-added services that are still
 /// proposed are withdrawn.
 #[utoipa::path(
+    operation_id = "cancelConsult",
     post, path = "/consult/{id}/cancel", tag = "consult",
     params(("id" = i64, Path, minimum = 1), IdempotencyKey),
     responses(

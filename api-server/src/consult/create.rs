@@ -22,7 +22,7 @@ use crate::{
     answer::Answer,
     app::{App, Written},
     clock::now_ms,
-    docs::IdempotencyKey,
+    docs::{IdempotencyKey, one_of},
     error::{Error, Word},
     family,
     input::{Ascii, Id, Text, Uri, Write, broken, check_uri},
@@ -47,7 +47,8 @@ pub(crate) struct BeginConsult {
     /// Text of at most 4000 characters, or the uri of media of this service (media/ID), of at most 2048 bytes.
     #[schema(value_type = Text<1, 4000>)]
     symptom_content: String,
-    /// The MIME type of symptom_content, one that everybody may send on the wire: text/plain, audio/aac, image/jpeg, …
+    /// The MIME type of symptom_content, one that everybody may send on the wire.
+    #[schema(schema_with = symptom_type)]
     symptom_type: Ascii<1, 127>,
     /// Uris of media of this service (media/ID); at most 9.
     #[serde(default)]
@@ -58,6 +59,7 @@ pub(crate) struct BeginConsult {
 ///
 /// By a member. In it at first are only the patient and the team's assistant, who brings doctors in.
 #[utoipa::path(
+    operation_id = "createConsult",
     post, path = "/consult", tag = "consult", request_body = BeginConsult, params(IdempotencyKey),
     responses(
         (status = 200, body = ConsultEnvelope),
@@ -135,6 +137,13 @@ pub(crate) async fn create(
         })
     })
     .await
+}
+
+/// The types that everybody may send.
+fn symptom_type() -> RefOr<Schema> {
+    let registered = mime::REGISTRY.into_iter();
+    let everybody = registered.filter(|registered| registered.senders == mime::Senders::Everybody);
+    one_of(everybody.map(|registered| registered.mime_type))
 }
 
 /// What does not need the database; gives the uris of the images.

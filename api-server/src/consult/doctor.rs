@@ -59,6 +59,7 @@ impl Candidate {
 /// By the team's assistant. The first doctor moves the consult from waiting to in_process. The doctor joins the consult's
 /// conversation and the staff room.
 #[utoipa::path(
+    operation_id = "addConsultDoctor",
     post, path = "/consult/{id}/doctor", tag = "consult", request_body = BringIn,
     params(("id" = i64, Path, minimum = 1), IdempotencyKey),
     responses(
@@ -114,6 +115,7 @@ pub(crate) async fn bring_in(
 /// By the team's assistant, or the doctor themselves. They see nothing of it any more; value-added services that they proposed
 /// and nobody decided are withdrawn.
 #[utoipa::path(
+    operation_id = "removeConsultDoctor",
     delete, path = "/consult/{id}/doctor/{doctor_id}", tag = "consult",
     params(("id" = i64, Path, minimum = 1), ("doctor_id" = i64, Path, minimum = 1), IdempotencyKey),
     responses(

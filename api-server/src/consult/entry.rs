@@ -8,18 +8,21 @@ use proto::{
 };
 use serde::Serialize;
 use serde_json::{Value, json};
-use utoipa::ToSchema;
+use utoipa::{
+    ToSchema,
+    openapi::{RefOr, Schema},
+};
+
+use super::Status;
+use crate::docs::one_of;
 
 /// An entry. Of body, text comes as `text`, what the MIME registry knows as `content`, anything else as `body_base64`.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(example = json!({"conversation_id": 40, "seq": 3, "sender_id": 12, "kind": "message", "created_ms": 1_795_000_000_000_i64, "client_msg_id": "m-1", "mime_type": "text/plain", "text": "你好"}))]
 pub(crate) struct EntryItem {
     conversation_id: i64,
     seq: i64,
     sender_id: i64,
-    /// message, participant_joined, participant_left, status_changed, vas_proposed, vas_confirmed, vas_declined,
-    /// vas_withdrawn, recalled, call_started, call_ended, media_ready.
-    #[schema(example = "message")]
+    #[schema(schema_with = kinds)]
     kind: String,
     /// Epoch milliseconds.
     created_ms: i64,
@@ -51,26 +54,93 @@ pub(crate) struct EntryItem {
     /// The message was taken back; what it said is withheld.
     #[serde(skip_serializing_if = "is_false")]
     recalled: bool,
-    /// Of participant_joined and participant_left: user_id, role, name.
+    /// Of participant_joined and participant_left.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
-    participant: Option<Value>,
-    /// Of status_changed: status, open.
+    participant: Option<Participant>,
+    /// Of status_changed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
-    status: Option<Value>,
-    /// Of vas_*: vas_id, name, description, price_fen, state, doctor_id.
+    status: Option<Changed>,
+    /// Of vas_*.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
-    vas: Option<Value>,
-    /// Of call_*: call_id, video, duration_ms, outcome.
+    vas: Option<VasCard>,
+    /// Of call_*.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
-    call: Option<Value>,
-    /// Of media_ready: uri, mime_type.
+    call: Option<Call>,
+    /// Of media_ready.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
-    media: Option<Value>,
+    media: Option<Media>,
+}
+
+/// A participant who came in or went.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = EntryParticipant)]
+struct Participant {
+    user_id: i64,
+    #[schema(schema_with = roles)]
+    role: String,
+    name: String,
+}
+
+/// A state that a consult has reached.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = EntryStatus)]
+struct Changed {
+    #[schema(value_type = Status)]
+    status: String,
+    /// Whether the conversation takes messages in this state.
+    open: bool,
+}
+
+/// A value-added service at the time of the entry.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = EntryVas)]
+struct VasCard {
+    vas_id: i64,
+    name: String,
+    description: String,
+    price_fen: i64,
+    #[schema(value_type = crate::vas::State)]
+    state: String,
+    doctor_id: i64,
+}
+
+/// A call that began or ended.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = EntryCall)]
+struct Call {
+    call_id: i64,
+    video: bool,
+    /// Of a call that ended.
+    duration_ms: i64,
+    /// Of a call that ended; empty before.
+    outcome: String,
+}
+
+/// An upload that can be fetched.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = EntryMedia)]
+struct Media {
+    uri: String,
+    mime_type: String,
+}
+
+fn kinds() -> RefOr<Schema> {
+    one_of(names(
+        |number| EntryKind::try_from(number).ok().map(|kind| kind.as_str_name()),
+        "ENTRY_KIND_",
+    ))
+}
+
+fn roles() -> RefOr<Schema> {
+    one_of(names(
+        |number| Role::try_from(number).ok().map(|role| role.as_str_name()),
+        "ROLE_",
+    ))
+}
+
+/// The names of a wire enumeration, which counts from 1 without gaps.
+fn names(name: impl Fn(i32) -> Option<&'static str>, prefix: &str) -> impl Iterator<Item = String> {
+    (1..).map_while(name).map(move |name| plain(name, prefix))
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
@@ -129,29 +199,44 @@ impl From<wire::Entry> for EntryItem {
         }
         match entry.event {
             Some(Event::Participant(event)) => {
-                item.participant = Some(json!({
-                    "user_id": event.user_id,
-                    "role": plain(Role::try_from(event.role).unwrap_or_default().as_str_name(), "ROLE_"),
-                    "name": event.name,
-                }));
+                item.participant = Some(Participant {
+                    user_id: event.user_id,
+                    role: plain(
+                        Role::try_from(event.role).unwrap_or_default().as_str_name(),
+                        "ROLE_",
+                    ),
+                    name: event.name,
+                });
             }
             Some(Event::Status(event)) => {
-                item.status = Some(json!({"status": event.status, "open": event.open}));
+                item.status = Some(Changed {
+                    status: event.status,
+                    open: event.open,
+                });
             }
             Some(Event::Vas(event)) => {
-                item.vas = Some(json!({
-                    "vas_id": event.vas_id, "name": event.name, "description": event.description,
-                    "price_fen": event.price_fen, "state": event.state, "doctor_id": event.doctor_id,
-                }));
+                item.vas = Some(VasCard {
+                    vas_id: event.vas_id,
+                    name: event.name,
+                    description: event.description,
+                    price_fen: event.price_fen,
+                    state: event.state,
+                    doctor_id: event.doctor_id,
+                });
             }
             Some(Event::Call(event)) => {
-                item.call = Some(json!({
-                    "call_id": event.call_id, "video": event.video, "duration_ms": event.duration_ms,
-                    "outcome": event.outcome,
-                }));
+                item.call = Some(Call {
+                    call_id: event.call_id,
+                    video: event.video,
+                    duration_ms: event.duration_ms,
+                    outcome: event.outcome,
+                });
             }
             Some(Event::Media(event)) => {
-                item.media = Some(json!({"uri": event.uri, "mime_type": event.mime_type}));
+                item.media = Some(Media {
+                    uri: event.uri,
+                    mime_type: event.mime_type,
+                });
             }
             None => {}
         }

@@ -30,6 +30,7 @@ pub(crate) struct HandOver {
 /// By a doctor who is in it. The other one comes into the consult and the staff room, the caller goes, in one step: the
 /// consult is never without either. Value-added services that the caller proposed and nobody decided are withdrawn.
 #[utoipa::path(
+    operation_id = "handOverConsult",
     post, path = "/consult/{id}/handover", tag = "consult", request_body = HandOver,
     params(("id" = i64, Path, minimum = 1), IdempotencyKey),
     responses(

@@ -9,7 +9,7 @@ use crate::{
     account::User,
     answer::Answer,
     app::{App, Written},
-    docs::IdempotencyKey,
+    docs::{self, IdempotencyKey},
     error::Error,
     input::{Nothing, PathId, Write},
 };
@@ -17,12 +17,11 @@ use crate::{
 /// The envelope of 1.7, with the spelling of the seed document beside the right one.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct HiddenEnvelope {
-    /// Always true.
+    #[schema(schema_with = docs::yes)]
     success: bool,
-    /// Always true.
+    #[schema(schema_with = docs::yes)]
     sucess: bool,
-    /// The HTTP status.
-    #[schema(example = 200)]
+    #[schema(schema_with = docs::ok_status)]
     code: u16,
 }
 
@@ -36,6 +35,7 @@ const HIDDEN: HiddenEnvelope = HiddenEnvelope {
 ///
 /// Others keep it, and GET /consult/{id} still shows it.
 #[utoipa::path(
+    operation_id = "hideConsult",
     delete, path = "/consult/history_list/{id}", tag = "consult",
     params(("id" = i64, Path, minimum = 1), IdempotencyKey),
     responses(
@@ -65,6 +65,7 @@ pub(crate) async fn hide_one(
 
 /// Takes all consults from one's own history (1.7)
 #[utoipa::path(
+    operation_id = "hideAllConsults",
     delete, path = "/consult/history_list", tag = "consult", params(IdempotencyKey),
     responses((status = 200, body = HiddenEnvelope)),
     security(("access_token" = []), ("bearer" = []))

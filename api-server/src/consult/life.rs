@@ -5,10 +5,13 @@
 //!    └────────────cancel─────────────────┴──▶ cancelled          nothing leaves the last two
 //! ```
 
+use utoipa::ToSchema;
+
 use crate::error::Word;
 
 /// Where a consult is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ToSchema)]
+#[schema(as = ConsultStatus, rename_all = "snake_case")]
 pub(crate) enum Status {
     /// No doctor was brought in yet.
     Waiting,

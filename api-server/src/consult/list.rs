@@ -17,6 +17,7 @@ use crate::{
 
 /// One's consults that are waiting or in process (1.5)
 #[utoipa::path(
+    operation_id = "listConsultsInProcess",
     get, path = "/consult/in_process_list", tag = "consult", params(PageParams),
     responses((status = 200, body = ListEnvelope<Consult>)),
     security(("access_token" = []), ("bearer" = []))
@@ -29,6 +30,7 @@ pub(crate) async fn in_process(State(app): State<App>, user: User, page: PageQue
 ///
 /// Those that were hidden by 1.7 are left out.
 #[utoipa::path(
+    operation_id = "listConsultHistory",
     get, path = "/consult/history_list", tag = "consult", params(PageParams),
     responses((status = 200, body = ListEnvelope<Consult>)),
     security(("access_token" = []), ("bearer" = []))

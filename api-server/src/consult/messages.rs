@@ -22,6 +22,7 @@ const MAX_PAGE_BYTES: usize = 1024 * 1024;
 /// What the user may see of it, as the wire shows it: messages and events. A page may hold fewer than `limit` when the
 /// messages are long.
 #[utoipa::path(
+    operation_id = "listConsultMessages",
     get, path = "/consult/{id}/messages", tag = "consult",
     params(("id" = i64, Path, minimum = 1), PageParams),
     responses((status = 200, body = ListEnvelope<EntryItem>), (status = 404, description = "`consult.not_found`")),

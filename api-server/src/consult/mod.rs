@@ -20,6 +20,7 @@ mod team_list;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub(crate) use entry::EntryItem;
+pub(crate) use life::Status;
 pub(crate) use record::Consult;
 pub(crate) use table::{
     check_seated, check_seated_in, count_finished, count_served, running_of, shared_a_consult, take_consult,

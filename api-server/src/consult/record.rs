@@ -6,14 +6,12 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::life::{Seat, Status};
-use crate::{answer::Answer, error::Error, team};
+use crate::{answer::Answer, docs, error::Error, team};
 
 /// A consult (1.3 to 1.6).
 #[derive(Clone, Debug, Serialize, ToSchema)]
-#[schema(example = json!({"status": "in_process", "consultation_id": 40, "creator_member_id": 12, "creator_member_name": "李女士", "target_member_id": 12, "target_member_name": "李女士", "team_id": 4, "team_name": "儿科", "doctor_ids": [9], "symptom_content": "头痛三天", "symptom_type": "text/plain", "images": ["media/1"], "created": 1_795_000_000_000_i64}))]
 pub(crate) struct Consult {
-    /// waiting, in_process, finished, cancelled.
-    #[schema(example = "waiting")]
+    #[schema(value_type = Status)]
     status: &'static str,
     /// Also the id of its main conversation on the wire.
     consultation_id: i64,
@@ -40,10 +38,9 @@ pub(crate) struct Consult {
 /// The envelope of one consult: 1.3 and 1.4 show `created` beside `result`.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ConsultEnvelope {
-    /// Always true.
+    #[schema(schema_with = docs::yes)]
     success: bool,
-    /// The HTTP status.
-    #[schema(example = 200)]
+    #[schema(schema_with = docs::ok_status)]
     code: u16,
     result: Consult,
     /// As in `result`.

@@ -9,6 +9,7 @@ use crate::{account::User, answer::Answer, app::App, error::Error, input::PathId
 ///
 /// For its patient, its team's assistant and the doctors who are in it.
 #[utoipa::path(
+    operation_id = "getConsult",
     get, path = "/consult/{id}", tag = "consult", params(("id" = i64, Path, minimum = 1)),
     responses((status = 200, body = ConsultEnvelope), (status = 404, description = "`consult.not_found`")),
     security(("access_token" = []), ("bearer" = []))

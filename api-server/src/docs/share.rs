@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use super::operations;
+
 /// Moves repeated schemas, parameters, refusals and their examples to the components.
 pub(super) fn share(document: &mut Value) {
     schemas(document);
@@ -68,7 +70,9 @@ fn schemas(document: &mut Value) {
     }
     let schemas = object(document.pointer_mut("/components/schemas"));
     let named: BTreeMap<String, String> = schemas
-        .filter(|(_, schema)| schema["properties"].is_object())
+        .filter(|(_, schema)| {
+            schema["type"] == "object" || schema["oneOf"].is_array() || schema["allOf"].is_array()
+        })
         .map(|(name, schema)| (schema.to_string(), name.clone()))
         .collect();
     for (_, schema) in object(document.pointer_mut("/components/schemas")) {
@@ -103,11 +107,6 @@ impl Shared {
         let reference = json!({"$ref": format!("#/components/{}/{free}", self.kind)});
         self.values.insert(free, std::mem::replace(value, reference));
     }
-}
-
-fn operations(document: &mut Value) -> impl Iterator<Item = &mut Value> {
-    let items = object(document.get_mut("paths")).map(|(_, item)| item);
-    items.flat_map(|item| object(Some(item)).map(|(_, operation)| operation))
 }
 
 fn object(value: Option<&mut Value>) -> impl Iterator<Item = (&String, &mut Value)> {

@@ -59,6 +59,7 @@ impl DoctorDetail {
 ///
 /// By a doctor, of themselves. The answer is the page as everybody sees it.
 #[utoipa::path(
+    operation_id = "updateDoctor",
     post, path = "/doctor/detail", tag = "doctor", request_body = DoctorDetail, params(IdempotencyKey),
     responses((status = 200, body = Envelope<Doctor>), (status = 403, description = "`doctor.doctors_only`")),
     security(("access_token" = []), ("bearer" = []))

@@ -18,14 +18,11 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 
 /// A doctor's page.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(example = json!({
-    "doctor_id": 7, "name": "王医生", "photo_id": "photo-7", "title": "主任医师", "department": "妇产科",
-    "expertise": "高危妊娠", "honours": "省优秀医师", "introduction": "从医二十年"
-}))]
 pub(crate) struct Doctor {
     doctor_id: i64,
     name: String,
     /// Of an upload; null while there is none.
+    #[schema(required = true)]
     photo_id: Option<String>,
     /// 职称.
     title: String,

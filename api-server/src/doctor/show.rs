@@ -15,6 +15,7 @@ use crate::{
 ///
 /// For everybody who is logged in: patients choose by it.
 #[utoipa::path(
+    operation_id = "getDoctor",
     get, path = "/doctor/{id}", tag = "doctor", params(("id" = i64, Path, minimum = 1)),
     responses((status = 200, body = Envelope<Doctor>), (status = 404, description = "`doctor.not_found`")),
     security(("access_token" = []), ("bearer" = []))

@@ -56,6 +56,7 @@ pub(crate) enum Added {
 /// declines within 30 days; the answer is the same whether or not the phone has an account. At most 20 people and open
 /// invitations together.
 #[utoipa::path(
+    operation_id = "addFamilyMember",
     post, path = "/family", tag = "family", request_body = NewRelative, params(IdempotencyKey),
     responses(
         (status = 200, body = Envelope<Added>),

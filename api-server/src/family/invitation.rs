@@ -19,6 +19,7 @@ use crate::{
 ///
 /// By the member whose phone was invited. From now on the inviter may begin consults for them; declining later ends that.
 #[utoipa::path(
+    operation_id = "acceptFamilyInvitation",
     post, path = "/family/invitation/{id}/accept", tag = "family",
     params(("id" = i64, Path, minimum = 1), IdempotencyKey),
     responses(
@@ -59,6 +60,7 @@ pub(crate) async fn accept(
 /// By the member whose phone was invited. The inviter is not told. After it was accepted: the caller leaves the inviter's
 /// family, and no consult can be begun for them any more.
 #[utoipa::path(
+    operation_id = "declineFamilyInvitation",
     post, path = "/family/invitation/{id}/decline", tag = "family",
     params(("id" = i64, Path, minimum = 1), IdempotencyKey),
     responses(
@@ -90,6 +92,7 @@ pub(crate) async fn decline(
 
 /// Withdraws an invitation that one sent
 #[utoipa::path(
+    operation_id = "revokeFamilyInvitation",
     delete, path = "/family/invitation/{id}", tag = "family",
     params(("id" = i64, Path, minimum = 1), IdempotencyKey),
     responses(

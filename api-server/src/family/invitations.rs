@@ -17,6 +17,7 @@ use crate::{
 ///
 /// By a member: those that are open, and those that were accepted, which can still be declined.
 #[utoipa::path(
+    operation_id = "listFamilyInvitations",
     get, path = "/family/invitation_list", tag = "family", params(PageParams),
     responses(
         (status = 200, body = ListEnvelope<ReceivedInvitation>),
@@ -51,6 +52,7 @@ pub(crate) async fn received(State(app): State<App>, user: User, page: PageQuery
 ///
 /// By a member. Nothing in it tells whether a phone has an account, or its owner has declined.
 #[utoipa::path(
+    operation_id = "listSentFamilyInvitations",
     get, path = "/family/sent_invitation_list", tag = "family", params(PageParams),
     responses(
         (status = 200, body = ListEnvelope<SentInvitation>),

@@ -14,13 +14,16 @@ mod relation;
 mod table;
 
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::{
+    ToSchema,
+    openapi::{RefOr, Schema},
+};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub(crate) use relation::Relation;
 pub(crate) use table::{relatives, relatives_in, take_relative};
 
-use crate::{app::App, member::Gender};
+use crate::{account::PhoneShown, app::App, docs::one_of, member::Gender};
 
 /// The most people and open invitations together.
 const MAX_FAMILY: i64 = 20;
@@ -38,31 +41,30 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 
 /// Somebody of a family, as the seed document lists them in a member's record.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-#[schema(example = json!({"relation_user_id": 31, "relation_type": "child", "name": "小明", "photo_id": null}))]
 pub(crate) struct Relative {
     relation_user_id: i64,
     relation_type: Relation,
     name: String,
     /// Of an upload; null while there is none.
+    #[schema(required = true)]
     photo_id: Option<String>,
 }
 
 /// Somebody of a family.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-#[schema(example = json!({
-    "relation_user_id": 31, "relation_type": "child", "name": "小明", "photo_id": null, "kind": "dependant",
-    "gender": "male", "birth_date": "2020-03-01", "created_ms": 1_795_000_000_000_i64
-}))]
 pub(crate) struct FamilyMember {
     relation_user_id: i64,
     relation_type: Relation,
     name: String,
     /// Of an upload; null while there is none.
+    #[schema(required = true)]
     photo_id: Option<String>,
     kind: Kind,
     /// Of a dependant; null when unknown, and of a person.
+    #[schema(required = true)]
     gender: Option<Gender>,
     /// Of a dependant, YYYY-MM-DD; null when unknown, and of a person.
+    #[schema(required = true)]
     birth_date: Option<String>,
     /// When they came into the family.
     created_ms: i64,
@@ -71,6 +73,7 @@ pub(crate) struct FamilyMember {
 /// Who keeps somebody's record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = FamilyKind)]
 pub(crate) enum Kind {
     /// Kept by the member.
     Dependant,
@@ -89,15 +92,13 @@ impl Kind {
 
 /// An invitation that the caller sent. Nothing in it tells whether the phone has an account or its owner has declined.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-#[schema(example = json!({
-    "invitation_id": 5, "phone": "+8613800138000", "relation_type": "spouse", "state": "invited",
-    "created_ms": 1_795_000_000_000_i64, "expires_ms": 1_797_592_000_000_i64
-}))]
 pub(crate) struct SentInvitation {
     invitation_id: i64,
+    #[schema(value_type = PhoneShown)]
     phone: String,
     relation_type: Relation,
-    /// Always invited; once accepted, they are in the family.
+    /// Once accepted, they are in the family.
+    #[schema(schema_with = sent_state)]
     state: &'static str,
     created_ms: i64,
     expires_ms: i64,
@@ -105,18 +106,23 @@ pub(crate) struct SentInvitation {
 
 /// An invitation that the caller got.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-#[schema(example = json!({
-    "invitation_id": 5, "inviter_id": 12, "inviter_name": "李女士", "relation_type": "spouse", "state": "invited",
-    "created_ms": 1_795_000_000_000_i64, "expires_ms": 1_797_592_000_000_i64
-}))]
 pub(crate) struct ReceivedInvitation {
     invitation_id: i64,
     inviter_id: i64,
     inviter_name: String,
     /// What the caller is to the inviter.
     relation_type: Relation,
-    /// invited, accepted.
+    #[schema(schema_with = received_state)]
     state: String,
     created_ms: i64,
     expires_ms: i64,
+}
+
+/// An inviter is not told of an answer.
+fn sent_state() -> RefOr<Schema> {
+    one_of(["invited"])
+}
+
+fn received_state() -> RefOr<Schema> {
+    one_of(["invited", "accepted"])
 }

@@ -21,6 +21,7 @@ use crate::{
 ///
 /// By a member.
 #[utoipa::path(
+    operation_id = "listFamilyMembers",
     get, path = "/family", tag = "family", params(PageParams),
     responses(
         (status = 200, body = ListEnvelope<FamilyMember>),
@@ -49,6 +50,7 @@ pub(crate) async fn list(State(app): State<App>, user: User, page: PageQuery) ->
 
 /// Somebody of one's family
 #[utoipa::path(
+    operation_id = "getFamilyMember",
     get, path = "/family/{relation_user_id}", tag = "family",
     params(("relation_user_id" = i64, Path, minimum = 1)),
     responses(
@@ -92,6 +94,7 @@ impl ChangeRelative {
 ///
 /// Of a dependant everything; of a person with an account of their own what they are to the caller.
 #[utoipa::path(
+    operation_id = "updateFamilyMember",
     put, path = "/family/{relation_user_id}", tag = "family", request_body = ChangeRelative,
     params(("relation_user_id" = i64, Path, minimum = 1), IdempotencyKey),
     responses(
@@ -145,6 +148,7 @@ pub(crate) async fn change(
 ///
 /// No consult can be begun for them any more; those that were stay as they are and can be read.
 #[utoipa::path(
+    operation_id = "removeFamilyMember",
     delete, path = "/family/{relation_user_id}", tag = "family",
     params(("relation_user_id" = i64, Path, minimum = 1), IdempotencyKey),
     responses(

@@ -20,10 +20,8 @@ const EXPIRE_S: i64 = 3600;
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ImPassword {
     /// How long it is good, seconds.
-    #[schema(example = 3600)]
     expire: i64,
     /// 32 hexadecimal digits.
-    #[schema(example = "3dd734329f5abcdf7dde9ba87301bb1f")]
     password: String,
 }
 
@@ -32,6 +30,7 @@ pub(crate) struct ImPassword {
 /// Bound to this user and device; good until it expires or the device logs out. Several are good at once. A device gets 30
 /// at once and then one every 3 seconds, a user 100 and one a second.
 #[utoipa::path(
+    operation_id = "createImPassword",
     get, path = "/im/password", tag = "im",
     responses((status = 200, body = Envelope<ImPassword>)),
     security(("access_token" = []), ("bearer" = []))

@@ -14,11 +14,10 @@ use crate::{
 
 /// An IM node.
 #[derive(Serialize, ToSchema)]
+#[schema(as = ImServer)]
 pub(crate) struct Server {
-    #[schema(example = "192.168.3.1")]
     ip: String,
     /// Framed TCP.
-    #[schema(example = 9501)]
     port: u16,
     /// The same over TLS, if the node has a certificate.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -28,11 +27,9 @@ pub(crate) struct Server {
     ws_port: Option<u16>,
     /// The node's domain name, if it has one: for the ports above instead of `ip`, and what its certificate must name.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "im1.example.com")]
     domain: Option<String>,
     /// The node's address for WebSocket over TLS, if it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "wss://im1.example.com/")]
     wss: Option<String>,
 }
 
@@ -40,6 +37,7 @@ pub(crate) struct Server {
 ///
 /// The live nodes, the least loaded first; one that drains or died is absent within 10 s.
 #[utoipa::path(
+    operation_id = "listImServers",
     get, path = "/im/servers", tag = "im",
     responses((status = 200, body = Envelope<Vec<Server>>)),
     security(("access_token" = []), ("bearer" = []))

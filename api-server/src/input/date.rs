@@ -52,6 +52,10 @@ impl PartialSchema for BirthDate {
         ObjectBuilder::new()
             .schema_type(Type::String)
             .format(Some(SchemaFormat::KnownFormat(KnownFormat::Date)))
+            .description(Some(format!(
+                "From {FIRST_YEAR}-01-01 to today in Asia/Shanghai."
+            )))
+            .pattern(Some("^(19|[2-9][0-9])[0-9]{2}-[0-9]{2}-[0-9]{2}$"))
             .examples(["1990-05-17"])
             .into()
     }

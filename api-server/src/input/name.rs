@@ -5,11 +5,14 @@ use axum::{
     http::request::Parts,
 };
 
-use super::{clean::composed, fold::folded};
+use super::{Text, clean::composed, fold::folded};
 use crate::error::Error;
 
 /// The longest name, characters.
 const MAX_NAME_CHARS: usize = 64;
+
+/// A name that is searched for, as the document shows it.
+pub(crate) type Name = Text<1, MAX_NAME_CHARS>;
 
 /// `name` of a search: 1 to 64 characters, without the white space around it. What names may not hold is taken here, and
 /// finds the names that look like it.

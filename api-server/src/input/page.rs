@@ -9,9 +9,11 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use crate::error::Error;
 
 /// Items of a page unless the request says otherwise.
-const DEFAULT_LIMIT: i64 = 50;
+pub(crate) const DEFAULT_LIMIT: i64 = 50;
 /// The most items of a page.
-const MAX_LIMIT: i64 = 200;
+pub(crate) const MAX_LIMIT: i64 = 200;
+/// What [`Cursor::encode`] writes: 16 bytes in base64url without padding.
+pub(crate) const CURSOR_PATTERN: &str = "^[A-Za-z0-9_-]{21}[AQgw]$";
 
 /// `limit`, `cursor` and `count` of a list.
 #[derive(Clone, Debug)]

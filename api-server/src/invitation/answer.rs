@@ -26,6 +26,7 @@ use crate::{
 /// By the doctor whose phone or id was invited, who is in it from now on. Into at most 5 teams, created and joined counted
 /// together.
 #[utoipa::path(
+    operation_id = "acceptInvitation",
     post, path = "/invitation/{id}/accept", tag = "invitation",
     params(("id" = i64, Path, minimum = 1), IdempotencyKey),
     responses(
@@ -76,6 +77,7 @@ pub(crate) async fn accept(
 ///
 /// By the doctor whose phone or id was invited. The inviter is not told.
 #[utoipa::path(
+    operation_id = "declineInvitation",
     post, path = "/invitation/{id}/decline", tag = "invitation",
     params(("id" = i64, Path, minimum = 1), IdempotencyKey),
     responses(

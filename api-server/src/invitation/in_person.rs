@@ -3,17 +3,21 @@
 use database::Transaction;
 use proto::UserId;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{
+    ToSchema,
+    openapi::{RefOr, Schema},
+};
 
 use super::{
     Place,
     table::{self, NewInPerson},
 };
 use crate::{
-    account::{self, Phone, Role},
+    account::{self, Phone, PhoneShown, Role},
     answer::{Answer, Page},
     app::App,
     clock::now_ms,
+    docs::one_of,
     error::Error,
     input::{Cursor, PageQuery},
 };
@@ -32,21 +36,25 @@ pub(crate) struct InviteByPhone {
 
 /// An open invitation of one doctor. Nothing in it tells whether a phone has an account or the doctor has declined.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-#[schema(example = json!({
-    "invitation_id": 5, "doctor_id": null, "phone": "+8613800138000", "inviter_id": 7, "state": "invited",
-    "created_ms": 1_795_000_000_000_i64, "expires_ms": 1_797_592_000_000_i64
-}))]
 pub(crate) struct SentDoctorInvitation {
     pub(super) invitation_id: i64,
     /// Who was invited by id; null when by phone.
+    #[schema(required = true)]
     pub(super) doctor_id: Option<i64>,
     /// Who was invited by phone; null when by id.
+    #[schema(required = true, value_type = Option<PhoneShown>)]
     pub(super) phone: Option<String>,
     pub(super) inviter_id: i64,
-    /// Always invited; who has accepted is among the doctors.
+    /// Who has accepted is among the doctors.
+    #[schema(schema_with = sent_state)]
     pub(super) state: &'static str,
     pub(super) created_ms: i64,
     pub(super) expires_ms: i64,
+}
+
+/// An inviter is not told of an answer.
+fn sent_state() -> RefOr<Schema> {
+    one_of(["invited"])
 }
 
 /// Invites a doctor by id into a team or clinic whose row is locked. False when there is no such doctor.

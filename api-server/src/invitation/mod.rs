@@ -34,6 +34,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 /// What a doctor is invited into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = InvitationPlace)]
 pub(crate) enum Place {
     Team,
     Clinic,

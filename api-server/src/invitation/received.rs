@@ -17,10 +17,6 @@ use crate::{
 
 /// An invitation that the caller got.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-#[schema(example = json!({
-    "invitation_id": 5, "place": "team", "place_id": 4, "name": "儿科", "inviter_id": 7, "inviter_name": "王医生",
-    "created_ms": 1_795_000_000_000_i64, "expires_ms": 1_797_592_000_000_i64
-}))]
 pub(crate) struct DoctorInvitation {
     pub(super) invitation_id: i64,
     pub(super) place: Place,
@@ -38,6 +34,7 @@ pub(crate) struct DoctorInvitation {
 ///
 /// By a doctor: those that are open, by phone and by id.
 #[utoipa::path(
+    operation_id = "listInvitations",
     get, path = "/invitation_list", tag = "invitation", params(PageParams),
     responses(
         (status = 200, body = ListEnvelope<DoctorInvitation>),

@@ -72,6 +72,7 @@ impl MemberDetail {
 ///
 /// By a member, of themselves.
 #[utoipa::path(
+    operation_id = "updateMember",
     put, path = "/member/detail", tag = "member", request_body = MemberDetail, params(IdempotencyKey),
     responses((status = 200, body = Envelope<Member>), (status = 403, description = "`member.members_only`")),
     security(("access_token" = []), ("bearer" = []))

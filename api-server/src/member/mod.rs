@@ -20,11 +20,6 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 
 /// A member's record, for themselves.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(example = json!({
-    "member_id": 12, "name": "李女士", "photo_id": "photo-12", "gender": "female", "birth_date": "1990-05-17",
-    "pregnancies": 2, "births": 1, "menstrual_cycle_days": 28, "menarche_age": 13,
-    "family": [{"relation_user_id": 31, "relation_type": "child", "name": "小明", "photo_id": null}]
-}))]
 pub(crate) struct Member {
     member_id: i64,
     name: String,

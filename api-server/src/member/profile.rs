@@ -34,17 +34,24 @@ impl Gender {
 #[derive(Clone, Debug, Default, Serialize, ToSchema)]
 pub(crate) struct Profile {
     /// Of an upload.
+    #[schema(required = true)]
     pub(crate) photo_id: Option<String>,
+    #[schema(required = true)]
     pub(crate) gender: Option<Gender>,
     /// YYYY-MM-DD.
+    #[schema(required = true)]
     pub(crate) birth_date: Option<String>,
     /// 怀孕次数.
+    #[schema(required = true)]
     pub(crate) pregnancies: Option<i64>,
     /// 产几.
+    #[schema(required = true)]
     pub(crate) births: Option<i64>,
     /// 月经周期, days.
+    #[schema(required = true)]
     pub(crate) menstrual_cycle_days: Option<i64>,
     /// 初潮年龄, years.
+    #[schema(required = true)]
     pub(crate) menarche_age: Option<i64>,
 }
 

@@ -15,6 +15,7 @@ use crate::{
 ///
 /// By a member, of themselves, with their whole family.
 #[utoipa::path(
+    operation_id = "getMember",
     get, path = "/member/detail", tag = "member",
     responses((status = 200, body = Envelope<Member>), (status = 403, description = "`member.members_only`")),
     security(("access_token" = []), ("bearer" = []))

@@ -33,6 +33,7 @@ pub(crate) struct Because {
 /// Its access tokens, IM passwords and live IM sessions end at once, on whatever node, and so do those of a team's assistant
 /// that it logged in; logins are refused. Again gives the same answer. Operators are disabled on the command line.
 #[utoipa::path(
+    operation_id = "disableAccount",
     post, path = "/operator/account/{id}/disable", tag = "operator", request_body = Because,
     params(("id" = i64, Path, minimum = 1), IdempotencyKey),
     responses(
@@ -73,6 +74,7 @@ pub(crate) async fn disable_account(
 ///
 /// Its owner can log in again. Again gives the same answer.
 #[utoipa::path(
+    operation_id = "enableAccount",
     post, path = "/operator/account/{id}/enable", tag = "operator", request_body = Because,
     params(("id" = i64, Path, minimum = 1), IdempotencyKey),
     responses(

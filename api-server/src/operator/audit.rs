@@ -16,7 +16,8 @@ use crate::{
 };
 
 /// What an operator can do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ToSchema)]
+#[schema(as = AuditAct, rename_all = "snake_case")]
 pub(super) enum Act {
     OperatorAdded,
     OperatorDisabled,
@@ -133,9 +134,7 @@ pub(crate) struct AuditItem {
     /// The operator's name; absent for the command line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) operator_name: Option<String>,
-    /// operator_added, operator_disabled, operator_reset, operator_logged_in, account_disabled, account_enabled,
-    /// people_searched, consults_searched, consult_read, staff_room_read.
-    #[schema(example = "consult_read")]
+    #[schema(value_type = Act)]
     pub(super) act: String,
     /// The account that it was about.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -152,6 +151,7 @@ pub(crate) struct AuditItem {
 ///
 /// Every administrative act, the newest first. Rows are never changed or deleted.
 #[utoipa::path(
+    operation_id = "listAuditRecords",
     get, path = "/operator/audit", tag = "operator", params(PageParams),
     responses((status = 200, body = ListEnvelope<AuditItem>), (status = 403, description = "`operator.only`")),
     security(("access_token" = []), ("bearer" = []))

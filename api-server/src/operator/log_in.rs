@@ -33,6 +33,7 @@ pub(crate) struct OperatorLogIn {
 ///
 /// Accounts are made by `huizhen operator add`. An unknown name and a wrong password look alike.
 #[utoipa::path(
+    operation_id = "logInOperator",
     post, path = "/operator/login", tag = "operator", request_body = OperatorLogIn,
     responses(
         (status = 200, body = Envelope<Login>),

@@ -1,22 +1,35 @@
 //! A person, as an operator sees them.
 
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::{
+    ToSchema,
+    openapi::{RefOr, Schema},
+};
+
+use crate::{
+    account::{PhoneShown, Role},
+    docs::one_of,
+};
 
 /// An account, as an operator sees it.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Person {
     pub(super) user_id: i64,
     pub(super) name: String,
-    /// member, doctor, assistant.
-    #[schema(example = "member")]
+    #[schema(schema_with = role)]
     pub(super) role: String,
     /// Absent for a team's assistant and for dependants.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<PhoneShown>)]
     pub(super) phone: Option<String>,
     /// Since when it is disabled, epoch milliseconds; absent while it is good.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) disabled_ms: Option<i64>,
     pub(super) created_ms: i64,
     pub(super) last_login_ms: i64,
+}
+
+/// Operators are not found.
+fn role() -> RefOr<Schema> {
+    one_of([Role::Member, Role::Doctor, Role::Assistant].map(Role::as_str))
 }

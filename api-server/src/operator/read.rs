@@ -38,6 +38,7 @@ pub(crate) struct ReadConsult {
 /// Which of a consult's two conversations.
 #[derive(Clone, Copy, Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ConsultRoom)]
 pub(crate) enum Room {
     /// The one with the patient.
     #[default]
@@ -51,6 +52,7 @@ pub(crate) enum Room {
 /// Everything, the newest first: also what a recalled message said, marked by `recalled`. The operator, the consult and the
 /// reason are in the audit log before anything is shown. A page may hold fewer than `limit` when the messages are long.
 #[utoipa::path(
+    operation_id = "readConsult",
     post, path = "/operator/consult/{id}/read", tag = "operator", request_body = ReadConsult,
     params(("id" = i64, Path, minimum = 1), PageParams),
     responses(

@@ -15,6 +15,7 @@ use crate::{
     answer::{Answer, ListEnvelope, Page},
     app::App,
     clock::now_ms,
+    consult::Status,
     docs::PageParams,
     error::Error,
     input::{Cursor, Id, Json, PageQuery},
@@ -43,8 +44,7 @@ pub(crate) struct SearchConsults {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct FoundConsult {
     pub(super) consultation_id: i64,
-    /// waiting, in_process, finished, cancelled.
-    #[schema(example = "finished")]
+    #[schema(value_type = Status)]
     pub(super) status: String,
     pub(super) creator_member_id: i64,
     pub(super) creator_member_name: String,
@@ -91,6 +91,7 @@ impl By {
 ///
 /// By id or by phone; nobody or one. Operators are not found. The search is in the audit log.
 #[utoipa::path(
+    operation_id = "searchPeople",
     post, path = "/operator/people/search", tag = "operator", request_body = SearchPeople,
     responses((status = 200, body = ListEnvelope<Person>), (status = 403, description = "`operator.only`")),
     security(("access_token" = []), ("bearer" = []))
@@ -129,6 +130,7 @@ pub(crate) async fn people(
 /// By id, or those that somebody is or was in, the newest first. Who, when and in which state; what was said is read by POST
 /// /operator/consult/{id}/read, with a reason. The search is in the audit log.
 #[utoipa::path(
+    operation_id = "searchConsults",
     post, path = "/operator/consults/search", tag = "operator", request_body = SearchConsults, params(PageParams),
     responses((status = 200, body = ListEnvelope<FoundConsult>), (status = 403, description = "`operator.only`")),
     security(("access_token" = []), ("bearer" = []))

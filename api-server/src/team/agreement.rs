@@ -15,9 +15,6 @@ use crate::{
 
 /// A version of a team's agreement.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(example = json!({
-    "team_id": 4, "version": 1, "agreement": "会员加入协议", "created_ms": 1_795_000_000_000_i64
-}))]
 pub(crate) struct Agreement {
     pub(super) team_id: i64,
     pub(super) version: i64,
@@ -30,6 +27,7 @@ pub(crate) struct Agreement {
 ///
 /// For everybody who is logged in. The current one stands in the team, too.
 #[utoipa::path(
+    operation_id = "getTeamAgreement",
     get, path = "/team/{id}/agreement/{version}", tag = "team",
     params(("id" = i64, Path, minimum = 1), ("version" = i64, Path, minimum = 1)),
     responses(

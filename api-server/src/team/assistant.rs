@@ -30,6 +30,7 @@ pub(crate) struct AssistantLogIn {
 /// By the team's owner. At most 10 devices, as with every account. The device ends with its opener: when an operator
 /// disables them, they change their password or leave the team.
 #[utoipa::path(
+    operation_id = "logInTeamAssistant",
     post, path = "/team/{id}/assistant/login", tag = "team", request_body = AssistantLogIn,
     params(("id" = i64, Path, minimum = 1)),
     responses(

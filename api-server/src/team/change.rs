@@ -31,6 +31,7 @@ pub(crate) struct ChangeTeam {
 ///
 /// By its owner.
 #[utoipa::path(
+    operation_id = "updateTeam",
     put, path = "/team/{id}", tag = "team", request_body = ChangeTeam,
     params(("id" = i64, Path, minimum = 1), IdempotencyKey),
     responses(

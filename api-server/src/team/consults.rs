@@ -18,7 +18,6 @@ use crate::{
 
 /// What a team has done (团队咨询历史).
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(example = json!({"team_id": 4, "handled": 120, "served_by_me": 17, "vas_by_me": 5}))]
 pub(crate) struct ConsultHistory {
     team_id: i64,
     /// 团队处理咨询总数: finished consults of the team.
@@ -33,6 +32,7 @@ pub(crate) struct ConsultHistory {
 ///
 /// For its doctors and its assistant.
 #[utoipa::path(
+    operation_id = "getTeamConsultHistory",
     get, path = "/team/{id}/consult_history", tag = "team", params(("id" = i64, Path, minimum = 1)),
     responses(
         (status = 200, body = Envelope<ConsultHistory>),
@@ -55,6 +55,7 @@ pub(crate) async fn history(State(app): State<App>, user: User, PathId(id): Path
 ///
 /// For its owner and its assistant: the assistant is in all of them, and the owner can log in as the assistant.
 #[utoipa::path(
+    operation_id = "listTeamConsults",
     get, path = "/team/{id}/consult_list", tag = "team", params(("id" = i64, Path, minimum = 1), PageParams),
     responses(
         (status = 200, body = ListEnvelope<Consult>),
@@ -83,6 +84,7 @@ pub(crate) async fn of_team(
 /// For its doctors: those that are running and those that have ended. It is a record of work: what was deleted from one's
 /// history (1.7) is still in it, and of what one was taken out of it shows nothing.
 #[utoipa::path(
+    operation_id = "listMyTeamConsults",
     get, path = "/team/{id}/my_consult_list", tag = "team", params(("id" = i64, Path, minimum = 1), PageParams),
     responses(
         (status = 200, body = ListEnvelope<Consult>),

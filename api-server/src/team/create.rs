@@ -36,6 +36,7 @@ pub(crate) struct NewTeam {
 /// By a doctor, who is its owner and first doctor. A doctor creates or joins at most 5 teams, counted together. The team's
 /// assistant account is made with it.
 #[utoipa::path(
+    operation_id = "createTeam",
     post, path = "/team", tag = "team", request_body = NewTeam, params(IdempotencyKey),
     responses(
         (status = 200, body = Envelope<Team>),

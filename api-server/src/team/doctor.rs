@@ -28,6 +28,7 @@ pub(crate) struct AddDoctor {
 /// By the team's owner or its assistant. The doctor finds the invitation in GET /invitation_list and accepts or declines
 /// within 30 days; `doctor_ids` of the answer has them once they have accepted. Again gives the same answer.
 #[utoipa::path(
+    operation_id = "inviteTeamDoctor",
     post, path = "/team/{id}/doctor", tag = "team", request_body = AddDoctor,
     params(("id" = i64, Path, minimum = 1), IdempotencyKey),
     responses(

@@ -16,18 +16,16 @@ use crate::{
 
 /// A doctor of a team.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(example = json!({
-    "doctor_id": 9, "name": "赵医生", "photo_id": null, "title": "主治医师", "department": "儿科", "inviter_id": 7,
-    "joined_ms": 1_795_000_000_000_i64
-}))]
 pub(crate) struct TeamDoctor {
     pub(super) doctor_id: i64,
     pub(super) name: String,
     /// Of an upload; null while there is none.
+    #[schema(required = true)]
     pub(super) photo_id: Option<String>,
     pub(super) title: String,
     pub(super) department: String,
     /// By whose invitation they joined; null for those who were added, and the owner.
+    #[schema(required = true)]
     pub(super) inviter_id: Option<i64>,
     pub(super) joined_ms: i64,
 }
@@ -36,6 +34,7 @@ pub(crate) struct TeamDoctor {
 ///
 /// For everybody who is logged in.
 #[utoipa::path(
+    operation_id = "listTeamDoctors",
     get, path = "/team/{id}/doctor_list", tag = "team", params(("id" = i64, Path, minimum = 1), PageParams),
     responses((status = 200, body = ListEnvelope<TeamDoctor>), (status = 404, description = "`team.not_found`")),
     security(("access_token" = []), ("bearer" = []))

@@ -18,12 +18,6 @@ use crate::{
 
 /// An invitation, with its link and QR code.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(example = json!({
-    "invitation_id": 12, "team_id": 4, "team_name": "儿科", "inviter_id": 7, "inviter_name": "王医生",
-    "link": "huizhen://team/join?team_id=4&team_name=%E5%84%BF%E7%A7%91&inviter_id=7&inviter_name=%E7%8E%8B&invitation_id=12&expires_ms=1795604800000&signature=00",
-    "qr_svg": "<svg/>", "qr_png": "iVBORw0KGgo=", "max_uses": 1, "created_ms": 1_795_000_000_000_i64,
-    "expires_ms": 1_795_604_800_000_i64
-}))]
 pub(crate) struct TeamInvitation {
     invitation_id: i64,
     team_id: i64,
@@ -46,6 +40,7 @@ pub(crate) struct TeamInvitation {
 /// By its owner or its assistant. The link is good until it expires, is withdrawn, or as many doctors have joined as it
 /// says. A team has at most 100 that have not expired.
 #[utoipa::path(
+    operation_id = "createTeamInvitation",
     post, path = "/team/{id}/invitation", tag = "team", request_body = NewLink,
     params(("id" = i64, Path, minimum = 1), IdempotencyKey),
     responses(
@@ -103,6 +98,7 @@ pub(crate) async fn invite(
 ///
 /// By the team's owner or its assistant: one by link, by phone or by id. Who has joined by it stays.
 #[utoipa::path(
+    operation_id = "revokeTeamInvitation",
     delete, path = "/team/{id}/invitation/{invitation_id}", tag = "team",
     params(("id" = i64, Path, minimum = 1), ("invitation_id" = i64, Path, minimum = 1), IdempotencyKey),
     responses(
@@ -139,6 +135,7 @@ pub(crate) async fn withdraw(
 /// By its owner or its assistant. The doctor who has the phone, now or later, finds it in GET /invitation_list and accepts or
 /// declines within 30 days; the answer is the same whether or not the phone has an account. Again gives the same invitation.
 #[utoipa::path(
+    operation_id = "inviteTeamDoctorByPhone",
     post, path = "/team/{id}/phone_invitation", tag = "team", request_body = InviteByPhone,
     params(("id" = i64, Path, minimum = 1), IdempotencyKey),
     responses(
@@ -175,6 +172,7 @@ pub(crate) async fn invite_phone(
 ///
 /// By its owner or its assistant. Nothing in it tells whether a phone has an account, or its owner has declined.
 #[utoipa::path(
+    operation_id = "listTeamInvitations",
     get, path = "/team/{id}/invitation_list", tag = "team",
     params(("id" = i64, Path, minimum = 1), PageParams),
     responses(

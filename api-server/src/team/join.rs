@@ -35,6 +35,7 @@ pub(crate) struct JoinTeam {
 /// A doctor by the link of an invitation, and into at most 5 teams, created and joined counted together. A member by accepting
 /// the current version of the agreement; a member who is in the team accepts a newer version the same way.
 #[utoipa::path(
+    operation_id = "joinTeam",
     post, path = "/team/join", tag = "team", request_body = JoinTeam, params(IdempotencyKey),
     responses(
         (status = 200, body = Envelope<Team>),

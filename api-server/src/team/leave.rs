@@ -20,7 +20,6 @@ use crate::{
 
 /// A doctor who has gone.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(example = json!({"team_id": 4, "doctor_id": 9, "running_consults": 2}))]
 pub(crate) struct DoctorGone {
     team_id: i64,
     doctor_id: i64,
@@ -33,6 +32,7 @@ pub(crate) struct DoctorGone {
 /// By a doctor other than the owner, or a member. A doctor stays in the consults that are running, until the assistant takes
 /// them out; into others they are not brought any more.
 #[utoipa::path(
+    operation_id = "leaveTeam",
     post, path = "/team/{id}/leave", tag = "team", params(("id" = i64, Path, minimum = 1), IdempotencyKey),
     responses(
         (status = 200, body = Envelope<Empty>),
@@ -73,6 +73,7 @@ pub(crate) async fn leave(
 /// By its owner or its assistant. They stay in the consults that are running (the answer tells how many), until the assistant
 /// takes them out of each; into others they are not brought any more. The owner stays.
 #[utoipa::path(
+    operation_id = "removeTeamDoctor",
     delete, path = "/team/{id}/doctor/{doctor_id}", tag = "team",
     params(("id" = i64, Path, minimum = 1), ("doctor_id" = i64, Path, minimum = 1), IdempotencyKey),
     responses(
@@ -137,6 +138,7 @@ async fn doctor_goes(
 ///
 /// By its owner or its assistant. What they accepted stays on record.
 #[utoipa::path(
+    operation_id = "removeTeamMember",
     delete, path = "/team/{id}/member/{member_id}", tag = "team",
     params(("id" = i64, Path, minimum = 1), ("member_id" = i64, Path, minimum = 1), IdempotencyKey),
     responses(

@@ -16,13 +16,11 @@ use crate::{
 
 /// A member of a team.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(example = json!({
-    "member_id": 12, "name": "李女士", "photo_id": null, "agreement_version": 1, "joined_ms": 1_795_000_000_000_i64
-}))]
 pub(crate) struct TeamMember {
     pub(super) member_id: i64,
     pub(super) name: String,
     /// Of an upload; null while there is none.
+    #[schema(required = true)]
     pub(super) photo_id: Option<String>,
     /// The version of the agreement that they accepted last.
     pub(super) agreement_version: i64,
@@ -33,6 +31,7 @@ pub(crate) struct TeamMember {
 ///
 /// For its owner and its assistant.
 #[utoipa::path(
+    operation_id = "listTeamMembers",
     get, path = "/team/{id}/member_list", tag = "team", params(("id" = i64, Path, minimum = 1), PageParams),
     responses(
         (status = 200, body = ListEnvelope<TeamMember>),

@@ -16,10 +16,6 @@ use crate::{
 
 /// A team that the caller is in.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(example = json!({
-    "team_id": 4, "name": "儿科", "introduction": "介绍", "owner_id": 7, "owner_name": "王医生",
-    "joined_ms": 1_795_000_000_000_i64
-}))]
 pub(crate) struct MyTeam {
     pub(super) team_id: i64,
     pub(super) name: String,
@@ -33,6 +29,7 @@ pub(crate) struct MyTeam {
 ///
 /// Of a doctor those that they made or joined, of a member those whose agreement they accepted. Others are in none.
 #[utoipa::path(
+    operation_id = "listMyTeams",
     get, path = "/team/my_list", tag = "team", params(PageParams),
     responses((status = 200, body = ListEnvelope<MyTeam>)),
     security(("access_token" = []), ("bearer" = []))

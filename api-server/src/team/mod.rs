@@ -59,11 +59,6 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 
 /// A team.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-#[schema(example = json!({
-    "team_id": 4, "name": "儿科", "introduction": "介绍", "agreement": "会员加入协议", "agreement_version": 1,
-    "membership_fee_fen": 10000, "consult_price_fen": 2000, "owner_id": 7, "assistant_id": 8, "doctor_ids": [7, 9],
-    "created_ms": 1_795_000_000_000_i64
-}))]
 pub(crate) struct Team {
     team_id: i64,
     name: String,

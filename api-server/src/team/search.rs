@@ -11,15 +11,11 @@ use crate::{
     app::App,
     docs::PageParams,
     error::{Error, Word},
-    input::{Cursor, NameQuery, PageQuery},
+    input::{Cursor, Name, NameQuery, PageQuery},
 };
 
 /// A team that was found.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(example = json!({
-    "team_id": 4, "name": "儿科", "introduction": "介绍", "owner_id": 7, "owner_name": "王医生",
-    "created_ms": 1_795_000_000_000_i64
-}))]
 pub(crate) struct FoundTeam {
     pub(super) team_id: i64,
     pub(super) name: String,
@@ -33,8 +29,9 @@ pub(crate) struct FoundTeam {
 ///
 /// By doctors. Case, full or half width and spaces between ideographs do not count.
 #[utoipa::path(
+    operation_id = "searchTeams",
     get, path = "/team", tag = "team",
-    params(("name" = String, Query, min_length = 1, max_length = 64, example = "儿"), PageParams),
+    params(("name" = inline(Name), Query, example = "儿"), PageParams),
     responses(
         (status = 200, body = ListEnvelope<FoundTeam>),
         (status = 403, description = "`team.doctors_only`")

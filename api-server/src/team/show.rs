@@ -15,6 +15,7 @@ use crate::{
 ///
 /// For everybody who is logged in: patients choose by it.
 #[utoipa::path(
+    operation_id = "getTeam",
     get, path = "/team/{id}", tag = "team", params(("id" = i64, Path, minimum = 1)),
     responses((status = 200, body = Envelope<Team>), (status = 404, description = "`team.not_found`")),
     security(("access_token" = []), ("bearer" = []))

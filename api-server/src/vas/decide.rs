@@ -27,6 +27,7 @@ use crate::{
 /// By the patient. However often and from however many devices it is pressed, it is confirmed once; again gives the same
 /// answer.
 #[utoipa::path(
+    operation_id = "confirmVas",
     post, path = "/vas/{id}/confirm", tag = "vas",
     params(("id" = i64, Path, minimum = 1), IdempotencyKey),
     responses(
@@ -53,6 +54,7 @@ pub(crate) async fn confirm(
 ///
 /// By the patient. Again gives the same answer.
 #[utoipa::path(
+    operation_id = "declineVas",
     post, path = "/vas/{id}/decline", tag = "vas",
     params(("id" = i64, Path, minimum = 1), IdempotencyKey),
     responses(
@@ -80,6 +82,7 @@ pub(crate) async fn decline(
 /// By the doctor who proposed it, before the patient has decided. Again gives the same answer. What is still proposed when
 /// the consult ends or the doctor goes is withdrawn by itself.
 #[utoipa::path(
+    operation_id = "withdrawVas",
     post, path = "/vas/{id}/withdraw", tag = "vas",
     params(("id" = i64, Path, minimum = 1), IdempotencyKey),
     responses(

@@ -16,6 +16,7 @@ use crate::{
 ///
 /// By its doctor or its patient, once it is decided. The other one keeps it, and GET /vas/{id} still shows it.
 #[utoipa::path(
+    operation_id = "hideVas",
     delete, path = "/vas/{id}", tag = "vas", params(("id" = i64, Path, minimum = 1), IdempotencyKey),
     responses(
         (status = 200, body = Envelope<Empty>),
@@ -45,6 +46,7 @@ pub(crate) async fn hide_one(
 
 /// Takes all decided value-added services from one's own lists
 #[utoipa::path(
+    operation_id = "hideAllVas",
     delete, path = "/vas", tag = "vas", params(IdempotencyKey),
     responses((status = 200, body = Envelope<Empty>)),
     security(("access_token" = []), ("bearer" = []))

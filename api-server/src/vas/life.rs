@@ -7,12 +7,14 @@
 //! ```
 
 use proto::wire::EntryKind;
+use utoipa::ToSchema;
 
 use crate::error::Word;
 
 /// Where a value-added service is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ToSchema)]
+#[schema(as = VasState, rename_all = "snake_case")]
+pub(crate) enum State {
     /// The member has not decided yet.
     Proposed,
     /// The member wants it.

@@ -21,6 +21,7 @@ use crate::{
 ///
 /// Those that a doctor proposed, or that a member was proposed. What was deleted is left out.
 #[utoipa::path(
+    operation_id = "listMyVas",
     get, path = "/vas", tag = "vas", params(PageParams),
     responses((status = 200, body = ListEnvelope<Vas>)),
     security(("access_token" = []), ("bearer" = []))
@@ -33,6 +34,7 @@ pub(crate) async fn own(State(app): State<App>, user: User, page: PageQuery) -> 
 ///
 /// For everybody who is in it.
 #[utoipa::path(
+    operation_id = "listConsultVas",
     get, path = "/consult/{id}/vas", tag = "vas", params(("id" = i64, Path, minimum = 1), PageParams),
     responses((status = 200, body = ListEnvelope<Vas>), (status = 404, description = "`consult.not_found`")),
     security(("access_token" = []), ("bearer" = []))
@@ -51,6 +53,7 @@ pub(crate) async fn of_consult(
 ///
 /// For doctors of the team. What was deleted is left out.
 #[utoipa::path(
+    operation_id = "listMyTeamVas",
     get, path = "/team/{id}/my_vas_list", tag = "vas", params(("id" = i64, Path, minimum = 1), PageParams),
     responses(
         (status = 200, body = ListEnvelope<Vas>),

@@ -16,6 +16,7 @@ mod table;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub(crate) use decide::withdraw_open;
+pub(crate) use life::State;
 pub(crate) use table::count_confirmed;
 
 use crate::app::App;

@@ -30,6 +30,7 @@ pub(crate) struct ProposeVas {
 /// By a doctor who is in it. All who are in the consult see the card at once; its patient decides. At most 20 are proposed
 /// in a consult at a time.
 #[utoipa::path(
+    operation_id = "proposeVas",
     post, path = "/consult/{id}/vas", tag = "vas", request_body = ProposeVas,
     params(("id" = i64, Path, minimum = 1), IdempotencyKey),
     responses(

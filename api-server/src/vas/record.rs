@@ -26,8 +26,7 @@ pub(crate) struct Vas {
     name: String,
     description: String,
     price_fen: i64,
-    /// proposed, confirmed, declined, withdrawn.
-    #[schema(example = "proposed")]
+    #[schema(value_type = State)]
     state: &'static str,
     /// When it was proposed, epoch milliseconds.
     created_ms: i64,

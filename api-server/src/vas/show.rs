@@ -15,6 +15,7 @@ use crate::{
 ///
 /// For everybody who is in its consult, and for the doctor who proposed it also later.
 #[utoipa::path(
+    operation_id = "getVas",
     get, path = "/vas/{id}", tag = "vas", params(("id" = i64, Path, minimum = 1)),
     responses((status = 200, body = Envelope<Vas>), (status = 404, description = "`vas.not_found`")),
     security(("access_token" = []), ("bearer" = []))

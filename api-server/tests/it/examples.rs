@@ -18,7 +18,8 @@ use std::{
 
 use serde_json::Value;
 
-use super::service::Service;
+use super::{im::node, service::Service};
+use crate::contract;
 
 #[derive(Debug, Default)]
 struct Example {
@@ -98,12 +99,22 @@ fn filled(text: &str, variables: &HashMap<String, String>) -> String {
     text
 }
 
-/// Sends the requests of a file; tells their methods and paths.
-async fn run(file: &str) -> Vec<(String, String)> {
+/// What was sent, and what came back.
+#[derive(Default)]
+struct Done {
+    /// Methods and paths.
+    requests: Vec<(String, String)>,
+    /// Successes by the operation's id.
+    answers: Vec<(String, Value)>,
+}
+
+/// Sends the requests of a file.
+async fn run(file: &str) -> Done {
     let text = fs::read_to_string(folder().join(file)).unwrap();
     let service = Service::start().await;
+    announce_nodes(&service).await;
     let mut variables = HashMap::new();
-    let mut requests = Vec::new();
+    let mut done = Done::default();
     let examples = parse(&text);
     assert!(examples.len() > 2, "{file}");
     for example in examples {
@@ -121,7 +132,7 @@ async fn run(file: &str) -> Vec<(String, String)> {
             variables.insert(variable.clone(), made.unwrap().password);
         }
         let path = filled(&example.path, &variables);
-        requests.push((example.method.clone(), path.clone()));
+        done.requests.push((example.method.clone(), path.clone()));
         let mut call = service.call(example.method.parse().unwrap(), &path);
         for (header, value) in &example.headers {
             call = call.header(header, &filled(value, &variables));
@@ -133,6 +144,12 @@ async fn run(file: &str) -> Vec<(String, String)> {
         assert_eq!(reply.status, example.status, "{name}: {}", reply.text);
         if let Some(word) = &example.error {
             assert_eq!(reply.json["error"], word.as_str(), "{name}");
+        }
+        if reply.status == 200 {
+            let path = path.split('?').next().unwrap();
+            let operation = contract::operation(&example.method, path).unwrap();
+            let id = operation["operationId"].as_str().unwrap();
+            done.answers.push((id.to_owned(), reply.json.clone()));
         }
         for (variable, pointer) in &example.captures {
             let value = reply
@@ -146,7 +163,19 @@ async fn run(file: &str) -> Vec<(String, String)> {
             variables.insert(variable.clone(), value);
         }
     }
-    requests
+    done
+}
+
+/// A node with all that an app can connect to, and one with the least.
+async fn announce_nodes(service: &Service) {
+    let mut full = node("im-1", "192.168.3.1", 9501, 3);
+    full.address.tls_port = Some(9503);
+    full.address.ws_port = Some(9502);
+    full.address.domain = Some("im1.example.com".into());
+    full.address.wss = Some("wss://im1.example.com/".into());
+    for node in [full, node("im-2", "192.168.3.2", 9501, 7)] {
+        service.backplane.announce_node(node, 0, i64::MAX).await.unwrap();
+    }
 }
 
 #[tokio::test]
@@ -171,21 +200,25 @@ pub async fn run_all() {
         .flat_map(|item| item.as_object().unwrap().values())
         .map(|operation| operation["tags"][0].as_str().unwrap())
         .collect();
-    for area in tags.into_iter().filter(|area| *area != "service") {
+    for area in tags {
         assert!(files.contains(&format!("{area}.http")), "{area} has no file");
     }
     let mut requests = Vec::new();
+    let mut answers = Vec::new();
     for file in files {
-        requests.extend(run(&file).await);
+        let done = run(&file).await;
+        requests.extend(done.requests);
+        answers.extend(done.answers);
     }
-    // Every route but those that watch the process is among the requests.
+    contract::hold_recorded(&answers);
+    // Every route is among the requests.
     for (path, item) in document["paths"].as_object().unwrap() {
-        for (method, operation) in item.as_object().unwrap() {
+        for method in item.as_object().unwrap().keys() {
             let is_it = |(by, to): &(String, String)| {
                 by.eq_ignore_ascii_case(method) && is_of(to.split('?').next().unwrap(), path)
             };
             assert!(
-                operation["tags"][0] == "service" || requests.iter().any(is_it),
+                requests.iter().any(is_it),
                 "{method} {path} is in no file of docs/http"
             );
         }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::service::Service;
 
-fn node(id: &str, ip: &str, port: u16, sessions: u64) -> NodeRecord {
+pub fn node(id: &str, ip: &str, port: u16, sessions: u64) -> NodeRecord {
     NodeRecord {
         node_id: id.into(),
         address: NodeAddress {

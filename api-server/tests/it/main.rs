@@ -5,6 +5,8 @@
 #![allow(clippy::duplicate_mod, reason = "each test runs on both engines")]
 
 mod captured;
+mod contract;
+mod schema;
 
 // All tests, once on each kind of database: the two lists are the same.
 
@@ -29,6 +31,7 @@ mod on_sqlite {
     mod im;
     mod invitations;
     mod joining;
+    mod limits;
     mod lists;
     mod members;
     mod messages;
@@ -72,6 +75,7 @@ mod on_postgres {
     mod im;
     mod invitations;
     mod joining;
+    mod limits;
     mod lists;
     mod members;
     mod messages;

@@ -126,7 +126,7 @@ impl Reply {
 /// A request to be sent.
 pub struct Call<'s> {
     builder: reqwest::RequestBuilder,
-    _service: &'s Service,
+    service: &'s Service,
 }
 
 impl Call<'_> {
@@ -158,11 +158,15 @@ impl Call<'_> {
         self.try_send().await.unwrap()
     }
 
+    /// Sends it, and holds the answer against the OpenAPI document.
     pub async fn try_send(self) -> reqwest::Result<Reply> {
-        let response = self.builder.send().await?;
+        let request = self.builder.build()?;
+        let (method, path) = (request.method().clone(), request.url().path().to_owned());
+        let response = self.service.client.execute(request).await?;
         let status = response.status().as_u16();
         let headers = response.headers().clone();
         let text = response.text().await?;
+        crate::contract::check(method.as_str(), &path, status, &text);
         Ok(Reply {
             status,
             headers,
@@ -272,7 +276,7 @@ impl Service {
     pub fn call(&self, method: reqwest::Method, path: &str) -> Call<'_> {
         Call {
             builder: self.client.request(method, format!("{}{path}", self.url)),
-            _service: self,
+            service: self,
         }
     }
 

@@ -9,15 +9,16 @@ Fails when an answer is a 5xx, has a status or a content type that /openapi.json
 
 import concurrent.futures
 import copy
-import http.server
 import json
 import pathlib
 import subprocess
 import sys
 import tempfile
-import threading
-import time
 import urllib.request
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+
+from served import Codes, served  # noqa: E402
 
 # Everything that is asked; what a client must not do with a refusal is not judged here.
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
@@ -25,24 +26,8 @@ CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,re
 LEFT_OUT = ["/account/logout"]
 # Ids are drawn up to here instead of up to 2^53, so that many of them are of things that are there.
 MAX_ID = 40
-# How long the server may take to start, and a run may take beyond its time, seconds.
-START_S = 120
+# How long a run may take beyond its time, seconds.
 GRACE_S = 300
-
-
-class Codes(http.server.BaseHTTPRequestHandler):
-    """The phones: the last code that each got."""
-
-    sent = {}
-
-    def do_POST(self):
-        message = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.sent[message["phone"]] = message["code"]
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, *_):
-        pass
 
 
 class Rest:
@@ -179,8 +164,6 @@ def run(schema, url, token, seconds, folder):
 def main():
     program = pathlib.Path(sys.argv[1]).resolve()
     seconds = int(sys.argv[2]) if len(sys.argv) > 2 else 18
-    phones = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Codes)
-    threading.Thread(target=phones.serve_forever, daemon=True).start()
     with tempfile.TemporaryDirectory(prefix="huizhen-") as folder:
         folder = pathlib.Path(folder)
         made = subprocess.run(
@@ -191,34 +174,8 @@ def main():
             check=True,
         )
         password = next(line.split()[1] for line in made.stdout.splitlines() if line.startswith("password "))
-        any_port = [f"--{name}-addr=127.0.0.1:0" for name in ("im", "ws", "rest", "admin")]
-        server = subprocess.Popen(
-            [
-                program,
-                "serve",
-                "--data",
-                folder / "data",
-                *any_port,
-                "--ports-file",
-                folder / "ports.json",
-                "--sms-provider=webhook",
-                f"--sms-webhook-url=http://127.0.0.1:{phones.server_address[1]}/",
-                "--requests-per-s-user=1000000",
-                "--requests-per-s-address=1000000",
-                "--sms-per-hour-address=1000000",
-                "--wrong-logins-address=1000000",
-            ],
-            cwd=folder,
-            stdout=subprocess.DEVNULL,
-            stderr=(folder / "log").open("w"),
-        )
-        try:
-            end = time.monotonic() + START_S
-            while not (folder / "ports.json").exists():
-                if server.poll() is not None or time.monotonic() > end:
-                    sys.exit("the server did not start:\n" + (folder / "log").read_text())
-                time.sleep(0.05)
-            url = "http://" + json.loads((folder / "ports.json").read_text())["rest"]
+        with served(program, folder) as server:
+            url = server.url
             with urllib.request.urlopen(url + "/openapi.json", timeout=60) as answer:
                 document = json.load(answer)
             schema = folder / "openapi.json"
@@ -239,14 +196,11 @@ def main():
                 print(f"== schemathesis as {role}: {'passed' if right else 'FAILED'}")
                 print("\n".join(lines[-8:] if right else lines))
                 wrong += not right
-            if server.poll() is not None:
-                sys.exit("the server has ended:\n" + (folder / "log").read_text())
+            if server.process.poll() is not None:
+                sys.exit("the server has ended:\n" + server.log())
             if wrong:
-                print("\n".join((folder / "log").read_text().splitlines()[-40:]))
+                print("\n".join(server.log().splitlines()[-40:]))
             sys.exit(1 if wrong else 0)
-        finally:
-            server.terminate()
-            server.wait(120)
 
 
 if __name__ == "__main__":
