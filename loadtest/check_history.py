@@ -145,7 +145,12 @@ class Judge:
             device.waiting += 1
             device.is_synced = False
         elif event == "item":
-            device.places.setdefault(line["conversation"], line["have_seq"])
+            number = line["conversation"]
+            if line["have_seq"] > 0:
+                device.places.setdefault(number, line["have_seq"])
+            elif number not in device.places:
+                # A copy without entries counts as new.
+                device.have.pop(number, None)
         elif event == "sync_done":
             device.waiting = max(0, device.waiting - 1)
             device.is_synced = not line["more"] and device.waiting == 0

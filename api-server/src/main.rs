@@ -9,11 +9,11 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser};
 use database::Database;
 use journal::Journal;
 use program::{
-    admin::{self, Readiness},
+    admin::{self, About, Readiness},
     listener::{self, Ports},
     open_files,
     settings::Common,
-    shutdown, telemetry,
+    shutdown, telemetry, wall_clock,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -51,7 +51,7 @@ fn main() -> ExitCode {
     match start(program.arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            program::complain!("error: {error:#}");
             ExitCode::FAILURE
         }
     }
@@ -68,14 +68,15 @@ fn start(arguments: Arguments) -> anyhow::Result<()> {
 }
 
 async fn serve(arguments: Arguments) -> anyhow::Result<()> {
-    let metrics = telemetry::start(arguments.common.log, telemetry::DEFAULT_FILTER)?;
+    let metrics = telemetry::start_server("api-server", arguments.common.log)?;
+    wall_clock::refuse_past()?;
     let signal = shutdown::on_signal()?;
     if let Err(error) = open_files::raise() {
         tracing::warn!(%error, "the open-file limit cannot be raised");
     }
 
     let mut ports = Ports::default();
-    let rest = listener::bind("--rest-addr", arguments.api.rest_addr).await?;
+    let rest = listener::bind("--rest-addr", &arguments.api.rest_addr).await?;
     ports.add("rest", &rest)?;
     let admin = listener::bind("--admin-addr", &arguments.common.admin_addr).await?;
     ports.add("admin", &admin)?;
@@ -102,7 +103,8 @@ async fn serve(arguments: Arguments) -> anyhow::Result<()> {
         signal.clone(),
     )
     .await?;
-    let readiness = readiness(&database, &backplane);
+    let about = About::new("api-server", fleet.id_text(), &ports);
+    let readiness = readiness(&database, &backplane).with_about(about);
     let stop_admin = CancellationToken::new();
     tokio::spawn(admin::serve(
         admin,
@@ -116,7 +118,7 @@ async fn serve(arguments: Arguments) -> anyhow::Result<()> {
         asked.cancelled().await;
         drain.drain();
     });
-    ports.announce(arguments.common.ports_file.as_deref())?;
+    ports.announce(arguments.common.ports_file.as_deref(), arguments.common.log)?;
 
     let served = service.serve(rest).await;
     stop_admin.cancel();

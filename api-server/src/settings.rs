@@ -1,6 +1,6 @@
 //! Settings of the REST service.
 
-use std::{net::SocketAddr, num::NonZeroU32};
+use std::num::NonZeroU32;
 
 use clap::{Args, ValueEnum};
 
@@ -12,8 +12,8 @@ use crate::{account::CountryCode, cors::Origin, network::Network};
 #[group(skip)]
 pub struct Settings {
     /// Where REST listens
-    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8080")]
-    pub rest_addr: SocketAddr,
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", value_parser = program::address::parse)]
+    pub rest_addr: String,
 
     /// How SMS codes are sent: `log` writes them to the log (for development), `webhook` posts them to a URL
     #[arg(long, value_enum, default_value_t = SmsProvider::Log)]
@@ -64,7 +64,7 @@ pub enum SmsProvider {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            rest_addr: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            rest_addr: "127.0.0.1:8080".into(),
             sms_provider: SmsProvider::Log,
             sms_webhook_url: None,
             sms_countries: vec![CountryCode::default()],

@@ -1,7 +1,7 @@
 //! What apps are told about where this node is: `--advertise` and `--advertise-wss`.
 
 use std::{
-    net::{IpAddr, Ipv6Addr},
+    net::{IpAddr, Ipv6Addr, SocketAddr},
     time::Duration,
 };
 
@@ -13,16 +13,39 @@ use crate::{Listeners, Settings};
 
 /// How long the name server may take.
 const NAME_LIMIT: Duration = Duration::from_secs(3);
+const WSS_EXAMPLES: &str = "wss://im1.example.com or wss://im.example.com:8443/im-1";
 const EXAMPLES: &str = "192.168.3.1, 192.168.3.1:9501, im1.example.com or im1.example.com:9501";
 
-/// Where apps reach this node. A domain name is asked for its address now: apps get both.
-pub(crate) async fn address(settings: &Settings, listeners: &Listeners) -> anyhow::Result<NodeAddress> {
-    let listening = listeners.tcp.local_addr()?;
+/// What apps are told about where the framed TCP listener of a node is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Advertised {
+    /// The IP address.
+    pub ip: IpAddr,
+    /// The port; 0 when any free one is listened on.
+    pub port: u16,
+    /// The domain name, if it is one; `ip` is one of its addresses.
+    pub domain: Option<String>,
+}
+
+/// What apps would be told by a node of these settings.
+///
+/// # Errors
+/// When the name of an address cannot be looked up.
+pub async fn advertised(settings: &Settings) -> anyhow::Result<Advertised> {
+    let listening = lookup_host(&settings.im_addr)
+        .await
+        .with_context(|| format!("--im-addr {}", settings.im_addr))?
+        .next()
+        .with_context(|| format!("--im-addr {}: no such host", settings.im_addr))?;
+    place(settings, listening).await
+}
+
+/// A domain name is asked for its address now: apps get both.
+async fn place(settings: &Settings, listening: SocketAddr) -> anyhow::Result<Advertised> {
     let (host, port) = match &settings.advertise {
         None => (Host::Ip(listening.ip()), listening.port()),
         Some(text) => {
-            let (host, port) =
-                host_and_port(text).with_context(|| format!("--advertise {text}: write {EXAMPLES}"))?;
+            let (host, port) = host_and_port(text).with_context(|| format!("--advertise {text}"))?;
             (host, port.unwrap_or(listening.port()))
         }
     };
@@ -35,20 +58,17 @@ pub(crate) async fn address(settings: &Settings, listeners: &Listeners) -> anyho
             (ip, Some(name))
         }
     };
+    Ok(Advertised { ip, port, domain })
+}
+
+/// Where apps reach this node.
+pub(crate) async fn address(settings: &Settings, listeners: &Listeners) -> anyhow::Result<NodeAddress> {
+    let Advertised { ip, port, domain } = place(settings, listeners.tcp.local_addr()?).await?;
     if ip.is_unspecified() {
         tracing::warn!(
             "apps are told to connect to {ip}, which is no address they can reach: set --advertise to this machine's IP"
         );
     }
-    let wss = match &settings.advertise_wss {
-        None => None,
-        Some(text) => {
-            check_wss(text).with_context(|| {
-                format!("--advertise-wss {text}: write it as in wss://im1.example.com or wss://im.example.com:8443/im-1")
-            })?;
-            Some(text.clone())
-        }
-    };
     let port_of = |listener: &Option<tokio::net::TcpListener>| {
         listener
             .as_ref()
@@ -61,8 +81,24 @@ pub(crate) async fn address(settings: &Settings, listeners: &Listeners) -> anyho
         tls_port: port_of(&listeners.tls),
         ws_port: port_of(&listeners.ws),
         domain,
-        wss,
+        wss: settings.advertise_wss.clone(),
     })
+}
+
+/// Checks the form of `--advertise`; a domain name is looked up when the node starts.
+pub(crate) fn parse(text: &str) -> Result<String, String> {
+    match host_and_port(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(format!("{error:#}; expected as in {EXAMPLES}")),
+    }
+}
+
+/// Checks the form of `--advertise-wss`.
+pub(crate) fn parse_wss(text: &str) -> Result<String, String> {
+    match check_wss(text) {
+        Ok(()) => Ok(text.to_owned()),
+        Err(error) => Err(format!("{error:#}; expected as in {WSS_EXAMPLES}")),
+    }
 }
 
 /// Asks the name server again; what it says not, stays.

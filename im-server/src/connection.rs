@@ -23,15 +23,17 @@ use tokio::net::TcpStream;
 
 use crate::{
     clock,
-    cutter::{Cut, Cutter},
+    cutter::{Cut, Cutter, NoFrame},
     limits::{AddressPlace, Bucket, OncePerSecond},
     listen::Door,
     login::{self, Established},
     node::Shared,
-    outbox::Pushed,
+    outbox::{Outbox, Pushed},
     request,
     sending::{Sending, room_for_answers},
+    sentences,
     session::Session,
+    transport::websocket::CloseCode,
 };
 
 /// Bytes read at once; the buffer belongs to the thread.
@@ -100,7 +102,7 @@ async fn end(mut task: Task) {
 
 /// Takes a session out of everything that knows it.
 fn leave(shared: &Shared, session: &Arc<Session>) {
-    session.hang_up();
+    session.hang_up(Some(CloseCode::NORMAL));
     shared.users.remove(session, &shared.backplane, shared.subscriber);
     let attached = session.books.lock().take_attached();
     for conversation in attached {
@@ -142,6 +144,8 @@ struct Task {
 enum Finish {
     /// It will send no more.
     HungUp,
+    /// It closes its WebSocket, which is closed with this in turn.
+    Closed(Option<CloseCode>),
     LoggedOut,
 }
 
@@ -223,10 +227,11 @@ impl Task {
             }
         }
         match finish {
-            Finish::HungUp => self.session.hang_up(),
+            Finish::HungUp => self.session.hang_up(Some(CloseCode::NORMAL)),
+            Finish::Closed(close) => self.session.hang_up(close),
             Finish::LoggedOut => self
                 .session
-                .end(ByeReason::LoggedOut, 0, "the app has logged out"),
+                .end(ByeReason::LoggedOut, 0, &sentences::APP_LOGGED_OUT),
         }
         Poll::Ready(())
     }
@@ -262,9 +267,11 @@ impl Task {
                     self.session.flush();
                     self.session.heard();
                 }
-                Ok(Some(Cut::Close)) => self.finish = Some(Finish::HungUp),
+                Ok(Some(Cut::Close(code))) => self.finish = Some(Finish::Closed(code)),
                 Ok(None) => break,
-                Err(detail) => self.session.end(ByeReason::BadFrame, 0, &detail),
+                Err(NoFrame { detail, close }) => {
+                    self.session.end_with(ByeReason::BadFrame, 0, &detail, close);
+                }
             }
         }
         bytes.len() - input.len()
@@ -292,7 +299,7 @@ impl Task {
         self.session.heard();
         let ClientFrame { request_id, body } = frame;
         let Some(body) = body else {
-            let message = "this node does not know this request; it may be newer than the node";
+            let message = &sentences::UNKNOWN_REQUEST;
             self.session
                 .refuse(request_id, ErrorCode::Unsupported, "", message);
             return;
@@ -311,7 +318,7 @@ impl Task {
                     request_id,
                     ErrorCode::Invalid,
                     "login",
-                    "this connection has logged in already",
+                    &sentences::LOGGED_IN_ALREADY,
                 );
                 None
             }
@@ -343,8 +350,12 @@ impl Task {
             }
             Request::Presence(query) => request::presence::presence(shared, session, request_id, query),
             Request::CallSignal(_) => {
-                let message = "this node carries no calls";
-                session.refuse(request_id, ErrorCode::Unsupported, "call_signal", message);
+                session.refuse(
+                    request_id,
+                    ErrorCode::Unsupported,
+                    "call_signal",
+                    &sentences::NO_CALLS,
+                );
                 None
             }
         };
@@ -356,12 +367,24 @@ impl Task {
 /// # Errors
 /// When the session has ended.
 pub(crate) async fn room_in_outbox(session: &Session) -> Result<(), Ended> {
+    outbox_until(session, Outbox::has_room).await
+}
+
+/// Waits until nothing waits for the socket. The outbox takes a frame of any size then.
+///
+/// # Errors
+/// When the session has ended.
+pub(crate) async fn empty_outbox(session: &Session) -> Result<(), Ended> {
+    outbox_until(session, Outbox::is_empty).await
+}
+
+async fn outbox_until(session: &Session, condition: impl Fn(&Outbox) -> bool) -> Result<(), Ended> {
     poll_fn(|_| {
         session.flush();
         if session.has_ended() || session.outbox.is_broken() {
             return Poll::Ready(Err(Ended));
         }
-        if session.outbox.has_room() {
+        if condition(&session.outbox) {
             Poll::Ready(Ok(()))
         } else {
             Poll::Pending
@@ -380,8 +403,10 @@ pub(crate) async fn push_when_there_is_room(session: &Session, frames: Vec<Bytes
         if !session.outbox.has_room() {
             room_in_outbox(session).await?;
         }
+        // A frame that does not fit beside the little that waits must await the end of that: to ask for room alone would be
+        // answered at once, again and again.
         while session.queue(&frame) == Pushed::Full {
-            room_in_outbox(session).await?;
+            empty_outbox(session).await?;
         }
         if session.has_ended() {
             return Err(Ended);
@@ -401,6 +426,41 @@ mod tests {
 
     fn future_bytes<A, B, C, D, F: Future>(_: impl Fn(A, B, C, D) -> F) -> usize {
         size_of::<F>()
+    }
+
+    /// A socket that takes nothing and little that waits: a long frame must await the end of that, and not spin.
+    #[tokio::test]
+    async fn a_long_frame_awaits_the_end_of_what_waits() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        stream.writable().await.unwrap();
+        let session = Arc::new(Session::new(
+            1,
+            proto::UserId::from_database(1),
+            "device".into(),
+            backplane::Generation(1),
+            proto::wire::Platform::Android,
+            crate::transport::Transport::plain(stream),
+            Outbox::new(crate::outbox::Dress::Length),
+            i64::MAX,
+        ));
+        let short = proto::frame::server(1, Body::Pong(Pong::default()));
+        while !session.outbox.is_blocked() {
+            assert_eq!(session.push(std::slice::from_ref(&short)), Pushed::Taken);
+        }
+        assert!(session.outbox.has_room() && !session.outbox.is_empty());
+        let (pending, is_pending) = std::sync::mpsc::sync_channel(1);
+        std::thread::spawn(move || {
+            let mut push = Box::pin(push_when_there_is_room(
+                &session,
+                vec![Bytes::from(vec![0; 60_000])],
+            ));
+            let mut cx = Context::from_waker(std::task::Waker::noop());
+            let _ = pending.send(push.as_mut().poll(&mut cx).is_pending());
+        });
+        assert_eq!(is_pending.recv_timeout(Duration::from_secs(60)), Ok(true));
+        drop(peer);
     }
 
     /// What an idle connection owns: grows by accident, and then by a million. Beyond these a task (with the runtime's

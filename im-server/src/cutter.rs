@@ -2,9 +2,16 @@
 
 use bytes::Bytes;
 use prost::Message;
-use proto::{frame::FrameReader, wire::ClientFrame};
+use proto::{
+    Sentence,
+    frame::FrameReader,
+    wire::{ByeReason, ClientFrame},
+};
 
-use crate::transport::websocket::{self, Incoming};
+use crate::{
+    sentences,
+    transport::websocket::{self, CloseCode, Incoming},
+};
 
 /// How the frames of a connection are told apart.
 pub(crate) enum Cutter {
@@ -18,8 +25,33 @@ pub(crate) enum Cut {
     Frame(ClientFrame),
     /// A WebSocket ping, with its answer.
     Ping(Bytes),
-    /// The app sends no more.
-    Close,
+    /// The app closes a WebSocket; what it is closed with in turn.
+    Close(Option<CloseCode>),
+}
+
+/// Bytes that are no frame.
+pub(crate) struct NoFrame {
+    pub(crate) detail: Sentence,
+    /// What a WebSocket is closed with.
+    pub(crate) close: CloseCode,
+}
+
+impl From<websocket::Error> for NoFrame {
+    fn from(error: websocket::Error) -> Self {
+        Self {
+            detail: error.sentence(),
+            close: error.close_code(),
+        }
+    }
+}
+
+impl NoFrame {
+    pub(crate) fn new(detail: Sentence) -> Self {
+        Self {
+            detail,
+            close: CloseCode::of(ByeReason::BadFrame),
+        }
+    }
 }
 
 impl Cutter {
@@ -27,20 +59,16 @@ impl Cutter {
     ///
     /// # Errors
     /// The bytes are malformed; nothing more can be cut off them.
-    pub(crate) fn next(&mut self, input: &mut &[u8], limit: usize) -> Result<Option<Cut>, String> {
+    pub(crate) fn next(&mut self, input: &mut &[u8], limit: usize) -> Result<Option<Cut>, NoFrame> {
         let message = match self {
-            Self::Length(reader) => reader.next(input, limit).map_err(|long| {
-                format!(
-                    "a frame of {} bytes is over the limit of {}",
-                    long.length, long.limit
-                )
-            })?,
-            Self::WebSocket(reader) => match reader.next(input, limit) {
-                Ok(Some(Incoming::Message(message))) => Some(message),
-                Ok(Some(Incoming::Ping(payload))) => return Ok(Some(Cut::Ping(websocket::pong(payload)))),
-                Ok(Some(Incoming::Close)) => return Ok(Some(Cut::Close)),
-                Ok(None) => None,
-                Err(error) => return Err(error.to_string()),
+            Self::Length(reader) => reader
+                .next(input, limit)
+                .map_err(|long| NoFrame::new(sentences::frame_too_long(long)))?,
+            Self::WebSocket(reader) => match reader.next(input, limit)? {
+                Some(Incoming::Message(message)) => Some(message),
+                Some(Incoming::Ping(payload)) => return Ok(Some(Cut::Ping(websocket::pong(payload)))),
+                Some(Incoming::Close(code)) => return Ok(Some(Cut::Close(code))),
+                None => None,
             },
         };
         let Some(message) = message else {
@@ -48,7 +76,7 @@ impl Cutter {
         };
         match ClientFrame::decode(message) {
             Ok(frame) => Ok(Some(Cut::Frame(frame))),
-            Err(_) => Err("not a ClientFrame".into()),
+            Err(_) => Err(NoFrame::new(sentences::NOT_PROTOBUF)),
         }
     }
 }

@@ -21,12 +21,15 @@ mod proxy_protocol;
 mod renewal;
 mod request;
 mod sending;
+mod sentences;
 mod session;
 mod settings;
 mod sweep;
 mod transport;
+mod twin;
 mod users;
 
+pub use advertise::{Advertised, advertised};
 pub use listen::Listeners;
 pub use node::Node;
 pub use settings::Settings;

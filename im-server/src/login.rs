@@ -8,7 +8,7 @@ use bytes::Bytes;
 use journal::UserNotice;
 use prost::Message;
 use proto::{
-    PROTOCOL_VERSION, UserId,
+    Language, PROTOCOL_VERSION, Sentence, UserId,
     frame::{self, FrameReader, MAX_BEFORE_LOGIN_BYTES},
     wire::{Bye, ByeReason, ClientFrame, Login, LoginOk, Platform, client_frame, server_frame::Body},
 };
@@ -24,11 +24,11 @@ use crate::{
     listen::Door,
     node::{Shared, spread_ms},
     outbox::{Dress, Outbox},
-    proxy_protocol,
+    proxy_protocol, sentences,
     session::Session,
     transport::{
         Transport,
-        websocket::{self, Handshake, Incoming},
+        websocket::{self, CloseCode, Handshake, Incoming},
     },
 };
 
@@ -58,10 +58,15 @@ pub(crate) struct Established {
 enum Refused {
     /// The peer is gone, or speaks something else; nothing can be said to it.
     Silent,
+    /// The peer closes its WebSocket.
+    Closed(Option<CloseCode>),
     Bye {
         reason: ByeReason,
         retry_after_ms: u32,
-        detail: String,
+        detail: Sentence,
+        /// The field of Login that is at fault.
+        field: &'static str,
+        close: CloseCode,
     },
 }
 
@@ -71,19 +76,41 @@ impl From<io::Error> for Refused {
     }
 }
 
-fn bye(reason: ByeReason, detail: impl Into<String>) -> Refused {
-    Refused::Bye {
-        reason,
-        retry_after_ms: 0,
-        detail: detail.into(),
-    }
+fn bye(reason: ByeReason, detail: Sentence) -> Refused {
+    bye_until(reason, 0, detail)
 }
 
-fn bye_until(reason: ByeReason, retry_after_ms: u32, detail: impl Into<String>) -> Refused {
+fn bye_until(reason: ByeReason, retry_after_ms: u32, detail: Sentence) -> Refused {
     Refused::Bye {
         reason,
         retry_after_ms,
-        detail: detail.into(),
+        detail,
+        field: "",
+        close: CloseCode::of(reason),
+    }
+}
+
+/// A Login that no password could make good. It is no guess.
+fn invalid(field: &'static str, detail: Sentence) -> Refused {
+    let reason = ByeReason::InvalidLogin;
+    Refused::Bye {
+        reason,
+        retry_after_ms: 0,
+        detail,
+        field,
+        close: CloseCode::of(reason),
+    }
+}
+
+impl From<websocket::Error> for Refused {
+    fn from(error: websocket::Error) -> Self {
+        Self::Bye {
+            reason: ByeReason::BadFrame,
+            retry_after_ms: 0,
+            detail: error.sentence(),
+            field: "",
+            close: error.close_code(),
+        }
     }
 }
 
@@ -94,6 +121,8 @@ struct Newcomer {
     websocket: Option<Box<websocket::Reader>>,
     /// What came and was not used yet.
     input: Vec<u8>,
+    /// What its Login asks for; English before it.
+    language: Language,
 }
 
 /// Takes a connection through its login; none when it did not succeed (the peer has been told why, if it can be told).
@@ -124,10 +153,10 @@ pub(crate) async fn log_in(
         None => Err(bye_until(
             ByeReason::Overloaded,
             spread_ms(5_000, 15_000),
-            "too many connections from this address",
+            sentences::TOO_MANY_CONNECTIONS,
         )),
         Some(place) => match timeout_at(deadline, first_frame(shared, &mut newcomer)).await {
-            Err(_) => Err(bye(ByeReason::NotLoggedIn, "no complete Login came within 5 s")),
+            Err(_) => Err(bye(ByeReason::NotLoggedIn, sentences::NO_LOGIN)),
             Ok(Err(refused)) => Err(refused),
             Ok(Ok((request_id, login))) => admit(shared, address, login)
                 .await
@@ -169,12 +198,14 @@ async fn open(shared: &Shared, stream: TcpStream, door: Door) -> io::Result<Newc
         dress: Dress::Length,
         websocket: None,
         input: Vec::new(),
+        language: Language::default(),
     };
     if door == Door::Tls {
         newcomer.read().await?;
     }
     // Behind TLS both are spoken: a frame's length begins with 0, an HTTP request with its method.
-    if door == Door::WebSocket || (door == Door::Tls && newcomer.input.first() == Some(&b'G')) {
+    let is_http = newcomer.input.first().is_some_and(u8::is_ascii_uppercase);
+    if door == Door::WebSocket || (door == Door::Tls && is_http) {
         newcomer.upgrade().await?;
     }
     Ok(newcomer)
@@ -244,66 +275,76 @@ async fn first_frame(shared: &Shared, newcomer: &mut Newcomer) -> Result<(u64, L
         let message = match &mut newcomer.websocket {
             None => match reader.next(&mut input, MAX_BEFORE_LOGIN_BYTES) {
                 Ok(message) => message.map(Bytes::copy_from_slice),
-                Err(long) => {
-                    return Err(bye(
-                        ByeReason::BadFrame,
-                        format!(
-                            "a frame of {} bytes; before login the limit is {}",
-                            long.length, long.limit
-                        ),
-                    ));
-                }
+                Err(long) => return Err(bye(ByeReason::BadFrame, sentences::frame_too_long(long))),
             },
-            Some(websocket) => match websocket.next(&mut input, MAX_BEFORE_LOGIN_BYTES) {
-                Ok(Some(Incoming::Message(message))) => Some(Bytes::copy_from_slice(message)),
-                Ok(Some(Incoming::Ping(_))) => {
+            Some(reader) => match reader.next(&mut input, MAX_BEFORE_LOGIN_BYTES)? {
+                Some(Incoming::Message(message)) => Some(Bytes::copy_from_slice(message)),
+                Some(Incoming::Ping(payload)) => {
+                    let pong = websocket::pong(payload);
                     newcomer.input = input.to_vec();
+                    newcomer.write(&pong).await?;
                     continue;
                 }
-                Ok(Some(Incoming::Close)) => return Err(Refused::Silent),
-                Ok(None) => None,
-                Err(error) => return Err(bye(ByeReason::BadFrame, error.to_string())),
+                Some(Incoming::Close(code)) => return Err(Refused::Closed(code)),
+                None => None,
             },
         };
         newcomer.input = input.to_vec();
         match message {
             None => newcomer.read().await?,
-            Some(message) => return check_login(shared, &message),
+            Some(message) => return check_login(shared, newcomer, &message),
         }
     }
 }
 
-fn check_login(shared: &Shared, message: &[u8]) -> Result<(u64, Login), Refused> {
+fn check_login(shared: &Shared, newcomer: &mut Newcomer, message: &[u8]) -> Result<(u64, Login), Refused> {
     let Ok(frame) = ClientFrame::decode(message) else {
-        return Err(bye(ByeReason::BadFrame, "the first frame is not a ClientFrame"));
+        return Err(bye(ByeReason::BadFrame, sentences::NOT_PROTOBUF));
     };
     let Some(client_frame::Body::Login(login)) = frame.body else {
-        return Err(bye(ByeReason::NotLoggedIn, "the first frame must be Login"));
+        return Err(bye(ByeReason::NotLoggedIn, sentences::LOGIN_FIRST));
     };
+    newcomer.language = Language::of(&login.language);
     if login.protocol_version != PROTOCOL_VERSION {
         return Err(bye(
             ByeReason::UnsupportedVersion,
-            format!(
-                "this node speaks protocol_version {PROTOCOL_VERSION}, not {}",
-                login.protocol_version
-            ),
+            sentences::other_version(PROTOCOL_VERSION, login.protocol_version),
         ));
     }
+    check_shape(&login)?;
     if shared.is_draining() {
         return Err(bye_until(
             ByeReason::Draining,
             spread_ms(500, 3_000),
-            "the node is being stopped",
+            sentences::STOPPING,
         ));
     }
     if !shared.limits.login() {
         return Err(bye_until(
             ByeReason::Overloaded,
             spread_ms(1_000, 10_000),
-            "too many logins at once",
+            sentences::TOO_MANY_LOGINS,
         ));
     }
     Ok((frame.request_id, login))
+}
+
+/// Whether the fields are what a login could have: no password is looked up for others.
+fn check_shape(login: &Login) -> Result<(), Refused> {
+    if UserId::new(login.user_id).is_none() {
+        return Err(invalid("user_id", sentences::LOGIN_USER_ID));
+    }
+    for (field, text, least, most) in [
+        ("password", &login.password, 1, MAX_PASSWORD_BYTES),
+        ("device_id", &login.device_id, 1, MAX_DEVICE_ID_BYTES),
+        ("app_version", &login.app_version, 0, MAX_APP_VERSION_BYTES),
+    ] {
+        if !(least..=most).contains(&text.len()) {
+            let detail = sentences::bytes_of_login(field, least, most, text.len());
+            return Err(invalid(field, detail));
+        }
+    }
+    Ok(())
 }
 
 /// A login that has been checked and counted as a session.
@@ -319,31 +360,25 @@ async fn admit(shared: &Shared, address: IpAddr, login: Login) -> Result<Admitte
         return Err(bye_until(
             ByeReason::TooManyAttempts,
             spread_ms(60_000, 90_000),
-            "too many failed logins from this address",
+            sentences::TOO_MANY_ATTEMPTS,
         ));
     }
     // A wrong user, a wrong password and another user's password look and take the same: one look-up, one answer.
     let wrong = || {
         shared.limits.failed(address);
         metrics::counter!("huizhen_im_login_failures_total").increment(1);
-        bye(
-            ByeReason::AuthFailed,
-            "wrong user, device or password: get a new one from /im/password",
-        )
+        bye(ByeReason::AuthFailed, sentences::WRONG_PASSWORD)
     };
     let user = UserId::new(login.user_id);
-    let well_formed = (1..=MAX_DEVICE_ID_BYTES).contains(&login.device_id.len())
-        && login.password.len() <= MAX_PASSWORD_BYTES
-        && login.app_version.len() <= MAX_APP_VERSION_BYTES;
     let expires_at_ms = check_password(shared, user, &login).await?;
-    let (Some(user), true, Some(expires_at_ms)) = (user, well_formed, expires_at_ms) else {
+    let (Some(user), Some(expires_at_ms)) = (user, expires_at_ms) else {
         return Err(wrong());
     };
     if !shared.limits.begin_session() {
         return Err(bye_until(
             ByeReason::Overloaded,
             spread_ms(2_000, 20_000),
-            "this node is full",
+            sentences::FULL,
         ));
     }
     let platform = login.platform();
@@ -373,7 +408,7 @@ fn unavailable() -> Refused {
     bye_until(
         ByeReason::Unavailable,
         spread_ms(1_000, 5_000),
-        "logins cannot be checked now",
+        sentences::CANNOT_CHECK,
     )
 }
 
@@ -397,7 +432,7 @@ async fn establish(
         Box::pin(tell(newcomer, unavailable())).await;
         return None;
     };
-    let session = Arc::new(Session::new(
+    let session = Session::new(
         shared.next_session_id(),
         user,
         login.device_id.as_str().into(),
@@ -406,7 +441,8 @@ async fn establish(
         newcomer.transport,
         Outbox::new(newcomer.dress),
         expires_at_ms,
-    ));
+    );
+    let session = Arc::new(session.speaking(newcomer.language));
     let added = shared.users.add(&session, backplane, shared.subscriber).await;
     // The device may have been logged out between the check and now; from now on a notice would reach the session.
     let checked = check_password(shared, Some(user), &login).await;
@@ -417,11 +453,7 @@ async fn establish(
         } else {
             ByeReason::AuthFailed
         };
-        session.end(
-            reason,
-            spread_ms(1_000, 5_000),
-            "the login could not be completed",
-        );
+        session.end(reason, spread_ms(1_000, 5_000), &sentences::NOT_COMPLETED);
     } else {
         shared.journal.notify(
             user,
@@ -441,7 +473,12 @@ async fn establish(
                 max_frame_bytes,
             }),
         );
-        tracing::debug!(session = session.id, user = user.get(), app_version = %login.app_version, "logged in");
+        tracing::debug!(
+            session = session.id,
+            user = user.get(),
+            app_version = login.app_version,
+            "logged in"
+        );
     }
     Some(Established {
         session,
@@ -453,25 +490,28 @@ async fn establish(
 
 /// Says Bye on a connection that has no session.
 async fn tell(newcomer: Newcomer, refused: Refused) {
-    let Refused::Bye {
-        reason,
-        retry_after_ms,
-        detail,
-    } = refused
-    else {
-        return;
-    };
-    metrics::counter!("huizhen_im_byes_total", "reason" => reason.as_str_name()).increment(1);
-    let bye = frame::server(
-        0,
-        Body::Bye(Bye {
-            reason: reason as i32,
+    let (bye, close) = match refused {
+        Refused::Silent => return,
+        Refused::Closed(close) => (None, close),
+        Refused::Bye {
+            reason,
             retry_after_ms,
             detail,
-        }),
-    );
+            field,
+            close,
+        } => {
+            metrics::counter!("huizhen_im_byes_total", "reason" => reason.as_str_name()).increment(1);
+            let bye = Bye {
+                reason: reason as i32,
+                retry_after_ms,
+                detail: detail.text(newcomer.language).into(),
+                field: field.into(),
+            };
+            (Some(frame::server(0, Body::Bye(bye))), Some(close))
+        }
+    };
     let outbox = Outbox::new(newcomer.dress);
-    outbox.end(Some(bye), false);
+    outbox.end(bye, false, close);
     let _ = tokio::time::timeout(BYE_LIMIT, finish(&newcomer.transport, &outbox)).await;
 }
 

@@ -8,11 +8,11 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser};
 use database::Database;
 use im_server::{Listeners, Node, Settings};
 use program::{
-    admin::{self, Readiness},
+    admin::{self, About, Readiness},
     listener::{self, Ports},
     memory, open_files,
     settings::Common,
-    shutdown, telemetry,
+    shutdown, telemetry, wall_clock,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -50,7 +50,7 @@ fn main() -> ExitCode {
     match start(&program.arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            program::complain!("error: {error:#}");
             ExitCode::FAILURE
         }
     }
@@ -67,7 +67,8 @@ fn start(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 async fn serve(arguments: &Arguments) -> anyhow::Result<()> {
-    let metrics = telemetry::start(arguments.common.log, telemetry::DEFAULT_FILTER)?;
+    let metrics = telemetry::start_server("im-server", arguments.common.log)?;
+    wall_clock::refuse_past()?;
     let signal = shutdown::on_signal()?;
     if let Err(error) = open_files::raise() {
         tracing::warn!(%error, "the open-file limit cannot be raised");
@@ -94,7 +95,8 @@ async fn serve(arguments: &Arguments) -> anyhow::Result<()> {
     };
 
     let node = Node::start(&arguments.im, database.clone(), backplane.clone(), listeners).await?;
-    let readiness = readiness(&database, &backplane);
+    let about = About::new("im-server", fleet.id_text(), &ports);
+    let readiness = readiness(&database, &backplane).with_about(about);
     let stop_admin = CancellationToken::new();
     tokio::spawn(admin::serve(
         admin,
@@ -102,7 +104,7 @@ async fn serve(arguments: &Arguments) -> anyhow::Result<()> {
         readiness.clone(),
         stop_admin.clone(),
     ));
-    ports.announce(arguments.common.ports_file.as_deref())?;
+    ports.announce(arguments.common.ports_file.as_deref(), arguments.common.log)?;
 
     signal.cancelled().await;
     readiness.drain();

@@ -26,8 +26,9 @@ use crate::{
     marks::Marks,
     renewal,
     request::send::{SendContext, SendOutlet},
-    sweep,
+    sentences, sweep,
     transport::tls::Certificate,
+    twin,
     users::Users,
 };
 
@@ -41,6 +42,8 @@ pub struct Node {
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) node_id: String,
+    /// As [`twin::own_process`] says.
+    pub(crate) process: Option<String>,
     pub(crate) journal: Journal,
     pub(crate) backplane: Backplane,
     pub(crate) subscriber: SubscriberId,
@@ -96,6 +99,9 @@ impl Node {
             .unwrap_or_else(|| format!("im-{:08x}", rand::rng().random::<u32>()));
         let address = advertise::address(settings, &listeners).await?;
         let backplane = journal.backplane().clone();
+        if settings.node_id.is_some() {
+            twin::refuse(&backplane, &node_id, &address).await?;
+        }
         let horizon = journal.horizon().await?;
         let shared = Arc::new_cyclic(|weak: &Weak<Shared>| {
             let listener = weak.clone();
@@ -108,6 +114,7 @@ impl Node {
             Shared {
                 settings: settings.clone(),
                 node_id,
+                process: twin::own_process(),
                 subscriber,
                 users: Users::default(),
                 rooms: Rooms::default(),
@@ -174,15 +181,11 @@ impl Node {
             } else {
                 spread_ms(50, 250)
             };
-            session.end(ByeReason::Draining, retry_after_ms, "the node is being stopped");
+            session.end(ByeReason::Draining, retry_after_ms, &sentences::STOPPING);
         }
         // Those that were logging in meanwhile.
         for session in shared.users.all() {
-            session.end(
-                ByeReason::Draining,
-                spread_ms(500, 3_000),
-                "the node is being stopped",
-            );
+            session.end(ByeReason::Draining, spread_ms(500, 3_000), &sentences::STOPPING);
         }
         shared.connections.close();
         if tokio::time::timeout(LAST_WORDS, shared.connections.wait())
@@ -255,11 +258,7 @@ impl Shared {
                     generation,
                 } => {
                     if *session.device_id == **device_id && session.generation.0 < *generation {
-                        session.end(
-                            ByeReason::Replaced,
-                            0,
-                            "this device has logged in again elsewhere",
-                        );
+                        session.end(ByeReason::Replaced, 0, &sentences::REPLACED);
                     }
                 }
                 UserNotice::LoggedOut {
@@ -267,12 +266,12 @@ impl Shared {
                     generation,
                 } => {
                     if *session.device_id == **device_id && session.generation.0 < *generation {
-                        session.end(ByeReason::LoggedOut, 0, "this device was logged out");
+                        session.end(ByeReason::LoggedOut, 0, &sentences::LOGGED_OUT);
                     }
                 }
                 UserNotice::Disabled { generation } => {
                     if session.generation.0 < *generation {
-                        session.end(ByeReason::Disabled, 0, "the account is disabled");
+                        session.end(ByeReason::Disabled, 0, &sentences::DISABLED);
                     }
                 }
             }

@@ -12,7 +12,10 @@ use proto::frame::HEADER_BYTES;
 
 use crate::{
     clock,
-    transport::{Transport, websocket},
+    transport::{
+        Transport,
+        websocket::{self, CloseCode},
+    },
 };
 
 /// Bytes that may wait for one slow reader, after what the kernel holds for it: with everything else, what it is fed from
@@ -143,8 +146,8 @@ impl Outbox {
     }
 
     /// Takes a last frame, whatever waits before it, and nothing after it. What has not begun to leave is let go when
-    /// `drop_waiting`.
-    pub(crate) fn end(&self, bye: Option<Bytes>, drop_waiting: bool) {
+    /// `drop_waiting`. A WebSocket is closed with `close` behind it.
+    pub(crate) fn end(&self, bye: Option<Bytes>, drop_waiting: bool, close: Option<CloseCode>) {
         let mut inner = self.inner.lock();
         if inner.ending {
             return;
@@ -158,7 +161,7 @@ impl Outbox {
         inner.queue.extend(bye.map(|bytes| Item { bytes, kind }));
         if inner.dress == Dress::WebSocket {
             inner.queue.push_back(Item {
-                bytes: websocket::close(),
+                bytes: websocket::close(close),
                 kind: Kind::Control,
             });
         }
@@ -211,6 +214,11 @@ impl Outbox {
     pub(crate) fn has_room(&self) -> bool {
         let inner = self.inner.lock();
         inner.bytes <= MAX_BYTES / 4 && inner.queue.len() <= MAX_FRAMES / 4
+    }
+
+    /// Whether nothing waits for the socket.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.inner.lock().queue.is_empty()
     }
 
     /// Whether so many answers find room beside those that wait.

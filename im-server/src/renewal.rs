@@ -7,7 +7,7 @@ use backplane::{HeldSession, Outdone};
 use proto::wire::ByeReason;
 use tokio::time::MissedTickBehavior;
 
-use crate::{node::Shared, session::Session};
+use crate::{node::Shared, sentences, session::Session};
 
 /// How often each login is renewed: three times while it stands unrenewed.
 const EVERY: Duration = Duration::from_secs(20);
@@ -57,13 +57,9 @@ async fn renew(shared: &Shared, sessions: Vec<Arc<Session>>) {
         let Some(session) = sessions.get(at) else { continue };
         match why {
             Outdone::Replaced => {
-                session.end(
-                    ByeReason::Replaced,
-                    0,
-                    "this device has logged in again elsewhere",
-                );
+                session.end(ByeReason::Replaced, 0, &sentences::REPLACED);
             }
-            Outdone::LoggedOut => session.end(ByeReason::LoggedOut, 0, "this device was logged out"),
+            Outdone::LoggedOut => session.end(ByeReason::LoggedOut, 0, &sentences::LOGGED_OUT),
         }
     }
 }

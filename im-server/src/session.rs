@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use proto::{
-    UserId, frame,
+    Language, Sentence, UserId, frame,
     wire::{Bye, ByeReason, Error, ErrorCode, Platform, server_frame::Body},
 };
 
@@ -18,7 +18,8 @@ use crate::{
     clock,
     delivery::{Receiver, books::Books},
     outbox::{Outbox, Pushed, What},
-    transport::Transport,
+    sentences,
+    transport::{Transport, websocket::CloseCode},
 };
 
 /// One session: a device of a user, on one connection.
@@ -28,6 +29,8 @@ pub(crate) struct Session {
     pub(crate) device_id: Box<str>,
     pub(crate) generation: Generation,
     pub(crate) platform: Platform,
+    /// Of the sentences for people.
+    pub(crate) language: Language,
     pub(crate) transport: Transport,
     pub(crate) outbox: Outbox,
     /// Wakes the session's task when there is something to do that its socket does not tell.
@@ -61,6 +64,7 @@ impl Session {
             device_id,
             generation,
             platform,
+            language: Language::default(),
             transport,
             outbox,
             waker: AtomicWaker::new(),
@@ -69,6 +73,11 @@ impl Session {
             ended: AtomicBool::new(false),
             books: Mutex::default(),
         }
+    }
+
+    /// The session with its sentences in a language.
+    pub(crate) fn speaking(self, language: Language) -> Self {
+        Self { language, ..self }
     }
 
     /// Sends frames, or learns that the session is behind.
@@ -96,7 +105,7 @@ impl Session {
             .outbox
             .push(&self.transport, &[frame], What::Answer, || self.waker.wake());
         if pushed == Pushed::Full {
-            self.end(ByeReason::Slow, 1_000, "answers were not read");
+            self.end(ByeReason::Slow, 1_000, &sentences::ANSWERS_NOT_READ);
         }
     }
 
@@ -106,13 +115,13 @@ impl Session {
         if self.outbox.queue(&frame, What::Answer) == Pushed::Full {
             self.flush();
             if self.outbox.queue(&frame, What::Answer) == Pushed::Full {
-                self.end(ByeReason::Slow, 1_000, "answers were not read");
+                self.end(ByeReason::Slow, 1_000, &sentences::ANSWERS_NOT_READ);
             }
         }
     }
 
     /// Answers a request that failed.
-    pub(crate) fn refuse(&self, request_id: u64, code: ErrorCode, field: &str, message: impl Into<String>) {
+    pub(crate) fn refuse(&self, request_id: u64, code: ErrorCode, field: &str, message: &Sentence) {
         self.refuse_until(request_id, code, field, message, 0);
     }
 
@@ -122,21 +131,32 @@ impl Session {
         request_id: u64,
         code: ErrorCode,
         field: &str,
-        message: impl Into<String>,
+        message: &Sentence,
         retry_after_ms: u32,
     ) {
         metrics::counter!("huizhen_im_errors_total", "code" => code.as_str_name()).increment(1);
         let error = Error {
             code: code as i32,
             field: field.into(),
-            message: message.into(),
+            message: message.text(self.language).into(),
             retry_after_ms,
         };
         self.answer(request_id, Body::Error(error));
     }
 
     /// Ends the session: a Bye, then its task closes the connection. Only the first call counts.
-    pub(crate) fn end(&self, reason: ByeReason, retry_after_ms: u32, detail: &str) {
+    pub(crate) fn end(&self, reason: ByeReason, retry_after_ms: u32, detail: &Sentence) {
+        self.end_with(reason, retry_after_ms, detail, CloseCode::of(reason));
+    }
+
+    /// The same with a close code of its own, for what breaks the rules of WebSocket.
+    pub(crate) fn end_with(
+        &self,
+        reason: ByeReason,
+        retry_after_ms: u32,
+        detail: &Sentence,
+        close: CloseCode,
+    ) {
         if self.ended.swap(true, Ordering::AcqRel) {
             return;
         }
@@ -144,18 +164,19 @@ impl Session {
         let bye = Bye {
             reason: reason as i32,
             retry_after_ms,
-            detail: detail.into(),
+            detail: detail.text(self.language).into(),
+            field: String::new(),
         };
-        self.outbox
-            .end(Some(frame::server(0, Body::Bye(bye))), reason == ByeReason::Slow);
+        let bye = frame::server(0, Body::Bye(bye));
+        self.outbox.end(Some(bye), reason == ByeReason::Slow, Some(close));
         self.outbox.flush(&self.transport);
         self.waker.wake();
     }
 
-    /// Ends the session without a word: the app has hung up or logged out.
-    pub(crate) fn hang_up(&self) {
+    /// Ends the session without a Bye: the app has hung up. A WebSocket is closed with `close`, or with no code.
+    pub(crate) fn hang_up(&self, close: Option<CloseCode>) {
         if !self.ended.swap(true, Ordering::AcqRel) {
-            self.outbox.end(None, false);
+            self.outbox.end(None, false, close);
             self.outbox.flush(&self.transport);
             self.waker.wake();
         }

@@ -9,13 +9,13 @@ use std::path::PathBuf;
 #[command(next_help_heading = "Instant messaging")]
 pub struct Settings {
     /// Where apps connect with framed protobuf over TCP.
-    #[arg(long, default_value = "127.0.0.1:9501", value_name = "ADDR")]
+    #[arg(long, default_value = "127.0.0.1:9501", value_name = "ADDR", value_parser = program::address::parse)]
     pub im_addr: String,
     /// The same over WebSocket.
-    #[arg(long, default_value = "127.0.0.1:9502", value_name = "ADDR")]
+    #[arg(long, default_value = "127.0.0.1:9502", value_name = "ADDR", value_parser = program::address::parse)]
     pub ws_addr: String,
     /// The same over TLS (framed or WebSocket), when a certificate is set.
-    #[arg(long, default_value = "127.0.0.1:9503", value_name = "ADDR")]
+    #[arg(long, default_value = "127.0.0.1:9503", value_name = "ADDR", value_parser = program::address::parse)]
     pub tls_addr: String,
     /// The certificate chain, PEM; read again when the file changes.
     #[arg(long, value_name = "FILE", requires = "tls_key")]
@@ -25,10 +25,10 @@ pub struct Settings {
     pub tls_key: Option<PathBuf>,
     /// What /im/servers hands out for this node: the IP or domain name, with or without the port of the TCP listener. Of
     /// a domain name apps are given the IP too. Default: the address listened on.
-    #[arg(long, value_name = "HOST[:PORT]")]
+    #[arg(long, value_name = "HOST[:PORT]", value_parser = crate::advertise::parse)]
     pub advertise: Option<String>,
     /// What /im/servers hands out for WebSocket over TLS, such as a proxy's address: wss://HOST[:PORT][/PATH].
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = crate::advertise::parse_wss)]
     pub advertise_wss: Option<String>,
     /// The node's name in the fleet. Default: made up at the start.
     #[arg(long, value_name = "ID")]

@@ -20,6 +20,7 @@ use crate::{
     clock,
     delivery::{Receiver, fanout},
     node::{Shared, spread_ms},
+    sentences,
     session::Session,
 };
 
@@ -143,17 +144,9 @@ fn end_sessions(shared: &Shared, grace: &mut Grace) {
     // Outside the lock of the shard: ending a session writes to its socket.
     for (session, reason) in expired.into_iter().chain(impatient) {
         match reason {
-            ByeReason::Expired => session.end(reason, 0, "the IM password has expired: get a new one"),
-            ByeReason::Slow => session.end(
-                reason,
-                spread_ms(1_000, 3_000 + back_ms),
-                "the app did not read its frames",
-            ),
-            _ => session.end(
-                reason,
-                spread_ms(100, 1_000 + back_ms),
-                "nothing came for 2.5 heartbeats",
-            ),
+            ByeReason::Expired => session.end(reason, 0, &sentences::EXPIRED),
+            ByeReason::Slow => session.end(reason, spread_ms(1_000, 3_000 + back_ms), &sentences::NOT_READ),
+            _ => session.end(reason, spread_ms(100, 1_000 + back_ms), &sentences::SILENT),
         }
     }
 }

@@ -23,7 +23,7 @@ pub fn advice(reason: i32) -> Advice {
 }
 
 /// Every reason there is, for documentation and metrics.
-pub const ALL: [ByeReason; 14] = [
+pub const ALL: [ByeReason; 15] = [
     ByeReason::Draining,
     ByeReason::Overloaded,
     ByeReason::Unavailable,
@@ -38,6 +38,7 @@ pub const ALL: [ByeReason; 14] = [
     ByeReason::UnsupportedVersion,
     ByeReason::NotLoggedIn,
     ByeReason::BadFrame,
+    ByeReason::InvalidLogin,
 ];
 
 #[cfg(test)]

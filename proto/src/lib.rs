@@ -10,6 +10,7 @@ pub mod client;
 pub mod frame;
 pub mod ids;
 pub mod mime;
+pub mod sentence;
 
 /// The protobuf messages; every field is explained in its .proto file.
 #[allow(missing_docs, reason = "generated; the comments stand in the .proto files")]
@@ -18,6 +19,7 @@ pub mod wire {
 }
 
 pub use ids::{ConversationId, Seq, UserId};
+pub use sentence::{Language, Sentence};
 
 /// The version of the protocol that this crate speaks; `Login.protocol_version`.
 pub const PROTOCOL_VERSION: u32 = 1;

@@ -2,7 +2,10 @@
 
 use prost::Message;
 
-use crate::wire::{self, Role};
+use crate::{
+    Language, Sentence,
+    wire::{self, Role},
+};
 
 /// The longest `mime_type`, bytes.
 pub const MAX_MIME_BYTES: usize = 127;
@@ -121,12 +124,12 @@ pub enum Refused {
         /// `mime_type` or `body`.
         field: &'static str,
         /// What is wrong and what to do.
-        message: String,
+        message: Sentence,
     },
     /// The sender's role may not send this type.
     Forbidden {
         /// What is wrong and what to do.
-        message: String,
+        message: Sentence,
     },
 }
 
@@ -162,28 +165,34 @@ pub fn check_content(mime_type: &str, body: &[u8]) -> Result<(), Refused> {
         }
         return Err(Refused::Invalid {
             field: "mime_type",
-            message: format!(
-                "mime_type must be type/subtype in lower case, at most {MAX_MIME_BYTES} bytes, without parameters"
+            message: Sentence::formatted(
+                format!(
+                    "mime_type must be type/subtype in lower case, at most {MAX_MIME_BYTES} bytes, without parameters"
+                ),
+                format!("mime_type 须为小写的 type/subtype，不超过 {MAX_MIME_BYTES} 字节，不带参数"),
             ),
         });
     };
     let problem = match registered.form {
         Form::Text => check_text(body),
         Form::Image => parse::<wire::Image>(body, |image| {
-            check_uri(&image.uri)?;
+            check_uri(&image.uri).map_err(bad_uri)?;
             if image.thumbnail.len() > MAX_THUMBNAIL_BYTES {
-                return Err(format!("thumbnail is over {MAX_THUMBNAIL_BYTES} bytes"));
+                return Err(Sentence::formatted(
+                    format!("thumbnail is over {MAX_THUMBNAIL_BYTES} bytes"),
+                    format!("thumbnail 超过 {MAX_THUMBNAIL_BYTES} 字节"),
+                ));
             }
             Ok(())
         }),
-        Form::Audio => parse::<wire::Audio>(body, |audio| check_uri(&audio.uri)),
-        Form::Video => parse::<wire::Video>(body, |video| check_uri(&video.uri)),
+        Form::Audio => parse::<wire::Audio>(body, |audio| check_uri(&audio.uri).map_err(bad_uri)),
+        Form::Video => parse::<wire::Video>(body, |video| check_uri(&video.uri).map_err(bad_uri)),
         Form::File => parse::<wire::File>(body, |file| {
-            check_uri(&file.uri)?;
+            check_uri(&file.uri).map_err(bad_uri)?;
             if file.sha256.is_empty() || file.sha256.len() == 32 {
                 Ok(())
             } else {
-                Err("sha256 must be 32 bytes".into())
+                Err(Sentence::new("sha256 must be 32 bytes", "sha256 须为 32 字节"))
             }
         }),
         Form::Location => parse::<wire::Location>(body, |location| {
@@ -192,7 +201,10 @@ pub fn check_content(mime_type: &str, body: &[u8]) -> Result<(), Refused> {
             if on_earth {
                 Ok(())
             } else {
-                Err("latitude must be within 90 and longitude within 180 degrees".into())
+                Err(Sentence::new(
+                    "latitude must be within 90 and longitude within 180 degrees",
+                    "latitude 须在 ±90 度以内，longitude 须在 ±180 度以内",
+                ))
             }
         }),
         Form::Vas => parse::<wire::VasCard>(body, |_| Ok(())),
@@ -203,7 +215,10 @@ pub fn check_content(mime_type: &str, body: &[u8]) -> Result<(), Refused> {
     };
     problem.map_err(|message| Refused::Invalid {
         field: "body",
-        message: format!("{mime_type}: {message}"),
+        message: Sentence::formatted(
+            format!("{mime_type}: {message}"),
+            format!("{mime_type}：{}", message.text(Language::Chinese)),
+        ),
     })
 }
 
@@ -214,21 +229,31 @@ pub fn check_content(mime_type: &str, body: &[u8]) -> Result<(), Refused> {
 pub fn check_sender(mime_type: &str, role: Role) -> Result<(), Refused> {
     match registered(mime_type) {
         Some(registered) if !registered.senders.include(role) => Err(Refused::Forbidden {
-            message: format!("your role in this conversation may not send {mime_type}"),
+            message: Sentence::formatted(
+                format!("your role in this conversation may not send {mime_type}"),
+                format!("您在此会话中的角色不能发送 {mime_type}"),
+            ),
         }),
         _ => Ok(()),
     }
 }
 
-fn check_text(body: &[u8]) -> Result<(), String> {
-    let text = std::str::from_utf8(body).map_err(|error| format!("not UTF-8: {error}"))?;
+fn check_text(body: &[u8]) -> Result<(), Sentence> {
+    let Ok(text) = std::str::from_utf8(body) else {
+        return Err(Sentence::new("the text is not UTF-8", "文本不是 UTF-8 编码"));
+    };
     if text.is_empty() {
-        return Err("the text is empty".into());
+        return Err(Sentence::new("the text is empty", "文本为空"));
     }
     if text.contains('\0') {
-        return Err("the text has a NUL character".into());
+        return Err(Sentence::new("the text has a NUL character", "文本含有 NUL 字符"));
     }
     Ok(())
+}
+
+/// The rule of a `uri`, which [`check_uri`] tells in English.
+fn bad_uri(rule: String) -> Sentence {
+    Sentence::formatted(rule, "uri 不符合要求，规则见协议文档".into())
 }
 
 fn check_uri(uri: &str) -> Result<(), String> {
@@ -243,9 +268,14 @@ fn check_uri(uri: &str) -> Result<(), String> {
 
 fn parse<M: Message + Default>(
     body: &[u8],
-    check: impl FnOnce(&M) -> Result<(), String>,
-) -> Result<(), String> {
-    let message = M::decode(body).map_err(|error| format!("the body is not its message: {error}"))?;
+    check: impl FnOnce(&M) -> Result<(), Sentence>,
+) -> Result<(), Sentence> {
+    let message = M::decode(body).map_err(|error| {
+        Sentence::formatted(
+            format!("the body is not its message: {error}"),
+            "body 不是该类型对应的 protobuf 消息".into(),
+        )
+    })?;
     check(&message)
 }
 

@@ -77,6 +77,7 @@ mod tests {
             },
             sessions,
             version: version.into(),
+            process: None,
         }
     }
 

@@ -16,6 +16,7 @@ fn node(id: &str, ip: &str, port: u16, sessions: u64) -> NodeRecord {
         },
         sessions,
         version: "1".into(),
+        process: None,
     }
 }
 

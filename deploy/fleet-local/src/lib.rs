@@ -7,6 +7,7 @@ pub mod cluster;
 pub mod fleet;
 mod installation;
 mod pid;
+pub mod pooler;
 pub mod port;
 pub mod postgres;
 pub mod process;

@@ -30,6 +30,10 @@ struct Rules {
     upstream: Option<SocketAddr>,
     /// How long each piece of data waits.
     delay: Duration,
+    /// The most bytes of one piece; without it as many as one read gives.
+    piece_bytes: Option<usize>,
+    /// Nothing is carried while this holds; connections stay open.
+    stalled: bool,
     /// Connections that began under another number are reset.
     cut: u64,
     /// Connections that began under another number have lost their server side and do not know it.
@@ -77,6 +81,16 @@ impl Proxy {
     /// Lets every piece of data wait for so long, in both directions; zero: no more.
     pub fn delay(&self, delay: Duration) {
         self.rules.send_modify(|rules| rules.delay = delay);
+    }
+
+    /// Carries data in pieces of at most so many bytes; `None`: no more.
+    pub fn dribble(&self, piece_bytes: Option<usize>) {
+        self.rules.send_modify(|rules| rules.piece_bytes = piece_bytes);
+    }
+
+    /// Carries nothing in either direction, or goes on. Connections stay open, and their senders feel the pressure back.
+    pub fn stall(&self, stalled: bool) {
+        self.rules.send_modify(|rules| rules.stalled = stalled);
     }
 
     /// Resets all connections that there are. New ones pass.
@@ -149,15 +163,24 @@ async fn carry(mut client: TcpStream, mut rules: watch::Receiver<Rules>) {
 
 /// Carries one direction until its end.
 async fn pump(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, rules: &watch::Receiver<Rules>) {
+    let mut rules = rules.clone();
     let mut buffer = vec![0; READ_BYTES];
     loop {
-        let read = match from.read(&mut buffer).await {
+        // The sender of the rules lives as long as the proxy does.
+        let Ok(rule) = rules.wait_for(|rules| !rules.stalled).await.map(|rules| *rules) else {
+            break;
+        };
+        let most = rule.piece_bytes.unwrap_or(READ_BYTES).clamp(1, READ_BYTES);
+        let read = match from.read(&mut buffer[..most]).await {
             Ok(0) | Err(_) => break,
             Ok(read) => read,
         };
         let delay = rules.borrow().delay;
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
+        }
+        if rules.wait_for(|rules| !rules.stalled).await.is_err() {
+            break;
         }
         if to.write_all(&buffer[..read]).await.is_err() {
             break;
@@ -215,6 +238,34 @@ mod tests {
         let begun = Instant::now();
         ask(&mut stream).await.unwrap();
         assert!(begun.elapsed() >= Duration::from_millis(200));
+    }
+
+    #[tokio::test]
+    async fn a_stalled_connection_stays_open_and_goes_on_where_it_was() {
+        let proxy = Proxy::start(echo().await).await.unwrap();
+        let mut stream = TcpStream::connect(proxy.address()).await.unwrap();
+        ask(&mut stream).await.unwrap();
+        proxy.stall(true);
+        stream.write_all(b"x").await.unwrap();
+        let silence = timeout(Duration::from_millis(200), stream.read_u8()).await;
+        assert!(silence.is_err());
+        proxy.stall(false);
+        assert_eq!(timeout(SOON, stream.read_u8()).await.unwrap().unwrap(), b'x');
+    }
+
+    #[tokio::test]
+    async fn data_comes_in_pieces_that_are_whole_together() {
+        let proxy = Proxy::start(echo().await).await.unwrap();
+        let mut stream = TcpStream::connect(proxy.address()).await.unwrap();
+        proxy.dribble(Some(3));
+        let sent: Vec<u8> = (0..=255).collect();
+        stream.write_all(&sent).await.unwrap();
+        let mut came = vec![0; sent.len()];
+        timeout(SOON, stream.read_exact(&mut came))
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(came, sent);
     }
 
     #[tokio::test]

@@ -1,7 +1,11 @@
 //! `huizhen`: everything in one process, and the commands around it.
 
+// `println!` panics when its reader has gone away.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod access;
 mod command;
+mod operator_channel;
 mod rest;
 mod standalone;
 
@@ -9,6 +13,7 @@ use std::{ffi::OsString, process::ExitCode};
 
 use anyhow::Context;
 use clap::{CommandFactory, FromArgMatches};
+use program::{complain, output};
 
 use crate::command::Cli;
 
@@ -19,10 +24,10 @@ fn main() -> ExitCode {
     let arguments = command::with_default(std::env::args_os().collect::<Vec<OsString>>());
     let matches = program::settings::read(Cli::command(), &arguments);
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    match run(cli) {
+    match run(cli).and_then(|code| output::finish().map(|()| code)) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            complain!("error: {error:#}");
             ExitCode::FAILURE
         }
     }

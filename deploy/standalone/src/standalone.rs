@@ -10,14 +10,15 @@ use im_server::{Listeners, Node};
 use journal::Journal;
 use metrics_exporter_prometheus::PrometheusHandle;
 use program::{
-    admin::{self, Readiness},
+    admin::{self, About, Readiness},
     listener::{self, Ports},
     memory, open_files,
+    telemetry::LogFormat,
 };
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use crate::{access, command::serve::Arguments};
+use crate::{access, command::serve::Arguments, operator_channel};
 
 /// How long REST's last answers may take after a signal.
 const REST_GRACE: Duration = Duration::from_secs(10);
@@ -72,7 +73,8 @@ impl Standalone {
         // Last of what can fail: from here on people come in.
         let node = Node::start_with(&arguments.im, journal, bound.im).await?;
         let rest = tokio::spawn(rest.serve(bound.rest));
-        let readiness = readiness(&database, &backplane);
+        let about = About::new("huizhen", fleet.id_text(), &bound.ports);
+        let readiness = readiness(&database, &backplane).with_about(about);
         let stop_admin = CancellationToken::new();
         tokio::spawn(admin::serve(
             bound.admin,
@@ -80,6 +82,7 @@ impl Standalone {
             readiness.clone(),
             stop_admin.clone(),
         ));
+        open_to_operators(arguments, &database, &stop_admin);
         Ok(Self {
             ports: bound.ports,
             database,
@@ -93,8 +96,8 @@ impl Standalone {
     }
 
     /// Tells where the listeners are.
-    pub(crate) fn announce(&self, ports_file: Option<&Path>) -> anyhow::Result<()> {
-        self.ports.announce(ports_file)
+    pub(crate) fn announce(&self, ports_file: Option<&Path>, format: LogFormat) -> anyhow::Result<()> {
+        self.ports.announce(ports_file, format)
     }
 
     /// Where REST is.
@@ -130,6 +133,27 @@ impl Standalone {
     }
 }
 
+/// Lets `huizhen operator` in while this process has the database file. On a server each command has its own connection.
+fn open_to_operators(arguments: &Arguments, database: &Database, stop: &CancellationToken) {
+    let Some(file) = arguments.database_file() else {
+        return;
+    };
+    match operator_channel::open(&file) {
+        Ok(listener) => {
+            let path = operator_channel::beside(&file);
+            tokio::spawn(operator_channel::serve(
+                listener,
+                path,
+                database.clone(),
+                stop.clone(),
+            ));
+        }
+        Err(error) => {
+            tracing::warn!(%error, "`huizhen operator` cannot reach this process; it works when it is stopped");
+        }
+    }
+}
+
 async fn bind(arguments: &Arguments) -> anyhow::Result<Bound> {
     let mut ports = Ports::default();
     let im = listener::bind("--im-addr", &arguments.im.im_addr).await?;
@@ -144,7 +168,7 @@ async fn bind(arguments: &Arguments) -> anyhow::Result<Bound> {
         }
         None => None,
     };
-    let rest = listener::bind("--rest-addr", arguments.api.rest_addr).await?;
+    let rest = listener::bind("--rest-addr", &arguments.api.rest_addr).await?;
     ports.add("rest", &rest)?;
     let admin = listener::bind("--admin-addr", &arguments.common.admin_addr).await?;
     ports.add("admin", &admin)?;

@@ -32,6 +32,9 @@ pub struct NodeRecord {
     pub sessions: u64,
     /// The version of the program.
     pub version: String,
+    /// The process among all of the fleet's machines, where it says so: a restarted node tells itself from a living one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<String>,
 }
 
 /// Those of the newest version first, of those the least loaded: what is being replaced gets no new load.
@@ -63,10 +66,12 @@ mod tests {
     fn versions_read_each_other_s_lines() {
         let mut record: NodeRecord = serde_json::from_str(OLD).unwrap();
         assert_eq!((&record.address.domain, &record.address.wss), (&None, &None));
+        assert_eq!(record.process, None);
         // What a node without the new settings writes is what the old one wrote.
         assert_eq!(serde_json::to_string(&record).unwrap(), OLD);
         record.address.domain = Some("im1.example.com".into());
         record.address.wss = Some("wss://im1.example.com/".into());
+        record.process = Some("boot pid:[1] 2 3".into());
         let line = serde_json::to_string(&record).unwrap();
         assert_eq!(serde_json::from_str::<NodeRecord>(&line).unwrap(), record);
         // A later version's field is passed over.

@@ -27,6 +27,13 @@ pub struct FleetIdentity {
     pub key: [u8; 32],
 }
 
+impl FleetIdentity {
+    /// The id for people and for comparing; it is no secret.
+    pub fn id_text(&self) -> String {
+        format!("{:016x}", self.id)
+    }
+}
+
 impl fmt::Debug for FleetIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "FleetIdentity({:016x})", self.id)

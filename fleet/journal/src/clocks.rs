@@ -10,6 +10,11 @@ pub const TOLERATED_MS: i64 = 1_000;
 /// Beyond this an IM password, which lives an hour, loses a noticeable part of its life, milliseconds.
 pub const GRAVE_MS: i64 = 60_000;
 
+/// When the newest conversation changed last: two searches of the primary key.
+const NEWEST: &str = "SELECT updated_ms FROM conversation WHERE id = (SELECT max(id) FROM conversation)";
+
+pub(crate) const STATEMENTS: &[&str] = &[NEWEST];
+
 /// How far the clock of a dependency is from this machine's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Difference {
@@ -44,8 +49,27 @@ impl Journal {
         differences
     }
 
+    /// How far the newest conversation is ahead of this machine's clock, milliseconds; none while there is no conversation.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn newest_ahead_ms(&self) -> Result<Option<i64>, database::Error> {
+        let row = self.database().query_first(NEWEST, Vec::new()).await?;
+        let newest_ms: Option<i64> = row.map(|row| row.get(0)).transpose()?;
+        Ok(newest_ms.map(|newest_ms| newest_ms - now_ms()))
+    }
+
     /// Logs clocks that differ by more than is usual.
     pub async fn warn_of_clocks(&self) {
+        if let Ok(Some(ahead_ms)) = self.newest_ahead_ms().await
+            && ahead_ms > GRAVE_MS
+        {
+            tracing::warn!(
+                behind_s = ahead_ms / 1_000,
+                "the clock of this machine is behind what the database has: it is wrong now, or was when that was written. Set \
+                 it (sudo timedatectl set-ntp true) and restart"
+            );
+        }
         for Difference { of, ahead_ms } in self.clock_differences().await {
             if ahead_ms.abs() > TOLERATED_MS {
                 tracing::warn!(

@@ -64,6 +64,7 @@ pub fn statements(engine: &Engine) -> Vec<String> {
     };
     let constants = [
         &of_engine,
+        clocks::STATEMENTS,
         conversation::STATEMENTS,
         history::STATEMENTS,
         marks::STATEMENTS,

@@ -2,13 +2,14 @@
 
 use database::{Transaction, params};
 use proto::{
-    ConversationId, Seq, UserId,
+    ConversationId, Sentence, Seq, UserId,
     wire::{EntryKind, Role},
 };
 
 use crate::{
     Entry, Error, Journal,
     entry::enumeration,
+    error::{beyond, unseen},
     record::{Unpublished, blank, insert},
     unclaimed::with_unclaimed,
 };
@@ -27,6 +28,10 @@ const FACTS: &str = "SELECT p.role, c.open, e.sender_id, e.kind, e.created_ms, e
     WHERE p.conversation_id = $1 AND p.user_id = $2 AND p.to_seq IS NULL
       AND EXISTS (SELECT 1 FROM participant s WHERE s.conversation_id = $1 AND s.user_id = $2
                     AND s.from_seq <= $3 AND (s.to_seq IS NULL OR s.to_seq >= $3))";
+
+/// Where a conversation stands, for somebody who is in it.
+const NEWEST: &str = "SELECT c.last_seq FROM participant p JOIN conversation c ON c.id = p.conversation_id
+    WHERE p.conversation_id = $1 AND p.user_id = $2 AND p.to_seq IS NULL";
 
 /// The RECALLED entry comes after what it is about; there is one, so the first found is it.
 const RECALLED_BY: &str = "SELECT seq FROM entry
@@ -79,7 +84,7 @@ const WITHHOLD_IN_FILE: &str = concat!(
 );
 
 /// Every statement here, for the tests that explain them.
-pub(crate) const STATEMENTS: &[&str] = &[TAKE];
+pub(crate) const STATEMENTS: &[&str] = &[TAKE, NEWEST];
 pub(crate) const STATEMENTS_OF_FILE: &[&str] = &[FACTS_IN_FILE, RECALLED_BY_IN_FILE, WITHHOLD_IN_FILE];
 pub(crate) const STATEMENTS_OF_SERVER: &[&str] = &[FACTS, RECALLED_BY, WITHHOLD];
 
@@ -100,8 +105,9 @@ impl Journal {
     /// first one's seq. What must be published comes beside it.
     ///
     /// # Errors
-    /// [`Error::NoAccess`] when they are not in it or may not see the entry, [`Error::Forbidden`] when it is not theirs
-    /// or too old, [`Error::Invalid`] when it is no message, [`Error::Closed`].
+    /// [`Error::NoAccess`] when they are not in it, [`Error::Forbidden`] when it is not theirs or too old,
+    /// [`Error::Invalid`] when it lies beyond the newest entry, is not for them to see, or is no message,
+    /// [`Error::Closed`].
     pub async fn recall(
         &self,
         conversation: ConversationId,
@@ -157,8 +163,10 @@ async fn facts(
             tx.text(FACTS_IN_FILE, FACTS),
             params![conversation.get(), by.get(), seq.get()],
         )
-        .await?
-        .ok_or(Error::NoAccess)?;
+        .await?;
+    let Some(row) = row else {
+        return Err(why_not_seen(tx, conversation, by, seq).await?);
+    };
     Ok(Facts {
         by,
         role: enumeration(row.get(0)?),
@@ -167,6 +175,26 @@ async fn facts(
         kind: enumeration(row.get(3)?),
         created_ms: row.get(4)?,
         recalled: row.get(5)?,
+    })
+}
+
+/// Why there are no [`Facts`].
+async fn why_not_seen(
+    tx: &mut Transaction<'_>,
+    conversation: ConversationId,
+    by: UserId,
+    seq: Seq,
+) -> Result<Error, Error> {
+    let row = tx
+        .query_first(NEWEST, params![conversation.get(), by.get()])
+        .await?;
+    let Some(row) = row else {
+        return Ok(Error::NoAccess);
+    };
+    let last = Seq::from_database(row.get(0)?);
+    Ok(match seq > last {
+        true => beyond("seq", seq, last),
+        false => unseen("seq", seq),
     })
 }
 
@@ -193,13 +221,20 @@ fn may_recall(facts: Facts) -> Result<(), Error> {
     if facts.kind != EntryKind::Message {
         return Err(Error::Invalid {
             field: "seq",
-            message: "only messages can be recalled, this is an event".into(),
+            message: Sentence::new(
+                "only messages can be recalled, this is an event",
+                "只能撤回消息，这一条是系统事件",
+            ),
         });
     }
     if facts.role != Role::Assistant && facts.sender != facts.by {
-        return Err(Error::Forbidden(
-            "only its sender or the team's assistant may recall a message".into(),
-        ));
+        return Err(Error::Forbidden {
+            field: "seq",
+            message: Sentence::new(
+                "only its sender or the team's assistant may recall a message",
+                "只有发送者本人或群助手可以撤回消息",
+            ),
+        });
     }
     Ok(())
 }
@@ -208,9 +243,13 @@ fn may_recall(facts: Facts) -> Result<(), Error> {
 fn decide(facts: Facts, now_ms: i64) -> Result<(), Error> {
     may_recall(facts)?;
     if facts.role != Role::Assistant && now_ms - facts.created_ms > SENDER_LIMIT_MS {
-        return Err(Error::Forbidden(
-            "a message can be recalled by its sender within 2 minutes".into(),
-        ));
+        return Err(Error::Forbidden {
+            field: "seq",
+            message: Sentence::new(
+                "a message can be recalled by its sender within 2 minutes",
+                "消息发出超过 2 分钟，不能再撤回",
+            ),
+        });
     }
     if facts.open { Ok(()) } else { Err(Error::Closed) }
 }
@@ -236,7 +275,7 @@ mod tests {
         assert!(decide(facts(), 1_000 + SENDER_LIMIT_MS).is_ok());
         assert!(matches!(
             decide(facts(), 1_001 + SENDER_LIMIT_MS),
-            Err(Error::Forbidden(_))
+            Err(Error::Forbidden { field: "seq", .. })
         ));
     }
 
@@ -247,7 +286,7 @@ mod tests {
             role: Role::Doctor,
             ..facts()
         };
-        assert!(matches!(decide(other, 1_000), Err(Error::Forbidden(_))));
+        assert!(matches!(decide(other, 1_000), Err(Error::Forbidden { .. })));
         let assistant = Facts {
             role: Role::Assistant,
             ..other

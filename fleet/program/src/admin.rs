@@ -1,6 +1,7 @@
-//! The admin listener: /metrics, /livez and /readyz, for the operator's machines only.
+//! The admin listener: /metrics, /livez, /readyz and /about, for the operator's machines only.
 
 use std::{
+    collections::BTreeMap,
     convert::Infallible,
     fmt::Write,
     future::Future,
@@ -22,9 +23,15 @@ use axum::{
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::{net::TcpListener, sync::Semaphore, time::timeout};
+use tokio::{
+    net::TcpListener,
+    sync::Semaphore,
+    time::{Instant, timeout},
+};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
+
+pub use crate::about::About;
 
 /// Connections at once; a scraper and some probes need a handful.
 const MAX_CONNECTIONS: usize = 64;
@@ -44,6 +51,7 @@ type CheckFuture = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 pub struct Readiness {
     checks: Arc<Vec<Check>>,
     draining: Arc<AtomicBool>,
+    about: Option<Arc<About>>,
 }
 
 struct Check {
@@ -66,17 +74,30 @@ impl Readiness {
         ReadinessBuilder { checks: Vec::new() }
     }
 
+    /// The same with what /about says.
+    #[must_use]
+    pub fn with_about(self, about: About) -> Self {
+        Self {
+            about: Some(Arc::new(about)),
+            ..self
+        }
+    }
+
     /// From now on this program is not ready: it is being stopped.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
     }
 
-    /// Looks at all checks and puts what they say into the metrics.
-    async fn observe(&self) {
+    /// Looks at all checks, puts what they say into the metrics, and logs each change.
+    async fn observe(&self, away: &mut BTreeMap<&'static str, Instant>) {
         metrics::gauge!("huizhen_draining").set(f64::from(self.draining.load(Ordering::Relaxed)));
         for check in self.checks.iter() {
-            let up = matches!(timeout(CHECK_TIMEOUT, (check.run)()).await, Ok(Ok(())));
-            metrics::gauge!("huizhen_dependency_up", "dependency" => check.name).set(f64::from(up));
+            let outcome = check.outcome().await;
+            metrics::gauge!("huizhen_dependency_up", "dependency" => check.name)
+                .set(f64::from(outcome.is_ok()));
+            if check.need == Need::Required {
+                log_change(away, check.name, outcome);
+            }
         }
     }
 
@@ -89,10 +110,7 @@ impl Readiness {
             lines.push_str("draining: this program is being stopped\n");
         }
         for check in self.checks.iter() {
-            let outcome = match timeout(CHECK_TIMEOUT, (check.run)()).await {
-                Ok(outcome) => outcome,
-                Err(_) => Err(format!("no answer within {} s", CHECK_TIMEOUT.as_secs())),
-            };
+            let outcome = check.outcome().await;
             let name = check.name;
             let _ = match (outcome, check.need) {
                 (Ok(()), _) => writeln!(lines, "{name}: ok"),
@@ -105,6 +123,36 @@ impl Readiness {
         }
         lines.push_str(if ready { "ready\n" } else { "not ready\n" });
         (ready, lines)
+    }
+}
+
+impl Check {
+    async fn outcome(&self) -> Result<(), String> {
+        match timeout(CHECK_TIMEOUT, (self.run)()).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(format!("no answer within {} s", CHECK_TIMEOUT.as_secs())),
+        }
+    }
+}
+
+/// One line when a dependency goes away, one when it is back. What degrades only has lines of its own.
+fn log_change(
+    away: &mut BTreeMap<&'static str, Instant>,
+    dependency: &'static str,
+    outcome: Result<(), String>,
+) {
+    match outcome {
+        Ok(()) => {
+            if let Some(since) = away.remove(dependency) {
+                tracing::info!(away_s = since.elapsed().as_secs(), "the {dependency} is back");
+            }
+        }
+        Err(why) => {
+            if !away.contains_key(dependency) {
+                tracing::warn!(why, "the {dependency} is away; no work is taken until it is back");
+                away.insert(dependency, Instant::now());
+            }
+        }
     }
 }
 
@@ -137,6 +185,7 @@ impl ReadinessBuilder {
         Readiness {
             checks: Arc::new(self.checks),
             draining: Arc::default(),
+            about: None,
         }
     }
 
@@ -166,10 +215,11 @@ pub async fn serve(
     tokio::spawn(async move {
         let mut ticks = tokio::time::interval(UPKEEP);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut away = BTreeMap::new();
         loop {
             tokio::select! {
                 () = observing.cancelled() => return,
-                _ = ticks.tick() => observed.observe().await,
+                _ = ticks.tick() => observed.observe(&mut away).await,
             }
         }
     });
@@ -228,15 +278,23 @@ async fn answer(routes: Router, request: Request<Body>) -> Response {
 
 fn routes(metrics: PrometheusHandle, readiness: Readiness) -> Router {
     Router::new()
+        .route("/about", get(about).with_state(readiness.clone()))
         .route("/livez", get(|| async { "alive\n" }))
         .route("/readyz", get(readyz).with_state(readiness))
         .route("/metrics", get(scrape).with_state(metrics))
         .fallback(|| async {
             (
                 StatusCode::NOT_FOUND,
-                "here are /metrics, /livez, /readyz and /readyz?verbose\n",
+                "here are /metrics, /livez, /readyz, /readyz?verbose and /about\n",
             )
         })
+}
+
+async fn about(State(readiness): State<Readiness>) -> Response {
+    match &readiness.about {
+        Some(about) => axum::Json(About::clone(about)).into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
 }
 
 async fn readyz(State(readiness): State<Readiness>, RawQuery(query): RawQuery) -> Response {
@@ -255,7 +313,7 @@ async fn readyz(State(readiness): State<Readiness>, RawQuery(query): RawQuery) -
 }
 
 async fn scrape(State(metrics): State<PrometheusHandle>) -> Response {
-    crate::process::record();
+    let process = crate::process::record();
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
-    (kind, metrics.render()).into_response()
+    (kind, process + &metrics.render()).into_response()
 }

@@ -11,6 +11,8 @@ use std::{
 use anyhow::Context;
 use tokio::net::{TcpListener, TcpSocket, lookup_host};
 
+use crate::telemetry::LogFormat;
+
 /// Connections that wait to be accepted: what a storm of logins brings while the accept loop is busy. The kernel cuts
 /// it to net.core.somaxconn (4096 by default).
 const BACKLOG: u32 = 8192;
@@ -21,10 +23,23 @@ const BACKLOG: u32 = 8192;
 /// When the address cannot be bound; the error names the flag and what to do.
 pub async fn bind(flag: &str, address: impl Display) -> anyhow::Result<TcpListener> {
     let text = address.to_string();
-    let address = resolve(&text)
+    let addresses = resolve(&text)
         .await
         .with_context(|| format!("{flag} {text}: not an address; as in {flag} 127.0.0.1:9501"))?;
-    listen(address).map_err(|error| anyhow::anyhow!("{}", explain(flag, address, &error)))
+    let mut refusal = anyhow::anyhow!("{flag} {text}: no such host");
+    for address in addresses {
+        match listen(address) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => {
+                refusal = anyhow::anyhow!("{}", explain(flag, address, &error));
+                // A name may have an address of a family that this machine does not speak.
+                if !is_not_ours(&error) {
+                    break;
+                }
+            }
+        }
+    }
+    Err(refusal)
 }
 
 /// The listeners that a program has opened, by their short names.
@@ -47,18 +62,23 @@ impl Ports {
         Ok(())
     }
 
+    /// All of them.
+    pub fn all(&self) -> &BTreeMap<&'static str, SocketAddr> {
+        &self.open
+    }
+
     /// The address of a listener.
     pub fn get(&self, name: &str) -> Option<SocketAddr> {
         self.open.get(name).copied()
     }
 
-    /// Tells that everything accepts: prints a line for each listener, writes all of them to a file as JSON, and says
-    /// so to systemd. The file appears whole or not at all,
+    /// Tells that everything accepts: prints a line for each listener (in the format of the log), writes all of them to a
+    /// file as JSON, and says so to systemd. The file appears whole or not at all,
     /// and before the lines, so that whoever waits for either finds everything.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn announce(&self, file: Option<&Path>) -> anyhow::Result<()> {
+    pub fn announce(&self, file: Option<&Path>, format: LogFormat) -> anyhow::Result<()> {
         if let Some(file) = file {
             self.write(file)
                 .with_context(|| format!("--ports-file {} cannot be written", file.display()))?;
@@ -66,7 +86,10 @@ impl Ports {
         let mut out = io::stdout().lock();
         for (name, address) in &self.open {
             // A reader that has gone away is no reason to stop.
-            let _ = writeln!(out, "listening {name}={address}");
+            let _ = match format {
+                LogFormat::Text => writeln!(out, "listening {name}={address}"),
+                LogFormat::Json => writeln!(out, "{}", as_json(name, *address)),
+            };
         }
         let _ = out.flush();
         crate::notify::ready();
@@ -82,12 +105,27 @@ impl Ports {
     }
 }
 
-async fn resolve(text: &str) -> anyhow::Result<SocketAddr> {
-    if let Ok(address) = text.parse() {
-        return Ok(address);
+/// A line as the log's own are.
+fn as_json(name: &str, address: SocketAddr) -> serde_json::Value {
+    serde_json::json!({
+        "timestamp": jiff::Timestamp::now().to_string(),
+        "level": "INFO",
+        "message": "listening",
+        "listener": name,
+        "address": address,
+        "target": module_path!(),
+    })
+}
+
+async fn resolve(text: &str) -> anyhow::Result<Vec<SocketAddr>> {
+    match text.parse() {
+        Ok(address) => Ok(vec![address]),
+        Err(_) => Ok(lookup_host(text).await?.collect()),
     }
-    let found = lookup_host(text).await?.next();
-    found.context("no such host")
+}
+
+fn is_not_ours(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(libc::EAFNOSUPPORT)
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {

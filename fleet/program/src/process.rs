@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use crate::catalogue::CPU_SECONDS;
+
 /// Ticks of /proc/self/stat in a second: a constant of Linux towards programs, whatever the kernel's own clock is.
 const TICKS_PER_S: f64 = 100.0;
 
@@ -28,13 +30,18 @@ pub(crate) fn usage() -> Option<Usage> {
     })
 }
 
-/// Sets the gauges of this process.
-pub(crate) fn record() {
-    let Some(usage) = usage() else { return };
-    metrics::gauge!("huizhen_process_cpu_seconds_total").set(usage.cpu_s);
+/// Sets the gauges of this process, and gives its CPU time as text of `/metrics`: a counter with fractions.
+pub(crate) fn record() -> String {
+    let Some(usage) = usage() else {
+        return String::new();
+    };
     metrics::gauge!("huizhen_process_resident_memory_bytes").set(usage.rss_bytes as f64);
     metrics::gauge!("huizhen_process_open_fds").set(usage.open_files as f64);
     metrics::gauge!("huizhen_process_max_fds").set(usage.max_open_files as f64);
+    format!(
+        "# HELP {CPU_SECONDS} CPU time of the process, s\n# TYPE {CPU_SECONDS} counter\n{CPU_SECONDS} {}\n\n",
+        usage.cpu_s
+    )
 }
 
 /// Fields 14 and 15; the second field, the program's name, may hold anything but is closed by the last parenthesis.

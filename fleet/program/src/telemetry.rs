@@ -6,6 +6,8 @@ use anyhow::Context;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
+use crate::log_lines;
+
 /// What a server logs when RUST_LOG does not say. The migrations' own steps are no news to an operator.
 pub const DEFAULT_FILTER: &str = "info,refinery_core=warn";
 
@@ -43,15 +45,39 @@ pub fn start(format: LogFormat, default_filter: &str) -> anyhow::Result<Promethe
     };
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // It would tell on standard error that standard error is gone, and end the thread by that.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     // Errors here mean that this process has a subscriber already: a test that starts several programs.
     let _ = match format {
         LogFormat::Text => lines
+            .fmt_fields(log_lines::Fields)
             .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
             .try_init(),
-        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+        LogFormat::Json => lines
+            .json()
+            .flatten_event(true)
+            .with_writer(|| log_lines::JsonLines(std::io::stderr()))
+            .try_init(),
     };
     recorder()
+}
+
+/// The same for a server, whose first line says what runs: program, version, commit, and the settings that were set.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_server(program: &str, format: LogFormat) -> anyhow::Result<PrometheusHandle> {
+    let recorder = start(format, DEFAULT_FILTER)?;
+    tracing::info!(
+        program,
+        version = env!("CARGO_PKG_VERSION"),
+        commit = crate::COMMIT,
+        pid = std::process::id(),
+        settings = crate::settings::in_force(),
+        "starting"
+    );
+    Ok(recorder)
 }
 
 /// The recorder of this process, installed by the first who asks.

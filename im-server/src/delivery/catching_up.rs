@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use journal::{Published, history::Feed, order::Horizon, overview::Overview};
 use proto::{ConversationId, Seq};
 
@@ -360,7 +359,7 @@ enum Sent {
     /// So many of its entries.
     Some(usize),
     /// None: the first one is as large as the outbox, which takes it only when nothing else waits.
-    Large(Bytes, Seq),
+    None,
 }
 
 impl<S: Source> Pull<'_, S> {
@@ -390,12 +389,12 @@ impl<S: Source> Pull<'_, S> {
                 page = match &sent {
                     Sent::All => (page * 2).min(LARGEST_PAGE),
                     Sent::Some(count) => *count,
-                    Sent::Large(..) => 1,
+                    Sent::None => 1,
                 };
-                if let Sent::Large(frame, seq) = sent {
+                if sent == Sent::None {
+                    // It is read again then: a session that does not read must not hold it meanwhile.
                     drop(feed);
-                    self.source.push_alone(frame).await?;
-                    self.gave(seq);
+                    self.source.is_idle().await?;
                     continue;
                 }
                 if sent != Sent::All || feed.has_more {
@@ -433,12 +432,8 @@ impl<S: Source> Pull<'_, S> {
             match receiver.queue(&frame) {
                 Pushed::Taken => self.gave(entry.seq),
                 Pushed::Ended => return Err(Stopped::Ended),
-                Pushed::Full if at == 0 => {
-                    sent = Sent::Large(frame, entry.seq);
-                    break;
-                }
                 Pushed::Full => {
-                    sent = Sent::Some(at);
+                    sent = if at == 0 { Sent::None } else { Sent::Some(at) };
                     break;
                 }
             }

@@ -12,7 +12,7 @@ use proto::{
 use super::{Receiver, fanout, room::Room, rooms::SessionRoom};
 use crate::{
     clock,
-    connection::{Ended, push_when_there_is_room, room_in_outbox},
+    connection::{Ended, empty_outbox, push_when_there_is_room, room_in_outbox},
     node::Shared,
     session::Session,
 };
@@ -102,8 +102,8 @@ pub(crate) trait Source: Sync {
     /// Waits until the socket has room for a page.
     fn has_room(&self) -> impl Future<Output = Result<(), Stopped>> + Send;
 
-    /// Sends a frame when nothing else waits for the socket.
-    fn push_alone(&self, frame: Bytes) -> impl Future<Output = Result<(), Stopped>> + Send;
+    /// Waits until nothing waits for the socket, so that it takes a frame of any size.
+    fn is_idle(&self) -> impl Future<Output = Result<(), Stopped>> + Send;
 }
 
 /// The source of a real session.
@@ -181,8 +181,8 @@ impl Source for NodeSource<'_> {
         Ok(room_in_outbox(self.session).await?)
     }
 
-    async fn push_alone(&self, frame: Bytes) -> Result<(), Stopped> {
-        Ok(push_when_there_is_room(self.session, vec![frame]).await?)
+    async fn is_idle(&self) -> Result<(), Stopped> {
+        Ok(empty_outbox(self.session).await?)
     }
 }
 

@@ -13,6 +13,7 @@ use crate::{
     connection::{Pending, push_when_there_is_room},
     node::Shared,
     request::{conversation_id, refuse},
+    sentences,
     session::Session,
 };
 
@@ -31,15 +32,19 @@ pub(crate) fn history(
     let direction = match (history.before_seq, history.after_seq) {
         (before @ 1.., 0) => Direction::Before(Seq::from_database(before)),
         (0, after @ 0..) => Direction::After(Seq::from_database(after)),
-        _ => {
-            let message = "give one of before_seq and after_seq, not negative";
-            session.refuse(request_id, ErrorCode::Invalid, "before_seq", message);
+        (before, after) => {
+            let (field, message) = match (before, after) {
+                (..0, _) => ("before_seq", sentences::not_negative("before_seq")),
+                (_, ..0) => ("after_seq", sentences::not_negative("after_seq")),
+                _ => ("before_seq", sentences::BEFORE_OR_AFTER),
+            };
+            session.refuse(request_id, ErrorCode::Invalid, field, &message);
             return None;
         }
     };
     if history.limit > MAX_ENTRIES {
-        let message = format!("limit is {}, at most {MAX_ENTRIES} are given", history.limit);
-        session.refuse(request_id, ErrorCode::Invalid, "limit", message);
+        let message = sentences::limit(history.limit, MAX_ENTRIES);
+        session.refuse(request_id, ErrorCode::Invalid, "limit", &message);
         return None;
     }
     let limit = if history.limit == 0 {

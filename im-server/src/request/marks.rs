@@ -13,6 +13,7 @@ use crate::{
     marks::Mark,
     node::Shared,
     request::{conversation_id, refuse, unavailable},
+    sentences,
     session::Session,
 };
 
@@ -59,7 +60,8 @@ pub(crate) fn read(
 fn checked_seq(session: &Session, request_id: u64, seq: i64) -> Option<Seq> {
     let checked = Seq::new(seq);
     if checked.is_none() {
-        session.refuse(request_id, ErrorCode::Invalid, "seq", "seq must not be negative");
+        let message = sentences::not_negative("seq");
+        session.refuse(request_id, ErrorCode::Invalid, "seq", &message);
     }
     checked
 }
@@ -108,8 +110,8 @@ fn keep(
     last_seq: Seq,
 ) {
     if mark.received_seq > last_seq {
-        let message = format!("seq is {}, the newest entry is {last_seq}", mark.received_seq);
-        session.refuse(request_id, ErrorCode::Invalid, "seq", message);
+        let message = sentences::beyond_newest(mark.received_seq, last_seq);
+        session.refuse(request_id, ErrorCode::Invalid, "seq", &message);
         return;
     }
     shared.marks.keep(conversation, session.user, mark);

@@ -13,31 +13,31 @@ pub(crate) mod typing;
 use journal::Error;
 use proto::{ConversationId, wire::ErrorCode};
 
-use crate::{node::spread_ms, session::Session};
+use crate::{node::spread_ms, sentences, session::Session};
 
 /// Answers a request that the journal refused.
 pub(crate) fn refuse(session: &Session, request_id: u64, error: &Error) {
     let (code, field) = match error {
         Error::NoAccess => (ErrorCode::NoAccess, "conversation_id"),
         Error::Closed => (ErrorCode::Closed, "conversation_id"),
-        Error::Forbidden(_) => (ErrorCode::Forbidden, ""),
+        Error::Forbidden { field, .. } => (ErrorCode::Forbidden, *field),
         Error::Invalid { field, .. } => (ErrorCode::Invalid, *field),
         Error::Conflict { .. } => (ErrorCode::Conflict, "client_msg_id"),
         Error::AlreadyIn => (ErrorCode::Conflict, ""),
         Error::Database(error) => return unavailable(session, request_id, error),
     };
-    session.refuse(request_id, code, field, error.to_string());
+    let message = error.sentence().unwrap_or(sentences::UNAVAILABLE);
+    session.refuse(request_id, code, field, &message);
 }
 
 /// Answers a request that the database could not serve. What it said stays here.
 pub(crate) fn unavailable(session: &Session, request_id: u64, error: &dyn std::fmt::Display) {
     tracing::error!(error = %error, session = session.id, "a request could not be served");
-    let message = "the server cannot do this now; send the same again after retry_after_ms";
     session.refuse_until(
         request_id,
         ErrorCode::Unavailable,
         "",
-        message,
+        &sentences::UNAVAILABLE,
         spread_ms(500, 2_000),
     );
 }

@@ -8,7 +8,7 @@ use proto::{
     wire::{ErrorCode, PresenceQuery, PresenceState, UserPresence, server_frame::Body},
 };
 
-use crate::{connection::Pending, node::Shared, request::unavailable, session::Session};
+use crate::{connection::Pending, node::Shared, request::unavailable, sentences, session::Session};
 
 const MAX_USERS: usize = 100;
 
@@ -19,8 +19,8 @@ pub(crate) fn presence(
     query: PresenceQuery,
 ) -> Option<Pending> {
     if query.user_ids.len() > MAX_USERS {
-        let message = format!("{} people, at most {MAX_USERS} are told of", query.user_ids.len());
-        session.refuse(request_id, ErrorCode::Invalid, "user_ids", message);
+        let message = sentences::too_many_people(query.user_ids.len(), MAX_USERS);
+        session.refuse(request_id, ErrorCode::Invalid, "user_ids", &message);
         return None;
     }
     // Somebody who cannot exist is left out like somebody one has nothing to do with.

@@ -12,6 +12,7 @@ use crate::{
     connection::Pending,
     node::Shared,
     request::{conversation_id, refuse},
+    sentences,
     session::Session,
 };
 
@@ -23,12 +24,7 @@ pub(crate) fn recall(
 ) -> Option<Pending> {
     let conversation = conversation_id(session, request_id, recall.conversation_id)?;
     let Some(seq) = Seq::new(recall.seq).filter(|seq| *seq > Seq::ZERO) else {
-        session.refuse(
-            request_id,
-            ErrorCode::Invalid,
-            "seq",
-            "seq must be the seq of a message",
-        );
+        session.refuse(request_id, ErrorCode::Invalid, "seq", &sentences::SEQ_OF_MESSAGE);
         return None;
     };
     let (shared, session) = (shared.clone(), session.clone());

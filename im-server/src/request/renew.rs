@@ -5,7 +5,7 @@ use std::sync::{Arc, atomic::Ordering};
 use backplane::hash_password;
 use proto::wire::{ErrorCode, Renew, RenewOk, server_frame::Body};
 
-use crate::{clock, connection::Pending, node::Shared, request::unavailable, session::Session};
+use crate::{clock, connection::Pending, node::Shared, request::unavailable, sentences, session::Session};
 
 pub(crate) fn renew(shared: &Arc<Shared>, session: &Arc<Session>, request_id: u64, renew: Renew) -> Pending {
     let (shared, session) = (shared.clone(), session.clone());
@@ -21,7 +21,7 @@ pub(crate) fn renew(shared: &Arc<Shared>, session: &Arc<Session>, request_id: u6
                 session.answer(request_id, Body::RenewOk(RenewOk { expires_at_ms }));
             }
             Ok(None) => {
-                let message = "not a password of this user and device: get a new one from /im/password";
+                let message = &sentences::RENEW_REFUSED;
                 session.refuse(request_id, ErrorCode::AuthFailed, "password", message);
             }
             Err(error) => unavailable(&session, request_id, &error),

@@ -14,7 +14,7 @@ use journal::{
 use tokio::task::JoinSet;
 
 use proto::{
-    ConversationId, Seq,
+    ConversationId, Sentence, Seq,
     mime::{self, Refused},
     wire::{ByeReason, ErrorCode, Send, SendOk, server_frame::Body},
 };
@@ -25,6 +25,7 @@ use crate::{
     node::{Shared, spread_ms},
     request::{conversation_id, refuse, unavailable},
     sending::{Owed, Sending},
+    sentences,
     session::Session,
 };
 
@@ -53,7 +54,7 @@ pub(crate) fn send(
     let message = match check(conversation, session, sending, send) {
         Ok(message) => message,
         Err((field, message)) => {
-            session.refuse(request_id, ErrorCode::Invalid, field, message);
+            session.refuse(request_id, ErrorCode::Invalid, field, &message);
             return None;
         }
     };
@@ -78,13 +79,10 @@ fn check(
     session: &Session,
     sending: &Sending,
     send: Send,
-) -> Result<NewMessage, (&'static str, String)> {
+) -> Result<NewMessage, (&'static str, Sentence)> {
     let id = &send.client_msg_id;
     if id.is_empty() || id.len() > MAX_CLIENT_MSG_ID_BYTES || id.contains(char::is_control) {
-        let message = format!(
-            "client_msg_id must have 1 to {MAX_CLIENT_MSG_ID_BYTES} bytes without control characters"
-        );
-        return Err(("client_msg_id", message));
+        return Err(("client_msg_id", sentences::client_msg_id(MAX_CLIENT_MSG_ID_BYTES)));
     }
     mime::check_content(&send.mime_type, &send.body).map_err(|refused| match refused {
         Refused::Invalid { field, message } => (field, message),
@@ -96,16 +94,10 @@ fn check(
             .iter()
             .any(|user| proto::UserId::new(*user).is_none())
     {
-        return Err((
-            "mentions",
-            format!("mentions must be at most {MAX_MENTIONS} user ids"),
-        ));
+        return Err(("mentions", sentences::mentions(MAX_MENTIONS)));
     }
     let Some(reply_to_seq) = Seq::new(send.reply_to_seq) else {
-        return Err((
-            "reply_to_seq",
-            "reply_to_seq must be the seq of an entry, or 0".into(),
-        ));
+        return Err(("reply_to_seq", sentences::REPLY_TO_SEQ));
     };
     Ok(NewMessage {
         conversation,
@@ -200,12 +192,12 @@ fn refuse_for_now(owed: &Owed, request_id: u64, retry_after: Duration) {
         Ok(0) | Err(_) => spread_ms(500, 2_000),
         Ok(retry_after_ms) => retry_after_ms,
     };
-    let message = "the server cannot do this now; send the same again after retry_after_ms";
+    let message = &sentences::UNAVAILABLE;
     let code = ErrorCode::Unavailable;
     owed.session
         .refuse_until(request_id, code, "", message, retry_after_ms);
     if owed.sending.stream.is_overrun() {
-        let detail = "too many messages were refused: log in again and send the outbox in order";
+        let detail = &sentences::TOO_MANY_REFUSED;
         owed.session
             .end(ByeReason::Unavailable, spread_ms(1_000, 5_000), detail);
     }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use proto::{
-    ConversationId,
+    ConversationId, Sentence,
     wire::{self, ByeReason, ErrorCode, SyncDone, server_frame::Body},
 };
 
@@ -16,6 +16,7 @@ use crate::{
     },
     node::{Shared, spread_ms},
     request::unavailable,
+    sentences,
     session::Session,
 };
 
@@ -38,7 +39,7 @@ pub(crate) fn sync(
     let request = match parse(session, sync, unnamed) {
         Ok(request) => request,
         Err((field, message)) => {
-            session.refuse(request_id, ErrorCode::Invalid, field, message);
+            session.refuse(request_id, ErrorCode::Invalid, field, &message);
             return None;
         }
     };
@@ -59,42 +60,39 @@ pub(crate) fn sync(
     }))
 }
 
-fn parse(session: &Session, sync: wire::Sync, unnamed: Unnamed) -> Result<Request, (&'static str, String)> {
+fn parse(session: &Session, sync: wire::Sync, unnamed: Unnamed) -> Result<Request, (&'static str, Sentence)> {
     if sync.limit > MAX_ENTRIES {
-        let message = format!("limit is {}; at most {MAX_ENTRIES} are given", sync.limit);
-        return Err(("limit", message));
+        return Err(("limit", sentences::limit(sync.limit, MAX_ENTRIES)));
     }
     if sync.updated_since_ms < 0 {
-        return Err(("updated_since_ms", "updated_since_ms must not be negative".into()));
+        return Err(("updated_since_ms", sentences::not_negative("updated_since_ms")));
     }
     if sync.items.iter().any(|item| item.have_seq < 0) {
-        return Err(("items", "have_seq must not be negative".into()));
+        return Err(("items", sentences::not_negative("have_seq")));
     }
     let before = match sync.before_conversation_id {
         0 => i64::MAX,
         before => before,
     };
     let from = sync.from_conversation_id;
-    if before < 0 || from < 0 || from >= before {
-        let message =
-            "a part must hold from_conversation_id <= id < before_conversation_id, neither negative";
-        return Err(("from_conversation_id", message.into()));
+    for (field, id) in [("before_conversation_id", before), ("from_conversation_id", from)] {
+        if id < 0 {
+            return Err((field, sentences::not_negative(field)));
+        }
+    }
+    if from >= before {
+        return Err(("from_conversation_id", sentences::PART_BOUNDS));
     }
     let synced_from = session.books.lock().synced_from().unwrap_or(i64::MAX);
     if before < synced_from {
-        let message = format!(
-            "the parts of a Sync follow each other: before_conversation_id is {before}, the next part begins at {}",
-            if synced_from == i64::MAX { 0 } else { synced_from }
-        );
-        return Err(("before_conversation_id", message));
+        return Err((
+            "before_conversation_id",
+            sentences::parts_in_order(before, if synced_from == i64::MAX { 0 } else { synced_from }),
+        ));
     }
     let is_outside = |id: i64| id < from || id >= before;
     if let Some(item) = sync.items.iter().find(|item| is_outside(item.conversation_id)) {
-        let message = format!(
-            "items: conversation {} lies outside this part",
-            item.conversation_id
-        );
-        return Err(("items", message));
+        return Err(("items", sentences::outside_part(item.conversation_id)));
     }
     Ok(Request {
         copies: Copies::new(
@@ -126,7 +124,7 @@ pub(crate) async fn look_after(shared: Arc<Shared>, session: Arc<Session>) {
             Err(Stopped::Ended) => return,
             Err(Stopped::Unavailable(error)) => {
                 tracing::warn!(%error, session = session.id, "a session could not be fed");
-                let detail = "missed entries cannot be read now: come back and Sync";
+                let detail = &sentences::CANNOT_FEED;
                 session.end(ByeReason::Unavailable, spread_ms(500, 3_000), detail);
                 return;
             }

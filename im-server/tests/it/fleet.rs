@@ -328,6 +328,7 @@ pub fn login(user: i64, device: &str, password: &str) -> Login {
         device_id: device.into(),
         platform: Platform::Android as i32,
         app_version: "test 1".into(),
+        ..Login::default()
     }
 }
 

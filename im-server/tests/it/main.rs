@@ -17,6 +17,7 @@ mod on_sqlite {
     mod logins;
     mod marks;
     mod messages;
+    mod naming;
     mod order;
     mod stopping;
     mod syncing;
@@ -36,6 +37,7 @@ mod on_postgres {
     mod logins;
     mod marks;
     mod messages;
+    mod naming;
     mod order;
     mod stopping;
     mod syncing;

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use proto::wire::{
-    EntryKind, ErrorCode, Recall, Role, Send, client_frame::Body as Request, server_frame::Body,
+    EntryKind, ErrorCode, History, Recall, Role, Send, client_frame::Body as Request, server_frame::Body,
 };
 
 use super::fleet::{Fleet, message};
@@ -193,6 +193,13 @@ async fn content_that_is_not_what_it_says_is_refused_with_the_field() {
             ..good.clone()
         },
     );
+    add(
+        "mentions",
+        Send {
+            mentions: vec![2, 9],
+            ..good.clone()
+        },
+    );
     for (field, send) in bad {
         assert_eq!(
             patient.refused(Request::Send(send)).await,
@@ -207,8 +214,8 @@ async fn content_that_is_not_what_it_says_is_refused_with_the_field() {
             ..good.clone()
         };
         assert_eq!(
-            patient.say_as(card).await,
-            Err(ErrorCode::Forbidden),
+            patient.refused(Request::Send(card)).await,
+            (ErrorCode::Forbidden, "mime_type".into()),
             "{mime_type}"
         );
     }
@@ -268,7 +275,8 @@ async fn a_recalled_body_is_nowhere_any_more() {
         conversation_id: consult,
         seq: sent.seq,
     });
-    assert_eq!(doctor.refused(recall.clone()).await.0, ErrorCode::Forbidden);
+    let refused = doctor.refused(recall.clone()).await;
+    assert_eq!(refused, (ErrorCode::Forbidden, "seq".into()));
     let Body::RecallOk(ok) = patient.ask(recall.clone()).await else {
         panic!()
     };
@@ -287,11 +295,72 @@ async fn a_recalled_body_is_nowhere_any_more() {
         assert!(entry.body.is_empty(), "{entry:?}");
         assert_eq!(entry.recalled, entry.seq == sent.seq);
     }
-    let events = Request::Recall(Recall {
-        conversation_id: consult,
-        seq: 1,
-    });
-    assert_eq!(patient.refused(events).await, (ErrorCode::Invalid, "seq".into()));
+    // An event, one beyond the newest, none, and one from before the doctor joined.
+    for (is_patient, seq) in [(true, 1), (true, 99), (true, 0), (false, 1), (false, 99)] {
+        let recall = Request::Recall(Recall {
+            conversation_id: consult,
+            seq,
+        });
+        let app = if is_patient { &mut patient } else { &mut doctor };
+        assert_eq!(
+            app.refused(recall).await,
+            (ErrorCode::Invalid, "seq".into()),
+            "{seq}"
+        );
+    }
+}
+
+/// I5: a mention is of somebody who is in it, a reply of what its sender may see.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mention_and_a_reply_stay_within_the_conversation() {
+    let fleet = Fleet::start_with(&[], 2).await;
+    let consult = fleet.consult().await;
+    let (mut patient, mut doctor) = (fleet.app_on(0, 1, "phone").await, fleet.app_on(1, 2, "pad").await);
+    let before = patient.say(consult, "a", "before").await.unwrap().seq;
+    fleet.join(consult, 3, Role::Doctor).await;
+    let mut late = fleet.app_on(1, 3, "pad").await;
+    let send = |id: &str, mentions: &[i64], reply_to_seq| Send {
+        mentions: mentions.to_vec(),
+        reply_to_seq,
+        ..message(consult, id, "hello")
+    };
+    patient.say_as(send("b", &[2, 3], before)).await.unwrap();
+    let refused = late.refused(Request::Send(send("a", &[], before))).await;
+    assert_eq!(refused, (ErrorCode::Invalid, "reply_to_seq".into()));
+    late.say_as(send("b", &[1], before + 1)).await.unwrap();
+    fleet.leave(consult, 3).await;
+    let refused = doctor.refused(Request::Send(send("a", &[3], before))).await;
+    assert_eq!(refused, (ErrorCode::Invalid, "mentions".into()));
+    doctor.say_as(send("b", &[1], before)).await.unwrap();
+    // What was taken is answered again, whoever has left since.
+    assert!(
+        patient
+            .say_as(send("b", &[2, 3], before))
+            .await
+            .unwrap()
+            .duplicate
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_history_that_cannot_be_names_the_field() {
+    let fleet = Fleet::start().await;
+    let consult = fleet.consult().await;
+    let mut patient = fleet.app(1, "phone").await;
+    for (field, before_seq, after_seq, limit) in [
+        ("before_seq", -1, 0, 0),
+        ("after_seq", 0, -1, 0),
+        ("before_seq", 2, 1, 0),
+        ("limit", 2, 0, 201),
+    ] {
+        let history = Request::History(History {
+            conversation_id: consult,
+            before_seq,
+            after_seq,
+            limit,
+        });
+        assert_eq!(patient.refused(history).await, (ErrorCode::Invalid, field.into()));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -142,7 +142,7 @@ async fn i3_a_sync_in_parts_gives_each_conversation_once() {
     );
     assert_eq!(
         doctor.refused(Request::Sync(part(-1, 0))).await.1,
-        "from_conversation_id"
+        "before_conversation_id"
     );
     let outside = Sync {
         items: vec![item(low, 1)],

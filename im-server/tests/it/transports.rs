@@ -105,9 +105,9 @@ async fn an_independent_websocket_client_chats() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_text_message_or_a_long_one_ends_a_websocket_with_a_bye() {
     let fleet = Fleet::start().await;
-    for bad in [
-        tungstenite::Message::Text("hello".into()),
-        tungstenite::Message::Binary(vec![0; 2_000].into()),
+    for (bad, code) in [
+        (tungstenite::Message::Text("hello".into()), 1003),
+        (tungstenite::Message::Binary(vec![0; 2_000].into()), 1009),
     ] {
         let stream = TcpStream::connect(fleet.ports().ws).await.unwrap();
         let (mut socket, _) = tokio_tungstenite::client_async("ws://localhost/", stream)
@@ -123,9 +123,264 @@ async fn a_text_message_or_a_long_one_ends_a_websocket_with_a_bye() {
         assert!(
             matches!(frame.body, Some(Body::Bye(bye)) if bye.reason() == proto::wire::ByeReason::BadFrame)
         );
-        let end = tokio::time::timeout(PATIENCE, socket.next()).await.unwrap();
-        assert!(matches!(end, Some(Ok(tungstenite::Message::Close(_)))), "{end:?}");
+        assert_eq!(closed(&mut socket).await, Some(code));
     }
+}
+
+/// The code with which the node closes; none when it names none.
+async fn closed(socket: &mut WebSocketStream<TcpStream>) -> Option<u16> {
+    loop {
+        let next = tokio::time::timeout(PATIENCE, socket.next()).await.unwrap();
+        match next.expect("a close frame before the end").unwrap() {
+            tungstenite::Message::Close(frame) => return frame.map(|frame| frame.code.into()),
+            _ => continue,
+        }
+    }
+}
+
+async fn websocket(fleet: &Fleet) -> WebSocketStream<TcpStream> {
+    let stream = TcpStream::connect(fleet.ports().ws).await.unwrap();
+    let opened = tokio_tungstenite::client_async("ws://localhost/", stream).await;
+    opened.unwrap().0
+}
+
+async fn log_in(fleet: &Fleet, user: i64, device: &str) -> WebSocketStream<TcpStream> {
+    let mut socket = websocket(fleet).await;
+    let password = fleet.password(user, device).await;
+    let came = ask(&mut socket, 1, Request::Login(login(user, device, &password))).await;
+    assert!(matches!(came[0].body, Some(Body::LoginOk(_))));
+    socket
+}
+
+/// An app that sees nothing but the close knows whether to come back.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_close_code_is_4000_and_the_reason_of_the_bye() {
+    let fleet = Fleet::start().await;
+    let send = async |socket: &mut WebSocketStream<TcpStream>, body| {
+        let frame = ClientFrame {
+            request_id: 2,
+            body: Some(body),
+        };
+        let message = tungstenite::Message::Binary(frame.encode_to_vec().into());
+        socket.send(message).await.unwrap();
+    };
+    for (body, code) in [
+        (Request::Ping(proto::wire::Ping {}), 4204),
+        (Request::Login(login(1, "phone", "wrong")), 4101),
+        (Request::Login(login(1, "", "wrong")), 4206),
+    ] {
+        let mut socket = websocket(&fleet).await;
+        send(&mut socket, body).await;
+        assert_eq!(closed(&mut socket).await, Some(code));
+    }
+    let mut replaced = log_in(&fleet, 1, "web").await;
+    let mut socket = log_in(&fleet, 1, "web").await;
+    assert_eq!(closed(&mut replaced).await, Some(4200));
+    send(&mut socket, Request::Logout(proto::wire::Logout {})).await;
+    assert_eq!(closed(&mut socket).await, Some(4201));
+    let mut socket = log_in(&fleet, 1, "web").await;
+    let no_protobuf = tungstenite::Message::Binary(vec![0xff; 20].into());
+    socket.send(no_protobuf).await.unwrap();
+    assert_eq!(closed(&mut socket).await, Some(4205));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_close_of_the_app_is_answered_with_its_code_before_and_after_login() {
+    use tungstenite::protocol::{CloseFrame, frame::coding::CloseCode};
+    let fleet = Fleet::start().await;
+    for logged_in in [false, true] {
+        for code in [None, Some(1000), Some(1001), Some(4321)] {
+            let mut socket = match logged_in {
+                true => log_in(&fleet, 1, "web").await,
+                false => websocket(&fleet).await,
+            };
+            let frame = code.map(|code| CloseFrame {
+                code: CloseCode::from(code),
+                reason: "再见".into(),
+            });
+            socket.close(frame).await.unwrap();
+            assert_eq!(closed(&mut socket).await, code);
+        }
+    }
+    super::fleet::eventually("no session is left", async || fleet.nodes[0].0.sessions() == 0).await;
+}
+
+/// As on TCP: an app that says goodbye right behind its messages learns what became of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_sent_before_a_close_is_answered() {
+    const MESSAGES: u64 = 20;
+    let fleet = Fleet::start().await;
+    let consult = fleet.consult().await;
+    let mut socket = log_in(&fleet, 1, "web").await;
+    for number in 0..MESSAGES {
+        let frame = ClientFrame {
+            request_id: 100 + number,
+            body: Some(Request::Send(message(consult, &format!("{number}"), "hello"))),
+        };
+        let binary = tungstenite::Message::Binary(frame.encode_to_vec().into());
+        socket.feed(binary).await.unwrap();
+    }
+    socket.feed(tungstenite::Message::Close(None)).await.unwrap();
+    socket.flush().await.unwrap();
+    let mut answered = Vec::new();
+    while let Some(next) = tokio::time::timeout(PATIENCE, socket.next()).await.unwrap() {
+        match next.unwrap() {
+            tungstenite::Message::Binary(bytes) => {
+                let frame = ServerFrame::decode(&bytes[..]).unwrap();
+                assert!(matches!(frame.body, Some(Body::SendOk(_))), "{frame:?}");
+                answered.push(frame.request_id);
+            }
+            tungstenite::Message::Close(close) => {
+                assert_eq!(close, None);
+                break;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(answered, (100..100 + MESSAGES).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ping_is_answered_before_login_too() {
+    let fleet = Fleet::start().await;
+    let mut socket = websocket(&fleet).await;
+    socket
+        .send(tungstenite::Message::Ping("hello".into()))
+        .await
+        .unwrap();
+    let pong = tokio::time::timeout(PATIENCE, socket.next()).await.unwrap();
+    assert_eq!(pong.unwrap().unwrap(), tungstenite::Message::Pong("hello".into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_gets_the_sub_protocol_that_it_asks_for() {
+    use tungstenite::client::IntoClientRequest;
+    let fleet = Fleet::start().await;
+    for (asked, chosen) in [
+        ("huizhen.v1", Some("huizhen.v1")),
+        ("chat, huizhen.v1", Some("huizhen.v1")),
+    ] {
+        let mut request = "ws://localhost/any/path".into_client_request().unwrap();
+        let headers = request.headers_mut();
+        headers.insert("Sec-WebSocket-Protocol", asked.parse().unwrap());
+        headers.insert("Origin", "https://app.example.com".parse().unwrap());
+        let stream = TcpStream::connect(fleet.ports().ws).await.unwrap();
+        let (_, response) = tokio_tungstenite::client_async(request, stream).await.unwrap();
+        let name = response.headers().get("Sec-WebSocket-Protocol");
+        assert_eq!(name.map(|name| name.to_str().unwrap()), chosen);
+    }
+}
+
+/// RFC 6455: what a client may not send, byte by byte. The Bye is the same, the close code tells the rule.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_breaks_the_rules_of_websocket_is_closed_with_their_codes() {
+    let fleet = Fleet::start().await;
+    const MASK: [u8; 4] = [0; 4];
+    for (about, bytes, code) in [
+        ("unmasked", vec![0x82, 1, b'x'], 1002),
+        ("a reserved bit", [&[0xc2, 0x81][..], &MASK, b"x"].concat(), 1002),
+        (
+            "an unknown opcode",
+            [&[0x83, 0x81][..], &MASK, b"x"].concat(),
+            1002,
+        ),
+        (
+            "a long ping",
+            [&[0x89, 0xfe, 0, 126][..], &MASK, &[0; 126]].concat(),
+            1002,
+        ),
+        ("half a ping", [&[0x09, 0x80][..], &MASK].concat(), 1002),
+        (
+            "nothing is continued",
+            [&[0x80, 0x81][..], &MASK, b"x"].concat(),
+            1002,
+        ),
+        (
+            "a message within a message",
+            [&[0x02, 0x81][..], &MASK, b"x", &[0x82, 0x81], &MASK, b"x"].concat(),
+            1002,
+        ),
+        (
+            "a length in too many bytes",
+            [&[0x82, 0xfe, 0, 1][..], &MASK, b"x"].concat(),
+            1002,
+        ),
+        ("text", [&[0x81, 0x81][..], &MASK, b"x"].concat(), 1003),
+        (
+            "a length over the limit",
+            [&[0x82, 0xfe, 4, 1][..], &MASK].concat(),
+            1009,
+        ),
+        (
+            "an enormous length",
+            [
+                &[0x82, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff][..],
+                &MASK,
+            ]
+            .concat(),
+            1009,
+        ),
+        (
+            "parts over the limit",
+            [
+                &[0x02, 0xfe, 4, 0][..],
+                &MASK,
+                &[0; 1024],
+                &[0x80, 0x81],
+                &MASK,
+                b"x",
+            ]
+            .concat(),
+            1009,
+        ),
+    ] {
+        let mut socket = websocket(&fleet).await;
+        tokio::io::AsyncWriteExt::write_all(socket.get_mut(), &bytes)
+            .await
+            .unwrap();
+        let next = tokio::time::timeout(PATIENCE, socket.next()).await.unwrap();
+        let bye = ServerFrame::decode(&next.unwrap().unwrap().into_data()[..]).unwrap();
+        let is_bad_frame =
+            matches!(&bye.body, Some(Body::Bye(bye)) if bye.reason() == proto::wire::ByeReason::BadFrame);
+        assert!(is_bad_frame, "{about}: {bye:?}");
+        assert_eq!(closed(&mut socket).await, Some(code), "{about}");
+    }
+}
+
+/// A message in parts, with a ping between them, is one frame.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_in_parts_is_a_login() {
+    let fleet = Fleet::start().await;
+    let password = fleet.password(1, "web").await;
+    let login = ClientFrame {
+        request_id: 7,
+        body: Some(Request::Login(login(1, "web", &password))),
+    }
+    .encode_to_vec();
+    let mut bytes = Vec::new();
+    for (at, part) in login.chunks(20).enumerate() {
+        let last = (at + 1) * 20 >= login.len();
+        let first = if at == 0 { 0x02 } else { 0x00 } | if last { 0x80 } else { 0 };
+        let mask = [7, 8, 9, at as u8];
+        bytes.extend([first, 0x80 | part.len() as u8]);
+        bytes.extend(mask);
+        bytes.extend(part.iter().enumerate().map(|(i, byte)| byte ^ mask[i % 4]));
+        if !last {
+            bytes.extend([0x89, 0x80, 0, 0, 0, 0]);
+        }
+    }
+    let mut socket = websocket(&fleet).await;
+    tokio::io::AsyncWriteExt::write_all(socket.get_mut(), &bytes)
+        .await
+        .unwrap();
+    let frame = loop {
+        let next = tokio::time::timeout(PATIENCE, socket.next()).await.unwrap();
+        if let tungstenite::Message::Binary(bytes) = next.unwrap().unwrap() {
+            break ServerFrame::decode(&bytes[..]).unwrap();
+        }
+    };
+    assert_eq!(frame.request_id, 7);
+    assert!(matches!(frame.body, Some(Body::LoginOk(_))), "{frame:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -184,8 +439,22 @@ async fn frames_and_websocket_travel_over_tls() {
     }
     assert_eq!(patient.seqs(22).await, (1..=22).collect::<Vec<_>>());
 
-    let stream = TcpStream::connect(fleet.ports().tls).await.unwrap();
+    // HTTP that is no upgrade is told so in HTTP, whatever its method.
     let connector = tokio_rustls::TlsConnector::from(tls.config);
+    for head in [
+        "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: x\r\n\r\n",
+    ] {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let stream = TcpStream::connect(fleet.ports().tls).await.unwrap();
+        let mut stream = connector.connect(tls.server_name.clone(), stream).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = [0; 13];
+        stream.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 426 ", "{head}");
+    }
+
+    let stream = TcpStream::connect(fleet.ports().tls).await.unwrap();
     let stream = connector.connect(tls.server_name, stream).await.unwrap();
     let (mut socket, _) = tokio_tungstenite::client_async("wss://localhost/", stream)
         .await

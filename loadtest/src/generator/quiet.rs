@@ -196,6 +196,7 @@ async fn log_in(endpoint: &Endpoint, user: &User) -> Result<Attempt> {
         device_id: user.device_id.clone(),
         platform: Platform::Android as i32,
         app_version: "loadtest".to_owned(),
+        ..wire::Login::default()
     };
     link.send(&request(0, client_frame::Body::Login(login))).await?;
     match link.receive().await?.and_then(|frame| frame.body) {

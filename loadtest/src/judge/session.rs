@@ -76,7 +76,12 @@ impl Course {
                 ..
             } => {
                 // A later Sync may name less than what is on its way already: that changes nothing.
-                self.session.places.entry(conversation).or_insert(have_seq);
+                if have_seq > 0 {
+                    self.session.places.entry(conversation).or_insert(have_seq);
+                } else if !self.session.places.contains_key(&conversation) {
+                    // A copy without entries counts as new.
+                    self.have.remove(&conversation);
+                }
             }
             What::SyncDone { more, .. } => {
                 self.session.waiting = self.session.waiting.saturating_sub(1);

@@ -155,16 +155,49 @@ impl OwnServer {
         }
     }
 
+    /// Runs a command of its program to the end.
+    ///
+    /// # Errors
+    /// When it does not end well, with what it said.
+    pub async fn command(&self, arguments: &[&str]) -> Result<()> {
+        let output = tokio::process::Command::new(&self.program)
+            .args(arguments)
+            .kill_on_drop(true)
+            .output()
+            .await?;
+        ensure!(
+            output.status.success(),
+            "huizhen {} ended with {}: {}",
+            arguments.join(" "),
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
+        Ok(())
+    }
+
     /// Starts another one beside it on a copy of its data, on ports of its own, for as long as it is kept.
     ///
     /// # Errors
     /// When it does not start.
     pub async fn start_copy(&self, folder: &Path) -> Result<(Spawned, Ports)> {
+        self.start_on(&folder.join("data"), folder, "copy").await
+    }
+
+    /// Starts another one beside it on the same data, which it must refuse; its log goes to `logs`.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn start_beside(&self, logs: &Path) -> Result<(Spawned, Ports)> {
+        self.start_on(&self.folder.path().join("data"), logs, "beside")
+            .await
+    }
+
+    async fn start_on(&self, data: &Path, logs: &Path, name: &str) -> Result<(Spawned, Ports)> {
         let mut arguments = self.arguments.clone();
         for argument in &mut arguments {
             let flag = argument.split('=').next().unwrap_or_default().to_owned();
             match flag.as_str() {
-                "--data" => *argument = format!("--data={}", folder.join("data").display()),
+                "--data" => *argument = format!("--data={}", data.display()),
                 "--im-addr" | "--ws-addr" | "--rest-addr" | "--admin-addr" => {
                     *argument = format!("{flag}=127.0.0.1:0");
                 }
@@ -172,7 +205,7 @@ impl OwnServer {
             }
         }
         arguments.retain(|argument| !argument.starts_with("--advertise="));
-        Spawned::start(&self.program, &arguments, folder, "copy").await
+        Spawned::start(&self.program, &arguments, logs, name).await
     }
 
     /// Ends it.

@@ -19,7 +19,7 @@ use crate::report::{Report, compare};
 use load::Beside;
 use shape::Shape;
 
-pub use soak::faults::plan::Fault;
+pub use soak::faults::kinds::Fault;
 
 /// Does what was typed; tells whether every check passed.
 ///

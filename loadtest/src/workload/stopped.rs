@@ -201,6 +201,7 @@ async fn open(address: SocketAddr, user: &User) -> Result<TcpStream> {
         device_id: user.device_id.clone(),
         platform: Platform::Android as i32,
         app_version: "loadtest".to_owned(),
+        ..wire::Login::default()
     });
     for (request_id, body) in [(1, login), (2, client_frame::Body::Sync(wire::Sync::default()))] {
         let message = ClientFrame {

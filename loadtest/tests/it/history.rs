@@ -96,9 +96,13 @@ impl Run {
         self.told(ASSISTANT, 1, 2);
         self.entries(ASSISTANT, &[1, 2]);
         self.done(ASSISTANT, false);
+        // The patient's first connection breaks before the first entry; a copy without entries counts as new.
         self.session(PATIENT, &[]);
         self.told(PATIENT, 1, 2);
-        self.entries(PATIENT, &[1, 2]);
+        self.note(PATIENT, What::Disconnected);
+        self.session(PATIENT, &[(CONVERSATION, 0)]);
+        self.told(PATIENT, 2, 2);
+        self.entries(PATIENT, &[2]);
         self.done(PATIENT, false);
         self.session(VISITOR, &[]);
         self.done(VISITOR, false);

@@ -14,7 +14,7 @@ const SYNC_BYTES: usize = 96;
 pub struct Copy {
     /// As the last Conversation frame said.
     pub epoch: i64,
-    /// The seq of the last entry that the app got; 0 for none.
+    /// The seq of the last entry that the app got; before the first one, the seq that entries were announced to follow.
     pub have_seq: i64,
 }
 
@@ -30,16 +30,22 @@ pub struct Snapshot {
 impl Snapshot {
     /// Takes note of a conversation; true when the app must forget its copy.
     pub(super) fn conversation(&mut self, conversation: &Conversation) -> bool {
-        let copy = self.copies.entry(conversation.conversation_id).or_insert(Copy {
+        // A connection that breaks before the first entry must not move the beginning: entries go on from where they were
+        // announced, not from the newest ones.
+        let announced = Copy {
             epoch: conversation.epoch,
-            have_seq: 0,
-        });
+            have_seq: match conversation.from_seq {
+                0 => conversation.last_seq,
+                from_seq => from_seq - 1,
+            },
+        };
+        let copy = self
+            .copies
+            .entry(conversation.conversation_id)
+            .or_insert(announced);
         let reset = conversation.reset || copy.epoch != conversation.epoch;
         if reset {
-            *copy = Copy {
-                epoch: conversation.epoch,
-                have_seq: 0,
-            };
+            *copy = announced;
         }
         reset
     }
@@ -123,6 +129,28 @@ mod tests {
         assert!(snapshot.entry(&entry(1, 5)));
         assert!(snapshot.entry(&entry(1, 9)));
         assert!(!snapshot.entry(&entry(1, 7)));
+    }
+
+    #[test]
+    fn a_copy_begins_where_entries_were_announced() {
+        for (from_seq, last_seq, have_seq) in [(1, 3, 0), (8, 13, 7), (0, 13, 13)] {
+            for reset in [false, true] {
+                let mut snapshot = Snapshot::default();
+                snapshot.conversation(&Conversation {
+                    from_seq,
+                    last_seq,
+                    ..conversation(7, reset)
+                });
+                assert_eq!(snapshot.copies[&1], Copy { epoch: 7, have_seq });
+                // A later announcement moves nothing.
+                snapshot.conversation(&Conversation {
+                    from_seq: 20,
+                    last_seq: 30,
+                    ..conversation(7, false)
+                });
+                assert_eq!(snapshot.copies[&1].have_seq, have_seq);
+            }
+        }
     }
 
     #[test]

@@ -65,7 +65,7 @@ pub enum Event {
         reason: i32,
         /// What the client does about it.
         advice: Advice,
-        /// A sentence for the developer of the app.
+        /// A sentence for people, in the language of the settings.
         detail: String,
     },
     /// The connection is gone, or could not be made.

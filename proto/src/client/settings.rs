@@ -16,6 +16,8 @@ pub struct Settings {
     pub platform: Platform,
     /// The app's own version, for the operator's logs.
     pub app_version: String,
+    /// The language of the node's sentences for people, as in `zh-CN`; empty for English.
+    pub language: String,
     /// How long to wait before coming back.
     pub backoff: Backoff,
     /// How long connecting, TLS included, may take.
@@ -39,6 +41,7 @@ impl Settings {
             device_id: device_id.into(),
             platform,
             app_version: concat!("proto/", env!("CARGO_PKG_VERSION")).to_owned(),
+            language: String::new(),
             backoff: Backoff::default(),
             connect_timeout: Duration::from_secs(10),
             login_timeout: Duration::from_secs(10),

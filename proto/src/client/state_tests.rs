@@ -122,7 +122,7 @@ fn bye(reason: ByeReason, retry_after_ms: u32) -> ServerFrame {
     let bye = wire::Bye {
         reason: reason as i32,
         retry_after_ms,
-        detail: String::new(),
+        ..wire::Bye::default()
     };
     frame(0, server_frame::Body::Bye(bye))
 }

@@ -170,6 +170,7 @@ async fn stays_away_when_told_to() {
         reason: ByeReason::Replaced as i32,
         retry_after_ms: 0,
         detail: "elsewhere".to_owned(),
+        ..wire::Bye::default()
     };
     peer.send(0, server_frame::Body::Bye(bye)).await;
     until(&mut events, |event| {

@@ -32,7 +32,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     telemetry::start(arguments.settings.common.log, "warn")?;
     let url = arguments.settings.database_url();
     let Some(path) = url.strip_prefix("sqlite://").map(PathBuf::from) else {
-        eprintln!(
+        program::complain!(
             "error: the database is a server's. Use its own tools: pg_dump --format=custom for one moment, or \
              pg_basebackup with the archived log for any moment; docs/operations.md, Backup"
         );
@@ -44,11 +44,12 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         .await
         .context("the backup was broken off")??;
     for left in &made.removed {
-        println!("{}: left by a backup that was killed, removed", left.display());
+        program::say!("{}: left by a backup that was killed, removed", left.display());
     }
-    println!(
+    program::say!(
         "{shown}: {} bytes, schema version {}, checked",
-        made.bytes, made.schema_version
+        made.bytes,
+        made.schema_version
     );
     Ok(damaged(made.damaged_entries))
 }
@@ -58,8 +59,8 @@ pub(super) fn damaged(entries: u64) -> ExitCode {
     if entries == 0 {
         return ExitCode::SUCCESS;
     }
-    eprintln!(
-        "error: {entries} of its entries are damaged and will not be served; the rest is whole. `huizhen check --deep` names them          on the database, an earlier backup may have them; docs/operations.md, Damage"
+    program::complain!(
+        "error: {entries} of its entries are damaged and will not be served; the rest is whole. `huizhen check --deep` names them on the database, an earlier backup may have them; docs/operations.md, Damage"
     );
     ExitCode::FAILURE
 }

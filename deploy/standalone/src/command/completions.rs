@@ -23,7 +23,6 @@ pub(crate) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut text = Vec::new();
     clap_complete::generate(arguments.shell, &mut Cli::command(), "huizhen", &mut text);
-    // A reader that closes early (`| head`) is no error.
-    let _ = std::io::Write::write_all(&mut std::io::stdout().lock(), &text);
+    program::output::text(&String::from_utf8(text)?);
     Ok(ExitCode::SUCCESS)
 }

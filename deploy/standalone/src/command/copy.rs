@@ -43,9 +43,9 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         .await
         .context("the source")?;
     let target = Database::open(&to).await.context("the target")?;
-    println!("{:20} {:>12}  checksum", "table", "rows");
+    program::say!("{:20} {:>12}  checksum", "table", "rows");
     let copied = copy(&source, &target, journal::moved::AFTER_COPY, |table| {
-        println!("{}", line(table));
+        program::say!("{}", line(table));
     })
     .await;
     source.close().await;
@@ -58,10 +58,10 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         .collect();
     if different.is_empty() {
         let rows: u64 = copied.iter().map(|table| table.source.rows).sum();
-        println!("{} tables, {rows} rows: the same on both sides", copied.len());
+        program::say!("{} tables, {rows} rows: the same on both sides", copied.len());
         return Ok(ExitCode::SUCCESS);
     }
-    eprintln!(
+    program::complain!(
         "error: the target does not hold what was written to it, so nothing was kept; different: {}. Triggers or rules on \
          its tables change rows.",
         different.join(", ")

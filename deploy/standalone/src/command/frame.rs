@@ -1,10 +1,6 @@
 //! `huizhen frame`: what is in the bytes of the wire.
 
-use std::{
-    fmt::Write as _,
-    io::{Read, Write as _},
-    process::ExitCode,
-};
+use std::{fmt::Write as _, io::Read, process::ExitCode};
 
 use anyhow::{Context, bail};
 use prost::Message;
@@ -50,7 +46,7 @@ pub(super) fn run(command: &Command) -> anyhow::Result<ExitCode> {
         .read_to_string(&mut text)
         .context("standard input is not text")?;
     let shown = show(&bytes_of(&text)?, decode)?;
-    let _ = std::io::stdout().lock().write_all(shown.as_bytes());
+    program::output::text(&shown);
     Ok(ExitCode::SUCCESS)
 }
 

@@ -38,21 +38,21 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     make_private_folder(&arguments.data)?;
     let data = std::fs::canonicalize(&arguments.data)
         .with_context(|| format!("{}: no such folder", arguments.data.display()))?;
-    println!("data folder   {}", data.display());
+    program::say!("data folder   {}", data.display());
 
     let tls = data.join("tls");
     make_private_folder(&tls)?;
     let (certificate, key) = (tls.join("certificate.pem"), tls.join("key.pem"));
     if arguments.renew_certificate || !certificate.exists() || !key.exists() {
         make_certificate(&arguments.host, &certificate, &key)?;
-        println!(
+        program::say!(
             "certificate   {} (made, for development: {} days, {})",
             certificate.display(),
             CERTIFICATE_DAYS,
             arguments.host.join(", ")
         );
     } else {
-        println!(
+        program::say!(
             "certificate   {} (kept; --renew-certificate makes another)",
             certificate.display()
         );
@@ -60,14 +60,14 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 
     let settings = data.join("huizhen.toml");
     if settings.exists() {
-        println!("settings      {} (kept)", settings.display());
+        program::say!("settings      {} (kept)", settings.display());
     } else {
         write_private(&settings, &settings_text(&data, &certificate, &key)?)?;
-        println!("settings      {} (made)", settings.display());
+        program::say!("settings      {} (made)", settings.display());
     }
 
     let settings = settings.display();
-    println!("\nnext:\n  huizhen check --config {settings}\n  huizhen serve --config {settings}");
+    program::say!("\nnext:\n  huizhen check --config {settings}\n  huizhen serve --config {settings}");
     Ok(ExitCode::SUCCESS)
 }
 

@@ -20,6 +20,6 @@ pub(super) async fn run(settings: serve::Arguments) -> anyhow::Result<ExitCode> 
     let database = Database::open(&settings.database_url()).await?;
     let version = database.schema_version().await?;
     database.close().await;
-    println!("the schema has version {version}");
+    program::say!("the schema has version {version}");
     Ok(ExitCode::SUCCESS)
 }

@@ -2,12 +2,15 @@
 
 use std::process::ExitCode;
 
-use api_server::operator::{self, Made};
-use database::Database;
-use program::telemetry;
+use anyhow::bail;
+use database::{Database, sqlite::is_served};
+use program::{say, telemetry};
 
 use super::serve;
-use crate::access::make_private_folder;
+use crate::{
+    access::make_private_folder,
+    operator_channel::{self, Answer, Request},
+};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -16,7 +19,7 @@ Examples:
   huizhen operator disable 张伟
   huizhen operator reset 张伟              a new password; one who was disabled may log in again
 
-A SQLite file belongs to one process: stop `huizhen serve` first. Each of these is in the audit log.";
+The server may run meanwhile: one that has a SQLite file does it itself. Each of these is in the audit log.";
 
 /// What to do.
 #[derive(clap::Subcommand, Debug)]
@@ -41,53 +44,51 @@ pub(crate) struct Named {
     settings: serve::Arguments,
 }
 
-/// Does it on the database, which no `huizhen serve` may have open when it is a SQLite file.
+/// Does it on the database, or has the process do it that serves the file.
 pub(super) async fn run(command: Command) -> anyhow::Result<ExitCode> {
-    match command {
-        Command::Add(named) => {
-            let database = open(&named.settings).await?;
-            let made = operator::add(&database, &named.name).await;
+    let (settings, request) = match command {
+        Command::Add(named) => (named.settings, Request::Add { name: named.name }),
+        Command::Reset(named) => (named.settings, Request::Reset { name: named.name }),
+        Command::Disable(named) => (named.settings, Request::Disable { name: named.name }),
+        Command::List(settings) => (*settings, Request::List),
+    };
+    telemetry::start(settings.common.log, "warn")?;
+    let served = settings
+        .database_file()
+        .filter(|file| file.exists() && is_served(file).unwrap_or(false));
+    let answer = match served {
+        Some(file) => operator_channel::ask(&file, &request).await?,
+        None => {
+            make_private_folder(&settings.data)?;
+            let database = Database::open(&settings.database_url()).await?;
+            let answer = operator_channel::carry_out(&database, &request).await;
             database.close().await;
-            show(&named.name, &made?);
+            answer
         }
-        Command::Reset(named) => {
-            let database = open(&named.settings).await?;
-            let made = operator::reset(&database, &named.name).await;
-            database.close().await;
-            show(&named.name, &made?);
-        }
-        Command::Disable(named) => {
-            let database = open(&named.settings).await?;
-            let disabled = operator::disable(&database, &named.name).await;
-            database.close().await;
-            disabled?;
-            println!("{} is disabled", named.name);
-        }
-        Command::List(settings) => {
-            let database = open(&settings).await?;
-            let listed = operator::list(&database).await;
-            database.close().await;
-            let listed = listed?;
-            if listed.is_empty() {
-                println!("there are no operators; make one with `huizhen operator add NAME`");
-            }
-            for operator in listed {
-                let state = if operator.disabled { "disabled" } else { "good" };
-                println!("{:>8}  {:<8}  {}", operator.user_id, state, operator.name);
-            }
-        }
-    }
+    };
+    show(&request, answer)?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn open(settings: &serve::Arguments) -> anyhow::Result<Database> {
-    telemetry::start(settings.common.log, "warn")?;
-    make_private_folder(&settings.data)?;
-    Ok(Database::open(&settings.database_url()).await?)
-}
-
-fn show(name: &str, made: &Made) {
-    println!("operator {name}, user {}", made.user_id);
-    println!("password {}", made.password);
-    println!("it is shown this once and kept nowhere");
+fn show(request: &Request, answer: Answer) -> anyhow::Result<()> {
+    match (request, answer) {
+        (_, Answer::Refused(why)) => bail!("{why}"),
+        (Request::Add { name } | Request::Reset { name }, Answer::Made { user_id, password }) => {
+            say!("operator {name}, user {user_id}");
+            say!("password {password}");
+            say!("it is shown this once and kept nowhere");
+        }
+        (Request::Disable { name }, Answer::Disabled) => say!("{name} is disabled"),
+        (Request::List, Answer::Listed(accounts)) => {
+            if accounts.is_empty() {
+                say!("there are no operators; make one with `huizhen operator add NAME`");
+            }
+            for account in accounts {
+                let state = if account.disabled { "disabled" } else { "good" };
+                say!("{:>8}  {:<8}  {}", account.user_id, state, account.name);
+            }
+        }
+        _ => bail!("the running server answered something else; is it of another version?"),
+    }
+    Ok(())
 }

@@ -65,9 +65,9 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
                 .await
                 .context("the restore was broken off")??;
             for kept in &salvaged.kept {
-                println!("{}: as it was", kept.display());
+                program::say!("{}: as it was", kept.display());
             }
-            println!(
+            program::say!(
                 "{} entries are kept; what was acknowledged after the damage is gone",
                 salvaged.entries
             );
@@ -83,9 +83,10 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             let made = tokio::task::spawn_blocking(move || sqlite::restore(&from, &path, &statements))
                 .await
                 .context("the restore was broken off")??;
-            println!(
+            program::say!(
                 "{shown}: {} bytes, schema version {}, checked",
-                made.bytes, made.schema_version
+                made.bytes,
+                made.schema_version
             );
             status = backup::damaged(made.damaged_entries);
         }
@@ -97,7 +98,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             let rewritten = postgres.rewrite(&statements).await;
             database.close().await;
             rewritten?;
-            println!("the conversations begin another history");
+            program::say!("the conversations begin another history");
         }
         (Some(_), None) => bail!(
             "--after-point-in-time is for PostgreSQL; say --database-url postgres://…, or --from FILE for a file"
@@ -108,7 +109,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         ),
     }
     if !arguments.keep_logins {
-        println!("nobody is logged in");
+        program::say!("nobody is logged in");
     }
     Ok(status)
 }

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use program::{settings::Common, shutdown, telemetry};
+use program::{settings::Common, shutdown, telemetry, wall_clock};
 
 use crate::standalone::Standalone;
 
@@ -35,14 +35,20 @@ impl Arguments {
             None => format!("sqlite://{}", self.data.join("huizhen.db").display()),
         }
     }
+
+    /// The database's file; none when it is a server's.
+    pub(crate) fn database_file(&self) -> Option<PathBuf> {
+        self.database_url().strip_prefix("sqlite://").map(PathBuf::from)
+    }
 }
 
 /// Serves until a signal.
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let metrics = telemetry::start(arguments.common.log, telemetry::DEFAULT_FILTER)?;
+    let metrics = telemetry::start_server("huizhen", arguments.common.log)?;
+    wall_clock::refuse_past()?;
     let signal = shutdown::on_signal()?;
     let running = Standalone::start(&arguments, metrics).await?;
-    running.announce(arguments.common.ports_file.as_deref())?;
+    running.announce(arguments.common.ports_file.as_deref(), arguments.common.log)?;
     running.until(signal).await?;
     Ok(ExitCode::SUCCESS)
 }

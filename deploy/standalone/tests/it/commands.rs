@@ -98,10 +98,10 @@ fn check_tells_of_another_fleet_on_the_same_redis() {
     };
     let (first, second) = (serve(&production), serve(&staging));
     fleets(2);
-    // Whose database it is cannot be read while it is served.
+    // Whose database it is is read beside the server, too.
     let lines = check(&production);
     assert!(
-        lines.contains("several fleets use it under the same prefix"),
+        lines.contains("another fleet uses it under the same prefix"),
         "{lines}"
     );
     second.signal("TERM");

@@ -58,7 +58,8 @@ fn the_catalogue_has_the_metrics_that_the_code_counts_and_no_others() {
             continue;
         }
         let code = fs::read_to_string(&file).unwrap();
-        for kind in ["counter!(", "gauge!(", "histogram!("] {
+        // The last one is written as text: it has fractions.
+        for kind in ["counter!(", "gauge!(", "histogram!(", "const CPU_SECONDS: &str ="] {
             for part in code.split(kind).skip(1) {
                 let name = part
                     .trim_start()

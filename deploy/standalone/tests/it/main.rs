@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 mod backups;
+mod beside;
 mod chat;
 mod commands;
 mod compose;
@@ -12,6 +13,7 @@ mod deployment;
 mod examples;
 mod on_server;
 mod process;
+mod starts;
 mod systemd;
 mod terminal;
 mod tour;

@@ -179,6 +179,7 @@ fn node(node_id: &str, sessions: u64, version: &str) -> NodeRecord {
         },
         sessions,
         version: version.into(),
+        process: None,
     }
 }
 

@@ -223,6 +223,7 @@ async fn a_dead_node_leaves_the_directory() {
         },
         sessions: 3,
         version: "1.0.0".into(),
+        process: None,
     };
     // A clock that goes wrong by a day on the node does not matter.
     let wrong_ms = now_ms() - 86_400_000;

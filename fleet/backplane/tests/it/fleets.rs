@@ -18,6 +18,7 @@ fn node(node_id: &str) -> NodeRecord {
         address: NodeAddress::default(),
         sessions: 0,
         version: "1.0.0".into(),
+        process: None,
     }
 }
 

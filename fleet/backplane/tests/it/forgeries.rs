@@ -283,6 +283,7 @@ async fn nodes_that_were_forged_or_renamed_are_handed_out_to_nobody() {
         address: NodeAddress::default(),
         sessions: 1,
         version: "1.0.0".into(),
+        process: None,
     };
     backplane
         .announce_node(node("a"), now_ms(), 60_000)

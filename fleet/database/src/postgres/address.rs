@@ -16,21 +16,28 @@ pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(3);
 /// its machine lives is another matter: there only the caller gives up waiting.
 const VANISHED_AFTER: Duration = Duration::from_secs(10);
 
-/// Session settings that every connection starts with.
+/// Session settings of every connection.
 ///
 /// - A wait for a row's lock ends before its caller gives up.
 /// - A process that was frozen within a transaction loses it and its locks, rather than holding up the fleet.
 /// - Statements here are short: compiling one costs more than it saves.
 ///
 /// There is no statement_timeout: a commit that waits for a standby must not be cut short.
-const SESSION: &str = "-c lock_timeout=4s -c idle_in_transaction_session_timeout=10s -c jit=off \
-    -c client_min_messages=warning";
+const SESSION: [(&str, &str); 4] = [
+    ("lock_timeout", "4s"),
+    ("idle_in_transaction_session_timeout", "10s"),
+    ("jit", "off"),
+    ("client_min_messages", "warning"),
+];
 
 /// What a URL says.
 #[derive(Clone, Debug)]
 pub(super) struct Address {
     pub(super) config: Config,
     pub(super) trust: Trust,
+    /// Statements that set up a session, run once it is connected: a pooler refuses settings among the startup
+    /// parameters, and a driver that looks for a writable server takes read-only transactions for a standby.
+    pub(super) session: String,
 }
 
 const PARAMETERS: [&str; 9] = [
@@ -92,12 +99,6 @@ impl Address {
         }
         let (ssl_mode, trust) = security(mode, root, is_near(&config))?;
         config.ssl_mode(ssl_mode);
-        let options = match config.get_options() {
-            // What the URL says comes last and wins.
-            Some(options) => format!("{SESSION} {options}"),
-            None => SESSION.to_owned(),
-        };
-        config.options(options);
         if config.get_application_name().is_none() {
             config.application_name("huizhen");
         }
@@ -108,14 +109,49 @@ impl Address {
             .keepalives_interval(Duration::from_secs(2))
             .keepalives_retries(3)
             .tcp_user_timeout(VANISHED_AFTER);
-        Ok(Self { config, trust })
+        let mut address = Self {
+            config,
+            trust,
+            session: String::new(),
+        };
+        let of_url = named(address.config.get_options().unwrap_or_default());
+        for (name, value) in SESSION {
+            // The URL's own options win.
+            if !of_url.iter().any(|set| set == name) {
+                address.set(name, value);
+            }
+        }
+        Ok(address)
+    }
+
+    /// The same for a session that is not set up.
+    pub(super) fn without_session(&self) -> Self {
+        Self {
+            session: String::new(),
+            ..self.clone()
+        }
     }
 
     /// Adds a session setting.
-    pub(super) fn set(&mut self, setting: &str) {
-        let options = format!("{} -c {setting}", self.config.get_options().unwrap_or_default());
-        self.config.options(options);
+    pub(super) fn set(&mut self, name: &str, value: &str) {
+        self.session.push_str(&format!("SET {name} = '{value}';"));
     }
+}
+
+/// The settings that startup options name: `-c name=value`, `-cname=value` or `--name=value`.
+fn named(options: &str) -> Vec<String> {
+    let mut words = options.split_whitespace();
+    let mut names = Vec::new();
+    while let Some(word) = words.next() {
+        let setting = match word.strip_prefix("--").or_else(|| word.strip_prefix("-c")) {
+            Some("") => words.next().unwrap_or_default(),
+            Some(setting) => setting,
+            None => continue,
+        };
+        let name = setting.split('=').next().unwrap_or_default();
+        names.push(name.replace('-', "_").to_ascii_lowercase());
+    }
+    names
 }
 
 /// Whether every host is this machine: what is said to it crosses no network.
@@ -190,6 +226,24 @@ mod tests {
         assert_eq!(config.get_application_name(), Some("x"));
         assert_eq!(config.get_ssl_mode(), SslMode::Require);
         assert_eq!(address.trust, Trust::File("/etc/my ca.pem".into()));
+    }
+
+    #[test]
+    fn the_urls_own_settings_win() {
+        let address = Address::parse(
+            "postgres://me@localhost/x?options=-c%20lock_timeout%3D1s%20-cJIT%3Don%20--client-min-messages%3Dlog",
+        )
+        .unwrap();
+        assert_eq!(
+            address.session,
+            "SET idle_in_transaction_session_timeout = '10s';"
+        );
+        let plain = Address::parse("postgres://me@localhost/x").unwrap();
+        assert_eq!(plain.config.get_options(), None);
+        for (name, value) in SESSION {
+            let set = format!("SET {name} = '{value}';");
+            assert!(plain.session.contains(&set), "{}", plain.session);
+        }
     }
 
     #[test]

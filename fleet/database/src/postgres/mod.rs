@@ -8,6 +8,8 @@ mod address;
 mod failure;
 mod migrate;
 mod notices;
+mod pooler;
+mod privileges;
 mod rewrite;
 mod statement;
 mod tls;
@@ -28,8 +30,12 @@ use tokio_postgres::Client;
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_util::task::TaskTracker;
 
-use self::address::{Address, CONNECT_LIMIT};
 pub(crate) use self::{address::is_postgres, statement::row, transaction::Open};
+use self::{
+    address::{Address, CONNECT_LIMIT},
+    pooler::Sessions,
+    privileges::Role,
+};
 pub use self::{notices::Unconfirmed, statement::Sealed};
 use crate::{Error, Row, Schema, Sql, Value, migrations};
 
@@ -73,23 +79,26 @@ impl Postgres {
         let unconfirmed = Unconfirmed::default();
         let mut client = match schema {
             Schema::Migrate | Schema::Leave => {
-                let connecting = connect(&address, &connector, &unconfirmed);
+                let connecting = connect_first(&address, &connector, &unconfirmed);
                 connecting.await.map_err(Away::into_open)?
             }
             Schema::Await => await_schema(&address, &connector, &unconfirmed).await?,
         };
         let is_distributed = look_at_server(&client, &mut address).await?;
+        let role = Role::of(&client).await?;
+        role.must_use_tables(&client).await?;
         if schema == Schema::Migrate {
-            Box::pin(migrate::migrate(&mut client)).await?;
+            Box::pin(migrate::migrate(&mut client, &role)).await?;
         }
         let mut pooled = address.clone();
         // What only reads cannot write by mistake; transactions say that they write.
-        pooled.set("default_transaction_read_only=on");
+        pooled.set("default_transaction_read_only", "on");
         let manager = Manager::from_connect(
             pooled.config,
             notices::Connector {
                 tls: connector.clone(),
                 unconfirmed: unconfirmed.clone(),
+                session: pooled.session,
             },
             ManagerConfig {
                 recycling_method: RecyclingMethod::Fast,
@@ -247,26 +256,65 @@ impl Away {
     }
 }
 
+impl From<tokio_postgres::Error> for Away {
+    fn from(error: tokio_postgres::Error) -> Self {
+        let told = failure::chain(&error);
+        match pooler::startup_refusal(&told) {
+            Some(told) => Self { told, for_ever: true },
+            None => Self {
+                told,
+                for_ever: failure::is_for_ever(&error),
+            },
+        }
+    }
+}
+
 async fn connect(
     address: &Address,
     connector: &MakeRustlsConnect,
     unconfirmed: &Unconfirmed,
 ) -> Result<Client, Away> {
-    let connecting = address.config.connect(connector.clone());
+    let connecting = notices::connect(&address.config, connector, unconfirmed, &address.session);
     match tokio::time::timeout(CONNECT_LIMIT, connecting).await {
-        Ok(Ok((client, connection))) => {
-            tokio::spawn(notices::drive(connection, unconfirmed.clone()));
-            Ok(client)
-        }
-        Ok(Err(error)) => Err(Away {
-            told: failure::chain(&error),
-            for_ever: failure::is_for_ever(&error),
-        }),
+        Ok(Ok((client, _driver))) => Ok(client),
+        Ok(Err(error)) => Err(error.into()),
         Err(_) => Err(Away {
             told: format!("no connection within {} s", CONNECT_LIMIT.as_secs()),
             for_ever: false,
         }),
     }
+}
+
+/// The connection of a start: refuses a pooler that lets sessions share processes, before it is set up.
+async fn connect_first(
+    address: &Address,
+    connector: &MakeRustlsConnect,
+    unconfirmed: &Unconfirmed,
+) -> Result<Client, Away> {
+    let plain = address.without_session();
+    let client = connect(&plain, connector, unconfirmed).await?;
+    let sessions = match connect(&plain, connector, unconfirmed).await {
+        Ok(second) => pooler::compare(&client, &second).await?,
+        Err(away) => {
+            tracing::debug!(why = away.told, "there is no second connection to compare with");
+            Sessions::Unknown
+        }
+    };
+    match sessions {
+        Sessions::Own => {}
+        Sessions::Shared => {
+            return Err(Away {
+                told: pooler::refusal(),
+                for_ever: true,
+            });
+        }
+        Sessions::Unknown => tracing::warn!(
+            needed = CONNECTIONS,
+            "the database gives one connection and no second one: raise max_connections, or default_pool_size of PgBouncer"
+        ),
+    }
+    client.batch_execute(&address.session).await?;
+    Ok(client)
 }
 
 /// Waits for the database and for the version of its schema that this program needs.
@@ -277,8 +325,9 @@ async fn await_schema(
 ) -> Result<Client, Error> {
     let mut looks = 0u32;
     loop {
-        let missing = match connect(address, connector, unconfirmed).await {
-            Ok(client) => match migrate::version(&client).await {
+        let missing = match connect_first(address, connector, unconfirmed).await {
+            Ok(client) => match usable_version(&client).await {
+                Err(error @ Error::Open(_)) => return Err(error),
                 Ok(version) if version >= migrations::LATEST_VERSION => return Ok(client),
                 Ok(version) => format!(
                     "its schema has version {version}, this program needs {}; start an api-server or run `huizhen migrate`",
@@ -295,6 +344,12 @@ async fn await_schema(
         looks += 1;
         tokio::time::sleep(LOOK_EVERY).await;
     }
+}
+
+/// The version of a schema whose tables this program may use.
+async fn usable_version(client: &Client) -> Result<i64, Error> {
+    Role::of(client).await?.must_use_tables(client).await?;
+    migrate::version(client).await
 }
 
 /// Whether the server keeps what it acknowledges, and is one that this program knows. Gives whether it spreads rows.
@@ -323,7 +378,7 @@ async fn look_at_server(client: &Client, address: &mut Address) -> Result<bool, 
     }
     // An acknowledged message is on the disk (invariant I1), whatever is usual on this server.
     if row.get::<_, String>(2) == "off" {
-        address.set("synchronous_commit=on");
+        address.set("synchronous_commit", "on");
     }
     Ok(row.get(4))
 }

@@ -55,8 +55,21 @@ impl Unconfirmed {
     }
 }
 
+/// Connects and sets the session up. The task that is given drives the connection to its end.
+pub(super) async fn connect(
+    config: &Config,
+    tls: &MakeRustlsConnect,
+    unconfirmed: &Unconfirmed,
+    session: &str,
+) -> Result<(Client, JoinHandle<()>), Error> {
+    let (client, connection) = config.connect(tls.clone()).await?;
+    let driver = tokio::spawn(drive(connection, unconfirmed.clone()));
+    client.batch_execute(session).await?;
+    Ok((client, driver))
+}
+
 /// Drives a connection to its end.
-pub(super) async fn drive<S, T>(mut connection: Connection<S, T>, unconfirmed: Unconfirmed)
+async fn drive<S, T>(mut connection: Connection<S, T>, unconfirmed: Unconfirmed)
 where
     S: AsyncRead + AsyncWrite + Unpin,
     T: AsyncRead + AsyncWrite + Unpin,
@@ -79,17 +92,15 @@ where
 pub(super) struct Connector {
     pub(super) tls: MakeRustlsConnect,
     pub(super) unconfirmed: Unconfirmed,
+    /// Statements that set a session up.
+    pub(super) session: String,
 }
 
 type Connecting<'a> = Pin<Box<dyn Future<Output = Result<(Client, JoinHandle<()>), Error>> + Send + 'a>>;
 
 impl Connect for Connector {
     fn connect(&self, config: &Config) -> Connecting<'_> {
-        let (tls, config) = (self.tls.clone(), config.clone());
-        Box::pin(async move {
-            let (client, connection) = config.connect(tls).await?;
-            let driver = tokio::spawn(drive(connection, self.unconfirmed.clone()));
-            Ok((client, driver))
-        })
+        let config = config.clone();
+        Box::pin(async move { connect(&config, &self.tls, &self.unconfirmed, &self.session).await })
     }
 }

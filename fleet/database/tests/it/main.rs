@@ -13,6 +13,7 @@ mod opening;
 mod released;
 mod server;
 mod server_faults;
+mod starting;
 mod transactions;
 mod values;
 

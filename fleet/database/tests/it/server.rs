@@ -249,6 +249,35 @@ async fn a_server_without_tls_is_refused_when_tls_is_asked_for() {
     Database::open(&url.replace("disable", "prefer")).await.unwrap();
 }
 
+/// Settings reach a session after it is connected: the driver asks a server whether it takes writes before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_takes_writes_is_found_although_reads_cannot_write() {
+    let url = Postgres::shared().empty_database().unwrap();
+    let parameters = "target_session_attrs=read-write&options=-c%20lock_timeout%3D1500ms";
+    let database = Database::open(&format!("{url}&{parameters}")).await.unwrap();
+    let shown = async |name: &str| {
+        let sql = format!("SELECT current_setting('{name}')");
+        let row = database.query_first(sql, vec![]).await.unwrap().unwrap();
+        row.get::<String>(0).unwrap()
+    };
+    assert_eq!(shown("default_transaction_read_only").await, "on");
+    assert_eq!(shown("idle_in_transaction_session_timeout").await, "10s");
+    assert_eq!(shown("lock_timeout").await, "1500ms");
+    let Engine::Postgres(server) = database.engine() else {
+        panic!("no server");
+    };
+    assert_eq!(
+        server.setting("default_transaction_read_only").await.unwrap(),
+        "off"
+    );
+    assert_eq!(server.setting("lock_timeout").await.unwrap(), "1500ms");
+    let read = database.query("CREATE TABLE note (id BIGINT)", vec![]).await;
+    assert!(matches!(read, Err(Error::Engine(told)) if told.contains("read-only")));
+    let written = database
+        .transaction(|tx| Box::pin(async move { tx.execute("CREATE TABLE note (id BIGINT)", vec![]).await }));
+    written.await.unwrap();
+}
+
 /// I1: an acknowledgement is not given for what is in memory only, whatever is usual on the server.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn i1_commits_are_synced_also_where_the_server_would_not() {

@@ -14,18 +14,18 @@ use super::{
     sent::Unclaimed,
 };
 
-/// Conversations kept; beyond that all are forgotten and asked for again. Some 700 bytes each, and what filters take.
+/// Conversations kept; beyond that all are forgotten and asked for again. Some 800 bytes each, and what filters take.
 const CONVERSATIONS: usize = 50_000;
-/// Senders kept for one conversation: they are searched one by one.
-const ROLES: usize = 64;
+/// Participants kept for one conversation between batches: they are searched one by one.
+const PARTICIPANTS: usize = 64;
 
 /// One conversation, as of `last_seq`.
 #[derive(Debug)]
 pub(crate) struct Known {
     /// The seq that the database held, and must still hold when the batch is written.
     pub(crate) standing: Standing,
-    /// The roles of those who have sent something; none for those who were refused.
-    pub(crate) roles: Vec<(UserId, Option<Role>)>,
+    /// Some of those who are in it: who sent something or was mentioned.
+    pub(crate) participants: Vec<(UserId, Participation)>,
     /// In a file, the entries after this seq are not claimed.
     pub(crate) claimed_seq: Seq,
     /// These entries, in the order of seq.
@@ -35,18 +35,64 @@ pub(crate) struct Known {
 }
 
 impl Known {
-    pub(crate) fn role(&self, user: UserId) -> Option<Option<Role>> {
-        self.roles
-            .iter()
-            .find(|(known, _)| *known == user)
-            .map(|(_, role)| *role)
+    /// A conversation of which no entry is unclaimed and nobody is known.
+    pub(crate) fn new(standing: Standing) -> Self {
+        Self {
+            standing,
+            participants: Vec::new(),
+            claimed_seq: standing.last_seq,
+            unclaimed: Vec::new(),
+            claimed: None,
+        }
     }
 
-    pub(crate) fn remember(&mut self, user: UserId, role: Option<Role>) {
-        if self.roles.len() >= ROLES {
-            self.roles.clear();
+    /// Somebody who is in it; none when they are not, or were not asked for.
+    pub(crate) fn participant(&self, user: UserId) -> Option<&Participation> {
+        let found = self.participants.iter().find(|(known, _)| *known == user);
+        found.map(|(_, participation)| participation)
+    }
+
+    /// Adds somebody who is in it and is not known. A batch keeps everybody that it asked for, however many they are.
+    pub(crate) fn remember(&mut self, user: UserId, participation: Participation) {
+        self.participants.push((user, participation));
+    }
+}
+
+/// A span of somebody: the role, the first entry and the last one; no last one while they are in.
+pub(crate) type Spell = (Role, Seq, Option<Seq>);
+
+/// What somebody who is in a conversation may do and see there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Participation {
+    pub(crate) role: Role,
+    /// The entry by which they joined last.
+    from: Seq,
+    /// Their spans before, both ends included.
+    earlier: Box<[(Seq, Seq)]>,
+}
+
+impl Participation {
+    /// From all spans of somebody; none when no span is open.
+    pub(crate) fn of(spans: impl IntoIterator<Item = Spell>) -> Option<Self> {
+        let mut open = None;
+        let mut earlier = Vec::new();
+        for (role, from, to) in spans {
+            match to {
+                None => open = Some((role, from)),
+                Some(to) => earlier.push((from, to)),
+            }
         }
-        self.roles.push((user, role));
+        let (role, from) = open?;
+        Some(Self {
+            role,
+            from,
+            earlier: earlier.into(),
+        })
+    }
+
+    /// Whether they may see an entry that is there.
+    pub(crate) fn sees(&self, seq: Seq) -> bool {
+        self.from <= seq || self.earlier.iter().any(|(from, to)| *from <= seq && seq <= *to)
     }
 }
 
@@ -69,9 +115,12 @@ impl Cache {
     /// Puts conversations back as a committed batch left them.
     pub(crate) fn put(&self, conversations: impl IntoIterator<Item = (ConversationId, Known)>) {
         let mut known = self.known.lock();
-        for (conversation, state) in conversations {
+        for (conversation, mut state) in conversations {
             if known.len() >= CONVERSATIONS {
                 known.clear();
+            }
+            if state.participants.len() > PARTICIPANTS {
+                state.participants = Vec::new();
             }
             known.insert(conversation, state);
         }
@@ -112,18 +161,17 @@ mod tests {
 
     const CONVERSATION: ConversationId = ConversationId::from_database(7);
 
+    fn doctor() -> Participation {
+        Participation::of([(Role::Doctor, Seq::from_database(2), None)]).unwrap()
+    }
+
     fn cache() -> Cache {
         let cache = Cache::default();
-        let known = Known {
-            standing: Standing {
-                open: true,
-                last_seq: Seq::from_database(5),
-            },
-            roles: vec![(UserId::from_database(1), Some(Role::Doctor))],
-            claimed_seq: Seq::from_database(5),
-            unclaimed: Vec::new(),
-            claimed: None,
-        };
+        let mut known = Known::new(Standing {
+            open: true,
+            last_seq: Seq::from_database(5),
+        });
+        known.remember(UserId::from_database(1), doctor());
         cache.put([(CONVERSATION, known)]);
         cache
     }
@@ -133,7 +181,7 @@ mod tests {
         let cache = cache();
         cache.heard(CONVERSATION, Seq::from_database(seq), is_message);
         let known = cache.take(CONVERSATION)?;
-        assert_eq!(known.role(UserId::from_database(1)), Some(Some(Role::Doctor)));
+        assert_eq!(known.participant(UserId::from_database(1)), Some(&doctor()));
         Some(known.standing.last_seq.get())
     }
 
@@ -146,6 +194,36 @@ mod tests {
     fn what_may_change_who_writes_is_asked_for_again() {
         assert_eq!(after(6, false), None, "somebody joined or left");
         assert_eq!(after(8, true), None, "what lies between is not known");
+    }
+
+    #[test]
+    fn spans_tell_what_somebody_sees() {
+        let seq = Seq::from_database;
+        let spans = [
+            (Role::Patient, seq(2), Some(seq(4))),
+            (Role::Doctor, seq(8), None),
+        ];
+        let twice = Participation::of(spans).unwrap();
+        assert_eq!(twice.role, Role::Doctor, "the role of the span that is open");
+        let seen: Vec<i64> = (1..=10).filter(|at| twice.sees(seq(*at))).collect();
+        assert_eq!(seen, [2, 3, 4, 8, 9, 10]);
+        assert_eq!(
+            Participation::of(spans.into_iter().take(1)),
+            None,
+            "they have left"
+        );
+    }
+
+    #[test]
+    fn a_crowd_is_known_within_a_batch_and_not_kept() {
+        let cache = cache();
+        let mut known = cache.take(CONVERSATION).unwrap();
+        let crowd = (1..=2 * PARTICIPANTS as i64).map(UserId::from_database);
+        crowd.clone().for_each(|user| known.remember(user, doctor()));
+        assert!(crowd.clone().all(|user| known.participant(user).is_some()));
+        cache.put([(CONVERSATION, known)]);
+        let known = cache.take(CONVERSATION).unwrap();
+        assert!({ crowd }.all(|user| known.participant(user).is_none()));
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! Whether a message may be appended: a pure decision from what is known of the conversation.
 
 use proto::{
-    Seq,
+    Sentence, Seq, UserId,
     mime::{self, Refused},
-    wire::Role,
 };
 
-use super::NewMessage;
-use crate::Error;
+use super::{NewMessage, cache::Known};
+use crate::{
+    Error,
+    error::{beyond, unseen},
+};
 
 /// What is known of a conversation, as of one `last_seq`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,33 +20,47 @@ pub(crate) struct Standing {
     pub(crate) last_seq: Seq,
 }
 
-/// Decides about a message that is not there yet. `standing` is none when there is no such conversation, `role` when
-/// the sender is not in it.
-pub(crate) fn decide(
-    message: &NewMessage,
-    standing: Option<Standing>,
-    role: Option<Role>,
-) -> Result<Seq, Error> {
-    let (Some(standing), Some(role)) = (standing, role) else {
-        return Err(Error::NoAccess);
-    };
-    if !standing.open {
+/// Decides about a message that is not there yet. `known` is none when there is no such conversation; it holds the sender
+/// and everybody whom the message mentions, as far as they are in it.
+pub(crate) fn decide(message: &NewMessage, known: Option<&Known>) -> Result<Seq, Error> {
+    let known = known.ok_or(Error::NoAccess)?;
+    let sender = known.participant(message.sender).ok_or(Error::NoAccess)?;
+    let last = known.standing.last_seq;
+    if !known.standing.open {
         return Err(Error::Closed);
     }
-    mime::check_sender(&message.mime_type, role).map_err(|refused| match refused {
-        Refused::Forbidden { message } => Error::Forbidden(message),
+    mime::check_sender(&message.mime_type, sender.role).map_err(|refused| match refused {
+        Refused::Forbidden { message } => Error::Forbidden {
+            field: "mime_type",
+            message,
+        },
         Refused::Invalid { field, message } => Error::Invalid { field, message },
     })?;
-    if message.reply_to_seq > standing.last_seq {
-        return Err(Error::Invalid {
-            field: "reply_to_seq",
-            message: format!(
-                "reply_to_seq is {}, the newest entry is {}",
-                message.reply_to_seq, standing.last_seq
-            ),
-        });
+    if message.reply_to_seq > last {
+        return Err(beyond("reply_to_seq", message.reply_to_seq, last));
     }
-    Ok(standing.last_seq.next())
+    if message.reply_to_seq > Seq::ZERO && !sender.sees(message.reply_to_seq) {
+        return Err(unseen("reply_to_seq", message.reply_to_seq));
+    }
+    match mentioned(message).find(|user| known.participant(*user).is_none()) {
+        Some(user) => Err(not_in(user)),
+        None => Ok(last.next()),
+    }
+}
+
+/// The people whom a message mentions.
+pub(crate) fn mentioned(message: &NewMessage) -> impl Iterator<Item = UserId> {
+    message.mentions.iter().map(|user| UserId::from_database(*user))
+}
+
+fn not_in(user: UserId) -> Error {
+    Error::Invalid {
+        field: "mentions",
+        message: Sentence::formatted(
+            format!("mentions names {user}, who is not in the conversation"),
+            format!("mentions 中的用户 {user} 不在此会话中"),
+        ),
+    }
 }
 
 /// Which field of a resend differs from what was accepted under its client_msg_id.
@@ -69,9 +85,9 @@ pub(crate) fn difference(
 
 #[cfg(test)]
 mod tests {
-    use proto::{ConversationId, UserId};
+    use proto::{ConversationId, wire::Role};
 
-    use super::*;
+    use super::{super::cache::Participation, *};
 
     fn message(mime_type: &str, reply_to_seq: i64) -> NewMessage {
         NewMessage {
@@ -86,52 +102,94 @@ mod tests {
         }
     }
 
-    const OPEN: Option<Standing> = Some(Standing {
-        open: true,
-        last_seq: Seq::from_database(7),
-    });
+    /// User 2 joined by entry 3, left by 4 and joined again by 6; user 9 is in, too. The newest entry is 7.
+    fn known(open: bool, role: Role) -> Known {
+        let seq = Seq::from_database;
+        let mut known = Known::new(Standing {
+            open,
+            last_seq: seq(7),
+        });
+        let spans = [(role, seq(3), Some(seq(4))), (role, seq(6), None)];
+        known.remember(UserId::from_database(2), Participation::of(spans).unwrap());
+        let other = Participation::of([(Role::Doctor, seq(1), None)]).unwrap();
+        known.remember(UserId::from_database(9), other);
+        known
+    }
+
+    fn field(outcome: Result<Seq, Error>) -> Option<&'static str> {
+        match outcome {
+            Err(Error::Invalid { field, .. } | Error::Forbidden { field, .. }) => Some(field),
+            Err(other) => panic!("{other:?}"),
+            Ok(_) => None,
+        }
+    }
 
     #[test]
     fn a_participant_of_an_open_conversation_gets_the_next_seq() {
-        let seq = decide(&message("text/plain", 7), OPEN, Some(Role::Patient)).unwrap();
+        let seq = decide(&message("text/plain", 7), Some(&known(true, Role::Patient))).unwrap();
         assert_eq!(seq.get(), 8);
     }
 
     #[test]
     fn no_conversation_and_no_participant_look_the_same() {
         assert!(matches!(
-            decide(&message("text/plain", 0), None, None),
+            decide(&message("text/plain", 0), None),
             Err(Error::NoAccess)
         ));
+        let stranger = NewMessage {
+            sender: UserId::from_database(3),
+            ..message("text/plain", 0)
+        };
         assert!(matches!(
-            decide(&message("text/plain", 0), OPEN, None),
+            decide(&stranger, Some(&known(true, Role::Patient))),
             Err(Error::NoAccess)
         ));
     }
 
     #[test]
-    fn what_is_closed_forged_or_answers_the_future_is_refused() {
-        let closed = Some(Standing {
-            open: false,
-            last_seq: Seq::from_database(7),
-        });
+    fn a_closed_conversation_and_a_forged_card_are_refused() {
         assert!(matches!(
-            decide(&message("text/plain", 0), closed, Some(Role::Patient)),
+            decide(&message("text/plain", 0), Some(&known(false, Role::Patient))),
             Err(Error::Closed)
         ));
         let card = message("application/vnd.huizhen.advice", 0);
+        let outcome = decide(&card, Some(&known(true, Role::Patient)));
         assert!(matches!(
-            decide(&card, OPEN, Some(Role::Patient)),
-            Err(Error::Forbidden(_))
-        ));
-        let future = decide(&message("text/plain", 8), OPEN, Some(Role::Patient));
-        assert!(matches!(
-            future,
-            Err(Error::Invalid {
-                field: "reply_to_seq",
+            outcome,
+            Err(Error::Forbidden {
+                field: "mime_type",
                 ..
             })
         ));
+    }
+
+    #[test]
+    fn a_reply_answers_an_entry_that_its_sender_sees() {
+        let known = known(true, Role::Patient);
+        let answered: Vec<i64> = (0..=9)
+            .filter(|seq| field(decide(&message("text/plain", *seq), Some(&known))).is_none())
+            .collect();
+        assert_eq!(answered, [0, 3, 4, 6, 7], "nothing, and what lies in a span");
+        for refused in [1, 5, 8] {
+            let outcome = decide(&message("text/plain", refused), Some(&known));
+            assert_eq!(field(outcome), Some("reply_to_seq"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn only_participants_are_mentioned() {
+        let known = known(true, Role::Patient);
+        for (mentions, refused) in [
+            (vec![9], None),
+            (vec![2, 9, 9], None),
+            (vec![9, 3], Some("mentions")),
+        ] {
+            let message = NewMessage {
+                mentions,
+                ..message("text/plain", 0)
+            };
+            assert_eq!(field(decide(&message, Some(&known))), refused);
+        }
     }
 
     #[test]

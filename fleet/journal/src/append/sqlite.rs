@@ -11,8 +11,8 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use super::{
     Accepted, NewMessage,
-    cache::{Cache, Known},
-    decide::{Standing, decide},
+    cache::{Cache, Known, Participation},
+    decide::{Standing, decide, mentioned},
     entry,
     sent::Sent,
 };
@@ -24,15 +24,15 @@ use crate::{
 
 const LOAD: &str = "SELECT open, last_seq, claimed_seq FROM conversation WHERE id = ?1";
 
-const LOAD_ROLE: &str =
-    "SELECT role FROM participant WHERE conversation_id = ?1 AND user_id = ?2 AND to_seq IS NULL";
+const LOAD_SPANS: &str =
+    "SELECT role, from_seq, to_seq FROM participant WHERE conversation_id = ?1 AND user_id = ?2";
 
 const COMPARE_AND_SET: &str = "UPDATE conversation
     SET last_seq = ?1, updated_ms = ?2, claimed_seq = ?3, unclaimed_entry_id = ?4
     WHERE id = ?5 AND last_seq = ?6 AND open";
 
 /// Every statement here, for the tests that explain them.
-pub(crate) const STATEMENTS: &[&str] = &[LOAD, LOAD_ROLE, COMPARE_AND_SET, INSERT_IN_BATCH];
+pub(crate) const STATEMENTS: &[&str] = &[LOAD, LOAD_SPANS, COMPARE_AND_SET, INSERT_IN_BATCH];
 
 /// One for each message, in order.
 type Outcomes = Vec<Result<Accepted, Error>>;
@@ -136,7 +136,7 @@ fn try_append(
         now_ms,
         touched: HashMap::with_capacity(messages.len().min(256)),
         load: connection.prepare_cached(LOAD)?,
-        load_role: connection.prepare_cached(LOAD_ROLE)?,
+        load_spans: connection.prepare_cached(LOAD_SPANS)?,
         insert: connection.prepare_cached(INSERT_IN_BATCH)?,
         sent: Sent::prepare(connection, cache)?,
     };
@@ -168,7 +168,7 @@ struct Batch<'c> {
     now_ms: i64,
     touched: HashMap<ConversationId, Touched>,
     load: CachedStatement<'c>,
-    load_role: CachedStatement<'c>,
+    load_spans: CachedStatement<'c>,
     insert: CachedStatement<'c>,
     sent: Sent<'c>,
 }
@@ -192,15 +192,16 @@ impl Batch<'_> {
         let Some(known) = &mut touched.known else {
             return Err(Error::NoAccess);
         };
-        let role = match known.role(message.sender) {
-            Some(role) => role,
-            None => {
-                let role = role(&mut self.load_role, message.conversation, message.sender)?;
-                known.remember(message.sender, role);
-                role
+        // The first who is not in it decides, so nobody after them is asked for.
+        for user in std::iter::once(message.sender).chain(mentioned(message)) {
+            if known.participant(user).is_none() {
+                match participation(&mut self.load_spans, message.conversation, user)? {
+                    Some(participation) => known.remember(user, participation),
+                    None => break,
+                }
             }
-        };
-        let seq = decide(message, Some(known.standing), role).inspect_err(|_| touched.refused = true)?;
+        }
+        let seq = decide(message, Some(known)).inspect_err(|_| touched.refused = true)?;
         let previous = known.unclaimed.last().map(|last| last.id);
         let id = insert(&mut self.insert, message, seq, self.now_ms, previous)?;
         known.standing.last_seq = seq;
@@ -233,11 +234,9 @@ impl Batch<'_> {
             return Ok(None);
         };
         Ok(Some(Known {
-            standing,
-            roles: Vec::new(),
             claimed_seq,
             unclaimed: self.sent.load(conversation, claimed_seq, standing.last_seq)?,
-            claimed: None,
+            ..Known::new(standing)
         }))
     }
 
@@ -296,15 +295,20 @@ fn standing(
     Ok(row.optional()?)
 }
 
-fn role(
-    load_role: &mut CachedStatement<'_>,
+fn participation(
+    load_spans: &mut CachedStatement<'_>,
     conversation: ConversationId,
     user: UserId,
-) -> Result<Option<wire::Role>, DatabaseError> {
-    let role: Option<i64> = load_role
-        .query_row([conversation.get(), user.get()], |row| row.get(0))
-        .optional()?;
-    Ok(role.map(enumeration))
+) -> Result<Option<Participation>, DatabaseError> {
+    let spans = load_spans.query_map([conversation.get(), user.get()], |row| {
+        let to: Option<i64> = row.get(2)?;
+        Ok((
+            enumeration(row.get(0)?),
+            Seq::from_database(row.get(1)?),
+            to.map(Seq::from_database),
+        ))
+    })?;
+    Ok(Participation::of(spans.collect::<Result<Vec<_>, _>>()?))
 }
 
 /// Adds an entry and gives its id.

@@ -23,7 +23,7 @@ async fn what_is_published_is_what_the_database_holds(store: Store) {
         backplane.subscribe(subscriber, channel).await.unwrap();
     }
     let mut message = text(id, 1, "a", "hello");
-    message.mentions = vec![5, 6];
+    message.mentions = vec![1, 1];
     message.reply_to_seq = seq(1);
     world.send(message).await.unwrap();
     let joined = Event::Joined(participant(2, Role::Doctor));

@@ -3,7 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fleet_local::store::Store;
-use journal::{Error, Journal, append::Accepted};
+use journal::{
+    Error, Journal,
+    append::{Accepted, NewMessage},
+    record::Event,
+};
 use proto::{ConversationId, Seq, wire::Role};
 
 use crate::world::{World, card, now_ms, participant, record, seq, status, text, user};
@@ -92,7 +96,7 @@ async fn cards_are_refused_to_whoever_may_not_send_them(store: Store) {
                 outcome.unwrap();
             } else {
                 assert!(
-                    matches!(outcome, Err(Error::Forbidden(_))),
+                    matches!(outcome, Err(Error::Forbidden { .. })),
                     "{mime_type} by {sender}"
                 );
             }
@@ -110,13 +114,130 @@ async fn a_reply_to_the_future_is_refused_and_one_to_the_newest_is_not(store: St
     };
     let refused = world.send(reply("a", 3)).await;
     assert!(
-        matches!(&refused, Err(Error::Invalid { field: "reply_to_seq", message }) if message.contains("newest entry is 2")),
+        matches!(&refused, Err(Error::Invalid { field: "reply_to_seq", message }) if message.to_string().contains("newest entry is 2")),
         "{refused:?}"
     );
     assert_eq!(world.send(reply("a", 2)).await.unwrap().seq.get(), 3);
     // Within one batch, too: the second one answers the first one.
     let outcomes = world.send_all(vec![reply("b", 3), reply("c", 4)]).await;
     assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+}
+
+/// The field that a refusal names.
+fn refused_field(outcome: &Result<Accepted, Error>) -> &'static str {
+    match outcome {
+        Err(Error::Invalid { field, .. }) => field,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// I5: a reply to an entry outside the sender's spans would show that it is there.
+async fn i5_a_reply_answers_an_entry_within_the_senders_spans(store: Store) {
+    let world = World::new(store).await;
+    let id = world.conversation(&PAIR).await;
+    for at in 3..=5 {
+        world.send(text(id, 2, &format!("{at}"), "x")).await.unwrap();
+    }
+    // 3 joins by 6, leaves by 8, joins again by 10.
+    let join = || Event::Joined(participant(3, Role::Doctor));
+    assert_eq!(world.record(id, join()).await.unwrap().get(), 6);
+    world.send(text(id, 2, "7", "x")).await.unwrap();
+    world.record(id, Event::Left(user(3))).await.unwrap();
+    world.send(text(id, 2, "9", "x")).await.unwrap();
+    assert_eq!(world.record(id, join()).await.unwrap().get(), 10);
+    let reply = |to: i64| NewMessage {
+        reply_to_seq: seq(to),
+        ..text(id, 3, &format!("reply to {to}"), "x")
+    };
+    for to in [1, 5, 9, 99] {
+        assert_eq!(
+            refused_field(&world.send(reply(to)).await),
+            "reply_to_seq",
+            "{to}"
+        );
+    }
+    // Together, and each in a batch of its own.
+    let mixed = [6, 9, 7, 5, 8].map(reply).to_vec();
+    let outcomes = world.send_all(mixed).await;
+    let taken: Vec<bool> = outcomes.iter().map(Result::is_ok).collect();
+    assert_eq!(taken, [true, false, true, false, true]);
+    world.send(reply(10)).await.unwrap();
+    world.all(id).await;
+}
+
+async fn only_participants_are_mentioned_and_a_resend_is_answered_after_they_left(store: Store) {
+    let world = World::new(store).await;
+    let people = [(1, Role::Patient), (2, Role::Doctor), (3, Role::Assistant)];
+    let id = world.conversation(&people).await;
+    let elsewhere = world.conversation(&[(1, Role::Patient), (9, Role::Doctor)]).await;
+    let mention = |name: &str, mentions: &[i64]| NewMessage {
+        mentions: mentions.to_vec(),
+        ..text(id, 1, name, "x")
+    };
+    let everybody = mention("everybody", &[1, 2, 3, 3]);
+    assert_eq!(world.send(everybody.clone()).await.unwrap().seq.get(), 4);
+    for strangers in [&[9][..], &[2, 9], &[9, 2], &[12_345]] {
+        let outcome = world.send(mention("stranger", strangers)).await;
+        assert_eq!(refused_field(&outcome), "mentions", "{strangers:?}");
+    }
+    world.send(text(elsewhere, 1, "a", "x")).await.unwrap();
+    world.record(id, Event::Left(user(3))).await.unwrap();
+    assert_eq!(
+        refused_field(&world.send(mention("left", &[3])).await),
+        "mentions"
+    );
+    duplicate_of(world.send(everybody).await, 4);
+    // Refused ones beside good ones of the same batch.
+    let outcomes = world
+        .send_all(vec![
+            mention("b", &[2]),
+            mention("c", &[3]),
+            mention("d", &[2, 1]),
+        ])
+        .await;
+    let taken: Vec<bool> = outcomes.iter().map(Result::is_ok).collect();
+    assert_eq!(taken, [true, false, true]);
+    world.all(id).await;
+}
+
+/// The check of mentions and replies costs no statement once the people are known: it passes without their rows.
+async fn people_who_are_known_are_not_asked_for_again(store: Store) {
+    let world = World::new(store).await;
+    let id = world.conversation(&PAIR).await;
+    let message = |name: &str| NewMessage {
+        mentions: vec![2, 1],
+        reply_to_seq: seq(2),
+        ..text(id, 1, name, "x")
+    };
+    // The second attempt finds what the first one left, also where that had to begin again.
+    world.send(message("a")).await.unwrap();
+    world.send(message("b")).await.unwrap();
+    let forget = "DELETE FROM participant";
+    world.execute(forget, forget).await;
+    world.send(message("c")).await.unwrap();
+    assert!(matches!(
+        world.send(text(id, 2, "d", "x")).await,
+        Ok(accepted) if accepted.seq == seq(6)
+    ));
+    // And who is not known is asked for.
+    assert!(matches!(
+        world.send(text(id, 3, "e", "x")).await,
+        Err(Error::NoAccess)
+    ));
+}
+
+/// More than are remembered between batches: all of them count within one.
+async fn a_crowd_sends_and_is_mentioned_in_one_batch(store: Store) {
+    let world = World::new(store).await;
+    let crowd: Vec<(i64, Role)> = (1..=150).map(|person| (person, Role::Doctor)).collect();
+    let id = world.conversation(&crowd).await;
+    let messages = crowd.iter().map(|(person, _)| NewMessage {
+        mentions: (0..50).map(|at| 1 + (person + 3 * at) % 150).collect(),
+        ..text(id, *person, "a", "x")
+    });
+    let outcomes = world.send_all(messages.collect()).await;
+    assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+    world.all(id).await;
 }
 
 async fn i4_a_resend_with_other_content_names_the_field_and_changes_nothing(store: Store) {
@@ -186,15 +307,18 @@ async fn i4_an_id_counts_for_one_sender_in_one_conversation(store: Store) {
 }
 
 async fn i8_bodies_of_any_bytes_come_back_as_they_went(store: Store) {
+    const LARGEST_ID: i64 = i64::MAX >> 11;
     let mut world = World::new(store).await;
-    let id = world.conversation(&PAIR).await;
+    let id = world
+        .conversation(&[(1, Role::Patient), (LARGEST_ID, Role::Doctor)])
+        .await;
     let mut bodies: Vec<Vec<u8>> = vec![vec![], vec![0], (0..=255).collect(), vec![7; 60_000]];
     bodies.push("会诊".as_bytes().to_vec());
     for (at, body) in bodies.iter().enumerate() {
         let mut message = text(id, 1, &format!("m{at}"), "");
         message.mime_type = "application/x-any".into();
         message.body = body.clone().into();
-        message.mentions = vec![i64::MAX >> 11, at as i64];
+        message.mentions = vec![LARGEST_ID, 1];
         world.send(message).await.unwrap();
     }
     world = world.reopen().await;
@@ -587,6 +711,10 @@ fleet_local::on_both!(
     a_closed_conversation_takes_no_messages_until_it_is_opened,
     cards_are_refused_to_whoever_may_not_send_them,
     a_reply_to_the_future_is_refused_and_one_to_the_newest_is_not,
+    i5_a_reply_answers_an_entry_within_the_senders_spans,
+    only_participants_are_mentioned_and_a_resend_is_answered_after_they_left,
+    people_who_are_known_are_not_asked_for_again,
+    a_crowd_sends_and_is_mentioned_in_one_batch,
     i4_a_resend_with_other_content_names_the_field_and_changes_nothing,
     i4_the_same_id_twice_in_one_batch_is_one_entry,
     i4_an_id_counts_for_one_sender_in_one_conversation,

@@ -46,7 +46,7 @@ impl Outcome {
         match error {
             Error::NoAccess => Self::NoAccess,
             Error::Closed => Self::Closed,
-            Error::Forbidden(_) => Self::Forbidden,
+            Error::Forbidden { .. } => Self::Forbidden,
             Error::AlreadyIn => Self::AlreadyIn,
             Error::Invalid { field, .. } => Self::Invalid(field),
             Error::Conflict { field } => Self::Conflict(field),
@@ -249,8 +249,12 @@ impl Model {
         if !may {
             return Outcome::Forbidden;
         }
-        if message.reply_to_seq.get() > self.last() {
+        let reply_to = message.reply_to_seq.get();
+        if reply_to != 0 && (reply_to > self.last() || !self.sees(sender, reply_to)) {
             return Outcome::Invalid("reply_to_seq");
+        }
+        if message.mentions.iter().any(|person| self.role(*person).is_none()) {
+            return Outcome::Invalid("mentions");
         }
         self.entries.push(ModelEntry {
             kind: EntryKind::Message,
@@ -274,7 +278,7 @@ impl Model {
             return Outcome::NoAccess;
         };
         if seq < 1 || seq > self.last() || !self.sees(by, seq) {
-            return Outcome::NoAccess;
+            return Outcome::Invalid("seq");
         }
         let entry = &self.entries[(seq - 1) as usize];
         if entry.kind != EntryKind::Message {

@@ -81,8 +81,12 @@ fn random_op(random: &mut Random, conversation: ConversationId, model: &Model) -
                 random.one_of(&MIME_TYPES).into()
             },
             body: Bytes::from(format!("body {}", random.below(2))),
-            mentions: if random.chance(5) { vec![1, 2] } else { Vec::new() },
-            reply_to_seq: if random.chance(10) {
+            mentions: if random.chance(10) {
+                (0..random.below(3)).map(|_| 1 + random.below(PEOPLE)).collect()
+            } else {
+                Vec::new()
+            },
+            reply_to_seq: if random.chance(15) {
                 seq(random.below(model.last() + 3))
             } else {
                 Seq::ZERO

@@ -78,7 +78,7 @@ async fn i4_recalling_twice_is_recalling_once(store: Store) {
     // Who may not take it back is not told more by its having been done.
     assert!(matches!(
         recall(&world, id, 2, 4, now_ms()).await,
-        Err(Error::Forbidden(_))
+        Err(Error::Forbidden { .. })
     ));
 }
 
@@ -89,17 +89,30 @@ async fn others_late_senders_strangers_and_events_are_refused(store: Store) {
     let now = now_ms();
     assert!(matches!(
         recall(&world, id, 2, 4, now).await,
-        Err(Error::Forbidden(_))
+        Err(Error::Forbidden { .. })
     ));
     assert!(matches!(
         recall(&world, id, 1, 4, now + LATE_MS).await,
-        Err(Error::Forbidden(_))
+        Err(Error::Forbidden { .. })
     ));
-    for (conversation, by, about) in [(id, 9, 4), (none, 1, 4), (other, 1, 1), (id, 1, 99), (id, 1, 0)] {
+    for (conversation, by, about) in [(id, 9, 4), (id, 9, 99), (none, 1, 4), (other, 1, 1)] {
         assert!(matches!(
             recall(&world, conversation, by, about, now).await,
             Err(Error::NoAccess)
         ));
+    }
+    // Beyond the newest entry, and before the assistant joined: the seq is at fault, and not for being late.
+    for (by, about, told) in [
+        (1, 99, "the newest entry is 4"),
+        (1, 5, "the newest entry is 4"),
+        (3, 2, "may see"),
+        (1, 0, "may see"),
+    ] {
+        let refused = recall(&world, id, by, about, now + LATE_MS).await;
+        assert!(
+            matches!(&refused, Err(Error::Invalid { field: "seq", message }) if message.to_string().contains(told)),
+            "{by} {about}: {refused:?}"
+        );
     }
     world.record(id, card()).await.unwrap();
     for by in 1..=3 {
@@ -130,7 +143,7 @@ async fn i5_what_one_may_not_see_one_may_not_take_back(store: Store) {
     world.record(id, later).await.unwrap();
     assert!(matches!(
         recall(&world, id, 5, 8, now_ms()).await,
-        Err(Error::NoAccess)
+        Err(Error::Invalid { field: "seq", .. })
     ));
 }
 

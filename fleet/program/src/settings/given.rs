@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use clap::{Arg, ArgAction, Command};
 
-use super::{ENVIRONMENT_PREFIX, settable, variable_name};
+use super::{ENVIRONMENT_PREFIX, print::blanked, settable, variable_name};
 
 /// Settings by the ids of their arguments.
 pub(super) type Given = BTreeMap<String, Setting>;
@@ -71,7 +71,7 @@ pub(super) fn environment(
                     },
                 );
             }
-            Err(problem) => problems.push(format!("{name}: {problem}")),
+            Err(problem) => problems.push(format!("{name}: {problem}{}", expected(argument))),
         }
     }
     given
@@ -96,6 +96,13 @@ pub(super) fn check(argument: &Arg, values: &[String]) -> Result<(), String> {
                 .num_args(1)
                 .value_parser(argument.get_value_parser().clone()),
         );
+    if let Some(bad) = values.iter().find(|value| !value.contains("://"))
+        && id.ends_with("_url")
+    {
+        // A slip in a URL leaves its password in the text.
+        let shown = if bad.contains('@') { "the value" } else { bad };
+        return Err(format!("{shown} is not a URL"));
+    }
     let arguments = values.iter().map(|value| format!("--value={value}"));
     match probe.try_get_matches_from(arguments) {
         Ok(_) => Ok(()),
@@ -112,8 +119,30 @@ pub(super) fn check(argument: &Arg, values: &[String]) -> Result<(), String> {
             let told = told
                 .replace(&format!(" for '--value <{id}>'"), "")
                 .replace(&format!(" '--value <{id}>'"), "");
+            let told = values
+                .iter()
+                .filter(|value| !value.is_empty())
+                .fold(told, |told, value| {
+                    told.replace(value.as_str(), &blanked(id, value))
+                });
             Err(told)
         }
+    }
+}
+
+/// The value that a setting takes, behind a refusal: its default, or else what its name in the help stands for.
+pub(super) fn expected(argument: &Arg) -> String {
+    let default: Vec<_> = argument
+        .get_default_values()
+        .iter()
+        .map(|value| value.to_string_lossy())
+        .collect();
+    if !default.is_empty() {
+        return format!(" (the default is {})", default.join(","));
+    }
+    match argument.get_value_names() {
+        Some([name, ..]) => format!(" (expected: {name})"),
+        _ => String::new(),
     }
 }
 

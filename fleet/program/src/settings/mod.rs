@@ -9,14 +9,21 @@ mod given;
 mod print;
 mod toml_file;
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    sync::OnceLock,
+};
 
 use clap::{
     Arg, ArgAction, ArgMatches, Command, builder::BoolishValueParser, error::ErrorKind, parser::ValueSource,
 };
 
 use self::given::{Given, Origin};
-use crate::telemetry::LogFormat;
+use crate::{output, telemetry::LogFormat};
+
+/// See [`in_force`].
+static IN_FORCE: OnceLock<String> = OnceLock::new();
 
 /// What environment variables begin with.
 pub const ENVIRONMENT_PREFIX: &str = "HUIZHEN_";
@@ -40,7 +47,7 @@ pub struct Common {
     #[arg(long, value_name = "URL")]
     pub redis_url: Option<String>,
     /// Where /metrics, /livez and /readyz are served
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9100")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9100", value_parser = crate::address::parse)]
     pub admin_addr: String,
     /// Write the addresses of all open listeners to this file, as JSON
     #[arg(long, value_name = "FILE")]
@@ -63,9 +70,13 @@ impl Stop {
     /// Tells it (on standard output when it was asked for) and ends the process.
     pub fn exit(&self) -> ! {
         if self.status == 0 {
-            print!("{}", self.text);
+            output::text(&self.text);
+            if let Err(error) = output::finish() {
+                crate::complain!("error: {error:#}");
+                std::process::exit(1);
+            }
         } else {
-            eprint!("{}", self.text);
+            crate::complain!("{}", self.text.trim_end());
         }
         std::process::exit(i32::from(self.status))
     }
@@ -112,7 +123,16 @@ pub fn read(command: Command, arguments: &[OsString]) -> ArgMatches {
     let environment: Vec<(String, String)> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
-    resolve(command, arguments, &environment).unwrap_or_else(|stop| stop.exit())
+    let (matches, summary) =
+        resolve_with_summary(command, arguments, &environment).unwrap_or_else(|stop| stop.exit());
+    let _ = IN_FORCE.set(summary);
+    matches
+}
+
+/// The settings of this process that [`read`] found other than at their defaults, each with where it comes from, secrets
+/// blanked; for the first line of the log.
+pub fn in_force() -> &'static str {
+    IN_FORCE.get().map_or("", String::as_str)
 }
 
 /// Reads settings from arguments (the program's name first), an environment, and the file that either of them names.
@@ -125,6 +145,14 @@ pub fn resolve(
     arguments: &[OsString],
     environment: &[(String, String)],
 ) -> Result<ArgMatches, Stop> {
+    resolve_with_summary(command, arguments, environment).map(|(matches, _)| matches)
+}
+
+fn resolve_with_summary(
+    command: Command,
+    arguments: &[OsString],
+    environment: &[(String, String)],
+) -> Result<(ArgMatches, String), Stop> {
     let command = with_settable_switches(command);
     // Help and version come first, whatever a file says.
     if let Err(error) = command.clone().try_get_matches_from(arguments)
@@ -144,7 +172,7 @@ pub fn resolve(
         .try_get_matches_from(arguments)?;
     let path = subcommands_named(&first);
     let Some(leaf) = find(&command, &path).filter(|leaf| is_configurable(leaf)) else {
-        return Ok(command.try_get_matches_from(arguments)?);
+        return Ok((command.try_get_matches_from(arguments)?, String::new()));
     };
 
     let mut problems = Vec::new();
@@ -164,11 +192,36 @@ pub fn resolve(
     // A flag wins over both.
     given.retain(|id, _| leaf_matches(&first).value_source(id) != Some(ValueSource::CommandLine));
     let arguments = with_given(leaf, &path, &given, arguments);
-    let matches = command.clone().try_get_matches_from(arguments)?;
+    let matches = command
+        .clone()
+        .try_get_matches_from(arguments)
+        .map_err(|error| with_places(error.into(), leaf, &given, file.as_deref()))?;
     if leaf_matches(&matches).get_flag("print_config") {
         return Err(Stop::asked(print::in_force(leaf, leaf_matches(&matches), &given)));
     }
-    Ok(matches)
+    let summary = print::summary(leaf, leaf_matches(&matches), &given, file.as_deref());
+    Ok((matches, summary))
+}
+
+/// Adds where the settings stand that a refusal is about: a rule between settings names flags, typed or not.
+fn with_places(mut stop: Stop, leaf: &Command, given: &Given, file: Option<&Path>) -> Stop {
+    for argument in settable(leaf) {
+        let id = argument.get_id().as_str();
+        let flag = format!("--{}", argument.get_long().unwrap_or_default());
+        let is_named = stop
+            .text
+            .split(|character: char| !character.is_ascii_alphanumeric() && character != '-')
+            .any(|word| word == flag);
+        let Some(setting) = given.get(id).filter(|_| is_named) else {
+            continue;
+        };
+        let place = match (&setting.origin, file) {
+            (Origin::File { line }, Some(file)) => format!("{}:{line}", file.display()),
+            _ => variable_name(id),
+        };
+        stop.text.push_str(&format!("{flag} is set by {place}: {id}\n"));
+    }
+    stop
 }
 
 /// A settings file with every setting of a command: its explanation, then the setting itself at its default, commented

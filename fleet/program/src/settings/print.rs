@@ -1,6 +1,6 @@
 //! Settings as text: what is in force, and the commented file that `init` writes.
 
-use std::fmt::Write;
+use std::{fmt::Write, path::Path};
 
 use clap::{Arg, ArgMatches, Command, parser::ValueSource};
 
@@ -40,6 +40,33 @@ pub(super) fn in_force(command: &Command, matches: &ArgMatches, given: &Given) -
         let _ = writeln!(text, "{setting:width$}  # {source}");
         text
     })
+}
+
+/// The settings of a command that are not at their defaults, in one line.
+pub(super) fn summary(command: &Command, matches: &ArgMatches, given: &Given, file: Option<&Path>) -> String {
+    let mut parts: Vec<String> = file
+        .iter()
+        .map(|file| format!("file {}", file.display()))
+        .collect();
+    for argument in settable(command) {
+        let id = argument.get_id().as_str();
+        if !given.contains_key(id) && matches.value_source(id) != Some(ValueSource::CommandLine) {
+            continue;
+        }
+        let values: Vec<String> = matches
+            .get_raw(id)
+            .into_iter()
+            .flatten()
+            .map(|value| blanked(id, &value.to_string_lossy()))
+            .collect();
+        parts.push(format!(
+            "{id}={} ({})",
+            values.join(","),
+            source(matches, given, id)
+        ));
+    }
+    parts.push("else defaults".to_owned());
+    parts.join(", ")
 }
 
 /// See [`super::template`].
@@ -101,7 +128,7 @@ fn toml_value(argument: &Arg, values: &[String]) -> String {
 }
 
 /// A value without what must not stand on a screen: secrets by their name, passwords and queries in URLs.
-fn blanked(id: &str, value: &str) -> String {
+pub(super) fn blanked(id: &str, value: &str) -> String {
     if ["_secret", "_password", "_token"]
         .iter()
         .any(|end| id.ends_with(end))

@@ -1,12 +1,15 @@
 //! The settings file: flat TOML, one key a setting.
 
-use std::path::Path;
+use std::{
+    any::TypeId,
+    path::{Path, PathBuf},
+};
 
 use clap::{Arg, Command};
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    given::{Given, Origin, Setting, check, nearest, takes_many},
+    given::{Given, Origin, Setting, check, expected, nearest, takes_many},
     settable,
 };
 
@@ -41,8 +44,9 @@ pub(super) fn read(path: &Path, command: &Command, problems: &mut Vec<String>) -
             problems.push(format!("{name}:{line}: {}", unknown(command, id)));
             continue;
         };
-        let read =
-            values_of(argument, value.get_ref()).and_then(|values| check(argument, &values).map(|()| values));
+        let read = values_of(argument, value.get_ref())
+            .and_then(|values| check(argument, &values).map(|()| values))
+            .map_err(|problem| format!("{problem}{}", expected(argument)));
         match read {
             Ok(values) => {
                 let origin = Origin::File { line };
@@ -78,8 +82,21 @@ fn values_of(argument: &Arg, value: &DeValue<'_>) -> Result<Vec<String>, String>
             items.iter().map(|item| scalar(item.get_ref())).collect()
         }
         DeValue::Array(_) => Err("takes one value, not a list".into()),
+        // A number is no file, and `true` no text: it is another setting's value.
+        DeValue::Integer(_) | DeValue::Float(_) if is_a::<PathBuf>(argument) => {
+            Err("takes a path in quotes, not a number".into())
+        }
+        DeValue::Float(_) if is_a::<String>(argument) => Err("takes text in quotes, not a number".into()),
+        DeValue::Boolean(_) if is_a::<PathBuf>(argument) || is_a::<String>(argument) => {
+            Err("takes text in quotes, not true or false".into())
+        }
         value => Ok(vec![scalar(value)?]),
     }
+}
+
+/// Whether the values of an argument are of a type.
+fn is_a<T: 'static>(argument: &Arg) -> bool {
+    argument.get_value_parser().type_id() == TypeId::of::<T>()
 }
 
 fn scalar(value: &DeValue<'_>) -> Result<String, String> {

@@ -8,8 +8,8 @@ use std::{
 };
 
 use program::{
-    admin::{self, Readiness},
-    listener,
+    admin::{self, About, Readiness},
+    listener::{self, Ports},
     telemetry::{self, LogFormat},
 };
 use tokio::{
@@ -48,6 +48,13 @@ async fn readiness_is_what_the_checks_say() {
         .require("database", check(&database))
         .degrade("backplane", check(&backplane))
         .build();
+    let mut ports = Ports::default();
+    ports
+        .add("im", &listener::bind("--im-addr", "127.0.0.1:0").await.unwrap())
+        .unwrap();
+    let what = About::new("sample", "0123456789abcdef".into(), &ports);
+    assert_eq!(what.pid, std::process::id());
+    let readiness = readiness.with_about(what.clone());
     let socket = listener::bind("--admin-addr", "127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
     let shutdown = CancellationToken::new();
@@ -83,12 +90,28 @@ async fn readiness_is_what_the_checks_say() {
         "huizhen_sample_seconds_bucket{le=\"0.002\"} 1",
         "huizhen_sample_seconds_bucket{le=\"0.001\"} 0",
         "huizhen_im_byes_total{reason=\"BYE_REASON_SLOW\"} 0",
+        "# TYPE huizhen_process_cpu_seconds_total counter",
         "huizhen_process_cpu_seconds_total ",
         "huizhen_process_resident_memory_bytes ",
         "huizhen_process_open_fds ",
     ] {
         assert!(text.contains(line), "{line} in\n{text}");
     }
+    for family in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
+        assert_eq!(
+            family.ends_with(" counter"),
+            family.contains("_total "),
+            "{family}"
+        );
+    }
+    assert_eq!(
+        text.matches("\nhuizhen_process_cpu_seconds_total ").count(),
+        1,
+        "{text}"
+    );
+    let (status, about) = get(address, "/about").await;
+    assert_eq!(status, 200);
+    assert_eq!(serde_json::from_str::<About>(&about).unwrap(), what);
 
     shutdown.cancel();
     tokio::time::timeout(PATIENCE, server).await.unwrap().unwrap();

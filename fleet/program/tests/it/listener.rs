@@ -1,4 +1,7 @@
-use program::listener::{Ports, bind};
+use program::{
+    listener::{Ports, bind},
+    telemetry::LogFormat,
+};
 
 #[tokio::test]
 async fn an_address_in_use_names_the_flag() {
@@ -28,7 +31,7 @@ async fn the_ports_file_appears_whole() {
     let mut ports = Ports::default();
     ports.add("rest", &rest).unwrap();
     ports.add("im", &im).unwrap();
-    ports.announce(Some(&file)).unwrap();
+    ports.announce(Some(&file), LogFormat::Text).unwrap();
     let read: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
     assert_eq!(read["im"], im.local_addr().unwrap().to_string());
     assert_eq!(read["rest"], rest.local_addr().unwrap().to_string());
@@ -39,7 +42,7 @@ async fn the_ports_file_appears_whole() {
         "nothing is left beside it"
     );
     let error = ports
-        .announce(Some(std::path::Path::new("/nowhere/ports.json")))
+        .announce(Some(std::path::Path::new("/nowhere/ports.json")), LogFormat::Json)
         .unwrap_err();
     assert!(error.to_string().contains("/nowhere/ports.json"), "{error}");
 }

@@ -6,3 +6,4 @@ mod admin;
 mod listener;
 mod lockfile;
 mod settings;
+mod telemetry;

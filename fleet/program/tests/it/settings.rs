@@ -8,8 +8,8 @@ struct Sample {
     #[command(flatten)]
     common: Common,
     /// Where apps connect
-    #[arg(long, default_value = "127.0.0.1:9501")]
-    im_addr: std::net::SocketAddr,
+    #[arg(long, default_value = "127.0.0.1:9501", value_parser = program::address::parse)]
+    im_addr: String,
     /// Sessions at once
     #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     max_sessions: u32,
@@ -17,8 +17,17 @@ struct Sample {
     #[arg(long)]
     proxy_protocol: bool,
     /// Certificate
-    #[arg(long)]
+    #[arg(long, requires = "tls_key")]
     tls_cert: Option<PathBuf>,
+    /// Key
+    #[arg(long, requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// Name
+    #[arg(long)]
+    node_id: Option<String>,
+    /// Where SMS go
+    #[arg(long, value_name = "URL")]
+    sms_webhook_url: Option<String>,
     /// Proxies
     #[arg(long, value_delimiter = ',')]
     trusted_proxies: Vec<String>,
@@ -93,7 +102,7 @@ fn the_later_source_wins() {
     let sample = with_file(text, &[], &environment).unwrap();
     assert_eq!(sample.max_sessions, 20);
     assert!(!sample.proxy_protocol);
-    assert_eq!(sample.im_addr.port(), 1);
+    assert_eq!(sample.im_addr, "127.0.0.1:1");
     let sample = with_file(
         text,
         &["--max-sessions", "30", "--proxy-protocol=false"],
@@ -118,6 +127,14 @@ fn rules_between_flags_hold_for_every_source() {
     assert!(with_file("log = \"json\"\n", &[], &[("HUIZHEN_PAY_SECRET", "x")]).is_ok());
     let stop = with_file("log = \"json\"\n", &[], &[]).unwrap_err();
     assert!(stop.text.contains("--pay-secret"), "{}", stop.text);
+    let stop = with_file("\ntls_cert = \"a\"\n", &["--max-sessions=5"], &[]).unwrap_err();
+    assert!(
+        stop.text.contains(".toml:2: tls_cert") && stop.text.contains("--tls-key"),
+        "{}",
+        stop.text
+    );
+    let stop = with_file("", &[], &[("HUIZHEN_TLS_KEY", "a")]).unwrap_err();
+    assert!(stop.text.contains("is set by HUIZHEN_TLS_KEY"), "{}", stop.text);
 }
 
 #[test]
@@ -195,6 +212,42 @@ fn a_bad_value_stops_with_line_and_key() {
         ),
         ("im_addr = 2026-01-01\n", "no setting is a date"),
         ("max_sessions = 99999999999999999999\n", "number too large to fit"),
+        (
+            "\nim_addr = 5\n",
+            ".toml:2: im_addr: invalid value '5': expected HOST:PORT",
+        ),
+        (
+            "im_addr = true\n",
+            ".toml:1: im_addr: takes text in quotes, not true or false",
+        ),
+        (
+            "im_addr = 1.5\n",
+            ".toml:1: im_addr: takes text in quotes, not a number (the default is 127.0.0.1:9501)",
+        ),
+        (
+            "tls_cert = 5\n",
+            ".toml:1: tls_cert: takes a path in quotes, not a number (expected: TLS_CERT)",
+        ),
+        (
+            "max_sessions = \"many\"\n",
+            ".toml:1: max_sessions: invalid value 'many': invalid digit found in string (the default is 20000)",
+        ),
+        (
+            "proxy_protocol = 7\n",
+            ".toml:1: proxy_protocol: invalid value '7'",
+        ),
+        (
+            "redis_url = 5\n",
+            ".toml:1: redis_url: 5 is not a URL (expected: URL)",
+        ),
+        (
+            "database_url = \"me:geheim@db/x\"\n",
+            ".toml:1: database_url: the value is not a URL (expected: URL)",
+        ),
+        (
+            "admin_addr = \"9100\"\n",
+            ".toml:1: admin_addr: invalid value '9100': expected HOST:PORT",
+        ),
         ("\nmax_sessions 7\n", ".toml:2: "),
         ("max_sessions = 1\nmax_sessions = 2\n", ".toml:2: "),
     ] {
@@ -294,7 +347,14 @@ fn help_comes_before_a_broken_file_and_other_commands_take_no_file() {
 fn the_template_holds_every_setting_and_changes_nothing() {
     let command = command();
     let serve = command.find_subcommand("serve").unwrap();
-    let text = template(serve, &[("max_sessions", "5"), ("tls_cert", "a \"b\".pem")]);
+    let text = template(
+        serve,
+        &[
+            ("max_sessions", "5"),
+            ("tls_cert", "a \"b\".pem"),
+            ("tls_key", "k.pem"),
+        ],
+    );
     for key in [
         "im_addr",
         "proxy_protocol",
@@ -310,5 +370,5 @@ fn the_template_holds_every_setting_and_changes_nothing() {
         sample.tls_cert.as_deref(),
         Some(std::path::Path::new("a \"b\".pem"))
     );
-    assert_eq!(sample.im_addr.port(), 9501);
+    assert_eq!(sample.im_addr, "127.0.0.1:9501");
 }

@@ -98,6 +98,7 @@ impl Worker {
                 device_id: person.device_id.clone(),
                 platform: Platform::Android as i32,
                 app_version: "loadtest".to_owned(),
+                ..wire::Login::default()
             })),
         };
         let (reader, writer) = match timeout(LOGIN_LIMIT, log_in(&address, &login)).await {

@@ -42,6 +42,7 @@ impl Bare {
             device_id: user.device_id.clone(),
             platform: PLATFORM.into(),
             app_version: "bare".to_owned(),
+            ..wire::Login::default()
         });
         match bare.ask(login).await? {
             server_frame::Body::LoginOk(_) => Ok(bare),

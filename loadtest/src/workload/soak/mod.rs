@@ -53,6 +53,12 @@ impl Disturbed {
         *self.by_fault.entry(fault).or_default() += 1;
     }
 
+    /// A kill of the one process that was due.
+    fn killed(&mut self, fault: &'static str) {
+        self.count(fault);
+        self.kills += 1;
+    }
+
     fn faults(&self) -> u64 {
         self.by_fault.values().sum()
     }

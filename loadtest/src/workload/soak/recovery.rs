@@ -81,20 +81,23 @@ impl Recovery {
         self.heals.last().is_none_or(|last| last.first_us.is_some())
     }
 
-    /// The longest time from a heal to a success, by fault; a heal without one counts up to `end_us`.
+    /// The longest time from a heal to a success, by fault. A heal without one counts up to the next heal, the last one up
+    /// to `end_us`: later nothing is watched for it.
     pub(super) fn longest_ms(&self, end_us: u64) -> Vec<(&'static str, f64)> {
-        self.longest(|heal| Some(heal.first_us.unwrap_or(end_us)))
+        self.longest(|heal, next| Some(heal.first_us.or(next.map(|next| next.at_us)).unwrap_or(end_us)))
     }
 
     /// The longest time from a heal to a login, by fault; a heal without one says nothing.
     pub(super) fn longest_login_ms(&self) -> Vec<(&'static str, f64)> {
-        self.longest(|heal| heal.login_us)
+        self.longest(|heal, _| heal.login_us)
     }
 
-    fn longest(&self, came_us: impl Fn(&Heal) -> Option<u64>) -> Vec<(&'static str, f64)> {
+    fn longest(&self, came_us: impl Fn(&Heal, Option<&Heal>) -> Option<u64>) -> Vec<(&'static str, f64)> {
         let mut longest: Vec<(&'static str, f64)> = Vec::new();
-        for heal in &self.heals {
-            let Some(came_us) = came_us(heal) else { continue };
+        for (place, heal) in self.heals.iter().enumerate() {
+            let Some(came_us) = came_us(heal, self.heals.get(place + 1)) else {
+                continue;
+            };
             let ms = came_us.saturating_sub(heal.at_us) as f64 / 1000.0;
             match longest.iter_mut().find(|(fault, _)| *fault == heal.fault) {
                 Some((_, most)) => *most = most.max(ms),
@@ -139,9 +142,14 @@ mod tests {
         assert_eq!(recovery.longest_ms(7_000_000), vec![("kill-node", 2000.0)]);
         recovery.acked(5_000_000, 5_100_000);
         assert_eq!(recovery.longest_ms(9_000_000), vec![("kill-node", 500.0)]);
+        recovery.healed("stop-node", 6_000_000);
+        recovery.healed("kill-server", 6_300_000);
+        recovery.acked(6_400_000, 6_500_000);
+        let longest = recovery.longest_ms(99_000_000);
+        assert!(longest.contains(&("stop-node", 300.0)) && longest.contains(&("kill-server", 200.0)));
         assert!(recovery.longest_login_ms().is_empty());
-        recovery.logged_in(5_200_000);
-        recovery.logged_in(5_900_000);
-        assert_eq!(recovery.longest_login_ms(), vec![("kill-node", 200.0)]);
+        recovery.logged_in(6_500_000);
+        recovery.logged_in(6_900_000);
+        assert_eq!(recovery.longest_login_ms(), vec![("kill-server", 200.0)]);
     }
 }

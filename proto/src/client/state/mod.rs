@@ -184,6 +184,7 @@ impl Machine {
                 device_id: self.settings.device_id.clone(),
                 platform: self.settings.platform as i32,
                 app_version: self.settings.app_version.clone(),
+                language: self.settings.language.clone(),
             }),
         );
     }

@@ -100,6 +100,7 @@ pub(super) fn from_clients() -> Vec<Example> {
                 device_id: "phone-1".into(),
                 platform: Platform::Android.into(),
                 app_version: "2.4.0".into(),
+                language: "zh-CN".into(),
             }),
         ),
         client(
@@ -263,7 +264,8 @@ pub(super) fn from_nodes() -> Vec<Example> {
             Body::Bye(Bye {
                 reason: ByeReason::Draining.into(),
                 retry_after_ms: 1800,
-                detail: "this node is being stopped".into(),
+                detail: "服务节点正在停机，请稍后重新连接".into(),
+                field: String::new(),
             }),
         ),
         server(

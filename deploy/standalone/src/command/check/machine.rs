@@ -1,41 +1,14 @@
-//! Ports, limits and the clock.
+//! Limits and the clock.
 
 use std::time::SystemTime;
 
 use jiff::Timestamp;
-use program::{listener, open_files as limits};
+use program::{open_files as limits, wall_clock::OLDEST_MS};
 
 use super::{Finding, serve::Arguments};
 
-/// When this program was written: no clock that is right is before it.
-const OLDEST_MS: i64 = 1_767_225_600_000;
 /// How far a file may be ahead of the clock: clocks are corrected by fractions of a second.
 const MAX_AHEAD_MS: i64 = 2_000;
-
-/// Each port is free.
-pub(super) async fn ports(settings: &Arguments) -> Vec<Finding> {
-    let mut wanted = vec![
-        ("--im-addr", settings.im.im_addr.to_string()),
-        ("--ws-addr", settings.im.ws_addr.to_string()),
-        ("--rest-addr", settings.api.rest_addr.to_string()),
-        ("--admin-addr", settings.common.admin_addr.clone()),
-    ];
-    if settings.im.tls_cert.is_some() {
-        wanted.push(("--tls-addr", settings.im.tls_addr.to_string()));
-    }
-    let mut findings = Vec::new();
-    for (flag, address) in wanted {
-        findings.push(match listener::bind(flag, &address).await {
-            Ok(_) => Finding::ok("port", format!("{flag} {address} is free")),
-            Err(error) => Finding::fail(
-                "port",
-                format!("{error:#}"),
-                format!("huizhen serve {flag} 127.0.0.1:0"),
-            ),
-        });
-    }
-    findings
-}
 
 /// The open-file limit holds the sessions that are allowed.
 pub(super) fn open_files(settings: &Arguments) -> Finding {
@@ -79,7 +52,11 @@ pub(super) fn clock(settings: &Arguments) -> Finding {
     let now = Timestamp::now();
     let now_ms = now.as_millisecond();
     if now_ms < OLDEST_MS {
-        return Finding::fail(ABOUT, format!("it says {now:.0}, which is in the past"), MEND);
+        return Finding::fail(
+            ABOUT,
+            format!("it says {now:.0}, which is in the past; the start is refused"),
+            MEND,
+        );
     }
     let newest = std::fs::read_dir(&settings.data)
         .into_iter()

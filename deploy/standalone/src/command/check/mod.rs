@@ -3,6 +3,9 @@
 mod certificate;
 mod deep;
 mod machine;
+mod outside;
+mod ports;
+mod space;
 mod store;
 
 use std::{fmt, process::ExitCode};
@@ -103,19 +106,23 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         },
     )];
     findings.push(store::folder(&settings));
+    findings.extend(space::findings(&settings));
     findings.push(store::database(&settings).await);
     if deep {
         findings.extend(deep::findings(&settings).await);
     }
     findings.extend(store::redis(&settings).await);
-    findings.extend(machine::ports(&settings).await);
+    let running = ports::Running::find(&settings).await;
+    findings.extend(ports::findings(&settings, running.as_ref()).await);
+    findings.push(outside::advertised(&settings, running.as_ref()).await);
+    findings.push(outside::sms(&settings).await);
     findings.push(machine::open_files(&settings));
     findings.push(machine::clock(&settings));
     findings.extend(store::clocks(&settings).await);
     findings.push(store::sync_time(&settings));
     findings.extend(certificate::findings(&settings));
     for finding in &findings {
-        println!("{finding}");
+        program::say!("{finding}");
     }
     let failed = findings.iter().any(|finding| finding.verdict == Verdict::Fail);
     Ok(if failed {

@@ -56,11 +56,7 @@ pub(super) async fn database(settings: &Arguments) -> Finding {
         return Finding::ok(ABOUT, format!("{url} is not there yet; the first start makes it"));
     }
     if file.is_some_and(|file| is_served(file).unwrap_or(false)) {
-        return Finding::warn(
-            ABOUT,
-            format!("{url} is served by a running process, so it is not opened here"),
-            format!("curl 'http://{}/readyz?verbose'", settings.common.admin_addr),
-        );
+        return served(&url).await;
     }
     let opened = async {
         let database = Database::open(&url).await?;
@@ -74,6 +70,28 @@ pub(super) async fn database(settings: &Arguments) -> Finding {
             ABOUT,
             error.to_string(),
             "use the version of huizhen that wrote it, or restore a backup",
+        ),
+    }
+}
+
+/// A file that a running process has: it is read beside it, and not brought up to date.
+async fn served(url: &str) -> Finding {
+    const ABOUT: &str = "database";
+    let looked = async {
+        let database = Database::look(url).await?;
+        let version = database.schema_version().await;
+        database.close().await;
+        version
+    };
+    match looked.await {
+        Ok(version) => Finding::ok(
+            ABOUT,
+            format!("{url} is served by a running process; its schema has version {version}"),
+        ),
+        Err(error) => Finding::fail(
+            ABOUT,
+            format!("{url} is served by a running process, and cannot be read: {error}"),
+            "huizhen check as the user that serves; docs/operations.md, Damage",
         ),
     }
 }
@@ -110,14 +128,11 @@ async fn on_server(url: &str, name: &str) -> Finding {
     }
 }
 
-/// The clocks of PostgreSQL and Redis, where they are set and answer, beside this machine's.
+/// The clocks of PostgreSQL and Redis, where they are set and answer, and the newest that the database has, beside this
+/// machine's.
 pub(super) async fn clocks(settings: &Arguments) -> Vec<Finding> {
-    let url = settings.database_url();
-    if server(&url).is_none() {
-        return Vec::new();
-    }
-    // What does not answer has a line of its own.
-    let Ok(database) = Database::open_as_it_is(&url).await else {
+    // What does not answer has a line of its own, and what is not there yet has none.
+    let Ok(database) = Database::look(&settings.database_url()).await else {
         return Vec::new();
     };
     let backplane = match settings.common.redis_url.as_deref() {
@@ -131,8 +146,25 @@ pub(super) async fn clocks(settings: &Arguments) -> Vec<Finding> {
     }
     let journal = journal::Journal::new(database.clone(), backplane);
     let differences = journal.clock_differences().await;
+    let newest = journal.newest_ahead_ms().await;
     database.close().await;
-    differences.into_iter().map(clock_finding).collect()
+    let mut findings: Vec<Finding> = differences.into_iter().map(clock_finding).collect();
+    findings.extend(newest.ok().flatten().and_then(newest_finding));
+    findings
+}
+
+/// A clock that is behind what was written before.
+fn newest_finding(ahead_ms: i64) -> Option<Finding> {
+    (ahead_ms > GRAVE_MS).then(|| {
+        Finding::warn(
+            "clock",
+            format!(
+                "the newest conversation of the database is {} s ahead of it: it is wrong now, or was then",
+                ahead_ms / 1000
+            ),
+            "sudo timedatectl set-ntp true",
+        )
+    })
 }
 
 fn clock_finding(difference: Difference) -> Finding {
@@ -198,7 +230,7 @@ pub(super) async fn redis(settings: &Arguments) -> Vec<Finding> {
 
 /// The identity of the fleet whose database is set; none where it cannot be read now, or has none yet.
 async fn identity(settings: &Arguments) -> Option<Identity> {
-    let database = Database::open_as_it_is(&settings.database_url()).await.ok()?;
+    let database = Database::look(&settings.database_url()).await.ok()?;
     let fleet = database.find_fleet().await.ok().flatten();
     database.close().await;
     fleet.map(|fleet| Identity::new(fleet.id, fleet.key))

@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use program::{shutdown, telemetry};
+use program::{shutdown, telemetry, wall_clock};
 
 use self::{people::Scene, sms::Sms};
 use super::serve;
@@ -25,6 +25,7 @@ Examples:
 /// Serves until a signal. What was set up by an earlier run in the same folder goes on.
 pub(super) async fn run(mut settings: serve::Arguments) -> anyhow::Result<ExitCode> {
     let metrics = telemetry::start(settings.common.log, "warn")?;
+    wall_clock::refuse_past()?;
     on_loopback(&settings)?;
     make_private_folder(&settings.data)?;
     let signal = shutdown::on_signal()?;
@@ -34,7 +35,7 @@ pub(super) async fn run(mut settings: serve::Arguments) -> anyhow::Result<ExitCo
     settings.api.sms_webhook_url = Some(sms.url().parse().context("the address of the SMS receiver")?);
 
     let running = Box::pin(Standalone::start(&settings, metrics)).await?;
-    running.announce(settings.common.ports_file.as_deref())?;
+    running.announce(settings.common.ports_file.as_deref(), settings.common.log)?;
     let base = format!("http://{}", running.rest_address()?);
     let rest = Rest::new(&base)?;
     let set_up = people::set_up(&rest, &base, &settings.data, &sms);
@@ -43,7 +44,7 @@ pub(super) async fn run(mut settings: serve::Arguments) -> anyhow::Result<ExitCo
         () = signal.cancelled() => None,
     };
     if let Some(scene) = scene {
-        print!("{}", invitation(&scene, &base, &settings.data));
+        program::output::text(&invitation(&scene, &base, &settings.data));
         sms.print_from_now_on();
     }
     running.until(signal).await?;
@@ -55,7 +56,7 @@ fn on_loopback(settings: &serve::Arguments) -> anyhow::Result<()> {
     let addresses = [
         ("--im-addr", settings.im.im_addr.clone()),
         ("--ws-addr", settings.im.ws_addr.clone()),
-        ("--rest-addr", settings.api.rest_addr.to_string()),
+        ("--rest-addr", settings.api.rest_addr.clone()),
     ];
     for (flag, address) in addresses {
         if !is_loopback(&address) {

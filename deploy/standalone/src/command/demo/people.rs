@@ -138,7 +138,7 @@ impl Setup<'_> {
                 retry_after: Some(wait),
                 ..
             }) => {
-                println!("waiting {} s for an SMS code for {}", wait.as_secs(), person.key);
+                program::say!("waiting {} s for an SMS code for {}", wait.as_secs(), person.key);
                 tokio::time::sleep(wait).await;
                 self.rest
                     .post("/account/code", ask)

@@ -100,7 +100,7 @@ impl Inbox {
 
 async fn receive(State(inbox): State<Arc<Inbox>>, Json(message): Json<Message>) {
     if inbox.prints.load(Ordering::Relaxed) {
-        println!("SMS to {}: code {}", message.phone, message.code);
+        program::say!("SMS to {}: code {}", message.phone, message.code);
         return;
     }
     let mut codes = inbox.codes.lock().unwrap_or_else(PoisonError::into_inner);

@@ -9,10 +9,10 @@ use crate::entry;
 
 const STANDING: &str = "SELECT id, open, last_seq FROM conversation WHERE id = ANY($1::BIGINT[])";
 
-const ROLES: &str = "SELECT p.conversation_id, p.user_id, p.role
+/// All spans of senders and of those whom they mention.
+const SPANS: &str = "SELECT p.conversation_id, p.user_id, p.role, p.from_seq, p.to_seq
     FROM UNNEST($1::BIGINT[], $2::BIGINT[]) AS wanted (conversation_id, user_id)
-    JOIN participant p ON p.conversation_id = wanted.conversation_id AND p.user_id = wanted.user_id
-    WHERE p.to_seq IS NULL";
+    JOIN participant p ON p.conversation_id = wanted.conversation_id AND p.user_id = wanted.user_id";
 
 /// The entries that client_msg_ids stand for.
 const FIRSTS: &str = "SELECT s.conversation_id, s.sender_id, s.client_msg_id, s.seq,
@@ -73,7 +73,7 @@ const AT_ONCE: &str = concat!(
 /// Every statement here, for the tests that explain them.
 pub(crate) const STATEMENTS: &[&str] = &[
     STANDING,
-    ROLES,
+    SPANS,
     FIRSTS,
     COMPARE_AND_SET,
     TOUCH,
@@ -98,7 +98,7 @@ pub(in crate::append) struct Link {
 pub(super) struct Live {
     pub(super) client: Client,
     pub(super) standing: Statement,
-    pub(super) roles: Statement,
+    pub(super) spans: Statement,
     pub(super) firsts: Statement,
     pub(super) compare_and_set: Statement,
     pub(super) touch: Statement,
@@ -146,7 +146,7 @@ impl Link {
         };
         Ok(Live {
             standing: next()?,
-            roles: next()?,
+            spans: next()?,
             firsts: next()?,
             compare_and_set: next()?,
             touch: next()?,

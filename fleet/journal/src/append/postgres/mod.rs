@@ -5,7 +5,7 @@
 //! to write: `BEGIN` with the compare-and-set, and the rows of the conversations that won with `COMMIT`. Nothing depends
 //! on a lock before the compare-and-set; it decides.
 //!
-//! The reads go in the order version, roles, resends: what is read after the version may be newer than it, and then the
+//! The reads go in the order version, spans, resends: what is read after the version may be newer than it, and then the
 //! compare-and-set refuses. The other way round a message could be missed.
 
 mod link;
@@ -18,7 +18,7 @@ use std::{
 };
 
 use database::{Part, checksum, postgres::Sealed};
-use proto::{ConversationId, Seq, UserId, wire};
+use proto::{ConversationId, Seq, UserId};
 use tokio_postgres::{Row, types::ToSql};
 
 pub(crate) use self::link::STATEMENTS;
@@ -26,8 +26,8 @@ pub(super) use self::{link::Link, trouble::Trouble};
 use self::{link::Live, trouble::Fate};
 use super::{
     Accepted, NewMessage,
-    cache::{Cache, Known},
-    decide::{Standing, decide, difference},
+    cache::{Cache, Known, Participation, Spell},
+    decide::{Standing, decide, difference, mentioned},
     queue::Job,
 };
 use crate::{
@@ -177,7 +177,7 @@ impl Attempt {
         touched
     }
 
-    /// Reads what is not known: conversations, roles, and the firsts of those that may be resends.
+    /// Reads what is not known: conversations, participants, and the firsts of those that may be resends.
     async fn read(
         &self,
         live: &Live,
@@ -188,20 +188,7 @@ impl Attempt {
             .filter(|(_, touched)| touched.known.is_none())
             .map(|(conversation, _)| conversation.get())
             .collect();
-        let mut senders = HashSet::new();
-        for job in &self.jobs {
-            let (conversation, sender) = (job.message.conversation, job.message.sender);
-            let known = touched[&conversation].known.as_ref();
-            if known.is_none_or(|known| known.role(sender).is_none()) {
-                senders.insert((conversation, sender));
-            }
-        }
-        let senders: Vec<(ConversationId, UserId)> = senders.into_iter().collect();
-        let of_conversation: Vec<i64> = senders
-            .iter()
-            .map(|(conversation, _)| conversation.get())
-            .collect();
-        let users: Vec<i64> = senders.iter().map(|(_, user)| user.get()).collect();
+        let (of_conversation, users) = self.unknown_people(touched);
         let looked: Vec<&NewMessage> = self
             .jobs
             .iter()
@@ -216,10 +203,10 @@ impl Attempt {
             .collect();
         let looked_for = Sealed(looked_for);
         // Sent together, in this order; an empty one costs nothing.
-        let (standings, roles, firsts) = tokio::try_join!(
+        let (standings, spans, firsts) = tokio::try_join!(
             biased;
             async { live.query_unless(unknown.is_empty(), &live.standing, &[&unknown]).await },
-            async { live.query_unless(senders.is_empty(), &live.roles, &[&of_conversation, &users]).await },
+            async { live.query_unless(users.is_empty(), &live.spans, &[&of_conversation, &users]).await },
             async {
                 let params: [&(dyn ToSql + Sync); 3] = [&looked_in, &looked_by, &looked_for];
                 live.query_unless(looked.is_empty(), &live.firsts, &params).await
@@ -235,37 +222,33 @@ impl Attempt {
                 last_seq: Seq::from_database(row.get(2)),
             };
             touched.seen = standing.last_seq;
-            touched.known = Some(Known {
-                standing,
-                roles: Vec::new(),
-                claimed_seq: standing.last_seq,
-                unclaimed: Vec::new(),
-                claimed: None,
-            });
+            touched.known = Some(Known::new(standing));
         }
         for conversation in unknown {
             if let Some(touched) = touched.get_mut(&ConversationId::from_database(conversation)) {
                 touched.fresh = true;
             }
         }
-        let roles: HashMap<(i64, i64), i64> = roles
-            .iter()
-            .map(|row| ((row.get(0), row.get(1)), row.get(2)))
-            .collect();
-        for (conversation, user) in senders {
-            let role = roles.get(&(conversation.get(), user.get()));
-            let role: Option<wire::Role> = role.map(|role| enumeration(*role));
-            if let Some(known) = touched
-                .get_mut(&conversation)
-                .and_then(|touched| touched.known.as_mut())
-            {
-                known.remember(user, role);
-            }
-        }
+        remember(touched, &spans);
         Ok(firsts
             .into_iter()
             .map(|row| ((row.get(0), row.get(1), row.get(2)), row))
             .collect())
+    }
+
+    /// Senders and those whom they mention, as far as they are not known: conversations and users, in two columns.
+    fn unknown_people(&self, touched: &BTreeMap<ConversationId, Touched>) -> (Vec<i64>, Vec<i64>) {
+        let mut unknown = HashSet::new();
+        for job in &self.jobs {
+            let message = &job.message;
+            let known = touched[&message.conversation].known.as_ref();
+            for user in std::iter::once(message.sender).chain(mentioned(message)) {
+                if known.is_none_or(|known| known.participant(user).is_none()) {
+                    unknown.insert((message.conversation.get(), user.get()));
+                }
+            }
+        }
+        unknown.into_iter().unzip()
     }
 
     /// Decides about each send in order, as if all conversations won.
@@ -295,13 +278,7 @@ impl Attempt {
                 verdicts.push(resent(job, row));
                 continue;
             }
-            let standing = touched.known.as_ref().map(|known| known.standing);
-            let role = touched
-                .known
-                .as_ref()
-                .and_then(|known| known.role(sender))
-                .flatten();
-            match (decide(message, standing, role), &mut touched.known) {
+            match (decide(message, touched.known.as_ref()), &mut touched.known) {
                 (Ok(seq), Some(known)) => {
                     known.standing.last_seq = seq;
                     let accepted = Accepted {
@@ -321,6 +298,27 @@ impl Attempt {
             }
         }
         verdicts
+    }
+}
+
+/// Adds the people to whom these spans belong, as far as they are in.
+fn remember(touched: &mut BTreeMap<ConversationId, Touched>, spans: &[Row]) {
+    let mut people: HashMap<(i64, i64), Vec<Spell>> = HashMap::new();
+    for row in spans {
+        let to: Option<i64> = row.get(4);
+        people.entry((row.get(0), row.get(1))).or_default().push((
+            enumeration(row.get(2)),
+            Seq::from_database(row.get(3)),
+            to.map(Seq::from_database),
+        ));
+    }
+    for ((conversation, user), spans) in people {
+        let known = touched
+            .get_mut(&ConversationId::from_database(conversation))
+            .and_then(|touched| touched.known.as_mut());
+        if let (Some(known), Some(participation)) = (known, Participation::of(spans)) {
+            known.remember(UserId::from_database(user), participation);
+        }
     }
 }
 

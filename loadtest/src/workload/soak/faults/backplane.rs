@@ -10,7 +10,7 @@ use fleet_local::cluster::{Cluster, MASTERS};
 use fleet_local::redis::Redis;
 use fleet_local::sentinel::{MASTER_NAME, SentinelSet};
 
-use super::plan::Fault;
+use super::kinds::Fault;
 
 const SMALL_PUBSUB_BUFFER: &str = "pubsub 4kb 2kb 1";
 const USUAL_PUBSUB_BUFFER: &str = "pubsub 256mb 64mb 60";

@@ -6,10 +6,11 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
+use tokio::time::sleep;
 
 /// What the library is made of, by the C compiler of this machine, when a soak begins.
 const SOURCE: &str = include_str!("clock.c");
@@ -17,6 +18,30 @@ const SOURCE: &str = include_str!("clock.c");
 const CLOCK_MS: u64 = 0;
 const SYNC_MS: u64 = 8;
 const WRITE_ERRNO: u64 = 16;
+const SYNC_ERRNO: u64 = 24;
+const READ_ERRNO: u64 = 32;
+const WRITE_SHORT: u64 = 40;
+const WRITE_MS: u64 = 48;
+/// How far a clock jumps to and fro.
+const JITTER_MS: i64 = 30_000;
+/// How often it does.
+const JITTER: Duration = Duration::from_millis(100);
+/// How long each sync to a slow disk takes.
+const SLOW_SYNC: Duration = Duration::from_millis(250);
+/// How long each write to a slow disk takes.
+const SLOW_WRITE: Duration = Duration::from_millis(3);
+
+/// One way in which a disk is spoiled.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Disk {
+    SlowSyncs,
+    SlowWrites,
+    Full,
+    FailingSyncs,
+    FailingWrites,
+    FailingReads,
+    ShortWrites,
+}
 
 /// The clocks and disks of all servers of a run.
 #[derive(Clone, Debug)]
@@ -58,14 +83,28 @@ impl Clocks {
         self.set(name, CLOCK_MS, ms)
     }
 
-    /// Lets each sync of a server to its disk wait for so long.
-    pub(super) fn slow_disk(&self, name: &str, delay: Duration) -> Result<()> {
-        self.set(name, SYNC_MS, delay.as_millis() as i64)
+    /// Lets the wall clock of a server jump to and fro for so long, then puts it right.
+    pub(super) async fn jitter(&self, name: &str, length: Duration) -> Result<()> {
+        let begun = Instant::now();
+        for turn in (0..).take_while(|_| begun.elapsed() < length) {
+            self.shift(name, if turn % 2 == 0 { JITTER_MS } else { -JITTER_MS })?;
+            sleep(JITTER).await;
+        }
+        self.shift(name, 0)
     }
 
-    /// Lets writes of a server to its disk fail, or no more.
-    pub(super) fn full_disk(&self, name: &str, is_full: bool) -> Result<()> {
-        self.set(name, WRITE_ERRNO, if is_full { libc::ENOSPC.into() } else { 0 })
+    /// Spoils the disk of a server, or mends it.
+    pub(super) fn disk(&self, name: &str, how: Disk, is_on: bool) -> Result<()> {
+        let (place, value) = match how {
+            Disk::SlowSyncs => (SYNC_MS, SLOW_SYNC.as_millis() as i64),
+            Disk::SlowWrites => (WRITE_MS, SLOW_WRITE.as_millis() as i64),
+            Disk::Full => (WRITE_ERRNO, libc::ENOSPC.into()),
+            Disk::FailingSyncs => (SYNC_ERRNO, libc::EIO.into()),
+            Disk::FailingWrites => (WRITE_ERRNO, libc::EIO.into()),
+            Disk::FailingReads => (READ_ERRNO, libc::EIO.into()),
+            Disk::ShortWrites => (WRITE_SHORT, 1),
+        };
+        self.set(name, place, if is_on { value } else { 0 })
     }
 
     fn set(&self, name: &str, place: u64, value: i64) -> Result<()> {

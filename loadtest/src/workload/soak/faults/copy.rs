@@ -1,5 +1,6 @@
-//! A flipped bit: a server is killed, its files are copied, one bit of the copy is flipped, and another server is started on that.
-//! It must refuse to start, refuse to answer, or serve only what is right and all of it.
+//! Another server beside the one of the run. On a copy with a flipped bit it must refuse to start, refuse to answer, or serve
+//! only what is right and all of it. On a restored backup it must serve all that was acknowledged before. On the same data it
+//! must not start.
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
-use super::plan::Fault;
+use super::kinds::Fault;
 use crate::server::Ports;
 use crate::server::own::OwnServer;
 use crate::workload::soak::audit;
@@ -58,18 +59,67 @@ pub(super) async fn serve_flipped(
     let Ok((mut copy, ports)) = own.start_copy(folder.path()).await else {
         return Ok(());
     };
+    for (reader, promised) in some_readers(notes, target, &promised) {
+        // One that refuses to answer has seen it, too.
+        let _ = read(&ports, reader, promised, notes).await;
+    }
+    copy.kill()
+}
+
+/// Makes a backup while the server runs, restores it, starts a server on it and reads journals there; `promised` was
+/// acknowledged before.
+pub(super) async fn serve_backup(
+    own: &OwnServer,
+    target: usize,
+    promised: Vec<i64>,
+    notes: &Arc<Notes>,
+) -> Result<()> {
+    let folder = tempfile::Builder::new().prefix("loadtest-backup-").tempdir()?;
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let data = own.folder().join("data").display().to_string();
+    own.command(&["backup", "--data", &data, "--to", &at("backup")])
+        .await?;
+    own.command(&[
+        "restore",
+        "--from",
+        &at("backup"),
+        "--data",
+        &at("data"),
+        "--keep-logins",
+    ])
+    .await?;
+    let (mut copy, ports) = own.start_copy(folder.path()).await?;
+    for (reader, promised) in some_readers(notes, target, &promised) {
+        read(&ports, reader, promised, notes)
+            .await
+            .context("a restored backup does not answer")?;
+    }
+    copy.kill()
+}
+
+/// Starts another server on the same data, which must refuse.
+pub(super) async fn start_beside(own: &OwnServer, notes: &Notes) -> Result<()> {
+    let logs = tempfile::Builder::new().prefix("loadtest-beside-").tempdir()?;
+    if own.start_beside(logs.path()).await.is_ok() {
+        notes.fault("a second server has started on the data of the first".to_owned());
+    }
+    Ok(())
+}
+
+/// Some readers from `target` on, each with what its conversation must have.
+fn some_readers<'a>(
+    notes: &'a Notes,
+    target: usize,
+    promised: &'a [i64],
+) -> impl Iterator<Item = (&'a Reader, i64)> {
     let readers = notes.readers();
     let first = target % readers.len().max(1);
-    for reader in readers
+    readers
         .iter()
         .cycle()
         .skip(first)
         .take(READ_CONVERSATIONS.min(readers.len()))
-    {
-        // One that refuses to answer has seen it, too.
-        let _ = read(&ports, reader, promised[reader.conversation], notes).await;
-    }
-    copy.kill()
+        .map(|reader| (reader, promised[reader.conversation]))
 }
 
 /// Flips one bit somewhere in the middle half; false when there is nothing to flip.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use fleet_local::backplane::Backplane;
 
-use super::plan::Fault;
+use super::kinds::Fault;
 
 /// Of so many publications one is forged.
 const EVERY: usize = 10;

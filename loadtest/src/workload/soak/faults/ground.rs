@@ -8,8 +8,9 @@ use fleet_local::fleet::DATABASE;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::sleep;
 
+use super::kinds::Fault;
 use super::one::One;
-use super::plan::{Disturbance, Fault, Plan};
+use super::plan::{Disturbance, Plan};
 use super::stage::Stage;
 use crate::arguments::SoakArguments;
 use crate::judge::database::Database;
@@ -22,6 +23,8 @@ use crate::world::{Builder, User};
 
 /// After a heal, a success must come within this time.
 const RECOVERY_LIMIT: Duration = Duration::from_secs(10);
+/// The fault of one process that comes at its own times, beside the plan.
+const KILL: &str = "kill-server";
 
 pub(in crate::workload::soak) enum Ground {
     /// One process with everything in it, or a running fleet that is left alone.
@@ -115,14 +118,13 @@ impl Ground {
             disturbed.count(name);
             await_recovery(self.rest().clone(), notes, newcomer, name, &sending).await;
             sleep(disturbance.pause).await;
-            self.kill_when_due(
-                &begun,
-                arguments.kill_every,
-                &mut next_kill,
-                notes,
-                &mut disturbed,
-            )
-            .await?;
+            if self
+                .kill_when_due(&begun, arguments.kill_every, &mut next_kill, notes)
+                .await?
+            {
+                disturbed.killed(KILL);
+                await_recovery(self.rest().clone(), notes, newcomer, KILL, &sending).await;
+            }
         }
         while !sending.is_finished() {
             sleep(Duration::from_millis(100)).await;
@@ -130,14 +132,13 @@ impl Ground {
                 begun.elapsed().as_secs(),
                 &format!("s; {} faults", disturbed.faults()),
             );
-            self.kill_when_due(
-                &begun,
-                arguments.kill_every,
-                &mut next_kill,
-                notes,
-                &mut disturbed,
-            )
-            .await?;
+            if self
+                .kill_when_due(&begun, arguments.kill_every, &mut next_kill, notes)
+                .await?
+            {
+                disturbed.killed(KILL);
+                await_recovery(self.rest().clone(), notes, newcomer, KILL, &sending).await;
+            }
         }
         Ok(disturbed)
     }
@@ -169,19 +170,16 @@ impl Ground {
         every: Duration,
         next: &mut Duration,
         notes: &Notes,
-        disturbed: &mut Disturbed,
-    ) -> Result<()> {
-        let Self::One(one) = self else { return Ok(()) };
+    ) -> Result<bool> {
+        let Self::One(one) = self else { return Ok(false) };
         if begun.elapsed() < *next || one.fleet.own.is_none() {
-            return Ok(());
+            return Ok(false);
         }
         *next = begun.elapsed() + every;
-        notes.disturbed("kill-server", 0);
+        notes.disturbed(KILL, 0);
         one.kill(Duration::ZERO).await?;
-        notes.healed("kill-server", 0);
-        disturbed.count("kill-server");
-        disturbed.kills += 1;
-        Ok(())
+        notes.healed(KILL, 0);
+        Ok(true)
     }
 
     /// Where the truth lies; none on a running fleet. The one process is ended for it.

@@ -2,13 +2,16 @@
 //! fleet ([`stage`]) and undoes it.
 
 mod backplane;
+mod clients;
 pub(crate) mod clock;
 mod copy;
 mod file;
 mod foreign;
 mod forge;
 pub(super) mod ground;
+pub(crate) mod kinds;
 pub(super) mod one;
-pub(crate) mod plan;
+pub(super) mod plan;
+mod process;
 mod rude;
 pub(super) mod stage;

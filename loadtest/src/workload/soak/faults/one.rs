@@ -9,18 +9,16 @@ use fleet_local::fleet::apart;
 use fleet_local::proxy::Proxy;
 use tokio::time::sleep;
 
-use super::clock::Clocks;
-use super::plan::{CLOCK, Disturbance, Fault};
-use super::{copy, file, rude};
+use super::clients::{self, Front};
+use super::clock::{Clocks, Disk};
+use super::kinds::{CLOCK, Fault};
+use super::plan::Disturbance;
+use super::{copy, file, process, rude};
 use crate::arguments::{SoakArguments, Transport};
 use crate::server::own::{NAME, OwnServer};
 use crate::workload::fleet::Fleet;
 use crate::workload::soak::notes::Notes;
 
-/// The longest delay of one piece of data.
-const LONGEST_DELAY: Duration = Duration::from_millis(300);
-/// How long each sync to a slow disk takes.
-const SLOW_SYNC: Duration = Duration::from_millis(250);
 /// Between a kill and the next one, which comes while it starts.
 const SOON: Duration = Duration::from_millis(30);
 
@@ -93,6 +91,37 @@ impl One {
         Ok(())
     }
 
+    fn pid(&mut self) -> Result<u32> {
+        self.own()?.pid().context("the server does not run")
+    }
+
+    /// Spoils its disk for so long.
+    async fn spoil(&self, disk: Disk, length: Duration) -> Result<()> {
+        self.clocks.disk(NAME, disk, true)?;
+        sleep(length).await;
+        self.clocks.disk(NAME, disk, false)
+    }
+
+    /// Kills it while its disk is spoiled, and starts it on one that is whole.
+    async fn kill_spoiled(&mut self, disk: Disk, length: Duration) -> Result<()> {
+        self.clocks.disk(NAME, disk, true)?;
+        sleep(length).await;
+        self.own()?.kill()?;
+        self.clocks.disk(NAME, disk, false)?;
+        self.kill(Duration::ZERO).await
+    }
+
+    /// What clients pass on their way.
+    fn fronts(&self) -> Vec<Front<'_>> {
+        let own = self.fleet.own.as_ref();
+        let server = own.and_then(|own| own.ports().im);
+        let front = self.front.as_ref().zip(server);
+        front
+            .map(|(proxy, server)| Front { proxy, server })
+            .into_iter()
+            .collect()
+    }
+
     /// Does one thing to it and undoes it after its length.
     pub(super) async fn disturb(&mut self, disturbance: Disturbance, notes: &Arc<Notes>) -> Result<()> {
         let Disturbance {
@@ -106,7 +135,11 @@ impl One {
             sleep(length + CLOCK).await;
             return self.clocks.shift(NAME, 0);
         }
+        if clients::disturb(&self.fronts(), fault, target, length).await {
+            return Ok(());
+        }
         match fault {
+            Fault::ClockJitter => self.clocks.jitter(NAME, length + CLOCK).await?,
             Fault::KillNode => self.kill(length).await?,
             Fault::KillNodeTwice => {
                 self.kill(Duration::ZERO).await?;
@@ -117,14 +150,13 @@ impl One {
                 self.own()?.stop().await?;
                 self.kill(length).await?;
             }
-            Fault::PauseNode => self.own()?.pause_for(length).await,
-            Fault::CutClients => self.front()?.cut(),
-            Fault::DelayClients => {
-                let delay = LONGEST_DELAY.mul_f64((target % 100 + 1) as f64 / 100.0);
-                self.front()?.delay(delay);
-                sleep(length).await;
-                self.front()?.delay(Duration::ZERO);
+            Fault::KillInDrain => {
+                process::begin_to_drain(self.pid()?).await?;
+                self.kill(length).await?;
             }
+            Fault::PauseNode => self.own()?.pause_for(length).await,
+            Fault::StutterNode => process::stutter(self.pid()?, length).await?,
+            Fault::FewFiles => process::few_files(self.pid()?, length).await?,
             Fault::HalfOpenClients => {
                 self.front()?.half_open();
                 sleep(length).await;
@@ -136,27 +168,14 @@ impl One {
                 notes.reads.send_replace(true);
             }
             Fault::RudeClients => rude::stay(&[self.front()?.address()], length).await,
-            Fault::LockDatabase => {
-                let path = self.database()?;
-                apart(move || file::lock(path, length)).await?;
+            Fault::RudeRest => {
+                let rest = self.own()?.ports().rest;
+                rude::stay(rest.as_slice(), length).await;
             }
-            Fault::HoldReader => {
-                let path = self.database()?;
-                apart(move || file::hold_reader(path, length)).await?;
-            }
-            Fault::Checkpoint => {
-                let path = self.database()?;
-                apart(move || file::checkpoint(path, length)).await?;
-            }
-            Fault::SlowDisk => {
-                self.clocks.slow_disk(NAME, SLOW_SYNC)?;
-                sleep(length).await;
-                self.clocks.slow_disk(NAME, Duration::ZERO)?;
-            }
-            Fault::FullDisk => {
-                self.clocks.full_disk(NAME, true)?;
-                sleep(length).await;
-                self.clocks.full_disk(NAME, false)?;
+            Fault::SecondServer => copy::start_beside(self.own()?, notes).await?,
+            Fault::ServeBackup => {
+                let promised = notes.acked_seqs();
+                copy::serve_backup(self.own()?, target, promised, notes).await?;
             }
             Fault::FlipDatabase | Fault::FlipLog => {
                 let folder = copy::kill_and_copy(self.own()?)?;
@@ -165,8 +184,29 @@ impl One {
                 self.lead();
                 copy::serve_flipped(self.own()?, &folder, fault, target, promised, notes).await?;
             }
-            _ => anyhow::bail!("{fault} is nothing that happens to one process"),
+            _ => self.disturb_file(fault, length).await?,
         }
         Ok(())
+    }
+
+    /// Does one thing to its database file or its disk.
+    async fn disturb_file(&mut self, fault: Fault, length: Duration) -> Result<()> {
+        let path = self.database()?;
+        match fault {
+            Fault::LockDatabase => apart(move || file::lock(path, length)).await,
+            Fault::HoldReader => apart(move || file::hold_reader(path, length)).await,
+            Fault::Checkpoint => apart(move || file::checkpoint(path, length)).await,
+            Fault::SlowDisk => self.spoil(Disk::SlowSyncs, length).await,
+            Fault::SlowWrites => self.spoil(Disk::SlowWrites, length).await,
+            Fault::FullDisk => self.spoil(Disk::Full, length).await,
+            Fault::ShortWrites => self.spoil(Disk::ShortWrites, length).await,
+            Fault::FailReads => self.spoil(Disk::FailingReads, length).await,
+            // A server whose commit has failed ends itself: nobody knows what the disk has.
+            Fault::FailWrites => self.kill_spoiled(Disk::FailingWrites, length).await,
+            Fault::FailSyncs => self.kill_spoiled(Disk::FailingSyncs, length).await,
+            Fault::KillInSync => self.kill_spoiled(Disk::SlowSyncs, length).await,
+            Fault::KillOnFullDisk => self.kill_spoiled(Disk::Full, length).await,
+            _ => anyhow::bail!("{fault} is nothing that happens to one process"),
+        }
     }
 }

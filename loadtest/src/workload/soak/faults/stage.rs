@@ -11,9 +11,11 @@ use fleet_local::proxy::Proxy;
 use fleet_local::redis::Redis;
 use tokio::time::sleep;
 
+use super::clients::{self, Front, delay};
 use super::clock::Clocks;
-use super::plan::{CLOCK, Disturbance, Fault};
-use super::{backplane, foreign, forge, rude};
+use super::kinds::{CLOCK, Fault};
+use super::plan::Disturbance;
+use super::{backplane, foreign, forge, process, rude};
 use crate::arguments::Target;
 use crate::workload::fleet::{Size, start_processes};
 use crate::workload::soak::notes::Notes;
@@ -24,7 +26,6 @@ use crate::world::{Builder, SmsWebhook};
 const LOCKED_CONVERSATIONS: usize = 5;
 /// How often connections are ended again while that fault lasts.
 const END_AGAIN: Duration = Duration::from_millis(700);
-const LONGEST_DELAY: Duration = Duration::from_millis(300);
 
 pub(in crate::workload::soak) struct Stage {
     pub(in crate::workload::soak) builder: Builder,
@@ -89,6 +90,9 @@ impl Stage {
         if let Some(ms) = fault.clock_ms() {
             return self.shift_clock(ms, target, length).await;
         }
+        if clients::disturb(&self.fronts(), fault, target, length).await {
+            return Ok(());
+        }
         match fault {
             Fault::KillNodeTwice => {
                 for _ in 0..2 {
@@ -112,8 +116,7 @@ impl Stage {
                 ways.database.lead_to(postgres);
             }
             Fault::DelayDatabase => {
-                let delay = LONGEST_DELAY.mul_f64((target % 100 + 1) as f64 / 100.0);
-                self.ways().for_each(|ways| ways.database.delay(delay));
+                self.ways().for_each(|ways| ways.database.delay(delay(target)));
                 sleep(length).await;
                 self.ways().for_each(|ways| ways.database.delay(Duration::ZERO));
             }
@@ -124,8 +127,32 @@ impl Stage {
                 self.backplane_proxies().for_each(|proxy| proxy.lead_to(redis));
             }
             Fault::RudeClients => {
-                let fronts: Vec<SocketAddr> = self.fronts().map(Proxy::address).collect();
+                let fronts: Vec<SocketAddr> =
+                    self.fronts().iter().map(|front| front.proxy.address()).collect();
                 rude::stay(&fronts, length).await;
+            }
+            Fault::RudeRest => {
+                let rest: Vec<SocketAddr> = self
+                    .fleet
+                    .api_servers
+                    .iter()
+                    .filter_map(Server::address)
+                    .collect();
+                rude::stay(&rest, length).await;
+            }
+            Fault::ClockJitter => {
+                let clocks = self.clocks.as_ref().context("servers have the machine's clock")?;
+                clocks
+                    .jitter(&self.fleet.nodes[node].name, length + CLOCK)
+                    .await?;
+            }
+            Fault::StutterNode => process::stutter(self.pid(node)?, length).await?,
+            Fault::FewFiles => process::few_files(self.pid(node)?, length).await?,
+            Fault::KillInDrain => {
+                process::begin_to_drain(self.pid(node)?).await?;
+                self.fleet.nodes[node].kill()?;
+                sleep(length).await;
+                self.fleet.nodes[node].start().await?;
             }
             Fault::ForgedBodies | Fault::ForgedSeqs => {
                 let redis = self.fleet.backplane.clone();
@@ -134,19 +161,6 @@ impl Stage {
             Fault::ForeignFleet => {
                 foreign::beside(&self.fleet, &self.sms, self.seed, length, notes).await?;
             }
-            Fault::LockDatabase
-            | Fault::HoldReader
-            | Fault::Checkpoint
-            | Fault::SlowDisk
-            | Fault::FullDisk
-            | Fault::FlipDatabase
-            | Fault::FlipLog
-            | Fault::ClockAhead200S
-            | Fault::ClockAhead10M
-            | Fault::ClockAhead1H
-            | Fault::ClockBehind60S
-            | Fault::ClockBehind10M
-            | Fault::ClockBehind1H => bail!("{fault} is nothing that happens to a fleet so"),
             Fault::KillNode => {
                 self.fleet.nodes[node].kill()?;
                 sleep(length).await;
@@ -173,13 +187,6 @@ impl Stage {
             }
             Fault::EndJournalConnections => self.end_connections(length).await?,
             Fault::LockConversation => self.lock_conversations(target, length).await?,
-            Fault::CutClients => self.fronts().for_each(Proxy::cut),
-            Fault::DelayClients => {
-                let delay = LONGEST_DELAY.mul_f64((target % 100 + 1) as f64 / 100.0);
-                self.fronts().for_each(|front| front.delay(delay));
-                sleep(length).await;
-                self.fronts().for_each(|front| front.delay(Duration::ZERO));
-            }
             Fault::HalfOpenClients => {
                 half_open(&self.fleet.nodes[node], length, |ways| Some(&ways.front)).await;
             }
@@ -216,6 +223,7 @@ impl Stage {
                 let redis = self.fleet.backplane.clone();
                 apart(move || backplane::disturb(&redis, fault, target, length)).await?;
             }
+            _ => bail!("{fault} is nothing that happens to a fleet so"),
         }
         Ok(())
     }
@@ -276,11 +284,18 @@ impl Stage {
     }
 
     /// The proxies between nodes and their clients.
-    fn fronts(&self) -> impl Iterator<Item = &Proxy> {
-        self.fleet
-            .nodes
-            .iter()
-            .filter_map(|node| Some(&node.ways.as_ref()?.front))
+    fn fronts(&self) -> Vec<Front<'_>> {
+        let nodes = self.fleet.nodes.iter().filter_map(|node| {
+            Some(Front {
+                proxy: &node.ways.as_ref()?.front,
+                server: node.ports().im?,
+            })
+        });
+        nodes.collect()
+    }
+
+    fn pid(&self, node: usize) -> Result<u32> {
+        self.fleet.nodes[node].pid().context("the node does not run")
     }
 
     /// Ends the connections that servers have to the database, again and again.

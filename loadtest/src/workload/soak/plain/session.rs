@@ -171,6 +171,7 @@ impl<'a> Session<'a> {
                 device_id: self.app.device_id.clone(),
                 platform: PLATFORM.into(),
                 app_version: "plain".to_owned(),
+                ..wire::Login::default()
             }),
             Request::Sync => {
                 let most = self.app.manner().limit;

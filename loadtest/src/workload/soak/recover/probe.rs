@@ -104,6 +104,7 @@ async fn try_to_log_in(address: SocketAddr, user: &User, password: &str) -> Resu
         device_id: user.device_id.clone(),
         platform: Platform::Android as i32,
         app_version: "loadtest".to_owned(),
+        ..wire::Login::default()
     };
     connection
         .send(&frame(0, client_frame::Body::Login(login)))

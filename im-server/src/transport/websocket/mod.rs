@@ -1,121 +1,60 @@
 //! The server's side of WebSocket (RFC 6455) on the same reading and writing as plain TCP: one binary message is one
 //! frame, without its length. Holds nothing but an unfinished message.
 
-use base64::{Engine, prelude::BASE64_STANDARD};
-use bytes::Bytes;
+mod close;
+mod handshake;
 
-/// The largest request head, bytes.
-pub(crate) const MAX_HEAD_BYTES: usize = 8 * 1024;
-/// The sub-protocol that a browser may ask for.
-const PROTOCOL: &str = "huizhen.v1";
-/// RFC 6455, 1.3.
-const KEY_SUFFIX: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+use bytes::Bytes;
+use proto::Sentence;
+
+pub(crate) use self::{
+    close::CloseCode,
+    handshake::{Handshake, handshake},
+};
+
 const MAX_CONTROL_BYTES: usize = 125;
 
 mod opcode {
     pub(super) const CONTINUATION: u8 = 0;
+    pub(super) const TEXT: u8 = 1;
     pub(super) const BINARY: u8 = 2;
     pub(super) const CLOSE: u8 = 8;
     pub(super) const PING: u8 = 9;
     pub(super) const PONG: u8 = 10;
 }
 
-/// What a request head asks for.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Handshake {
-    /// More bytes are needed.
-    Partial,
-    /// An upgrade; send `response`, go on after `head_bytes`.
-    Upgrade {
-        /// What has been used of the input.
-        head_bytes: usize,
-        /// What to answer.
-        response: Vec<u8>,
-    },
-    /// Something else; send this and close.
-    Refused(Vec<u8>),
-}
-
-/// Reads a request head.
-pub(crate) fn handshake(input: &[u8]) -> Handshake {
-    let mut headers = [httparse::EMPTY_HEADER; 64];
-    let mut request = httparse::Request::new(&mut headers);
-    let head_bytes = match request.parse(input) {
-        Ok(httparse::Status::Complete(head_bytes)) => head_bytes,
-        Ok(httparse::Status::Partial) if input.len() < MAX_HEAD_BYTES => return Handshake::Partial,
-        _ => return refuse("400 Bad Request", "not an HTTP/1.1 request head of at most 8 KiB"),
-    };
-    let header = |name: &str| {
-        request
-            .headers
-            .iter()
-            .find(|header| header.name.eq_ignore_ascii_case(name))
-            .and_then(|header| std::str::from_utf8(header.value).ok())
-    };
-    let has = |name: &str, token: &str| {
-        header(name).is_some_and(|value| {
-            value
-                .split(',')
-                .any(|part| part.trim().eq_ignore_ascii_case(token))
-        })
-    };
-    if request.method != Some("GET") || !has("upgrade", "websocket") || !has("connection", "upgrade") {
-        return refuse(
-            "426 Upgrade Required",
-            "this port speaks WebSocket: binary messages, see docs/protocol.md",
-        );
-    }
-    if header("sec-websocket-version") != Some("13") {
-        return refuse("426 Upgrade Required", "Sec-WebSocket-Version must be 13");
-    }
-    let Some(key) = header("sec-websocket-key").filter(|key| key.len() == 24) else {
-        return refuse("400 Bad Request", "Sec-WebSocket-Key must be 16 bytes in base64");
-    };
-    let accept = ring::digest::digest(
-        &ring::digest::SHA1_FOR_LEGACY_USE_ONLY,
-        format!("{key}{KEY_SUFFIX}").as_bytes(),
-    );
-    let mut response = format!(
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n",
-        BASE64_STANDARD.encode(accept)
-    );
-    if has("sec-websocket-protocol", PROTOCOL) {
-        response.push_str(&format!("Sec-WebSocket-Protocol: {PROTOCOL}\r\n"));
-    }
-    response.push_str("\r\n");
-    Handshake::Upgrade {
-        head_bytes,
-        response: response.into_bytes(),
-    }
-}
-
-fn refuse(status: &str, why: &str) -> Handshake {
-    let body = format!("{why}\n");
-    let upgrade = if status.starts_with("426") {
-        "Upgrade: websocket\r\nConnection: Upgrade\r\n"
-    } else {
-        ""
-    };
-    Handshake::Refused(
-        format!(
-            "HTTP/1.1 {status}\r\n{upgrade}Content-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
-            body.len()
-        )
-        .into_bytes(),
-    )
-}
-
 /// Why a peer does not speak WebSocket as we do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Error {
-    #[error("a message of {length} bytes is over the limit of {limit}")]
     TooLong { length: usize, limit: usize },
-    #[error("a frame from a client must be masked")]
     Unmasked,
-    #[error("only binary messages are spoken here")]
     NotBinary,
-    #[error("not a WebSocket frame")]
     Malformed,
+}
+
+impl Error {
+    pub(crate) fn close_code(self) -> CloseCode {
+        match self {
+            Self::TooLong { .. } => CloseCode::TOO_BIG,
+            Self::NotBinary => CloseCode::UNSUPPORTED_DATA,
+            Self::Unmasked | Self::Malformed => CloseCode::PROTOCOL_ERROR,
+        }
+    }
+
+    pub(crate) fn sentence(self) -> Sentence {
+        match self {
+            Self::TooLong { length, limit } => Sentence::formatted(
+                format!("a message of {length} bytes is over the limit of {limit}"),
+                format!("消息长 {length} 字节，超过上限 {limit} 字节"),
+            ),
+            Self::Unmasked => Sentence::new(
+                "a frame from a client must be masked",
+                "客户端发送的 WebSocket 帧必须带掩码",
+            ),
+            Self::NotBinary => Sentence::new("only binary messages are spoken here", "只接受二进制消息"),
+            Self::Malformed => Sentence::new("not a WebSocket frame", "收到的数据不是合法的 WebSocket 帧"),
+        }
+    }
 }
 
 /// What came.
@@ -125,8 +64,8 @@ pub(crate) enum Incoming<'r> {
     Message(&'r [u8]),
     /// A ping; answer with [`pong`] of the same bytes.
     Ping(&'r [u8]),
-    /// The peer closes.
-    Close,
+    /// The peer closes; answer with [`close`] of this.
+    Close(Option<CloseCode>),
 }
 
 /// Cuts a stream of bytes into messages. Grows with the bytes that came, never with what a header announces.
@@ -208,7 +147,10 @@ impl Reader {
                     self.taken = true;
                     return Ok(Some(Incoming::Ping(&self.control)));
                 }
-                opcode::CLOSE => return Ok(Some(Incoming::Close)),
+                opcode::CLOSE => {
+                    self.taken = true;
+                    return Ok(Some(Incoming::Close(CloseCode::answer_to(&self.control))));
+                }
                 _ if frame.last => {
                     self.continued = false;
                     self.taken = true;
@@ -241,15 +183,20 @@ impl Reader {
         if second & 0x80 == 0 {
             return Err(Error::Unmasked);
         }
-        let left = match second & 0x7f {
-            126 => usize::from(u16::from_be_bytes([header[2], header[3]])),
+        let (left, least) = match second & 0x7f {
+            126 => (usize::from(u16::from_be_bytes([header[2], header[3]])), 126),
             127 => {
                 let mut length = [0; 8];
                 length.copy_from_slice(&header[2..10]);
-                usize::try_from(u64::from_be_bytes(length)).unwrap_or(usize::MAX)
+                let length = u64::from_be_bytes(length);
+                (usize::try_from(length).unwrap_or(usize::MAX), 65_536)
             }
-            length => usize::from(length),
+            length => (usize::from(length), 0),
         };
+        // Each length has one form, the shortest.
+        if left < least {
+            return Err(Error::Malformed);
+        }
         let mut mask = [0; 4];
         mask.copy_from_slice(&header[header.len() - 4..]);
         match opcode {
@@ -262,7 +209,7 @@ impl Reader {
                 }
             }
             opcode::PING | opcode::PONG | opcode::CLOSE if last && left <= MAX_CONTROL_BYTES => {}
-            1 => return Err(Error::NotBinary),
+            opcode::TEXT => return Err(Error::NotBinary),
             _ => return Err(Error::Malformed),
         }
         Ok(Some(Frame {
@@ -316,9 +263,10 @@ pub(crate) fn pong(payload: &[u8]) -> Bytes {
     control(opcode::PONG, payload)
 }
 
-/// The end of a connection: 1000 (normal).
-pub(crate) fn close() -> Bytes {
-    control(opcode::CLOSE, &1000u16.to_be_bytes())
+/// The end of a connection.
+pub(crate) fn close(code: Option<CloseCode>) -> Bytes {
+    let code = code.map(|code| code.number().to_be_bytes());
+    control(opcode::CLOSE, code.as_ref().map_or(&[], |code| &code[..]))
 }
 
 fn control(opcode: u8, payload: &[u8]) -> Bytes {
@@ -362,7 +310,7 @@ mod tests {
                 came.push(match incoming {
                     Incoming::Message(message) => ('m', message.to_vec()),
                     Incoming::Ping(payload) => ('p', payload.to_vec()),
-                    Incoming::Close => ('c', Vec::new()),
+                    Incoming::Close(code) => ('c', close(code)[2..].to_vec()),
                 });
             }
         }
@@ -399,6 +347,40 @@ mod tests {
     }
 
     #[test]
+    fn a_length_has_one_form_and_a_control_frame_is_short_and_whole() {
+        for (first, length) in [
+            (0x82, &[0xfe, 0, 125][..]),
+            (0x82, &[0xff, 0, 0, 0, 0, 0, 0, 0xff, 0xff]),
+            (0x89, &[0xfe, 0, 126]),
+            (0x09, &[0x80]),
+            (0x08, &[0x80]),
+            (0x83, &[0x80]),
+            (0x8b, &[0x80]),
+        ] {
+            let frame = [&[first], length, &[1, 2, 3, 4]].concat();
+            assert_eq!(read(&[&frame], 100_000), Err(Error::Malformed), "{frame:x?}");
+        }
+    }
+
+    #[test]
+    fn a_close_is_answered_with_its_own_code() {
+        let answer = |payload: &[u8]| match read(&[&masked(0x88, payload)], 100).unwrap().as_slice() {
+            [('c', answer)] => answer.clone(),
+            other => panic!("{other:?}"),
+        };
+        let code = |code: u16| code.to_be_bytes().to_vec();
+        assert_eq!(answer(b""), b"");
+        for sent in [1000, 1001, 1003, 1011, 3000, 4999] {
+            assert_eq!(answer(&[code(sent), "再见".into()].concat()), code(sent));
+        }
+        for bad in [0, 999, 1004, 1005, 1006, 1015, 2999, 5000] {
+            assert_eq!(answer(&code(bad)), code(1002), "{bad}");
+        }
+        assert_eq!(answer(b"\x03"), code(1002), "half a code");
+        assert_eq!(answer(&[code(1000), vec![0xff]].concat()), code(1002), "no UTF-8");
+    }
+
+    #[test]
     fn frames_of_one_message_together_keep_the_limit() {
         let stream = [masked(0x02, &[0; 60]), masked(0x80, &[0; 60])].concat();
         assert_eq!(
@@ -425,28 +407,7 @@ mod tests {
         #[test]
         fn random_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = read(&[&bytes], 64);
-            let _ = handshake(&bytes);
+            let _ = super::handshake::handshake(&bytes);
         }
-    }
-
-    #[test]
-    fn the_handshake_of_the_rfc() {
-        let request = b"GET /chat HTTP/1.1\r\nHost: server.example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-            Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\nrest";
-        let Handshake::Upgrade { head_bytes, response } = handshake(request) else {
-            panic!()
-        };
-        assert_eq!(&request[head_bytes..], b"rest");
-        assert!(
-            String::from_utf8(response)
-                .unwrap()
-                .contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")
-        );
-        assert_eq!(handshake(b"GET / HT"), Handshake::Partial);
-        assert!(matches!(
-            handshake(b"GET / HTTP/1.1\r\n\r\n"),
-            Handshake::Refused(_)
-        ));
-        assert!(matches!(handshake(b"\0\0\0\x10"), Handshake::Refused(_)));
     }
 }

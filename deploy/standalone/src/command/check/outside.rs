@@ -1,0 +1,124 @@
+//! What others must reach, and whom this program must reach: the advertised address, and the SMS gateway.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+use api_server::SmsProvider;
+use tokio::{
+    net::{TcpListener, TcpStream, lookup_host},
+    time::timeout,
+};
+
+use super::{Finding, ports::Running, serve::Arguments};
+
+/// How long a connection may take.
+const CONNECT_LIMIT: Duration = Duration::from_secs(3);
+
+/// What apps are told about where this node is.
+pub(super) async fn advertised(settings: &Arguments, running: Option<&Running>) -> Finding {
+    const ABOUT: &str = "advertised";
+    const MEND: &str = "huizhen serve --advertise HOST[:PORT], as apps reach this machine";
+    let place = match im_server::advertised(&settings.im).await {
+        Ok(place) => place,
+        Err(error) => return Finding::fail(ABOUT, format!("{error:#}"), MEND),
+    };
+    let name = place.domain.unwrap_or_else(|| place.ip.to_string());
+    let shown = format!("{name}:{}", place.port);
+    if place.ip.is_unspecified() {
+        return Finding::fail(
+            ABOUT,
+            format!("apps are told to connect to {shown}, which is no address"),
+            MEND,
+        );
+    }
+    if place.ip.is_loopback() {
+        let text = format!("apps are told to connect to {shown}: only those on this machine can");
+        return match settings.common.redis_url {
+            Some(_) => Finding::warn(ABOUT, text, MEND),
+            None => Finding::ok(ABOUT, text),
+        };
+    }
+    let whose = if is_ours(place.ip).await {
+        "an address of this machine"
+    } else {
+        "no address of this machine, so a balancer's or a gateway's"
+    };
+    if !running.is_some_and(Running::is_own) || place.port == 0 {
+        return Finding::ok(ABOUT, format!("apps are told to connect to {shown}, {whose}"));
+    }
+    match connect((place.ip, place.port).into()).await {
+        Ok(()) => Finding::ok(
+            ABOUT,
+            format!("apps are told to connect to {shown}, {whose}; it accepts"),
+        ),
+        Err(why) => Finding::warn(
+            ABOUT,
+            format!("apps are told to connect to {shown}, {whose}; from here it cannot be reached: {why}"),
+            "look at the firewall and the balancer, or mend --advertise",
+        ),
+    }
+}
+
+async fn is_ours(ip: IpAddr) -> bool {
+    TcpListener::bind((ip, 0)).await.is_ok()
+}
+
+async fn connect(address: SocketAddr) -> Result<(), String> {
+    match timeout(CONNECT_LIMIT, TcpStream::connect(address)).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err(format!("no answer within {} s", CONNECT_LIMIT.as_secs())),
+    }
+}
+
+/// How SMS codes get to people. Nothing is sent.
+pub(super) async fn sms(settings: &Arguments) -> Finding {
+    const ABOUT: &str = "sms";
+    let url = match (settings.api.sms_provider, &settings.api.sms_webhook_url) {
+        (SmsProvider::Webhook, Some(url)) => url,
+        (provider, _) => return to_the_log(settings, provider),
+    };
+    // What stands behind the host may be a secret of the gateway.
+    let host = url.host_str().unwrap_or_default();
+    let port = url.port_or_known_default().unwrap_or_default();
+    let found = match timeout(CONNECT_LIMIT, lookup_host((host.trim_matches(['[', ']']), port))).await {
+        Ok(Ok(mut found)) => found.next().ok_or_else(|| "the name has no address".to_owned()),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err("the name server does not answer".to_owned()),
+    };
+    let reached = match found {
+        Ok(address) => connect(address).await,
+        Err(why) => Err(why),
+    };
+    match reached {
+        Ok(()) => Finding::ok(
+            ABOUT,
+            format!("codes go to {host}:{port}, which accepts; none was sent"),
+        ),
+        Err(why) => Finding::fail(
+            ABOUT,
+            format!("codes go to {host}:{port}, which cannot be reached: {why}"),
+            "mend --sms-webhook-url, or the way there; without it nobody can log in by a code",
+        ),
+    }
+}
+
+fn to_the_log(settings: &Arguments, provider: SmsProvider) -> Finding {
+    const ABOUT: &str = "sms";
+    let text =
+        format!("the provider is {provider:?}: codes and phone numbers go to the log, for development");
+    let listens_here = settings.api.rest_addr.parse::<SocketAddr>().map_or_else(
+        |_| settings.api.rest_addr.starts_with("localhost:"),
+        |address| address.ip().is_loopback(),
+    );
+    if listens_here && settings.common.redis_url.is_none() {
+        return Finding::ok(ABOUT, text);
+    }
+    Finding::warn(
+        ABOUT,
+        text,
+        "huizhen serve --sms-provider webhook --sms-webhook-url URL",
+    )
+}
