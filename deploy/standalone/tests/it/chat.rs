@@ -206,7 +206,10 @@ fn a_restart_is_two_quiet_lines_and_one_try_with_a_forgotten_password() {
     for once in ["连接已断开", "已重新连接", "没有发烧"] {
         assert_eq!(patient.count(once), 1, "{:?}", patient.rows());
     }
-    assert_eq!(next_message(&mut doctor).0, "没有发烧");
+    // The Sync of the doctor may have brought it already.
+    if !tried.iter().any(|event| event["text"] == "没有发烧") {
+        assert_eq!(next_message(&mut doctor).0, "没有发烧");
+    }
     patient.keys(&format!("{CONTROL_C}{CONTROL_C}"));
     assert_eq!(patient.end(), Some(0));
     stop(demo);

@@ -70,12 +70,13 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     settings.app_version = concat!("huizhen-chat/", env!("CARGO_PKG_VERSION")).into();
     settings.sync_limit = SHOWN_AT_START;
     settings.backoff = BACKOFF;
+    let language = arguments.lang.unwrap_or_else(Language::of_environment);
+    settings.language = language.tag().into();
     let face = if arguments.json {
         Face::json()
     } else {
         Face::text().context("the terminal cannot be used")?
     };
-    let language = arguments.lang.unwrap_or_else(Language::of_environment);
     let (talk, events) = Talk::start(
         me,
         Caller { rest, settings },

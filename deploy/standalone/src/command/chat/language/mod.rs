@@ -30,6 +30,14 @@ impl Language {
         }
     }
 
+    /// The name of the language for the node, as in BCP 47.
+    pub(super) const fn tag(self) -> &'static str {
+        match self {
+            Self::Chinese => "zh-CN",
+            Self::English => "en",
+        }
+    }
+
     /// A word in one of the two.
     fn pick(self, chinese: &str, english: &str) -> String {
         match self {

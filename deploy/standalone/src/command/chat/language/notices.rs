@@ -61,6 +61,7 @@ impl Language {
                 "服务器不支持这个版本的客户端，请升级",
                 "the server does not speak this program's version of the protocol",
             ),
+            ByeReason::InvalidLogin => self.pick("登录信息不符合要求", "the server did not take the login"),
             _ => return None,
         })
     }
@@ -110,7 +111,7 @@ impl Language {
     }
 
     fn refusal(self, error: &wire::Error) -> String {
-        // A sentence that is in Chinese already is nearer to the cause.
+        // A node that knows the session's language says more; one of before that speaks English alone.
         if self == Self::English || !error.message.is_ascii() {
             return error.message.clone();
         }
