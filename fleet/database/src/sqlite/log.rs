@@ -12,14 +12,14 @@ use std::{
     path::Path,
 };
 
+use super::vfs::sum::{Sum, sum_up};
+
 /// Read at a time, bytes.
 const BUFFER_BYTES: usize = 1024 * 1024;
 const HEADER_BYTES: usize = 32;
 const FRAME_HEADER_BYTES: usize = 24;
 /// The last bit says in which order the bytes of a word are summed up.
 const MAGIC: u32 = 0x377f_0682;
-
-type Sum = [u32; 2];
 
 /// What a log holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +53,31 @@ impl Log {
             Err(error) => return Err(error),
         };
         Self::read_from(BufReader::with_capacity(BUFFER_BYTES, file), page_bytes)
+    }
+
+    /// The pages that stand in a log.
+    pub(super) fn pages(path: &Path) -> io::Result<HashSet<u32>> {
+        let mut pages = HashSet::new();
+        let mut log = match File::open(path) {
+            Ok(file) => BufReader::with_capacity(BUFFER_BYTES, file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(pages),
+            Err(error) => return Err(error),
+        };
+        let mut header = [0; HEADER_BYTES];
+        if !fill(&mut log, &mut header)? {
+            return Ok(pages);
+        }
+        let Some(header) = Header::parse(&header) else {
+            return Ok(pages);
+        };
+        let mut bytes = vec![0; FRAME_HEADER_BYTES + header.page_bytes];
+        while fill(&mut log, &mut bytes)? {
+            let frame = Frame::parse(&bytes);
+            if frame.salts == header.salts {
+                pages.insert(frame.page);
+            }
+        }
+        Ok(pages)
     }
 
     fn read_from(mut log: impl Read, page_bytes: usize) -> io::Result<Self> {
@@ -102,19 +127,8 @@ impl Header {
         }
     }
 
-    fn sum_up(&self, mut sum: Sum, bytes: &[u8]) -> Sum {
-        for pair in bytes.chunks_exact(8) {
-            let word = |at: usize| {
-                let bytes = [pair[at], pair[at + 1], pair[at + 2], pair[at + 3]];
-                match self.is_big_endian {
-                    true => u32::from_be_bytes(bytes),
-                    false => u32::from_le_bytes(bytes),
-                }
-            };
-            sum[0] = sum[0].wrapping_add(word(0)).wrapping_add(sum[1]);
-            sum[1] = sum[1].wrapping_add(word(4)).wrapping_add(sum[0]);
-        }
-        sum
+    fn sum_up(&self, sum: Sum, bytes: &[u8]) -> Sum {
+        sum_up(sum, bytes, self.is_big_endian)
     }
 
     fn judge(self, mut log: impl Read) -> io::Result<Log> {

@@ -3,15 +3,16 @@
 
 mod backup;
 mod checkpoint;
-mod gathered;
 mod guard;
 mod lock;
 mod log;
 mod mark;
 mod open;
-mod paced;
+mod pages;
 mod salvage;
+mod seal;
 mod statement;
+mod vfs;
 mod worker;
 
 use std::{
@@ -24,9 +25,13 @@ use std::{
 };
 
 pub use backup::{Backup, back_up, restore};
+pub use pages::Checked;
 use rusqlite::Connection;
 pub use salvage::{Salvaged, restore_before_damage};
+pub use seal::{Seal, seal};
 pub(crate) use statement::{execute, query};
+pub use vfs::Layer;
+pub(crate) use vfs::take_damage;
 
 use self::{
     lock::Lock,
@@ -43,7 +48,9 @@ const READERS: usize = 3;
 /// As SQLite says.
 pub fn begin_again(connection: &Connection) -> Result<(), Error> {
     connection.execute_batch("ROLLBACK")?;
-    gathered::let_go(connection);
+    if let Some(log) = vfs::shared(connection) {
+        log.drop_gathered();
+    }
     Ok(connection.execute_batch("BEGIN IMMEDIATE")?)
 }
 
@@ -63,6 +70,7 @@ pub struct Sqlite {
 
 struct Inner {
     path: PathBuf,
+    layer: Layer,
     /// None for a look, which writes nothing.
     writer: Option<Worker>,
     readers: Vec<Worker>,
@@ -70,25 +78,29 @@ struct Inner {
 }
 
 impl Sqlite {
-    pub(crate) async fn open(path: PathBuf, schema: Schema) -> Result<Self, Error> {
-        tokio::task::spawn_blocking(move || Self::open_blocking(path, schema))
+    pub(crate) async fn open(path: PathBuf, schema: Schema, layer: Layer) -> Result<Self, Error> {
+        tokio::task::spawn_blocking(move || Self::open_blocking(path, schema, layer))
             .await
             .map_err(|_| Error::Panicked)?
     }
 
-    fn open_blocking(path: PathBuf, schema: Schema) -> Result<Self, Error> {
+    fn open_blocking(path: PathBuf, schema: Schema, layer: Layer) -> Result<Self, Error> {
         let path = lock::resolve(&path)?;
         if schema == Schema::Leave && !path.is_file() {
             return Err(Error::Open(format!("{}: no such file", path.display())));
         }
-        let lock = Arc::new(open::take(&path)?);
-        let (mut connection, checkpointer) = open::writer(&path)?;
+        let mut lock = open::take(&path)?;
+        if schema != Schema::Leave && layer == Layer::Sums {
+            seal::at_start(&path, &mut lock)?;
+        }
+        let lock = Arc::new(lock);
+        let (mut connection, checkpointer, log) = open::writer(&path, layer)?;
         if schema != Schema::Leave {
             open::migrate(&mut connection)?;
         }
-        let keeps = WriterKeeps::new(path.clone(), checkpointer);
+        let keeps = WriterKeeps::new(path.clone(), checkpointer, log);
         let writer = Worker::start("sqlite-writer", connection, Some(lock.clone()), Some(keeps));
-        Self::reading(path, Some(writer), Some(lock))
+        Self::reading(path, layer, Some(writer), Some(lock))
     }
 
     /// Opens the file for a look, also while another process serves it: one that nobody serves is kept from being served.
@@ -102,23 +114,34 @@ impl Sqlite {
             if lock.is_some() {
                 guard::refuse_damage(&path)?;
             }
-            Self::reading(path, None, lock)
+            Self::reading(path, Layer::current(), None, lock)
         };
         tokio::task::spawn_blocking(look)
             .await
             .map_err(|_| Error::Panicked)?
     }
 
-    fn reading(path: PathBuf, writer: Option<Worker>, lock: Option<Arc<Lock>>) -> Result<Self, Error> {
+    fn reading(
+        path: PathBuf,
+        layer: Layer,
+        writer: Option<Worker>,
+        lock: Option<Arc<Lock>>,
+    ) -> Result<Self, Error> {
         let readers = (0..READERS)
             .map(|at| {
                 let name = format!("sqlite-reader-{at}");
-                Ok(Worker::start(&name, open::reader(&path)?, lock.clone(), None))
+                Ok(Worker::start(
+                    &name,
+                    open::reader(&path, layer)?,
+                    lock.clone(),
+                    None,
+                ))
             })
             .collect::<Result<_, Error>>()?;
         Ok(Self {
             inner: Arc::new(Inner {
                 path,
+                layer,
                 writer,
                 readers,
                 next_reader: AtomicUsize::new(0),
@@ -200,7 +223,7 @@ impl Sqlite {
                 found.collect::<Result<Vec<_>, rusqlite::Error>>()
             };
             // A file that cannot even be checked is as damaged as one that was.
-            let mut found = found().unwrap_or_else(|error| vec![error.to_string()]);
+            let mut found = found().unwrap_or_else(|error| vec![Error::from(error).to_string()]);
             found.retain(|line| line != "ok");
             Ok(found)
         })

@@ -13,9 +13,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     checkpoint::Checkpointer,
-    gathered, guard,
+    guard,
     lock::Lock,
     mark::{Mark, MarkFile},
+    vfs::Shared,
 };
 use crate::Error;
 
@@ -34,25 +35,30 @@ thread_local! {
 pub(super) struct WriterKeeps {
     /// Ends before the connection is closed.
     checkpointer: Checkpointer,
+    /// What is gathered for its log; none where SQLite is left alone.
+    log: Option<Arc<Shared>>,
     mark: MarkFile,
     path: PathBuf,
 }
 
 impl WriterKeeps {
-    pub(super) fn new(path: PathBuf, checkpointer: Checkpointer) -> Self {
+    pub(super) fn new(path: PathBuf, checkpointer: Checkpointer, log: Option<Arc<Shared>>) -> Self {
         Self {
             checkpointer,
+            log,
             mark: MarkFile::new(guard::mark_of(&path)),
             path,
         }
     }
 
     fn after_job(&mut self, connection: &Connection) {
-        gathered::let_go(connection);
-        if let Some(frames) = self.checkpointer.newly_committed()
-            && let Some(salts) = gathered::salts(connection)
-        {
-            self.mark.set(Mark { salts, frames });
+        if let Some(log) = &self.log {
+            log.drop_gathered();
+            if let Some(frames) = self.checkpointer.newly_committed()
+                && let Some(salts) = log.salts()
+            {
+                self.mark.set(Mark { salts, frames });
+            }
         }
         self.checkpointer.after_job(connection);
     }
@@ -163,7 +169,7 @@ pub(super) fn commit(connection: &Connection) -> Result<(), Error> {
     match committed {
         Ok(()) => Ok(()),
         Err(error) => {
-            if error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure) {
+            if error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure) && !Error::is_damage(&error) {
                 tracing::error!(%error, "the disk failed during a commit; the process ends so that nothing false is acknowledged");
                 std::process::abort();
             }
