@@ -51,6 +51,7 @@ impl Standalone {
             tracing::warn!(%error, "huge pages cannot be switched off; connections cost more memory");
         }
         access::make_private_folder(&arguments.data)?;
+        arguments.set_layer();
         let bound = bind(arguments).await?;
         let database = Database::open(&arguments.database_url()).await?;
         let fleet = database.fleet().await?;

@@ -83,6 +83,7 @@ pub(super) async fn run(command: Command) -> anyhow::Result<ExitCode> {
 async fn open(settings: &serve::Arguments) -> anyhow::Result<Database> {
     telemetry::start(settings.common.log, "warn")?;
     make_private_folder(&settings.data)?;
+    settings.set_layer();
     Ok(Database::open(&settings.database_url()).await?)
 }
 

@@ -86,11 +86,6 @@ pub(super) fn complaint(log: Log, mark: Option<Mark>) -> Option<String> {
     }
 }
 
-/// Whether there is anything in the log of a file.
-pub(super) fn has_log(path: &Path) -> bool {
-    fs::metadata(log_of(path)).is_ok_and(|log| log.len() > 0)
-}
-
 /// The page size of a database file, as its header says it.
 pub(super) fn page_bytes(path: &Path) -> usize {
     let mut header = [0; 18];

@@ -54,6 +54,21 @@ pub fn begin_again(connection: &Connection) -> Result<(), Error> {
     Ok(connection.execute_batch("BEGIN IMMEDIATE")?)
 }
 
+/// A connection of the caller's own to a file that is there, which may be served meanwhile: for tests and measurements. What
+/// SQLite alone moves from the log or writes has no checksums, and would look like damage.
+///
+/// # Errors
+/// When it cannot be opened.
+pub fn connect(path: &Path) -> Result<Connection, Error> {
+    let flags = rusqlite::OpenFlags::default() - rusqlite::OpenFlags::SQLITE_OPEN_CREATE;
+    Ok(Layer::current().open(path, flags)?)
+}
+
+/// The sum of a page without its last eight bytes, which hold it: for measurements.
+pub fn page_sum(content: &[u8]) -> [u8; 8] {
+    vfs::sum::of_page(content)
+}
+
 /// Whether a process serves a file.
 ///
 /// # Errors

@@ -7,11 +7,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 
 use super::{
     backup::{self, Made, broken, told},
-    guard::{self, beside},
+    guard::beside,
     lock::{self, Lock},
     open,
     vfs::{self, Layer},
@@ -86,7 +86,7 @@ fn within(path: &Path, lock: &mut Lock, longest_bytes: u64) -> Result<Seal, Erro
     let opening = |error: rusqlite::Error| Error::Open(Error::from(error).to_string());
     let mut connection = Layer::Sums.open_to_write(path).map_err(opening)?;
     if !open::make_durable(&connection).map_err(opening)? {
-        // Somebody reads it, which the start will say.
+        // Another program reads it, which the start will say.
         return Ok(Seal::Was);
     }
     let version = open::schema_version(&connection).map_err(opening)?;
@@ -97,19 +97,34 @@ fn within(path: &Path, lock: &mut Lock, longest_bytes: u64) -> Result<Seal, Erro
     if let Some(told) = complaint(path, bytes, longest_bytes) {
         return Ok(Seal::Without { told });
     }
+    if !is_alone(&connection).map_err(opening)? {
+        let name = path.display();
+        return Ok(Seal::Without {
+            told: format!(
+                "the pages of {name} have no checksums, and giving them some waits: another program has it open"
+            ),
+        });
+    }
     tracing::info!(bytes, file = %path.display(), "the database is written anew, once, so that its pages have checksums");
     tell_progress(&mut connection, &part, bytes).map_err(|error| broken(path, error))?;
     write_anew(path, connection, &part)?;
     let bytes = backup::sync(&part)?;
-    if guard::has_log(path) {
-        Made::remove(&part);
-        return backup::refuse(format!("{}: its log could not be ended", path.display()));
-    }
     lock.move_to(path, || {
         fs::rename(&part, path).map_err(|error| told(path, &error))?;
         backup::sync_folder(path)
     })?;
     Ok(Seal::Done { bytes })
+}
+
+/// Whether nobody else has the file open: whoever kept the old one would remove the new one's log at its end. It ends the log.
+fn is_alone(connection: &Connection) -> Result<bool, rusqlite::Error> {
+    let ended =
+        connection.pragma_update_and_check(None, "journal_mode", "DELETE", |row| row.get::<_, String>(0));
+    match ended {
+        Ok(mode) => Ok(mode == "delete"),
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// How long a file is that is written anew.
@@ -172,7 +187,7 @@ fn write_anew(path: &Path, connection: Connection, part: &Path) -> Result<(), Er
     connection.close().map_err(|(_, error)| failed(error))?;
     let failed = |error: rusqlite::Error| broken(part, error);
     let written = Layer::Sums.open_to_write(part).map_err(failed)?;
-    // Of a file that was written without sums since it had some.
+    // A file that was written without sums since it had some says so, and the copy with it.
     written.pragma_update(None, "application_id", 0).map_err(failed)?;
     let found: String = written
         .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))

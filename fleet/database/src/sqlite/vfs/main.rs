@@ -22,6 +22,8 @@ const LOOKS: usize = 3;
 pub(super) struct Main {
     name: String,
     shared: Arc<Shared>,
+    /// It is being made with sums, whatever is copied into its header.
+    is_new: bool,
     /// A page was written before it was known whether it needs a sum.
     has_unsummed: bool,
     pace: Option<Pace>,
@@ -43,6 +45,7 @@ impl Main {
         Self {
             name,
             shared,
+            is_new,
             has_unsummed: false,
             pace: None,
         }
@@ -50,6 +53,9 @@ impl Main {
 
     /// Whether the first page is good; notes whether the pages have sums.
     fn looks_at_first(&mut self, page: &[u8]) -> bool {
+        if self.is_new {
+            return is_good(page);
+        }
         let seal = Seal::of(page);
         let is_known = self.shared.seal.get() == Seal::Sealed;
         match seal {
@@ -133,6 +139,7 @@ impl File for Main {
         let mut bytes = Cow::Borrowed(bytes);
         if is_page(bytes.len(), at) {
             if at == 0
+                && !self.is_new
                 && let Some(seal) = Seal::of(&bytes)
             {
                 self.shared.seal.set(seal);

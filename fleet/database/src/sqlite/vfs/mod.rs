@@ -242,7 +242,7 @@ pub(super) fn vacuum_target(path: &Path, layer: Layer) -> String {
     for byte in std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()) {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => {
-                name.push(char::from(*byte))
+                name.push(char::from(*byte));
             }
             other => name.push_str(&format!("%{other:02x}")),
         }

@@ -12,77 +12,77 @@ const SHORT_BYTES: usize = 256;
 const PAIR_BYTES: usize = 8;
 
 pub(in crate::sqlite) type Sum = [u32; 2];
+type Pair = [u8; PAIR_BYTES];
 type Matrix = [[u32; 2]; 2];
 
 /// A step without its words.
 const STEP: Matrix = [[1, 1], [1, 2]];
 /// The steps of a lane of a page of 4 KiB, and of one without its last eight bytes.
-const WHOLE: Matrix = power(4096 / PAIR_BYTES / LANES);
-const RESERVED: Matrix = power((4096 - PAIR_BYTES) / PAIR_BYTES / LANES);
+const WHOLE_PAIRS: usize = 4096 / PAIR_BYTES / LANES;
+const WHOLE: Matrix = power(WHOLE_PAIRS);
+const RESERVED_PAIRS: usize = (4096 - PAIR_BYTES) / PAIR_BYTES / LANES;
+const RESERVED: Matrix = power(RESERVED_PAIRS);
 
 /// Goes on from a sum over bytes, whose number is a multiple of eight.
 pub(in crate::sqlite) fn sum_up(sum: Sum, bytes: &[u8], is_big_endian: bool) -> Sum {
     match is_big_endian {
-        true => chain(sum, bytes, u32::from_be_bytes),
+        true => chain(sum, pairs_of(bytes), |pair| {
+            u64::from_be_bytes(pair).rotate_right(32)
+        }),
         false => beside(sum, bytes),
     }
 }
 
 /// The eight bytes that belong at the end of a page with these before them.
-pub(super) fn of_page(bytes: &[u8]) -> [u8; PAIR_BYTES] {
+pub(in crate::sqlite) fn of_page(bytes: &[u8]) -> [u8; PAIR_BYTES] {
     let [first, second] = beside([0, 0], bytes);
     (u64::from(first) | u64::from(second) << 32).to_le_bytes()
 }
 
+fn pairs_of(bytes: &[u8]) -> &[Pair] {
+    bytes.as_chunks().0
+}
+
 fn beside(sum: Sum, bytes: &[u8]) -> Sum {
+    let pairs = pairs_of(bytes);
     if bytes.len() < SHORT_BYTES {
-        return chain(sum, bytes, u32::from_le_bytes);
+        return chain(sum, pairs, u64::from_le_bytes);
     }
-    let pairs = bytes.len() / PAIR_BYTES / LANES;
-    let lane_bytes = pairs * PAIR_BYTES;
-    let (first, rest) = bytes.split_at(lane_bytes);
-    let (second, rest) = rest.split_at(lane_bytes);
-    let (third, rest) = rest.split_at(lane_bytes);
-    let (fourth, rest) = rest.split_at(lane_bytes);
+    let each = pairs.len() / LANES;
+    let (first, rest) = pairs.split_at(each);
+    let (second, rest) = rest.split_at(each);
+    let (third, rest) = rest.split_at(each);
+    let (fourth, rest) = rest.split_at(each);
     // The first lane begins where the sum stands.
     let mut lanes = [sum, [0, 0], [0, 0], [0, 0]];
-    let pairs_of = |lane| <[u8]>::chunks_exact(lane, PAIR_BYTES);
-    let together = pairs_of(first)
-        .zip(pairs_of(second))
-        .zip(pairs_of(third))
-        .zip(pairs_of(fourth));
-    for (((first, second), third), fourth) in together {
-        lanes[0] = step(lanes[0], first, u32::from_le_bytes);
-        lanes[1] = step(lanes[1], second, u32::from_le_bytes);
-        lanes[2] = step(lanes[2], third, u32::from_le_bytes);
-        lanes[3] = step(lanes[3], fourth, u32::from_le_bytes);
+    for (((first, second), third), fourth) in first.iter().zip(second).zip(third).zip(fourth) {
+        lanes[0] = step(lanes[0], u64::from_le_bytes(*first));
+        lanes[1] = step(lanes[1], u64::from_le_bytes(*second));
+        lanes[2] = step(lanes[2], u64::from_le_bytes(*third));
+        lanes[3] = step(lanes[3], u64::from_le_bytes(*fourth));
     }
-    let matrix = match lane_bytes * LANES {
-        4096 => WHOLE,
-        4064 => RESERVED,
-        _ => power(pairs),
+    let matrix = match each {
+        WHOLE_PAIRS => WHOLE,
+        RESERVED_PAIRS => RESERVED,
+        _ => power(each),
     };
     let mut sum = lanes[0];
     for lane in &lanes[1..] {
         sum = apply(&matrix, sum);
         sum = [sum[0].wrapping_add(lane[0]), sum[1].wrapping_add(lane[1])];
     }
-    chain(sum, rest, u32::from_le_bytes)
+    chain(sum, rest, u64::from_le_bytes)
 }
 
-fn chain(sum: Sum, bytes: &[u8], word: fn([u8; 4]) -> u32) -> Sum {
-    let pairs = bytes.chunks_exact(PAIR_BYTES);
-    pairs.fold(sum, |sum, pair| step(sum, pair, word))
+fn chain(sum: Sum, pairs: &[Pair], words: impl Fn(Pair) -> u64) -> Sum {
+    pairs.iter().fold(sum, |sum, pair| step(sum, words(*pair)))
 }
 
+/// Takes two words in: the lower half first.
 #[inline(always)]
-fn step([first, second]: Sum, pair: &[u8], word: fn([u8; 4]) -> u32) -> Sum {
-    let first = first
-        .wrapping_add(word([pair[0], pair[1], pair[2], pair[3]]))
-        .wrapping_add(second);
-    let second = second
-        .wrapping_add(word([pair[4], pair[5], pair[6], pair[7]]))
-        .wrapping_add(first);
+fn step([first, second]: Sum, words: u64) -> Sum {
+    let first = first.wrapping_add(words as u32).wrapping_add(second);
+    let second = second.wrapping_add((words >> 32) as u32).wrapping_add(first);
     [first, second]
 }
 
@@ -138,14 +138,14 @@ mod tests {
         for count in [8, 24, 248, 256, 264, 504, 1016, 4072, 4088, 4096, 8184, 65_528] {
             let bytes = bytes(count);
             for start in [[0, 0], [7, u32::MAX]] {
-                let expected = chain(start, &bytes, u32::from_le_bytes);
+                let expected = chain(start, pairs_of(&bytes), u64::from_le_bytes);
                 assert_eq!(sum_up(start, &bytes, false), expected, "{count}");
             }
             let turned: Vec<u8> = bytes
                 .chunks(4)
                 .flat_map(|word| word.iter().rev().copied())
                 .collect();
-            let expected = chain([0, 0], &bytes, u32::from_le_bytes);
+            let expected = chain([0, 0], pairs_of(&bytes), u64::from_le_bytes);
             assert_eq!(sum_up([0, 0], &turned, true), expected, "{count}");
         }
     }
