@@ -83,17 +83,10 @@ fn within(path: &Path, lock: &mut Lock, longest_bytes: u64) -> Result<Seal, Erro
     if fs::metadata(path).is_ok_and(|found| found.len() == 0) {
         return Ok(Seal::Was);
     }
-    let opening = |error: rusqlite::Error| Error::Open(Error::from(error).to_string());
     let mut connection = Layer::Sums.open_to_write(path).map_err(opening)?;
-    if !open::make_durable(&connection).map_err(opening)? {
-        // Another program reads it, which the start will say.
+    let Some(bytes) = unsealed_bytes(&connection).map_err(opening)? else {
         return Ok(Seal::Was);
-    }
-    let version = open::schema_version(&connection).map_err(opening)?;
-    if vfs::has_sums(&connection) || version > LATEST_VERSION {
-        return Ok(Seal::Was);
-    }
-    let bytes = used_bytes(&connection).map_err(opening)?;
+    };
     if let Some(told) = complaint(path, bytes, longest_bytes) {
         return Ok(Seal::Without { told });
     }
@@ -116,6 +109,21 @@ fn within(path: &Path, lock: &mut Lock, longest_bytes: u64) -> Result<Seal, Erro
     Ok(Seal::Done { bytes })
 }
 
+fn opening(error: rusqlite::Error) -> Error {
+    Error::Open(Error::from(error).to_string())
+}
+
+/// How long a file will be that is to be written anew; none when it is not, or another program reads it, or a newer one's.
+fn unsealed_bytes(connection: &Connection) -> Result<Option<u64>, rusqlite::Error> {
+    if !open::make_durable(connection)? || open::schema_version(connection)? > LATEST_VERSION {
+        return Ok(None);
+    }
+    let number = |pragma: &str| connection.query_row(pragma, [], |row| row.get::<_, i64>(0));
+    let pages = number("PRAGMA page_count")? - number("PRAGMA freelist_count")?;
+    let bytes = u64::try_from(pages * number("PRAGMA page_size")?).unwrap_or(0);
+    Ok((!vfs::has_sums(connection)).then_some(bytes))
+}
+
 /// Whether nobody else has the file open: whoever kept the old one would remove the new one's log at its end. It ends the log.
 fn is_alone(connection: &Connection) -> Result<bool, rusqlite::Error> {
     let ended =
@@ -125,13 +133,6 @@ fn is_alone(connection: &Connection) -> Result<bool, rusqlite::Error> {
         Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(false),
         Err(error) => Err(error),
     }
-}
-
-/// How long a file is that is written anew.
-fn used_bytes(connection: &Connection) -> Result<u64, rusqlite::Error> {
-    let number = |pragma: &str| connection.query_row(pragma, [], |row| row.get::<_, i64>(0));
-    let pages = number("PRAGMA page_count")? - number("PRAGMA freelist_count")?;
-    Ok(u64::try_from(pages * number("PRAGMA page_size")?).unwrap_or(0))
 }
 
 /// Why a file is not written anew now.

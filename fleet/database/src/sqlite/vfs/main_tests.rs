@@ -111,6 +111,28 @@ fn each_bit_of_each_page_is_seen() {
 }
 
 #[test]
+fn a_page_that_was_cut_off_is_damaged_and_one_that_is_not_there_is_none() {
+    let mut disk = Memory::default();
+    let mut main = Main::new("file".into(), true);
+    main.write(&mut disk, &first_page(), 0).unwrap();
+    main.write(&mut disk, &[9; 4096], 4096).unwrap();
+    let mut page = [1; 4096];
+    let short = Err(Code(ffi::SQLITE_IOERR_SHORT_READ));
+    assert_eq!(main.read(&mut disk, &mut page, 8192), short);
+    assert_eq!(page, [0; 4096]);
+    disk.bytes.truncate(8000);
+    assert_eq!(
+        main.read(&mut disk, &mut page, 4096),
+        Err(Code(ffi::SQLITE_IOERR_DATA))
+    );
+    disk.counts.reads.fails = Some(Code(ffi::SQLITE_IOERR_READ));
+    assert_eq!(
+        main.read(&mut disk, &mut page, 4096),
+        Err(Code(ffi::SQLITE_IOERR_READ))
+    );
+}
+
+#[test]
 fn pages_without_room_for_sums_are_left_alone() {
     let mut disk = Memory::default();
     let mut main = Main::new("file".into(), false);

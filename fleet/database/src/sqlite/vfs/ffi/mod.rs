@@ -1,12 +1,13 @@
-//! What SQLite calls, and what is called of it. The only unsafe code of the program: a VFS is a table of C functions.
+//! What SQLite calls, and what is called of it. The only unsafe code of this crate: a VFS is a table of C functions.
 #![allow(
     unsafe_code,
     reason = "SQLite's file layer is a table of C functions, and rusqlite has no safe way to it"
 )]
 
+mod system;
+
 use std::{
     ffi::{CStr, c_char, c_int, c_void},
-    path::Path,
     sync::{
         OnceLock,
         atomic::{AtomicPtr, Ordering},
@@ -15,6 +16,8 @@ use std::{
 
 use rusqlite::{Connection, ffi};
 
+use self::system::System;
+pub(in crate::sqlite) use self::system::free_bytes;
 use super::{Below, Code, File, Outcome, Question, RESERVED_BYTES, log::Log, main::Main};
 
 const NAME: &CStr = c"huizhen";
@@ -38,8 +41,8 @@ pub(super) fn register() -> Outcome<&'static CStr> {
 }
 
 fn register_now() -> Outcome {
-    // SAFETY: SQLite's own VFS is there as long as the process, and so is ours, which is leaked. It is a copy of the system's
-    // but for its name, the size of its files and how it opens them. The system's methods look at nothing else of theirs.
+    // SAFETY: both are there as long as the process. Ours is a copy but for its name, the size of its files and how it opens
+    // them; the system's methods look at nothing else of theirs.
     unsafe {
         let system = ffi::sqlite3_vfs_find(std::ptr::null());
         let Some(found) = system.as_ref() else {
@@ -57,13 +60,12 @@ fn register_now() -> Outcome {
     }
 }
 
-/// Asks a connection's database file; [`ffi::SQLITE_NOTFOUND`] when it is not ours.
+/// Asks a connection's database file; NOTFOUND when it is not ours.
 pub(super) fn ask(connection: &Connection, question: &mut Question) -> Outcome {
     control(connection, ASK, std::ptr::from_mut(question).cast())
 }
 
-/// Asks for bytes that SQLite leaves alone at the end of each page; changes nothing when `bytes` is negative. Gives how many
-/// there were.
+/// Asks for bytes that SQLite leaves alone at the end of each page, if `bytes` is not negative. Gives how many there were.
 pub(super) fn reserve(connection: &Connection, mut bytes: c_int) -> Outcome<u8> {
     control(
         connection,
@@ -76,17 +78,6 @@ pub(super) fn reserve(connection: &Connection, mut bytes: c_int) -> Outcome<u8> 
 fn control(connection: &Connection, what: c_int, argument: *mut c_void) -> Outcome {
     // SAFETY: the connection is open, and the argument is what this control wants: see the callers.
     outcome(unsafe { ffi::sqlite3_file_control(connection.handle(), c"main".as_ptr(), what, argument) })
-}
-
-/// Bytes that may still be written to the file system of a folder by who is not root; none when it does not say.
-pub(in crate::sqlite) fn free_bytes(folder: &Path) -> Option<u64> {
-    let name = std::ffi::CString::new(std::os::unix::ffi::OsStrExt::as_bytes(folder.as_os_str())).ok()?;
-    // SAFETY: the name ends with a zero, and the answer is written to a place of its type, for which zeros are a value.
-    unsafe {
-        let mut found: libc::statvfs = std::mem::zeroed();
-        (libc::statvfs(name.as_ptr(), &raw mut found) == 0)
-            .then(|| found.f_bavail.saturating_mul(found.f_frsize))
-    }
 }
 
 fn outcome(code: c_int) -> Outcome {
@@ -110,7 +101,7 @@ unsafe extern "C" fn open(
 ) -> c_int {
     let system = SYSTEM.load(Ordering::Acquire);
     // SAFETY: SQLite calls this with memory for a file of `szOsFile` bytes, which are as many as ours and the system's need,
-    // aligned for both. The name is one that it made for this call, so that its parameters and its database can be asked for.
+    // aligned for both.
     unsafe {
         let Some(open_below) = system.as_ref().and_then(|system| system.xOpen) else {
             return ffi::SQLITE_CANTOPEN;
@@ -125,25 +116,30 @@ unsafe extern "C" fn open(
         if code != ffi::SQLITE_OK {
             return code;
         }
-        let shown = CStr::from_ptr(name).to_string_lossy().into_owned();
-        let ours: Box<dyn File> = if flags & ffi::SQLITE_OPEN_WAL == 0 {
-            let reserve = ffi::sqlite3_uri_int64(name, c"reserve".as_ptr(), -1);
-            let is_new = reserve == i64::from(RESERVED_BYTES) && below.bytes() == Ok(0);
-            Box::new(Main::new(shown, is_new))
-        } else {
-            // A log is opened by the VFS of its database, so that one is ours.
-            let database = ffi::sqlite3_database_file_object(name).cast::<Opened>();
-            let characteristics = below.characteristics();
-            Box::new(Log::new(
-                shown,
-                (*database).file.shared().clone(),
-                characteristics,
-            ))
-        };
+        let ours = ours_before(name, flags, &mut below);
         (&raw mut (*opened).file).write(ours);
         (*file).pMethods = &raw const METHODS;
     }
     ffi::SQLITE_OK
+}
+
+/// What stands before a file of the system's.
+///
+/// SAFETY of callers: SQLite opens this file by this name now.
+unsafe fn ours_before(name: *const c_char, flags: c_int, below: &mut System) -> Box<dyn File> {
+    // SAFETY: the name is SQLite's, so that it ends with a zero, and its parameters and its database can be asked for. A log
+    // is opened by the VFS of its database, so that one is ours.
+    unsafe {
+        let shown = CStr::from_ptr(name).to_string_lossy().into_owned();
+        if flags & ffi::SQLITE_OPEN_WAL == 0 {
+            let reserve = ffi::sqlite3_uri_int64(name, c"reserve".as_ptr(), -1);
+            let is_new = reserve == i64::from(RESERVED_BYTES) && below.bytes() == Ok(0);
+            return Box::new(Main::new(shown, is_new));
+        }
+        let database = ffi::sqlite3_database_file_object(name).cast::<Opened>();
+        let shared = (*database).file.shared().clone();
+        Box::new(Log::new(shown, shared, below.characteristics()))
+    }
 }
 
 /// Without mapping into memory (version 3): what is read so could not be verified.
@@ -182,8 +178,7 @@ unsafe fn halves<'f>(file: *mut ffi::sqlite3_file) -> (&'f mut dyn File, System)
 }
 
 unsafe extern "C" fn close(file: *mut ffi::sqlite3_file) -> c_int {
-    // SAFETY: SQLite calls this for a file that has these methods, and none of them afterwards. What is still gathered goes
-    // with it: it was not committed, or it would have been synced.
+    // SAFETY: SQLite calls this for a file that has these methods, and none of them afterwards. What is gathered goes with it.
     unsafe {
         let opened = file.cast::<Opened>();
         let below: *mut ffi::sqlite3_file = opened.add(1).cast();
@@ -200,7 +195,7 @@ unsafe extern "C" fn read(file: *mut ffi::sqlite3_file, into: *mut c_void, amoun
     // SAFETY: SQLite calls this for a file that has these methods, with room for `amount` bytes.
     unsafe {
         let (ours, mut below) = halves(file);
-        let into = std::slice::from_raw_parts_mut(into.cast(), length(amount));
+        let into = std::slice::from_raw_parts_mut(into.cast(), amount.max(0) as usize);
         code_of(ours.read(&mut below, into, at))
     }
 }
@@ -214,22 +209,23 @@ unsafe extern "C" fn write(
     // SAFETY: SQLite calls this for a file that has these methods, with `amount` bytes at `data`.
     unsafe {
         let (ours, mut below) = halves(file);
-        let data = std::slice::from_raw_parts(data.cast(), length(amount));
+        let data = std::slice::from_raw_parts(data.cast(), amount.max(0) as usize);
         code_of(ours.write(&mut below, data, at))
     }
 }
 
-unsafe extern "C" fn truncate(file: *mut ffi::sqlite3_file, bytes: i64) -> c_int {
-    // SAFETY: SQLite calls this for a file that has these methods.
-    let (ours, mut below) = unsafe { halves(file) };
-    code_of(ours.truncate(&mut below, bytes))
+/// Methods that get numbers alone.
+macro_rules! ours {
+    ($($name:ident, ($argument:ident: $type:ty);)*) => { $(
+        unsafe extern "C" fn $name(file: *mut ffi::sqlite3_file, $argument: $type) -> c_int {
+            // SAFETY: SQLite calls this for a file that has these methods.
+            let (ours, mut below) = unsafe { halves(file) };
+            code_of(ours.$name(&mut below, $argument))
+        }
+    )* };
 }
 
-unsafe extern "C" fn sync(file: *mut ffi::sqlite3_file, flags: c_int) -> c_int {
-    // SAFETY: as above.
-    let (ours, mut below) = unsafe { halves(file) };
-    code_of(ours.sync(&mut below, flags))
-}
+ours! { truncate, (bytes: i64); sync, (flags: c_int); }
 
 unsafe extern "C" fn size(file: *mut ffi::sqlite3_file, bytes: *mut i64) -> c_int {
     // SAFETY: as above, with a place for the size.
@@ -287,75 +283,9 @@ passed_on! {
 
 unsafe extern "C" fn shm_barrier(file: *mut ffi::sqlite3_file) {
     // SAFETY: as above.
-    unsafe {
-        let (_, below) = halves(file);
-        if let Some(barrier) = below.methods().xShmBarrier {
-            barrier(below.0);
-        }
-    }
-}
-
-fn length(amount: c_int) -> usize {
-    usize::try_from(amount).unwrap_or(0)
-}
-
-/// A file of the system's VFS. Made for a file that it has opened, and gone before that is closed.
-struct System(*mut ffi::sqlite3_file);
-
-impl System {
-    fn methods(&self) -> &ffi::sqlite3_io_methods {
-        // SAFETY: the file is open, so its methods are there.
-        unsafe { &*(*self.0).pMethods }
-    }
-}
-
-/// Calls a method of the system's.
-macro_rules! call {
-    ($file:expr, $method:ident, $($argument:expr),*) => {
-        match $file.methods().$method {
-            // SAFETY: the system's own method gets its own file, and what it wants.
-            Some(method) => outcome(unsafe { method($file.0, $($argument),*) }),
-            None => Err(Code(ffi::SQLITE_IOERR)),
-        }
-    };
-}
-
-impl Below for System {
-    fn read(&mut self, into: &mut [u8], at: i64) -> Outcome {
-        #[cfg(test)]
-        super::mock::count(|counts| &mut counts.reads)?;
-        call!(self, xRead, into.as_mut_ptr().cast(), amount(into.len())?, at)
-    }
-
-    fn write(&mut self, bytes: &[u8], at: i64) -> Outcome {
-        #[cfg(test)]
-        super::mock::count(|counts| &mut counts.writes)?;
-        call!(self, xWrite, bytes.as_ptr().cast(), amount(bytes.len())?, at)
-    }
-
-    fn truncate(&mut self, bytes: i64) -> Outcome {
-        call!(self, xTruncate, bytes)
-    }
-
-    fn sync(&mut self, flags: c_int) -> Outcome {
-        #[cfg(test)]
-        super::mock::count(|counts| &mut counts.syncs)?;
-        call!(self, xSync, flags)
-    }
-
-    fn bytes(&mut self) -> Outcome<i64> {
-        let mut bytes = 0;
-        call!(self, xFileSize, &raw mut bytes).map(|()| bytes)
-    }
-
-    fn characteristics(&mut self) -> c_int {
+    let (_, below) = unsafe { halves(file) };
+    if let Some(barrier) = below.methods().xShmBarrier {
         // SAFETY: the system's own method gets its own file.
-        self.methods()
-            .xDeviceCharacteristics
-            .map_or(0, |method| unsafe { method(self.0) })
+        unsafe { barrier(below.0) }
     }
-}
-
-fn amount(bytes: usize) -> Outcome<c_int> {
-    c_int::try_from(bytes).map_err(|_| Code(ffi::SQLITE_TOOBIG))
 }
