@@ -240,7 +240,11 @@ async fn a_bit_that_flips_anywhere_is_never_served() {
         }
     }
     // Indexes and free pages are not read here.
-    assert!(refused > pages * ROUNDS / 3, "{refused} of {} were met", pages * ROUNDS);
+    assert!(
+        refused > pages * ROUNDS / 3,
+        "{refused} of {} were met",
+        pages * ROUNDS
+    );
     let database = Database::look(&url(&folder)).await.unwrap();
     assert_eq!(content(&tables(&database).await.unwrap()), before);
     database.close().await;
