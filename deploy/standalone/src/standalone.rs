@@ -59,6 +59,7 @@ impl Standalone {
         let (mut api, mut im) = (arguments.api.clone(), node_settings(arguments));
         api.media_hosts = media_hosts.clone();
         im.media_hosts = media_hosts;
+        arguments.set_layer();
         let bound = bind(arguments).await?;
         let database = Database::open(&arguments.database_url()).await?;
         let fleet = database.fleet().await?;

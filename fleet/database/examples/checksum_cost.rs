@@ -1,8 +1,8 @@
-//! What a checksum costs an append: `cargo run --release -p database --example checksum_cost`.
+//! What checksums cost, of an entry and of a page: `cargo run --release -p database --example checksum_cost`.
 
 use std::hint::black_box;
 
-use database::{Part, checksum};
+use database::{Part, checksum, sqlite::page_sum};
 
 const ROUNDS: u32 = 200_000;
 
@@ -29,6 +29,13 @@ fn main() {
         let each = (cpu_ns() - started) / u64::from(ROUNDS);
         println!("a body of {bytes} bytes: {each} ns of CPU an entry");
     }
+    let page: Vec<u8> = (0..4_088_u32).map(|at| (at * 7 % 251) as u8).collect();
+    let started = cpu_ns();
+    for _ in 0..ROUNDS {
+        black_box(page_sum(black_box(&page)));
+    }
+    let each = (cpu_ns() - started) / u64::from(ROUNDS);
+    println!("a page of 4096 bytes: {each} ns of CPU");
 }
 
 /// CPU time of this thread, ns: others may use the machine.

@@ -57,6 +57,9 @@ pub enum Error {
         /// What is wrong.
         told: &'static str,
     },
+    /// A page of a file, or of its log, is not what was written. Nothing of it is served.
+    #[error("{0}")]
+    DamagedPage(String),
     /// A transaction awaited something else than its own statements; nothing was written.
     #[error("a transaction awaited something else than its statements")]
     Suspended,
@@ -156,7 +159,7 @@ impl Error {
             Self::Full(_) => Kind::Outage(Outage::Full),
             Self::ReadOnly(_) => Kind::Outage(Outage::ReadOnly),
             Self::Standby(_) => Kind::Outage(Outage::Standby),
-            Self::Damaged(_) | Self::DamagedEntry { .. } => Kind::Damage,
+            Self::Damaged(_) | Self::DamagedEntry { .. } | Self::DamagedPage(_) => Kind::Damage,
             Self::Open(_)
             | Self::Engine(_)
             | Self::Refused
@@ -181,10 +184,23 @@ impl Error {
             _ => None,
         }
     }
+
+    /// Whether SQLite read something that is not what was written.
+    pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
+        let code = error.sqlite_error().map(|error| error.extended_code);
+        code == Some(rusqlite::ffi::SQLITE_IOERR_DATA)
+    }
 }
 
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
+        if Self::is_damage(&error) {
+            let place = crate::sqlite::take_damage().unwrap_or_else(|| "a page".to_owned());
+            return Self::DamagedPage(format!(
+                "{place} is damaged: it is not what was written, and nothing of it is served. huizhen check --deep names all that \
+                 is damaged; restore the newest backup from before it; docs/operations.md, Damage"
+            ));
+        }
         match violation(&error) {
             Some(constraint) => Self::Violation(Violation { constraint }),
             None => sqlite_failure(&error),

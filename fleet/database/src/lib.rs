@@ -69,7 +69,15 @@ impl Database {
     /// [`Error::Url`] when the URL names no engine of ours; [`Error::Open`] when the database cannot be opened, is a file
     /// in use by another process, or a file newer than this program.
     pub async fn open(url: &str) -> Result<Self, Error> {
-        Self::open_with(url, Schema::Migrate).await
+        Self::open_with(url, Schema::Migrate, sqlite::Layer::current()).await
+    }
+
+    /// The same, with a file layer of the caller's own choice.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_by(url: &str, layer: sqlite::Layer) -> Result<Self, Error> {
+        Self::open_with(url, Schema::Migrate, layer).await
     }
 
     /// The same for a program that leaves the schema of a shared database to others: it waits for the server and for the
@@ -79,7 +87,7 @@ impl Database {
     /// # Errors
     /// As [`Self::open`], but for a server that cannot be reached yet.
     pub async fn open_when_migrated(url: &str) -> Result<Self, Error> {
-        Self::open_with(url, Schema::Await).await
+        Self::open_with(url, Schema::Await, sqlite::Layer::current()).await
     }
 
     /// The same for a look: a database is opened as it is, whatever its version. A file must be there.
@@ -87,7 +95,7 @@ impl Database {
     /// # Errors
     /// As [`Self::open`], but for a file of another version.
     pub async fn open_as_it_is(url: &str) -> Result<Self, Error> {
-        Self::open_with(url, Schema::Leave).await
+        Self::open_with(url, Schema::Leave, sqlite::Layer::current()).await
     }
 
     /// Opens a database for a look that writes nothing: a file also while another process serves it.
@@ -104,11 +112,11 @@ impl Database {
         })
     }
 
-    async fn open_with(url: &str, schema: Schema) -> Result<Self, Error> {
+    async fn open_with(url: &str, schema: Schema, layer: sqlite::Layer) -> Result<Self, Error> {
         let engine = if postgres::is_postgres(url) {
             Engine::Postgres(postgres::Postgres::open(url, schema).await?)
         } else {
-            Engine::Sqlite(sqlite::Sqlite::open(sqlite_path(url)?.into(), schema).await?)
+            Engine::Sqlite(sqlite::Sqlite::open(sqlite_path(url)?.into(), schema, layer).await?)
         };
         Ok(Self {
             engine,

@@ -100,6 +100,7 @@ pub const METRICS: &[Metric] = &[
     metric(Counter, "huizhen_database_late_answers_total", "Statements that were answered for the caller before the database answered"),
     metric(Counter, "huizhen_database_unconfirmed_commits_total", "Commits that PostgreSQL called done without its standby, because their wait was cancelled; they are not acknowledged"),
     metric(Counter, "huizhen_journal_damaged_entries_total", "Entries that were asked for and are damaged or missing; they are not served"),
+    metric(Counter, "huizhen_database_damaged_pages_total", "Times that a page of a SQLite file or its log was read that is not what was written; nothing of it is served"),
     labelled(Histogram, "huizhen_database_checkpoint_seconds", ("by", &["open", "thread", "writer"]), "How long SQLite's log takes to be moved into the file, s"),
     labelled(Histogram, "huizhen_rest_request_seconds", ("route", &[]), "How long REST requests take, by route, s"),
     labelled(Counter, "huizhen_rest_requests_total", ("route", &[]), "REST requests, by method, route and status"),

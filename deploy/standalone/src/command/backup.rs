@@ -10,7 +10,8 @@ use super::serve;
 
 pub(super) const EXAMPLES: &str = "\
 The server may run meanwhile, and is not held up. The file is checked and synced before it gets its name, and nothing
-is ever overwritten. The exit status is 1 when entries in it are damaged. For PostgreSQL use its own tools (exit status 2).
+is ever overwritten. The exit status is 1 when entries in it are damaged. Of a file with a damaged page none is made, but with
+--sqlite-plain, which reads what is there. For PostgreSQL use its own tools (exit status 2).
 
 Examples:
   huizhen backup --to huizhen.backup
@@ -30,6 +31,7 @@ pub(crate) struct Arguments {
 /// Makes the copy.
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     telemetry::start(arguments.settings.common.log, "warn")?;
+    arguments.settings.set_layer();
     let url = arguments.settings.database_url();
     let Some(path) = url.strip_prefix("sqlite://").map(PathBuf::from) else {
         program::complain!(

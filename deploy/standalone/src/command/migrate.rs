@@ -1,8 +1,12 @@
 //! `huizhen migrate`.
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
-use database::Database;
+use anyhow::{Context, bail};
+use database::{
+    Database,
+    sqlite::{self, Seal},
+};
 use program::telemetry;
 
 use super::serve;
@@ -11,13 +15,52 @@ use crate::access::make_private_folder;
 pub(super) const EXAMPLES: &str = "\
 Examples:
   huizhen migrate
-  huizhen migrate --data data";
+  huizhen migrate --data data
+  huizhen migrate --page-checksums     a file of an earlier version of more than 1 GiB, when it suits you";
+
+/// What to bring up to date.
+#[derive(clap::Args, Clone, Debug)]
+#[group(skip)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    settings: serve::Arguments,
+    /// Write a database file of an earlier version anew, however long it is, so that its pages have checksums. It needs as
+    /// much free disk as the file takes; breaking it off leaves the file as it was
+    #[arg(long)]
+    page_checksums: bool,
+}
 
 /// Opens the database, which brings its schema up to date.
-pub(super) async fn run(settings: serve::Arguments) -> anyhow::Result<ExitCode> {
-    telemetry::start(settings.common.log, "warn")?;
+pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let Arguments {
+        settings,
+        page_checksums,
+    } = arguments;
+    telemetry::start(
+        settings.common.log,
+        if page_checksums {
+            "warn,database=info"
+        } else {
+            "warn"
+        },
+    )?;
     make_private_folder(&settings.data)?;
-    let database = Database::open(&settings.database_url()).await?;
+    settings.set_layer();
+    let url = settings.database_url();
+    if page_checksums {
+        let Some(path) = url.strip_prefix("sqlite://").map(PathBuf::from) else {
+            bail!("the database is a server's: pg_checksums --enable gives its pages checksums");
+        };
+        let sealed = tokio::task::spawn_blocking(move || sqlite::seal(&path))
+            .await
+            .context("the file was not written anew")??;
+        match sealed {
+            Seal::Was => println!("the pages have checksums"),
+            Seal::Done { bytes } => println!("the pages have checksums now; the file has {bytes} bytes"),
+            Seal::Without { told } => bail!(told),
+        }
+    }
+    let database = Database::open(&url).await?;
     let version = database.schema_version().await?;
     database.close().await;
     program::say!("the schema has version {version}");

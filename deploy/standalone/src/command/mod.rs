@@ -51,7 +51,7 @@ pub(crate) enum Command {
     Check(Box<check::Arguments>),
     /// Bring the database's schema to the version of this program
     #[command(after_help = migrate::EXAMPLES)]
-    Migrate(Box<serve::Arguments>),
+    Migrate(Box<migrate::Arguments>),
     /// Accounts of those who run the platform
     #[command(subcommand, after_help = operator::EXAMPLES)]
     Operator(operator::Command),

@@ -60,6 +60,7 @@ pub(super) async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Some(file) => operator_channel::ask(&file, &request).await?,
         None => {
             make_private_folder(&settings.data)?;
+            settings.set_layer();
             let database = Database::open(&settings.database_url()).await?;
             let answer = operator_channel::carry_out(&database, &request).await;
             database.close().await;

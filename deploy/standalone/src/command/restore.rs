@@ -48,6 +48,7 @@ pub(crate) struct Arguments {
 /// Restores.
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     telemetry::start(arguments.settings.common.log, "warn")?;
+    arguments.settings.set_layer();
     let url = arguments.settings.database_url();
     let now_ms = jiff::Timestamp::now().as_millisecond();
     let mut statements = journal::moved::after_restore(now_ms);

@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
+use database::sqlite::Layer;
 use program::{settings::Common, shutdown, telemetry, wall_clock};
 
 use crate::standalone::Standalone;
@@ -21,6 +22,10 @@ pub(crate) struct Arguments {
     /// The folder of everything that is kept; made when it is not there
     #[arg(long, value_name = "DIR", default_value = "./data")]
     pub(crate) data: PathBuf,
+    /// Leave the database file to SQLite alone: nothing verifies its pages, and a page that is damaged is read as it is. The
+    /// next start without it writes the file anew
+    #[arg(long)]
+    pub(crate) sqlite_plain: bool,
     #[command(flatten)]
     pub(crate) im: im_server::Settings,
     #[command(flatten)]
@@ -39,6 +44,13 @@ impl Arguments {
     /// The database's file; none when it is a server's.
     pub(crate) fn database_file(&self) -> Option<PathBuf> {
         self.database_url().strip_prefix("sqlite://").map(PathBuf::from)
+    }
+
+    /// Sets how this process opens files. To be called before it opens one.
+    pub(crate) fn set_layer(&self) {
+        if self.sqlite_plain {
+            Layer::Plain.set_current();
+        }
     }
 }
 

@@ -98,12 +98,24 @@ fn a_deep_check_names_what_is_damaged_while_the_server_runs() {
         "entry {} of conversation {}",
         said["seq"], said["conversation_id"]
     );
+    let page = at.unwrap() / 4096 + 1;
     assert!(
-        told.contains("fail  deep") && told.contains(&place),
-        "{place} in\n{told}"
+        told.contains("fail  deep") && told.contains(&format!("pages are damaged: {page}\n")),
+        "{page} in\n{told}"
     );
-    // A backup is made all the same, and does not pass for a whole one.
     let told = refused(folder, &["backup", "--data", DATA, "--to", "b.backup"], 1);
+    assert!(
+        told.contains(&format!("page {page} of data/demo/huizhen.db is damaged")),
+        "{told}"
+    );
+    assert!(!folder.join("b.backup").exists());
+    // Past the checksums of pages the entries have theirs.
+    let plain = [&check[..], &["--sqlite-plain"]].concat();
+    let told = refused(folder, &plain, 1);
+    assert!(told.contains(&place), "{place} in\n{told}");
+    // A backup is made all the same, and does not pass for a whole one.
+    let plain = ["backup", "--data", DATA, "--to", "b.backup", "--sqlite-plain"];
+    let told = refused(folder, &plain, 1);
     assert!(told.contains("1 of its entries are damaged"), "{told}");
     assert!(folder.join("b.backup").exists());
     demo.signal("TERM");

@@ -11,12 +11,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::OpenFlags;
 
 use super::{
     guard::{self, beside},
     lock::{self, Lock},
     open,
+    vfs::{self, Layer},
 };
 use crate::{Error, LATEST_VERSION, checksum};
 
@@ -56,7 +57,7 @@ pub fn back_up(path: &Path, to: &Path) -> Result<Backup, Error> {
     let removed = remove_left_parts(to);
     let part = beside(to, &format!(".{}{PART}", std::process::id()));
     let made = Made::new(&part)?;
-    copy_to(path, &part).map_err(|error| broken(&part, &error))?;
+    copy_to(path, &part).map_err(|error| broken(&part, error))?;
     let schema_version = look(&part)?;
     let damaged_entries = damaged_entries(&part)?;
     let bytes = sync(&part)?;
@@ -75,9 +76,10 @@ pub fn back_up(path: &Path, to: &Path) -> Result<Backup, Error> {
 
 fn copy_to(path: &Path, part: &Path) -> Result<(), rusqlite::Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    // It runs as one read; the file that it writes to is there and empty.
-    connection.execute("VACUUM INTO ?1", [part.to_string_lossy()])?;
+    let layer = Layer::current();
+    let connection = layer.open(path, flags)?;
+    // It runs as one read, which verifies each page; the file that it writes to is there and empty.
+    connection.execute("VACUUM INTO ?1", [vfs::vacuum_target(part, layer)])?;
     Ok(())
 }
 
@@ -153,8 +155,8 @@ pub fn restore(from: &Path, path: &Path, statements: &[String]) -> Result<Backup
 }
 
 pub(super) fn rewrite(part: &Path, statements: &[String]) -> Result<(), Error> {
-    let failed = |error: rusqlite::Error| broken(part, &error);
-    let mut connection = Connection::open(part).map_err(failed)?;
+    let failed = |error: rusqlite::Error| broken(part, error);
+    let mut connection = Layer::current().open_to_write(part).map_err(failed)?;
     let mode: String = connection
         .pragma_update_and_check(None, "journal_mode", "DELETE", |row| row.get(0))
         .map_err(failed)?;
@@ -172,8 +174,10 @@ pub(super) fn rewrite(part: &Path, statements: &[String]) -> Result<(), Error> {
 
 /// Whether a file is a whole database of ours; the version of its schema.
 pub(super) fn look(part: &Path) -> Result<i64, Error> {
-    let failed = |error: rusqlite::Error| broken(part, &error);
-    let connection = Connection::open(part).map_err(failed)?;
+    let failed = |error: rusqlite::Error| broken(part, error);
+    let connection = Layer::current()
+        .open(part, OpenFlags::default())
+        .map_err(failed)?;
     let found: String = connection
         .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
         .map_err(failed)?;
@@ -188,8 +192,10 @@ pub(super) fn look(part: &Path) -> Result<i64, Error> {
 
 /// How many entries of a whole database are not what was written.
 fn damaged_entries(part: &Path) -> Result<u64, Error> {
-    let failed = |error: rusqlite::Error| broken(part, &error);
-    let connection = Connection::open(part).map_err(failed)?;
+    let failed = |error: rusqlite::Error| broken(part, error);
+    let connection = Layer::current()
+        .open(part, OpenFlags::default())
+        .map_err(failed)?;
     if !connection
         .column_exists(None, "entry", "checksum")
         .map_err(failed)?
@@ -250,12 +256,12 @@ fn is_left_part(path: &Path) -> io::Result<bool> {
 pub(super) struct Made<'p>(Option<&'p Path>);
 
 impl<'p> Made<'p> {
-    fn new(path: &'p Path) -> Result<Self, Error> {
+    pub(super) fn new(path: &'p Path) -> Result<Self, Error> {
         create(path)?;
         Ok(Self(Some(path)))
     }
 
-    fn keep(mut self) {
+    pub(super) fn keep(mut self) {
         self.0 = None;
     }
 
@@ -320,6 +326,9 @@ pub(super) fn told(path: &Path, error: &io::Error) -> Error {
     Error::Backup(format!("{}: {error}", path.display()))
 }
 
-pub(super) fn broken(path: &Path, error: &rusqlite::Error) -> Error {
-    Error::Backup(format!("{}: {error}", path.display()))
+pub(super) fn broken(path: &Path, error: rusqlite::Error) -> Error {
+    Error::Backup(match Error::from(error) {
+        Error::DamagedPage(damage) => damage,
+        other => format!("{}: {other}", path.display()),
+    })
 }

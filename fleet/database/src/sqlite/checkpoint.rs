@@ -15,9 +15,9 @@ use std::{
     thread::JoinHandle,
 };
 
-use rusqlite::{Connection, hooks::Wal};
+use rusqlite::{Connection, OpenFlags, hooks::Wal};
 
-use super::paced::PacedFile;
+use super::vfs::{self, Layer};
 use crate::Error;
 
 /// How long the log may get, in pages of 4 KiB.
@@ -39,7 +39,7 @@ pub(super) struct Limits {
 const PASSES: usize = 8;
 
 /// 2 MiB, 64 MiB, 512 KiB and 512 MiB. Little and often: syncing the database holds up the commits that sync the log on the
-/// same disk, for as long as there is much to write (a pass syncs as it writes, see [`super::paced`]); and a short log is
+/// same disk, for as long as there is much to write (a pass syncs as it writes, see [`vfs::pace`]); and a short log is
 /// soon written over instead of grown, so that syncing it needs no entry in the file system's journal. Longer passes cost less
 /// and make acknowledgements later (docs/decisions/0003-sqlite-append.md).
 pub(super) const LIMITS: Limits = Limits {
@@ -83,9 +83,19 @@ pub(super) struct Checkpointer {
 }
 
 impl Checkpointer {
-    pub(super) fn start(path: &Path, writer: &mut Connection, limits: Limits) -> Result<Self, Error> {
+    pub(super) fn start(
+        path: &Path,
+        writer: &mut Connection,
+        limits: Limits,
+        layer: Layer,
+    ) -> Result<Self, Error> {
         let open_error = |error: &dyn std::fmt::Display| Error::Open(error.to_string());
-        let connection = Connection::open(path).map_err(|error| open_error(&error))?;
+        let connection = layer
+            .open(path, OpenFlags::default())
+            .map_err(|error| open_error(&error))?;
+        if layer == Layer::Sums {
+            vfs::pace(&connection)?;
+        }
         // Only checkpoints run here. NORMAL still syncs the log before, and the database after the pages are moved.
         connection
             .pragma_update(None, "synchronous", "NORMAL")
@@ -114,16 +124,6 @@ impl Checkpointer {
         let reached = moved_pages.clone();
         let length = log_pages.clone();
         let body = move || {
-            let file = match PacedFile::of(&connection) {
-                Ok(file) => file,
-                Err(error) => {
-                    tracing::error!(%error, "the database cannot be checkpointed beside the writer, who will do it all");
-                    // In this order: a wake that finds nobody says so, and one that is lost here is not waited for.
-                    drop(woken);
-                    working.store(false, Ordering::Release);
-                    return;
-                }
-            };
             while let Ok(wake) = woken.recv() {
                 let passes = match wake {
                     Wake::Move => 1,
@@ -131,10 +131,18 @@ impl Checkpointer {
                 };
                 for _ in 0..passes {
                     let moved = checkpoint(&connection, "thread");
-                    if let Err(error) = file.sync() {
+                    let synced = match layer {
+                        Layer::Sums => vfs::sync_paced(&connection),
+                        Layer::Plain => Ok(()),
+                    };
+                    if let Err(vfs::Code(code)) = synced {
                         // What the file system lost it tells once: nothing that this connection says about the
                         // database's being safe could be believed. The writer's own is told too.
-                        tracing::error!(%error, "the database could not be synced; its log is kept until the writer can");
+                        tracing::error!(
+                            code,
+                            "the database could not be synced; its log is kept until the writer can"
+                        );
+                        // In this order: a wake that finds nobody says so, and one that is lost here is not waited for.
                         drop(woken);
                         working.store(false, Ordering::Release);
                         return;
@@ -242,109 +250,12 @@ fn checkpoint(connection: &Connection, by: &'static str) -> i64 {
     metrics::histogram!("huizhen_database_checkpoint_seconds", "by" => by)
         .record(started.elapsed().as_secs_f64());
     outcome.unwrap_or_else(|error| {
+        let error = Error::from(error);
         tracing::warn!(%error, by, "a checkpoint failed; the next one moves what is left");
         0
     })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Under constant load, commit after commit, with somebody reading all the time.
-    #[test]
-    fn the_log_stays_bounded_and_everything_is_there_after_reopening() {
-        const LIMITS: Limits = Limits {
-            checkpoint_pages: 200,
-            restart_pages: 800,
-            left_pages: 20,
-            longest_pages: 1_600,
-        };
-        const COMMITS: i64 = 2_000;
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("test.db");
-        let log = folder.path().join("test.db-wal");
-        let mut writer = Connection::open(&path).unwrap();
-        writer
-            .execute_batch(
-                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-                 CREATE TABLE note (id INTEGER PRIMARY KEY, body BLOB)",
-            )
-            .unwrap();
-        let reader = Connection::open(&path).unwrap();
-        let checkpointer = Checkpointer::start(&path, &mut writer, LIMITS).unwrap();
-        let mut longest = 0;
-        for id in 1..=COMMITS {
-            writer
-                .execute("INSERT INTO note VALUES (?1, zeroblob(12000))", [id])
-                .unwrap();
-            checkpointer.after_job(&writer);
-            let seen: i64 = reader
-                .query_row("SELECT max(id) FROM note", [], |row| row.get(0))
-                .unwrap();
-            assert_eq!(seen, id);
-            longest = longest.max(std::fs::metadata(&log).unwrap().len());
-        }
-        // The thread works while the writer goes on; what it may get behind depends on the machine, so there is room.
-        let bound = 4 * LIMITS.restart_pages as u64 * 4_120;
-        assert!(longest < bound, "the log grew to {longest} bytes");
-        assert!(
-            longest > LIMITS.checkpoint_pages as u64 * 4_096,
-            "nothing was tested: {longest} bytes"
-        );
-        drop((checkpointer, reader, writer));
-        let reopened = Connection::open(&path).unwrap();
-        let (rows, last): (i64, i64) = reopened
-            .query_row("SELECT count(*), max(id) FROM note", [], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })
-            .unwrap();
-        assert_eq!((rows, last), (COMMITS, COMMITS));
-    }
-
-    /// A reader that keeps its snapshot holds the log; when it lets go, the log is begun anew.
-    #[test]
-    fn a_slow_reader_holds_the_log_up_only_while_it_reads() {
-        const LIMITS: Limits = Limits {
-            checkpoint_pages: 50,
-            restart_pages: 100,
-            left_pages: 10,
-            longest_pages: 200,
-        };
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("test.db");
-        let log = folder.path().join("test.db-wal");
-        let mut writer = Connection::open(&path).unwrap();
-        writer
-            .execute_batch(
-                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-                 CREATE TABLE note (id INTEGER PRIMARY KEY, body BLOB); INSERT INTO note VALUES (0, NULL)",
-            )
-            .unwrap();
-        let reader = Connection::open(&path).unwrap();
-        let checkpointer = Checkpointer::start(&path, &mut writer, LIMITS).unwrap();
-        let write = |from: i64| {
-            let mut waits = 0;
-            for id in from..from + 200 {
-                let started = std::time::Instant::now();
-                writer
-                    .execute("INSERT INTO note VALUES (?1, zeroblob(12000))", [id])
-                    .unwrap();
-                checkpointer.after_job(&writer);
-                // SQLite would wait 5 s for a reader, and do so again and again; a disk that is slow is so now and then.
-                waits += usize::from(started.elapsed().as_millis() > 4_500);
-                assert!(waits < 3, "the writer waits for the reader");
-            }
-        };
-        reader.execute_batch("BEGIN; SELECT count(*) FROM note").unwrap();
-        write(1);
-        let held = std::fs::metadata(&log).unwrap().len();
-        assert!(held > 200 * 12_000, "{held}");
-        reader.execute_batch("COMMIT").unwrap();
-        for round in 1..10 {
-            write(1 + 200 * round);
-        }
-        let after = std::fs::metadata(&log).unwrap().len();
-        assert!(after < 5 * held, "the log goes on growing: {held}, then {after}");
-    }
-}
+#[path = "checkpoint_tests.rs"]
+mod tests;

@@ -97,6 +97,23 @@ impl Lock {
         }
     }
 
+    /// Does something that puts another file in the place of the one that is locked, and locks that.
+    ///
+    /// # Errors
+    /// As the work says, or as [`Self::take_itself`].
+    pub(super) fn move_to(
+        &mut self,
+        path: &Path,
+        work: impl FnOnce() -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        work()?;
+        if let Some((file, inode)) = self.itself.take() {
+            OURS.lock().remove(&inode);
+            drop(file);
+        }
+        self.take_itself(path)
+    }
+
     /// Both, or nothing while another process has one of them: for a look.
     ///
     /// # Errors

@@ -3,17 +3,18 @@
 
 mod backup;
 mod checkpoint;
-mod gathered;
 mod guard;
 mod lock;
 mod log;
 mod mark;
 mod open;
-mod paced;
+mod pages;
 mod probe;
 mod salvage;
+mod seal;
 mod starved;
 mod statement;
+mod vfs;
 mod worker;
 
 use std::{
@@ -27,10 +28,14 @@ use std::{
 };
 
 pub use backup::{Backup, back_up, restore};
+pub use pages::Checked;
 use rusqlite::Connection;
 pub use salvage::{Salvaged, restore_before_damage};
+pub use seal::{Seal, seal};
 pub(crate) use statement::{execute, query};
 use tokio::sync::RwLock;
+pub use vfs::Layer;
+pub(crate) use vfs::take_damage;
 
 use self::{
     lock::Lock,
@@ -54,8 +59,25 @@ const READERS: usize = 3;
 /// As SQLite says.
 pub fn begin_again(connection: &Connection) -> Result<(), Error> {
     connection.execute_batch("ROLLBACK")?;
-    gathered::let_go(connection);
+    if let Some(log) = vfs::shared(connection) {
+        log.drop_gathered();
+    }
     Ok(connection.execute_batch("BEGIN IMMEDIATE")?)
+}
+
+/// A connection of the caller's own to a file that is there, which may be served meanwhile: for tests and measurements. What
+/// SQLite alone moves from the log or writes has no checksums, and would look like damage.
+///
+/// # Errors
+/// When it cannot be opened.
+pub fn connect(path: &Path) -> Result<Connection, Error> {
+    let flags = rusqlite::OpenFlags::default() - rusqlite::OpenFlags::SQLITE_OPEN_CREATE;
+    Ok(Layer::current().open(path, flags)?)
+}
+
+/// The sum of a page without its last eight bytes, which hold it: for measurements.
+pub fn page_sum(content: &[u8]) -> [u8; 8] {
+    vfs::sum::of_page(content)
 }
 
 /// Whether a process serves a file.
@@ -74,6 +96,7 @@ pub struct Sqlite {
 
 struct Inner {
     path: PathBuf,
+    layer: Layer,
     /// Replaced when a file that was opened on a full disk gets room.
     parts: RwLock<Parts>,
     next_reader: AtomicUsize,
@@ -111,37 +134,41 @@ impl Inner {
 }
 
 impl Sqlite {
-    pub(crate) async fn open(path: PathBuf, schema: Schema) -> Result<Self, Error> {
-        tokio::task::spawn_blocking(move || Self::open_blocking(path, schema))
+    pub(crate) async fn open(path: PathBuf, schema: Schema, layer: Layer) -> Result<Self, Error> {
+        tokio::task::spawn_blocking(move || Self::open_blocking(path, schema, layer))
             .await
             .map_err(|_| Error::Panicked)?
     }
 
-    fn open_blocking(path: PathBuf, schema: Schema) -> Result<Self, Error> {
+    fn open_blocking(path: PathBuf, schema: Schema, layer: Layer) -> Result<Self, Error> {
         let path = lock::resolve(&path)?;
         if schema == Schema::Leave && !path.is_file() {
             return Err(Error::Open(format!("{}: no such file", path.display())));
         }
         if starved::is_starved(&path)? {
             let lock = Arc::new(starved::take(&path)?);
-            let sqlite = Self::of(path.clone(), starved::read_only(&path, &lock)?);
+            let sqlite = Self::of(path.clone(), layer, starved::read_only(&path, layer, &lock)?);
             sqlite.inner.health.failed(&starved::no_room());
             return Ok(sqlite);
         }
-        let lock = Arc::new(open::take(&path)?);
-        Ok(Self::of(path.clone(), Self::whole(&path, schema, lock)?))
+        let mut lock = open::take(&path)?;
+        if schema != Schema::Leave && layer == Layer::Sums {
+            seal::at_start(&path, &mut lock)?;
+        }
+        let parts = Self::whole(&path, layer, schema, Arc::new(lock))?;
+        Ok(Self::of(path, layer, parts))
     }
 
     /// The writer and its readers.
-    fn whole(path: &Path, schema: Schema, lock: Arc<Lock>) -> Result<Parts, Error> {
-        let (mut connection, checkpointer) = open::writer(path)?;
+    fn whole(path: &Path, layer: Layer, schema: Schema, lock: Arc<Lock>) -> Result<Parts, Error> {
+        let (mut connection, checkpointer, log) = open::writer(path, layer)?;
         if schema != Schema::Leave {
             open::migrate(&mut connection)?;
         }
         connection.busy_timeout(LOCK_LIMIT)?;
-        let keeps = WriterKeeps::new(path.to_owned(), checkpointer);
+        let keeps = WriterKeeps::new(path.to_owned(), checkpointer, log);
         let writer = Worker::start("sqlite-writer", connection, Some(lock.clone()), Some(keeps));
-        Self::reading(path, Some(writer), Some(lock))
+        Self::reading(path, layer, Some(writer), Some(lock))
     }
 
     /// Opens the file for a look, also while another process serves it: one that nobody serves is kept from being served.
@@ -155,18 +182,26 @@ impl Sqlite {
             if lock.is_some() {
                 guard::refuse_damage(&path)?;
             }
-            Ok(Self::of(path.clone(), Self::reading(&path, None, lock)?))
+            let layer = Layer::current();
+            let parts = Self::reading(&path, layer, None, lock)?;
+            Ok(Self::of(path, layer, parts))
         };
         tokio::task::spawn_blocking(look)
             .await
             .map_err(|_| Error::Panicked)?
     }
 
-    fn reading(path: &Path, writer: Option<Worker>, lock: Option<Arc<Lock>>) -> Result<Parts, Error> {
+    fn reading(
+        path: &Path,
+        layer: Layer,
+        writer: Option<Worker>,
+        lock: Option<Arc<Lock>>,
+    ) -> Result<Parts, Error> {
         let readers = (0..READERS)
             .map(|at| {
                 let name = format!("sqlite-reader-{at}");
-                Ok(Worker::start(&name, open::reader(path)?, lock.clone(), None))
+                let connection = open::reader(path, layer)?;
+                Ok(Worker::start(&name, connection, lock.clone(), None))
             })
             .collect::<Result<_, Error>>()?;
         Ok(Parts {
@@ -176,10 +211,11 @@ impl Sqlite {
         })
     }
 
-    fn of(path: PathBuf, parts: Parts) -> Self {
+    fn of(path: PathBuf, layer: Layer, parts: Parts) -> Self {
         Self {
             inner: Arc::new(Inner {
                 path,
+                layer,
                 parts: RwLock::new(parts),
                 next_reader: AtomicUsize::new(0),
                 health: Health::default(),
@@ -284,7 +320,7 @@ impl Sqlite {
                 found.collect::<Result<Vec<_>, rusqlite::Error>>()
             };
             // A file that cannot even be checked is as damaged as one that was.
-            let mut found = found().unwrap_or_else(|error| vec![error.to_string()]);
+            let mut found = found().unwrap_or_else(|error| vec![Error::from(error).to_string()]);
             found.retain(|line| line != "ok");
             Ok(found)
         })

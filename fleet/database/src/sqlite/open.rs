@@ -1,6 +1,6 @@
 //! Opening the file so that what is seen is durable, and nobody else writes it.
 
-use std::{fs::File, os::unix::fs::OpenOptionsExt, path::Path};
+use std::{fs::File, os::unix::fs::OpenOptionsExt, path::Path, sync::Arc};
 
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
@@ -8,6 +8,7 @@ use super::{
     checkpoint::{Checkpointer, LIMITS},
     guard,
     lock::Lock,
+    vfs::{self, Layer, Shared},
 };
 use crate::{Error, checksum, migrations};
 
@@ -39,16 +40,22 @@ pub(super) fn take(path: &Path) -> Result<Lock, Error> {
     Ok(lock)
 }
 
-/// The connection that writes, and the checkpointer of its log.
-pub(super) fn writer(path: &Path) -> Result<(Connection, Checkpointer), Error> {
+/// The connection that writes, the checkpointer of its log, and what is gathered for the log.
+pub(super) fn writer(
+    path: &Path,
+    layer: Layer,
+) -> Result<(Connection, Checkpointer, Option<Arc<Shared>>), Error> {
     if rusqlite::version_number() < OLDEST_SQLITE {
         return Err(Error::Open(format!(
             "SQLite {} is too old, 3.51.3 is needed",
             rusqlite::version()
         )));
     }
-    let open_error = |error: rusqlite::Error| Error::Open(format!("{}: {error}", path.display()));
-    let mut connection = Connection::open(path).map_err(open_error)?;
+    let open_error = |error: rusqlite::Error| told(path, error);
+    let mut connection = layer.open_to_write(path).map_err(open_error)?;
+    if layer == Layer::Sums && is_empty(path) {
+        vfs::reserve(&connection)?;
+    }
     connection
         .pragma_update(None, "synchronous", "FULL")
         .map_err(open_error)?;
@@ -74,9 +81,20 @@ pub(super) fn writer(path: &Path) -> Result<(Connection, Checkpointer), Error> {
         .pragma_update(None, "temp_store", "MEMORY")
         .map_err(open_error)?;
     settle(&connection).map_err(open_error)?;
-    super::gathered::gather_log(&connection)?;
-    let checkpointer = Checkpointer::start(path, &mut connection, LIMITS)?;
-    Ok((connection, checkpointer))
+    let log = vfs::gather(&connection);
+    let checkpointer = Checkpointer::start(path, &mut connection, LIMITS, layer)?;
+    Ok((connection, checkpointer, log))
+}
+
+fn told(path: &Path, error: rusqlite::Error) -> Error {
+    match Error::from(error) {
+        Error::Engine(error) => Error::Open(format!("{}: {error}", path.display())),
+        error => Error::Open(error.to_string()),
+    }
+}
+
+fn is_empty(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|found| found.len() == 0)
 }
 
 /// Makes the file when it is not there, for nobody else to read: it holds what patients say. SQLite gives its log the
@@ -99,10 +117,10 @@ fn settle(connection: &Connection) -> Result<(), rusqlite::Error> {
 }
 
 /// A connection that only reads.
-pub(super) fn reader(path: &Path) -> Result<Connection, Error> {
-    let open_error = |error: rusqlite::Error| Error::Open(format!("{}: {error}", path.display()));
+pub(super) fn reader(path: &Path, layer: Layer) -> Result<Connection, Error> {
+    let open_error = |error: rusqlite::Error| told(path, error);
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(open_error)?;
+    let connection = layer.open(path, flags).map_err(open_error)?;
     connection
         .pragma_update(None, "cache_size", -READER_CACHE_KIB)
         .map_err(open_error)?;
@@ -116,7 +134,7 @@ pub(super) fn reader(path: &Path) -> Result<Connection, Error> {
 /// Invariant I1 after a crash: a process killed in the middle of a commit's fdatasync leaves a row that is visible from
 /// the page cache but not on the disk. Answering a resend from it would acknowledge what a power loss can still remove.
 /// So before the first read the whole log is synced and moved into the database; false when a reader is in the way.
-fn make_durable(connection: &Connection) -> Result<bool, rusqlite::Error> {
+pub(super) fn make_durable(connection: &Connection) -> Result<bool, rusqlite::Error> {
     let started = std::time::Instant::now();
     let durable = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
         Ok(row.get::<_, i64>(0)? == 0)
@@ -128,7 +146,7 @@ fn make_durable(connection: &Connection) -> Result<bool, rusqlite::Error> {
 
 /// Brings the schema to the version of this program.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), Error> {
-    let version = schema_version(connection).map_err(|error| Error::Open(error.to_string()))?;
+    let version = schema_version(connection).map_err(opening)?;
     if version > migrations::LATEST_VERSION {
         return Err(Error::Open(format!(
             "the database has schema version {version}, which is newer than this program's {}; run the newer program",
@@ -136,7 +154,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), Error> {
         )));
     }
     let steps = migrations::of_files().map_err(|error| Error::Open(error.to_string()))?;
-    checksum::register(connection).map_err(|error| Error::Open(error.to_string()))?;
+    checksum::register(connection).map_err(opening)?;
     refinery::Runner::new(&steps)
         .set_abort_divergent(true)
         .set_abort_missing(true)
@@ -147,9 +165,13 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), Error> {
         .map_err(|error| Error::Open(format!("the schema cannot be brought up to date: {error}")))?;
     if version < migrations::LATEST_VERSION {
         // A step may write all rows anew: the room that its log took is given back, now or at the next start.
-        make_durable(connection).map_err(|error| Error::Open(error.to_string()))?;
+        make_durable(connection).map_err(opening)?;
     }
     Ok(())
+}
+
+fn opening(error: rusqlite::Error) -> Error {
+    Error::Open(Error::from(error).to_string())
 }
 
 /// The version that the file has; 0 when it is empty.

@@ -7,12 +7,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rusqlite::Connection;
-
 use super::{
     backup::{self, Made, broken, told},
     guard::{self, beside},
     lock::{self, Lock},
+    vfs::Layer,
 };
 use crate::{Error, LATEST_VERSION};
 
@@ -104,8 +103,8 @@ impl Try {
 
     /// Lets SQLite take what it finds; gives the number of entries when it is a whole database of ours.
     fn open(&self) -> Result<i64, Error> {
-        let failed = |error: rusqlite::Error| broken(&self.path, &error);
-        let connection = Connection::open(&self.path).map_err(failed)?;
+        let failed = |error: rusqlite::Error| broken(&self.path, error);
+        let connection = Layer::current().open_to_write(&self.path).map_err(failed)?;
         connection
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
             .map_err(failed)?;
@@ -116,7 +115,7 @@ impl Try {
                 "it has schema version {version}, which is newer than this program's {LATEST_VERSION}; use the newer program"
             ));
         }
-        let connection = Connection::open(&self.path).map_err(failed)?;
+        let connection = Layer::current().open_to_write(&self.path).map_err(failed)?;
         connection
             .query_row("SELECT count(*) FROM entry", [], |row| row.get(0))
             .map_err(failed)

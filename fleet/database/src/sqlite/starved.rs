@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Inner, Parts, READERS, Sqlite, guard, lock::Lock, open, probe, worker::Worker};
+use super::{Inner, Layer, Parts, READERS, Sqlite, guard, lock::Lock, open, probe, worker::Worker};
 use crate::{Error, LATEST_VERSION, Schema};
 
 /// Whether the disk of a file that is there is full.
@@ -34,7 +34,7 @@ pub(super) fn take(path: &Path) -> Result<Lock, Error> {
 }
 
 /// Readers that write nothing.
-pub(super) fn read_only(path: &Path, lock: &Arc<Lock>) -> Result<Parts, Error> {
+pub(super) fn read_only(path: &Path, layer: Layer, lock: &Arc<Lock>) -> Result<Parts, Error> {
     let told = |error: std::io::Error| Error::Open(format!("{}: {error}", path.display()));
     // Invariant I1: what is seen is on the disk. It cannot be moved into the file now, but it can be synced.
     match File::open(guard::log_of(path)) {
@@ -50,7 +50,7 @@ pub(super) fn read_only(path: &Path, lock: &Arc<Lock>) -> Result<Parts, Error> {
         .map_err(told)?;
     let unindexed = unindexed(path);
     let readers = (0..READERS).map(|at| {
-        let connection = open::reader(&unindexed)?;
+        let connection = open::reader(&unindexed, layer)?;
         let version = open::schema_version(&connection)?;
         if version != LATEST_VERSION {
             return Err(Error::Open(format!(
@@ -112,8 +112,8 @@ impl Inner {
             reader.close().await;
         }
         parts.readers.clear();
-        let path = self.path.clone();
-        let opened = tokio::task::spawn_blocking(move || reopen(&path, &lock)).await;
+        let (path, layer) = (self.path.clone(), self.layer);
+        let opened = tokio::task::spawn_blocking(move || reopen(&path, layer, &lock)).await;
         let (opened, outcome) = opened.map_err(|_| Error::Panicked)??;
         *parts = opened;
         outcome
@@ -121,13 +121,14 @@ impl Inner {
 }
 
 /// Opens the file as ever; where that fails, once more for reading.
-fn reopen(path: &Path, lock: &Arc<Lock>) -> Result<(Parts, Result<(), Error>), Error> {
-    let whole = guard::forget_mark(path).and_then(|()| Sqlite::whole(path, Schema::Migrate, lock.clone()));
+fn reopen(path: &Path, layer: Layer, lock: &Arc<Lock>) -> Result<(Parts, Result<(), Error>), Error> {
+    let whole =
+        guard::forget_mark(path).and_then(|()| Sqlite::whole(path, layer, Schema::Migrate, lock.clone()));
     match whole {
         Ok(parts) => Ok((parts, Ok(()))),
         Err(error) => {
             tracing::debug!(%error, "the file cannot be opened for writing yet");
-            Ok((read_only(path, lock)?, Err(no_room())))
+            Ok((read_only(path, layer, lock)?, Err(no_room())))
         }
     }
 }

@@ -13,10 +13,11 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     checkpoint::Checkpointer,
-    gathered, guard,
+    guard,
     lock::Lock,
     mark::{Mark, MarkFile},
     probe,
+    vfs::Shared,
 };
 use crate::Error;
 
@@ -35,25 +36,30 @@ thread_local! {
 pub(super) struct WriterKeeps {
     /// Ends before the connection is closed.
     checkpointer: Checkpointer,
+    /// What is gathered for its log; none where SQLite is left alone.
+    log: Option<Arc<Shared>>,
     mark: MarkFile,
     path: PathBuf,
 }
 
 impl WriterKeeps {
-    pub(super) fn new(path: PathBuf, checkpointer: Checkpointer) -> Self {
+    pub(super) fn new(path: PathBuf, checkpointer: Checkpointer, log: Option<Arc<Shared>>) -> Self {
         Self {
             checkpointer,
+            log,
             mark: MarkFile::new(guard::mark_of(&path)),
             path,
         }
     }
 
     fn after_job(&mut self, connection: &Connection) {
-        gathered::let_go(connection);
-        if let Some(frames) = self.checkpointer.newly_committed()
-            && let Some(salts) = gathered::salts(connection)
-        {
-            self.mark.set(Mark { salts, frames });
+        if let Some(log) = &self.log {
+            log.drop_gathered();
+            if let Some(frames) = self.checkpointer.newly_committed()
+                && let Some(salts) = log.salts()
+            {
+                self.mark.set(Mark { salts, frames });
+            }
         }
         self.checkpointer.after_job(connection);
     }
@@ -165,7 +171,7 @@ pub(super) fn commit(connection: &Connection) -> Result<(), Error> {
     let Err(error) = committed else {
         return Ok(());
     };
-    if error.sqlite_error_code() != Some(ErrorCode::SystemIoFailure) {
+    if error.sqlite_error_code() != Some(ErrorCode::SystemIoFailure) || Error::is_damage(&error) {
         return Err(error.into());
     }
     if error.sqlite_extended_error_code() == Some(rusqlite::ffi::SQLITE_IOERR_WRITE)

@@ -10,6 +10,7 @@ mod fleet;
 mod full_disk;
 mod ids;
 mod opening;
+mod pages;
 mod released;
 mod roles;
 mod server;

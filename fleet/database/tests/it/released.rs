@@ -31,7 +31,7 @@ fn strings(connection: &Connection, sql: &str) -> Vec<String> {
 }
 
 /// Writes the file of the earlier release; gives all that is in it but the history of its schema.
-fn release(path: &Path) -> Vec<Table> {
+pub(crate) fn release(path: &Path) -> Vec<Table> {
     let connection = Connection::open(path).unwrap();
     connection.execute_batch(DUMP).unwrap();
     let tables = strings(

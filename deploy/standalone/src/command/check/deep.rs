@@ -1,11 +1,14 @@
 //! Everything in the database, read and verified.
 
-use database::{Database, Engine, params};
+use database::{Database, Engine, params, sqlite::Checked};
 use journal::audit::{Audit, audit};
 
 use super::{Finding, serve::Arguments, store};
 
 const ABOUT: &str = "deep";
+const MEND: &str = "docs/operations.md, Damage";
+/// Pages that are named, at most.
+const NAMED_PAGES: usize = 100;
 
 /// A line for what was read, and one for each thing that is damaged.
 pub(super) async fn findings(settings: &Arguments) -> Vec<Finding> {
@@ -31,17 +34,21 @@ pub(super) async fn findings(settings: &Arguments) -> Vec<Finding> {
         let audited = audit(&database).await;
         let pages = pages(&database).await;
         database.close().await;
-        let mut findings = lines(&shown, &audited?);
+        let mut findings = match (&audited, &pages) {
+            (Ok(audit), _) => lines(&shown, audit),
+            // What the audit met first; its page has a line.
+            (Err(error @ database::Error::DamagedPage(_)), Some(_)) => vec![Finding::fail(
+                ABOUT,
+                format!("{shown}: entries cannot all be read: {error}"),
+                MEND,
+            )],
+            (Err(_), _) => return audited.map(|_| Vec::new()),
+        };
         findings.extend(pages);
         Ok::<_, database::Error>(findings)
     };
-    read.await.unwrap_or_else(|error| {
-        vec![Finding::fail(
-            ABOUT,
-            format!("{shown}: {error}"),
-            "docs/operations.md, Damage",
-        )]
-    })
+    read.await
+        .unwrap_or_else(|error| vec![Finding::fail(ABOUT, format!("{shown}: {error}"), MEND)])
 }
 
 fn lines(shown: &str, audit: &Audit) -> Vec<Finding> {
@@ -73,12 +80,15 @@ fn lines(shown: &str, audit: &Audit) -> Vec<Finding> {
     findings
 }
 
-/// Whether a server keeps checksums of its pages, which cover what has none of ours.
+/// Whether the pages have checksums, which cover what has none of ours; those of a file are verified.
 async fn pages(database: &Database) -> Option<Finding> {
     const SETTING: &str = "SELECT current_setting('data_checksums')";
-    let Engine::Postgres(_) = database.engine() else {
-        return None;
-    };
+    if let Engine::Sqlite(file) = database.engine() {
+        return Some(file.check_pages().await.map_or_else(
+            |error| Finding::fail(ABOUT, error.to_string(), MEND),
+            |checked| file_pages(&checked),
+        ));
+    }
     let row = database.query_first(SETTING, params![]).await.ok()??;
     match row.get::<String>(0).ok()?.as_str() {
         "on" => Some(Finding::ok(ABOUT, "the server keeps checksums of its pages")),
@@ -87,5 +97,30 @@ async fn pages(database: &Database) -> Option<Finding> {
             "the server keeps no checksums of its pages, so only entries are verified",
             "stop it, then pg_checksums --enable",
         )),
+    }
+}
+
+fn file_pages(checked: &Checked) -> Finding {
+    match checked {
+        Checked::WithoutSums => Finding::warn(
+            ABOUT,
+            "the pages of the file are not verified, so only entries are: it has no checksums of pages, or --sqlite-plain is set",
+            "stop the server, then huizhen migrate --page-checksums",
+        ),
+        Checked::WithSums { pages, damaged } if damaged.is_empty() => {
+            Finding::ok(ABOUT, format!("{pages} pages read, each is what was written"))
+        }
+        Checked::WithSums { pages, damaged } => {
+            let named: Vec<String> = damaged.iter().take(NAMED_PAGES).map(u32::to_string).collect();
+            Finding::fail(
+                ABOUT,
+                format!(
+                    "{} of {pages} pages are damaged: {}",
+                    damaged.len(),
+                    named.join(", ")
+                ),
+                "restore a backup from before the damage; docs/operations.md, Damage",
+            )
+        }
     }
 }

@@ -18,8 +18,8 @@ use super::serve;
 pub(super) const EXAMPLES: &str = "\
 The exit status is 1 when a line says fail.
 
---deep reads every entry and verifies its checksum, compares the indexes with the entries, and lets SQLite check its
-pages; the server may run meanwhile. Each damaged row is named, at most 100 of them.
+--deep reads every entry and every page, verifies their checksums, compares the indexes with the entries, and lets
+SQLite check its trees; the server may run meanwhile. Each damaged row is named, at most 100 of them.
 
 Examples:
   huizhen check
@@ -110,6 +110,7 @@ impl fmt::Display for Finding {
 /// Looks at everything and prints the lines.
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let Arguments { settings, deep } = arguments;
+    settings.set_layer();
     // Settings that cannot be read have ended the program before.
     let mut findings = vec![Finding::ok(
         "settings",

@@ -43,7 +43,9 @@ pub(super) fn checkpoint(path: PathBuf, length: Duration) -> Result<()> {
 }
 
 fn open(path: PathBuf) -> Result<Connection> {
-    let connection = Connection::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
+    // By the same file layer as the server's, or the pages that this moves from the log would have no checksums.
+    let connection =
+        database::sqlite::connect(&path).with_context(|| format!("cannot open {}", path.display()))?;
     connection.busy_timeout(BUSY_LIMIT)?;
     Ok(connection)
 }

@@ -1,0 +1,79 @@
+//! Reading every page of a file, also those that hold nothing now.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use super::{
+    Sqlite, guard,
+    log::Log,
+    vfs::{self, Layer, Pages},
+};
+use crate::Error;
+
+/// Pages that are read before others get the thread's connection.
+const AT_ONCE: u32 = 1_000;
+/// SQLite keeps its locks in the page with this byte, and never writes it.
+const LOCK_BYTE: u64 = 1 << 30;
+
+/// What was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Checked {
+    /// The pages have no sums.
+    WithoutSums,
+    /// They have.
+    WithSums {
+        /// Pages of the file.
+        pages: u32,
+        /// Those that are not what was written.
+        damaged: Vec<u32>,
+    },
+}
+
+impl Sqlite {
+    /// Verifies each page of the file; also while a server has it.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn check_pages(&self) -> Result<Checked, Error> {
+        if self.inner.layer == Layer::Plain {
+            return Ok(Checked::WithoutSums);
+        }
+        let path = self.inner.path.clone();
+        self.read(move |connection| check(connection, &path)).await
+    }
+}
+
+fn check(connection: &Connection, path: &Path) -> Result<Checked, Error> {
+    // The first page is read, and says whether there are sums.
+    let number = |pragma: &str| connection.query_row(pragma, [], |row| row.get::<_, u32>(0));
+    let pages = number("PRAGMA page_count")?;
+    let page_bytes = number("PRAGMA page_size")?;
+    if !vfs::has_sums(connection) {
+        return Ok(Checked::WithoutSums);
+    }
+    let in_file = std::fs::metadata(path).map_or(0, |found| found.len()) / u64::from(page_bytes);
+    let last = pages.min(u32::try_from(in_file).unwrap_or(u32::MAX));
+    let mut damaged = Vec::new();
+    let mut first = 1;
+    while first <= last {
+        let count = AT_ONCE.min(last - first + 1);
+        damaged.extend(vfs::verify(
+            connection,
+            Pages {
+                page_bytes: page_bytes as usize,
+                first,
+                count,
+                damaged: Vec::new(),
+            },
+        )?);
+        first += count;
+    }
+    damaged.retain(|page| u64::from(*page) != LOCK_BYTE / u64::from(page_bytes) + 1);
+    if !damaged.is_empty() {
+        // A crash may have torn what was being moved from the log; it is there still, and read from there.
+        let moved = Log::pages(&guard::log_of(path)).map_err(|error| Error::Engine(error.to_string()))?;
+        damaged.retain(|page| !moved.contains(page));
+    }
+    Ok(Checked::WithSums { pages, damaged })
+}

@@ -1,0 +1,58 @@
+//! What the first page says about sums.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use super::RESERVED_BYTES;
+
+/// So much of the first page is its header.
+pub(super) const BYTES: usize = 100;
+const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+/// Where the header says how many bytes of each page are reserved.
+pub(super) const RESERVED_AT: usize = 20;
+const APPLICATION_ID_AT: usize = 68;
+
+/// The application id of a file whose pages have room for sums, and which was written to by SQLite alone: the sums may be old.
+/// "hzpl".
+pub(super) const WRITTEN_PLAIN: i32 = 0x687a_706c;
+
+/// Whether the pages of a file have sums.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Seal {
+    /// Its first page was not seen yet.
+    Unknown,
+    Unsealed,
+    Sealed,
+}
+
+impl Seal {
+    /// None when these are no header.
+    pub(super) fn of(page: &[u8]) -> Option<Self> {
+        let header = page.get(..BYTES)?;
+        if !header.starts_with(MAGIC) {
+            return None;
+        }
+        let is_written_plain = header[APPLICATION_ID_AT..].starts_with(&WRITTEN_PLAIN.to_be_bytes());
+        Some(match header[RESERVED_AT] == RESERVED_BYTES && !is_written_plain {
+            true => Self::Sealed,
+            false => Self::Unsealed,
+        })
+    }
+}
+
+/// A [`Seal`] that the files of a connection share.
+#[derive(Default)]
+pub(super) struct SealCell(AtomicU8);
+
+impl SealCell {
+    pub(super) fn get(&self) -> Seal {
+        match self.0.load(Ordering::Relaxed) {
+            0 => Seal::Unknown,
+            1 => Seal::Unsealed,
+            _ => Seal::Sealed,
+        }
+    }
+
+    pub(super) fn set(&self, seal: Seal) {
+        self.0.store(seal as u8, Ordering::Relaxed);
+    }
+}
