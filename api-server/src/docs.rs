@@ -12,7 +12,7 @@ mod share;
 use axum::{
     Router,
     http::{HeaderValue, header},
-    response::{IntoResponse, Response},
+    response::{IntoResponse, Redirect, Response},
     routing::get,
 };
 use bytes::Bytes;
@@ -147,6 +147,8 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(document: &Value) -> anyh
             "/openapi.json",
             get(move || std::future::ready(json(text.clone()))),
         )
+        // Somebody who opens the address in a browser looks for this page.
+        .route("/", get(|| std::future::ready(Redirect::to("/docs"))))
         .merge(page))
 }
 

@@ -129,9 +129,9 @@ words! {
     /// No such doctor.
     TeamDoctorNotFound = NOT_FOUND "team.doctor_not_found",
         "没有这位医生，请检查 doctor_id", "There is no such doctor; check doctor_id";
-    /// The doctor is in the team already.
+    /// The doctor or the member is in the team already.
     TeamAlreadyIn = CONFLICT "team.already_in",
-        "这位医生已在团队中", "The doctor is in the team already";
+        "该用户已在团队中，无需再次加入", "This user is in the team already; there is nothing to do";
     /// No such consult, or it is not the caller's.
     ConsultNotFound = NOT_FOUND "consult.not_found",
         "没有这个咨询，请检查咨询 id", "There is no such consult; check its id";

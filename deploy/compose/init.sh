@@ -12,6 +12,8 @@ once() { [ -e "secrets/$1" ] || printf '%s' "$2" >"secrets/$1"; }
 once postgres_password "$(new)"
 once redis_password "$(new)"
 once grafana_password "$(new)"
+# Until an address stands here alerts are on the page of Alertmanager alone (http://127.0.0.1:9093).
+once alert_webhook_url "http://127.0.0.1:9/nobody-is-told"
 redis_password=$(cat secrets/redis_password)
 postgres_password=$(cat secrets/postgres_password)
 once redis_users.acl "user default off
@@ -22,7 +24,7 @@ once fleet.env "HUIZHEN_DATABASE_URL=postgres://huizhen:$postgres_password@postg
 HUIZHEN_REDIS_URL=redis://huizhen:$redis_password@redis:6379/0
 "
 # The containers' own users read these; on this machine the folder keeps others out.
-chmod 644 secrets/redis_users.acl secrets/postgres_password secrets/grafana_password
+chmod 644 secrets/redis_users.acl secrets/postgres_password secrets/grafana_password secrets/alert_webhook_url
 mkdir -p tls
 chmod 755 tls
 if [ ! -e .env ]; then
@@ -38,4 +40,4 @@ if [ ! -e .env ]; then
 #TLS_KEY=key.pem
 END
 fi
-echo "secrets are in $(pwd)/secrets; next: fill in $(pwd)/.env (SMS_PROVIDER at least), then docker compose up --build -d"
+echo "secrets are in $(pwd)/secrets; next: fill in $(pwd)/.env (SMS_PROVIDER at least) and secrets/alert_webhook_url, then docker compose up --build -d"

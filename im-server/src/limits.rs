@@ -19,6 +19,8 @@ const FAILING_ADDRESSES: usize = 100_000;
 /// How many times the failures that an address may have end all of its logins, right ones too: looking passwords up must
 /// not become the load. Until then the right passwords of others at the same address (a hospital, a carrier) are taken.
 const FLOOD: u32 = 50;
+/// Words of 64 users each whose first failure in a minute is told from their later ones, of each failing address.
+const USER_WORDS: usize = 16;
 
 /// What connections and logins may cost the node.
 pub(crate) struct Limits {
@@ -32,9 +34,28 @@ pub(crate) struct Limits {
     logins: Option<NodeLimiter>,
 }
 
+/// Failed logins of an address in one minute.
+#[derive(Default)]
 struct Failures {
     minute: u32,
+    /// All of them.
     count: u32,
+    /// Those of users who had failed before.
+    repeated: u32,
+    /// Users who have failed, by one bit each. Two users may share a bit: then the second one's first failure counts.
+    users: [u64; USER_WORDS],
+}
+
+impl Failures {
+    /// Counts one of this user.
+    fn add(&mut self, user: i64) {
+        self.count = self.count.saturating_add(1);
+        // Ids are given out one after the other, so the lowest bits spread them.
+        let bit = user as usize % (USER_WORDS * 64);
+        let (word, mask) = (&mut self.users[bit / 64], 1 << (bit % 64));
+        self.repeated = self.repeated.saturating_add(u32::from(*word & mask != 0));
+        *word |= mask;
+    }
 }
 
 /// A connection's place among those of its address that have not logged in; given back when dropped.
@@ -113,10 +134,11 @@ impl Limits {
             .is_some_and(|failures| failures.minute == minute && failures.count >= most)
     }
 
-    /// Counts a failed login.
-    pub(crate) fn failed(&self, address: IpAddr) -> Failed {
-        let count = self.count_failure(Subscriber::of(address));
-        if count <= self.failed_per_minute {
+    /// Counts a failed login. The first one of a user in a minute is no guess: a node that was restarted without Redis has
+    /// forgotten everybody's password, and all the people of a hospital come back with theirs at once.
+    pub(crate) fn failed(&self, address: IpAddr, user: i64) -> Failed {
+        let repeated = self.count_failure(Subscriber::of(address), user);
+        if repeated <= self.failed_per_minute {
             return Failed::Few;
         }
         if let Some(line) = self.guessing.line(address) {
@@ -129,21 +151,21 @@ impl Limits {
         Failed::TooMany
     }
 
-    /// Failures of an address in this minute, this one included.
-    fn count_failure(&self, address: Subscriber) -> u32 {
+    /// Repeated failures of an address in this minute, this one included.
+    fn count_failure(&self, address: Subscriber, user: i64) -> u32 {
         let minute = uptime_s() / 60;
         if self.failures.len() >= FAILING_ADDRESSES {
             self.failures.clear();
         }
-        let mut failures = self
-            .failures
-            .entry(address)
-            .or_insert(Failures { minute, count: 0 });
+        let mut failures = self.failures.entry(address).or_default();
         if failures.minute != minute {
-            *failures = Failures { minute, count: 0 };
+            *failures = Failures {
+                minute,
+                ..Failures::default()
+            };
         }
-        failures.count = failures.count.saturating_add(1);
-        failures.count
+        failures.add(user);
+        failures.repeated
     }
 
     /// Forgets failures of past minutes.

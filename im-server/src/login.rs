@@ -363,7 +363,7 @@ async fn admit(shared: &Shared, address: IpAddr, login: Login) -> Result<Admitte
     // A wrong user, a wrong password and another user's password look and take the same: one look-up, one answer.
     let wrong = || {
         metrics::counter!("huizhen_im_login_failures_total").increment(1);
-        if shared.limits.failed(address) == Failed::TooMany {
+        if shared.limits.failed(address, login.user_id) == Failed::TooMany {
             return too_many_attempts();
         }
         bye(ByeReason::AuthFailed, sentences::WRONG_PASSWORD)

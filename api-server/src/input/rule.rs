@@ -34,12 +34,10 @@ pub(super) fn error(path: &str, error: &serde_json::Error) -> Error {
         };
         return Error::invalid(field, "缺少该字段", "it is missing");
     }
-    let expected = text
-        .split_once("expected ")
-        .map_or("another value", |(_, expected)| {
-            expected.split(" at line ").next().unwrap_or(expected)
-        })
-        .to_owned();
+    let expected = text.rsplit_once("expected ").map_or("", |(_, expected)| {
+        expected.split(" at line ").next().unwrap_or(expected)
+    });
+    let (zh, en) = words(expected);
     let field = if path.is_empty() {
         "body".to_owned()
     } else {
@@ -47,7 +45,79 @@ pub(super) fn error(path: &str, error: &serde_json::Error) -> Error {
     };
     Error::invalid(
         field,
-        format!("类型或取值不对，应为 {expected}"),
-        format!("it must be {expected}"),
+        format!("类型或取值不正确，应为{zh}"),
+        format!("must be {en}"),
     )
+}
+
+/// What serde expects, in words of whoever writes JSON: Rust's types mean nothing to them.
+fn words(expected: &str) -> (String, String) {
+    let plain = |zh: &str, en: &str| (zh.to_owned(), en.to_owned());
+    match expected {
+        "i8" | "i16" | "i32" | "i64" | "isize" | "u8" | "u16" | "u32" | "u64" | "usize" => {
+            plain("整数", "an integer")
+        }
+        "f32" | "f64" => plain("数字", "a number"),
+        "a boolean" => plain(" true 或 false", "true or false"),
+        "a string" | "string" | "str" | "a character" | "string or map" => plain("字符串", "a string"),
+        "a map" | "map" => plain(" JSON 对象", "a JSON object"),
+        "a sequence" => plain(" JSON 数组", "a JSON array"),
+        _ if expected.starts_with("struct ") => plain(" JSON 对象", "a JSON object"),
+        _ if expected.starts_with('`') || expected.starts_with("one of `") => {
+            let values: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
+            (
+                format!("以下之一：{}", values.join("、")),
+                format!("one of {}", values.join(", ")),
+            )
+        }
+        _ => plain("其他取值", "another value"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
+    use serde::{Deserialize, de::DeserializeOwned};
+
+    use super::words;
+
+    #[derive(Debug, Deserialize)]
+    struct Point {
+        #[allow(dead_code, reason = "only its error is looked at")]
+        x: i64,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Platform {
+        Ios,
+        Android,
+        Web,
+    }
+
+    fn told<T: DeserializeOwned + std::fmt::Debug>(json: &str) -> (String, String) {
+        let text = serde_json::from_str::<T>(json).unwrap_err().to_string();
+        words(
+            text.rsplit_once("expected ")
+                .unwrap()
+                .1
+                .split(" at line ")
+                .next()
+                .unwrap(),
+        )
+    }
+
+    #[test]
+    fn types_are_those_of_json() {
+        let own = |zh: &str, en: &str| (zh.to_owned(), en.to_owned());
+        assert_eq!(told::<i64>("\"1\""), own("整数", "an integer"));
+        assert_eq!(told::<u16>("1.5"), own("整数", "an integer"));
+        assert_eq!(told::<String>("1"), own("字符串", "a string"));
+        assert_eq!(told::<bool>("1"), own(" true 或 false", "true or false"));
+        assert_eq!(told::<Vec<i64>>("{}"), own(" JSON 数组", "a JSON array"));
+        assert_eq!(told::<Point>("1"), own(" JSON 对象", "a JSON object"));
+        let platforms = own("以下之一：ios、android、web", "one of ios, android, web");
+        assert_eq!(told::<Platform>("\"beos\""), platforms);
+    }
 }

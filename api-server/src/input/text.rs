@@ -106,8 +106,9 @@ macro_rules! text_of {
             fn schema() -> RefOr<Schema> {
                 ObjectBuilder::new()
                     .schema_type(Type::String)
-                    .min_length(Some(MIN))
+                    .min_length((MIN > 0).then_some(MIN))
                     .max_length(Some(MAX))
+                    .pattern((MIN > 0).then_some("\\S"))
                     .into()
             }
         }

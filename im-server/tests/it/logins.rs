@@ -189,6 +189,21 @@ async fn an_address_that_fails_too_often_must_wait() {
     assert!(good == Some(ByeReason::TooManyAttempts) || good.is_none());
 }
 
+/// A node without Redis that was restarted has forgotten all passwords: the people of a hospital come with theirs at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_failure_of_each_user_is_no_guess() {
+    let fleet = Fleet::start_with(&["--failed-logins-per-minute", "3"], 1).await;
+    for user in 1..=60 {
+        let bye = bye_to(&fleet, login(user, "phone", "forgotten")).await;
+        assert_eq!(bye, ByeReason::AuthFailed, "user {user}");
+    }
+    // Whoever goes on with it guesses. A minute may end in between, which begins the count anew.
+    eventually("the address has to wait", async || {
+        bye_to(&fleet, login(7, "phone", "guess")).await == ByeReason::TooManyAttempts
+    })
+    .await;
+}
+
 async fn bye_or_ok(fleet: &Fleet, login: Login) -> Option<ByeReason> {
     let mut app = fleet.connect().await;
     match app.ask_any(Request::Login(login)).await {

@@ -51,6 +51,7 @@ fn a_fleet_is_there_and_every_container_is_closed() {
         "im-2",
         "im-3",
         "prometheus",
+        "alertmanager",
         "grafana",
     ] {
         let service = services.get(name).unwrap_or_else(|| panic!("there is no {name}"));
