@@ -16,7 +16,7 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   huizhen migrate
   huizhen migrate --data data
-  huizhen migrate --page-checksums     a file of an earlier version of more than 1 GiB, when it suits you";
+  huizhen migrate --page-checksums";
 
 /// What to bring up to date.
 #[derive(clap::Args, Clone, Debug)]

@@ -81,6 +81,10 @@ fn a_deep_check_names_what_is_damaged_while_the_server_runs() {
     let demo = started(folder);
     let mut patient = chat(folder, "patient");
     let said = say(&mut patient, "words that will be spoilt");
+    // The newest page of entries is read by every start and by every send.
+    for _ in 0..30 {
+        say(&mut patient, &"x".repeat(400));
+    }
     let check = ["check", "--deep", "--data", DATA, "--max-sessions", "10"];
     let checked = done(folder, &check);
     assert!(checked.contains("nothing is damaged"), "{checked}");
@@ -90,9 +94,12 @@ fn a_deep_check_names_what_is_damaged_while_the_server_runs() {
     let database = folder.join("data/demo/huizhen.db");
     let bytes = fs::read(&database).unwrap();
     let words = b"words that will be spoilt";
-    let at = bytes.windows(words.len()).position(|window| window == words);
+    // The last place: a page that was split keeps what it held before.
+    let at = bytes.windows(words.len()).rposition(|window| window == words);
     flip(&database, at.unwrap());
-    let demo = started(folder);
+    // Not the demo, which looks at its own conversation when it starts.
+    let mut demo = Running::start(huizhen(folder, &["serve", "--data", DATA]));
+    demo.wait_for("listening rest=");
     let told = refused(folder, &check, 1);
     let place = format!(
         "entry {} of conversation {}",
@@ -105,7 +112,7 @@ fn a_deep_check_names_what_is_damaged_while_the_server_runs() {
     );
     let told = refused(folder, &["backup", "--data", DATA, "--to", "b.backup"], 1);
     assert!(
-        told.contains(&format!("page {page} of data/demo/huizhen.db is damaged")),
+        told.contains(&format!("page {page} of ")) && told.contains("data/demo/huizhen.db is damaged"),
         "{told}"
     );
     assert!(!folder.join("b.backup").exists());

@@ -68,8 +68,9 @@ async fn an_examination_names_the_cure() {
     let redis = tokio::task::spawn_blocking(|| Redis::start(Options::default()).unwrap())
         .await
         .unwrap();
+    let backplane = open(&redis.url()).await;
     redis.command(&["CONFIG", "SET", "maxmemory", "1"]).unwrap();
-    let complaints = open(&redis.url()).await.complaints().await.unwrap();
+    let complaints = backplane.complaints().await.unwrap();
     let grave: Vec<_> = complaints
         .iter()
         .filter(|complaint| complaint.what.contains("OOM"))
