@@ -73,7 +73,7 @@ async fn request_ids_are_echoed_when_they_are_plain() {
 #[tokio::test]
 async fn unknown_paths_and_methods_have_the_envelope() {
     let service = Service::start().await;
-    for path in ["/", "/consults", "/consult/1/2/3", "/im"] {
+    for path in ["/nothing", "/consults", "/consult/1/2/3", "/im"] {
         service.get(path).send().await.refused(404, "request.not_found");
     }
     let reply = service.post("/im/servers").send().await;
@@ -83,6 +83,15 @@ async fn unknown_paths_and_methods_have_the_envelope() {
             .header("allow")
             .contains("GET")
     );
+}
+
+/// The HTTP client follows: what comes is the page.
+#[tokio::test]
+async fn the_root_leads_to_the_documentation() {
+    let service = Service::start().await;
+    let reply = service.get("/").send().await;
+    assert_eq!(reply.status, 200, "{}", reply.text);
+    assert!(reply.text.contains("swagger-ui"), "{}", reply.text);
 }
 
 #[tokio::test]
