@@ -55,8 +55,8 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             .await
             .context("the file was not written anew")??;
         match sealed {
-            Seal::Was => println!("the pages have checksums"),
-            Seal::Done { bytes } => println!("the pages have checksums now; the file has {bytes} bytes"),
+            Seal::Was => program::say!("the pages have checksums"),
+            Seal::Done { bytes } => program::say!("the pages have checksums now; the file has {bytes} bytes"),
             Seal::Without { told } => bail!(told),
         }
     }
