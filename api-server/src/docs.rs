@@ -147,7 +147,7 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(document: &Value) -> anyh
             "/openapi.json",
             get(move || std::future::ready(json(text.clone()))),
         )
-        // Somebody who opens the address in a browser looks for this page.
+        // A browser that opens the bare address shows the documentation.
         .route("/", get(|| std::future::ready(Redirect::to("/docs"))))
         .merge(page))
 }

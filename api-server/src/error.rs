@@ -311,7 +311,7 @@ words! {
     /// Something that the service needs is away.
     Unavailable = SERVICE_UNAVAILABLE "server.unavailable",
         "服务暂时不可用，请在 Retry-After 所示秒数后重试", "The service is not available now; try again after the seconds that Retry-After tells";
-    /// What is there can be read, and nothing can be saved.
+    /// The database serves reads and takes no writes.
     ReadOnly = SERVICE_UNAVAILABLE "server.read_only",
         "服务暂时只能查看，无法保存更改，请在 Retry-After 所示秒数后重试", "For the moment the service can be read, but nothing can be saved; try again after the seconds that Retry-After tells";
     /// A fault of ours.
@@ -468,7 +468,7 @@ impl From<database::Error> for Error {
     fn from(error: database::Error) -> Self {
         match error.kind() {
             Kind::Outage(outage) => Self::outage(outage, error),
-            // What a caller can cause has become a word of its own where it happened.
+            // Violations by callers were mapped to their own words in the transaction.
             Kind::Caller | Kind::Damage | Kind::Fault => Self::internal(error),
         }
     }

@@ -1,4 +1,4 @@
-//! What of REST strangers may reach that they should not: for the warnings at the start and `huizhen check`.
+//! Warns of REST without TLS, and of codes in the log, on public addresses: at the start and in `huizhen check`.
 
 use std::net::IpAddr;
 

@@ -179,7 +179,7 @@ mod tests {
         }
     }
 
-    /// What the document allows is what is read, and what is shown is what it says.
+    /// The pattern in the document takes the phones that the parser takes, and phones are shown by the second one.
     #[test]
     fn the_patterns_are_of_what_is_read() {
         let (asked, shown) = (

@@ -146,7 +146,7 @@ fn symptom_type() -> RefOr<Schema> {
     one_of(everybody.map(|registered| registered.mime_type))
 }
 
-/// What does not need the database; gives the uris of the images.
+/// Checks the body without the database and returns the uris of the images.
 fn check(app: &App, body: &mut BeginConsult, user: &User) -> Result<Vec<String>, Error> {
     let everybody = mime::registered(&body.symptom_type)
         .is_some_and(|registered| registered.senders == mime::Senders::Everybody);

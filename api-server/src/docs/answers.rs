@@ -1,4 +1,4 @@
-//! What an operation is sent and what it answers: in words, and as a running service took and gave it.
+//! Descriptions and recorded examples of requests and answers. The examples come from a running service.
 
 use serde_json::{Map, Value, json};
 

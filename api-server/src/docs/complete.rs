@@ -1,4 +1,4 @@
-//! What holds for all operations: ids in paths, who may call, the refusals that any of them can give, and their form.
+//! Adds to every operation the rules that all share: ids in paths, security, common refusals and their schema.
 
 use serde_json::Value;
 use utoipa::{

@@ -1,4 +1,4 @@
-//! What programs write: tokens and ids.
+//! Texts that programs write: tokens and types in printable ASCII, and device ids in at most 64 bytes.
 
 use std::{fmt, ops::Deref};
 

@@ -1,4 +1,4 @@
-//! What JSON means, apart from how it was written: the order of keys, white space, escapes, and the forms of one number.
+//! A hash of a JSON value that does not depend on key order, white space, escapes or the form of a number.
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};

@@ -12,7 +12,7 @@ use crate::error::Error;
 pub(crate) const DEFAULT_LIMIT: i64 = 50;
 /// The most items of a page.
 pub(crate) const MAX_LIMIT: i64 = 200;
-/// What [`Cursor::encode`] writes: 16 bytes in base64url without padding.
+/// The pattern of [`Cursor::encode`]: 16 bytes in base64url without padding.
 pub(crate) const CURSOR_PATTERN: &str = "^[A-Za-z0-9_-]{21}[AQgw]$";
 
 /// `limit`, `cursor` and `count` of a list.

@@ -34,10 +34,7 @@ pub(super) fn error(path: &str, error: &serde_json::Error) -> Error {
         };
         return Error::invalid(field, "缺少该字段", "it is missing");
     }
-    let expected = text.rsplit_once("expected ").map_or("", |(_, expected)| {
-        expected.split(" at line ").next().unwrap_or(expected)
-    });
-    let (zh, en) = words(expected);
+    let (zh, en) = words(expected(&text));
     let field = if path.is_empty() {
         "body".to_owned()
     } else {
@@ -50,7 +47,13 @@ pub(super) fn error(path: &str, error: &serde_json::Error) -> Error {
     )
 }
 
-/// What serde expects, in words of whoever writes JSON: Rust's types mean nothing to them.
+/// The part of serde's message that names the expected type or values.
+fn expected(text: &str) -> &str {
+    text.rsplit_once("expected ")
+        .map_or("", |(_, rest)| rest.split(" at line ").next().unwrap_or(rest))
+}
+
+/// The expected type or values in JSON's words: callers do not know Rust's types.
 fn words(expected: &str) -> (String, String) {
     let plain = |zh: &str, en: &str| (zh.to_owned(), en.to_owned());
     match expected {
@@ -80,11 +83,10 @@ mod tests {
 
     use serde::{Deserialize, de::DeserializeOwned};
 
-    use super::words;
+    use super::{expected, words};
 
     #[derive(Debug, Deserialize)]
     struct Point {
-        #[allow(dead_code, reason = "only its error is looked at")]
         x: i64,
     }
 
@@ -98,14 +100,7 @@ mod tests {
 
     fn told<T: DeserializeOwned + std::fmt::Debug>(json: &str) -> (String, String) {
         let text = serde_json::from_str::<T>(json).unwrap_err().to_string();
-        words(
-            text.rsplit_once("expected ")
-                .unwrap()
-                .1
-                .split(" at line ")
-                .next()
-                .unwrap(),
-        )
+        words(expected(&text))
     }
 
     #[test]
@@ -116,6 +111,7 @@ mod tests {
         assert_eq!(told::<String>("1"), own("字符串", "a string"));
         assert_eq!(told::<bool>("1"), own(" true 或 false", "true or false"));
         assert_eq!(told::<Vec<i64>>("{}"), own(" JSON 数组", "a JSON array"));
+        assert_eq!(serde_json::from_str::<Point>("{\"x\":1}").unwrap().x, 1);
         assert_eq!(told::<Point>("1"), own(" JSON 对象", "a JSON object"));
         let platforms = own("以下之一：ios、android、web", "one of ios, android, web");
         assert_eq!(told::<Platform>("\"beos\""), platforms);

@@ -52,7 +52,7 @@ pub(crate) struct SentDoctorInvitation {
     pub(super) expires_ms: i64,
 }
 
-/// An inviter is not told of an answer.
+/// The inviter gets no notice of the answer.
 fn sent_state() -> RefOr<Schema> {
     one_of(["invited"])
 }
