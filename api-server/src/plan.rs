@@ -1,7 +1,7 @@
 //! How each engine carries out a statement: a list must not read a whole table that grows.
 
 use database::{Database, Value};
-use fleet_local::{postgres::Postgres, store::Store};
+use testkit::{postgres::Postgres, store::Store};
 
 /// Checks that a statement scans no table and, when it is a list, sorts nothing: it walks an index and stops.
 pub(crate) async fn walks_an_index(sql: &str, params: Vec<Value>) {

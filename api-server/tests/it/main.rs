@@ -12,7 +12,7 @@ mod schema;
 
 #[path = "."]
 mod on_sqlite {
-    const STORE: fleet_local::store::Store = fleet_local::store::Store::Sqlite;
+    const STORE: testkit::store::Store = testkit::store::Store::Sqlite;
 
     mod accounts;
     mod budgets;
@@ -56,7 +56,7 @@ mod on_sqlite {
 
 #[path = "."]
 mod on_postgres {
-    const STORE: fleet_local::store::Store = fleet_local::store::Store::Postgres;
+    const STORE: testkit::store::Store = testkit::store::Store::Postgres;
 
     mod accounts;
     mod budgets;

@@ -22,8 +22,8 @@ use crate::captured::log;
 /// An address that no other test connects from, also not on the other engine.
 fn own(test: u8) -> Ipv4Addr {
     let engine = match super::STORE {
-        fleet_local::store::Store::Sqlite => 1,
-        fleet_local::store::Store::Postgres => 2,
+        testkit::store::Store::Sqlite => 1,
+        testkit::store::Store::Postgres => 2,
     };
     Ipv4Addr::new(127, 9, engine, test)
 }

@@ -14,10 +14,10 @@ use api_server::{Settings, SmsProvider};
 use axum::{Json, Router, extract::State, http::StatusCode, routing::post};
 use backplane::Backplane;
 use database::Database;
-use fleet_local::store::Place;
 use journal::Journal;
 use parking_lot::Mutex;
 use serde_json::Value;
+use testkit::store::Place;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 

@@ -4,8 +4,8 @@
 use std::{fs, path::Path, process::Command};
 
 use database::{Engine, Value};
-use fleet_local::postgres::Postgres;
 use serde_json::json;
+use testkit::postgres::Postgres;
 
 use super::{examples, operators, people::new_phone, scene::Scene, service::Service};
 use crate::captured;

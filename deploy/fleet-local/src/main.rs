@@ -1,8 +1,8 @@
 //! `fleet-local`: a whole fleet on loopback until Ctrl-C.
 
 use clap::Parser;
-use fleet_local::backplane::Kind;
-use fleet_local::fleet::{DATABASE, Fleet, Plan};
+use testkit::backplane::Kind;
+use testkit::fleet::{DATABASE, Fleet, Plan};
 
 const EXAMPLES: &str = "\
 Examples:

@@ -9,7 +9,6 @@ use std::{
 use backplane::{Backplane, Identity, hash_password};
 use clap::Parser;
 use database::Database;
-use fleet_local::store::Place;
 use im_server::{Listeners, Node, Settings};
 use journal::{
     Journal,
@@ -25,6 +24,7 @@ use proto::{
         server_frame::Body,
     },
 };
+use testkit::store::Place;
 use tokio::net::TcpListener;
 
 /// How long anything awaited may take, on a busy machine.
@@ -160,7 +160,7 @@ impl Fleet {
             }
             database::Engine::Postgres(_) => {
                 let database = self.place.database().to_owned();
-                let psql = move || fleet_local::postgres::Postgres::shared().psql(&database, on_postgres);
+                let psql = move || testkit::postgres::Postgres::shared().psql(&database, on_postgres);
                 tokio::task::spawn_blocking(psql).await.unwrap().unwrap();
             }
         }

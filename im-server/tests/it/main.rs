@@ -11,7 +11,7 @@ mod captured;
 
 #[path = "."]
 mod on_sqlite {
-    const STORE: fleet_local::store::Store = fleet_local::store::Store::Sqlite;
+    const STORE: testkit::store::Store = testkit::store::Store::Sqlite;
 
     mod bad_input;
     mod catching_up;
@@ -31,7 +31,7 @@ mod on_sqlite {
 
 #[path = "."]
 mod on_postgres {
-    const STORE: fleet_local::store::Store = fleet_local::store::Store::Postgres;
+    const STORE: testkit::store::Store = testkit::store::Store::Postgres;
 
     // Several processes' worth of nodes, which one file cannot serve.
     mod several_nodes;

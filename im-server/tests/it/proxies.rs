@@ -13,8 +13,8 @@ const OVERLOADED: Answer = Answer::Bye(ByeReason::Overloaded);
 /// An address that no other test connects from, also not on the other engine: lines of the log tell them apart.
 fn own(test: u8) -> [u8; 4] {
     let engine = match super::STORE {
-        fleet_local::store::Store::Sqlite => 1,
-        fleet_local::store::Store::Postgres => 2,
+        testkit::store::Store::Sqlite => 1,
+        testkit::store::Store::Postgres => 2,
     };
     [127, 9, engine, test]
 }

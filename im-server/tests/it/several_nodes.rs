@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use fleet_local::{
-    cluster::{Cluster, Shape},
-    redis::{Options, Redis},
-    sentinel::{self, SentinelSet},
-};
 use journal::UserNotice;
 use proto::{
     UserId,
     wire::{ByeReason, Role, client_frame::Body as Request},
+};
+use testkit::{
+    cluster::{Cluster, Shape},
+    redis::{Options, Redis},
+    sentinel::{self, SentinelSet},
 };
 use tokio::time::timeout;
 

@@ -15,7 +15,7 @@ static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 #[path = "../it"]
 mod on_sqlite {
-    const STORE: fleet_local::store::Store = fleet_local::store::Store::Sqlite;
+    const STORE: testkit::store::Store = testkit::store::Store::Sqlite;
 
     #[allow(dead_code, reason = "the other tests use the rest")]
     mod fleet;
@@ -25,7 +25,7 @@ mod on_sqlite {
 
 #[path = "../it"]
 mod on_postgres {
-    const STORE: fleet_local::store::Store = fleet_local::store::Store::Postgres;
+    const STORE: testkit::store::Store = testkit::store::Store::Postgres;
 
     #[allow(dead_code, reason = "the other tests use the rest")]
     mod fleet;

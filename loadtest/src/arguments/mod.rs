@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use fleet_local::backplane::Kind;
+use testkit::backplane::Kind;
 
 use crate::relay::RelayArguments;
 

@@ -6,5 +6,5 @@ pub mod unlimited;
 pub mod usage;
 
 pub use certificate::Certificate;
-pub use fleet_local::process::{Ports, Spawned};
 pub use own::{OwnServer, Wanted};
+pub use testkit::process::{Ports, Spawned};

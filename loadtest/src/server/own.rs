@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use fleet_local::process::beside_this_program;
 use tempfile::TempDir;
+use testkit::process::beside_this_program;
 use tokio::time::sleep;
 
 use super::certificate::Certificate;

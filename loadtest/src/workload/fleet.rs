@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail, ensure};
-use fleet_local::backplane::Kind;
-use fleet_local::fleet::{Fleet as Processes, Plan, apart};
-use fleet_local::postgres::{self, Postgres};
 use tempfile::TempDir;
+use testkit::backplane::Kind;
+use testkit::fleet::{Fleet as Processes, Plan, apart};
+use testkit::postgres::{self, Postgres};
 
 use crate::arguments::{Target, Transport};
 use crate::link::Endpoint;

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use fleet_local::fleet::{DATABASE, apart};
+use testkit::fleet::{DATABASE, apart};
 use tokio::time::sleep;
 
 use super::fleet::Fleet;

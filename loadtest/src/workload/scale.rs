@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
-use fleet_local::backplane::Kind;
+use testkit::backplane::Kind;
 
 use super::fleet::{Size, start_processes, watch_processes};
 use super::load::{Runs, Site, measure};

@@ -2,7 +2,7 @@
 //! by a code would take longer than what is measured. From there on they do what apps do.
 
 use anyhow::Result;
-use fleet_local::postgres::Postgres;
+use testkit::postgres::Postgres;
 
 use super::User;
 

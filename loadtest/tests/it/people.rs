@@ -4,14 +4,14 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use fleet_local::backplane::Kind;
-use fleet_local::fleet::{Fleet, Plan};
 use loadtest::server::unlimited::{api_arguments, node_arguments};
 use loadtest::server::usage::metric_at;
 use loadtest::world::rest::{Rest, RestDirectory, reachable};
 use loadtest::world::{Builder, SmsWebhook, User};
 use proto::client::{Client, Event, Events, Outgoing, Settings, Snapshot};
 use proto::wire::{ByeReason, EntryKind, Platform};
+use testkit::backplane::Kind;
+use testkit::fleet::{Fleet, Plan};
 use tokio::time::sleep;
 
 use super::fleet::programs;

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use fleet_local::postgres::Postgres;
 use serde_json::Value;
+use testkit::postgres::Postgres;
 
 use crate::process::{Places, Running, huizhen, run, text};
 

@@ -2,7 +2,7 @@
 
 use std::{os::unix::fs::PermissionsExt, path::Path, process::Command};
 
-use fleet_local::port::Port;
+use testkit::port::Port;
 
 use crate::process::{Running, huizhen, run, text};
 

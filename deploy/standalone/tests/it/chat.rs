@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use fleet_local::postgres::{Options, Postgres};
 use serde_json::{Value, json};
+use testkit::postgres::{Options, Postgres};
 
 use crate::{
     process::{Places, Running, huizhen},

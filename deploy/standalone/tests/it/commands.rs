@@ -6,7 +6,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use fleet_local::redis::{Options, Redis};
+use testkit::redis::{Options, Redis};
 
 use crate::process::{PATIENCE, Running, huizhen, run, text};
 

@@ -66,9 +66,7 @@ fn shell(folder: &Path, line: &str) -> Command {
 fn every_example_runs() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let target = fleet_local::postgres::Postgres::shared()
-        .empty_database()
-        .unwrap();
+    let target = testkit::postgres::Postgres::shared().empty_database().unwrap();
     let mut ran = 0;
     // What the others need: init makes the settings, and the demo is there while they run.
     let mut demo = None;

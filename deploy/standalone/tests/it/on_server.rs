@@ -1,6 +1,6 @@
 //! On PostgreSQL, as on a file: check, migrate, serve; and what is told while the server is away.
 
-use fleet_local::postgres::{Options, Postgres};
+use testkit::postgres::{Options, Postgres};
 
 use crate::process::{PATIENCE, Running, huizhen, run, text};
 

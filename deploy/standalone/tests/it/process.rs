@@ -8,8 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fleet_local::port::Port;
 use serde_json::Value;
+use testkit::port::Port;
 
 /// The longest wait for anything; a debug build on a busy machine is slow.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);

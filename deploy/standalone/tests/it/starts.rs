@@ -6,8 +6,8 @@ use std::{
     process::{Command, Stdio},
 };
 
-use fleet_local::{postgres::Postgres, redis::Redis};
 use serde_json::Value;
+use testkit::{postgres::Postgres, redis::Redis};
 
 use crate::process::{PATIENCE, Running, huizhen, run, text};
 
@@ -198,7 +198,7 @@ async fn a_second_node_of_one_name_is_refused_while_the_first_is_alive() {
 
 #[test]
 fn a_database_that_goes_and_comes_back_is_a_line_each() {
-    let postgres = Postgres::start(fleet_local::postgres::Options::default()).unwrap();
+    let postgres = Postgres::start(testkit::postgres::Options::default()).unwrap();
     let url = postgres.empty_database().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");

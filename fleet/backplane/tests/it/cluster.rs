@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use backplane::{Backplane, Channel, OpenError, hash_password};
-use fleet_local::{
+use proto::{UserId, wire::Platform};
+use testkit::{
     cluster::{Cluster, Shape},
     redis::{Options, Redis},
 };
-use proto::{UserId, wire::Platform};
 
 use crate::{
     IDENTITY, eventually,

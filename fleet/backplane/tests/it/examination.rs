@@ -1,7 +1,7 @@
 //! What is said of a Redis that answers and yet will not do.
 
 use backplane::{Backplane, Complaint};
-use fleet_local::{
+use testkit::{
     cluster::Cluster,
     redis::{Options, Redis},
 };

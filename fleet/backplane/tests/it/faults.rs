@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use backplane::{Backplane, HeldSession, NodeRecord, Outdone, Unavailable, hash_password};
-use fleet_local::redis::{Options, Redis};
 use proto::{UserId, wire::Platform};
+use testkit::redis::{Options, Redis};
 
 use crate::{
     PATIENCE, eventually,

@@ -1,8 +1,8 @@
 //! Two fleets on one Redis with the default prefix: staging beside production.
 
 use backplane::{Backplane, Channel, HeldSession, Identity, NodeAddress, NodeRecord, hash_password};
-use fleet_local::{cluster::Cluster, redis::Redis, sentinel::SentinelSet};
 use proto::{ConversationId, UserId, wire::Platform};
+use testkit::{cluster::Cluster, redis::Redis, sentinel::SentinelSet};
 
 use crate::{
     eventually,

@@ -3,13 +3,13 @@
 use std::sync::OnceLock;
 
 use backplane::{Channel, HeldSession, Identity, NodeAddress, NodeRecord, Outdone, hash_password};
-use fleet_local::{
-    cluster::Cluster,
-    redis::{Options, Redis},
-};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use proto::{UserId, wire::Platform};
 use redis::aio::MultiplexedConnection;
+use testkit::{
+    cluster::Cluster,
+    redis::{Options, Redis},
+};
 
 use crate::{
     eventually,

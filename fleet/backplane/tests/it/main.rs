@@ -16,7 +16,7 @@ mod writes;
 use std::time::{Duration, SystemTime};
 
 use backplane::{Backplane, Identity};
-use fleet_local::{cluster::Cluster, redis::Redis};
+use testkit::{cluster::Cluster, redis::Redis};
 
 /// How long anything awaited may take, on a busy machine: what the backplane promises is a part of it.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -1,8 +1,8 @@
 //! Logins, TLS, and what is said when they are wrong.
 
 use backplane::{Backplane, OpenError};
-use fleet_local::redis::{Certificate, Options, Redis};
 use proto::{UserId, wire::Platform};
+use testkit::redis::{Certificate, Options, Redis};
 
 use crate::{IDENTITY, open};
 

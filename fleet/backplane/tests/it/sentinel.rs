@@ -1,8 +1,8 @@
 //! A master that fails and is replaced.
 
 use backplane::{Backplane, OpenError};
-use fleet_local::sentinel::{Guard, MASTER_NAME, SentinelSet, Shape};
 use proto::{UserId, wire::Platform};
+use testkit::sentinel::{Guard, MASTER_NAME, SentinelSet, Shape};
 
 use crate::{
     IDENTITY, eventually,

@@ -1,8 +1,8 @@
 //! A Redis that answers and takes no writes: nobody can log in, so it is not available, and it says why.
 
 use backplane::{Backplane, Unavailable};
-use fleet_local::redis::{Options, Redis};
 use proto::{UserId, wire::Platform};
+use testkit::redis::{Options, Redis};
 
 use crate::{eventually, open};
 

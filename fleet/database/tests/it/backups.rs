@@ -14,7 +14,7 @@ use database::{
     Database, Error, LATEST_VERSION, params,
     sqlite::{self, back_up},
 };
-use fleet_local::store::Store;
+use testkit::store::Store;
 
 use crate::Scratch;
 

@@ -2,7 +2,7 @@
 
 use database::{Error, Value, params};
 
-use fleet_local::store::Store;
+use testkit::store::Store;
 
 use crate::Scratch;
 
@@ -81,7 +81,7 @@ async fn a_statement_that_is_wrong_breaks_no_constraint(store: Store) {
     }
 }
 
-fleet_local::on_both!(
+testkit::on_both!(
     each_kind_of_constraint_has_its_name,
     the_journals_own_constraints_have_the_names_that_it_asks_for,
     a_statement_that_is_wrong_breaks_no_constraint,

@@ -7,7 +7,7 @@ use database::{
     copy::{CopiedTable, copy},
     params,
 };
-use fleet_local::{postgres::Postgres, store::Store};
+use testkit::{postgres::Postgres, store::Store};
 
 use crate::{Scratch, migrated};
 

@@ -9,8 +9,8 @@ use database::{
     Database, Error, params,
     sqlite::{self, back_up, is_served, restore_before_damage},
 };
-use fleet_local::store::Store;
 use tempfile::TempDir;
+use testkit::store::Store;
 
 use crate::{Scratch, url};
 

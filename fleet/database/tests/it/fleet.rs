@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use database::{Database, Error, FORGET_FLEET, params};
-use fleet_local::{on_both, postgres::Postgres, store::Store};
+use testkit::{on_both, postgres::Postgres, store::Store};
 
 use crate::Scratch;
 

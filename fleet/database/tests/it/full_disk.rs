@@ -8,8 +8,8 @@ use std::{
 };
 
 use database::{Database, Engine, Error, Outage, params};
-use fleet_local::store::Store;
 use tempfile::TempDir;
+use testkit::store::Store;
 
 use crate::{Scratch, unwritable, writable};
 
@@ -251,7 +251,7 @@ async fn a_file_that_another_program_has_locked_is_busy_until_it_lets_it_go() {
 async fn a_server_on_a_full_disk_is_read_from_and_goes_on_when_there_is_room() {
     use std::os::unix::fs::PermissionsExt;
 
-    use fleet_local::postgres::{Options, Postgres};
+    use testkit::postgres::{Options, Postgres};
 
     let Some(disk) = SmallDisk::mount() else { return };
     fs::set_permissions(disk.path(), fs::Permissions::from_mode(0o777)).unwrap();

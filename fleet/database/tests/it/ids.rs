@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use fleet_local::store::Store;
+use testkit::store::Store;
 
 use crate::Scratch;
 
@@ -55,7 +55,7 @@ async fn an_id_that_nobody_waited_for_is_not_given_out_twice(store: Store) {
     }
 }
 
-fleet_local::on_both!(
+testkit::on_both!(
     ids_are_unique_under_a_rush_and_after_a_restart,
     sequences_count_for_themselves_from_1,
     an_id_that_nobody_waited_for_is_not_given_out_twice,

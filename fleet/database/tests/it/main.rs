@@ -22,8 +22,8 @@ mod values;
 use std::time::{Duration, Instant};
 
 use database::{Database, Error};
-use fleet_local::store::{Place, Store};
 use tempfile::TempDir;
+use testkit::store::{Place, Store};
 
 /// How long anything awaited may take, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -2,7 +2,7 @@
 
 use database::{Database, Error, LATEST_VERSION, MIGRATIONS};
 
-use fleet_local::store::Store;
+use testkit::store::Store;
 
 use crate::{Scratch, url};
 
@@ -134,7 +134,7 @@ fn the_sqlite_inside_has_no_race_of_its_log() {
     );
 }
 
-fleet_local::on_both!(
+testkit::on_both!(
     the_schema_is_brought_up_to_date_once,
     a_step_that_was_changed_after_it_ran_is_refused,
 );

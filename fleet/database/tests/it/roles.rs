@@ -2,7 +2,7 @@
 //! readiness knows when there is none.
 
 use database::{Database, Engine, Error, Outage, params};
-use fleet_local::postgres::{Options, Postgres};
+use testkit::postgres::{Options, Postgres};
 
 use crate::{migrated, unwritable, writable};
 

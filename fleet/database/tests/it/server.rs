@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use database::{Database, Engine, Error, LATEST_VERSION, MIGRATIONS, params};
-use fleet_local::{
+use testkit::{
     postgres::{Certificate, Options, Postgres},
     store::Store,
 };

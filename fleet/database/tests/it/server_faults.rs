@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use database::{Database, Engine, Error, params};
-use fleet_local::postgres::{Options, Postgres};
+use testkit::postgres::{Options, Postgres};
 
 use crate::{PATIENCE, migrated};
 

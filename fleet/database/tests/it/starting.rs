@@ -1,7 +1,7 @@
 //! Starts that are refused, each with what to do: a role without its privileges, a pooler that shares sessions.
 
 use database::{Database, Error, params};
-use fleet_local::{pooler::PgBouncer, postgres::Postgres};
+use testkit::{pooler::PgBouncer, postgres::Postgres};
 
 use crate::{PATIENCE, migrated};
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use database::{Error, params};
 
-use fleet_local::store::Store;
+use testkit::store::Store;
 
 use crate::Scratch;
 
@@ -237,7 +237,7 @@ async fn after_close_everything_is_refused_and_what_was_queued_is_done(store: St
     assert_eq!(scratch.number("SELECT count(*) FROM note").await, done);
 }
 
-fleet_local::on_both!(
+testkit::on_both!(
     a_transaction_that_gives_an_error_leaves_nothing,
     a_refused_statement_ends_the_transaction,
     a_panic_leaves_nothing_and_the_thread_alive,

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use database::{Error, Value, params};
 
-use fleet_local::store::Store;
+use testkit::store::Store;
 
 use crate::Scratch;
 
@@ -116,7 +116,7 @@ async fn a_parameter_of_another_type_is_an_error(store: Store) {
     assert_eq!(row.unwrap().unwrap().get::<i64>(0).unwrap(), 3);
 }
 
-fleet_local::on_both!(
+testkit::on_both!(
     a_parameter_of_another_type_is_an_error,
     values_come_back_as_they_went,
     a_column_of_another_type_is_an_error,

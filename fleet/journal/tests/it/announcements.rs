@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use backplane::Channel;
-use fleet_local::store::Store;
 use journal::{UserNotice, announcement::ConversationNotice, record::Event};
 use parking_lot::Mutex;
 use proto::{Seq, wire::Role};
+use testkit::store::Store;
 
 use crate::world::{World, participant, seq, text, user};
 
@@ -68,7 +68,7 @@ async fn i3_batches_are_published_in_the_order_of_seqs(store: Store) {
     assert_eq!(seqs, (2..2_002).map(seq).collect::<Vec<_>>());
 }
 
-fleet_local::on_both!(
+testkit::on_both!(
     what_is_published_is_what_the_database_holds,
     i3_batches_are_published_in_the_order_of_seqs,
 );

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fleet_local::store::Store;
 use journal::{
     Error, Journal,
     append::{Accepted, NewMessage},
     record::Event,
 };
 use proto::{ConversationId, Seq, wire::Role};
+use testkit::store::Store;
 
 use crate::world::{World, card, now_ms, participant, record, seq, status, text, user};
 
@@ -705,7 +705,7 @@ async fn the_time_of_an_entry_is_when_it_was_accepted_first(store: Store) {
     assert_eq!(updated, first.created_ms);
 }
 
-fleet_local::on_both!(
+testkit::on_both!(
     i5_none_and_not_yours_are_refused_in_the_same_words,
     i5_whoever_has_left_sends_no_more_until_they_are_back,
     a_closed_conversation_takes_no_messages_until_it_is_opened,

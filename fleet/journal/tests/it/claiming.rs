@@ -1,9 +1,9 @@
 //! Where entries lie: a file puts them into its indexes some at a time, and nobody may see a difference, wherever that
 //! stands.
 
-use fleet_local::store::Store;
 use journal::{Error, Journal, history::Direction};
 use proto::{ConversationId, Seq, wire::Role};
+use testkit::store::Store;
 
 use crate::world::{World, card, now_ms, record, seq, text, user};
 
@@ -309,7 +309,7 @@ async fn a_conversation_whose_chain_is_broken_takes_nothing_and_keeps_nobody_fro
     assert!(refused > 0, "claiming goes on");
 }
 
-fleet_local::on_both!(
+testkit::on_both!(
     a_claim_that_fails_leaves_everything_as_it_was,
     a_batch_that_begins_again_claims_once,
     entries_are_claimed_whoever_writes_them,

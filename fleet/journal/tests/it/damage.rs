@@ -1,12 +1,12 @@
 //! Entries that are not what was written, or are not there: refused wherever they are read, and found by the audit.
 
 use database::{Database, Error as DatabaseError};
-use fleet_local::store::Store;
 use journal::{Error, Journal, audit::audit, history::Direction};
 use proto::{
     ConversationId,
     wire::{EntryKind, Role},
 };
+use testkit::store::Store;
 
 use crate::world::{World, card, now_ms, seq, text, user};
 
@@ -258,7 +258,7 @@ async fn run(world: &World, sql: &str) {
     done.await.unwrap();
 }
 
-fleet_local::on_both!(
+testkit::on_both!(
     a_changed_column_is_never_served,
     a_missing_entry_is_no_short_page,
     a_recalled_entry_stays_sealed,

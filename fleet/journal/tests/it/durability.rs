@@ -10,9 +10,9 @@ use std::{
     process::{Command, Stdio},
 };
 
-use fleet_local::store::{Place, Store};
 use journal::append::Accepted;
 use proto::{ConversationId, wire::Role};
+use testkit::store::{Place, Store};
 
 use crate::world::{World, text};
 

@@ -7,13 +7,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fleet_local::store::Store;
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use journal::{
     Error,
     append::{NewMessage, Stream},
 };
 use proto::{ConversationId, wire::Role};
+use testkit::store::Store;
 use tokio::sync::oneshot;
 
 use crate::{
@@ -113,7 +113,7 @@ async fn i2_batches_that_fail_now_and_then_turn_nothing_round(store: Store) {
     }
 }
 
-fleet_local::on_both!(i2_batches_that_fail_now_and_then_turn_nothing_round);
+testkit::on_both!(i2_batches_that_fail_now_and_then_turn_nothing_round);
 
 /// The server hangs for longer than a send may wait, so that messages are refused whose batch is still running.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,8 +1,8 @@
 //! Journals whose rows came from a file, or from the past.
 
 use database::{Database, copy::copy};
-use fleet_local::store::Store;
 use proto::wire::Role;
+use testkit::store::Store;
 
 use crate::world::{World, card, migrated, text};
 
@@ -93,4 +93,4 @@ async fn a_restored_journal_is_another_history_with_the_same_entries(store: Stor
     world.end().await;
 }
 
-fleet_local::on_both!(a_restored_journal_is_another_history_with_the_same_entries);
+testkit::on_both!(a_restored_journal_is_another_history_with_the_same_entries);

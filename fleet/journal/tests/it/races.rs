@@ -3,9 +3,9 @@
 use std::{future::Future, pin::pin, sync::Arc, task::Poll};
 
 use database::Engine;
-use fleet_local::store::Store;
 use journal::{history::Direction, record::Event};
 use proto::{Seq, wire::Role};
+use testkit::store::Store;
 
 use crate::world::{World, text, user};
 
@@ -111,7 +111,7 @@ async fn i1_i4_an_answer_that_nobody_waited_for_is_given_again(store: Store) {
     assert_eq!(world.all(id).await.len(), 2);
 }
 
-fleet_local::on_both!(
+testkit::on_both!(
     i5_unread_counts_nothing_that_came_after_the_overview,
     i1_i4_an_answer_that_nobody_waited_for_is_given_again,
 );

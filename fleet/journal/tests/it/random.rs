@@ -7,7 +7,6 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use fleet_local::store::{Place, Store};
 use journal::{
     Entry, Error, Journal,
     append::NewMessage,
@@ -20,6 +19,7 @@ use proto::{
     ConversationId, Seq, UserId,
     wire::{EntryKind, Role},
 };
+use testkit::store::{Place, Store};
 use tokio::sync::oneshot;
 
 use crate::{

@@ -1,11 +1,11 @@
 //! Taking back: who may, until when, and that nothing of it is shown again while the row keeps it (I8).
 
-use fleet_local::store::Store;
 use journal::{Error, history::Direction, record::Event};
 use proto::{
     ConversationId, Seq,
     wire::{EntryKind, Role},
 };
+use testkit::store::Store;
 
 use crate::world::{World, card, now_ms, seq, status, text, user};
 
@@ -204,7 +204,7 @@ async fn i4_recalling_at_once_is_recalling_once(store: Store) {
     assert_eq!(world.all(id).await.len(), 4 + 20);
 }
 
-fleet_local::on_both!(
+testkit::on_both!(
     i4_recalling_at_once_is_recalling_once,
     i8_a_recalled_body_is_nowhere_in_history_and_stays_in_its_row,
     i4_recalling_twice_is_recalling_once,

@@ -1,8 +1,8 @@
 //! What REST records: entries in the record's own transaction.
 
-use fleet_local::store::Store;
 use journal::{Error, marks::Mark, overview::UNREAD_CAP, record::Event};
 use proto::{ConversationId, wire::Role};
+use testkit::store::Store;
 
 use crate::world::{World, card, now_ms, participant, seq, status, text, user};
 
@@ -216,7 +216,7 @@ async fn unread_stops_counting_at_its_cap(store: Store) {
     );
 }
 
-fleet_local::on_both!(
+testkit::on_both!(
     i2_a_transaction_that_fails_leaves_no_gap_and_no_participant,
     i2_a_refusal_that_the_caller_shrugs_off_leaves_no_gap,
     a_record_of_a_conversation_that_is_not_there_is_refused,

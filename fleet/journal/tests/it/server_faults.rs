@@ -10,12 +10,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fleet_local::{
+use journal::{Error, append::Appender};
+use proto::{ConversationId, wire::Role};
+use testkit::{
     postgres::{Options, Postgres},
     store::Place,
 };
-use journal::{Error, append::Appender};
-use proto::{ConversationId, wire::Role};
 use tokio::sync::oneshot;
 
 use crate::world::{Answer, World, distributed, migrated, text};
@@ -495,7 +495,7 @@ fn what_people_write_is_in_no_log() {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let world = World::new(fleet_local::store::Store::Postgres).await;
+        let world = World::new(testkit::store::Store::Postgres).await;
         let id = world.conversation(&[(1, Role::Patient)]).await;
         for _ in 0..2 {
             let mut message = text(id, 1, "marker-id-2718", "marker-body-2718");

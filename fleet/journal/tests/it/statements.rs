@@ -1,7 +1,7 @@
 //! Every statement of the journal is prepared and explained: none may look at a whole table.
 
 use database::{Engine, Error};
-use fleet_local::{postgres::Postgres, store::Store};
+use testkit::{postgres::Postgres, store::Store};
 
 use crate::world::World;
 

@@ -5,10 +5,6 @@ use std::sync::Arc;
 use backplane::Backplane;
 use bytes::Bytes;
 use database::{Database, Engine};
-use fleet_local::{
-    postgres::Postgres,
-    store::{Place, Store},
-};
 use journal::{
     Entry, Error, Journal, Published,
     append::{Accepted, Appender, NewMessage, Outlet, Settled},
@@ -19,6 +15,10 @@ use parking_lot::Mutex;
 use proto::{
     ConversationId, Seq, UserId,
     wire::{ConversationKind, EntryKind, Role, StatusEvent, VasEvent},
+};
+use testkit::{
+    postgres::Postgres,
+    store::{Place, Store},
 };
 use tokio::sync::oneshot;
 

@@ -5,10 +5,10 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use fleet_local::backplane::Backplane;
-use fleet_local::cluster::{Cluster, MASTERS};
-use fleet_local::redis::Redis;
-use fleet_local::sentinel::{MASTER_NAME, SentinelSet};
+use testkit::backplane::Backplane;
+use testkit::cluster::{Cluster, MASTERS};
+use testkit::redis::Redis;
+use testkit::sentinel::{MASTER_NAME, SentinelSet};
 
 use super::kinds::Fault;
 

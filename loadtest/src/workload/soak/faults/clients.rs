@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use fleet_local::proxy::Proxy;
+use testkit::proxy::Proxy;
 use tokio::time::sleep;
 
 use super::kinds::Fault;

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use fleet_local::fleet::{Fleet, Server};
 use proto::wire::{self, client_frame};
+use testkit::fleet::{Fleet, Server};
 use tokio::time::sleep;
 
 use crate::workload::soak::bare::Bare;

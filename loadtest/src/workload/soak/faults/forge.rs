@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use fleet_local::backplane::Backplane;
+use testkit::backplane::Backplane;
 
 use super::kinds::Fault;
 

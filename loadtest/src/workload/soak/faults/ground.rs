@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use fleet_local::fleet::DATABASE;
+use testkit::fleet::DATABASE;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::sleep;
 

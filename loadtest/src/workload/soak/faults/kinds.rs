@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use fleet_local::backplane::Kind;
+use testkit::backplane::Kind;
 
 /// Time until a master counts as gone, the vote has passed and a replica has taken over.
 const REPLACEMENT: Duration = Duration::from_secs(6);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use fleet_local::fleet::apart;
-use fleet_local::proxy::Proxy;
+use testkit::fleet::apart;
+use testkit::proxy::Proxy;
 use tokio::time::sleep;
 
 use super::clients::{self, Front};

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use fleet_local::fleet::{DATABASE, Fleet, Server, Ways, apart};
-use fleet_local::proxy::Proxy;
-use fleet_local::redis::Redis;
+use testkit::fleet::{DATABASE, Fleet, Server, Ways, apart};
+use testkit::proxy::Proxy;
+use testkit::redis::Redis;
 use tokio::time::sleep;
 
 use super::clients::{self, Front, delay};

@@ -8,8 +8,8 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use fleet_local::backplane::Kind;
-use fleet_local::fleet::{DATABASE, apart};
+use testkit::backplane::Kind;
+use testkit::fleet::{DATABASE, apart};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
-use fleet_local::fleet::{DATABASE, apart};
+use testkit::fleet::{DATABASE, apart};
 use tokio::time::sleep;
 
 use super::{BACK_MS, Scene};

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use fleet_local::redis::{Certificate, Options, Redis};
+use testkit::redis::{Certificate, Options, Redis};
 
 #[test]
 fn it_goes_through_every_fault_and_ends_with_its_handle() {
