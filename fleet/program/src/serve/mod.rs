@@ -3,12 +3,16 @@
 //! [`main`] reads the settings and starts the runtime. A [`Process`] has logs, metrics and signals; it binds listeners,
 //! [`Process::open`] connects it to database and backplane, and [`Process::run`] serves until a signal.
 
+mod kind;
 mod shutdown;
 mod stores;
 
 use std::{ffi::OsString, future::Future, process::ExitCode, time::Duration};
 
-use ::telemetry::task::{self, Name, Stopped};
+use ::telemetry::{
+    events::program::Event,
+    task::{self, Name, Stopped},
+};
 use anyhow::Context;
 use clap::{CommandFactory, FromArgMatches};
 use database::Database;
@@ -213,6 +217,14 @@ impl Connected {
         match (task::failed(), worked) {
             (None, Some(worked)) => {
                 stores.database.close().await;
+                if let Err(error) = &worked {
+                    let kind = kind::of(error);
+                    Event::ProcessFailed {
+                        kind,
+                        error: &format!("{error:#}"),
+                    }
+                    .emit();
+                }
                 worked.map(|()| ExitCode::SUCCESS)
             }
             // The failure has its line in the log.

@@ -84,8 +84,13 @@ async fn an_outage_has_one_line_and_a_peer_that_hangs_up_has_none() {
     accept::run(Scripted(script.into()), door, stop, take).await;
     assert_eq!(accepted, [1, 2, 3]);
     let counted = recorder.handle().render();
-    assert!(counted.contains("sample_failures_total 3
-"), "only failures of the listener count: {counted}");
+    assert!(
+        counted.contains(
+            "sample_failures_total 3
+"
+        ),
+        "only failures of the listener count: {counted}"
+    );
     let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
     assert_eq!(text.lines().count(), 1, "{text}");
     assert!(

@@ -18,6 +18,11 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+::telemetry::catalogue! {
+    SAMPLES: Counter("huizhen_sample_total", "Samples");
+    SAMPLE_S: Histogram("huizhen_sample_seconds", "Durations of samples, s");
+}
+
 /// How long anything awaited may take, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -81,8 +86,8 @@ async fn readiness_is_what_the_checks_say() {
     assert!(report.starts_with("draining"), "{report}");
     assert_eq!(get(address, "/livez").await.0, 200, "a draining process lives");
 
-    metrics::counter!("huizhen_sample_total").increment(3);
-    metrics::histogram!("huizhen_sample_seconds").record(0.0015);
+    SAMPLES.add(3);
+    SAMPLE_S.record(0.0015);
     let (status, text) = get(address, "/metrics").await;
     assert_eq!(status, 200);
     for line in [

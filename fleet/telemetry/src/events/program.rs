@@ -54,6 +54,13 @@ pub enum Event<'a> {
         /// The panic's own words.
         message: &'a str,
     },
+    /// The work of the process has failed, which ends it.
+    ProcessFailed {
+        /// Who can end the failure.
+        kind: Kind,
+        /// With its causes.
+        error: &'a str,
+    },
     /// The process begins its drain.
     Draining,
     /// A dependency without which the process does no work has failed its check.
@@ -117,6 +124,9 @@ impl Event<'_> {
                     message,
                     "a vital task panicked: this process can no longer do its work and ends"
                 );
+            }
+            Self::ProcessFailed { kind, error } => {
+                tracing::error!(target: TARGET, %kind, error, "this process has failed and ends");
             }
             Self::Draining => {
                 DRAINING.set(1.0);

@@ -51,20 +51,34 @@ fn the_guide_has_the_table_of_the_catalogue() {
     let guide = fs::read_to_string(&path).unwrap();
     let is_row = |line: &&str| line.starts_with("| `huizhen_");
     let table: String = all().iter().map(row).collect();
-    let written: String = guide.lines().filter(is_row).map(|line| format!("{line}\n")).collect();
+    let written: String = guide
+        .lines()
+        .filter(is_row)
+        .map(|line| format!("{line}\n"))
+        .collect();
     if std::env::var_os("UPDATE").is_some() && written != table {
         let before = guide.lines().take_while(|line| !is_row(line));
-        let after = guide.lines().skip_while(|line| !is_row(line)).filter(|line| !is_row(line));
-        let lines = |lines: &mut dyn Iterator<Item = &str>| lines.map(|line| format!("{line}\n")).collect::<String>();
+        let after = guide
+            .lines()
+            .skip_while(|line| !is_row(line))
+            .filter(|line| !is_row(line));
+        let lines =
+            |lines: &mut dyn Iterator<Item = &str>| lines.map(|line| format!("{line}\n")).collect::<String>();
         let (before, after) = (lines(&mut before.into_iter()), lines(&mut after.into_iter()));
         fs::write(&path, before + &table + &after).unwrap();
         return;
     }
-    assert_eq!(written, table, "UPDATE=1 rewrites the table of docs/operations.md");
+    assert_eq!(
+        written, table,
+        "UPDATE=1 rewrites the table of docs/operations.md"
+    );
 }
 
 fn row(metric: &Metric) -> String {
-    let label = metric.label.map(|(label, _)| format!("{{{label}}}")).unwrap_or_default();
+    let label = metric
+        .label
+        .map(|(label, _)| format!("{{{label}}}"))
+        .unwrap_or_default();
     let kind = match metric.kind {
         Kind::Counter => "counter",
         Kind::Gauge => "gauge",
@@ -83,7 +97,10 @@ fn the_guide_explains_every_alert() {
         .collect();
     assert!(alerts.len() > 10, "{alerts:?}");
     for alert in alerts {
-        assert!(guide.contains(&format!("| {alert} |")), "{alert} is not explained");
+        assert!(
+            guide.contains(&format!("| {alert} |")),
+            "{alert} is not explained"
+        );
     }
 }
 
