@@ -11,13 +11,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     account::{Budgets, CountryCode, Device, Passwords, Sms, Tokens, hold, log_out},
-    answer::Answer,
     clock::now_ms,
-    error::{Error, Word},
+    http::{
+        answer::Answer,
+        error::{Error, Word},
+        limits::Limits,
+        once::{self, Once, Running},
+    },
     im::{ImPasswordRates, Spread},
     invitation::Links,
-    limits::Limits,
-    once::{self, Once, Running},
     settings::Settings,
 };
 

@@ -1,36 +1,26 @@
 //! The REST service: the records around conversations, and what opens, changes and closes them.
 //!
 //! A folder is a domain: `mod.rs` names its routes, `table.rs` holds all its SQL, the other files are one thing done
-//! each. [`error`] lists every refusal; `observe` is what each request passes; `once` makes writes happen once.
+//! each. `http/` is what each request passes, whatever it is about: [`error`] lists every refusal, `observe` surrounds all
+//! routes, `once` makes writes happen once. `caller/` says who calls, as types.
 
 mod account;
-mod answer;
 mod app;
-mod budget;
+mod caller;
 mod chat;
 mod clinic;
 mod clock;
 mod consult;
-mod cors;
-mod docs;
 mod doctor;
-pub mod error;
-pub mod exposure;
 mod family;
-mod health;
+mod http;
 mod im;
-mod input;
 mod invitation;
-mod limits;
 mod member;
-mod observe;
-mod once;
 pub mod operator;
 #[cfg(test)]
 mod plan;
 mod routes;
-mod secret;
-mod server;
 mod settings;
 mod sweep;
 mod team;
@@ -44,16 +34,17 @@ use database::Database;
 use journal::Journal;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::App;
+use crate::{
+    app::App,
+    http::{cors, server},
+};
 pub use program::address::Network;
 
 pub use crate::{
     account::{CountryCode, FORGET_LOGINS},
-    cors::Origin,
-    health::FEATURE_LEVEL,
+    http::{cors::Origin, error, health::FEATURE_LEVEL, server::Listeners},
     routes::document,
-    server::Listeners,
-    settings::{RestPort, Settings, SmsProvider},
+    settings::{RestPort, Settings, SmsProvider, exposure},
 };
 
 /// The REST service, able to serve: what it needs of the database is read.

@@ -7,9 +7,13 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::{
     account,
     app::App,
-    chat, clinic, consult, docs, doctor,
-    error::{Error, Word},
-    family, health, im, invitation, member, observe, operator, team, vas,
+    chat, clinic, consult, doctor, family,
+    http::{
+        docs,
+        error::{Error, Word},
+        health, observe,
+    },
+    im, invitation, member, operator, team, vas,
 };
 
 /// The documented routes of every domain.

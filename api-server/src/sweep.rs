@@ -4,7 +4,14 @@ use std::time::Duration;
 
 use database::Database;
 
-use crate::{account, app::App, budget, clinic, clock::now_ms, error::Error, once, team};
+use crate::{
+    account::{self, budget},
+    app::App,
+    clinic,
+    clock::now_ms,
+    http::{error::Error, once},
+    team,
+};
 
 /// How often.
 const EVERY: Duration = Duration::from_secs(30);

@@ -6,21 +6,22 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{
+    budget::{Attempt, Guesser},
     code::{self, Code},
-    device::{Login, NewLogin, Opened, Platform, open},
-    guesses::{Attempt, Guesser},
+    device::{Login, NewLogin, Opened, Platform, PushToken, open},
     password::Password,
     phone::Phone,
-    push_token::PushToken,
     table,
 };
 use crate::{
-    answer::{Answer, Envelope},
     app::App,
     clock::now_ms,
-    error::{Error, Word},
-    input::{DeviceId, Json},
-    observe::ClientAddress,
+    http::{
+        answer::{Answer, Envelope},
+        error::{Error, Word},
+        input::{DeviceId, Json},
+        observe::ClientAddress,
+    },
 };
 
 /// Who logs in, by what proof, and on which device.

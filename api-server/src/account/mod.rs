@@ -4,34 +4,29 @@
 //! eleventh login, an operator) ends its token, its IM passwords and its live sessions: see [`log_out`]. The devices on which
 //! a doctor logged a team's assistant in end with the doctor: by a password change, an operator, leaving the team.
 
+pub(crate) mod budget;
 mod code;
 mod device;
-mod devices;
-mod guesses;
 mod login;
 mod password;
 mod phone;
-mod push_token;
 mod register;
-mod sms;
 mod table;
 mod token;
-mod user;
 
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+pub use budget::Budgets;
+pub(crate) use budget::Guesser;
+pub use code::Sms;
 pub use device::Device;
-pub use guesses::Budgets;
-pub(crate) use guesses::Guesser;
+pub(crate) use device::PushToken;
 pub(crate) use password::Password;
 pub use password::Passwords;
 pub use phone::CountryCode;
 pub(crate) use phone::{Phone, PhoneShown};
-pub(crate) use push_token::PushToken;
-pub use sms::Sms;
 pub use table::FORGET_LOGINS;
 pub use token::Tokens;
-pub use user::{Authentication, Role, User};
 
 pub(crate) use code::forget_old as forget_codes;
 pub(crate) use device::{Login, NewLogin, Platform, log_out, open, sweep_ended};
@@ -48,9 +43,9 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(code::ask))
         .routes(routes!(register::register))
         .routes(routes!(login::log_in))
-        .routes(routes!(devices::log_out_here))
-        .routes(routes!(push_token::put))
-        .routes(routes!(devices::list))
-        .routes(routes!(devices::remove))
+        .routes(routes!(device::list::log_out_here))
+        .routes(routes!(device::push_token::put))
+        .routes(routes!(device::list::list))
+        .routes(routes!(device::list::remove))
         .routes(routes!(password::change))
 }

@@ -16,20 +16,22 @@ use utoipa::{
 };
 
 use super::{
-    User,
+    budget::{Attempt, Guesser},
     code::{self, Code},
     device::{Device, log_out},
-    guesses::{Attempt, Guesser},
     phone::Phone,
     table,
 };
 use crate::{
-    answer::{Answer, Empty, Envelope},
     app::App,
+    caller::User,
     clock::now_ms,
-    error::{Error, Word},
-    input::{Json, broken},
-    observe::ClientAddress,
+    http::{
+        answer::{Answer, Empty, Envelope},
+        error::{Error, Word},
+        input::{Json, broken},
+        observe::ClientAddress,
+    },
 };
 
 /// Hashes at a time: each takes 19 MiB and a core for some 20 ms.

@@ -8,7 +8,7 @@ use utoipa::{
     openapi::{ObjectBuilder, RefOr, Schema, schema::Type},
 };
 
-use crate::input::broken;
+use crate::http::input::broken;
 
 /// A phone number in E.164 form: `+8613800138000`.
 #[derive(Clone, PartialEq, Eq, Hash)]

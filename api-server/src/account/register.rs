@@ -6,22 +6,22 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{
+    budget::Guesser,
     code::{self, Code},
-    device::{Login, NewLogin, Platform, open},
-    guesses::Guesser,
+    device::{Login, NewLogin, Platform, PushToken, open},
     password::Password,
     phone::Phone,
-    push_token::PushToken,
     table::{self, NewAccount},
-    user::Role,
 };
 use crate::{
-    answer::{Answer, Envelope},
     app::App,
     clock::now_ms,
-    error::{Error, Word},
-    input::{DeviceId, Json, Line},
-    observe::ClientAddress,
+    http::{
+        answer::{Answer, Envelope},
+        error::{Error, Word},
+        input::{DeviceId, Json, Line},
+        observe::ClientAddress,
+    },
 };
 
 /// A new account, and the device that it is made on.

@@ -7,8 +7,11 @@ mod known;
 use database::{Database, Row, Transaction, params};
 use proto::UserId;
 
-use super::{phone::Phone, user::Role};
-use crate::error::{Error, Word};
+use super::phone::Phone;
+use crate::{
+    caller::Role,
+    http::error::{Error, Word},
+};
 
 pub(super) use code::{
     StoredCode, begin_try, forget_codes, put_code, remove_code, take_back_try, use_up_code,

@@ -6,11 +6,13 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use dashmap::DashMap;
 use sha2::{Digest, Sha256};
 
-use super::{Role, User, table};
-use crate::{app::App, clock::now_ms, error::Error};
-
-/// The SHA-256 of an access token.
-pub type TokenHash = [u8; 32];
+use super::table;
+use crate::{
+    app::App,
+    caller::{Role, TokenHash, User},
+    clock::now_ms,
+    http::error::Error,
+};
 
 /// How long a token is good, milliseconds: 90 days.
 pub(crate) const LIFETIME_MS: i64 = 90 * 24 * 60 * 60 * 1000;

@@ -12,15 +12,18 @@ use utoipa::ToSchema;
 
 use super::{Chat, table};
 use crate::{
-    account::{self, Role, User},
-    answer::{Answer, Envelope},
+    account::{self},
     app::{App, Written},
+    caller::{Role, User},
     clinic,
     clock::now_ms,
     consult,
-    docs::IdempotencyKey,
-    error::{Error, Word},
-    input::{Id, Write},
+    http::{
+        answer::{Answer, Envelope},
+        docs::IdempotencyKey,
+        error::{Error, Word},
+        input::{Id, Write},
+    },
     team,
 };
 

@@ -6,12 +6,14 @@ use utoipa::ToSchema;
 
 use super::{Clinic, table};
 use crate::{
-    account::User,
-    answer::{Answer, Envelope},
     app::{App, Written},
-    docs::IdempotencyKey,
-    error::{Error, Word},
-    input::{Line, PathId, Text, Write},
+    caller::User,
+    http::{
+        answer::{Answer, Envelope},
+        docs::IdempotencyKey,
+        error::{Error, Word},
+        input::{Line, PathId, Text, Write},
+    },
 };
 
 /// What changes on a clinic's page. What is left out stays as it is.

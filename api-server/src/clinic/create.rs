@@ -6,13 +6,16 @@ use utoipa::ToSchema;
 
 use super::{Clinic, MAX_CLINICS, table};
 use crate::{
-    account::{self, Role, User},
-    answer::{Answer, Envelope},
+    account::{self},
     app::{App, Written},
+    caller::{Role, User},
     clock::now_ms,
-    docs::IdempotencyKey,
-    error::{Error, Word},
-    input::{Line, Text, Write},
+    http::{
+        answer::{Answer, Envelope},
+        docs::IdempotencyKey,
+        error::{Error, Word},
+        input::{Line, Text, Write},
+    },
 };
 
 /// A clinic to be founded.

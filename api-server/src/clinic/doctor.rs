@@ -7,12 +7,14 @@ use utoipa::ToSchema;
 
 use super::{ClinicDoctor, join::goes, table};
 use crate::{
-    account::User,
-    answer::{Answer, Empty, Envelope},
     app::{App, Written},
-    docs::IdempotencyKey,
-    error::{Error, Word},
-    input::{Id, Nothing, PathId, PathIds, Write},
+    caller::User,
+    http::{
+        answer::{Answer, Empty, Envelope},
+        docs::IdempotencyKey,
+        error::{Error, Word},
+        input::{Id, Nothing, PathId, PathIds, Write},
+    },
     invitation::{self, Place},
 };
 

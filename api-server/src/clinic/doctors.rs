@@ -4,12 +4,14 @@ use axum::extract::State;
 
 use super::{ClinicDoctor, table};
 use crate::{
-    account::User,
-    answer::{Answer, ListEnvelope, Page},
     app::App,
-    docs::PageParams,
-    error::{Error, Word},
-    input::{Cursor, PageQuery, PathId},
+    caller::User,
+    http::{
+        answer::{Answer, ListEnvelope, Page},
+        docs::PageParams,
+        error::{Error, Word},
+        input::{Cursor, PageQuery, PathId},
+    },
 };
 
 /// The doctors of a clinic

@@ -6,13 +6,15 @@ use proto::UserId;
 
 use super::{Clinic, table};
 use crate::{
-    account::{Role, User},
-    answer::{Answer, Empty, Envelope},
     app::{App, Written},
+    caller::{Role, User},
     clock::now_ms,
-    docs::IdempotencyKey,
-    error::{Error, Word},
-    input::{Nothing, PathId, Write},
+    http::{
+        answer::{Answer, Empty, Envelope},
+        docs::IdempotencyKey,
+        error::{Error, Word},
+        input::{Nothing, PathId, Write},
+    },
     invitation::{self, JoinByLink, Place},
 };
 

@@ -7,12 +7,14 @@ use utoipa::ToSchema;
 
 use super::{ClinicDoctor, table};
 use crate::{
-    account::User,
-    answer::{Answer, Envelope},
     app::{App, Written},
-    docs::IdempotencyKey,
-    error::{Error, Word},
-    input::{Id, PathId, Write},
+    caller::User,
+    http::{
+        answer::{Answer, Envelope},
+        docs::IdempotencyKey,
+        error::{Error, Word},
+        input::{Id, PathId, Write},
+    },
 };
 
 /// Who becomes supervisor, by whom.

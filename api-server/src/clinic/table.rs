@@ -7,7 +7,7 @@ use database::{Database, Row, Transaction, params};
 use proto::UserId;
 
 use super::{Clinic, ClinicDoctor};
-use crate::{
+use crate::http::{
     error::{Error, Word},
     input::{NameQuery, PageQuery, folded},
 };

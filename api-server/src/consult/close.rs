@@ -10,14 +10,16 @@ use super::{
     table,
 };
 use crate::{
-    account::User,
-    answer::Answer,
     app::{App, Written},
+    caller::User,
     clock::now_ms,
-    docs::IdempotencyKey,
-    error::{Error, Word},
-    input::{Id, Nothing, PathId, Write},
-    once::Once,
+    http::{
+        answer::Answer,
+        docs::IdempotencyKey,
+        error::{Error, Word},
+        input::{Id, Nothing, PathId, Write},
+        once::Once,
+    },
     vas,
 };
 

@@ -18,14 +18,17 @@ use super::{
     table::{self, NewConsult},
 };
 use crate::{
-    account::{self, Role, User},
-    answer::Answer,
+    account::{self},
     app::{App, Written},
+    caller::{Role, User},
     clock::now_ms,
-    docs::{IdempotencyKey, one_of},
-    error::{Error, Word},
     family,
-    input::{Ascii, Id, Text, Uri, Write, broken, check_uri},
+    http::{
+        answer::Answer,
+        docs::{IdempotencyKey, one_of},
+        error::{Error, Word},
+        input::{Ascii, Id, Text, Uri, Write, broken, check_uri},
+    },
     team,
 };
 

@@ -12,13 +12,16 @@ use utoipa::ToSchema;
 
 use super::{record::ConsultEnvelope, table};
 use crate::{
-    account::{self, User},
-    answer::Answer,
+    account::{self},
     app::{App, Written},
+    caller::User,
     clock::now_ms,
-    docs::IdempotencyKey,
-    error::{Error, Word},
-    input::{Id, Nothing, PathId, PathIds, Write},
+    http::{
+        answer::Answer,
+        docs::IdempotencyKey,
+        error::{Error, Word},
+        input::{Id, Nothing, PathId, PathIds, Write},
+    },
     team, vas,
 };
 

@@ -8,13 +8,15 @@ use utoipa::ToSchema;
 
 use super::{doctor::Candidate, record::ConsultEnvelope, table};
 use crate::{
-    account::User,
-    answer::Answer,
     app::{App, Written},
+    caller::User,
     clock::now_ms,
-    docs::IdempotencyKey,
-    error::{Error, Word},
-    input::{Id, PathId, Write},
+    http::{
+        answer::Answer,
+        docs::IdempotencyKey,
+        error::{Error, Word},
+        input::{Id, PathId, Write},
+    },
     vas,
 };
 

@@ -7,7 +7,7 @@
 
 use utoipa::ToSchema;
 
-use crate::error::Word;
+use crate::http::error::Word;
 
 /// Where a consult is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ToSchema)]

@@ -6,12 +6,14 @@ use proto::Seq;
 
 use super::{entry::EntryItem, table};
 use crate::{
-    account::User,
-    answer::{Answer, ListEnvelope, Page},
     app::App,
-    docs::PageParams,
-    error::{Error, Word},
-    input::{Cursor, PageQuery, PathId},
+    caller::User,
+    http::{
+        answer::{Answer, ListEnvelope, Page},
+        docs::PageParams,
+        error::{Error, Word},
+        input::{Cursor, PageQuery, PathId},
+    },
 };
 
 /// A page ends early when its bodies come to this many bytes: 200 messages of 64 KiB would be 13 MB.

@@ -9,7 +9,7 @@ use super::{
     life::{Seat, Status},
     record::{COLUMNS, JOINS, Known},
 };
-use crate::{
+use crate::http::{
     error::{Error, Word},
     input::PageQuery,
 };

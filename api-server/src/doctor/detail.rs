@@ -6,13 +6,16 @@ use utoipa::ToSchema;
 
 use super::{Doctor, table};
 use crate::{
-    account::{self, Role, User},
-    answer::{Answer, Envelope},
+    account::{self},
     app::{App, Written},
+    caller::{Role, User},
     clock::now_ms,
-    docs::IdempotencyKey,
-    error::{Error, Word},
-    input::{Given, Line, PhotoId, Text, Write},
+    http::{
+        answer::{Answer, Envelope},
+        docs::IdempotencyKey,
+        error::{Error, Word},
+        input::{Given, Line, PhotoId, Text, Write},
+    },
 };
 
 /// What changes on a doctor's page (2.1). What is left out stays as it is; an empty text clears.

@@ -4,11 +4,13 @@ use axum::extract::State;
 
 use super::{Doctor, table};
 use crate::{
-    account::User,
-    answer::{Answer, Envelope},
     app::App,
-    error::{Error, Word},
-    input::PathId,
+    caller::User,
+    http::{
+        answer::{Answer, Envelope},
+        error::{Error, Word},
+        input::PathId,
+    },
 };
 
 /// A doctor's page

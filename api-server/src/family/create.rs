@@ -11,13 +11,16 @@ use super::{
     table::{self, NewInvitation},
 };
 use crate::{
-    account::{self, NewAccount, Phone, Role, User},
-    answer::{Answer, Envelope},
+    account::{self, NewAccount, Phone},
     app::{App, Written},
+    caller::{Role, User},
     clock::now_ms,
-    docs::IdempotencyKey,
-    error::{Error, Word},
-    input::{BirthDate, Line, PhotoId, Write},
+    http::{
+        answer::{Answer, Envelope},
+        docs::IdempotencyKey,
+        error::{Error, Word},
+        input::{BirthDate, Line, PhotoId, Write},
+    },
     member::{self, Gender, Profile},
 };
 

@@ -6,13 +6,16 @@ use proto::UserId;
 
 use super::{Kind, ReceivedInvitation, one::members_only, table};
 use crate::{
-    account::{self, User},
-    answer::{Answer, Empty, Envelope},
+    account::{self},
     app::{App, Written},
+    caller::User,
     clock::now_ms,
-    docs::IdempotencyKey,
-    error::{Error, Word},
-    input::{Nothing, PathId, Write},
+    http::{
+        answer::{Answer, Empty, Envelope},
+        docs::IdempotencyKey,
+        error::{Error, Word},
+        input::{Nothing, PathId, Write},
+    },
 };
 
 /// Accepts an invitation into a family

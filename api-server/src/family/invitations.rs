@@ -4,13 +4,16 @@ use axum::extract::State;
 
 use super::{ReceivedInvitation, SentInvitation, one::members_only, table};
 use crate::{
-    account::{self, User},
-    answer::{Answer, ListEnvelope, Page},
+    account::{self},
     app::App,
+    caller::User,
     clock::now_ms,
-    docs::PageParams,
-    error::{Error, Word},
-    input::{Cursor, PageQuery},
+    http::{
+        answer::{Answer, ListEnvelope, Page},
+        docs::PageParams,
+        error::{Error, Word},
+        input::{Cursor, PageQuery},
+    },
 };
 
 /// Invitations into families that one got

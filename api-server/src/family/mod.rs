@@ -23,7 +23,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 pub(crate) use relation::Relation;
 pub(crate) use table::{relatives, relatives_in, take_relative};
 
-use crate::{account::PhoneShown, app::App, docs::one_of, member::Gender};
+use crate::{account::PhoneShown, app::App, http::docs::one_of, member::Gender};
 
 /// The most people and open invitations together.
 const MAX_FAMILY: i64 = 20;

@@ -7,13 +7,16 @@ use utoipa::ToSchema;
 
 use super::{FamilyMember, Kind, Relation, table};
 use crate::{
-    account::{self, Role, User},
-    answer::{Answer, Empty, Envelope, ListEnvelope, Page},
+    account::{self},
     app::{App, Written},
+    caller::{Role, User},
     clock::now_ms,
-    docs::{IdempotencyKey, PageParams},
-    error::{Error, Word},
-    input::{BirthDate, Cursor, Given, Line, Nothing, PageQuery, PathId, PhotoId, Write},
+    http::{
+        answer::{Answer, Empty, Envelope, ListEnvelope, Page},
+        docs::{IdempotencyKey, PageParams},
+        error::{Error, Word},
+        input::{BirthDate, Cursor, Given, Line, Nothing, PageQuery, PathId, PhotoId, Write},
+    },
     member::{self, Gender},
 };
 

@@ -5,8 +5,10 @@ use proto::UserId;
 
 use super::{FamilyMember, Kind, ReceivedInvitation, Relation, Relative, SentInvitation};
 use crate::{
-    error::{Error, Word},
-    input::PageQuery,
+    http::{
+        error::{Error, Word},
+        input::PageQuery,
+    },
     member::Gender,
 };
 

@@ -6,11 +6,14 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    account::{User, is_valid},
-    answer::{Answer, Envelope},
+    account::is_valid,
     app::App,
+    caller::User,
     clock::now_ms,
-    error::{Error, Word},
+    http::{
+        answer::{Answer, Envelope},
+        error::{Error, Word},
+    },
 };
 
 /// How long an IM password is good, seconds.

@@ -8,7 +8,7 @@ use governor::{
 };
 use proto::UserId;
 
-use crate::error::{Error, Word};
+use crate::http::error::{Error, Word};
 
 /// Passwords of one device at once: an app that meets refusals asks for one before each of its tries.
 const DEVICE_BURST: u32 = 30;

@@ -5,11 +5,13 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    account::User,
-    answer::{Answer, Envelope},
     app::App,
+    caller::User,
     clock::now_ms,
-    error::Error,
+    http::{
+        answer::{Answer, Envelope},
+        error::Error,
+    },
 };
 
 /// An IM node.

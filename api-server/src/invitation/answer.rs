@@ -10,14 +10,17 @@ use super::{
     table,
 };
 use crate::{
-    account::{self, User},
-    answer::{Answer, Empty, Envelope},
+    account::{self},
     app::{App, Written},
+    caller::User,
     clinic,
     clock::now_ms,
-    docs::IdempotencyKey,
-    error::{Error, Word},
-    input::{Nothing, PathId, Write},
+    http::{
+        answer::{Answer, Empty, Envelope},
+        docs::IdempotencyKey,
+        error::{Error, Word},
+        input::{Nothing, PathId, Write},
+    },
     team,
 };
 

@@ -14,8 +14,10 @@ use super::{
 };
 use crate::{
     account,
-    error::{Error, Word},
-    input::{Ascii, Within},
+    http::{
+        error::{Error, Word},
+        input::{Ascii, Within},
+    },
 };
 
 /// The most links of a team or clinic that have not expired: each is a row, and a door.

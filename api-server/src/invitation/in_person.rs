@@ -13,13 +13,16 @@ use super::{
     table::{self, NewInPerson},
 };
 use crate::{
-    account::{self, Phone, PhoneShown, Role},
-    answer::{Answer, Page},
+    account::{self, Phone, PhoneShown},
     app::App,
+    caller::Role,
     clock::now_ms,
-    docs::one_of,
-    error::Error,
-    input::{Cursor, PageQuery},
+    http::{
+        answer::{Answer, Page},
+        docs::one_of,
+        error::Error,
+        input::{Cursor, PageQuery},
+    },
 };
 
 /// The most open invitations in person of a team or clinic.

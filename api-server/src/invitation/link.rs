@@ -4,8 +4,8 @@ use database::Database;
 use ring::hmac;
 use url::form_urlencoded;
 
-use super::Place;
-use crate::{error::Error, secret};
+use super::{Place, secret};
+use crate::http::error::Error;
 
 /// What the signature follows.
 const SIGNATURE: &str = "&signature=";
@@ -109,7 +109,7 @@ impl Links {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Word;
+    use crate::http::error::Word;
 
     fn invited() -> Invited {
         Invited {

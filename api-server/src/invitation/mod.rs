@@ -11,6 +11,7 @@ mod in_person;
 mod link;
 mod qr;
 mod received;
+mod secret;
 mod table;
 
 use serde::Serialize;
@@ -22,7 +23,7 @@ pub(crate) use in_person::{InviteByPhone, SentDoctorInvitation, invite_by_id, in
 pub(crate) use link::{Invited, Links};
 pub(crate) use table::{SEQUENCE, forget_of_inviter};
 
-use crate::{app::App, error::Word};
+use crate::{app::App, http::error::Word};
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()

@@ -6,13 +6,16 @@ use utoipa::ToSchema;
 
 use super::{Place, table};
 use crate::{
-    account::{self, Role, User},
-    answer::{Answer, ListEnvelope, Page},
+    account::{self},
     app::App,
+    caller::{Role, User},
     clock::now_ms,
-    docs::PageParams,
-    error::{Error, Word},
-    input::{Cursor, PageQuery},
+    http::{
+        answer::{Answer, ListEnvelope, Page},
+        docs::PageParams,
+        error::{Error, Word},
+        input::{Cursor, PageQuery},
+    },
 };
 
 /// An invitation that the caller got.

@@ -6,14 +6,17 @@ use utoipa::ToSchema;
 
 use super::{Gender, Member, Profile, table};
 use crate::{
-    account::{self, Role, User},
-    answer::{Answer, Envelope},
+    account::{self},
     app::{App, Written},
+    caller::{Role, User},
     clock::now_ms,
-    docs::IdempotencyKey,
-    error::{Error, Word},
     family,
-    input::{BirthDate, Given, Line, PhotoId, Within, Write},
+    http::{
+        answer::{Answer, Envelope},
+        docs::IdempotencyKey,
+        error::{Error, Word},
+        input::{BirthDate, Given, Line, PhotoId, Within, Write},
+    },
 };
 
 /// What changes in a member's record. What is left out stays as it is; null is unknown.

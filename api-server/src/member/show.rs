@@ -4,11 +4,13 @@ use axum::extract::State;
 
 use super::{Member, table};
 use crate::{
-    account::{Role, User},
-    answer::{Answer, Envelope},
     app::App,
-    error::{Error, Word},
+    caller::{Role, User},
     family,
+    http::{
+        answer::{Answer, Envelope},
+        error::{Error, Word},
+    },
 };
 
 /// One's record

@@ -4,7 +4,7 @@ use database::{Database, Row, Transaction, params};
 use proto::UserId;
 
 use super::{Gender, Profile};
-use crate::error::Error;
+use crate::http::error::Error;
 
 const PROFILE: &str = "SELECT a.name, p.photo_id, p.gender, p.birth_date, p.pregnancies, p.births,
             p.menstrual_cycle_days, p.menarche_age

@@ -6,19 +6,21 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{
-    Operator,
     audit::{Act, Row, write},
     person::Person,
     table,
 };
 use crate::{
     account,
-    answer::{Answer, Envelope},
     app::{App, Written},
+    caller::Operator,
     clock::now_ms,
-    docs::IdempotencyKey,
-    error::{Error, Word},
-    input::{PathId, Text, Write},
+    http::{
+        answer::{Answer, Envelope},
+        docs::IdempotencyKey,
+        error::{Error, Word},
+        input::{PathId, Text, Write},
+    },
 };
 
 /// Why an operator does it; kept in the audit log.

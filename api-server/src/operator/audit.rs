@@ -6,13 +6,16 @@ use proto::UserId;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Operator, table};
+use super::table;
 use crate::{
-    answer::{Answer, ListEnvelope, Page},
     app::App,
-    docs::PageParams,
-    error::Error,
-    input::{Cursor, PageQuery},
+    caller::Operator,
+    http::{
+        answer::{Answer, ListEnvelope, Page},
+        docs::PageParams,
+        error::Error,
+        input::{Cursor, PageQuery},
+    },
 };
 
 /// What an operator can do.

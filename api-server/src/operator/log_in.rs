@@ -10,12 +10,14 @@ use super::{
 };
 use crate::{
     account::{self, Guesser, Login, NewLogin, Password, Platform},
-    answer::{Answer, Envelope},
     app::App,
     clock::now_ms,
-    error::{Error, Word},
-    input::{DeviceId, Json, Text},
-    observe::ClientAddress,
+    http::{
+        answer::{Answer, Envelope},
+        error::{Error, Word},
+        input::{DeviceId, Json, Text},
+        observe::ClientAddress,
+    },
 };
 
 /// An operator, by name and password, and the device.

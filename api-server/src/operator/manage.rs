@@ -8,10 +8,10 @@ use super::{
     table,
 };
 use crate::{
-    account::{self, NewAccount, Password, Passwords, Role},
+    account::{self, NewAccount, Password, Passwords},
+    caller::Role,
     clock::now_ms,
-    error::Error,
-    input::Line,
+    http::{error::Error, input::Line},
 };
 
 /// The longest name, characters.

@@ -12,16 +12,11 @@ mod read;
 mod search;
 mod table;
 
-use axum::{extract::FromRequestParts, http::request::Parts};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use manage::{Listed, Made, add, disable, list, reset};
 
-use crate::{
-    account::{Role, User},
-    app::App,
-    error::{Error, Word},
-};
+use crate::app::App;
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -32,21 +27,4 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(search::consults))
         .routes(routes!(read::read))
         .routes(routes!(audit::list))
-}
-
-/// The operator whose access token a request carries. A handler that takes one refuses everybody else, whatever the request
-/// is about.
-pub(crate) struct Operator(pub(crate) User);
-
-impl<S: Send + Sync> FromRequestParts<S> for Operator {
-    type Rejection = Error;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
-        let user = User::from_request_parts(parts, state).await?;
-        if user.role == Role::Operator {
-            Ok(Self(user))
-        } else {
-            Err(Word::OperatorsOnly.into())
-        }
-    }
 }

@@ -6,10 +6,7 @@ use utoipa::{
     openapi::{RefOr, Schema},
 };
 
-use crate::{
-    account::{PhoneShown, Role},
-    docs::one_of,
-};
+use crate::{account::PhoneShown, caller::Role, http::docs::one_of};
 
 /// An account, as an operator sees it.
 #[derive(Debug, Serialize, ToSchema)]

@@ -6,19 +6,21 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{
-    Operator,
     audit::{Act, Row, write},
     table,
 };
 use crate::{
     account,
-    answer::{Answer, ListEnvelope, Page},
     app::App,
+    caller::Operator,
     clock::now_ms,
     consult::EntryItem,
-    docs::PageParams,
-    error::{Error, Word},
-    input::{Cursor, Json, PageQuery, PathId, Text},
+    http::{
+        answer::{Answer, ListEnvelope, Page},
+        docs::PageParams,
+        error::{Error, Word},
+        input::{Cursor, Json, PageQuery, PathId, Text},
+    },
 };
 
 /// A page ends early when its bodies come to this many bytes: 200 messages of 64 KiB would be 13 MB.

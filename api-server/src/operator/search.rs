@@ -5,20 +5,22 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    Operator,
     audit::{Act, Row, write},
     person::Person,
     table,
 };
 use crate::{
     account::{self, Phone},
-    answer::{Answer, ListEnvelope, Page},
     app::App,
+    caller::Operator,
     clock::now_ms,
     consult::Status,
-    docs::PageParams,
-    error::Error,
-    input::{Cursor, Id, Json, PageQuery},
+    http::{
+        answer::{Answer, ListEnvelope, Page},
+        docs::PageParams,
+        error::Error,
+        input::{Cursor, Id, Json, PageQuery},
+    },
 };
 
 /// Whom to look for: exactly one of the two.

@@ -10,8 +10,10 @@ use super::{
     search::{By, FoundConsult},
 };
 use crate::{
-    error::{Error, Word},
-    input::PageQuery,
+    http::{
+        error::{Error, Word},
+        input::PageQuery,
+    },
     team,
 };
 

@@ -6,11 +6,13 @@ use utoipa::ToSchema;
 
 use super::table;
 use crate::{
-    account::User,
-    answer::{Answer, Envelope},
     app::App,
-    error::{Error, Word},
-    input::PathIds,
+    caller::User,
+    http::{
+        answer::{Answer, Envelope},
+        error::{Error, Word},
+        input::PathIds,
+    },
 };
 
 /// A version of a team's agreement.

@@ -7,12 +7,15 @@ use utoipa::ToSchema;
 
 use super::table;
 use crate::{
-    account::{self, Login, NewLogin, Platform, PushToken, User},
-    answer::{Answer, Envelope},
+    account::{self, Login, NewLogin, Platform, PushToken},
     app::App,
+    caller::User,
     clock::now_ms,
-    error::{Error, Word},
-    input::{DeviceId, Json, PathId},
+    http::{
+        answer::{Answer, Envelope},
+        error::{Error, Word},
+        input::{DeviceId, Json, PathId},
+    },
 };
 
 /// The device that somebody acts as the assistant on.

@@ -6,13 +6,15 @@ use utoipa::ToSchema;
 
 use super::{Team, table};
 use crate::{
-    account::User,
-    answer::{Answer, Envelope},
     app::{App, Written},
+    caller::User,
     clock::now_ms,
-    docs::IdempotencyKey,
-    error::{Error, Word},
-    input::{Fen, Line, PathId, Text, Write},
+    http::{
+        answer::{Answer, Envelope},
+        docs::IdempotencyKey,
+        error::{Error, Word},
+        input::{Fen, Line, PathId, Text, Write},
+    },
 };
 
 /// What changes about a team. What is left out stays as it is.

@@ -6,13 +6,15 @@ use utoipa::ToSchema;
 
 use super::{Team, table};
 use crate::{
-    account::User,
-    answer::{Answer, Envelope, ListEnvelope},
     app::App,
+    caller::User,
     consult::{self, Consult},
-    docs::PageParams,
-    error::{Error, Word},
-    input::{PageQuery, PathId},
+    http::{
+        answer::{Answer, Envelope, ListEnvelope},
+        docs::PageParams,
+        error::{Error, Word},
+        input::{PageQuery, PathId},
+    },
     vas,
 };
 

@@ -7,13 +7,16 @@ use utoipa::ToSchema;
 
 use super::{Team, table};
 use crate::{
-    account::{self, NewAccount, Role, User},
-    answer::{Answer, Envelope},
+    account::{self, NewAccount},
     app::{App, Written},
+    caller::{Role, User},
     clock::now_ms,
-    docs::IdempotencyKey,
-    error::{Error, Word},
-    input::{Fen, Line, Text, Write},
+    http::{
+        answer::{Answer, Envelope},
+        docs::IdempotencyKey,
+        error::{Error, Word},
+        input::{Fen, Line, Text, Write},
+    },
 };
 
 /// A team to be made.

@@ -6,12 +6,14 @@ use utoipa::ToSchema;
 
 use super::table;
 use crate::{
-    account::User,
-    answer::{Answer, ListEnvelope, Page},
     app::App,
-    docs::PageParams,
-    error::{Error, Word},
-    input::{Cursor, PageQuery, PathId},
+    caller::User,
+    http::{
+        answer::{Answer, ListEnvelope, Page},
+        docs::PageParams,
+        error::{Error, Word},
+        input::{Cursor, PageQuery, PathId},
+    },
 };
 
 /// A doctor of a team.

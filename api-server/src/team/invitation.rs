@@ -6,13 +6,15 @@ use utoipa::ToSchema;
 
 use super::table;
 use crate::{
-    account::User,
-    answer::{Answer, Empty, Envelope, ListEnvelope},
     app::{App, Written},
+    caller::User,
     clock::now_ms,
-    docs::{IdempotencyKey, PageParams},
-    error::{Error, Word},
-    input::{Nothing, PageQuery, PathId, PathIds, Write},
+    http::{
+        answer::{Answer, Empty, Envelope, ListEnvelope},
+        docs::{IdempotencyKey, PageParams},
+        error::{Error, Word},
+        input::{Nothing, PageQuery, PathId, PathIds, Write},
+    },
     invitation::{self, InviteByPhone, NewLink, Place, SentDoctorInvitation},
 };
 

@@ -8,13 +8,15 @@ use utoipa::ToSchema;
 
 use super::{Team, table};
 use crate::{
-    account::{Role, User},
-    answer::{Answer, Envelope},
     app::{App, Written},
+    caller::{Role, User},
     clock::now_ms,
-    docs::IdempotencyKey,
-    error::{Error, Word},
-    input::{Ascii, Id, Write},
+    http::{
+        answer::{Answer, Envelope},
+        docs::IdempotencyKey,
+        error::{Error, Word},
+        input::{Ascii, Id, Write},
+    },
     invitation::{self, Invited, Place},
 };
 

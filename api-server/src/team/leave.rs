@@ -8,14 +8,17 @@ use utoipa::ToSchema;
 
 use super::table;
 use crate::{
-    account::{self, Device, Role, User},
-    answer::{Answer, Empty, Envelope},
+    account::{self, Device},
     app::{App, Written},
+    caller::{Role, User},
     clock::now_ms,
     consult,
-    docs::IdempotencyKey,
-    error::{Error, Word},
-    input::{Nothing, PathId, PathIds, Write},
+    http::{
+        answer::{Answer, Empty, Envelope},
+        docs::IdempotencyKey,
+        error::{Error, Word},
+        input::{Nothing, PathId, PathIds, Write},
+    },
 };
 
 /// A doctor who has gone.

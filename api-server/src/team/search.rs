@@ -6,12 +6,14 @@ use utoipa::ToSchema;
 
 use super::table;
 use crate::{
-    account::{Role, User},
-    answer::{Answer, ListEnvelope, Page},
     app::App,
-    docs::PageParams,
-    error::{Error, Word},
-    input::{Cursor, Name, NameQuery, PageQuery},
+    caller::{Role, User},
+    http::{
+        answer::{Answer, ListEnvelope, Page},
+        docs::PageParams,
+        error::{Error, Word},
+        input::{Cursor, Name, NameQuery, PageQuery},
+    },
 };
 
 /// A team that was found.

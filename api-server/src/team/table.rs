@@ -9,7 +9,7 @@ use database::{Database, Row, Transaction, params};
 use proto::UserId;
 
 use super::{MAX_TEAMS, Team, agreement::Agreement, doctors::TeamDoctor};
-use crate::{
+use crate::http::{
     error::{Error, Word},
     input::PageQuery,
 };

@@ -11,15 +11,17 @@ use super::{
     table,
 };
 use crate::{
-    account::User,
-    answer::{Answer, Envelope},
     app::{App, Written},
+    caller::User,
     clock::now_ms,
     consult,
-    docs::IdempotencyKey,
-    error::{Error, Word},
-    input::{Id, Nothing, PathId, Write},
-    once::Once,
+    http::{
+        answer::{Answer, Envelope},
+        docs::IdempotencyKey,
+        error::{Error, Word},
+        input::{Id, Nothing, PathId, Write},
+        once::Once,
+    },
 };
 
 /// Confirms a value-added service

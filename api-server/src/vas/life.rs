@@ -9,7 +9,7 @@
 use proto::wire::EntryKind;
 use utoipa::ToSchema;
 
-use crate::error::Word;
+use crate::http::error::Word;
 
 /// Where a value-added service is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ToSchema)]

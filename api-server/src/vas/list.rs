@@ -7,13 +7,15 @@ use super::{
     table::{self, List},
 };
 use crate::{
-    account::User,
-    answer::{Answer, ListEnvelope, Page},
     app::App,
+    caller::User,
     consult,
-    docs::PageParams,
-    error::{Error, Word},
-    input::{Cursor, PageQuery, PathId},
+    http::{
+        answer::{Answer, ListEnvelope, Page},
+        docs::PageParams,
+        error::{Error, Word},
+        input::{Cursor, PageQuery, PathId},
+    },
     team,
 };
 

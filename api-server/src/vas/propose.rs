@@ -6,14 +6,16 @@ use utoipa::ToSchema;
 
 use super::{MAX_OPEN, record::Vas, table};
 use crate::{
-    account::User,
-    answer::{Answer, Envelope},
     app::{App, Written},
+    caller::User,
     clock::now_ms,
     consult,
-    docs::IdempotencyKey,
-    error::{Error, Word},
-    input::{Fen, Line, PathId, Text, Write},
+    http::{
+        answer::{Answer, Envelope},
+        docs::IdempotencyKey,
+        error::{Error, Word},
+        input::{Fen, Line, PathId, Text, Write},
+    },
 };
 
 /// A value-added service to be proposed.

@@ -9,8 +9,10 @@ use super::{
 };
 use crate::{
     consult,
-    error::{Error, Word},
-    input::PageQuery,
+    http::{
+        error::{Error, Word},
+        input::PageQuery,
+    },
 };
 
 /// The sequence of their ids.

@@ -3,8 +3,7 @@
 use bytes::Bytes;
 use database::{Database, Transaction, params};
 
-use super::super::phone::Phone;
-use crate::error::Error;
+use crate::{account::phone::Phone, http::error::Error};
 
 /// A code, as it is kept.
 pub(in crate::account) struct StoredCode {

@@ -4,13 +4,14 @@ use bytes::Bytes;
 use database::{Database, Row, Transaction, params};
 use proto::UserId;
 
-use super::super::{
-    device::{Device, NewLogin},
-    push_token::PushToken,
-    token::{Found, TokenHash},
-    user::User,
+use crate::{
+    account::{
+        device::{Device, NewLogin, PushToken},
+        token::Found,
+    },
+    caller::{TokenHash, User},
+    http::error::{Error, Word},
 };
-use crate::error::{Error, Word};
 
 /// A device of somebody.
 pub(in crate::account) struct DeviceRow {

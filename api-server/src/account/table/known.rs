@@ -3,7 +3,7 @@
 use database::{Transaction, params};
 use proto::UserId;
 
-use crate::error::Error;
+use crate::http::error::Error;
 
 /// Known devices of one account; the one used last pushes out the oldest.
 const MAX_KNOWN: i64 = 20;

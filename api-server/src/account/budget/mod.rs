@@ -1,0 +1,190 @@
+//! Budgets that all api-servers share: how often something is done for one phone, device or address in a span of time.
+//!
+//! A budget is a row, and one statement spends from it or refuses. A span begins with the first spending and ends by the
+//! clock of the database, so servers need not agree on the time.
+
+mod guesses;
+
+use std::{net::IpAddr, sync::LazyLock};
+
+use database::{Database, Transaction, params};
+use program::address::{Refusals, Subscriber};
+use sha2::{Digest, Sha256};
+
+pub(super) use guesses::Attempt;
+pub use guesses::Budgets;
+pub(crate) use guesses::Guesser;
+
+use crate::{
+    clock::now_ms,
+    http::error::{Error, Word},
+};
+
+/// A minute, milliseconds.
+pub(crate) const MINUTE_MS: i64 = 60 * 1000;
+/// An hour, milliseconds.
+pub(crate) const HOUR_MS: i64 = 60 * MINUTE_MS;
+/// A day, milliseconds.
+pub(crate) const DAY_MS: i64 = 24 * HOUR_MS;
+/// Ends that lie further ahead than this beyond a whole span come from a clock that was wrong, milliseconds.
+const SLACK_MS: i64 = MINUTE_MS;
+
+/// How often something may be done in a span of time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Budget {
+    /// What is counted. A budget of another span has another name.
+    name: &'static str,
+    limit: i64,
+    span_ms: i64,
+    /// The refusal.
+    word: Word,
+}
+
+/// One unit of somebody's budget.
+#[derive(Clone, Debug)]
+pub(crate) struct Spending {
+    budget: Budget,
+    /// SHA-256 of the budget's name and of whom it is: phones and addresses stay out of the table.
+    key: [u8; 32],
+    /// Of an address's budget: whose it is, for the log.
+    address: Option<IpAddr>,
+}
+
+/// Addresses whose budgets were used up: each has its line once a minute.
+static REFUSED: LazyLock<Refusals> = LazyLock::new(Refusals::default);
+
+impl Budget {
+    pub(crate) const fn new(name: &'static str, limit: i64, span_ms: i64, word: Word) -> Self {
+        Self {
+            name,
+            limit,
+            span_ms,
+            word,
+        }
+    }
+
+    /// One unit of the budget of one of many.
+    pub(crate) fn of(self, whom: &str) -> Spending {
+        let mut hash = Sha256::new();
+        hash.update(self.name.as_bytes());
+        hash.update([0]);
+        hash.update(whom.as_bytes());
+        Spending {
+            budget: self,
+            key: hash.finalize().into(),
+            address: None,
+        }
+    }
+
+    /// One unit of the budget of an address; of IPv6 the network of 64 bits counts.
+    pub(crate) fn of_address(self, address: IpAddr) -> Spending {
+        Spending {
+            address: Some(address),
+            ..self.of(&format!("{:032x}", Subscriber::of(address).number()))
+        }
+    }
+}
+
+const SPEND: &str = "INSERT INTO budget (budget_key, spent, ends_ms) VALUES ($1, 1, $2)
+     ON CONFLICT (budget_key) DO UPDATE SET
+       spent = CASE WHEN budget.ends_ms <= $3 OR budget.ends_ms > $4 THEN 1 ELSE budget.spent + 1 END,
+       ends_ms = CASE WHEN budget.ends_ms <= $3 OR budget.ends_ms > $4 THEN excluded.ends_ms
+                      ELSE budget.ends_ms END
+     WHERE budget.ends_ms <= $3 OR budget.ends_ms > $4 OR budget.spent < $5";
+
+/// Spends one unit of each budget, in the order given, which must be the same everywhere: rows are locked in it. The first
+/// budget that is used up refuses, and the transaction is to be rolled back.
+pub(crate) async fn spend(tx: &mut Transaction<'_>, spendings: &[Spending]) -> Result<(), Error> {
+    let now_ms = clock(tx).await?;
+    for Spending { budget, key, address } in spendings {
+        let ends_ms = now_ms + budget.span_ms;
+        let spent = tx
+            .execute(
+                SPEND,
+                params![&key[..], ends_ms, now_ms, ends_ms + SLACK_MS, budget.limit],
+            )
+            .await?;
+        if spent == 1 {
+            continue;
+        }
+        if let Some(line) = address.and_then(|address| REFUSED.line(address)) {
+            tracing::warn!(
+                address = %line.address, untold = line.untold, budget = budget.name,
+                "an address has used up a budget; if it is many people's (a hospital, a carrier), raise \
+                 --sms-per-hour-address or --wrong-logins-address; if it is a proxy, add it to --trusted-proxies"
+            );
+        }
+        let sql = "SELECT ends_ms FROM budget WHERE budget_key = $1";
+        let row = tx.query_first(sql, params![&key[..]]).await?;
+        let full_ms: i64 = row.map_or(Ok(ends_ms), |row| row.get(0))?;
+        // Another request may have begun the span after this one asked for the time.
+        let wait_ms = (full_ms - now_ms).clamp(0, budget.span_ms);
+        let wait_s = wait_ms.unsigned_abs().div_ceil(1000).max(1);
+        return Err(Error::new(budget.word).retry_after(wait_s));
+    }
+    Ok(())
+}
+
+/// Gives back what was spent for something that did not happen, or was no guess.
+pub(crate) async fn give_back(tx: &mut Transaction<'_>, spendings: &[Spending]) -> Result<(), Error> {
+    for Spending { key, .. } in spendings {
+        tx.execute(
+            "UPDATE budget SET spent = spent - 1 WHERE budget_key = $1 AND spent > 0",
+            params![&key[..]],
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+/// Makes a budget full again.
+pub(crate) async fn clear(tx: &mut Transaction<'_>, spending: &Spending) -> Result<(), Error> {
+    tx.execute(
+        "UPDATE budget SET spent = 0 WHERE budget_key = $1",
+        params![&spending.key[..]],
+    )
+    .await?;
+    Ok(())
+}
+
+/// The clock of the database, epoch milliseconds. A file has one process, whose clock it is.
+async fn clock(tx: &mut Transaction<'_>) -> Result<i64, Error> {
+    if tx.is_of_file() {
+        return Ok(now_ms());
+    }
+    let row = tx
+        .query_first(
+            "VALUES (CAST(floor(extract(epoch FROM clock_timestamp()) * 1000) AS BIGINT))",
+            vec![],
+        )
+        .await?;
+    Ok(row
+        .ok_or_else(|| Error::internal("the database has no clock"))?
+        .get(0)?)
+}
+
+const FORGET: &str = "DELETE FROM budget WHERE budget_key IN (
+         SELECT budget_key FROM budget WHERE ends_ms <= $1 ORDER BY ends_ms LIMIT $2)";
+
+/// Forgets budgets that are full again, some at a time so that messages do not wait; true when there may be more.
+pub(crate) async fn forget_full(database: &Database, now_ms: i64) -> Result<bool, Error> {
+    /// Rows of one transaction: a few milliseconds.
+    const AT_ONCE: i64 = 500;
+    // The clock of this process may be ahead of the database's.
+    let before_ms = now_ms - HOUR_MS;
+    let forgotten = database
+        .transaction(move |tx| Box::pin(async move { tx.execute(FORGET, params![before_ms, AT_ONCE]).await }))
+        .await?;
+    Ok(i64::try_from(forgotten).is_ok_and(|forgotten| forgotten == AT_ONCE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::walks_an_index;
+
+    #[tokio::test]
+    async fn forgetting_walks_an_index() {
+        walks_an_index(FORGET, params![1_i64, 500_i64]).await;
+    }
+}

@@ -1,0 +1,205 @@
+//! SMS codes: 6 digits, good for 5 minutes and 5 tries, one a minute for each phone.
+
+mod sms;
+
+use axum::extract::State;
+use bytes::Bytes;
+use database::{Database, Transaction};
+use serde::{Deserialize, Deserializer};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ObjectBuilder, RefOr, Schema, schema::Type},
+};
+
+pub use sms::Sms;
+
+use crate::{
+    account::{budget::Guesser, phone::Phone, table},
+    app::App,
+    clock::now_ms,
+    http::{
+        answer::{Answer, Empty, Envelope},
+        error::{Error, Word},
+        input::{DeviceId, Json, broken},
+        observe::ClientAddress,
+    },
+};
+
+/// How long a code is good, milliseconds.
+const LIFETIME_MS: i64 = 5 * 60 * 1000;
+/// How long a phone waits for its next code, milliseconds.
+const INTERVAL_MS: i64 = 60 * 1000;
+/// Wrong tries that a code stands.
+const MAX_TRIES: i64 = 5;
+
+/// Which phone gets a code.
+#[derive(Deserialize, ToSchema)]
+#[schema(example = json!({"phone": "13800138000"}))]
+pub(crate) struct AskForCode {
+    phone: Phone,
+    /// The device of the later login. One on which the account has logged in before has a budget of its own, so that nobody
+    /// else uses it up.
+    device_id: Option<DeviceId>,
+}
+
+/// Sends a code to a phone
+///
+/// 6 digits, good for 5 minutes and 5 tries. The answer is the same whether or not the phone has an account. A phone gets one
+/// code a minute, 5 an hour, 10 a day. An address gets as many as the operator has set, for all its phones together.
+#[utoipa::path(
+    operation_id = "sendSmsCode",
+    post, path = "/account/code", tag = "account", request_body = AskForCode,
+    responses(
+        (status = 200, body = Envelope<Empty>),
+        (status = 403, description = "`account.country_not_served`"),
+        (status = 429, description = "`account.code_too_soon`"),
+        (status = 503, description = "`account.sms_unavailable`")
+    )
+)]
+pub(crate) async fn ask(
+    State(app): State<App>,
+    ClientAddress(address): ClientAddress,
+    Json(body): Json<AskForCode>,
+) -> Result<Answer, Error> {
+    if !app.sms_countries.iter().any(|country| country.has(&body.phone)) {
+        return Err(Error::new(Word::CountryNotServed).field("phone"));
+    }
+    let code = format!("{:06}", rand::random_range(0..1_000_000_u32));
+    let salt: [u8; 16] = rand::random();
+    let now_ms = now_ms();
+    let stored = table::StoredCode {
+        salt: Bytes::copy_from_slice(&salt),
+        hash: Bytes::copy_from_slice(&hash(&salt, &body.phone, &code)),
+        created_ms: now_ms,
+    };
+    let budgets = app.budgets.clone();
+    let phone = body.phone.clone();
+    let spent = app
+        .database
+        .transaction(move |tx| {
+            Box::pin(async move {
+                put(tx, &phone, stored).await?;
+                let user = table::user_of_phone(tx, &phone).await?;
+                let guesser = Guesser::of_phone(&phone, user, body.device_id.as_deref(), address);
+                budgets
+                    .begin_sms(tx, &guesser)
+                    .await
+                    .map_err(|error| match error.word() {
+                        Word::CodeTooSoon => error.field("phone"),
+                        _ => error,
+                    })
+            })
+        })
+        .await?;
+    if let Err(error) = app.sms.send(&body.phone, &code).await {
+        // Nobody got it: the phone may ask again at once.
+        app.database
+            .transaction(move |tx| {
+                Box::pin(async move {
+                    table::remove_code(tx, &body.phone, now_ms).await?;
+                    spent.did_not_count(tx).await
+                })
+            })
+            .await?;
+        return Err(error);
+    }
+    Answer::empty()
+}
+
+/// Keeps a code, unless the phone got one within the last minute.
+async fn put(tx: &mut Transaction<'_>, phone: &Phone, code: table::StoredCode) -> Result<(), Error> {
+    match table::put_code(tx, phone, code, INTERVAL_MS).await? {
+        Ok(()) => Ok(()),
+        Err(wait_ms) => {
+            let seconds = wait_ms.max(0).unsigned_abs().div_ceil(1000).max(1);
+            Err(Error::new(Word::CodeTooSoon).field("phone").retry_after(seconds))
+        }
+    }
+}
+
+/// Digits of a code.
+const CODE_DIGITS: usize = 6;
+
+/// A code as somebody typed it.
+#[derive(Clone)]
+pub(crate) struct Code(String);
+
+impl<'de> Deserialize<'de> for Code {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let text = text.trim();
+        if text.len() == CODE_DIGITS && text.bytes().all(|b| b.is_ascii_digit()) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(broken(
+                format_args!("应为 {CODE_DIGITS} 位数字"),
+                format_args!("it must be {CODE_DIGITS} digits"),
+            ))
+        }
+    }
+}
+
+impl PartialSchema for Code {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .pattern(Some(format!("^[0-9]{{{CODE_DIGITS}}}$")))
+            .into()
+    }
+}
+
+impl ToSchema for Code {}
+
+/// Whether a code is the one that the phone was sent; a wrong one is counted, so the transaction must be committed either
+/// way, unless this refuses: then the budget of tries is used up. The code stays good. Comes before all other locks.
+pub(super) async fn check(
+    tx: &mut Transaction<'_>,
+    app: &App,
+    guesser: &Guesser,
+    phone: &Phone,
+    code: &Code,
+    now_ms: i64,
+) -> Result<bool, Error> {
+    let attempt = app.budgets.begin_code(tx, guesser).await?;
+    let Some(stored) = table::begin_try(tx, phone, MAX_TRIES, now_ms - LIFETIME_MS).await? else {
+        return Ok(false);
+    };
+    let right = bool::from(hash(&stored.salt, phone, &code.0)[..].ct_eq(&stored.hash));
+    if right {
+        table::take_back_try(tx, phone).await?;
+        attempt.did_not_count(tx).await?;
+    }
+    Ok(right)
+}
+
+/// As [`check`]; a right code is consumed.
+pub(super) async fn take(
+    tx: &mut Transaction<'_>,
+    app: &App,
+    guesser: &Guesser,
+    phone: &Phone,
+    code: &Code,
+    now_ms: i64,
+) -> Result<bool, Error> {
+    let right = check(tx, app, guesser, phone, code, now_ms).await?;
+    if right {
+        table::use_up_code(tx, phone).await?;
+    }
+    Ok(right)
+}
+
+/// Forgets codes that are good no more.
+pub(crate) async fn forget_old(database: &Database, now_ms: i64) -> Result<(), Error> {
+    table::forget_codes(database, now_ms - LIFETIME_MS).await
+}
+
+fn hash(salt: &[u8], phone: &Phone, code: &str) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(salt);
+    hash.update(phone.as_str().as_bytes());
+    hash.update([0]);
+    hash.update(code.as_bytes());
+    hash.finalize().into()
+}

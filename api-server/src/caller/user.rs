@@ -1,0 +1,90 @@
+//! Who sends a request.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::FromRequestParts,
+    http::{Extensions, request::Parts},
+};
+use proto::UserId;
+
+use crate::http::error::{Error, Word};
+
+/// The SHA-256 of an access token.
+pub type TokenHash = [u8; 32];
+
+/// What an account is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// 会员, a patient.
+    Member,
+    /// A doctor.
+    Doctor,
+    /// 群助手, the service account of a team.
+    Assistant,
+    /// Who runs the platform.
+    Operator,
+}
+
+impl Role {
+    /// As the database has it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Member => "member",
+            Self::Doctor => "doctor",
+            Self::Assistant => "assistant",
+            Self::Operator => "operator",
+        }
+    }
+
+    /// Reads what the database has.
+    pub fn from_database(text: &str) -> Option<Self> {
+        [Self::Member, Self::Doctor, Self::Assistant, Self::Operator]
+            .into_iter()
+            .find(|role| role.as_str() == text)
+    }
+}
+
+/// The person (or the team's assistant) whose access token a request carries. A handler that takes one refuses everybody
+/// else.
+#[derive(Clone, Debug)]
+pub struct User {
+    /// Who.
+    pub id: UserId,
+    /// On which device.
+    pub device_id: Arc<str>,
+    /// What the account is for.
+    pub role: Role,
+    /// Of the access token.
+    pub token: TokenHash,
+}
+
+/// What is known of a request's sender; the middleware leaves it with the request.
+#[derive(Clone, Debug)]
+pub enum Authentication {
+    /// No token, or one that is not good (any more).
+    Anonymous,
+    /// A good token.
+    User(User),
+    /// The token could not be checked.
+    Failed(Error),
+}
+
+impl User {
+    /// The user whom the middleware found.
+    pub(crate) fn of(extensions: &mut Extensions) -> Result<Self, Error> {
+        match extensions.get::<Authentication>() {
+            Some(Authentication::User(user)) => Ok(user.clone()),
+            Some(Authentication::Failed(error)) => Err(error.clone()),
+            Some(Authentication::Anonymous) | None => Err(Word::AuthRequired.into()),
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for User {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
+        Self::of(&mut parts.extensions)
+    }
+}

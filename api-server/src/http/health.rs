@@ -1,0 +1,122 @@
+//! Whether the service lives, whether it can serve, and which version it is.
+
+use axum::extract::{RawQuery, State};
+use serde::Serialize;
+use utoipa::{
+    ToSchema,
+    openapi::{RefOr, Schema},
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    app::App,
+    http::{
+        answer::{Answer, Envelope},
+        docs::one_of,
+        error::Error,
+    },
+};
+
+/// What this version of REST can do; it moves when endpoints are added, so that an app can ask for less.
+pub const FEATURE_LEVEL: u32 = 1;
+
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(livez))
+        .routes(routes!(readyz))
+        .routes(routes!(version))
+}
+
+/// How the service is.
+#[derive(Serialize, ToSchema)]
+struct Health {
+    #[schema(schema_with = health_status)]
+    status: &'static str,
+    /// With `?verbose`: each thing that the service needs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checks: Option<Checks>,
+}
+
+/// `degraded`: logins to IM nodes must wait.
+fn health_status() -> RefOr<Schema> {
+    one_of(["ok", "degraded"])
+}
+
+/// Each thing that the service needs.
+#[derive(Serialize, ToSchema)]
+struct Checks {
+    /// The database answers and can be written.
+    database: bool,
+    /// The schema's version.
+    schema_version: i64,
+    /// The backplane answers.
+    backplane: bool,
+}
+
+/// What is running.
+#[derive(Serialize, ToSchema)]
+struct Version {
+    /// Of the program.
+    version: &'static str,
+    /// The commit that it was built from, "unknown" when it was not built in a checkout.
+    commit: &'static str,
+    /// What this version of REST can do.
+    feature_level: u32,
+}
+
+/// The process answers
+#[utoipa::path(
+    operation_id = "getLiveness",
+    get, path = "/livez", tag = "service", responses((status = 200, body = Envelope<Health>))
+)]
+async fn livez() -> Result<Answer, Error> {
+    Answer::one(&Health {
+        status: "ok",
+        checks: None,
+    })
+}
+
+/// The service can serve
+#[utoipa::path(
+    operation_id = "getReadiness",
+    get, path = "/readyz", tag = "service",
+    params(("verbose" = Option<bool>, Query, description = "Whether to list each thing that the service needs; the name alone says so too")),
+    responses((status = 200, body = Envelope<Health>))
+)]
+async fn readyz(State(app): State<App>, RawQuery(query): RawQuery) -> Result<Answer, Error> {
+    if app.shutdown.is_cancelled() {
+        return Err(Error::unavailable("draining"));
+    }
+    let schema_version = app.database.schema_version().await?;
+    if schema_version < database::LATEST_VERSION {
+        return Err(Error::unavailable("the schema is older than the program"));
+    }
+    app.database.is_writable().await?;
+    let backplane = app.backplane.is_available().await;
+    let verbose = query.is_some_and(|query| {
+        query
+            .split('&')
+            .any(|part| part.split('=').next() == Some("verbose"))
+    });
+    Answer::one(&Health {
+        status: if backplane { "ok" } else { "degraded" },
+        checks: verbose.then_some(Checks {
+            database: true,
+            schema_version,
+            backplane,
+        }),
+    })
+}
+
+/// Which version is running
+#[utoipa::path(
+    operation_id = "getVersion",
+    get, path = "/version", tag = "service", responses((status = 200, body = Envelope<Version>))
+)]
+async fn version() -> Result<Answer, Error> {
+    Answer::one(&Version {
+        version: env!("CARGO_PKG_VERSION"),
+        commit: program::COMMIT,
+        feature_level: FEATURE_LEVEL,
+    })
+}

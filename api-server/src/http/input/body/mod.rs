@@ -1,0 +1,169 @@
+//! Bodies: no longer than their fields may be, whole within 10 seconds, JSON that says so.
+
+mod canonical;
+mod rule;
+mod size;
+
+use std::time::Duration;
+
+use axum::{
+    body::Body,
+    extract::{FromRequest, Request},
+    http::{HeaderMap, header},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Body as _;
+use serde::{
+    Deserialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
+use utoipa::ToSchema;
+
+pub(crate) use canonical::hash_json;
+pub(crate) use rule::broken;
+use size::max_body_bytes;
+
+use crate::{
+    app::App,
+    caller::User,
+    http::{
+        answer::Answer,
+        error::{Error, Word},
+        once::Once,
+    },
+};
+
+/// How long a body may take from its head on, however it dribbles.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A JSON body of a request that repeats no harm or must not be kept (passwords, codes).
+#[derive(Debug)]
+pub struct Json<T>(pub T);
+
+/// A JSON body of a user's write, with its Idempotency-Key.
+#[derive(Debug)]
+pub struct Write<T> {
+    /// The body.
+    pub body: T,
+    /// What makes it happen once.
+    pub once: Once,
+}
+
+/// A body without fields; it may be left out.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct Nothing {}
+
+/// Why a write does not reach its handler.
+pub enum Turned {
+    /// It is refused.
+    Refused(Error),
+    /// It was done before, and its body would not be taken any more.
+    Answered(Answer),
+}
+
+impl From<Error> for Turned {
+    fn from(error: Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl IntoResponse for Turned {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Refused(error) => error.into_response(),
+            Self::Answered(answer) => answer.into_response(),
+        }
+    }
+}
+
+impl<T: DeserializeOwned + ToSchema + 'static> FromRequest<App> for Json<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, _: &App) -> Result<Self, Error> {
+        let is_json = is_json(request.headers());
+        let bytes = read(request.into_body(), max_body_bytes::<T>()).await?;
+        // A web page may send a form or text/plain to any address, without asking; JSON it may not.
+        if !is_json {
+            return Err(Word::NotJson.into());
+        }
+        parse(&bytes).map(Self)
+    }
+}
+
+impl<T: DeserializeOwned + ToSchema + Send + 'static> FromRequest<App> for Write<T> {
+    type Rejection = Turned;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Turned> {
+        let (mut parts, body) = request.into_parts();
+        let user = User::of(&mut parts.extensions)?;
+        let bytes = read(body, max_body_bytes::<T>()).await?;
+        if !bytes.is_empty() && !is_json(&parts.headers) {
+            return Err(Error::new(Word::NotJson).into());
+        }
+        let once = Once::of(app, &user, &parts, &bytes)?;
+        let bytes = if bytes.is_empty() {
+            Bytes::from_static(b"{}")
+        } else {
+            bytes
+        };
+        match parse(&bytes) {
+            Ok(body) => Ok(Self { body, once }),
+            // An earlier release took it: what was done then is answered, whatever the rules are now.
+            Err(error) => Err(match once.first_answer(&app.database).await {
+                Ok(Some(answer)) => Turned::Answered(answer),
+                _ => error.into(),
+            }),
+        }
+    }
+}
+
+/// Whether a body is declared as JSON, once.
+fn is_json(headers: &HeaderMap) -> bool {
+    let mut types = headers.get_all(header::CONTENT_TYPE).iter();
+    let (Some(value), None) = (types.next(), types.next()) else {
+        return false;
+    };
+    let essence = value.to_str().ok().and_then(|value| value.split(';').next());
+    essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
+}
+
+async fn read(body: Body, max_bytes: usize) -> Result<Bytes, Error> {
+    // What Content-Length tells: refused before anything is read.
+    if body.size_hint().lower() > max_bytes as u64 {
+        return Err(Word::BodyTooLarge.into());
+    }
+    match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, max_bytes).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(Word::BodyTooLarge.into()),
+        // The peer went away in the middle; nobody reads this answer.
+        Ok(Err(_)) => Err(Word::BadJson.into()),
+        Err(_) => Err(Word::BodyTimeout.into()),
+    }
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+    // serde_json does not look at the text of fields that it skips.
+    if std::str::from_utf8(bytes).is_err() {
+        return Err(Word::BadJson.into());
+    }
+    // serde would read an array as the fields of a struct in their order.
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        return Err(match serde_json::from_slice::<IgnoredAny>(bytes) {
+            Ok(_) => Error::invalid("body", "应为 JSON 对象", "it must be a JSON object"),
+            Err(_) => Word::BadJson.into(),
+        });
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let told = rule::error(&error.path().to_string(), error.inner());
+        // serde_json takes a number where it reads a choice of words for bad syntax.
+        if told.word() == Word::BadJson && serde_json::from_slice::<IgnoredAny>(bytes).is_ok() {
+            return Error::invalid(error.path().to_string(), "类型不对", "it is of another type");
+        }
+        told
+    })?;
+    deserializer.end().map_err(|_| Error::new(Word::BadJson))?;
+    Ok(value)
+}

@@ -1,0 +1,86 @@
+//! What a request asks for: its path and query.
+
+use axum::http::Uri;
+
+use crate::http::error::Error;
+
+/// Refuses a path or query that is not percent-encoded UTF-8 without NUL, whatever route it is for: no handler and no
+/// database has to bear it.
+///
+/// # Errors
+/// [`crate::http::error::Word::Invalid`] with `path`, the parameter, or `query` when its name is none of ours either.
+pub fn check_target(uri: &Uri) -> Result<(), Error> {
+    if !is_text(uri.path()) {
+        return Err(refused("path".to_owned()));
+    }
+    let pairs = uri.query().into_iter().flat_map(|query| query.split('&'));
+    for pair in pairs {
+        if !is_text(pair) {
+            let name = pair.split('=').next().unwrap_or("");
+            let is_plain = !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+            return Err(refused(if is_plain { name } else { "query" }.to_owned()));
+        }
+    }
+    Ok(())
+}
+
+fn is_text(part: &str) -> bool {
+    decoded(part).is_some_and(|text| !text.contains('\0'))
+}
+
+fn refused(field: String) -> Error {
+    Error::invalid(
+        field,
+        "应为百分号编码的 UTF-8，不含 NUL",
+        "must be percent-encoded UTF-8 without NUL",
+    )
+}
+
+/// Text without its percent-encoding; none when it is not one, or not of UTF-8.
+pub(crate) fn decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let mut digit = || char::from(rest.next()?).to_digit(16);
+        let value = digit()? * 16 + digit()?;
+        bytes.push(u8::try_from(value).ok()?);
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_percent_encoded_text() {
+        for good in ["/a", "/%E5%BC%A0", "/%25", "/a?b=%e5%bc%a0&c=+", "/a%0A"] {
+            assert!(check_target(&good.parse().unwrap()).is_ok(), "{good}");
+        }
+        for (bad, part) in [
+            ("/%00", "path"),
+            ("/a/%00b", "path"),
+            ("/%", "path"),
+            ("/%4", "path"),
+            ("/%zz", "path"),
+            ("/%+1", "path"),
+            ("/%FF", "path"),
+            ("/%ED%A0%80", "path"),
+            ("/%C0%80", "path"),
+            ("/a?x=%00", "x"),
+            ("/a?b=1&name=%00&c=2", "name"),
+            ("/a?%00=x", "query"),
+            ("/a?x=%E5%BC", "x"),
+            ("/a?x=100%", "x"),
+            ("/a?A=%00", "query"),
+            ("/a?=%00", "query"),
+        ] {
+            let error = check_target(&bad.parse().unwrap()).unwrap_err();
+            assert_eq!(error.at(), Some(part), "{bad}");
+        }
+    }
+}

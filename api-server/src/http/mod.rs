@@ -1,0 +1,12 @@
+//! What every request passes, whatever it asks for: connections, limits, input, answers and their documentation.
+
+pub(crate) mod answer;
+pub(crate) mod cors;
+pub(crate) mod docs;
+pub mod error;
+pub(crate) mod health;
+pub(crate) mod input;
+pub(crate) mod limits;
+pub(crate) mod observe;
+pub(crate) mod once;
+pub(crate) mod server;
