@@ -10,11 +10,11 @@ use proto::{UserId, media::MediaHosts};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    account::{Budgets, CountryCode, Device, Passwords, Sms, Tokens, hold, log_out},
+    account::{Budgets, CountryCode, Device, Passwords, Sms, Tokens, lock_device, log_out},
     clock::now_ms,
     http::{
         answer::Answer,
-        error::{Error, Word},
+        error::{Error, ErrorCode},
         limits::Limits,
         once::{self, Once, Running},
     },
@@ -145,7 +145,7 @@ impl App {
     /// in, in one transaction; then what must follow. It runs to its end also when the caller goes away.
     ///
     /// # Errors
-    /// What the write gives; [`Word::KeyReused`] and [`Word::KeyRunning`].
+    /// What the write gives; [`ErrorCode::KeyReused`] and [`ErrorCode::KeyRunning`].
     pub async fn write<F>(&self, once: Once, work: F) -> Result<Answer, Error>
     where
         F: for<'t, 'c> FnOnce(&'t mut Transaction<'c>) -> TransactionFuture<'t, Written, Error>
@@ -177,7 +177,7 @@ impl App {
                         if let Some(claim) = &claim {
                             once::keep(tx, claim, &written.answer).await?;
                         }
-                        hold(tx, &user, now_ms()).await?;
+                        lock_device(tx, &user, now_ms()).await?;
                         Ok::<_, Error>(Some(written))
                     })
                 })
@@ -185,7 +185,7 @@ impl App {
             let Some(written) = outcome else {
                 // Another process was faster: its answer is there, unless it is being rolled back right now.
                 let first = once.first_answer(&app.database).await?;
-                return first.ok_or_else(|| Word::KeyRunning.into());
+                return first.ok_or_else(|| ErrorCode::KeyRunning.into());
             };
             app.journal.publish(written.unpublished);
             if let Some(user) = written.disabled {
@@ -200,7 +200,7 @@ impl App {
     /// Runs work to its end also when the request's future is dropped: what follows a commit must not be left out.
     ///
     /// # Errors
-    /// What the work gives; [`Word::Internal`] when it panics.
+    /// What the work gives; [`ErrorCode::Internal`] when it panics.
     pub async fn to_the_end<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, Error>> + Send + 'static,

@@ -10,7 +10,7 @@ use crate::{
     chat, clinic, consult, doctor, family,
     http::{
         docs,
-        error::{Error, Word},
+        error::{Error, ErrorCode},
         health, observe,
     },
     im, invitation, member, operator, team, vas,
@@ -47,7 +47,7 @@ pub(crate) fn router(app: App) -> anyhow::Result<Router> {
     let (router, document) = documented().split_for_parts();
     Ok(router
         .merge(docs::routes(&docs::complete(document))?)
-        .fallback(|| std::future::ready(Error::new(Word::NoRoute)))
+        .fallback(|| std::future::ready(Error::new(ErrorCode::NoRoute)))
         .layer(middleware::from_fn_with_state(app.clone(), observe::observe))
         .with_state(app))
 }

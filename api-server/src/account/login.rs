@@ -18,7 +18,7 @@ use crate::{
     clock::now_ms,
     http::{
         answer::{Answer, Envelope},
-        error::{Error, Word},
+        error::{Error, ErrorCode},
         input::{DeviceId, Json},
         observe::ClientAddress,
     },
@@ -126,7 +126,7 @@ async fn by_password(
             verified,
             attempt,
         }),
-        _ => Err(Word::LoginRefused.into()),
+        _ => Err(ErrorCode::LoginRefused.into()),
     }
 }
 
@@ -148,8 +148,8 @@ async fn store(
                     } => {
                         attempt.was_right_password(tx).await?;
                         // A password change that came in between ends this login too.
-                        if !table::hold_password(tx, user, &verified).await? {
-                            return Err(Word::LoginRefused.into());
+                        if !table::lock_password(tx, user, &verified).await? {
+                            return Err(ErrorCode::LoginRefused.into());
                         }
                         user
                     }
@@ -161,11 +161,11 @@ async fn store(
                         guesser.user = table::user_of_phone(tx, &phone).await?;
                         if !code::check(tx, &handle, &guesser, &phone, &code, now_ms).await? {
                             // Committed, so that the try is counted.
-                            return Ok(Err(Error::new(Word::CodeRefused).field("code")));
+                            return Ok(Err(Error::new(ErrorCode::CodeRefused).field("code")));
                         }
                         let Some(user) = table::user_of_phone(tx, &phone).await? else {
                             // The code stays good: it can be used to register.
-                            return Ok(Err(Error::new(Word::AccountUnknown).field("phone")));
+                            return Ok(Err(Error::new(ErrorCode::AccountUnknown).field("phone")));
                         };
                         table::use_up_code(tx, &phone).await?;
                         user

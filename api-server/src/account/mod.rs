@@ -31,8 +31,8 @@ pub use token::Tokens;
 pub(crate) use code::forget_old as forget_codes;
 pub(crate) use device::{Login, NewLogin, Platform, log_out, open, sweep_ended};
 pub(crate) use table::{
-    NewAccount, SEQUENCE, hold, hold_enabled, hold_password, new_account, person, phone_in, phone_of,
-    remove_devices, remove_opened_devices, rename, set_password, take,
+    NewAccount, SEQUENCE, identity, lock, lock_device, lock_enabled, lock_password, new_account, phone_in,
+    phone_of, remove_devices, remove_opened_devices, rename, set_password,
 };
 pub(crate) use token::{authenticate, is_valid, save_last_use};
 

@@ -28,7 +28,7 @@ use crate::{
     clock::now_ms,
     http::{
         answer::{Answer, Empty, Envelope},
-        error::{Error, Word},
+        error::{Error, ErrorCode},
         input::{Json, broken},
         observe::ClientAddress,
     },
@@ -172,11 +172,11 @@ pub(crate) async fn change(
     Json(body): Json<ChangePassword>,
 ) -> Result<Answer, Error> {
     let Some(account) = table::account(&app.database, user.id).await? else {
-        return Err(Word::AuthRequired.into());
+        return Err(ErrorCode::AuthRequired.into());
     };
     let Some(phone) = account.phone.as_deref().and_then(Phone::parse) else {
         // A team's assistant is logged in by the team's owner.
-        return Err(Word::PasswordRefused.into());
+        return Err(ErrorCode::PasswordRefused.into());
     };
     let guesser = Guesser::of_phone(&phone, Some(user.id), Some(&user.device_id), address);
     let proof = match (body.current_password, body.code) {
@@ -220,7 +220,7 @@ enum Proof {
 }
 
 fn wrong() -> Error {
-    Error::new(Word::PasswordRefused).field("current_password")
+    Error::new(ErrorCode::PasswordRefused).field("current_password")
 }
 
 /// The account's row is locked first: a login that races is ended here, or refused by the password's new hash.
@@ -240,14 +240,14 @@ async fn store(app: &App, user: User, proof: Proof, hash: String) -> Result<Vec<
                     Proof::Code { phone, code, guesser } => {
                         if !code::take(tx, &handle, &guesser, &phone, &code, now_ms).await? {
                             // Committed, so that the try is counted.
-                            return Ok(Err(Error::new(Word::CodeRefused).field("code")));
+                            return Ok(Err(Error::new(ErrorCode::CodeRefused).field("code")));
                         }
                         table::set_password(tx, user.id, &hash).await?;
                     }
                 }
                 let gone = table::remove_other_devices(tx, user.id, &user.device_id, now_ms).await?;
                 table::forget_other_known_devices(tx, user.id, &user.device_id).await?;
-                table::hold(tx, &user, now_ms).await?;
+                table::lock_device(tx, &user, now_ms).await?;
                 Ok::<_, Error>(Ok(gone))
             })
         })

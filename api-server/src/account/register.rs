@@ -18,7 +18,7 @@ use crate::{
     clock::now_ms,
     http::{
         answer::{Answer, Envelope},
-        error::{Error, Word},
+        error::{Error, ErrorCode},
         input::{DeviceId, Json, Line},
         observe::ClientAddress,
     },
@@ -123,5 +123,5 @@ async fn check_code(app: &App, body: &Register, guesser: Guesser) -> Result<(), 
 }
 
 fn refused() -> Error {
-    Error::new(Word::CodeRefused).field("code")
+    Error::new(ErrorCode::CodeRefused).field("code")
 }

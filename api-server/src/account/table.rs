@@ -10,7 +10,7 @@ use proto::UserId;
 use super::phone::Phone;
 use crate::{
     caller::Role,
-    http::error::{Error, Word},
+    http::error::{Error, ErrorCode},
 };
 
 pub(super) use code::{
@@ -20,7 +20,7 @@ pub(super) use device::{
     device_of_token, devices, forget_ended, is_ending, left_over, list_devices, put_device, put_ended,
     put_push_token, remove_device, remove_other_devices, save_last_use, take_push_token,
 };
-pub(crate) use device::{hold, remove_devices, remove_opened_devices};
+pub(crate) use device::{lock_device, remove_devices, remove_opened_devices};
 pub(super) use known::{forget_known_device, forget_other_known_devices, is_known_device, put_known_device};
 
 /// Logs everybody out and voids the codes that were sent, in a database that was set back to an earlier moment: devices
@@ -52,7 +52,7 @@ pub(super) struct Account {
 
 /// An account, as other domains need it.
 #[derive(Clone, Debug)]
-pub(crate) struct Person {
+pub(crate) struct Identity {
     pub(crate) name: String,
     pub(crate) role: Role,
 }
@@ -75,7 +75,7 @@ pub(crate) async fn new_account(tx: &mut Transaction<'_>, new: NewAccount, now_m
     match outcome {
         Ok(_) => Ok(()),
         Err(error) if error.constraint() == Some("account_phone_key") => {
-            Err(Error::new(Word::AccountExists).field("phone"))
+            Err(Error::new(ErrorCode::AccountExists).field("phone"))
         }
         Err(error) => Err(error.into()),
     }
@@ -148,12 +148,12 @@ pub(super) async fn touch_login(tx: &mut Transaction<'_>, user: UserId, now_ms: 
     if touched == 1 {
         Ok(())
     } else {
-        Err(Word::AccountDisabled.into())
+        Err(ErrorCode::AccountDisabled.into())
     }
 }
 
 /// Locks the account, and tells whether its password is still the one that was verified: it may have been changed since.
-pub(crate) async fn hold_password(
+pub(crate) async fn lock_password(
     tx: &mut Transaction<'_>,
     user: UserId,
     verified: &str,
@@ -168,7 +168,7 @@ pub(crate) async fn hold_password(
 }
 
 /// Locks the account of somebody who acts; false when it is disabled.
-pub(crate) async fn hold_enabled(tx: &mut Transaction<'_>, user: UserId) -> Result<bool, Error> {
+pub(crate) async fn lock_enabled(tx: &mut Transaction<'_>, user: UserId) -> Result<bool, Error> {
     let held = tx
         .execute(
             "UPDATE account SET team_count = team_count WHERE id = $1 AND disabled_ms IS NULL",
@@ -178,7 +178,7 @@ pub(crate) async fn hold_enabled(tx: &mut Transaction<'_>, user: UserId) -> Resu
     Ok(held == 1)
 }
 
-pub(crate) async fn person(tx: &mut Transaction<'_>, user: UserId) -> Result<Option<Person>, Error> {
+pub(crate) async fn identity(tx: &mut Transaction<'_>, user: UserId) -> Result<Option<Identity>, Error> {
     let row = tx
         .query_first(
             "SELECT name, role FROM account WHERE id = $1",
@@ -187,7 +187,7 @@ pub(crate) async fn person(tx: &mut Transaction<'_>, user: UserId) -> Result<Opt
         .await?;
     row.map(|row| {
         let role: String = row.get(1)?;
-        Ok(Person {
+        Ok(Identity {
             name: row.get(0)?,
             role: Role::from_database(&role).ok_or_else(|| Error::internal("account.role is unknown"))?,
         })
@@ -195,9 +195,9 @@ pub(crate) async fn person(tx: &mut Transaction<'_>, user: UserId) -> Result<Opt
     .transpose()
 }
 
-/// Takes an account's row to the end of the transaction: what is decided by what one person has is decided one request
+/// Locks an account's row, so that what its user may have is decided one request
 /// after the other.
-pub(crate) async fn take(tx: &mut Transaction<'_>, user: UserId) -> Result<(), Error> {
+pub(crate) async fn lock(tx: &mut Transaction<'_>, user: UserId) -> Result<(), Error> {
     tx.execute(
         "UPDATE account SET team_count = team_count WHERE id = $1",
         params![user.get()],

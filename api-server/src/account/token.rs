@@ -90,7 +90,7 @@ impl Tokens {
 }
 
 /// The user of an access token; none when it is unknown, expired or revoked. Writes ask once more, as they commit:
-/// [`table::hold`].
+/// [`table::lock_device`].
 pub(crate) async fn authenticate(app: &App, token: &str) -> Result<Option<User>, Error> {
     let token = hash(token);
     let now_ms = now_ms();

@@ -3,7 +3,7 @@
 use axum::{extract::FromRequestParts, http::request::Parts};
 
 use super::{Role, User};
-use crate::http::error::{Error, Word};
+use crate::http::error::{Error, ErrorCode};
 
 /// The operator whose access token a request carries. A handler that takes one refuses everybody else, whatever the request
 /// is about.
@@ -17,7 +17,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Operator {
         if user.role == Role::Operator {
             Ok(Self(user))
         } else {
-            Err(Word::OperatorsOnly.into())
+            Err(ErrorCode::OperatorsOnly.into())
         }
     }
 }

@@ -8,7 +8,7 @@ use axum::{
 };
 use proto::UserId;
 
-use crate::http::error::{Error, Word};
+use crate::http::error::{Error, ErrorCode};
 
 /// The SHA-256 of an access token.
 pub type TokenHash = [u8; 32];
@@ -76,7 +76,7 @@ impl User {
         match extensions.get::<Authentication>() {
             Some(Authentication::User(user)) => Ok(user.clone()),
             Some(Authentication::Failed(error)) => Err(error.clone()),
-            Some(Authentication::Anonymous) | None => Err(Word::AuthRequired.into()),
+            Some(Authentication::Anonymous) | None => Err(ErrorCode::AuthRequired.into()),
         }
     }
 }

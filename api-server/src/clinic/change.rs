@@ -11,7 +11,7 @@ use crate::{
     http::{
         answer::{Answer, Envelope},
         docs::IdempotencyKey,
-        error::{Error, Word},
+        error::{Error, ErrorCode},
         input::{Line, PathId, Text, Write},
     },
 };
@@ -49,7 +49,7 @@ pub(crate) async fn change(
         Box::pin(async move {
             let mut clinic = table::take(tx, id.get()).await?;
             if !table::leads(tx, &clinic, user.id).await? {
-                return Err(Word::ClinicForbidden.into());
+                return Err(ErrorCode::ClinicForbidden.into());
             }
             let present = clinic.name.clone();
             if let Some(name) = body.name {

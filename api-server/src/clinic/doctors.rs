@@ -9,7 +9,7 @@ use crate::{
     http::{
         answer::{Answer, ListEnvelope, Page},
         docs::PageParams,
-        error::{Error, Word},
+        error::{Error, ErrorCode},
         input::{Cursor, PageQuery, PathId},
     },
 };
@@ -33,7 +33,7 @@ pub(crate) async fn list(
     page: PageQuery,
 ) -> Result<Answer, Error> {
     if table::clinic(&app.database, id.get()).await?.is_none() {
-        return Err(Word::ClinicNotFound.into());
+        return Err(ErrorCode::ClinicNotFound.into());
     }
     let total = if page.count {
         Some(table::count(&app.database, id.get()).await?)

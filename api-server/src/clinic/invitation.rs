@@ -12,7 +12,7 @@ use crate::{
     http::{
         answer::{Answer, Empty, Envelope, ListEnvelope},
         docs::{IdempotencyKey, PageParams},
-        error::{Error, Word},
+        error::{Error, ErrorCode},
         input::{Nothing, PageQuery, PathId, PathIds, Write},
     },
     invitation::{self, InviteByPhone, NewLink, Place, SentDoctorInvitation},
@@ -180,10 +180,10 @@ pub(crate) async fn list(
     page: PageQuery,
 ) -> Result<Answer, Error> {
     if table::clinic(&app.database, id.get()).await?.is_none() {
-        return Err(Word::ClinicNotFound.into());
+        return Err(ErrorCode::ClinicNotFound.into());
     }
     if !table::is_led_by(&app.database, id.get(), user.id).await? {
-        return Err(Word::ClinicForbidden.into());
+        return Err(ErrorCode::ClinicForbidden.into());
     }
     invitation::list_sent(&app, Place::Clinic, id.get(), &page).await
 }
@@ -194,6 +194,6 @@ async fn led(tx: &mut database::Transaction<'_>, id: i64, user: &User) -> Result
     if table::leads(tx, &clinic, user.id).await? {
         Ok(clinic)
     } else {
-        Err(Word::ClinicForbidden.into())
+        Err(ErrorCode::ClinicForbidden.into())
     }
 }

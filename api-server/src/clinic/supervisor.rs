@@ -12,7 +12,7 @@ use crate::{
     http::{
         answer::{Answer, Envelope},
         docs::IdempotencyKey,
-        error::{Error, Word},
+        error::{Error, ErrorCode},
         input::{Id, PathId, Write},
     },
 };
@@ -52,9 +52,9 @@ pub(crate) async fn appoint(
         Box::pin(async move {
             let clinic = table::take(tx, id.get()).await?;
             if !table::leads(tx, &clinic, user.id).await? {
-                return Err(Word::ClinicForbidden.into());
+                return Err(ErrorCode::ClinicForbidden.into());
             }
-            let missing = |field| Error::new(Word::ClinicDoctorNotFound).field(field);
+            let missing = |field| Error::new(ErrorCode::ClinicDoctorNotFound).field(field);
             let inviter = match body.inviter_id {
                 None => clinic.founder_id,
                 Some(inviter) => {

@@ -14,7 +14,7 @@ use crate::{
     http::{
         answer::Answer,
         docs::IdempotencyKey,
-        error::{Error, Word},
+        error::{Error, ErrorCode},
         input::{Id, PathId, Write},
     },
     vas,
@@ -57,10 +57,10 @@ pub(crate) async fn hand_over(
             let candidate = Candidate::take(tx, id.get(), successor).await?;
             let (consult, seat) = table::take_consult(tx, id.get(), user.id).await?;
             if !seat.may_hand_over() {
-                return Err(Word::ConsultForbidden.into());
+                return Err(ErrorCode::ConsultForbidden.into());
             }
             if !consult.status.is_open() {
-                return Err(Word::ConsultEnded.into());
+                return Err(ErrorCode::ConsultEnded.into());
             }
             let joining = candidate.joining()?;
             table::seat_doctor(tx, &consult, successor, now_ms).await?;

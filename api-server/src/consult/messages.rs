@@ -11,7 +11,7 @@ use crate::{
     http::{
         answer::{Answer, ListEnvelope, Page},
         docs::PageParams,
-        error::{Error, Word},
+        error::{Error, ErrorCode},
         input::{Cursor, PageQuery, PathId},
     },
 };
@@ -46,7 +46,7 @@ pub(crate) async fn list(
     let found = match found {
         Ok(found) => found,
         // Taken out in this very moment.
-        Err(journal::Error::NoAccess) => return Err(Word::ConsultNotFound.into()),
+        Err(journal::Error::NoAccess) => return Err(ErrorCode::ConsultNotFound.into()),
         Err(error) => return Err(error.into()),
     };
     let total = if page.count {

@@ -6,14 +6,14 @@ use utoipa::ToSchema;
 
 use super::{Doctor, table};
 use crate::{
-    account::{self},
+    account,
     app::{App, Written},
     caller::{Role, User},
     clock::now_ms,
     http::{
         answer::{Answer, Envelope},
         docs::IdempotencyKey,
-        error::{Error, Word},
+        error::{Error, ErrorCode},
         input::{Given, Line, PhotoId, Text, Write},
     },
 };
@@ -73,14 +73,14 @@ pub(crate) async fn put(
     Write { body, once }: Write<DoctorDetail>,
 ) -> Result<Answer, Error> {
     if user.role != Role::Doctor {
-        return Err(Word::DoctorPageForbidden.into());
+        return Err(ErrorCode::DoctorPageForbidden.into());
     }
     app.write(once, move |tx| {
         Box::pin(async move {
-            account::take(tx, user.id).await?;
+            account::lock(tx, user.id).await?;
             let mut doctor = table::doctor_in(tx, user.id.get())
                 .await?
-                .ok_or(Word::AuthRequired)?;
+                .ok_or(ErrorCode::AuthRequired)?;
             body.change(&mut doctor);
             account::rename(tx, user.id, doctor.name.clone()).await?;
             table::put(tx, &doctor, now_ms()).await?;

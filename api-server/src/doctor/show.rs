@@ -8,7 +8,7 @@ use crate::{
     caller::User,
     http::{
         answer::{Answer, Envelope},
-        error::{Error, Word},
+        error::{Error, ErrorCode},
         input::PathId,
     },
 };
@@ -25,6 +25,6 @@ use crate::{
 pub(crate) async fn show(State(app): State<App>, _: User, PathId(id): PathId) -> Result<Answer, Error> {
     let doctor = table::doctor(&app.database, id.get())
         .await?
-        .ok_or(Word::DoctorNotFound)?;
+        .ok_or(ErrorCode::DoctorNotFound)?;
     Answer::one(&doctor)
 }

@@ -18,7 +18,7 @@ use crate::{
     http::{
         answer::{Answer, Envelope},
         docs::IdempotencyKey,
-        error::{Error, Word},
+        error::{Error, ErrorCode},
         input::{BirthDate, Line, PhotoId, Write},
     },
     member::{self, Gender, Profile},
@@ -74,7 +74,7 @@ pub(crate) async fn create(
     Write { mut body, once }: Write<NewRelative>,
 ) -> Result<Answer, Error> {
     if user.role != Role::Member {
-        return Err(Word::MemberOnly.into());
+        return Err(ErrorCode::MemberOnly.into());
     }
     if let Some(phone) = body.phone.take() {
         let id = app.database.allocate_id(table::INVITATION_SEQUENCE).await?;
@@ -162,10 +162,10 @@ async fn invite(
 
 /// Takes the user's row, so that requests that race are counted one after the other, and refuses when the family is full.
 async fn make_room(tx: &mut Transaction<'_>, user: UserId, now_ms: i64) -> Result<(), Error> {
-    account::take(tx, user).await?;
+    account::lock(tx, user).await?;
     table::forget_expired(tx, user, now_ms).await?;
     if table::size(tx, user).await? >= MAX_FAMILY {
-        return Err(Word::FamilyLimit.into());
+        return Err(ErrorCode::FamilyLimit.into());
     }
     Ok(())
 }

@@ -6,14 +6,14 @@ use proto::UserId;
 
 use super::{Kind, ReceivedInvitation, one::members_only, table};
 use crate::{
-    account::{self},
+    account,
     app::{App, Written},
     caller::User,
     clock::now_ms,
     http::{
         answer::{Answer, Empty, Envelope},
         docs::IdempotencyKey,
-        error::{Error, Word},
+        error::{Error, ErrorCode},
         input::{Nothing, PathId, Write},
     },
 };
@@ -47,11 +47,11 @@ pub(crate) async fn accept(
             let now_ms = now_ms();
             let phone = own_phone(tx, user.id).await?;
             let accepted = table::accept(tx, &phone, id.get(), user.id, now_ms).await?;
-            let (inviter, relation) = accepted.ok_or(Word::FamilyInvitationNotFound)?;
+            let (inviter, relation) = accepted.ok_or(ErrorCode::FamilyInvitationNotFound)?;
             table::put_relative(tx, inviter, user.id, relation, Kind::Person, now_ms).await?;
             let shown = table::received_in(tx, &phone, id.get()).await?;
             Ok(Written::new(Answer::one(
-                &shown.ok_or(Word::FamilyInvitationNotFound)?,
+                &shown.ok_or(ErrorCode::FamilyInvitationNotFound)?,
             )?))
         })
     })
@@ -127,5 +127,5 @@ pub(crate) async fn withdraw(
 /// A member has one; without one nothing can be theirs.
 async fn own_phone(tx: &mut Transaction<'_>, user: UserId) -> Result<String, Error> {
     let phone = account::phone_in(tx, user).await?;
-    Ok(phone.ok_or(Word::FamilyInvitationNotFound)?)
+    Ok(phone.ok_or(ErrorCode::FamilyInvitationNotFound)?)
 }

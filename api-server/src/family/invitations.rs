@@ -4,14 +4,14 @@ use axum::extract::State;
 
 use super::{ReceivedInvitation, SentInvitation, one::members_only, table};
 use crate::{
-    account::{self},
+    account,
     app::App,
     caller::User,
     clock::now_ms,
     http::{
         answer::{Answer, ListEnvelope, Page},
         docs::PageParams,
-        error::{Error, Word},
+        error::{Error, ErrorCode},
         input::{Cursor, PageQuery},
     },
 };
@@ -32,7 +32,7 @@ pub(crate) async fn received(State(app): State<App>, user: User, page: PageQuery
     members_only(&user)?;
     let phone = account::phone_of(&app.database, user.id)
         .await?
-        .ok_or(Word::AuthRequired)?;
+        .ok_or(ErrorCode::AuthRequired)?;
     let now_ms = now_ms();
     let total = if page.count {
         Some(table::count_received(&app.database, &phone, now_ms).await?)

@@ -7,14 +7,14 @@ use utoipa::ToSchema;
 
 use super::{FamilyMember, Kind, Relation, table};
 use crate::{
-    account::{self},
+    account,
     app::{App, Written},
     caller::{Role, User},
     clock::now_ms,
     http::{
         answer::{Answer, Empty, Envelope, ListEnvelope, Page},
         docs::{IdempotencyKey, PageParams},
-        error::{Error, Word},
+        error::{Error, ErrorCode},
         input::{BirthDate, Cursor, Given, Line, Nothing, PageQuery, PathId, PhotoId, Write},
     },
     member::{self, Gender},
@@ -118,14 +118,14 @@ pub(crate) async fn change(
         Box::pin(async move {
             let relative = UserId::from_database(id.get());
             // Their account before the family's row, as everywhere.
-            account::take(tx, relative).await?;
+            account::lock(tx, relative).await?;
             if !table::take_relative(tx, user.id, relative).await? {
-                return Err(Word::FamilyNotFound.into());
+                return Err(ErrorCode::FamilyNotFound.into());
             }
             let present = table::member_in(tx, user.id, relative).await?;
             if body.changes_their_data() {
                 if present.kind != Kind::Dependant {
-                    return Err(Word::FamilyOwnData.into());
+                    return Err(ErrorCode::FamilyOwnData.into());
                 }
                 let mut profile = member::profile_in(tx, relative).await?;
                 profile.photo_id = body.photo_id.over(profile.photo_id, PhotoId::into_string);
@@ -184,6 +184,6 @@ pub(super) fn members_only(user: &User) -> Result<(), Error> {
     if user.role == Role::Member {
         Ok(())
     } else {
-        Err(Word::MemberOnly.into())
+        Err(ErrorCode::MemberOnly.into())
     }
 }

@@ -6,7 +6,7 @@ use proto::UserId;
 use super::{FamilyMember, Kind, ReceivedInvitation, Relation, Relative, SentInvitation};
 use crate::{
     http::{
-        error::{Error, Word},
+        error::{Error, ErrorCode},
         input::PageQuery,
     },
     member::Gender,
@@ -129,7 +129,7 @@ pub(super) async fn member(
     let row = database
         .query_first(one_sql(), params![user.get(), relative.get()])
         .await?;
-    member_row(&row.ok_or(Word::FamilyNotFound)?)
+    member_row(&row.ok_or(ErrorCode::FamilyNotFound)?)
 }
 
 pub(super) async fn member_in(
@@ -140,7 +140,7 @@ pub(super) async fn member_in(
     let row = tx
         .query_first(one_sql(), params![user.get(), relative.get()])
         .await?;
-    member_row(&row.ok_or(Word::FamilyNotFound)?)
+    member_row(&row.ok_or(ErrorCode::FamilyNotFound)?)
 }
 
 /// Whether somebody is of the user's family, and stays so to the end of the transaction.
@@ -208,7 +208,7 @@ pub(super) async fn remove_relative(
     if delete_relative(tx, user, relative).await? {
         Ok(())
     } else {
-        Err(Word::FamilyNotFound.into())
+        Err(ErrorCode::FamilyNotFound.into())
     }
 }
 
@@ -267,7 +267,7 @@ pub(super) async fn put_invitation(
             expires_ms: new.expires_ms,
         }),
         Err(error) if error.constraint() == Some("family_invitation_inviter_id_phone_key") => {
-            Err(Error::new(Word::FamilyInvited).field("phone"))
+            Err(Error::new(ErrorCode::FamilyInvited).field("phone"))
         }
         Err(error) => Err(error.into()),
     }
@@ -324,7 +324,7 @@ pub(super) async fn decline(
             params![phone, id, user.get()],
         )
         .await?;
-    let inviter: i64 = ended.ok_or(Word::FamilyInvitationNotFound)?.get(0)?;
+    let inviter: i64 = ended.ok_or(ErrorCode::FamilyInvitationNotFound)?.get(0)?;
     delete_relative(tx, UserId::from_database(inviter), user).await?;
     Ok(())
 }
@@ -341,7 +341,7 @@ pub(super) async fn withdraw(
     if tx.execute(WITHDRAW, params![user.get(), id, now_ms]).await? == 1 {
         Ok(())
     } else {
-        Err(Word::FamilyInvitationNotFound.into())
+        Err(ErrorCode::FamilyInvitationNotFound.into())
     }
 }
 

@@ -89,7 +89,7 @@ impl Answer {
     /// A single thing in its envelope.
     ///
     /// # Errors
-    /// [`crate::http::error::Word::Internal`] when it cannot be written as JSON.
+    /// [`crate::http::error::ErrorCode::Internal`] when it cannot be written as JSON.
     pub fn one<T: Serialize>(result: &T) -> Result<Self, Error> {
         Self::whole(&Envelope {
             success: true,

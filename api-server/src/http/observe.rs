@@ -17,7 +17,7 @@ use crate::{
     caller::Authentication,
     http::{
         answer::{Failure, write_headers},
-        error::{Error, Language, Word},
+        error::{Error, ErrorCode, Language},
         input::{check_target, preferred_language},
         limits::Budget,
         server::Connection,
@@ -66,15 +66,15 @@ pub async fn observe(State(app): State<App>, mut request: Request, next: Next) -
     };
 
     if response.status() == StatusCode::METHOD_NOT_ALLOWED && response.extensions().get::<Error>().is_none() {
-        response.extensions_mut().insert(Error::new(Word::NoMethod));
+        response.extensions_mut().insert(Error::new(ErrorCode::NoMethod));
     }
     let mut refused_for = "";
     if let Some(error) = response.extensions_mut().remove::<Error>() {
-        refused_for = error.word().as_str();
+        refused_for = error.code().as_str();
         let inner = error.inner().unwrap_or("");
         if error.is_outage() {
             tracing::debug!(%request_id, %route, error = refused_for, inner, "a request met an outage");
-        } else if error.word().status().is_server_error() {
+        } else if error.code().status().is_server_error() {
             tracing::error!(%request_id, %route, error = refused_for, inner, "a request failed");
         }
         write_failure(&mut response, &error, language, &request_id);
@@ -149,7 +149,7 @@ fn pass(budget: Budget, left: &mut Option<Budget>) -> Result<(), Error> {
     }
     match budget.retry_after_s {
         None => Ok(()),
-        Some(seconds) => Err(Error::new(Word::RateLimited).retry_after(seconds)),
+        Some(seconds) => Err(Error::new(ErrorCode::RateLimited).retry_after(seconds)),
     }
 }
 
@@ -207,8 +207,8 @@ fn write_failure(response: &mut Response, error: &Error, language: Language, req
     let message = error.message(language);
     let failure = Failure {
         success: false,
-        code: error.word().status().as_u16(),
-        error: error.word().as_str(),
+        code: error.code().status().as_u16(),
+        error: error.code().as_str(),
         message: &message,
         field: error.at(),
         request_id,
@@ -222,7 +222,7 @@ fn write_failure(response: &mut Response, error: &Error, language: Language, req
     if let Some(seconds) = error.retry_after_s() {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
-    if error.word() == Word::AuthRequired {
+    if error.code() == ErrorCode::AuthRequired {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     clock::now_ms,
     http::{
         answer::Answer,
-        error::{Error, Word},
+        error::{Error, ErrorCode},
         input::{decoded, hash_json},
     },
 };
@@ -95,7 +95,7 @@ impl Once {
         };
         let key = (claim.user, claim.route.clone(), claim.key.clone());
         if !app.running.0.insert(key.clone()) {
-            return Err(Error::new(Word::KeyRunning).retry_after(1));
+            return Err(Error::new(ErrorCode::KeyRunning).retry_after(1));
         }
         let guard = Guard {
             running: app.running.clone(),
@@ -138,7 +138,7 @@ impl Once {
         let request_hash: Bytes = row.get(0)?;
         let meaning: Option<Bytes> = row.get(2)?;
         if !claim.stands_for(&request_hash, meaning.as_deref()) {
-            return Err(Error::new(Word::KeyReused).field("Idempotency-Key"));
+            return Err(Error::new(ErrorCode::KeyReused).field("Idempotency-Key"));
         }
         Ok(Some(Answer::replayed(row.get(1)?)))
     }

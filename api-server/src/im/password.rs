@@ -12,7 +12,7 @@ use crate::{
     clock::now_ms,
     http::{
         answer::{Answer, Envelope},
-        error::{Error, Word},
+        error::{Error, ErrorCode},
     },
 };
 
@@ -50,7 +50,7 @@ pub(crate) async fn get(State(app): State<App>, user: User) -> Result<Answer, Er
         app.backplane
             .revoke_im_passwords(user.id, &user.device_id)
             .await?;
-        return Err(Word::AuthRequired.into());
+        return Err(ErrorCode::AuthRequired.into());
     }
     Answer::one(&ImPassword {
         expire: EXPIRE_S,

@@ -8,7 +8,7 @@ use governor::{
 };
 use proto::UserId;
 
-use crate::http::error::{Error, Word};
+use crate::http::error::{Error, ErrorCode};
 
 /// Passwords of one device at once: an app that meets refusals asks for one before each of its tries.
 const DEVICE_BURST: u32 = 30;
@@ -47,7 +47,7 @@ impl ImPasswordRates {
     /// Takes one password from the rates of a device and its user.
     ///
     /// # Errors
-    /// [`Word::RateLimited`] with the seconds until there is one.
+    /// [`ErrorCode::RateLimited`] with the seconds until there is one.
     pub fn take(&self, user: UserId, device_id: &Arc<str>) -> Result<(), Error> {
         let of_device = self.devices.check_key(&(user, device_id.clone()));
         let refused = match of_device {
@@ -58,7 +58,7 @@ impl ImPasswordRates {
             Err(refused) => refused,
         };
         let wait_s = refused.wait_time_from(self.clock.now()).as_secs() + 1;
-        Err(Error::new(Word::RateLimited).retry_after(wait_s))
+        Err(Error::new(ErrorCode::RateLimited).retry_after(wait_s))
     }
 
     /// Forgets those whose rate is full again.
@@ -83,7 +83,7 @@ mod tests {
             rates.take(user, &device("a")).unwrap();
         }
         let refused = rates.take(user, &device("a")).unwrap_err();
-        assert_eq!(refused.word(), Word::RateLimited);
+        assert_eq!(refused.code(), ErrorCode::RateLimited);
         assert!((1..=3).contains(&refused.retry_after_s().unwrap()));
         rates.take(UserId::from_database(2), &device("a")).unwrap();
         let taken = (0..USER_BURST * 2).filter(|at| rates.take(user, &device(&at.to_string())).is_ok());

@@ -69,7 +69,7 @@ pub(crate) async fn invite_by_id(
     doctor: UserId,
     id: i64,
 ) -> Result<bool, Error> {
-    let person = account::person(tx, doctor).await?;
+    let person = account::identity(tx, doctor).await?;
     let is_doctor = person.is_some_and(|person| person.role == Role::Doctor);
     let phone = account::phone_in(tx, doctor).await?.filter(|_| is_doctor);
     let Some(phone) = phone else {

@@ -23,7 +23,7 @@ pub(crate) use in_person::{InviteByPhone, SentDoctorInvitation, invite_by_id, in
 pub(crate) use link::{Invited, Links};
 pub(crate) use table::{SEQUENCE, forget_of_inviter};
 
-use crate::{app::App, http::error::Word};
+use crate::{app::App, http::error::ErrorCode};
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -56,38 +56,38 @@ impl Place {
             .find(|place| place.as_str() == text)
     }
 
-    const fn refused(self) -> Word {
+    const fn refused(self) -> ErrorCode {
         match self {
-            Self::Team => Word::InvitationRefused,
-            Self::Clinic => Word::ClinicInvitationRefused,
+            Self::Team => ErrorCode::InvitationRefused,
+            Self::Clinic => ErrorCode::ClinicInvitationRefused,
         }
     }
 
-    const fn expired(self) -> Word {
+    const fn expired(self) -> ErrorCode {
         match self {
-            Self::Team => Word::InvitationExpired,
-            Self::Clinic => Word::ClinicInvitationExpired,
+            Self::Team => ErrorCode::InvitationExpired,
+            Self::Clinic => ErrorCode::ClinicInvitationExpired,
         }
     }
 
-    const fn used_up(self) -> Word {
+    const fn used_up(self) -> ErrorCode {
         match self {
-            Self::Team => Word::InvitationUsedUp,
-            Self::Clinic => Word::ClinicInvitationUsedUp,
+            Self::Team => ErrorCode::InvitationUsedUp,
+            Self::Clinic => ErrorCode::ClinicInvitationUsedUp,
         }
     }
 
-    const fn not_found(self) -> Word {
+    const fn not_found(self) -> ErrorCode {
         match self {
-            Self::Team => Word::InvitationNotFound,
-            Self::Clinic => Word::ClinicInvitationNotFound,
+            Self::Team => ErrorCode::InvitationNotFound,
+            Self::Clinic => ErrorCode::ClinicInvitationNotFound,
         }
     }
 
-    const fn limit(self) -> Word {
+    const fn limit(self) -> ErrorCode {
         match self {
-            Self::Team => Word::InvitationLimit,
-            Self::Clinic => Word::ClinicInvitationLimit,
+            Self::Team => ErrorCode::InvitationLimit,
+            Self::Clinic => ErrorCode::ClinicInvitationLimit,
         }
     }
 }

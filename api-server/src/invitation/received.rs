@@ -6,14 +6,14 @@ use utoipa::ToSchema;
 
 use super::{Place, table};
 use crate::{
-    account::{self},
+    account,
     app::App,
     caller::{Role, User},
     clock::now_ms,
     http::{
         answer::{Answer, ListEnvelope, Page},
         docs::PageParams,
-        error::{Error, Word},
+        error::{Error, ErrorCode},
         input::{Cursor, PageQuery},
     },
 };
@@ -49,7 +49,7 @@ pub(crate) async fn list(State(app): State<App>, user: User, page: PageQuery) ->
     doctors_only(&user)?;
     let phone = account::phone_of(&app.database, user.id)
         .await?
-        .ok_or(Word::AuthRequired)?;
+        .ok_or(ErrorCode::AuthRequired)?;
     let now_ms = now_ms();
     let total = if page.count {
         Some(table::count_received(&app.database, &phone, now_ms).await?)
@@ -72,6 +72,6 @@ pub(super) fn doctors_only(user: &User) -> Result<(), Error> {
     if user.role == Role::Doctor {
         Ok(())
     } else {
-        Err(Word::InvitationDoctorsOnly.into())
+        Err(ErrorCode::InvitationDoctorsOnly.into())
     }
 }

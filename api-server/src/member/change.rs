@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::{Gender, Member, Profile, table};
 use crate::{
-    account::{self},
+    account,
     app::{App, Written},
     caller::{Role, User},
     clock::now_ms,
@@ -14,7 +14,7 @@ use crate::{
     http::{
         answer::{Answer, Envelope},
         docs::IdempotencyKey,
-        error::{Error, Word},
+        error::{Error, ErrorCode},
         input::{BirthDate, Given, Line, PhotoId, Within, Write},
     },
 };
@@ -86,17 +86,17 @@ pub(crate) async fn change(
     Write { mut body, once }: Write<MemberDetail>,
 ) -> Result<Answer, Error> {
     if user.role != Role::Member {
-        return Err(Word::MemberOnly.into());
+        return Err(ErrorCode::MemberOnly.into());
     }
     app.write(once, move |tx| {
         Box::pin(async move {
-            account::take(tx, user.id).await?;
+            account::lock(tx, user.id).await?;
             if let Some(name) = body.name.take() {
                 account::rename(tx, user.id, name.into_string()).await?;
             }
             let (name, present) = table::named_profile_in(tx, user.id)
                 .await?
-                .ok_or(Word::AuthRequired)?;
+                .ok_or(ErrorCode::AuthRequired)?;
             let profile = body.over(present);
             profile.check()?;
             table::put_profile(tx, user.id, &profile, now_ms()).await?;

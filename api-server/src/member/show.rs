@@ -9,7 +9,7 @@ use crate::{
     family,
     http::{
         answer::{Answer, Envelope},
-        error::{Error, Word},
+        error::{Error, ErrorCode},
     },
 };
 
@@ -24,11 +24,11 @@ use crate::{
 )]
 pub(crate) async fn show(State(app): State<App>, user: User) -> Result<Answer, Error> {
     if user.role != Role::Member {
-        return Err(Word::MemberOnly.into());
+        return Err(ErrorCode::MemberOnly.into());
     }
     let (name, profile) = table::named_profile(&app.database, user.id)
         .await?
-        .ok_or(Word::AuthRequired)?;
+        .ok_or(ErrorCode::AuthRequired)?;
     Answer::one(&Member {
         member_id: user.id.get(),
         name,

@@ -18,7 +18,7 @@ use crate::{
     http::{
         answer::{Answer, Envelope},
         docs::IdempotencyKey,
-        error::{Error, Word},
+        error::{Error, ErrorCode},
         input::{PathId, Text, Write},
     },
 };
@@ -58,7 +58,7 @@ pub(crate) async fn disable_account(
             let changed = table::disable(tx, user, now_ms).await?;
             let person = table::person_in(tx, id.get())
                 .await?
-                .ok_or(Word::OperatorPersonNotFound)?;
+                .ok_or(ErrorCode::OperatorPersonNotFound)?;
             let mut written = Written::new(Answer::one(&person)?);
             if changed {
                 written.logged_out = account::remove_devices(tx, user, now_ms).await?;
@@ -98,7 +98,7 @@ pub(crate) async fn enable_account(
             let changed = table::enable(tx, UserId::from_database(id.get())).await?;
             let person = table::person_in(tx, id.get())
                 .await?
-                .ok_or(Word::OperatorPersonNotFound)?;
+                .ok_or(ErrorCode::OperatorPersonNotFound)?;
             if changed {
                 let row = Row::by(operator.id, Act::AccountEnabled).account(id.get());
                 write(tx, row.because(body.reason.into_string()), now_ms).await?;

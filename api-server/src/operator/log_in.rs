@@ -14,7 +14,7 @@ use crate::{
     clock::now_ms,
     http::{
         answer::{Answer, Envelope},
-        error::{Error, Word},
+        error::{Error, ErrorCode},
         input::{DeviceId, Json, Text},
         observe::ClientAddress,
     },
@@ -61,7 +61,7 @@ pub(crate) async fn log_in(
     let attempt = app.budgets.begin_password(&app.database, guesser).await?;
     let right = attempt.verify(&app, body.password, hash.clone()).await?;
     let (Some(user), Some(verified), true) = (user, hash, right) else {
-        return Err(Word::OperatorLoginRefused.into());
+        return Err(ErrorCode::OperatorLoginRefused.into());
     };
     let handle = app.clone();
     app.to_the_end(async move {
@@ -80,8 +80,8 @@ pub(crate) async fn log_in(
                         opened_by: None,
                     };
                     // A reset that came in between ends this login too.
-                    if !account::hold_password(tx, user, &verified).await? {
-                        return Err(Word::OperatorLoginRefused.into());
+                    if !account::lock_password(tx, user, &verified).await? {
+                        return Err(ErrorCode::OperatorLoginRefused.into());
                     }
                     let opened = account::open(&opener, tx, new, now_ms).await?;
                     write(tx, Row::by(user, Act::OperatorLoggedIn), now_ms).await?;

@@ -156,5 +156,5 @@ async fn new_password() -> anyhow::Result<(String, String)> {
 
 /// On the command line the inner text is what helps.
 fn told(error: Error) -> anyhow::Error {
-    anyhow::anyhow!("{}", error.inner().unwrap_or(error.word().as_str()))
+    anyhow::anyhow!("{}", error.inner().unwrap_or(error.code().as_str()))
 }

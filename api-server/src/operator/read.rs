@@ -18,7 +18,7 @@ use crate::{
     http::{
         answer::{Answer, ListEnvelope, Page},
         docs::PageParams,
-        error::{Error, Word},
+        error::{Error, ErrorCode},
         input::{Cursor, Json, PageQuery, PathId, Text},
     },
 };
@@ -79,7 +79,7 @@ pub(crate) async fn read(
             Box::pin(async move {
                 let staff_room = table::staff_room(tx, id.get())
                     .await?
-                    .ok_or(Word::ConsultNotFound)?;
+                    .ok_or(ErrorCode::ConsultNotFound)?;
                 let (act, conversation) = match room {
                     Room::Consult => (Act::ConsultRead, id.get()),
                     Room::Staff => (Act::StaffRoomRead, staff_room),
@@ -87,7 +87,7 @@ pub(crate) async fn read(
                 let row = Row::by(operator.id, act).consult(id.get()).because(reason);
                 let now_ms = now_ms();
                 write(tx, row, now_ms).await?;
-                account::hold(tx, &operator, now_ms).await?;
+                account::lock_device(tx, &operator, now_ms).await?;
                 Ok::<_, Error>(ConversationId::from_database(conversation))
             })
         })

@@ -115,7 +115,7 @@ pub(crate) async fn people(
                 }
                 let now_ms = now_ms();
                 write(tx, row, now_ms).await?;
-                account::hold(tx, &operator, now_ms).await?;
+                account::lock_device(tx, &operator, now_ms).await?;
                 Ok::<_, Error>(person)
             })
         })
@@ -169,7 +169,7 @@ pub(crate) async fn consults(
                     None => (Vec::new(), 0),
                 };
                 let total = page.count.then_some(total);
-                account::hold(tx, &operator, now_ms()).await?;
+                account::lock_device(tx, &operator, now_ms()).await?;
                 Ok::<_, Error>((found, total, page))
             })
         })

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     http::{
-        error::{Error, Word},
+        error::{Error, ErrorCode},
         input::PageQuery,
     },
     team,
@@ -227,7 +227,7 @@ pub(super) async fn find_consults(
             // A page further on has nothing of one.
             Ok((if page.cursor.is_none() { found } else { Vec::new() }, total))
         }
-        By::Phone(_) => Err(Word::OperatorPersonNotFound.into()),
+        By::Phone(_) => Err(ErrorCode::OperatorPersonNotFound.into()),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
     caller::User,
     http::{
         answer::{Answer, Envelope},
-        error::{Error, Word},
+        error::{Error, ErrorCode},
         input::PathIds,
     },
 };
@@ -44,5 +44,5 @@ pub(crate) async fn show(
     PathIds(id, version): PathIds,
 ) -> Result<Answer, Error> {
     let agreement = table::agreement(&app.database, id.get(), version.get()).await?;
-    Answer::one(&agreement.ok_or(Word::AgreementNotFound)?)
+    Answer::one(&agreement.ok_or(ErrorCode::AgreementNotFound)?)
 }

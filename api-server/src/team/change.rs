@@ -12,7 +12,7 @@ use crate::{
     http::{
         answer::{Answer, Envelope},
         docs::IdempotencyKey,
-        error::{Error, Word},
+        error::{Error, ErrorCode},
         input::{Fen, Line, PathId, Text, Write},
     },
 };
@@ -53,7 +53,7 @@ pub(crate) async fn change(
         Box::pin(async move {
             let present = table::take(tx, id.get()).await?;
             if present.owner_id != user.id.get() {
-                return Err(Word::TeamForbidden.into());
+                return Err(ErrorCode::TeamForbidden.into());
             }
             let now_ms = now_ms();
             let mut team = present.clone();

@@ -14,7 +14,7 @@ use crate::{
     http::{
         answer::{Answer, Envelope},
         docs::IdempotencyKey,
-        error::{Error, Word},
+        error::{Error, ErrorCode},
         input::{Fen, Line, Text, Write},
     },
 };
@@ -54,7 +54,7 @@ pub(crate) async fn create(
     Write { body, once }: Write<NewTeam>,
 ) -> Result<Answer, Error> {
     if user.role != Role::Doctor {
-        return Err(Word::DoctorsOnly.into());
+        return Err(ErrorCode::DoctorsOnly.into());
     }
     let team_id = app.database.allocate_id(table::SEQUENCE).await?;
     let assistant = UserId::from_database(app.database.allocate_id(account::SEQUENCE).await?);

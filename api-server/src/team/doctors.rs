@@ -11,7 +11,7 @@ use crate::{
     http::{
         answer::{Answer, ListEnvelope, Page},
         docs::PageParams,
-        error::{Error, Word},
+        error::{Error, ErrorCode},
         input::{Cursor, PageQuery, PathId},
     },
 };
@@ -49,7 +49,7 @@ pub(crate) async fn list(
 ) -> Result<Answer, Error> {
     table::team(&app.database, id.get())
         .await?
-        .ok_or(Word::TeamNotFound)?;
+        .ok_or(ErrorCode::TeamNotFound)?;
     let total = if page.count {
         Some(table::count_doctors(&app.database, id.get()).await?)
     } else {

@@ -11,7 +11,7 @@ use crate::{
     http::{
         answer::{Answer, ListEnvelope, Page},
         docs::PageParams,
-        error::{Error, Word},
+        error::{Error, ErrorCode},
         input::{Cursor, Name, NameQuery, PageQuery},
     },
 };
@@ -47,7 +47,7 @@ pub(crate) async fn search(
     page: PageQuery,
 ) -> Result<Answer, Error> {
     if user.role != Role::Doctor {
-        return Err(Word::DoctorsOnly.into());
+        return Err(ErrorCode::DoctorsOnly.into());
     }
     let total = if page.count {
         Some(table::count_found(&app.database, &part.folded).await?)

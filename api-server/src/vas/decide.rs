@@ -18,7 +18,7 @@ use crate::{
     http::{
         answer::{Answer, Envelope},
         docs::IdempotencyKey,
-        error::{Error, Word},
+        error::{Error, ErrorCode},
         input::{Id, Nothing, PathId, Write},
         once::Once,
     },
@@ -113,12 +113,14 @@ async fn decide(app: &App, user: User, id: Id, once: Once, step: Step) -> Result
         Box::pin(async move {
             let now_ms = now_ms();
             // Which consult it belongs to never changes, so this may be read before the row is taken.
-            let consult = table::consult_of(tx, id.get()).await?.ok_or(Word::VasNotFound)?;
+            let consult = table::consult_of(tx, id.get())
+                .await?
+                .ok_or(ErrorCode::VasNotFound)?;
             consult::take_row(tx, consult).await?;
-            let vas = table::vas_in(tx, id.get()).await?.ok_or(Word::VasNotFound)?;
+            let vas = table::vas_in(tx, id.get()).await?.ok_or(ErrorCode::VasNotFound)?;
             let side = table::side_in(tx, &vas, user.id).await?;
             if !step.is_of(side) {
-                return Err(Word::VasForbidden.into());
+                return Err(ErrorCode::VasForbidden.into());
             }
             let Some(next) = vas.state.after(step)? else {
                 return Ok(Written::new(Answer::one(&vas.show())?));

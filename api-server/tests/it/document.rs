@@ -396,7 +396,7 @@ async fn what_is_secured_asks_for_a_token_and_lists_its_refusals() {
             // Every word that it names is one of ours, of this status.
             let words = response["description"].as_str().unwrap().split(", ");
             for word in words.map(|word| word.trim_matches('`')) {
-                let known = api_server::error::Word::ALL
+                let known = api_server::error::ErrorCode::ALL
                     .iter()
                     .find(|known| known.as_str() == word);
                 let known = known.unwrap_or_else(|| panic!("{name} names {word}"));

@@ -351,7 +351,7 @@ fn the_table_is_well_formed() {
             let Expected::Refused(status, word) = row.expected(&route, actor) else {
                 continue;
             };
-            let word = api_server::error::Word::ALL
+            let word = api_server::error::ErrorCode::ALL
                 .iter()
                 .find(|known| known.as_str() == word);
             let word = word.unwrap_or_else(|| panic!("{route}: there is no such word for {actor}"));

@@ -12,7 +12,7 @@ use super::{Budget, DAY_MS, HOUR_MS, MINUTE_MS, Spending, clear, give_back, spen
 use crate::{
     account::{password::Password, phone::Phone, table},
     app::App,
-    http::error::{Error, Word},
+    http::error::{Error, ErrorCode},
     settings::Settings,
 };
 
@@ -20,28 +20,29 @@ use crate::{
 const PASSWORD_SPAN_MS: i64 = 15 * MINUTE_MS;
 
 /// Passwords of one phone or operator within [`PASSWORD_SPAN_MS`].
-const PASSWORDS: Budget = Budget::new("password", 10, PASSWORD_SPAN_MS, Word::TooManyAttempts);
+const PASSWORDS: Budget = Budget::new("password", 10, PASSWORD_SPAN_MS, ErrorCode::TooManyAttempts);
 /// The same from one known device.
-const PASSWORDS_KNOWN: Budget = Budget::new("password.known", 10, PASSWORD_SPAN_MS, Word::TooManyAttempts);
+const PASSWORDS_KNOWN: Budget =
+    Budget::new("password.known", 10, PASSWORD_SPAN_MS, ErrorCode::TooManyAttempts);
 /// Wrong SMS codes of one phone an hour and a day: of 10^6 that there are.
 const CODES: [Budget; 2] = [
-    Budget::new("code.hour", 10, HOUR_MS, Word::TooManyAttempts),
-    Budget::new("code.day", 20, DAY_MS, Word::TooManyAttempts),
+    Budget::new("code.hour", 10, HOUR_MS, ErrorCode::TooManyAttempts),
+    Budget::new("code.day", 20, DAY_MS, ErrorCode::TooManyAttempts),
 ];
 /// The same from one known device.
 const CODES_KNOWN: [Budget; 2] = [
-    Budget::new("code.known.hour", 10, HOUR_MS, Word::TooManyAttempts),
-    Budget::new("code.known.day", 20, DAY_MS, Word::TooManyAttempts),
+    Budget::new("code.known.hour", 10, HOUR_MS, ErrorCode::TooManyAttempts),
+    Budget::new("code.known.day", 20, DAY_MS, ErrorCode::TooManyAttempts),
 ];
 /// SMS to one phone an hour and a day. One a minute is held by the code itself.
 const SMS: [Budget; 2] = [
-    Budget::new("sms.hour", 5, HOUR_MS, Word::CodeTooSoon),
-    Budget::new("sms.day", 10, DAY_MS, Word::CodeTooSoon),
+    Budget::new("sms.hour", 5, HOUR_MS, ErrorCode::CodeTooSoon),
+    Budget::new("sms.day", 10, DAY_MS, ErrorCode::CodeTooSoon),
 ];
 /// The same for one known device.
 const SMS_KNOWN: [Budget; 2] = [
-    Budget::new("sms.known.hour", 3, HOUR_MS, Word::CodeTooSoon),
-    Budget::new("sms.known.day", 5, DAY_MS, Word::CodeTooSoon),
+    Budget::new("sms.known.hour", 3, HOUR_MS, ErrorCode::CodeTooSoon),
+    Budget::new("sms.known.day", 5, DAY_MS, ErrorCode::CodeTooSoon),
 ];
 
 /// The budgets, those of addresses as the settings say.
@@ -69,7 +70,7 @@ impl Budgets {
     pub(crate) fn new(settings: &Settings) -> Self {
         let an_hour = i64::from(settings.sms_per_hour_address.get());
         let guesses = i64::from(settings.wrong_logins_address.get());
-        let sms = |name, limit, span_ms| Budget::new(name, limit, span_ms, Word::RateLimited);
+        let sms = |name, limit, span_ms| Budget::new(name, limit, span_ms, ErrorCode::RateLimited);
         Self {
             sms_of_address: [
                 sms("sms.address.minute", (an_hour / 6).max(1), MINUTE_MS),
@@ -80,7 +81,7 @@ impl Budgets {
                 "guess.address",
                 guesses,
                 PASSWORD_SPAN_MS,
-                Word::TooManyAttempts,
+                ErrorCode::TooManyAttempts,
             ),
         }
     }

@@ -17,7 +17,7 @@ pub(crate) use guesses::Guesser;
 
 use crate::{
     clock::now_ms,
-    http::error::{Error, Word},
+    http::error::{Error, ErrorCode},
 };
 
 /// A minute, milliseconds.
@@ -37,7 +37,7 @@ pub(crate) struct Budget {
     limit: i64,
     span_ms: i64,
     /// The refusal.
-    word: Word,
+    code: ErrorCode,
 }
 
 /// One unit of somebody's budget.
@@ -54,12 +54,12 @@ pub(crate) struct Spending {
 static REFUSED: LazyLock<Refusals> = LazyLock::new(Refusals::default);
 
 impl Budget {
-    pub(crate) const fn new(name: &'static str, limit: i64, span_ms: i64, word: Word) -> Self {
+    pub(crate) const fn new(name: &'static str, limit: i64, span_ms: i64, code: ErrorCode) -> Self {
         Self {
             name,
             limit,
             span_ms,
-            word,
+            code,
         }
     }
 
@@ -120,7 +120,7 @@ pub(crate) async fn spend(tx: &mut Transaction<'_>, spendings: &[Spending]) -> R
         // Another request may have begun the span after this one asked for the time.
         let wait_ms = (full_ms - now_ms).clamp(0, budget.span_ms);
         let wait_s = wait_ms.unsigned_abs().div_ceil(1000).max(1);
-        return Err(Error::new(budget.word).retry_after(wait_s));
+        return Err(Error::new(budget.code).retry_after(wait_s));
     }
     Ok(())
 }

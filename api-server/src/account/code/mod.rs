@@ -21,7 +21,7 @@ use crate::{
     clock::now_ms,
     http::{
         answer::{Answer, Empty, Envelope},
-        error::{Error, Word},
+        error::{Error, ErrorCode},
         input::{DeviceId, Json, broken},
         observe::ClientAddress,
     },
@@ -64,7 +64,7 @@ pub(crate) async fn ask(
     Json(body): Json<AskForCode>,
 ) -> Result<Answer, Error> {
     if !app.sms_countries.iter().any(|country| country.has(&body.phone)) {
-        return Err(Error::new(Word::CountryNotServed).field("phone"));
+        return Err(Error::new(ErrorCode::CountryNotServed).field("phone"));
     }
     let code = format!("{:06}", rand::random_range(0..1_000_000_u32));
     let salt: [u8; 16] = rand::random();
@@ -86,8 +86,8 @@ pub(crate) async fn ask(
                 budgets
                     .begin_sms(tx, &guesser)
                     .await
-                    .map_err(|error| match error.word() {
-                        Word::CodeTooSoon => error.field("phone"),
+                    .map_err(|error| match error.code() {
+                        ErrorCode::CodeTooSoon => error.field("phone"),
                         _ => error,
                     })
             })
@@ -114,7 +114,9 @@ async fn put(tx: &mut Transaction<'_>, phone: &Phone, code: table::StoredCode) -
         Ok(()) => Ok(()),
         Err(wait_ms) => {
             let seconds = wait_ms.max(0).unsigned_abs().div_ceil(1000).max(1);
-            Err(Error::new(Word::CodeTooSoon).field("phone").retry_after(seconds))
+            Err(Error::new(ErrorCode::CodeTooSoon)
+                .field("phone")
+                .retry_after(seconds))
         }
     }
 }

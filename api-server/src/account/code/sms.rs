@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{
     account::phone::Phone,
-    http::error::{Error, Word},
+    http::error::{Error, ErrorCode},
     settings::{Settings, SmsProvider},
 };
 
@@ -71,7 +71,7 @@ impl Sms {
                 let outcome = outcome.and_then(reqwest::Response::error_for_status);
                 // The error's text would hold the URL, which may hold a secret.
                 outcome.map(drop).map_err(|error| {
-                    Error::new(Word::SmsUnavailable)
+                    Error::new(ErrorCode::SmsUnavailable)
                         .retry_after(60)
                         .because(error.without_url())
                 })

@@ -12,7 +12,7 @@ use crate::{
     clock::now_ms,
     http::{
         answer::{Answer, Empty, Envelope, ListEnvelope, Page},
-        error::{Error, Word},
+        error::{Error, ErrorCode},
         input::PathText,
     },
 };
@@ -108,8 +108,8 @@ async fn end(app: &App, user: User, device_id: String, is_lost: bool) -> Result<
             .transaction(move |tx| {
                 Box::pin(async move {
                     let now_ms = now_ms();
-                    table::take(tx, user.id).await?;
-                    table::hold(tx, &user, now_ms).await?;
+                    table::lock(tx, user.id).await?;
+                    table::lock_device(tx, &user, now_ms).await?;
                     if is_lost {
                         table::forget_known_device(tx, user.id, &device_id).await?;
                     }
@@ -117,7 +117,7 @@ async fn end(app: &App, user: User, device_id: String, is_lost: bool) -> Result<
                 })
             })
             .await?
-            .ok_or(Word::DeviceNotFound)?;
+            .ok_or(ErrorCode::DeviceNotFound)?;
         log_out(&handle, &[device]).await;
         Answer::empty()
     })

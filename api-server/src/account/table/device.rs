@@ -10,7 +10,7 @@ use crate::{
         token::Found,
     },
     caller::{TokenHash, User},
-    http::error::{Error, Word},
+    http::error::{Error, ErrorCode},
 };
 
 /// A device of somebody.
@@ -36,16 +36,16 @@ pub(in crate::account) async fn device_of_token(
     row.as_ref().map(|row| Found::from_row(row, *token)).transpose()
 }
 
-const HOLD_IN_FILE: &str = "SELECT user_id FROM device WHERE token_hash = $1 AND token_expires_ms > $2";
-const HOLD_ON_SERVER: &str = "UPDATE device SET last_used_ms = last_used_ms
+const LOCK_ON_SQLITE: &str = "SELECT user_id FROM device WHERE token_hash = $1 AND token_expires_ms > $2";
+const LOCK_ON_POSTGRES: &str = "UPDATE device SET last_used_ms = last_used_ms
      WHERE token_hash = $1 AND token_expires_ms > $2 RETURNING user_id";
 
 /// Refuses a transaction whose access token has ended, and locks the token's device until the commit. A file runs one
 /// transaction at a time and needs no lock. It comes after all other locks, as in the transactions that end devices.
-pub(crate) async fn hold(tx: &mut Transaction<'_>, user: &User, now_ms: i64) -> Result<(), Error> {
-    let sql = tx.text(HOLD_IN_FILE, HOLD_ON_SERVER);
+pub(crate) async fn lock_device(tx: &mut Transaction<'_>, user: &User, now_ms: i64) -> Result<(), Error> {
+    let sql = tx.text(LOCK_ON_SQLITE, LOCK_ON_POSTGRES);
     let row = tx.query_first(sql, params![&user.token[..], now_ms]).await?;
-    row.map(drop).ok_or_else(|| Word::AuthRequired.into())
+    row.map(drop).ok_or_else(|| ErrorCode::AuthRequired.into())
 }
 
 const DEVICES: &str =
@@ -304,7 +304,7 @@ pub(in crate::account) async fn put_push_token(
     if changed == 1 {
         Ok(())
     } else {
-        Err(Word::AuthRequired.into())
+        Err(ErrorCode::AuthRequired.into())
     }
 }
 
@@ -340,8 +340,8 @@ mod tests {
         let token = Bytes::from_static(&[0; 32]);
         walks_an_index(DEVICES, params![1_i64]).await;
         walks_an_index(TOKEN, params![token.clone(), 1_i64]).await;
-        walks_an_index(HOLD_IN_FILE, params![token.clone(), 1_i64]).await;
-        walks_an_index(HOLD_ON_SERVER, params![token, 1_i64]).await;
+        walks_an_index(LOCK_ON_SQLITE, params![token.clone(), 1_i64]).await;
+        walks_an_index(LOCK_ON_POSTGRES, params![token, 1_i64]).await;
         walks_an_index(REMOVE_OWN, params![1_i64]).await;
         walks_an_index(REMOVE_OPENED, params![1_i64]).await;
         walks_an_index(LEFT_OVER, params![1_i64, 1_i64]).await;

@@ -3,9 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use super::operations;
-use crate::http::error::{Error, Language, Word};
+use crate::http::error::{Error, ErrorCode, Language};
 
-/// Answers by the operations' ids, and refusals by their words, as a running service gave them.
+/// Answers by the operations' ids, and refusals by their codes, as a running service gave them.
 /// `UPDATE_OPENAPI=1 cargo test -p api-server --test it examples` writes them.
 const RECORDED: &str = include_str!("recorded.json");
 
@@ -81,33 +81,33 @@ fn describe(schemas: &Value, envelope: &Value) -> String {
     }
 }
 
-/// One example for each word of the description.
+/// One example for each error code of the description.
 fn add_refusals(response: &mut Value, recorded: &Value) {
     let description = response["description"].as_str().unwrap_or_default();
     let words = description
         .split(", ")
-        .filter_map(|word| word_of(word.trim_matches('`')));
+        .filter_map(|code| code_of(code.trim_matches('`')));
     let examples: Map<String, Value> = words
-        .map(|word| {
-            let recorded = recorded.get(word.as_str()).cloned();
-            let value = recorded.unwrap_or_else(|| refusal(word));
-            (word.as_str().to_owned(), json!({"value": value}))
+        .map(|code| {
+            let recorded = recorded.get(code.as_str()).cloned();
+            let value = recorded.unwrap_or_else(|| refusal(code));
+            (code.as_str().to_owned(), json!({"value": value}))
         })
         .collect();
     response["content"]["application/json"]["examples"] = examples.into();
 }
 
-fn word_of(text: &str) -> Option<Word> {
-    Word::ALL.iter().copied().find(|word| word.as_str() == text)
+fn code_of(text: &str) -> Option<ErrorCode> {
+    ErrorCode::ALL.iter().copied().find(|code| code.as_str() == text)
 }
 
 /// A refusal that no test can bring about.
-fn refusal(word: Word) -> Value {
+fn refusal(code: ErrorCode) -> Value {
     json!({
         "success": false,
-        "code": word.status().as_u16(),
-        "error": word.as_str(),
-        "message": Error::new(word).message(Language::Chinese),
+        "code": code.status().as_u16(),
+        "error": code.as_str(),
+        "message": Error::new(code).message(Language::Chinese),
         "request_id": "5f0c1a9e2b7d4c6f8a3e1b90",
     })
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, schema::Type};
 
 use crate::http::{
-    error::Word,
+    error::ErrorCode,
     input::{CURSOR_PATTERN, DEFAULT_LIMIT, MAX_LIMIT},
     once::MAX_KEY_BYTES,
 };
@@ -15,7 +15,7 @@ use crate::http::{
 pub(crate) fn one_of<T: Into<Value>>(words: impl IntoIterator<Item = T>) -> RefOr<Schema> {
     ObjectBuilder::new()
         .schema_type(Type::String)
-        .enum_values(Some(words))
+        .enum_values(Some(codes))
         .into()
 }
 
@@ -43,7 +43,7 @@ pub(crate) fn ok_status() -> RefOr<Schema> {
 
 /// `code` of a refusal.
 pub(crate) fn error_status() -> RefOr<Schema> {
-    status(Word::ALL.iter().map(|word| word.status().as_u16()))
+    status(ErrorCode::ALL.iter().map(|code| code.status().as_u16()))
 }
 
 fn status(statuses: impl IntoIterator<Item = u16>) -> RefOr<Schema> {
@@ -57,13 +57,13 @@ fn status(statuses: impl IntoIterator<Item = u16>) -> RefOr<Schema> {
 
 /// `error` of a refusal.
 pub(crate) fn error_code() -> RefOr<Schema> {
-    let words: BTreeSet<&str> = Word::ALL.iter().map(|word| word.as_str()).collect();
+    let codes: BTreeSet<&str> = ErrorCode::ALL.iter().map(|code| code.as_str()).collect();
     ObjectBuilder::new()
         .schema_type(Type::String)
         .description(Some(
             "A stable word for programs. docs/errors.md says what to do for each.",
         ))
-        .enum_values(Some(words))
+        .enum_values(Some(codes))
         .into()
 }
 

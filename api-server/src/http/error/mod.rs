@@ -1,21 +1,21 @@
-//! Everything that a request can be refused with: one stable word each, its HTTP status, a sentence in Chinese and in
+//! Everything that a request can be refused with: one stable code each, its HTTP status, a sentence in Chinese and in
 //! English.
 
-mod word;
+mod code;
 
 use std::{borrow::Cow, sync::Arc};
 
 use axum::response::{IntoResponse, Response};
 use database::{Kind, Outage};
 
-pub use word::Word;
+pub use code::ErrorCode;
 
 /// A refusal or a failure of one request. Its text for people is made where the request's language is known.
 #[derive(Clone, Debug)]
 pub struct Error {
-    word: Word,
+    code: ErrorCode,
     field: Option<Cow<'static, str>>,
-    /// The rule that was broken, in Chinese and in English; without it the word's own sentence is used.
+    /// The rule that was broken, in Chinese and in English; without it the sentence of the code is used.
     rule: Option<(Cow<'static, str>, Cow<'static, str>)>,
     retry_after_s: Option<u64>,
     /// For the log only.
@@ -34,10 +34,10 @@ pub enum Language {
 }
 
 impl Error {
-    /// An error with its word's own sentence.
-    pub const fn new(word: Word) -> Self {
+    /// An error with the sentence of its code.
+    pub const fn new(code: ErrorCode) -> Self {
         Self {
-            word,
+            code,
             field: None,
             rule: None,
             retry_after_s: None,
@@ -54,7 +54,7 @@ impl Error {
     ) -> Self {
         Self {
             rule: Some((zh.into(), en.into())),
-            ..Self::new(Word::Invalid).field(field)
+            ..Self::new(ErrorCode::Invalid).field(field)
         }
     }
 
@@ -62,7 +62,7 @@ impl Error {
     pub fn internal(inner: impl std::fmt::Display) -> Self {
         Self {
             inner: Some(inner.to_string().into()),
-            ..Self::new(Word::Internal)
+            ..Self::new(ErrorCode::Internal)
         }
     }
 
@@ -72,21 +72,21 @@ impl Error {
         const RETRY_AFTER_S: u64 = 5;
         Self {
             inner: Some(inner.to_string().into()),
-            ..Self::new(Word::Unavailable).retry_after(RETRY_AFTER_S)
+            ..Self::new(ErrorCode::Unavailable).retry_after(RETRY_AFTER_S)
         }
     }
 
     /// The database cannot be used now.
     fn outage(outage: Outage, inner: impl std::fmt::Display) -> Self {
-        let word = if outage.is_readable() {
-            Word::ReadOnly
+        let code = if outage.is_readable() {
+            ErrorCode::ReadOnly
         } else {
-            Word::Unavailable
+            ErrorCode::Unavailable
         };
         Self {
             inner: Some(inner.to_string().into()),
             is_outage: true,
-            ..Self::new(word).retry_after(outage.retry_after().as_secs())
+            ..Self::new(code).retry_after(outage.retry_after().as_secs())
         }
     }
 
@@ -111,9 +111,9 @@ impl Error {
         self
     }
 
-    /// The word.
-    pub fn word(&self) -> Word {
-        self.word
+    /// The code.
+    pub fn code(&self) -> ErrorCode {
+        self.code
     }
 
     /// The field at fault.
@@ -142,31 +142,31 @@ impl Error {
         match (&self.rule, language) {
             (Some((zh, _)), Language::Chinese) => format!("字段 {field} 不符合要求：{zh}"),
             (Some((_, en)), Language::English) => format!("The field {field} is not as it must be: {en}"),
-            (None, Language::Chinese) => self.word.zh().to_owned(),
-            (None, Language::English) => self.word.en().to_owned(),
+            (None, Language::Chinese) => self.code.zh().to_owned(),
+            (None, Language::English) => self.code.en().to_owned(),
         }
     }
 }
 
-impl From<Word> for Error {
-    fn from(word: Word) -> Self {
-        Self::new(word)
+impl From<ErrorCode> for Error {
+    fn from(code: ErrorCode) -> Self {
+        Self::new(code)
     }
 }
 
 impl From<database::Error> for Error {
-    /// The one place where kinds of the database's errors become words.
+    /// The one place where kinds of the database's errors become codes.
     fn from(error: database::Error) -> Self {
         match error.kind() {
             Kind::Outage(outage) => Self::outage(outage, error),
-            // Violations by callers were mapped to their own words in the transaction.
+            // Violations by callers were mapped to their own codes in the transaction.
             Kind::Caller | Kind::Damage | Kind::Fault => Self::internal(error),
         }
     }
 }
 
 impl From<journal::Error> for Error {
-    /// What a caller can cause is turned into their own word where it happens; what comes here is a fault.
+    /// What a caller can cause is turned into their own code where it happens; what comes here is a fault.
     fn from(error: journal::Error) -> Self {
         match error {
             journal::Error::Database(error) => error.into(),
@@ -188,7 +188,7 @@ impl IntoResponse for Error {
     /// The bare status with the error beside it; the middleware `observe` writes the envelope, since it knows the language and
     /// the request's id.
     fn into_response(self) -> Response {
-        let mut response = self.word.status().into_response();
+        let mut response = self.code.status().into_response();
         response.extensions_mut().insert(self);
         response
     }
@@ -203,17 +203,17 @@ mod tests {
     #[test]
     fn an_outage_of_the_database_is_503_with_retry_after_and_a_fault_is_500() {
         let told = || "told".to_owned();
-        for (error, word) in [
-            (database::Error::Unavailable(told()), Word::Unavailable),
-            (database::Error::Closed, Word::Unavailable),
-            (database::Error::Busy(told()), Word::Unavailable),
-            (database::Error::Full(told()), Word::ReadOnly),
-            (database::Error::ReadOnly(told()), Word::ReadOnly),
-            (database::Error::Standby(told()), Word::ReadOnly),
+        for (error, code) in [
+            (database::Error::Unavailable(told()), ErrorCode::Unavailable),
+            (database::Error::Closed, ErrorCode::Unavailable),
+            (database::Error::Busy(told()), ErrorCode::Unavailable),
+            (database::Error::Full(told()), ErrorCode::ReadOnly),
+            (database::Error::ReadOnly(told()), ErrorCode::ReadOnly),
+            (database::Error::Standby(told()), ErrorCode::ReadOnly),
         ] {
             let error = Error::from(journal::Error::Database(error));
-            assert_eq!(error.word(), word);
-            assert_eq!(error.word().status(), StatusCode::SERVICE_UNAVAILABLE);
+            assert_eq!(error.code(), code);
+            assert_eq!(error.code().status(), StatusCode::SERVICE_UNAVAILABLE);
             assert!(error.retry_after_s().is_some_and(|seconds| seconds > 0));
             assert!(error.is_outage());
         }
@@ -223,7 +223,7 @@ mod tests {
             database::Error::Refused,
         ] {
             let error = Error::from(error);
-            assert_eq!(error.word(), Word::Internal);
+            assert_eq!(error.code(), ErrorCode::Internal);
             assert!(!error.is_outage());
         }
     }

@@ -23,7 +23,7 @@ impl Uri {
     /// The uri, when it is taken.
     ///
     /// # Errors
-    /// [`crate::http::error::Word::Invalid`] with the field.
+    /// [`crate::http::error::ErrorCode::Invalid`] with the field.
     pub fn checked(self, hosts: &MediaHosts, field: &'static str) -> Result<String, Error> {
         check_uri(&self.0, hosts, field)?;
         Ok(self.0)

@@ -30,7 +30,7 @@ use crate::{
     caller::User,
     http::{
         answer::Answer,
-        error::{Error, Word},
+        error::{Error, ErrorCode},
         once::Once,
     },
 };
@@ -86,7 +86,7 @@ impl<T: DeserializeOwned + ToSchema + 'static> FromRequest<App> for Json<T> {
         let bytes = read(request.into_body(), max_body_bytes::<T>()).await?;
         // A web page may send a form or text/plain to any address, without asking; JSON it may not.
         if !is_json {
-            return Err(Word::NotJson.into());
+            return Err(ErrorCode::NotJson.into());
         }
         parse(&bytes).map(Self)
     }
@@ -100,7 +100,7 @@ impl<T: DeserializeOwned + ToSchema + Send + 'static> FromRequest<App> for Write
         let user = User::of(&mut parts.extensions)?;
         let bytes = read(body, max_body_bytes::<T>()).await?;
         if !bytes.is_empty() && !is_json(&parts.headers) {
-            return Err(Error::new(Word::NotJson).into());
+            return Err(Error::new(ErrorCode::NotJson).into());
         }
         let once = Once::of(app, &user, &parts, &bytes)?;
         let bytes = if bytes.is_empty() {
@@ -132,38 +132,40 @@ fn is_json(headers: &HeaderMap) -> bool {
 async fn read(body: Body, max_bytes: usize) -> Result<Bytes, Error> {
     // What Content-Length tells: refused before anything is read.
     if body.size_hint().lower() > max_bytes as u64 {
-        return Err(Word::BodyTooLarge.into());
+        return Err(ErrorCode::BodyTooLarge.into());
     }
     match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, max_bytes).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(Word::BodyTooLarge.into()),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+            Err(ErrorCode::BodyTooLarge.into())
+        }
         // The peer went away in the middle; nobody reads this answer.
-        Ok(Err(_)) => Err(Word::BadJson.into()),
-        Err(_) => Err(Word::BodyTimeout.into()),
+        Ok(Err(_)) => Err(ErrorCode::BadJson.into()),
+        Err(_) => Err(ErrorCode::BodyTimeout.into()),
     }
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     // serde_json does not look at the text of fields that it skips.
     if std::str::from_utf8(bytes).is_err() {
-        return Err(Word::BadJson.into());
+        return Err(ErrorCode::BadJson.into());
     }
     // serde would read an array as the fields of a struct in their order.
     if bytes.trim_ascii_start().first() != Some(&b'{') {
         return Err(match serde_json::from_slice::<IgnoredAny>(bytes) {
             Ok(_) => Error::invalid("body", "应为 JSON 对象", "it must be a JSON object"),
-            Err(_) => Word::BadJson.into(),
+            Err(_) => ErrorCode::BadJson.into(),
         });
     }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let told = rule::error(&error.path().to_string(), error.inner());
         // serde_json takes a number where it reads a choice of words for bad syntax.
-        if told.word() == Word::BadJson && serde_json::from_slice::<IgnoredAny>(bytes).is_ok() {
+        if told.code() == ErrorCode::BadJson && serde_json::from_slice::<IgnoredAny>(bytes).is_ok() {
             return Error::invalid(error.path().to_string(), "类型不对", "it is of another type");
         }
         told
     })?;
-    deserializer.end().map_err(|_| Error::new(Word::BadJson))?;
+    deserializer.end().map_err(|_| Error::new(ErrorCode::BadJson))?;
     Ok(value)
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use crate::http::error::{Error, Word};
+use crate::http::error::{Error, ErrorCode};
 
 /// Stands around the two texts, where no text of ours has it.
 const MARK: char = '\u{1f}';
@@ -15,7 +15,7 @@ pub(crate) fn broken<E: serde::de::Error>(zh: impl Display, en: impl Display) ->
 /// Our error for one of serde's. What the caller sent is left out: messages end up in logs of apps.
 pub(super) fn error(path: &str, error: &serde_json::Error) -> Error {
     if error.is_syntax() || error.is_eof() {
-        return Word::BadJson.into();
+        return ErrorCode::BadJson.into();
     }
     let text = error.to_string();
     let path = if path == "." { "" } else { path };

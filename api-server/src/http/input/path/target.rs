@@ -8,7 +8,7 @@ use crate::http::error::Error;
 /// database has to bear it.
 ///
 /// # Errors
-/// [`crate::http::error::Word::Invalid`] with `path`, the parameter, or `query` when its name is none of ours either.
+/// [`crate::http::error::ErrorCode::Invalid`] with `path`, the parameter, or `query` when its name is none of ours either.
 pub fn check_target(uri: &Uri) -> Result<(), Error> {
     if !is_text(uri.path()) {
         return Err(refused("path".to_owned()));

@@ -1,23 +1,23 @@
-//! The words of errors: `docs/errors.md` has a line for each; a test fails when one is missing.
+//! Error codes. `docs/errors.md` has a line for each; a test fails when one is missing.
 
 use axum::http::StatusCode;
 
-macro_rules! words {
-    ($($(#[$doc:meta])* $name:ident = $status:ident $word:literal, $zh:literal, $en:literal;)*) => {
-        /// What went wrong, for programs. A word is for ever.
+macro_rules! error_codes {
+    ($($(#[$doc:meta])* $name:ident = $status:ident $code:literal, $zh:literal, $en:literal;)*) => {
+        /// What went wrong, for programs. A code is permanent.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Word {
+        pub enum ErrorCode {
             $($(#[$doc])* $name,)*
         }
 
-        impl Word {
-            /// Every word.
+        impl ErrorCode {
+            /// Every code.
             pub const ALL: &[Self] = &[$(Self::$name,)*];
 
             /// As it stands in `error`.
             pub const fn as_str(self) -> &'static str {
                 match self {
-                    $(Self::$name => $word,)*
+                    $(Self::$name => $code,)*
                 }
             }
 
@@ -43,7 +43,7 @@ macro_rules! words {
     };
 }
 
-words! {
+error_codes! {
     /// The body is not JSON.
     BadJson = BAD_REQUEST "request.bad_json",
         "请求体不是合法的 JSON，请检查格式后重试", "The body is not valid JSON; check its form and send it again";
@@ -319,26 +319,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_are_unique_dotted_and_of_an_error_status() {
+    fn codes_are_unique_dotted_and_of_an_error_status() {
         let mut seen = HashSet::new();
-        for word in Word::ALL {
-            assert!(seen.insert(word.as_str()), "{} is there twice", word.as_str());
+        for code in ErrorCode::ALL {
+            assert!(seen.insert(code.as_str()), "{} is there twice", code.as_str());
             assert!(
-                word.as_str()
+                code.as_str()
                     .bytes()
                     .all(|b| b.is_ascii_lowercase() || b == b'.' || b == b'_')
             );
-            assert_eq!(word.as_str().matches('.').count(), 1);
-            assert!(word.status().is_client_error() || word.status().is_server_error());
+            assert_eq!(code.as_str().matches('.').count(), 1);
+            assert!(code.status().is_client_error() || code.status().is_server_error());
         }
     }
 
     #[test]
-    fn every_word_has_its_line_in_the_documentation() {
+    fn every_code_has_its_line_in_the_documentation() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/errors.md");
         let text = std::fs::read_to_string(path).unwrap();
-        for word in Word::ALL {
-            let line = format!("| `{}` | {} |", word.as_str(), word.status().as_u16());
+        for code in ErrorCode::ALL {
+            let line = format!("| `{}` | {} |", code.as_str(), code.status().as_u16());
             assert!(
                 text.contains(&line),
                 "docs/errors.md lacks a line that begins with {line}"
