@@ -20,6 +20,7 @@ mod member;
 pub mod operator;
 #[cfg(test)]
 mod plan;
+mod profile;
 mod routes;
 mod settings;
 mod sweep;
@@ -43,7 +44,7 @@ pub use program::address::Network;
 pub use crate::{
     account::{CountryCode, FORGET_LOGINS},
     http::{cors::Origin, error, health::FEATURE_LEVEL, server::Listeners},
-    routes::document,
+    routes::{Caller, ROUTES, Route, document},
     settings::{RestPort, Settings, SmsProvider, exposure},
 };
 

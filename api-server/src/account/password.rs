@@ -167,8 +167,8 @@ pub(crate) struct ChangePassword {
 )]
 pub(crate) async fn change(
     State(app): State<App>,
-    ClientAddress(address): ClientAddress,
     user: User,
+    ClientAddress(address): ClientAddress,
     Json(body): Json<ChangePassword>,
 ) -> Result<Answer, Error> {
     let Some(account) = table::account(&app.database, user.id).await? else {

@@ -45,8 +45,7 @@ impl Role {
     }
 }
 
-/// The person (or the team's assistant) whose access token a request carries. A handler that takes one refuses everybody
-/// else.
+/// The user whose access token a request carries. A handler that takes one answers others with 401.
 #[derive(Clone, Debug)]
 pub struct User {
     /// Who.

@@ -4,11 +4,10 @@ use axum::extract::State;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{Doctor, table};
+use super::{Caller, Doctor, table};
 use crate::{
     account,
     app::{App, Written},
-    caller::{Role, User},
     clock::now_ms,
     http::{
         answer::{Answer, Envelope},
@@ -69,12 +68,9 @@ impl DoctorDetail {
 )]
 pub(crate) async fn put(
     State(app): State<App>,
-    user: User,
+    user: Caller,
     Write { body, once }: Write<DoctorDetail>,
 ) -> Result<Answer, Error> {
-    if user.role != Role::Doctor {
-        return Err(ErrorCode::DoctorPageForbidden.into());
-    }
     app.write(once, move |tx| {
         Box::pin(async move {
             account::lock(tx, user.id).await?;

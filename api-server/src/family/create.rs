@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    FamilyMember, Kind, MAX_FAMILY, Relation, SentInvitation,
+    Caller, FamilyMember, Kind, MAX_FAMILY, Relation, SentInvitation,
     table::{self, NewInvitation},
 };
 use crate::{
     account::{self, NewAccount, Phone},
     app::{App, Written},
-    caller::{Role, User},
+    caller::Role,
     clock::now_ms,
     http::{
         answer::{Answer, Envelope},
@@ -21,7 +21,7 @@ use crate::{
         error::{Error, ErrorCode},
         input::{BirthDate, Line, PhotoId, Write},
     },
-    member::{self, Gender, Profile},
+    profile::{self, Gender, Profile},
 };
 
 /// How long an invitation can be accepted, milliseconds.
@@ -70,12 +70,9 @@ pub(crate) enum Added {
 )]
 pub(crate) async fn create(
     State(app): State<App>,
-    user: User,
+    user: Caller,
     Write { mut body, once }: Write<NewRelative>,
 ) -> Result<Answer, Error> {
-    if user.role != Role::Member {
-        return Err(ErrorCode::MemberOnly.into());
-    }
     if let Some(phone) = body.phone.take() {
         let id = app.database.allocate_id(table::INVITATION_SEQUENCE).await?;
         return app
@@ -128,7 +125,7 @@ async fn add(
         birth_date: body.birth_date.map(|date| date.to_string()),
         ..Profile::default()
     };
-    member::put_profile(tx, id, &profile, now_ms).await?;
+    profile::put(tx, id, &profile, now_ms).await?;
     table::put_relative(tx, user, id, body.relation_type, Kind::Dependant, now_ms).await?;
     table::member_in(tx, user, id).await
 }

@@ -4,11 +4,10 @@ use axum::extract::State;
 use database::Transaction;
 use proto::UserId;
 
-use super::{Kind, ReceivedInvitation, one::members_only, table};
+use super::{Caller, Kind, ReceivedInvitation, table};
 use crate::{
     account,
     app::{App, Written},
-    caller::User,
     clock::now_ms,
     http::{
         answer::{Answer, Empty, Envelope},
@@ -34,14 +33,13 @@ use crate::{
 )]
 pub(crate) async fn accept(
     State(app): State<App>,
-    user: User,
+    user: Caller,
     PathId(id): PathId,
     Write {
         body: Nothing {},
         once,
     }: Write<Nothing>,
 ) -> Result<Answer, Error> {
-    members_only(&user)?;
     app.write(once, move |tx| {
         Box::pin(async move {
             let now_ms = now_ms();
@@ -75,14 +73,13 @@ pub(crate) async fn accept(
 )]
 pub(crate) async fn decline(
     State(app): State<App>,
-    user: User,
+    user: Caller,
     PathId(id): PathId,
     Write {
         body: Nothing {},
         once,
     }: Write<Nothing>,
 ) -> Result<Answer, Error> {
-    members_only(&user)?;
     app.write(once, move |tx| {
         Box::pin(async move {
             let phone = own_phone(tx, user.id).await?;
@@ -107,14 +104,13 @@ pub(crate) async fn decline(
 )]
 pub(crate) async fn withdraw(
     State(app): State<App>,
-    user: User,
+    user: Caller,
     PathId(id): PathId,
     Write {
         body: Nothing {},
         once,
     }: Write<Nothing>,
 ) -> Result<Answer, Error> {
-    members_only(&user)?;
     app.write(once, move |tx| {
         Box::pin(async move {
             table::withdraw(tx, user.id, id.get(), now_ms()).await?;

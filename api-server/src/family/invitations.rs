@@ -2,17 +2,16 @@
 
 use axum::extract::State;
 
-use super::{ReceivedInvitation, SentInvitation, one::members_only, table};
+use super::{Caller, ReceivedInvitation, SentInvitation, table};
 use crate::{
     account,
     app::App,
-    caller::User,
     clock::now_ms,
     http::{
-        answer::{Answer, ListEnvelope, Page},
+        answer::{Answer, ListEnvelope},
         docs::PageParams,
         error::{Error, ErrorCode},
-        input::{Cursor, PageQuery},
+        input::PageQuery,
     },
 };
 
@@ -28,27 +27,12 @@ use crate::{
     ),
     security(("access_token" = []), ("bearer" = []))
 )]
-pub(crate) async fn received(State(app): State<App>, user: User, page: PageQuery) -> Result<Answer, Error> {
-    members_only(&user)?;
+pub(crate) async fn received(State(app): State<App>, user: Caller, page: PageQuery) -> Result<Answer, Error> {
     let phone = account::phone_of(&app.database, user.id)
         .await?
         .ok_or(ErrorCode::AuthRequired)?;
-    let now_ms = now_ms();
-    let total = if page.count {
-        Some(table::count_received(&app.database, &phone, now_ms).await?)
-    } else {
-        None
-    };
-    let mut items = table::received(&app.database, &phone, now_ms, &page).await?;
-    let next_cursor = page.cut(&mut items, |last| Cursor {
-        at: last.created_ms,
-        id: last.invitation_id,
-    });
-    Answer::page(Page {
-        items,
-        next_cursor,
-        total,
-    })
+    let list = table::received(phone, now_ms());
+    Answer::page(list.page(&app.database, &page).await?)
 }
 
 /// Invitations into one's family that are open
@@ -63,22 +47,7 @@ pub(crate) async fn received(State(app): State<App>, user: User, page: PageQuery
     ),
     security(("access_token" = []), ("bearer" = []))
 )]
-pub(crate) async fn sent(State(app): State<App>, user: User, page: PageQuery) -> Result<Answer, Error> {
-    members_only(&user)?;
-    let now_ms = now_ms();
-    let total = if page.count {
-        Some(table::count_sent(&app.database, user.id, now_ms).await?)
-    } else {
-        None
-    };
-    let mut items = table::sent(&app.database, user.id, now_ms, &page).await?;
-    let next_cursor = page.cut(&mut items, |last| Cursor {
-        at: last.created_ms,
-        id: last.invitation_id,
-    });
-    Answer::page(Page {
-        items,
-        next_cursor,
-        total,
-    })
+pub(crate) async fn sent(State(app): State<App>, user: Caller, page: PageQuery) -> Result<Answer, Error> {
+    let list = table::sent(user.id, now_ms());
+    Answer::page(list.page(&app.database, &page).await?)
 }

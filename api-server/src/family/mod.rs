@@ -6,10 +6,10 @@
 //! phone, today or when they register, finds it in their list. Who declines is not told of either: to the inviter the
 //! invitation looks open until it expires.
 
-mod create;
-mod invitation;
-mod invitations;
-mod one;
+pub(crate) mod create;
+pub(crate) mod invitation;
+pub(crate) mod invitations;
+pub(crate) mod one;
 mod relation;
 mod table;
 
@@ -18,26 +18,29 @@ use utoipa::{
     ToSchema,
     openapi::{RefOr, Schema},
 };
-use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub(crate) use relation::Relation;
 pub(crate) use table::{relatives, relatives_in, take_relative};
 
-use crate::{account::PhoneShown, app::App, http::docs::one_of, member::Gender};
+use crate::{
+    account::PhoneShown,
+    caller::{self, MembersOnly},
+    http::{docs::one_of, error::ErrorCode},
+    profile::Gender,
+};
 
 /// The most people and open invitations together.
 const MAX_FAMILY: i64 = 20;
 
-pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(create::create, one::list))
-        .routes(routes!(one::show, one::change, one::remove))
-        .routes(routes!(invitations::received))
-        .routes(routes!(invitations::sent))
-        .routes(routes!(invitation::accept))
-        .routes(routes!(invitation::decline))
-        .routes(routes!(invitation::withdraw))
+/// Families.
+pub(crate) struct Families;
+
+impl MembersOnly for Families {
+    const REFUSAL: ErrorCode = ErrorCode::MemberOnly;
 }
+
+/// A member who calls.
+type Caller = caller::Member<Families>;
 
 /// Somebody of a family, as the seed document lists them in a member's record.
 #[derive(Clone, Debug, Serialize, ToSchema)]

@@ -6,7 +6,6 @@ use utoipa::{
     ToSchema,
     openapi::{RefOr, Schema},
 };
-use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     app::App,
@@ -19,13 +18,6 @@ use crate::{
 
 /// What this version of REST can do; it moves when endpoints are added, so that an app can ask for less.
 pub const FEATURE_LEVEL: u32 = 1;
-
-pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(livez))
-        .routes(routes!(readyz))
-        .routes(routes!(version))
-}
 
 /// How the service is.
 #[derive(Serialize, ToSchema)]
@@ -69,7 +61,7 @@ struct Version {
     operation_id = "getLiveness",
     get, path = "/livez", tag = "service", responses((status = 200, body = Envelope<Health>))
 )]
-async fn livez() -> Result<Answer, Error> {
+pub(crate) async fn livez() -> Result<Answer, Error> {
     Answer::one(&Health {
         status: "ok",
         checks: None,
@@ -83,7 +75,7 @@ async fn livez() -> Result<Answer, Error> {
     params(("verbose" = Option<bool>, Query, description = "Whether to list each thing that the service needs; the name alone says so too")),
     responses((status = 200, body = Envelope<Health>))
 )]
-async fn readyz(State(app): State<App>, RawQuery(query): RawQuery) -> Result<Answer, Error> {
+pub(crate) async fn readyz(State(app): State<App>, RawQuery(query): RawQuery) -> Result<Answer, Error> {
     if app.shutdown.is_cancelled() {
         return Err(Error::unavailable("draining"));
     }
@@ -113,7 +105,7 @@ async fn readyz(State(app): State<App>, RawQuery(query): RawQuery) -> Result<Ans
     operation_id = "getVersion",
     get, path = "/version", tag = "service", responses((status = 200, body = Envelope<Version>))
 )]
-async fn version() -> Result<Answer, Error> {
+pub(crate) async fn version() -> Result<Answer, Error> {
     Answer::one(&Version {
         version: env!("CARGO_PKG_VERSION"),
         commit: program::COMMIT,

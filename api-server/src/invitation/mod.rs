@@ -5,32 +5,24 @@
 //! to have the phone, today or when they register, finds it in their list. To the inviter it looks open until it expires,
 //! also when it was declined. An invitation ends with the rights of its inviter.
 
-mod answer;
+pub(crate) mod answer;
 mod by_link;
 mod in_person;
 mod link;
 mod qr;
-mod received;
+pub(crate) mod received;
 mod secret;
 mod table;
 
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub(crate) use by_link::{JoinByLink, NewLink, consume_link, invite_by_link, withdraw};
 pub(crate) use in_person::{InviteByPhone, SentDoctorInvitation, invite_by_id, invite_by_phone, list_sent};
 pub(crate) use link::{Invited, Links};
 pub(crate) use table::{SEQUENCE, forget_of_inviter};
 
-use crate::{app::App, http::error::ErrorCode};
-
-pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(received::list))
-        .routes(routes!(answer::accept))
-        .routes(routes!(answer::decline))
-}
+use crate::http::error::ErrorCode;
 
 /// What a doctor is invited into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]

@@ -4,11 +4,10 @@ use axum::extract::State;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{Gender, Member, Profile, table};
+use super::{Caller, Member};
 use crate::{
     account,
     app::{App, Written},
-    caller::{Role, User},
     clock::now_ms,
     family,
     http::{
@@ -17,6 +16,7 @@ use crate::{
         error::{Error, ErrorCode},
         input::{BirthDate, Given, Line, PhotoId, Within, Write},
     },
+    profile::{self, Gender, Profile},
 };
 
 /// What changes in a member's record. What is left out stays as it is; null is unknown.
@@ -82,24 +82,21 @@ impl MemberDetail {
 )]
 pub(crate) async fn change(
     State(app): State<App>,
-    user: User,
+    user: Caller,
     Write { mut body, once }: Write<MemberDetail>,
 ) -> Result<Answer, Error> {
-    if user.role != Role::Member {
-        return Err(ErrorCode::MemberOnly.into());
-    }
     app.write(once, move |tx| {
         Box::pin(async move {
             account::lock(tx, user.id).await?;
             if let Some(name) = body.name.take() {
                 account::rename(tx, user.id, name.into_string()).await?;
             }
-            let (name, present) = table::named_profile_in(tx, user.id)
+            let (name, present) = profile::named_in(tx, user.id)
                 .await?
                 .ok_or(ErrorCode::AuthRequired)?;
             let profile = body.over(present);
             profile.check()?;
-            table::put_profile(tx, user.id, &profile, now_ms()).await?;
+            profile::put(tx, user.id, &profile, now_ms()).await?;
             let member = Member {
                 member_id: user.id.get(),
                 name,

@@ -47,7 +47,7 @@ pub(crate) struct Because {
 )]
 pub(crate) async fn disable_account(
     State(app): State<App>,
-    Operator(operator): Operator,
+    operator: Operator,
     PathId(id): PathId,
     Write { body, once }: Write<Because>,
 ) -> Result<Answer, Error> {
@@ -88,7 +88,7 @@ pub(crate) async fn disable_account(
 )]
 pub(crate) async fn enable_account(
     State(app): State<App>,
-    Operator(operator): Operator,
+    operator: Operator,
     PathId(id): PathId,
     Write { body, once }: Write<Because>,
 ) -> Result<Answer, Error> {

@@ -165,14 +165,9 @@ pub(crate) async fn list(State(app): State<App>, _: Operator, page: PageQuery) -
     } else {
         None
     };
-    let mut items = table::audit(&app.database, &page).await?;
-    let next_cursor = page.cut(&mut items, |last| Cursor {
+    let items = table::audit(&app.database, &page).await?;
+    Answer::page(Page::cut(items, total, &page, |last| Cursor {
         at: last.audit_id,
         id: 0,
-    });
-    Answer::page(Page {
-        items,
-        next_cursor,
-        total,
-    })
+    }))
 }

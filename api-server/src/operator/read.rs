@@ -66,7 +66,7 @@ pub(crate) enum Room {
 )]
 pub(crate) async fn read(
     State(app): State<App>,
-    Operator(operator): Operator,
+    operator: Operator,
     PathId(id): PathId,
     page: PageQuery,
     Json(body): Json<ReadConsult>,

@@ -100,7 +100,7 @@ impl By {
 )]
 pub(crate) async fn people(
     State(app): State<App>,
-    Operator(operator): Operator,
+    operator: Operator,
     Json(body): Json<SearchPeople>,
 ) -> Result<Answer, Error> {
     let by = By::one_of(body.user_id, body.phone, None, "user_id, phone")?;
@@ -120,11 +120,7 @@ pub(crate) async fn people(
             })
         })
         .await?;
-    Answer::page(Page {
-        items: found.into_iter().collect::<Vec<Person>>(),
-        next_cursor: None,
-        total: None,
-    })
+    Answer::page(Page::whole(Vec::<Person>::from_iter(found)))
 }
 
 /// Finds consults
@@ -139,7 +135,7 @@ pub(crate) async fn people(
 )]
 pub(crate) async fn consults(
     State(app): State<App>,
-    Operator(operator): Operator,
+    operator: Operator,
     page: PageQuery,
     Json(body): Json<SearchConsults>,
 ) -> Result<Answer, Error> {
@@ -149,7 +145,7 @@ pub(crate) async fn consults(
         body.consultation_id,
         "consultation_id, user_id, phone",
     )?;
-    let (mut found, total, page) = app
+    let found = app
         .database
         .transaction(move |tx| {
             Box::pin(async move {
@@ -168,19 +164,14 @@ pub(crate) async fn consults(
                     Some(by) => table::find_consults(tx, by, &page).await?,
                     None => (Vec::new(), 0),
                 };
-                let total = page.count.then_some(total);
                 account::lock_device(tx, &operator, now_ms()).await?;
-                Ok::<_, Error>((found, total, page))
+                let total = page.count.then_some(total);
+                Ok::<_, Error>(Page::cut(found, total, &page, |last| Cursor {
+                    at: last.created,
+                    id: last.consultation_id,
+                }))
             })
         })
         .await?;
-    let next_cursor = page.cut(&mut found, |last| Cursor {
-        at: last.created,
-        id: last.consultation_id,
-    });
-    Answer::page(Page {
-        items: found,
-        next_cursor,
-        total,
-    })
+    Answer::page(found)
 }

@@ -58,11 +58,7 @@ pub(crate) async fn list(State(app): State<App>, user: User) -> Result<Answer, E
         })
         .collect();
     items.sort_by_key(|item| std::cmp::Reverse(item.last_used_ms));
-    Answer::page(Page {
-        items,
-        next_cursor: None,
-        total: None,
-    })
+    Answer::page(Page::whole(items))
 }
 
 /// Logs a device out

@@ -1,7 +1,7 @@
 //! Devices: what a login opens and what a logout ends.
 
-pub(super) mod list;
-pub(super) mod push_token;
+pub(crate) mod list;
+pub(crate) mod push_token;
 
 use database::Transaction;
 use journal::UserNotice;

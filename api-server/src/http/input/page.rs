@@ -78,6 +78,16 @@ impl PageQuery {
     }
 }
 
+impl Default for PageQuery {
+    fn default() -> Self {
+        Self {
+            limit: DEFAULT_LIMIT,
+            cursor: None,
+            count: false,
+        }
+    }
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for PageQuery {
     type Rejection = Error;
 
@@ -85,11 +95,7 @@ impl<S: Send + Sync> FromRequestParts<S> for PageQuery {
         let Query(pairs) = Query::<Vec<(String, String)>>::from_request_parts(parts, state)
             .await
             .map_err(|_| Error::invalid("query", "应为 URL 编码的键值对", "it must be URL-encoded pairs"))?;
-        let mut page = Self {
-            limit: DEFAULT_LIMIT,
-            cursor: None,
-            count: false,
-        };
+        let mut page = Self::default();
         for (name, value) in pairs {
             match name.as_str() {
                 "limit" => {

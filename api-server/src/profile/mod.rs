@@ -1,7 +1,11 @@
 //! What is known of a member or a dependant.
 
+mod table;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+pub(crate) use table::{named, named_in, put, read_in};
 
 use crate::http::error::Error;
 

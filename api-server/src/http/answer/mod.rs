@@ -1,5 +1,7 @@
 //! Envelopes of what went well.
 
+mod list;
+
 use axum::{
     body::Body,
     http::{HeaderMap, HeaderValue, header},
@@ -8,6 +10,8 @@ use axum::{
 use bytes::Bytes;
 use serde::Serialize;
 use utoipa::ToSchema;
+
+pub(crate) use list::{List, Page};
 
 use crate::http::{docs, error::Error};
 
@@ -67,17 +71,6 @@ pub struct Failure<'a> {
     pub request_id: &'a str,
 }
 
-/// One page of a list.
-#[derive(Debug)]
-pub struct Page<T> {
-    /// Its items.
-    pub items: Vec<T>,
-    /// Where the next one begins, if there is one.
-    pub next_cursor: Option<String>,
-    /// How many there are in all, if it was asked for.
-    pub total: Option<i64>,
-}
-
 /// An answer, written out: what is sent now is what a repeated request gets again.
 #[derive(Clone, Debug)]
 pub struct Answer {
@@ -110,7 +103,7 @@ impl Answer {
     ///
     /// # Errors
     /// As [`Self::one`].
-    pub fn page<T: Serialize>(page: Page<T>) -> Result<Self, Error> {
+    pub(crate) fn page<T: Serialize>(page: Page<T>) -> Result<Self, Error> {
         Self::whole(&ListEnvelope {
             success: true,
             code: 200,
