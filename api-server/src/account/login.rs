@@ -73,8 +73,8 @@ pub(crate) async fn log_in(
         (None, None) => {
             return Err(Error::invalid(
                 "password",
-                "须提供 password 或短信验证码 code",
-                "either password or an SMS code must be given",
+                "必须提供，或提供短信验证码 code",
+                "must be given, or code instead",
             ));
         }
     };

@@ -76,8 +76,8 @@ impl<'de> Deserialize<'de> for Password {
             Ok(Self(text))
         } else {
             Err(broken(
-                format_args!("密码应为 {MIN_CHARACTERS} 到 {MAX_CHARACTERS} 个字符"),
-                format_args!("a password has {MIN_CHARACTERS} to {MAX_CHARACTERS} characters"),
+                format_args!("应为 {MIN_CHARACTERS} 到 {MAX_CHARACTERS} 个字符"),
+                format_args!("must have {MIN_CHARACTERS} to {MAX_CHARACTERS} characters"),
             ))
         }
     }
@@ -192,8 +192,8 @@ pub(crate) async fn change(
         (None, None) => {
             return Err(Error::invalid(
                 "current_password",
-                "须提供 current_password 或短信验证码 code",
-                "either current_password or an SMS code must be given",
+                "必须提供，或提供短信验证码 code",
+                "must be given, or code instead",
             ));
         }
     };

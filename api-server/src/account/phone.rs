@@ -96,7 +96,7 @@ impl<'de> Deserialize<'de> for Phone {
         Self::parse(&String::deserialize(deserializer)?).ok_or_else(|| {
             broken(
                 "应为 11 位手机号，或以 + 和国家代码开头的号码",
-                "it must be a mobile number of 11 digits, or a number that begins with + and the country",
+                "must be a mobile number of 11 digits, or a number that begins with + and the country code",
             )
         })
     }

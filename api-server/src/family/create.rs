@@ -87,8 +87,8 @@ pub(crate) async fn create(
     let Some(name) = body.name.take() else {
         return Err(Error::invalid(
             "name",
-            "没有 phone 时须提供 name",
-            "without phone it must be given",
+            "未提供 phone 时必须提供",
+            "must be given when phone is not",
         ));
     };
     let id = UserId::from_database(app.database.allocate_id(account::SEQUENCE).await?);
@@ -143,7 +143,7 @@ async fn invite(
         return Err(Error::invalid(
             "phone",
             "应为他人的手机号",
-            "it must be somebody else's",
+            "must be another user's phone",
         ));
     }
     let new = NewInvitation {

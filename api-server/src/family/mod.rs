@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// The most people and open invitations together.
-const MAX_FAMILY: i64 = 20;
+const MAX_FAMILY: i64 = ErrorCode::FamilyLimit.limit();
 
 /// Families.
 pub(crate) struct Families;

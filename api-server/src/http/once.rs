@@ -76,8 +76,8 @@ impl Once {
             .ok_or_else(|| {
                 Error::invalid(
                     "Idempotency-Key",
-                    format!("应为一个请求头，1 到 {MAX_KEY_BYTES} 个可见 ASCII 字符"),
-                    format!("it must be one header of 1 to {MAX_KEY_BYTES} visible ASCII characters"),
+                    format!("应为单个请求头，含 1 到 {MAX_KEY_BYTES} 个可见 ASCII 字符"),
+                    format!("must be one header of 1 to {MAX_KEY_BYTES} visible ASCII characters"),
                 )
             })?;
         let template = parts

@@ -82,8 +82,8 @@ impl By {
             (None, None, Some(consult)) => Ok(Self::Consult(consult.get())),
             _ => Err(Error::invalid(
                 "body",
-                format!("须且只须提供其一：{names}"),
-                format!("exactly one of these must be given: {names}"),
+                format!("应提供且只提供其中一项：{names}"),
+                format!("must hold exactly one of {names}"),
             )),
         }
     }

@@ -66,8 +66,8 @@ impl Profile {
             // Twins are one birth.
             (Some(pregnancies), Some(births)) if births > pregnancies => Err(Error::invalid(
                 "births",
-                format!("产几不能多于怀孕次数 {pregnancies}"),
-                format!("it cannot be more than pregnancies, which is {pregnancies}"),
+                format!("产几不能大于怀孕次数（{pregnancies}）"),
+                format!("must not exceed pregnancies ({pregnancies})"),
             )),
             _ => Ok(()),
         }

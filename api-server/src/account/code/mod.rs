@@ -137,7 +137,7 @@ impl<'de> Deserialize<'de> for Code {
         } else {
             Err(broken(
                 format_args!("应为 {CODE_DIGITS} 位数字"),
-                format_args!("it must be {CODE_DIGITS} digits"),
+                format_args!("must be {CODE_DIGITS} digits"),
             ))
         }
     }

@@ -140,10 +140,9 @@ impl Error {
     pub fn message(&self, language: Language) -> String {
         let field = self.field.as_deref().unwrap_or("");
         match (&self.rule, language) {
-            (Some((zh, _)), Language::Chinese) => format!("字段 {field} 不符合要求：{zh}"),
-            (Some((_, en)), Language::English) => format!("The field {field} is not as it must be: {en}"),
-            (None, Language::Chinese) => self.code.zh().to_owned(),
-            (None, Language::English) => self.code.en().to_owned(),
+            (Some((zh, _)), Language::Chinese) => format!("字段 {field} 无效：{zh}"),
+            (Some((_, en)), Language::English) => format!("Field {field} is invalid: {en}"),
+            (None, language) => self.code.sentence(language).into_owned(),
         }
     }
 }

@@ -40,8 +40,8 @@ impl<'de> Deserialize<'de> for BirthDate {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Self::parse(&String::deserialize(deserializer)?, now_ms()).ok_or_else(|| {
             broken(
-                format_args!("应为 {FIRST_YEAR}-01-01 到今天的日期，格式 YYYY-MM-DD"),
-                format_args!("it must be a date from {FIRST_YEAR}-01-01 to today, as YYYY-MM-DD"),
+                format_args!("应为 {FIRST_YEAR}-01-01 到今天的日期，格式为 YYYY-MM-DD"),
+                format_args!("must be a date from {FIRST_YEAR}-01-01 to today, as YYYY-MM-DD"),
             )
         })
     }

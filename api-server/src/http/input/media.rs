@@ -41,7 +41,7 @@ pub(crate) fn check_uri(uri: &str, hosts: &MediaHosts, field: &'static str) -> R
             "应为本服务的媒体 uri（media/ID），或运营方允许的主机上的 https uri，最多 {MAX_URI_BYTES} 字节"
         ),
         format!(
-            "must be a uri of this service (media/ID), or an https uri of a host that the operator names, of at most {MAX_URI_BYTES} bytes"
+            "must be a uri of this service (media/ID), or an https uri of a host that the operator allows, of at most {MAX_URI_BYTES} bytes"
         ),
     ))
 }
@@ -95,7 +95,7 @@ impl<'de> Deserialize<'de> for PhotoId {
         Err(broken(
             format_args!("应为本服务的图片 id 或 media/ID，最多 {MAX_PHOTO_ID_BYTES} 字节"),
             format_args!(
-                "must be the id of a photo of this service, or media/ID, of at most {MAX_PHOTO_ID_BYTES} bytes"
+                "must be the id of a photo of this service or media/ID, of at most {MAX_PHOTO_ID_BYTES} bytes"
             ),
         ))
     }

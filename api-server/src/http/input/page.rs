@@ -94,7 +94,13 @@ impl<S: Send + Sync> FromRequestParts<S> for PageQuery {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
         let Query(pairs) = Query::<Vec<(String, String)>>::from_request_parts(parts, state)
             .await
-            .map_err(|_| Error::invalid("query", "应为 URL 编码的键值对", "it must be URL-encoded pairs"))?;
+            .map_err(|_| {
+                Error::invalid(
+                    "query",
+                    "应为 URL 编码的键值对",
+                    "must be URL-encoded key-value pairs",
+                )
+            })?;
         let mut page = Self::default();
         for (name, value) in pairs {
             match name.as_str() {
@@ -107,7 +113,7 @@ impl<S: Send + Sync> FromRequestParts<S> for PageQuery {
                             Error::invalid(
                                 "limit",
                                 format!("应为 1 到 {MAX_LIMIT} 的整数"),
-                                format!("it must be an integer from 1 to {MAX_LIMIT}"),
+                                format!("must be an integer from 1 to {MAX_LIMIT}"),
                             )
                         })?;
                 }
@@ -116,13 +122,13 @@ impl<S: Send + Sync> FromRequestParts<S> for PageQuery {
                         Error::invalid(
                             "cursor",
                             "应为上一页返回的 next_cursor",
-                            "it must be the next_cursor of the page before",
+                            "must be the next_cursor of the previous page",
                         )
                     })?);
                 }
                 "count" => {
                     page.count = value.parse().map_err(|_| {
-                        Error::invalid("count", "应为 true 或 false", "it must be true or false")
+                        Error::invalid("count", "应为 true 或 false", "must be true or false")
                     })?;
                 }
                 _ => {}

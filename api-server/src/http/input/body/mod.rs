@@ -36,7 +36,7 @@ use crate::{
 };
 
 /// How long a body may take from its head on, however it dribbles.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+const BODY_TIMEOUT: Duration = Duration::from_secs(ErrorCode::BodyTimeout.limit().unsigned_abs());
 
 /// A JSON body of a request that repeats no harm or must not be kept (passwords, codes).
 #[derive(Debug)]
@@ -153,7 +153,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     // serde would read an array as the fields of a struct in their order.
     if bytes.trim_ascii_start().first() != Some(&b'{') {
         return Err(match serde_json::from_slice::<IgnoredAny>(bytes) {
-            Ok(_) => Error::invalid("body", "应为 JSON 对象", "it must be a JSON object"),
+            Ok(_) => Error::invalid("body", "应为 JSON 对象", "must be a JSON object"),
             Err(_) => ErrorCode::BadJson.into(),
         });
     }
@@ -162,7 +162,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
         let told = rule::error(&error.path().to_string(), error.inner());
         // serde_json takes a number where it reads a choice of words for bad syntax.
         if told.code() == ErrorCode::BadJson && serde_json::from_slice::<IgnoredAny>(bytes).is_ok() {
-            return Error::invalid(error.path().to_string(), "类型不对", "it is of another type");
+            return Error::invalid(error.path().to_string(), "类型不正确", "has the wrong type");
         }
         told
     })?;

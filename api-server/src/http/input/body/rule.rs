@@ -32,7 +32,7 @@ pub(super) fn error(path: &str, error: &serde_json::Error) -> Error {
         } else {
             format!("{path}.{name}")
         };
-        return Error::invalid(field, "缺少该字段", "it is missing");
+        return Error::invalid(field, "必须提供", "must be given");
     }
     let (zh, en) = words(expected(&text));
     let field = if path.is_empty() {
@@ -40,11 +40,7 @@ pub(super) fn error(path: &str, error: &serde_json::Error) -> Error {
     } else {
         path.to_owned()
     };
-    Error::invalid(
-        field,
-        format!("类型或取值不正确，应为{zh}"),
-        format!("must be {en}"),
-    )
+    Error::invalid(field, format!("应为{zh}"), format!("must be {en}"))
 }
 
 /// The part of serde's message that names the expected type or values.

@@ -14,8 +14,10 @@ use utoipa::{
     },
 };
 
+use crate::http::error::ErrorCode;
+
 /// What every body may be long, bytes.
-const MIN_BODY_BYTES: usize = 64 * 1024;
+const MIN_BODY_BYTES: usize = ErrorCode::BodyTooLarge.limit() as usize * 1024;
 /// What is left for white space and for fields that a later version of an app may send, bytes.
 const SLACK_BYTES: usize = 4 * 1024;
 /// A character beyond the basic plane as JSON may write it, bytes: `\ud83d\ude00`.

@@ -32,8 +32,8 @@ impl<'de> Deserialize<'de> for Id {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Self::new(i64::deserialize(deserializer)?).ok_or_else(|| {
             broken(
-                format_args!("id 应为 1 到 {MAX_ID} 的整数"),
-                format_args!("an id is an integer from 1 to {MAX_ID}"),
+                format_args!("应为 1 到 {MAX_ID} 的整数"),
+                format_args!("must be an integer from 1 to {MAX_ID}"),
             )
         })
     }
@@ -65,8 +65,8 @@ impl<'de> Deserialize<'de> for Fen {
             return Ok(Self(fen));
         }
         Err(broken(
-            format_args!("金额应为 0 到 {MAX_FEN} 的整数，单位为分"),
-            format_args!("an amount is an integer from 0 to {MAX_FEN}, in fen"),
+            format_args!("应为 0 到 {MAX_FEN} 的整数，单位为分"),
+            format_args!("must be an integer from 0 to {MAX_FEN}, in fen"),
         ))
     }
 }

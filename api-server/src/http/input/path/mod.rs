@@ -59,7 +59,7 @@ impl<S: Send + Sync> FromRequestParts<S> for PathText {
 async fn parameters<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<Vec<(String, String)>, Error> {
     let parameters = RawPathParams::from_request_parts(parts, state)
         .await
-        .map_err(|_| Error::invalid("path", "应为 UTF-8", "it must be UTF-8"))?;
+        .map_err(|_| Error::invalid("path", "应为 UTF-8", "must be UTF-8"))?;
     Ok(parameters
         .iter()
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
@@ -79,8 +79,8 @@ fn id(parameters: &[(String, String)], at: usize) -> Result<Id, Error> {
     number.and_then(Id::new).ok_or_else(|| {
         Error::invalid(
             name.clone(),
-            format!("id 应为 1 到 {MAX_ID} 的整数"),
-            format!("an id is an integer from 1 to {MAX_ID}"),
+            format!("应为 1 到 {MAX_ID} 的整数"),
+            format!("must be an integer from 1 to {MAX_ID}"),
         )
     })
 }

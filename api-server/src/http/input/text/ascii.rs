@@ -100,7 +100,7 @@ impl<'de> Deserialize<'de> for DeviceId {
             broken(
                 format_args!("应为 1 到 {MAX_DEVICE_ID_BYTES} 字节的一行文字，首尾无空白，不含控制字符和不可见字符"),
                 format_args!(
-                    "must be one line of 1 to {MAX_DEVICE_ID_BYTES} bytes, without spaces around it, control characters and invisible ones"
+                    "must be one line of 1 to {MAX_DEVICE_ID_BYTES} bytes, without surrounding spaces, control characters or invisible characters"
                 ),
             )
         })

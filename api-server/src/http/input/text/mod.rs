@@ -81,9 +81,9 @@ impl<const MIN: usize, const MAX: usize> Text<MIN, MAX> {
 pub(super) fn refused(c: char) -> (String, String) {
     let number = u32::from(c);
     (
-        format!("不能含有控制字符、不可见字符或未统一定义的字符 U+{number:04X}"),
+        format!("不能含有字符 U+{number:04X}：控制字符、不可见字符和未定义的字符不予接受"),
         format!(
-            "must not contain U+{number:04X}: control characters, invisible ones and ones without an agreed meaning are refused"
+            "must not contain U+{number:04X}: control characters, invisible characters and unassigned characters are not accepted"
         ),
     )
 }

@@ -30,7 +30,13 @@ impl<S: Send + Sync> FromRequestParts<S> for NameQuery {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
         let Query(pairs) = Query::<Vec<(String, String)>>::from_request_parts(parts, state)
             .await
-            .map_err(|_| Error::invalid("query", "应为 URL 编码的键值对", "it must be URL-encoded pairs"))?;
+            .map_err(|_| {
+                Error::invalid(
+                    "query",
+                    "应为 URL 编码的键值对",
+                    "must be URL-encoded key-value pairs",
+                )
+            })?;
         let name = pairs.into_iter().find(|(key, _)| key == "name");
         name.and_then(|(_, name)| Self::new(&name)).ok_or_else(|| {
             Error::invalid(
