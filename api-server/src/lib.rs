@@ -52,7 +52,7 @@ pub use crate::{
 pub struct Service {
     app: App,
     router: axum::Router,
-    room: server::Room,
+    limits: server::ConnectionLimits,
     settings: Settings,
     shutdown: CancellationToken,
 }
@@ -69,7 +69,7 @@ impl Service {
         backplane: Backplane,
         shutdown: CancellationToken,
     ) -> anyhow::Result<Self> {
-        let room = server::Room::new(&settings);
+        let limits = server::ConnectionLimits::new(&settings);
         journal.warn_of_clocks().await;
         // Where nothing can be written now, a sweep does it later; until then such names are found as they are spelt.
         if let Err(error) = sweep::fold_names(&database).await {
@@ -85,7 +85,7 @@ impl Service {
         Ok(Self {
             app,
             router,
-            room,
+            limits,
             settings,
             shutdown,
         })
@@ -102,7 +102,7 @@ impl Service {
             advice.log();
         }
         let sweep = tokio::spawn(sweep::run(self.app));
-        server::run(listeners, self.router, self.room, self.shutdown).await?;
+        server::run(listeners, self.router, self.limits, self.shutdown).await?;
         sweep.await?;
         Ok(())
     }
