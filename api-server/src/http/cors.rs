@@ -1,4 +1,7 @@
-//! Browser apps that were loaded from elsewhere: those of the origins that the operator names may call, nobody else's may.
+//! Browser apps of other origins: those that the operator names may call, others may not.
+//!
+//! tower-http's `CorsLayer` does not fit: it answers every OPTIONS with 200, also on unknown paths and to other origins, where
+//! this service answers with 404 and 405.
 
 use std::{str::FromStr, sync::Arc};
 

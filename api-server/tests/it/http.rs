@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use api_server::Settings;
+use api_server::{Caller, Settings};
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -14,6 +14,8 @@ use tokio::{
 };
 
 use super::{
+    endpoints::concrete,
+    operators::operator,
     people::{new_consult, new_team},
     scene::PATIENCE,
     service::{Service, roomy},
@@ -419,4 +421,60 @@ async fn browser_apps_of_named_origins_may_call_and_no_others() {
         .refused(405, "request.method_not_allowed");
     let read = service.get("/livez").header("Origin", APP).send().await;
     assert!(!read.headers.contains_key("access-control-allow-origin"));
+}
+
+/// Every endpoint that takes a body takes one that says it is JSON, so that no web page of somebody else can send it.
+#[tokio::test]
+async fn a_body_says_that_it_is_json() {
+    let service = Service::start().await;
+    let (operator, _) = operator(&service, "张伟").await;
+    let doctor = service.doctor("Dr. A").await;
+    let member = service.member("Pat").await;
+    let document = api_server::document();
+    let mut bodies = 0;
+    for route in api_server::ROUTES {
+        // Without a body of its own none is read, or an empty object is taken.
+        let takes_none = ["/account/logout", "/account/devices/{device_id}"].contains(&route.path);
+        if route.method == "GET" || takes_none {
+            continue;
+        }
+        let method = route.method.to_lowercase();
+        bodies += usize::from(
+            document["paths"][route.path][&method]
+                .get("requestBody")
+                .is_some(),
+        );
+        let token = match route.caller {
+            Caller::Doctor => &doctor.token,
+            Caller::Member => &member.token,
+            Caller::Anyone | Caller::User | Caller::Operator => &operator.token,
+        };
+        let path = concrete(route.path);
+        let call = || service.call(route.method.parse().unwrap(), &path).token(token);
+        let send = async |types: &[&str]| {
+            let mut call = call().body("{}");
+            for kind in types {
+                call = call.header("Content-Type", kind);
+            }
+            call.send().await
+        };
+        for types in [
+            &[][..],
+            &["text/plain"],
+            &["text/plain;charset=UTF-8"],
+            &["application/x-www-form-urlencoded"],
+            &["application/jsonp"],
+            &["text/plain; application/json"],
+            &["application/json", "text/plain"],
+        ] {
+            send(types).await.refused(415, "request.not_json");
+        }
+        for types in ["application/json; charset=utf-8", "Application/JSON"] {
+            let reply = send(&[types]).await;
+            assert_ne!(reply.status, 415, "{} {path}: {}", route.method, reply.text);
+        }
+    }
+    assert!(bodies > 25, "{bodies}");
+    // A body that is left out needs no type.
+    doctor.delete(&service, "/vas").send().await.result();
 }
