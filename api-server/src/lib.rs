@@ -1,8 +1,8 @@
 //! The REST service: the records around conversations, and what opens, changes and closes them.
 //!
 //! A folder is a domain: `mod.rs` names its routes, `table.rs` holds all its SQL, the other files are one thing done
-//! each. `http/` is what each request passes, whatever it is about: [`error`] lists every refusal, `observe` surrounds all
-//! routes, `once` makes writes happen once. `caller/` says who calls, as types.
+//! each. `http/` serves all of them: [`error`] lists the refusals, `observe` wraps all routes, `once` deduplicates writes.
+//! `caller/` holds the callers as types.
 
 mod account;
 mod app;
@@ -48,7 +48,7 @@ pub use crate::{
     settings::{RestPort, Settings, SmsProvider, exposure},
 };
 
-/// The REST service, able to serve: what it needs of the database is read.
+/// The REST service, prepared: its settings are checked and its secrets loaded.
 pub struct Service {
     app: App,
     router: axum::Router,
@@ -58,10 +58,10 @@ pub struct Service {
 }
 
 impl Service {
-    /// Gets everything ready that can fail; a program calls itself ready after this.
+/// Prepares everything that can fail; a program reports itself ready afterwards.
     ///
     /// # Errors
-    /// When the settings cannot be carried out, or the database is away.
+/// When the settings are inconsistent, or the database is away.
     pub async fn prepare(
         settings: Settings,
         database: Database,
@@ -71,10 +71,10 @@ impl Service {
     ) -> anyhow::Result<Self> {
         let limits = server::ConnectionLimits::new(&settings);
         journal.warn_of_clocks().await;
-        // Where nothing can be written now, a sweep does it later; until then such names are found as they are spelt.
+// Where the database is read-only, a sweep folds them later; until then such names are found by their exact spelling.
         if let Err(error) = sweep::fold_names(&database).await {
             let inner = error.inner().unwrap_or_default();
-            tracing::warn!(inner, "names that an earlier release wrote are folded later");
+            tracing::warn!(inner, "names of an earlier release are folded later");
         }
         let app = App::new(&settings, database, journal, backplane, shutdown.clone()).await?;
         let mut router = routes::router(app.clone())?;
@@ -91,11 +91,10 @@ impl Service {
         })
     }
 
-    /// Serves on its listeners until the `shutdown` of [`Self::prepare`]; then requests that are running end, and no others
-    /// begin.
+/// Serves until the `shutdown` of [`Self::prepare`], then drains.
     ///
     /// # Errors
-    /// When a listener has no address, or what removes expired records panicked.
+/// When a listener has no address, or the sweep panicked.
     pub async fn serve(self, listeners: impl Into<Listeners>) -> anyhow::Result<()> {
         let listeners = listeners.into();
         for advice in exposure::examine(&self.settings, listeners.plain.local_addr()?.ip()) {

@@ -100,7 +100,7 @@ table! {
     GET    "/family/sent_invitation_list"              Member   family::invitations::sent;
     POST   "/family/invitation/{id}/accept"            Member   family::invitation::accept;
     POST   "/family/invitation/{id}/decline"           Member   family::invitation::decline;
-    DELETE "/family/invitation/{id}"                   Member   family::invitation::withdraw;
+    DELETE "/family/invitation/{id}"                   Member   family::invitation::revoke;
 
     POST   "/clinic"                                   User     clinic::create::create;
     GET    "/clinic"                                   User     clinic::show::find;
@@ -168,14 +168,14 @@ pub struct Route {
     pub method: &'static str,
     /// With its parameters in braces.
     pub path: &'static str,
-    /// Whom its handler serves.
+/// The callers that its handler serves.
     pub caller: Caller,
 }
 
-/// Whom a handler serves. Others are refused before it runs.
+/// The callers that a handler serves. Others are refused before it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Caller {
-    /// No token is asked for.
+/// Without a token.
     Anyone,
     /// A user who is logged in.
     User,
@@ -187,7 +187,7 @@ pub enum Caller {
     Operator,
 }
 
-/// Stands in the table where a handler asks for no token.
+/// In the table: the handler asks for no token.
 struct Anyone;
 
 /// Arguments of a handler that ask for a caller of this type, next to the app.

@@ -1,8 +1,8 @@
 //! Accounts and devices: registering, logging in and out, SMS codes, passwords, push tokens.
 //!
-//! A device has one access token at a time. What ends a device (logout, a login on the same device, a password change, the
-//! eleventh login, an operator) ends its token, its IM passwords and its live sessions: see [`log_out`]. The devices on which
-//! a doctor logged a team's assistant in end with the doctor: by a password change, an operator, leaving the team.
+//! A device has one access token at a time. Logout, a login on the same device, a password change, the eleventh login or an
+//! operator ends a device, and with it its token, IM passwords and live sessions: see [`log_out`]. Devices on which a doctor
+//! logged a team's assistant in end with the doctor's password, account or membership in the team.
 
 pub(crate) mod budget;
 pub(crate) mod code;

@@ -1,4 +1,4 @@
-//! What a user leads: a team, a clinic.
+//! Records that a user leads: teams, clinics.
 
 use std::ops::Deref;
 
@@ -7,19 +7,19 @@ use database::{Database, Transaction};
 use super::User;
 use crate::http::error::{Error, ErrorCode};
 
-/// What users lead.
+/// A record that users lead.
 pub(crate) trait Lead: Sized {
-    /// How others are refused.
+/// The refusal of other users.
     const FORBIDDEN: ErrorCode;
 
-    /// Locks its row until the end of the transaction; whether this user leads it.
+/// Locks its row until the end of the transaction. True when this user leads it.
     fn lock(
         tx: &mut Transaction<'_>,
         id: i64,
         user: &User,
     ) -> impl Future<Output = Result<(Self, bool), Error>> + Send;
 
-    /// The same without a lock, for what only reads.
+/// As [`Self::lock`], without a lock, for reads.
     fn read(
         database: &Database,
         id: i64,
@@ -27,17 +27,17 @@ pub(crate) trait Lead: Sized {
     ) -> impl Future<Output = Result<(Self, bool), Error>> + Send;
 }
 
-/// A thing that the caller leads. Only asking makes it.
+/// A record that the caller leads.
 #[derive(Debug)]
 pub(crate) struct Led<T>(T);
 
 impl<T: Lead> Led<T> {
-    /// Locks a thing until the end of the transaction, for a user who leads it.
+/// Locks a record that the user leads until the end of the transaction.
     pub(crate) async fn lock(tx: &mut Transaction<'_>, id: i64, user: &User) -> Result<Self, Error> {
         Self::only(T::lock(tx, id, user).await?)
     }
 
-    /// A thing to read, for a user who leads it.
+/// Reads a record that the user leads.
     pub(crate) async fn read(database: &Database, id: i64, user: &User) -> Result<Self, Error> {
         Self::only(T::read(database, id, user).await?)
     }

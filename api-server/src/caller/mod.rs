@@ -1,8 +1,8 @@
-//! Who calls, as types. Each is made by its extractor, or by its lock in the transaction, and by nothing else: a handler
-//! that has one has asked.
+//! Callers, as types. Only an extractor or a lock in the transaction constructs them, so that a handler that has one has
+//! checked it.
 //!
-//! [`User`] is logged in, [`Member`], [`Doctor`] and [`Operator`] in a role. [`Led`] is a team or a clinic that the caller
-//! leads, [`Seated`] a consult in which their seat may do what is asked.
+//! [`User`] is logged in; [`Member`], [`Doctor`] and [`Operator`] have that role. [`Led`] is a team or clinic that the caller
+//! leads, [`Seated`] a consult in which the caller's seat permits the operation.
 
 mod led;
 mod role;

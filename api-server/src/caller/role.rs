@@ -7,13 +7,15 @@ use axum::{extract::FromRequestParts, http::request::Parts};
 use super::{Role, User};
 use crate::http::error::{Error, ErrorCode};
 
-/// A domain that serves doctors alone, and how it refuses others.
+/// A domain that serves doctors only.
 pub(crate) trait DoctorsOnly {
+    /// The refusal of other users.
     const REFUSAL: ErrorCode;
 }
 
-/// A domain that serves members alone, and how it refuses others.
+/// A domain that serves members only.
 pub(crate) trait MembersOnly {
+    /// The refusal of other users.
     const REFUSAL: ErrorCode;
 }
 

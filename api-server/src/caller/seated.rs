@@ -1,4 +1,4 @@
-//! What a user has a seat in: a consult.
+//! Records in which a user has a seat: consults.
 
 use std::ops::Deref;
 
@@ -7,11 +7,11 @@ use database::Transaction;
 use super::User;
 use crate::http::error::{Error, ErrorCode};
 
-/// What users have seats in. A user without one is refused as if the thing did not exist.
+/// A record in which users have seats. To a user without a seat it does not exist.
 pub(crate) trait Seating: Sized {
     type Seat: Copy + Send;
 
-    /// How a user is refused whose seat may not do it.
+/// The refusal of users whose seat does not permit the operation.
     const FORBIDDEN: ErrorCode;
 
     /// Locks its row until the end of the transaction, and reads it with the user's seat.
@@ -22,7 +22,7 @@ pub(crate) trait Seating: Sized {
     ) -> impl Future<Output = Result<(Self, Self::Seat), Error>> + Send;
 }
 
-/// A thing in which the caller's seat may do what is asked. Only asking makes it.
+/// A record in which the caller's seat permits the operation.
 #[derive(Debug)]
 pub(crate) struct Seated<T: Seating> {
     thing: T,
@@ -30,7 +30,7 @@ pub(crate) struct Seated<T: Seating> {
 }
 
 impl<T: Seating> Seated<T> {
-    /// Locks a thing until the end of the transaction, for a user whose seat may do what is asked.
+/// Locks a record until the end of the transaction, for a user whose seat permits the operation.
     pub(crate) async fn lock(
         tx: &mut Transaction<'_>,
         id: i64,

@@ -1,4 +1,4 @@
-//! What doctors tell of themselves. There is no money on it: 医生个人信息内无钱包信息.
+//! Doctors' pages. They show no wallet: 医生个人信息内无钱包信息.
 
 pub(crate) mod detail;
 pub(crate) mod show;

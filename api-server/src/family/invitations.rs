@@ -1,4 +1,4 @@
-//! Invitations that one got or sent.
+//! Lists of received and sent invitations.
 
 use axum::extract::State;
 
@@ -15,9 +15,9 @@ use crate::{
     },
 };
 
-/// Invitations into families that one got
+/// Invitations into families that one received
 ///
-/// By a member: those that are open, and those that were accepted, which can still be declined.
+/// By a member: open ones, and accepted ones, which can still be declined.
 #[utoipa::path(
     operation_id = "listFamilyInvitations",
     get, path = "/family/invitation_list", tag = "family", params(PageParams),
@@ -37,7 +37,7 @@ pub(crate) async fn received(State(app): State<App>, user: Caller, page: PageQue
 
 /// Invitations into one's family that are open
 ///
-/// By a member. Nothing in it tells whether a phone has an account, or its owner has declined.
+/// By a member. The list does not reveal whether a phone has an account, or whether its owner has declined.
 #[utoipa::path(
     operation_id = "listSentFamilyInvitations",
     get, path = "/family/sent_invitation_list", tag = "family", params(PageParams),

@@ -1,4 +1,4 @@
-//! The family and each of it: looking, changing, removing.
+//! Reading, changing and removing relatives.
 
 use axum::extract::State;
 use proto::UserId;
@@ -35,7 +35,7 @@ pub(crate) async fn list(State(app): State<App>, user: Caller, page: PageQuery) 
     Answer::page(table::list(user.id).page(&app.database, &page).await?)
 }
 
-/// Somebody of one's family
+/// A relative of one's family
 #[utoipa::path(
     operation_id = "getFamilyMember",
     get, path = "/family/{relation_user_id}", tag = "family",
@@ -51,12 +51,12 @@ pub(crate) async fn show(State(app): State<App>, user: Caller, PathId(id): PathI
     Answer::one(&table::member(&app.database, user.id, UserId::from_database(id.get())).await?)
 }
 
-/// What changes about somebody of a family. What is left out stays as it is; null is unknown.
+/// Changes of a relative. An absent field stays as it is; null clears it.
 #[derive(Deserialize, ToSchema)]
 #[schema(example = json!({"relation_type": "child", "name": "小明", "birth_date": "2020-03-02"}))]
 pub(crate) struct ChangeRelative {
     relation_type: Option<Relation>,
-    /// Of a dependant only, as all that follows.
+/// Of dependants only, as all fields below.
     name: Option<Line<1, 64>>,
     #[serde(default)]
     #[schema(value_type = Option<PhotoId>)]
@@ -76,9 +76,9 @@ impl ChangeRelative {
     }
 }
 
-/// Changes somebody of one's family
+/// Changes a relative of one's family
 ///
-/// Of a dependant everything; of a person with an account of their own what they are to the caller.
+/// Of a dependant all fields; of a user with an account of their own the relation alone.
 #[utoipa::path(
     operation_id = "updateFamilyMember",
     put, path = "/family/{relation_user_id}", tag = "family", request_body = ChangeRelative,
@@ -99,7 +99,7 @@ pub(crate) async fn change(
     app.write(once, move |tx| {
         Box::pin(async move {
             let relative = UserId::from_database(id.get());
-            // Their account before the family's row, as everywhere.
+// Lock order: the account, then the family's row.
             account::lock(tx, relative).await?;
             if !table::take_relative(tx, user.id, relative).await? {
                 return Err(ErrorCode::FamilyNotFound.into());
@@ -129,9 +129,9 @@ pub(crate) async fn change(
     .await
 }
 
-/// Removes somebody from one's family
+/// Removes a relative from one's family
 ///
-/// No consult can be begun for them any more; those that were stay as they are and can be read.
+/// The caller can no longer begin consults for them; existing ones stay and can be read.
 #[utoipa::path(
     operation_id = "removeFamilyMember",
     delete, path = "/family/{relation_user_id}", tag = "family",

@@ -16,7 +16,7 @@ use crate::{
 /// The sequence of invitation ids.
 pub(super) const INVITATION_SEQUENCE: &str = "family_invitation";
 
-/// An invitation to be made.
+/// A new invitation.
 pub(super) struct NewInvitation {
     pub(super) id: i64,
     pub(super) phone: String,
@@ -30,7 +30,7 @@ fn relation(text: &str) -> Result<Relation, Error> {
     Relation::from_database(text).ok_or_else(|| Error::internal("family.relation_type is unknown"))
 }
 
-/// Somebody of a family. Of a person only what the seed document lists is shown: the rest is their own.
+/// Relatives. A person's profile stays their own: only the columns of the seed document are read.
 const MEMBERS: &str =
     "SELECT f.relation_user_id, f.relation_type, a.name, p.photo_id, f.kind, p.gender, p.birth_date,
             f.created_ms
@@ -76,7 +76,7 @@ fn all_sql() -> String {
     format!("{MEMBERS} ORDER BY f.created_ms DESC, f.relation_user_id DESC")
 }
 
-/// The whole family: never more than 20.
+/// The whole family, which is limited.
 pub(crate) async fn relatives(database: &Database, user: UserId) -> Result<Vec<Relative>, Error> {
     let rows = database.query(all_sql(), params![user.get()]).await?;
     rows.iter().map(relative_row).collect()
@@ -137,7 +137,7 @@ pub(super) async fn member_in(
     member_row(&row.ok_or(ErrorCode::FamilyNotFound)?)
 }
 
-/// Whether somebody is of the user's family, and stays so to the end of the transaction.
+/// Locks a relative in the user's family until the end of the transaction; false when there is none.
 pub(crate) async fn take_relative(
     tx: &mut Transaction<'_>,
     user: UserId,
@@ -191,7 +191,7 @@ pub(super) async fn set_relation(
 
 const FORGET_ACCEPTED: &str = "DELETE FROM family_invitation WHERE inviter_id = $1 AND accepted_by = $2";
 
-/// Removes somebody, and the invitation that they accepted: it before them, as accepting does.
+/// Removes a relative after the invitation that they accepted, in the order in which accepting locks.
 pub(super) async fn remove_relative(
     tx: &mut Transaction<'_>,
     user: UserId,
@@ -227,7 +227,7 @@ pub(super) async fn forget_expired(tx: &mut Transaction<'_>, user: UserId, now_m
 const SIZE: &str = "SELECT (SELECT count(*) FROM family WHERE user_id = $1)
           + (SELECT count(*) FROM family_invitation WHERE inviter_id = $1 AND state <> 'accepted')";
 
-/// People and open invitations; one that was declined counts like the others, so that the number tells nothing.
+/// Relatives and open invitations. Declined ones count, so that the number reveals nothing.
 pub(super) async fn size(tx: &mut Transaction<'_>, user: UserId) -> Result<i64, Error> {
     let row = tx.query_first(SIZE, params![user.get()]).await?;
     Ok(row.map_or(Ok(0), |row| row.get(0))?)
@@ -267,7 +267,7 @@ pub(super) async fn put_invitation(
     }
 }
 
-/// Accepts an open invitation (again, if it was); who invited, and what the caller is to them.
+/// Accepts an open or accepted invitation. Returns the inviter and the caller's relation to them.
 pub(super) async fn accept(
     tx: &mut Transaction<'_>,
     phone: &str,
@@ -293,7 +293,7 @@ pub(super) async fn accept(
     .transpose()
 }
 
-/// Declines an open invitation, of which a row stays so that its sender learns nothing; or ends one that was accepted.
+/// Declines an open invitation, whose row stays so that the inviter learns nothing, or ends an accepted one.
 pub(super) async fn decline(
     tx: &mut Transaction<'_>,
     phone: &str,
@@ -323,16 +323,16 @@ pub(super) async fn decline(
     Ok(())
 }
 
-const WITHDRAW: &str = "DELETE FROM family_invitation
+const REVOKE: &str = "DELETE FROM family_invitation
      WHERE inviter_id = $1 AND id = $2 AND state <> 'accepted' AND expires_ms > $3";
 
-pub(super) async fn withdraw(
+pub(super) async fn revoke(
     tx: &mut Transaction<'_>,
     user: UserId,
     id: i64,
     now_ms: i64,
 ) -> Result<(), Error> {
-    if tx.execute(WITHDRAW, params![user.get(), id, now_ms]).await? == 1 {
+    if tx.execute(REVOKE, params![user.get(), id, now_ms]).await? == 1 {
         Ok(())
     } else {
         Err(ErrorCode::FamilyInvitationNotFound.into())
@@ -441,6 +441,6 @@ mod tests {
         walks_an_index(&one_sql(), params![1_i64, 2_i64]).await;
         walks_an_index(FORGET_ACCEPTED, params![1_i64, 2_i64]).await;
         walks_an_index(FORGET_EXPIRED, params![1_i64, 2_i64]).await;
-        walks_an_index(WITHDRAW, params![1_i64, 2_i64, 3_i64]).await;
+        walks_an_index(REVOKE, params![1_i64, 2_i64, 3_i64]).await;
     }
 }

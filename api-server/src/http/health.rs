@@ -1,4 +1,4 @@
-//! Whether the service lives, whether it can serve, and which version it is.
+//! Liveness, readiness and version.
 
 use axum::extract::{RawQuery, State};
 use serde::Serialize;
@@ -16,47 +16,47 @@ use crate::{
     },
 };
 
-/// What this version of REST can do; it moves when endpoints are added, so that an app can ask for less.
+/// The feature level of this release: it grows with new endpoints, so that an app can adapt.
 pub const FEATURE_LEVEL: u32 = 1;
 
-/// How the service is.
+/// The state of the service.
 #[derive(Serialize, ToSchema)]
 struct Health {
     #[schema(schema_with = health_status)]
     status: &'static str,
-    /// With `?verbose`: each thing that the service needs.
+/// With `?verbose`: each dependency.
     #[serde(skip_serializing_if = "Option::is_none")]
     checks: Option<Checks>,
 }
 
-/// `degraded`: logins to IM nodes must wait.
+/// `degraded`: logins to IM nodes have to wait.
 fn health_status() -> RefOr<Schema> {
     one_of(["ok", "degraded"])
 }
 
-/// Each thing that the service needs.
+/// The dependencies of the service.
 #[derive(Serialize, ToSchema)]
 struct Checks {
-    /// The database answers and can be written.
+/// The database answers and accepts writes.
     database: bool,
-    /// The schema's version.
+/// The version of the database schema.
     schema_version: i64,
     /// The backplane answers.
     backplane: bool,
 }
 
-/// What is running.
+/// The version that is running.
 #[derive(Serialize, ToSchema)]
 struct Version {
-    /// Of the program.
+/// The version of the program.
     version: &'static str,
-    /// The commit that it was built from, "unknown" when it was not built in a checkout.
+/// The commit that it was built from, or "unknown".
     commit: &'static str,
-    /// What this version of REST can do.
+/// The feature level of this version of REST.
     feature_level: u32,
 }
 
-/// The process answers
+/// Whether the process answers
 #[utoipa::path(
     operation_id = "getLiveness",
     get, path = "/livez", tag = "service", responses((status = 200, body = Envelope<Health>))
@@ -68,11 +68,11 @@ pub(crate) async fn livez() -> Result<Answer, Error> {
     })
 }
 
-/// The service can serve
+/// Whether the service can serve
 #[utoipa::path(
     operation_id = "getReadiness",
     get, path = "/readyz", tag = "service",
-    params(("verbose" = Option<bool>, Query, description = "Whether to list each thing that the service needs; the name alone says so too")),
+    params(("verbose" = Option<bool>, Query, description = "Whether to list each dependency; the bare name counts as true")),
     responses((status = 200, body = Envelope<Health>))
 )]
 pub(crate) async fn readyz(State(app): State<App>, RawQuery(query): RawQuery) -> Result<Answer, Error> {
@@ -100,7 +100,7 @@ pub(crate) async fn readyz(State(app): State<App>, RawQuery(query): RawQuery) ->
     })
 }
 
-/// Which version is running
+/// The version that is running
 #[utoipa::path(
     operation_id = "getVersion",
     get, path = "/version", tag = "service", responses((status = 200, body = Envelope<Version>))

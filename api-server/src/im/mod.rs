@@ -1,4 +1,4 @@
-//! How an app comes to an IM node: where the nodes are, and a password for one.
+//! An app's way to an IM node: the directory of nodes, and a password.
 
 pub(crate) mod password;
 mod rate;

@@ -19,7 +19,7 @@ use crate::{
     profile::{self, Gender, Profile},
 };
 
-/// What changes in a member's record. What is left out stays as it is; null is unknown.
+/// Changes of a member's record. An absent field stays as it is; null clears it.
 #[derive(Deserialize, ToSchema)]
 #[schema(example = json!({
     "gender": "female", "birth_date": "1990-05-17", "pregnancies": 2, "births": 1, "menstrual_cycle_days": 28,
@@ -41,7 +41,7 @@ pub(crate) struct MemberDetail {
     #[serde(default)]
     #[schema(value_type = Option<Within<0, 30>>)]
     pregnancies: Given<Within<0, 30>>,
-    /// 产几: not more than pregnancies.
+/// 产几: at most pregnancies.
     #[serde(default)]
     #[schema(value_type = Option<Within<0, 30>>)]
     births: Given<Within<0, 30>>,
@@ -73,7 +73,7 @@ impl MemberDetail {
 
 /// Changes one's record
 ///
-/// By a member, of themselves.
+/// By the member.
 #[utoipa::path(
     operation_id = "updateMember",
     put, path = "/member/detail", tag = "member", request_body = MemberDetail, params(IdempotencyKey),

@@ -1,4 +1,4 @@
-//! A member's own record. Balance and total consumed come from the ledger, which is not there yet, so they are absent.
+//! A member's own record. Balance and total consumed are absent until the ledger exists.
 
 pub(crate) mod change;
 pub(crate) mod show;
@@ -23,13 +23,13 @@ impl MembersOnly for Records {
 /// A member who calls.
 type Caller = caller::Member<Records>;
 
-/// A member's record, for themselves.
+/// A member's own record.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Member {
     member_id: i64,
     name: String,
     #[serde(flatten)]
     profile: Profile,
-    /// Everybody, the newest first.
+/// All relatives, the newest first.
     family: Vec<Relative>,
 }

@@ -1,4 +1,4 @@
-//! Looking at one's record.
+//! Reading one's record.
 
 use axum::extract::State;
 
@@ -15,7 +15,7 @@ use crate::{
 
 /// One's record
 ///
-/// By a member, of themselves, with their whole family.
+/// By the member, with their whole family.
 #[utoipa::path(
     operation_id = "getMember",
     get, path = "/member/detail", tag = "member",

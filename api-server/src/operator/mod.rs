@@ -1,7 +1,7 @@
 //! Operators, who run the platform: their accounts, what they may do, and the audit log of all of it.
 //!
-//! Accounts are made on the command line ([`add`]); everything else goes through REST. Every act is a row of the audit log,
-//! written in the transaction of the act. An operator sees no content of a conversation but by [`read`], with a reason.
+//! The command line makes accounts ([`add`]); all other acts go through REST. Every act is a row of the audit log, written in
+//! its transaction. Only [`read`] shows an operator the content of a conversation, for a stated reason.
 
 pub(crate) mod account;
 pub(crate) mod audit;

@@ -1,4 +1,4 @@
-//! Finding people and consults. By POST: a phone does not belong into a URL, which proxies log.
+//! Finding users and consults. By POST: phones stay out of URLs, which proxies log.
 
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -23,7 +23,7 @@ use crate::{
     },
 };
 
-/// Whom to look for: exactly one of the two.
+/// The user to find: exactly one of the two.
 #[derive(Deserialize, ToSchema)]
 #[schema(example = json!({"phone": "+8613800138000"}))]
 pub(crate) struct SearchPeople {
@@ -31,18 +31,18 @@ pub(crate) struct SearchPeople {
     phone: Option<Phone>,
 }
 
-/// Which consults to look for: exactly one of the three.
+/// The consults to find: exactly one of the three.
 #[derive(Deserialize, ToSchema)]
 #[schema(example = json!({"user_id": 1234}))]
 pub(crate) struct SearchConsults {
     consultation_id: Option<Id>,
-    /// Consults that somebody is or was in.
+/// Consults that this user is or was in.
     user_id: Option<Id>,
     /// As `user_id`, by phone.
     phone: Option<Phone>,
 }
 
-/// A consult, as an operator finds it: nothing of what was said in it.
+/// A consult without its messages.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct FoundConsult {
     pub(super) consultation_id: i64,
@@ -62,7 +62,7 @@ pub(crate) struct FoundConsult {
     pub(super) ended_ms: Option<i64>,
 }
 
-/// What one looks by.
+/// The key of a search.
 pub(super) enum By {
     User(i64),
     Phone(String),
@@ -89,9 +89,9 @@ impl By {
     }
 }
 
-/// Finds people
+/// Finds users
 ///
-/// By id or by phone; nobody or one. Operators are not found. The search is in the audit log.
+/// By id or by phone; none or one. Operators are not found. The audit log has the search.
 #[utoipa::path(
     operation_id = "searchPeople",
     post, path = "/operator/people/search", tag = "operator", request_body = SearchPeople,
@@ -125,8 +125,8 @@ pub(crate) async fn people(
 
 /// Finds consults
 ///
-/// By id, or those that somebody is or was in, the newest first. Who, when and in which state; what was said is read by POST
-/// /operator/consult/{id}/read, with a reason. The search is in the audit log.
+/// By id, or the consults that a user is or was in, the newest first: participants, times and state. POST
+/// /operator/consult/{id}/read reads the messages, with a reason. The audit log has the search.
 #[utoipa::path(
     operation_id = "searchConsults",
     post, path = "/operator/consults/search", tag = "operator", request_body = SearchConsults, params(PageParams),

@@ -1,4 +1,4 @@
-//! What is known of a member or a dependant.
+//! The medical profile of a member or a dependant.
 
 mod table;
 
@@ -34,7 +34,7 @@ impl Gender {
     }
 }
 
-/// What is known of somebody; null is unknown.
+/// A user's profile; null is unknown.
 #[derive(Clone, Debug, Default, Serialize, ToSchema)]
 pub(crate) struct Profile {
     /// Of an upload.
@@ -60,7 +60,7 @@ pub(crate) struct Profile {
 }
 
 impl Profile {
-    /// What no single field shows.
+/// Checks rules that span several fields.
     pub(crate) fn check(&self) -> Result<(), Error> {
         match (self.pregnancies, self.births) {
             // Twins are one birth.

@@ -42,7 +42,7 @@ pub(crate) async fn named_in(
     row.as_ref().map(profile_row).transpose()
 }
 
-/// What is known of somebody.
+/// The profile of a user; empty when there is none.
 pub(crate) async fn read_in(tx: &mut Transaction<'_>, user: UserId) -> Result<Profile, Error> {
     let found = named_in(tx, user).await?;
     Ok(found.map(|(_, profile)| profile).unwrap_or_default())

@@ -5,14 +5,14 @@ use database::{Database, Transaction, params};
 
 use crate::{account::phone::Phone, http::error::Error};
 
-/// A code, as it is kept.
+/// A stored code.
 pub(in crate::account) struct StoredCode {
     pub(in crate::account) salt: Bytes,
     pub(in crate::account) hash: Bytes,
     pub(in crate::account) created_ms: i64,
 }
 
-/// Keeps a code unless the phone got one less than `interval_ms` ago: then tells how long it waits, milliseconds.
+/// Stores a code. When the phone received one less than `interval_ms` ago, returns the remaining wait instead, milliseconds.
 pub(in crate::account) async fn put_code(
     tx: &mut Transaction<'_>,
     phone: &Phone,
@@ -56,7 +56,7 @@ pub(in crate::account) async fn remove_code(
     Ok(())
 }
 
-/// Counts a try and gives the code to compare with; none when there is none, or it is too old or was tried too often.
+/// Counts an attempt and reads the code to compare with; none when no code exists, or it is too old or was tried too often.
 pub(in crate::account) async fn begin_try(
     tx: &mut Transaction<'_>,
     phone: &Phone,
@@ -89,7 +89,7 @@ pub(in crate::account) async fn take_back_try(tx: &mut Transaction<'_>, phone: &
     Ok(())
 }
 
-/// A used code is good no more; its row stays to keep the minute.
+/// Consumes a code. Its row stays, for the interval.
 pub(in crate::account) async fn use_up_code(tx: &mut Transaction<'_>, phone: &Phone) -> Result<(), Error> {
     tx.execute(
         "UPDATE sms_code SET code_hash = $1 WHERE phone = $2",

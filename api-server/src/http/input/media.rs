@@ -1,4 +1,4 @@
-//! Media that a request names.
+//! Media uris and photo ids.
 
 use std::{fmt, ops::Deref};
 
@@ -15,12 +15,12 @@ use crate::http::error::Error;
 /// The longest id of a photo, bytes.
 const MAX_PHOTO_ID_BYTES: usize = 128;
 
-/// A uri that has not been checked yet: which are taken is a setting.
+/// A uri that is not checked yet: a setting names the accepted hosts.
 #[derive(Clone, Deserialize)]
 pub struct Uri(String);
 
 impl Uri {
-    /// The uri, when it is taken.
+/// The uri, if its host is accepted.
     ///
     /// # Errors
     /// [`crate::http::error::ErrorCode::Invalid`] with the field.

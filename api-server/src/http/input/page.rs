@@ -1,4 +1,4 @@
-//! Which page of a list is asked for.
+//! The page of a list that a request asks for.
 
 use axum::{
     extract::{FromRequestParts, Query},
@@ -8,7 +8,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use crate::http::error::Error;
 
-/// Items of a page unless the request says otherwise.
+/// Items of a page by default.
 pub(crate) const DEFAULT_LIMIT: i64 = 50;
 /// The most items of a page.
 pub(crate) const MAX_LIMIT: i64 = 200;
@@ -22,27 +22,27 @@ pub struct PageQuery {
     pub limit: i64,
     /// Where the page begins; none for the first one.
     pub cursor: Option<Cursor>,
-    /// Whether the total is asked for.
+/// Whether the total is wanted.
     pub count: bool,
 }
 
-/// The last item of a page: the next page holds what comes after it.
+/// The position of a page's last item: the next page begins after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursor {
-    /// What the list is ordered by.
+/// The list's order.
     pub at: i64,
-    /// What decides among equals.
+/// The order among equals.
     pub id: i64,
 }
 
 impl Cursor {
-    /// Above everything: where the first page begins.
+/// Before all items.
     pub const NEWEST: Self = Self {
         at: i64::MAX,
         id: i64::MAX,
     };
 
-    /// As apps get it: opaque.
+/// The opaque form for apps.
     pub fn encode(self) -> String {
         let mut bytes = [0; 16];
         bytes[..8].copy_from_slice(&self.at.to_be_bytes());
@@ -62,12 +62,12 @@ impl Cursor {
 }
 
 impl PageQuery {
-    /// Where to begin.
+/// The position after which the page begins.
     pub fn start(&self) -> Cursor {
         self.cursor.unwrap_or(Cursor::NEWEST)
     }
 
-    /// Cuts what was read with `limit + 1` to the page, and tells where the next one begins.
+/// Cuts items that were read with `limit + 1` to the page. Returns the cursor of the next page, if one follows.
     pub fn cut<T>(&self, items: &mut Vec<T>, cursor: impl FnOnce(&T) -> Cursor) -> Option<String> {
         let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
         if items.len() <= limit {

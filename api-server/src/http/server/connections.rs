@@ -1,4 +1,4 @@
-//! How many connections there may be, in all and for one address or user.
+//! Limits of connections: in all, for an address, for a user.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -12,7 +12,7 @@ use crate::settings::{RestPort, Settings};
 /// Connections that count for one user instead of their address; those beyond count for the address.
 const CONNECTIONS_PER_USER: u32 = 64;
 
-/// The limits of connections, and what counts against them.
+/// The limits, and the connections that count against them.
 pub(crate) struct ConnectionLimits {
     permits: Arc<Semaphore>,
     full: Refusals,
@@ -24,7 +24,7 @@ pub(crate) struct ConnectionLimits {
     pub(super) headers: Vec<RestPort>,
 }
 
-/// What a connection counts against.
+/// The limit that a connection counts against.
 pub(super) enum Holder {
     /// A trusted proxy has no limit: the users behind it share its connections.
     Proxy,
@@ -44,7 +44,7 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// A connection from an address; none when the address has as many as it may.
+/// Counts a connection from an address; none at the address's limit.
     pub(super) fn from(limits: &Arc<ConnectionLimits>, address: IpAddr) -> Option<Self> {
         let holder = limits.holder(address)?;
         Some(Self {
@@ -78,7 +78,7 @@ impl ConnectionLimits {
         }
     }
 
-    /// A permit for one of all connections.
+/// Counts one of all connections; none at their limit.
     pub(super) fn admit(&self, peer: IpAddr) -> Option<OwnedSemaphorePermit> {
         let permit = self.permits.clone().try_acquire_owned().ok();
         if permit.is_none()
@@ -86,13 +86,13 @@ impl ConnectionLimits {
         {
             tracing::warn!(
                 address = %line.address, untold = line.untold,
-                "a connection is refused: there are as many as --rest-connections lets in"
+                "a connection is refused: --rest-connections are open"
             );
         }
         permit
     }
 
-    /// What a connection from this address counts against; none when the address has as many as it may.
+/// Counts a connection for its address; none at the address's limit.
     fn holder(&self, address: IpAddr) -> Option<Holder> {
         if self.gate.proxies().contains(address) {
             return Some(Holder::Proxy);
@@ -103,7 +103,7 @@ impl ConnectionLimits {
         {
             tracing::warn!(
                 address = %line.address, untold = line.untold,
-                "a connection is refused: this address has as many without a user as it may; if it is many people's (a \
+                "a connection is refused: this address has its limit of connections without a user; if many users share it (a \
                  hospital, a carrier), raise --rest-connections-per-address; if it is a proxy, add it to \
                  --trusted-proxies"
             );

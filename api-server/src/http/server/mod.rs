@@ -1,4 +1,4 @@
-//! Connections: accepted, limited, given time, drained; with TLS and without.
+//! Connections with and without TLS: accepting, limits, timeouts, draining.
 
 mod connections;
 
@@ -25,22 +25,22 @@ use crate::{
     settings::{RestPort, Settings},
 };
 
-/// How long a request's head may take, and a connection may be idle between requests.
+/// The longest time for a request's head, idle time before it included.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long PROXY header and TLS may take together.
+/// The longest time for the PROXY header, and for the TLS handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest head, bytes.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
-/// How long requests that are running get to end when the service ends.
+/// The longest time for running requests when the service ends.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long to wait when the system gives no more sockets.
+/// The pause after a failed accept.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// How often the files of the certificate are looked at.
+/// The interval of checks for a renewed certificate.
 const CERTIFICATE_EVERY: Duration = Duration::from_secs(1);
-/// What is spoken behind TLS.
+/// The protocols behind TLS (ALPN).
 const PROTOCOLS: [&[u8]; 1] = [b"http/1.1"];
 
-/// Where REST is served, bound by the caller.
+/// The listeners of REST, bound by the caller.
 pub struct Listeners {
     /// HTTP.
     pub plain: TcpListener,
@@ -54,10 +54,10 @@ impl From<TcpListener> for Listeners {
     }
 }
 
-/// The bytes of a connection, without TLS or with it; in a box, so that others do not pay for its size.
+/// A connection's stream. TLS is boxed, so that plain connections do not pay for its size.
 type Stream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
 
-/// What all connections share.
+/// The state that all connections share.
 #[derive(Clone)]
 struct Server {
     router: Router,
@@ -83,7 +83,7 @@ impl Door {
     }
 }
 
-/// Serves connections until `shutdown`, then lets requests that are running end.
+/// Serves connections until `shutdown`, then drains.
 ///
 /// # Errors
 /// When TLS cannot be set up.
@@ -139,7 +139,7 @@ async fn keep_fresh(certificate: &Certificate, shutdown: &CancellationToken) {
 }
 
 impl Server {
-    /// Accepts until the service ends; then nobody can connect any more.
+/// Accepts connections until the service ends.
     async fn accept(&self, listener: TcpListener, door: Door) {
         let mut is_failing = false;
         loop {
@@ -150,7 +150,7 @@ impl Server {
             let (stream, peer) = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    // Once for as long as it lasts.
+// One line for the whole outage.
                     if !std::mem::replace(&mut is_failing, true) {
                         tracing::error!(%error, "connections cannot be accepted; raise the open-file limit or lower --rest-connections");
                     }
@@ -172,12 +172,12 @@ impl Server {
         }
     }
 
-    /// Serves a connection once it is known whose it is.
+/// Serves a connection.
     async fn connect(self, stream: TcpStream, peer: SocketAddr, door: Door) {
         let entered = tokio::select! {
             biased;
             entered = self.enter(stream, peer, door) => entered,
-            // Nothing has been asked yet.
+// No request has begun.
             () = self.shutdown.cancelled() => return,
         };
         if let Some((stream, address, connection)) = entered {
@@ -185,7 +185,7 @@ impl Server {
         }
     }
 
-    /// What comes before the first request: the PROXY header, a place, TLS.
+/// Reads the PROXY header, counts the connection, performs the TLS handshake.
     async fn enter(
         &self,
         mut stream: TcpStream,
@@ -265,7 +265,7 @@ mod tests {
         let request = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
         let mut answer = String::new();
         if stream.write_all(request).await.is_ok() {
-            // A connection that was closed at once may be reset.
+// A connection that was closed at once may be reset.
             let _ = stream.read_to_string(&mut answer).await;
         }
         answer

@@ -9,10 +9,10 @@ use utoipa::{
 
 use super::super::broken;
 
-/// The most that a price can be: ten million yuan.
+/// The highest price, in fen: ten million yuan.
 const MAX_FEN: i64 = 1_000_000_000;
 
-/// An id of somebody or something: 1 to 2^53 - 1.
+/// An id: 1 to 2^53 - 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Id(i64);
 
@@ -22,7 +22,7 @@ impl Id {
         self.0
     }
 
-    /// An id from outside: none when it is out of range.
+/// Checks the range.
     pub fn new(id: i64) -> Option<Self> {
         (1..=MAX_ID).contains(&id).then_some(Self(id))
     }

@@ -1,15 +1,15 @@
-//! What a request asks for: its path and query.
+//! The target of a request: its path and query.
 
 use axum::http::Uri;
 use percent_encoding::percent_decode_str;
 
 use crate::http::error::Error;
 
-/// Refuses a path or query that is not percent-encoded UTF-8 without NUL, whatever route it is for: no handler and no
-/// database has to bear it.
+/// Refuses a path or query that is not percent-encoded UTF-8 without NUL, on all routes, so that no handler and no database
+/// meets one.
 ///
 /// # Errors
-/// [`crate::http::error::ErrorCode::Invalid`] with `path`, the parameter, or `query` when its name is none of ours either.
+/// [`crate::http::error::ErrorCode::Invalid`] with `path`, the parameter, or `query` for a parameter with an unusual name.
 pub fn check_target(uri: &Uri) -> Result<(), Error> {
     if !is_text(uri.path()) {
         return Err(refused("path".to_owned()));

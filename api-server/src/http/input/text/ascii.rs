@@ -1,4 +1,4 @@
-//! Texts that programs write: tokens and types in printable ASCII, and device ids in at most 64 bytes.
+//! Texts of programs: tokens and types in printable ASCII, and device ids of at most 64 bytes.
 
 use std::{fmt, ops::Deref};
 
@@ -30,7 +30,7 @@ impl<const MIN: usize, const MAX: usize> Deref for Ascii<MIN, MAX> {
     }
 }
 
-/// The length alone: it may be a secret.
+/// Shows the length only: it may be a secret.
 impl<const MIN: usize, const MAX: usize> fmt::Debug for Ascii<MIN, MAX> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Ascii({} bytes)", self.0.len())
@@ -67,8 +67,8 @@ impl<const MIN: usize, const MAX: usize> ToSchema for Ascii<MIN, MAX> {
     }
 }
 
-/// The id that an app chose for its installation, counted in bytes as on the wire. It is compared byte by byte there, so
-/// nothing about it is changed: what would have to be is refused.
+/// An app's id of its installation, measured in bytes as on the wire. The wire compares it byte by byte, so that an id which
+/// would need cleaning is refused instead.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DeviceId(String);
 

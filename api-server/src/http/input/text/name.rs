@@ -1,4 +1,4 @@
-//! The name that is searched for.
+//! The name of a search.
 
 use axum::{
     extract::{FromRequestParts, Query},
@@ -11,16 +11,16 @@ use crate::http::error::Error;
 /// The longest name, characters.
 const MAX_NAME_CHARS: usize = 64;
 
-/// A name that is searched for, as the document shows it.
+/// The name of a search, as documented.
 pub(crate) type Name = Text<1, MAX_NAME_CHARS>;
 
-/// `name` of a search: 1 to 64 characters, without the white space around it. What names may not hold is taken here, and
-/// finds the names that look like it.
+/// `name` of a search: 1 to 64 characters, trimmed. Characters that names may not contain are accepted, and find the names
+/// that look alike.
 #[derive(Clone, Debug)]
 pub struct NameQuery {
-    /// As it was asked for.
+/// As the request spells it.
     pub name: String,
-    /// As names are compared.
+/// In folded form.
     pub folded: String,
 }
 
