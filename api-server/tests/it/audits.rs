@@ -1,4 +1,4 @@
-//! What operators find and read, and the log of it.
+//! Operators' searches and reads, and the audit log.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! The OpenAPI document: what is served is what is documented.
+//! The OpenAPI document.
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -13,7 +13,7 @@ pub(super) fn document() -> Value {
     api_server::document()
 }
 
-/// Method, path, operation; in the operation stands what it names of the components, all but schemas.
+/// Method, path, operation, with references to components resolved but for schemas.
 pub(super) fn operations(document: &Value) -> Vec<(String, String, Value)> {
     let mut found = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
@@ -45,7 +45,7 @@ fn spelled_out(document: &Value, value: &Value) -> Value {
     }
 }
 
-/// Generators of clients and people alike read what is short.
+/// A short document serves generators and readers alike.
 #[test]
 fn nothing_is_said_twice() {
     let document = document();
@@ -99,7 +99,7 @@ fn every_operation_has_a_name_of_its_own() {
             seen.insert(id.to_owned()),
             "{method} {path}: {id} is another operation's"
         );
-        // What a method does shows in its verb.
+// The verb of an operation's name fits its method.
         let verbs: &[&str] = match method.as_str() {
             "get" => &["get", "list", "find", "search", "create"],
             "delete" => &["hide", "remove", "revoke", "logOut"],
@@ -149,8 +149,7 @@ fn every_part_says_what_it_is() {
     }
 }
 
-/// What an app may send has an end: each text a length, a pattern or a list of words, each number two bounds, each list a
-/// length.
+/// Input is bounded: each text by a length, a pattern or an enumeration, each number on both sides, each list by a length.
 #[test]
 fn what_can_be_sent_has_limits() {
     fn limited(document: &Value, at: &str, schema: &Value, missing: &mut Vec<String>) {
@@ -286,7 +285,7 @@ fn every_body_has_an_example_that_fits() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// What an app copies from the document is not refused for its form.
+/// The examples of requests are valid requests.
 #[tokio::test]
 async fn examples_of_requests_are_accepted() {
     let service = Service::start().await;

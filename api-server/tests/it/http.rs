@@ -1,4 +1,4 @@
-//! What holds for all requests: envelopes, limits, slow and oversized input, the end of the service.
+//! Rules of all requests: envelopes, limits, slow and oversized input, the end of the service.
 
 use std::{
     num::NonZeroU32,
@@ -87,7 +87,7 @@ async fn unknown_paths_and_methods_have_the_envelope() {
     );
 }
 
-/// The HTTP client follows: what comes is the page.
+/// The HTTP client follows the redirect to the page.
 #[tokio::test]
 async fn the_root_leads_to_the_documentation() {
     let service = Service::start().await;
@@ -150,7 +150,7 @@ async fn heads_over_16_kib_are_refused() {
     }
 }
 
-/// What is slow on purpose: each is cut off after 10 s, however it dribbles, and others do not notice.
+/// Slow connections end after 10 s, also while bytes trickle in, and do not affect others.
 #[tokio::test]
 async fn slow_heads_and_bodies_are_cut_off() {
     let service = Service::start().await;
@@ -271,7 +271,7 @@ async fn each_address_has_a_budget_also_without_a_user() {
         .expect("a limit")
         .refused(429, "request.rate_limited")
         .header("retry-after");
-    // Nobody writes another address over this one. What a slow machine has given back meanwhile is soon used up.
+// The forwarded address does not hide the peer's. Requests that a slow machine refilled meanwhile are soon spent.
     let mut refused = None;
     for at in 0..40 {
         let from = format!("9.9.9.{at}");
@@ -414,7 +414,7 @@ async fn browser_apps_of_named_origins_may_call_and_no_others() {
             assert_eq!(reply.header("vary"), "origin");
         }
     }
-    // Unless somebody is named, nobody is.
+// Without the setting no origin may call.
     let service = Service::start().await;
     ask(&service, APP)
         .await
@@ -423,7 +423,7 @@ async fn browser_apps_of_named_origins_may_call_and_no_others() {
     assert!(!read.headers.contains_key("access-control-allow-origin"));
 }
 
-/// Every endpoint that takes a body takes one that says it is JSON, so that no web page of somebody else can send it.
+/// Every endpoint refuses bodies that are not declared as JSON, so that web pages of other origins cannot send them.
 #[tokio::test]
 async fn a_body_says_that_it_is_json() {
     let service = Service::start().await;

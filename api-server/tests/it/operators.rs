@@ -1,4 +1,4 @@
-//! Operators: logging in, disabling people, finding, reading with a reason, and the log of it all.
+//! Operators: logging in, disabling accounts.
 
 use serde_json::{Value, json};
 
@@ -302,7 +302,7 @@ async fn a_login_beside_a_disabling_is_ended_or_refused() {
     }
 }
 
-/// No other role does any of it, and none learns whether what it asks about is there.
+/// Other roles are refused, and do not learn whether the record exists.
 #[tokio::test]
 async fn operators_alone_do_this() {
     let scene = Scene::new().await;

@@ -45,7 +45,7 @@ const ACTORS: [&str; 10] = [
     "operator",
 ];
 
-/// What one of the people is to get.
+/// The expected outcome for an actor.
 #[derive(Debug, PartialEq)]
 enum Expected {
     Ok,
@@ -84,7 +84,7 @@ impl Row {
     }
 }
 
-/// The people of the table, and the team.
+/// The actors of the table, and the team.
 struct World {
     people: BTreeMap<&'static str, Person>,
     team: Team,
@@ -316,7 +316,7 @@ fn names(text: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// Every route that is served, and whom its handler asks for.
+/// Every route that is served, with its caller.
 fn served() -> BTreeMap<String, Caller> {
     let named = |route: &Route| (format!("{} {}", route.method, route.path), route.caller);
     api_server::ROUTES.iter().map(named).collect()
@@ -439,7 +439,7 @@ async fn each_cell_is_allowed_or_refused_as_the_table_says() {
                 ));
                 continue;
             }
-            // What one may not see looks as what is not there.
+// A hidden record looks like one that does not exist.
             if matches!(expected, Expected::Refused(404, _)) && !names(call).is_empty() {
                 let nowhere = names(call).iter().fold(call.to_owned(), |path, name| {
                     path.replace(&format!("{{{name}}}"), "9007199254740991")
