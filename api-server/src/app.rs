@@ -34,50 +34,50 @@ pub struct App(Arc<Parts>);
 
 /// The shared state behind [`App`].
 pub struct Parts {
-pub database: Database,
-pub journal: Journal,
-pub backplane: Backplane,
-/// Last uses of access tokens.
+    pub database: Database,
+    pub journal: Journal,
+    pub backplane: Backplane,
+    /// Last uses of access tokens.
     pub tokens: Tokens,
-/// Request rates of users and addresses.
+    /// Request rates of users and addresses.
     pub limits: Limits,
-/// Budgets for guesses and SMS.
+    /// Budgets for guesses and SMS.
     pub budgets: Arc<Budgets>,
-/// Spreads sessions over the IM nodes.
+    /// Spreads sessions over the IM nodes.
     pub spread: Spread,
-pub passwords: Passwords,
-/// Sends SMS codes.
+    pub passwords: Passwords,
+    /// Sends SMS codes.
     pub sms: Sms,
-/// Requests with an Idempotency-Key that this process is running.
+    /// Requests with an Idempotency-Key that this process is running.
     pub running: Running,
-/// Countries whose phones receive SMS codes.
+    /// Countries whose phones receive SMS codes.
     pub sms_countries: Vec<CountryCode>,
-/// Proxies whose X-Forwarded-For is trusted.
+    /// Proxies whose X-Forwarded-For is trusted.
     pub trusted_proxies: TrustedProxies,
-/// Hosts whose media uris are accepted.
+    /// Hosts whose media uris are accepted.
     pub media_hosts: MediaHosts,
-/// Rates of IM passwords.
+    /// Rates of IM passwords.
     pub im_passwords: ImPasswordRates,
     /// Signs and checks invitation links.
     pub links: Links,
-/// Cancelled when the service ends.
+    /// Cancelled when the service ends.
     pub shutdown: CancellationToken,
 }
 
 /// The outcome of a write: its answer, and the effects that follow the commit.
 pub struct Written {
-/// The answer to this request and its repetitions.
+    /// The answer to this request and its repetitions.
     pub answer: Answer,
-/// Entries to publish.
+    /// Entries to publish.
     pub unpublished: Unpublished,
-/// Devices whose access tokens this write removed.
+    /// Devices whose access tokens this write removed.
     pub logged_out: Vec<Device>,
-/// The user whose account this write disabled. All their sessions end, also those of unknown devices.
+    /// The user whose account this write disabled. All their sessions end, also those of unknown devices.
     pub disabled: Option<UserId>,
 }
 
 impl Written {
-/// A write without further effects.
+    /// A write without further effects.
     pub fn new(answer: Answer) -> Self {
         Self {
             answer,
@@ -87,7 +87,7 @@ impl Written {
         }
     }
 
-/// With entries to publish.
+    /// With entries to publish.
     #[must_use]
     pub fn publishing(mut self, unpublished: Unpublished) -> Self {
         self.unpublished = unpublished;
@@ -137,11 +137,11 @@ impl App {
         })))
     }
 
-/// Runs a write once. One transaction holds its effect, the answer under its Idempotency-Key, and the check that the
+    /// Runs a write once. One transaction holds its effect, the answer under its Idempotency-Key, and the check that the
     /// caller is still logged in; the further effects follow the commit. It completes also when the caller disconnects.
     ///
     /// # Errors
-/// Those of the write; [`ErrorCode::KeyReused`] and [`ErrorCode::KeyRunning`].
+    /// Those of the write; [`ErrorCode::KeyReused`] and [`ErrorCode::KeyRunning`].
     pub async fn write<F>(&self, once: Once, work: F) -> Result<Answer, Error>
     where
         F: for<'t, 'c> FnOnce(&'t mut Transaction<'c>) -> TransactionFuture<'t, Written, Error>
@@ -151,7 +151,7 @@ impl App {
         self.write_erased(once, Box::new(work)).await
     }
 
-/// Not generic, so that it is compiled once.
+    /// Not generic, so that it is compiled once.
     async fn write_erased(&self, once: Once, work: Work) -> Result<Answer, Error> {
         if let Some(answer) = once.first_answer(&self.database).await? {
             return Ok(answer);
@@ -165,13 +165,13 @@ impl App {
                 .transaction(move |tx| {
                     Box::pin(async move {
                         if let Some(claim) = &claim
-                            && !once::take(tx, claim, now_ms()).await?
+                            && !once::reserve(tx, claim, now_ms()).await?
                         {
                             return Ok(None);
                         }
                         let written = work(tx).await?;
                         if let Some(claim) = &claim {
-                            once::keep(tx, claim, &written.answer).await?;
+                            once::store(tx, claim, &written.answer).await?;
                         }
                         lock_device(tx, &user, now_ms()).await?;
                         Ok::<_, Error>(Some(written))
@@ -179,7 +179,7 @@ impl App {
                 })
                 .await?;
             let Some(written) = outcome else {
-// Another process ran the request first: its answer exists, unless it is being rolled back.
+                // Another process ran the request first: its answer exists, unless it is being rolled back.
                 let first = once.first_answer(&app.database).await?;
                 return first.ok_or_else(|| ErrorCode::KeyRunning.into());
             };
@@ -193,10 +193,10 @@ impl App {
         .await
     }
 
-/// Completes work even if the request's future is dropped: the effects after a commit must not be skipped.
+    /// Completes work even if the request's future is dropped: the effects after a commit must not be skipped.
     ///
     /// # Errors
-/// Those of the work; [`ErrorCode::Internal`] when it panics.
+    /// Those of the work; [`ErrorCode::Internal`] when it panics.
     pub async fn to_the_end<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, Error>> + Send + 'static,
@@ -213,7 +213,7 @@ async fn end_sessions(app: &App, user: UserId) {
             let generation = generation.0;
             app.journal.notify(user, &UserNotice::Disabled { generation });
         }
-// The backplane is away, so that a notice would not arrive either.
+        // The backplane is away, so that a notice would not arrive either.
         Err(error) => {
             tracing::warn!(user = user.get(), %error, "live sessions of a disabled account stay: the backplane is away");
         }

@@ -58,10 +58,10 @@ pub struct Service {
 }
 
 impl Service {
-/// Prepares everything that can fail; a program reports itself ready afterwards.
+    /// Prepares everything that can fail; a program reports itself ready afterwards.
     ///
     /// # Errors
-/// When the settings are inconsistent, or the database is away.
+    /// When the settings are inconsistent, or the database is away.
     pub async fn prepare(
         settings: Settings,
         database: Database,
@@ -71,7 +71,7 @@ impl Service {
     ) -> anyhow::Result<Self> {
         let limits = server::ConnectionLimits::new(&settings);
         journal.warn_of_clocks().await;
-// Where the database is read-only, a sweep folds them later; until then such names are found by their exact spelling.
+        // Where the database is read-only, a sweep folds them later; until then such names are found by their exact spelling.
         if let Err(error) = sweep::fold_names(&database).await {
             let inner = error.inner().unwrap_or_default();
             tracing::warn!(inner, "names of an earlier release are folded later");
@@ -91,10 +91,10 @@ impl Service {
         })
     }
 
-/// Serves until the `shutdown` of [`Self::prepare`], then drains.
+    /// Serves until the `shutdown` of [`Self::prepare`], then drains.
     ///
     /// # Errors
-/// When a listener has no address, or the sweep panicked.
+    /// When a listener has no address, or the sweep panicked.
     pub async fn serve(self, listeners: impl Into<Listeners>) -> anyhow::Result<()> {
         let listeners = listeners.into();
         for advice in exposure::examine(&self.settings, listeners.plain.local_addr()?.ip()) {

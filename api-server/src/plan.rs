@@ -21,7 +21,7 @@ async fn on_sqlite(sql: &str, params: Vec<Value>) {
         let parent: i64 = row.get(1).unwrap();
         let step: String = row.get(3).unwrap();
         assert!(!step.starts_with("SCAN"), "{sql}: {step}");
-// A subquery over one row's ids may sort: they are few.
+        // A subquery over one row's ids may sort: they are few.
         assert!(parent != 0 || !step.contains("TEMP B-TREE"), "{sql}: {step}");
     }
     database.close().await;
@@ -35,11 +35,11 @@ async fn on_postgres(sql: &str, params: usize) {
          SET plan_cache_mode = force_generic_plan; PREPARE explained AS {sql}; EXPLAIN EXECUTE explained({})",
         vec!["NULL"; params].join(", ")
     );
-// EXECUTE takes no parentheses without parameters.
+    // EXECUTE takes no parentheses without parameters.
     let explain = explain.replace("explained()", "explained");
     let plan = Postgres::shared().psql(place.database(), &explain).unwrap();
     assert!(!plan.contains("Seq Scan"), "{sql}:\n{plan}");
-// As above, a subquery may sort.
+    // As above, a subquery may sort.
     let outer = plan.split("SubPlan").next().unwrap_or_default();
     assert!(!outer.contains("Sort"), "{sql}:\n{plan}");
 }

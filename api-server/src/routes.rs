@@ -168,14 +168,14 @@ pub struct Route {
     pub method: &'static str,
     /// With its parameters in braces.
     pub path: &'static str,
-/// The callers that its handler serves.
+    /// The callers that its handler serves.
     pub caller: Caller,
 }
 
 /// The callers that a handler serves. Others are refused before it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Caller {
-/// Without a token.
+    /// Without a token.
     Anyone,
     /// A user who is logged in.
     User,

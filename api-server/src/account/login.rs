@@ -29,7 +29,7 @@ use crate::{
 #[schema(example = json!({"phone": "13800138000", "password": "correct horse 1", "device_id": "phone-1", "platform": "ios"}))]
 pub(crate) struct LogIn {
     phone: Phone,
-/// Either this or `code`.
+    /// Either this or `code`.
     password: Option<Password>,
     /// From POST /account/code.
     code: Option<Code>,
@@ -95,13 +95,13 @@ pub(crate) async fn log_in(
 
 /// The proof of a login.
 enum Proof {
-/// A verified password, with its hash.
+    /// A verified password, with its hash.
     Password {
         user: UserId,
         verified: String,
         attempt: Attempt,
     },
-/// A code, which the transaction checks and consumes.
+    /// A code, which the transaction checks and consumes.
     Code {
         phone: Phone,
         code: Code,
@@ -118,7 +118,7 @@ async fn by_password(
     let account = table::account_of_phone(&app.database, phone).await?;
     let (user, hash) = account.map_or((None, None), |account| (Some(account.id), account.password_hash));
     let attempt = app.budgets.begin_password(&app.database, guesser(user)).await?;
-// The same work and answer without an account, without a password, and for a wrong password.
+    // The same work and answer without an account, without a password, and for a wrong password.
     let right = attempt.verify(app, password, hash.clone()).await?;
     match (user, hash) {
         (Some(user), Some(verified)) if right => Ok(Proof::Password {
@@ -146,8 +146,8 @@ async fn store(
                         verified,
                         attempt,
                     } => {
-                        attempt.was_right_password(tx).await?;
-// A concurrent password change refuses this login.
+                        attempt.clear_passwords(tx).await?;
+                        // A concurrent password change refuses this login.
                         if !table::lock_password(tx, user, &verified).await? {
                             return Err(ErrorCode::LoginRefused.into());
                         }
@@ -160,14 +160,14 @@ async fn store(
                     } => {
                         guesser.user = table::user_of_phone(tx, &phone).await?;
                         if !code::check(tx, &handle, &guesser, &phone, &code, now_ms).await? {
-// Committed, so that the attempt counts.
+                            // Committed, so that the attempt counts.
                             return Ok(Err(Error::new(ErrorCode::CodeRefused).field("code")));
                         }
                         let Some(user) = table::user_of_phone(tx, &phone).await? else {
-// The code stays valid, for registering.
+                            // The code stays valid, for registering.
                             return Ok(Err(Error::new(ErrorCode::AccountUnknown).field("phone")));
                         };
-                        table::use_up_code(tx, &phone).await?;
+                        table::consume_code(tx, &phone).await?;
                         user
                     }
                 };

@@ -52,12 +52,12 @@ const MAX_CHARACTERS: usize = 128;
 pub(crate) struct Password(String);
 
 impl Password {
-/// A random one: 144 bits.
+    /// A random one: 144 bits.
     pub(crate) fn random() -> Self {
         Self(URL_SAFE_NO_PAD.encode(rand::random::<[u8; 18]>()))
     }
 
-/// For the output that shows it once.
+    /// For the output that shows it once.
     pub(crate) fn into_string(self) -> String {
         self.0
     }
@@ -105,7 +105,7 @@ impl Default for Passwords {
 }
 
 impl Passwords {
-/// Hashes a password with a random salt.
+    /// Hashes a password with a random salt.
     pub(crate) async fn hash(&self, password: Password) -> Result<String, Error> {
         self.in_turn(move || {
             Argon2::default()
@@ -116,7 +116,7 @@ impl Passwords {
         .await
     }
 
-/// Whether a password has this hash. Takes as long without one.
+    /// Whether a password has this hash. Takes as long without one.
     pub(crate) async fn verify(&self, password: Password, hash: Option<String>) -> Result<bool, Error> {
         self.in_turn(move || {
             let hash = hash.as_deref().unwrap_or(NOBODY);
@@ -144,9 +144,9 @@ impl Passwords {
 #[derive(Deserialize, ToSchema)]
 #[schema(example = json!({"current_password": "correct horse 1", "new_password": "correct horse 2"}))]
 pub(crate) struct ChangePassword {
-/// The current password, if there is one.
+    /// The current password, if there is one.
     current_password: Option<Password>,
-/// A code from POST /account/code instead.
+    /// A code from POST /account/code instead.
     code: Option<Code>,
     new_password: Password,
 }
@@ -175,7 +175,7 @@ pub(crate) async fn change(
         return Err(ErrorCode::AuthRequired.into());
     };
     let Some(phone) = account.phone.as_deref().and_then(Phone::parse) else {
-// The team's owner logs an assistant in.
+        // The team's owner logs an assistant in.
         return Err(ErrorCode::PasswordRefused.into());
     };
     let guesser = Guesser::of_phone(&phone, Some(user.id), Some(&user.device_id), address);
@@ -209,9 +209,9 @@ pub(crate) async fn change(
 
 /// The proof that the owner changes the password.
 enum Proof {
-/// The verified current password, with its hash.
+    /// The verified current password, with its hash.
     Password { verified: String, attempt: Attempt },
-/// A code, which the transaction checks and consumes.
+    /// A code, which the transaction checks and consumes.
     Code {
         phone: Phone,
         code: Code,
@@ -232,14 +232,14 @@ async fn store(app: &App, user: User, proof: Proof, hash: String) -> Result<Vec<
                 let now_ms = now_ms();
                 match proof {
                     Proof::Password { verified, attempt } => {
-                        attempt.was_right_password(tx).await?;
+                        attempt.clear_passwords(tx).await?;
                         if !table::replace_password(tx, user.id, &verified, &hash).await? {
                             return Err(wrong());
                         }
                     }
                     Proof::Code { phone, code, guesser } => {
-                        if !code::take(tx, &handle, &guesser, &phone, &code, now_ms).await? {
-// Committed, so that the attempt counts.
+                        if !code::consume(tx, &handle, &guesser, &phone, &code, now_ms).await? {
+                            // Committed, so that the attempt counts.
                             return Ok(Err(Error::new(ErrorCode::CodeRefused).field("code")));
                         }
                         table::set_password(tx, user.id, &hash).await?;

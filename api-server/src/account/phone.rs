@@ -15,7 +15,7 @@ use crate::http::input::broken;
 pub(crate) struct Phone(String);
 
 impl Phone {
-/// Parses a number as users write it. Without a country code it is one of mainland China.
+    /// Parses a number as users write it. Without a country code it is one of mainland China.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let plain: String = text
             .trim()
@@ -70,7 +70,7 @@ impl Default for CountryCode {
 impl FromStr for CountryCode {
     type Err = String;
 
-/// The + is optional: in a settings file `86` is a number.
+    /// The + is optional: in a settings file `86` is a number.
     fn from_str(text: &str) -> Result<Self, String> {
         let digits = text.strip_prefix('+').unwrap_or(text);
         let is_prefix = (1..=7).contains(&digits.len())
@@ -179,7 +179,7 @@ mod tests {
         }
     }
 
-/// The documented pattern accepts the phones that the parser accepts; the second one accepts the phones of answers.
+    /// The documented pattern accepts the phones that the parser accepts; the second one accepts the phones of answers.
     #[test]
     fn the_patterns_are_of_what_is_read() {
         let (asked, shown) = (
@@ -195,7 +195,7 @@ mod tests {
             for length in 0..=digits.len() {
                 let text = format!("{begin}{}", &digits[..length]);
                 let read = Phone::parse(&text);
-// The parser accepts the prefix 00 beyond the contract.
+                // The parser accepts the prefix 00 beyond the contract.
                 if !text.starts_with("00") {
                     assert_eq!(read.is_some(), asked.is_match(&text), "{text}");
                 }

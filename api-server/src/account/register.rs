@@ -33,7 +33,7 @@ pub(crate) struct Register {
     code: Code,
     name: Line<1, 64>,
     role: RegisteredRole,
-/// 8 to 128 characters; without a password the user logs in by code.
+    /// 8 to 128 characters; without a password the user logs in by code.
     password: Option<Password>,
     /// Chosen by the app once for each installation; 1 to 64 bytes.
     device_id: DeviceId,
@@ -67,7 +67,7 @@ pub(crate) async fn register(
 ) -> Result<Answer, Error> {
     let guesser = Guesser::of_phone(&body.phone, None, None, address);
     let password_hash = match body.password.clone() {
-// The code comes first: without one the service does not hash.
+        // The code comes first: without one the service does not hash.
         Some(password) => {
             check_code(&app, &body, guesser.clone()).await?;
             Some(app.passwords.hash(password).await?)
@@ -81,8 +81,8 @@ pub(crate) async fn register(
         .transaction(move |tx| {
             Box::pin(async move {
                 let now_ms = now_ms();
-                if !code::take(tx, &handle, &guesser, &body.phone, &body.code, now_ms).await? {
-// Committed, so that the attempt counts.
+                if !code::consume(tx, &handle, &guesser, &body.phone, &body.code, now_ms).await? {
+                    // Committed, so that the attempt counts.
                     return Ok(Err(refused()));
                 }
                 let account = NewAccount {

@@ -27,15 +27,15 @@ const SAVED_AT_ONCE: usize = 500;
 pub(crate) struct AccessToken(String);
 
 impl AccessToken {
-pub(crate) fn random() -> Self {
+    pub(crate) fn random() -> Self {
         Self(URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>()))
     }
 
-pub(crate) fn hash(&self) -> TokenHash {
+    pub(crate) fn hash(&self) -> TokenHash {
         hash(&self.0)
     }
 
-pub(crate) fn into_string(self) -> String {
+    pub(crate) fn into_string(self) -> String {
         self.0
     }
 }
@@ -80,7 +80,7 @@ impl Tokens {
         }
     }
 
-/// The last use of a token, if this process has seen one.
+    /// The last use of a token, if this process has seen one.
     pub(crate) fn last_used_ms(&self, token: &TokenHash) -> Option<i64> {
         self.0.get(token).map(|used| used.used_ms)
     }
@@ -139,7 +139,7 @@ pub(crate) struct Found {
 }
 
 impl Found {
-/// From the columns user, device, role, last use.
+    /// From the columns user, device, role, last use.
     pub(crate) fn from_row(row: &database::Row, token: TokenHash) -> Result<Self, Error> {
         let role: String = row.get(2)?;
         Ok(Self {

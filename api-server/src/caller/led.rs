@@ -9,17 +9,17 @@ use crate::http::error::{Error, ErrorCode};
 
 /// A record that users lead.
 pub(crate) trait Lead: Sized {
-/// The refusal of other users.
+    /// The refusal of other users.
     const FORBIDDEN: ErrorCode;
 
-/// Locks its row until the end of the transaction. True when this user leads it.
+    /// Locks its row until the end of the transaction. True when this user leads it.
     fn lock(
         tx: &mut Transaction<'_>,
         id: i64,
         user: &User,
     ) -> impl Future<Output = Result<(Self, bool), Error>> + Send;
 
-/// As [`Self::lock`], without a lock, for reads.
+    /// As [`Self::lock`], without a lock, for reads.
     fn read(
         database: &Database,
         id: i64,
@@ -32,12 +32,12 @@ pub(crate) trait Lead: Sized {
 pub(crate) struct Led<T>(T);
 
 impl<T: Lead> Led<T> {
-/// Locks a record that the user leads until the end of the transaction.
+    /// Locks a record that the user leads until the end of the transaction.
     pub(crate) async fn lock(tx: &mut Transaction<'_>, id: i64, user: &User) -> Result<Self, Error> {
         Self::only(T::lock(tx, id, user).await?)
     }
 
-/// Reads a record that the user leads.
+    /// Reads a record that the user leads.
     pub(crate) async fn read(database: &Database, id: i64, user: &User) -> Result<Self, Error> {
         Self::only(T::read(database, id, user).await?)
     }

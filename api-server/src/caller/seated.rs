@@ -11,7 +11,7 @@ use crate::http::error::{Error, ErrorCode};
 pub(crate) trait Seating: Sized {
     type Seat: Copy + Send;
 
-/// The refusal of users whose seat does not permit the operation.
+    /// The refusal of users whose seat does not permit the operation.
     const FORBIDDEN: ErrorCode;
 
     /// Locks its row until the end of the transaction, and reads it with the user's seat.
@@ -30,7 +30,7 @@ pub(crate) struct Seated<T: Seating> {
 }
 
 impl<T: Seating> Seated<T> {
-/// Locks a record until the end of the transaction, for a user whose seat permits the operation.
+    /// Locks a record until the end of the transaction, for a user whose seat permits the operation.
     pub(crate) async fn lock(
         tx: &mut Transaction<'_>,
         id: i64,

@@ -22,7 +22,7 @@ pub enum Role {
     Doctor,
     /// 群助手, the service account of a team.
     Assistant,
-/// Runs the platform.
+    /// Runs the platform.
     Operator,
 }
 
@@ -48,26 +48,26 @@ impl Role {
 /// A logged-in user. A handler that takes one answers others with 401.
 #[derive(Clone, Debug)]
 pub struct User {
-pub id: UserId,
-/// The device that the access token belongs to.
+    pub id: UserId,
+    /// The device that the access token belongs to.
     pub device_id: Arc<str>,
-pub role: Role,
-pub token: TokenHash,
+    pub role: Role,
+    pub token: TokenHash,
 }
 
 /// The result of authentication, which the middleware attaches to the request.
 #[derive(Clone, Debug)]
 pub enum Authentication {
-/// No access token, or one that is unknown, expired or revoked.
+    /// No access token, or one that is unknown, expired or revoked.
     Anonymous,
-/// A valid access token.
+    /// A valid access token.
     User(User),
-/// The access token could not be checked.
+    /// The access token could not be checked.
     Failed(Error),
 }
 
 impl User {
-/// The user whom the middleware authenticated.
+    /// The user whom the middleware authenticated.
     pub(crate) fn of(extensions: &mut Extensions) -> Result<Self, Error> {
         match extensions.get::<Authentication>() {
             Some(Authentication::User(user)) => Ok(user.clone()),

@@ -33,11 +33,11 @@ const LIFETIME_MS: i64 = 30 * 24 * 60 * 60 * 1000;
     "relation_type": "child", "name": "小明", "gender": "male", "birth_date": "2020-03-01"
 }))]
 pub(crate) struct NewRelative {
-/// Their relation to the caller.
+    /// Their relation to the caller.
     relation_type: Relation,
-/// Of a user with a phone of their own, who must accept. The fields below are ignored then: that data is theirs.
+    /// Of a user with a phone of their own, who must accept. The fields below are ignored then: that data is theirs.
     phone: Option<Phone>,
-/// Required for a dependant.
+    /// Required for a dependant.
     name: Option<Line<1, 64>>,
     /// Of an upload.
     photo_id: Option<PhotoId>,

@@ -19,7 +19,7 @@ use utoipa::{
 };
 
 pub(crate) use relation::Relation;
-pub(crate) use table::{relatives, relatives_in, take_relative};
+pub(crate) use table::{lock_relative, relatives, relatives_in};
 
 use crate::{
     account::PhoneShown,
@@ -68,7 +68,7 @@ pub(crate) struct FamilyMember {
     /// Of a dependant, YYYY-MM-DD; null when unknown, and of a person.
     #[schema(required = true)]
     birth_date: Option<String>,
-/// When they joined the family, epoch milliseconds.
+    /// When they joined the family, epoch milliseconds.
     created_ms: i64,
 }
 
@@ -77,9 +77,9 @@ pub(crate) struct FamilyMember {
 #[serde(rename_all = "snake_case")]
 #[schema(as = FamilyKind)]
 pub(crate) enum Kind {
-/// The member keeps it.
+    /// The member keeps it.
     Dependant,
-/// A user with an account of their own.
+    /// A user with an account of their own.
     Person,
 }
 
@@ -99,7 +99,7 @@ pub(crate) struct SentInvitation {
     #[schema(value_type = PhoneShown)]
     phone: String,
     relation_type: Relation,
-/// Accepted ones are not listed: the relative is in the family.
+    /// Accepted ones are not listed: the relative is in the family.
     #[schema(schema_with = sent_state)]
     state: &'static str,
     created_ms: i64,
@@ -112,7 +112,7 @@ pub(crate) struct ReceivedInvitation {
     invitation_id: i64,
     inviter_id: i64,
     inviter_name: String,
-/// The caller's relation to the inviter.
+    /// The caller's relation to the inviter.
     relation_type: Relation,
     #[schema(schema_with = received_state)]
     state: String,

@@ -56,7 +56,7 @@ pub(crate) async fn show(State(app): State<App>, user: Caller, PathId(id): PathI
 #[schema(example = json!({"relation_type": "child", "name": "小明", "birth_date": "2020-03-02"}))]
 pub(crate) struct ChangeRelative {
     relation_type: Option<Relation>,
-/// Of dependants only, as all fields below.
+    /// Of dependants only, as all fields below.
     name: Option<Line<1, 64>>,
     #[serde(default)]
     #[schema(value_type = Option<PhotoId>)]
@@ -99,9 +99,9 @@ pub(crate) async fn change(
     app.write(once, move |tx| {
         Box::pin(async move {
             let relative = UserId::from_database(id.get());
-// Lock order: the account, then the family's row.
+            // Lock order: the account, then the family's row.
             account::lock(tx, relative).await?;
-            if !table::take_relative(tx, user.id, relative).await? {
+            if !table::lock_relative(tx, user.id, relative).await? {
                 return Err(ErrorCode::FamilyNotFound.into());
             }
             let present = table::member_in(tx, user.id, relative).await?;

@@ -138,7 +138,7 @@ pub(super) async fn member_in(
 }
 
 /// Locks a relative in the user's family until the end of the transaction; false when there is none.
-pub(crate) async fn take_relative(
+pub(crate) async fn lock_relative(
     tx: &mut Transaction<'_>,
     user: UserId,
     relative: UserId,

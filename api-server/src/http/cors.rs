@@ -39,7 +39,7 @@ impl FromStr for Origin {
             )
         };
         let url: url::Url = text.parse().map_err(|_| refused())?;
-// Exactly as a browser serializes it: no path, no user, no default port, lower case.
+        // Exactly as a browser serializes it: no path, no user, no default port, lower case.
         let origin = url.origin().ascii_serialization();
         if origin != text || text.contains('*') || !matches!(url.scheme(), "http" | "https") {
             return Err(refused());

@@ -24,7 +24,7 @@ pub const FEATURE_LEVEL: u32 = 1;
 struct Health {
     #[schema(schema_with = health_status)]
     status: &'static str,
-/// With `?verbose`: each dependency.
+    /// With `?verbose`: each dependency.
     #[serde(skip_serializing_if = "Option::is_none")]
     checks: Option<Checks>,
 }
@@ -37,9 +37,9 @@ fn health_status() -> RefOr<Schema> {
 /// The dependencies of the service.
 #[derive(Serialize, ToSchema)]
 struct Checks {
-/// The database answers and accepts writes.
+    /// The database answers and accepts writes.
     database: bool,
-/// The version of the database schema.
+    /// The version of the database schema.
     schema_version: i64,
     /// The backplane answers.
     backplane: bool,
@@ -48,11 +48,11 @@ struct Checks {
 /// The version that is running.
 #[derive(Serialize, ToSchema)]
 struct Version {
-/// The version of the program.
+    /// The version of the program.
     version: &'static str,
-/// The commit that it was built from, or "unknown".
+    /// The commit that it was built from, or "unknown".
     commit: &'static str,
-/// The feature level of this version of REST.
+    /// The feature level of this version of REST.
     feature_level: u32,
 }
 

@@ -38,13 +38,13 @@ struct Budgets<K: std::hash::Hash + Eq + Clone> {
 /// The remainder of a rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
-/// The burst.
+    /// The burst.
     pub limit: u32,
-/// Requests that remain.
+    /// Requests that remain.
     pub remaining: u32,
-/// Seconds until the burst is full again.
+    /// Seconds until the burst is full again.
     pub reset_s: u32,
-/// Seconds until the next request, when none remains.
+    /// Seconds until the next request, when none remains.
     pub retry_after_s: Option<u64>,
 }
 
@@ -62,17 +62,17 @@ impl Limits {
         }
     }
 
-/// Spends one request of a user's rate.
+    /// Spends one request of a user's rate.
     pub fn take_user(&self, user: proto::UserId) -> Budget {
         self.users.take(&user.get())
     }
 
-/// Spends one request of an address's rate.
+    /// Spends one request of an address's rate.
     pub fn take_address(&self, address: IpAddr) -> Budget {
         self.logged(address, self.addresses.take(&Subscriber::of(address)))
     }
 
-/// Spends one token look-up of an address.
+    /// Spends one token look-up of an address.
     pub fn take_lookup(&self, address: IpAddr) -> Budget {
         self.logged(address, self.lookups.take(&Subscriber::of(address)))
     }
@@ -91,7 +91,7 @@ impl Limits {
         budget
     }
 
-/// Forgets users and addresses whose burst is full.
+    /// Forgets users and addresses whose burst is full.
     pub(crate) fn forget_full(&self) {
         self.users.limiter.retain_recent();
         self.addresses.limiter.retain_recent();

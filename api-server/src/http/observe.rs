@@ -122,13 +122,13 @@ async fn admit(app: &App, request: &mut Request, left: &mut Option<Budget>) -> R
             match authenticate(app, token).await {
                 Ok(Some(user)) => Authentication::User(user),
                 Ok(None) => Authentication::Anonymous,
-// Only routes that ask for a user fail.
+                // Only routes that ask for a user fail.
                 Err(error) => Authentication::Failed(error),
             }
         }
     };
     match (&authentication, address) {
-// Requests and connections of a user count for the user, whatever their address.
+        // Requests and connections of a user count for the user, whatever their address.
         (Authentication::User(user), _) => {
             pass(app.limits.take_user(user.id), left)?;
             if let Some(connection) = request.extensions().get::<Connection>() {
@@ -213,7 +213,7 @@ fn write_failure(response: &mut Response, error: &Error, language: Language, req
         field: error.at(),
         request_id,
     };
-// Serializing strings and numbers cannot fail.
+    // Serializing strings and numbers cannot fail.
     let body = serde_json::to_vec(&failure).unwrap_or_default();
     *response.body_mut() = Body::from(body);
     let headers = response.headers_mut();
@@ -252,7 +252,7 @@ mod tests {
             &[("authorization", "Bearer a")],
             &[("authorization", "bearer  a")],
             &[("x-auth-token", "a"), ("authorization", "Bearer a")],
-// A proxy's credentials do not concern this service.
+            // A proxy's credentials do not concern this service.
             &[("x-auth-token", "a"), ("authorization", "Basic eDp5")],
         ] {
             assert_eq!(token_of(good).as_deref(), Some("a"), "{good:?}");

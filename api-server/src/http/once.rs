@@ -27,7 +27,7 @@ pub(crate) const MAX_KEY_BYTES: usize = 128;
 /// A write with its idempotency key, if it has one.
 #[derive(Debug)]
 pub struct Once {
-user: User,
+    user: User,
     key: Option<(Claim, Guard)>,
 }
 
@@ -37,9 +37,9 @@ pub struct Claim {
     user: i64,
     route: String,
     key: String,
-/// Of the bytes, which releases before 2026-12 compare.
+    /// Of the bytes, which releases before 2026-12 compare.
     request_hash: [u8; 32],
-/// Of the request's meaning, which this release compares.
+    /// Of the request's meaning, which this release compares.
     meaning: [u8; 32],
 }
 
@@ -68,7 +68,7 @@ impl Once {
             return Ok(Self { user, key: None });
         };
         let key = Some(key)
-// Two keys are ambiguous.
+            // Two keys are ambiguous.
             .filter(|_| keys.next().is_none())
             .and_then(|key| key.to_str().ok())
             .filter(|key| (1..=MAX_KEY_BYTES).contains(&key.len()))
@@ -114,7 +114,7 @@ impl Once {
         self.key.as_ref().map(|(claim, _)| claim.clone())
     }
 
-/// The first answer under this key, if it exists.
+    /// The first answer under this key, if it exists.
     pub(crate) async fn first_answer(&self, database: &Database) -> Result<Option<Answer>, Error> {
         let Some((claim, _)) = &self.key else {
             return Ok(None);
@@ -144,7 +144,7 @@ impl Once {
 }
 
 impl Claim {
-/// Whether a row belongs to this request. Releases before 2026-12 compare bytes only: their rows have no meaning, and rows
+    /// Whether a row belongs to this request. Releases before 2026-12 compare bytes only: their rows have no meaning, and rows
     /// that they overwrote keep the meaning of an earlier request, which is bound to its bytes.
     fn stands_for(&self, request_hash: &[u8], meaning: Option<&[u8]>) -> bool {
         request_hash == self.request_hash
@@ -170,7 +170,7 @@ fn hash_of(path: &str, body: impl FnOnce(&mut Sha256)) -> [u8; 32] {
 
 /// Reserves the key within the transaction; false when another request has it. On PostgreSQL a concurrent request waits here
 /// for the first one.
-pub(crate) async fn take(tx: &mut Transaction<'_>, claim: &Claim, now_ms: i64) -> Result<bool, Error> {
+pub(crate) async fn reserve(tx: &mut Transaction<'_>, claim: &Claim, now_ms: i64) -> Result<bool, Error> {
     let taken = tx
         .execute(
             "INSERT INTO idempotency (user_id, route, idempotency_key, request_hash, answer, created_ms, meaning_hash)
@@ -195,7 +195,7 @@ pub(crate) async fn take(tx: &mut Transaction<'_>, claim: &Claim, now_ms: i64) -
 }
 
 /// Stores the answer under the reserved key.
-pub(crate) async fn keep(tx: &mut Transaction<'_>, claim: &Claim, answer: &Answer) -> Result<(), Error> {
+pub(crate) async fn store(tx: &mut Transaction<'_>, claim: &Claim, answer: &Answer) -> Result<(), Error> {
     tx.execute(
         "UPDATE idempotency SET answer = $1 WHERE user_id = $2 AND route = $3 AND idempotency_key = $4",
         params![

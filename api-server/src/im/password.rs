@@ -22,7 +22,7 @@ const EXPIRE_S: i64 = 3600;
 /// A password for the IM nodes.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ImPassword {
-/// Its lifetime, seconds.
+    /// Its lifetime, seconds.
     expire: i64,
     /// 32 hexadecimal digits.
     password: String,
@@ -45,7 +45,7 @@ pub(crate) async fn get(State(app): State<App>, user: User) -> Result<Answer, Er
     app.backplane
         .put_im_password(user.id, &user.device_id, hash_password(&password), expires_at_ms)
         .await?;
-// A concurrent logout may have revoked the device's passwords before this one was stored.
+    // A concurrent logout may have revoked the device's passwords before this one was stored.
     if !is_valid(&app, &user).await? {
         app.backplane
             .revoke_im_passwords(user.id, &user.device_id)

@@ -44,10 +44,10 @@ fn quota(burst: u32, interval: Duration) -> Quota {
 }
 
 impl ImPasswordRates {
-/// Spends one password of the rates of a device and its user.
+    /// Spends one password of the rates of a device and its user.
     ///
     /// # Errors
-/// [`ErrorCode::RateLimited`] with the seconds to wait.
+    /// [`ErrorCode::RateLimited`] with the seconds to wait.
     pub fn take(&self, user: UserId, device_id: &Arc<str>) -> Result<(), Error> {
         let of_device = self.devices.check_key(&(user, device_id.clone()));
         let refused = match of_device {
@@ -61,7 +61,7 @@ impl ImPasswordRates {
         Err(Error::new(ErrorCode::RateLimited).retry_after(wait_s))
     }
 
-/// Forgets devices and users whose rate is full again.
+    /// Forgets devices and users whose rate is full again.
     pub(crate) fn forget_full(&self) {
         self.devices.retain_recent();
         self.users.retain_recent();

@@ -27,7 +27,7 @@ pub(crate) struct Server {
     /// The same over WebSocket, if the node listens for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     ws_port: Option<u16>,
-/// The node's domain name, if it has one: connect to it instead of `ip`, and verify its certificate by it.
+    /// The node's domain name, if it has one: connect to it instead of `ip`, and verify its certificate by it.
     #[serde(skip_serializing_if = "Option::is_none")]
     domain: Option<String>,
     /// The node's address for WebSocket over TLS, if it has one.

@@ -16,15 +16,15 @@ pub struct Spread {
 }
 
 struct Handed {
-/// The load of the last announcement.
+    /// The load of the last announcement.
     sessions: u64,
-/// Referrals since then.
+    /// Referrals since then.
     count: u64,
     since_ms: i64,
 }
 
 impl Spread {
-/// Orders `nodes` for one more app: within a version by sessions, recent referrals included.
+    /// Orders `nodes` for one more app: within a version by sessions, recent referrals included.
     pub(crate) fn arrange(&self, nodes: &mut [NodeRecord], now_ms: i64) {
         let mut handed = self.handed.lock();
         handed.retain(|node_id, _| nodes.iter().any(|node| node.node_id == *node_id));
@@ -80,7 +80,7 @@ mod tests {
         }
     }
 
-/// Referrals to each node when many apps ask at once.
+    /// Referrals to each node when many apps ask at once.
     fn sent(spread: &Spread, nodes: &[NodeRecord], times: usize, now_ms: i64) -> HashMap<String, usize> {
         let mut sent = HashMap::new();
         for _ in 0..times {
@@ -108,11 +108,11 @@ mod tests {
         let spread = Spread::default();
         let nodes = [node("a", 0, "1.0.0"), node("b", 0, "1.0.0")];
         assert_eq!(sent(&spread, &nodes, 10, 0).len(), 2);
-// The referred apps connected, and some sessions of b have ended since.
+        // The referred apps connected, and some sessions of b have ended since.
         let nodes = [node("b", 2, "1.0.0"), node("a", 5, "1.0.0")];
         let sent_now = sent(&spread, &nodes, 3, 2_000);
         assert_eq!(sent_now.get("a"), None);
-// No app connected: after a while the referrals expire.
+        // No app connected: after a while the referrals expire.
         let sent_later = sent(&spread, &nodes, 3, 6_000);
         assert_eq!(sent_later["b"], 3);
     }

@@ -41,7 +41,7 @@ pub(crate) struct MemberDetail {
     #[serde(default)]
     #[schema(value_type = Option<Within<0, 30>>)]
     pregnancies: Given<Within<0, 30>>,
-/// 产几: at most pregnancies.
+    /// 产几: at most pregnancies.
     #[serde(default)]
     #[schema(value_type = Option<Within<0, 30>>)]
     births: Given<Within<0, 30>>,

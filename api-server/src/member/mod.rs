@@ -30,6 +30,6 @@ pub(crate) struct Member {
     name: String,
     #[serde(flatten)]
     profile: Profile,
-/// All relatives, the newest first.
+    /// All relatives, the newest first.
     family: Vec<Relative>,
 }

@@ -69,7 +69,7 @@ impl Row {
         }
     }
 
-/// Of the command line.
+    /// Of the command line.
     pub(super) fn of_the_command_line(act: Act) -> Self {
         Self {
             operator: None,
@@ -130,7 +130,7 @@ pub(super) async fn write(tx: &mut Transaction<'_>, row: Row, now_ms: i64) -> Re
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct AuditItem {
     pub(super) audit_id: i64,
-/// The operator; absent for the command line.
+    /// The operator; absent for the command line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) operator_id: Option<i64>,
     /// The operator's name; absent for the command line.
@@ -138,13 +138,13 @@ pub(crate) struct AuditItem {
     pub(super) operator_name: Option<String>,
     #[schema(value_type = Act)]
     pub(super) act: String,
-/// The account in question.
+    /// The account in question.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) account_id: Option<i64>,
-/// The consult in question.
+    /// The consult in question.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) consultation_id: Option<i64>,
-/// The operator's reason; empty for acts without one.
+    /// The operator's reason; empty for acts without one.
     pub(super) reason: String,
     pub(super) created_ms: i64,
 }

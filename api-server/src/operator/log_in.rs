@@ -52,7 +52,7 @@ pub(crate) async fn log_in(
     let known = table::operator(&app.database, &body.name).await?;
     let (user, hash) = known.map_or((None, None), |known| (Some(known.user), known.password_hash));
     let guesser = Guesser {
-// Distinct from phones, which begin with +.
+        // Distinct from phones, which begin with +.
         login: format!("operator {}", &*body.name),
         user,
         device_id: Some(body.device_id.to_string()),
@@ -71,7 +71,7 @@ pub(crate) async fn log_in(
             .transaction(move |tx| {
                 Box::pin(async move {
                     let now_ms = now_ms();
-                    attempt.was_right_password(tx).await?;
+                    attempt.clear_passwords(tx).await?;
                     let new = NewLogin {
                         user,
                         device_id: body.device_id,
@@ -79,7 +79,7 @@ pub(crate) async fn log_in(
                         push_token: None,
                         opened_by: None,
                     };
-// A concurrent reset refuses this login.
+                    // A concurrent reset refuses this login.
                     if !account::lock_password(tx, user, &verified).await? {
                         return Err(ErrorCode::OperatorLoginRefused.into());
                     }

@@ -21,7 +21,7 @@ const MAX_NAME_CHARS: usize = 64;
 pub struct Made {
     /// The account.
     pub user_id: i64,
-/// Shown once, and stored as a hash only.
+    /// Shown once, and stored as a hash only.
     pub password: String,
 }
 
@@ -30,7 +30,7 @@ pub struct Made {
 pub struct Listed {
     /// The account.
     pub user_id: i64,
-/// The name for logging in.
+    /// The name for logging in.
     pub name: String,
     /// Epoch milliseconds.
     pub created_ms: i64,

@@ -19,7 +19,7 @@ pub(crate) struct Person {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<PhoneShown>)]
     pub(super) phone: Option<String>,
-/// When it was disabled, epoch milliseconds; absent while it is enabled.
+    /// When it was disabled, epoch milliseconds; absent while it is enabled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) disabled_ms: Option<i64>,
     pub(super) created_ms: i64,

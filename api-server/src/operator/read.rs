@@ -30,9 +30,9 @@ const MAX_PAGE_BYTES: usize = 1024 * 1024;
 #[derive(Deserialize, ToSchema)]
 #[schema(example = json!({"reason": "投诉 2026-118，需核对记录"}))]
 pub(crate) struct ReadConsult {
-/// The audit log keeps it for each page.
+    /// The audit log keeps it for each page.
     reason: Text<4, 500>,
-/// By default the conversation with the patient.
+    /// By default the conversation with the patient.
     #[serde(default)]
     room: Room,
 }
@@ -42,10 +42,10 @@ pub(crate) struct ReadConsult {
 #[serde(rename_all = "snake_case")]
 #[schema(as = ConsultRoom)]
 pub(crate) enum Room {
-/// With the patient.
+    /// With the patient.
     #[default]
     Consult,
-/// Of the staff.
+    /// Of the staff.
     Staff,
 }
 
@@ -94,7 +94,7 @@ pub(crate) async fn read(
         .await?;
     let known = app.journal.conversation(conversation).await?;
     let last = known.map_or(0, |known| known.last_seq.get());
-// Seqs have no gaps: the page is a range.
+    // Seqs have no gaps: the page is a range.
     let high = last.min(page.start().at.saturating_sub(1));
     let low = (high - page.limit + 1).max(1);
     let limit = usize::try_from(page.limit).unwrap_or(1);

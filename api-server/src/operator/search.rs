@@ -36,7 +36,7 @@ pub(crate) struct SearchPeople {
 #[schema(example = json!({"user_id": 1234}))]
 pub(crate) struct SearchConsults {
     consultation_id: Option<Id>,
-/// Consults that this user is or was in.
+    /// Consults that this user is or was in.
     user_id: Option<Id>,
     /// As `user_id`, by phone.
     phone: Option<Phone>,

@@ -224,7 +224,7 @@ pub(super) async fn find_consults(
             let rows = tx.query(consult_sql(), params![consult]).await?;
             let found: Vec<FoundConsult> = rows.iter().map(consult_row).collect::<Result<_, _>>()?;
             let total = i64::try_from(found.len()).unwrap_or(1);
-// A single consult is on the first page.
+            // A single consult is on the first page.
             Ok((if page.cursor.is_none() { found } else { Vec::new() }, total))
         }
         By::Phone(_) => Err(ErrorCode::OperatorPersonNotFound.into()),

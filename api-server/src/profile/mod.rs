@@ -60,7 +60,7 @@ pub(crate) struct Profile {
 }
 
 impl Profile {
-/// Checks rules that span several fields.
+    /// Checks rules that span several fields.
     pub(crate) fn check(&self) -> Result<(), Error> {
         match (self.pregnancies, self.births) {
             // Twins are one birth.

@@ -27,7 +27,7 @@ async fn registering_gives_a_token_that_works_whichever_header_carries_it() {
     let service = Service::start().await;
     let phone = new_phone();
     let code = service.code(&phone).await;
-// The same number in other spellings.
+    // The same number in other spellings.
     let written = format!("{}-{}", &phone[3..6], &phone[6..]);
     let mut body = register(&written, &code);
     body["is_operator"] = true.into();
@@ -159,7 +159,7 @@ async fn fields_that_are_not_as_they_must_be_are_named() {
         .await
         .refused(400, "request.invalid")
         .field("phone");
-// The message does not repeat the input.
+    // The message does not repeat the input.
     let reply = service
         .post("/account/code")
         .json(json!({"phone": "secret-marker"}))
@@ -178,7 +178,7 @@ async fn a_phone_has_one_account() {
     let member = service.member("Pat").await;
     service.pass_the_minute(&member.phone).await;
     let code = service.code(&member.phone).await;
-// Only the owner of the phone learns that it has an account.
+    // Only the owner of the phone learns that it has an account.
     let wrong = register(&member.phone, &another(&code));
     service
         .post("/account/register")
@@ -238,7 +238,7 @@ async fn an_unknown_phone_and_a_wrong_password_look_alike() {
     let service = Service::start().await;
     let mut texts = Vec::new();
     let mut shortest = [std::time::Duration::MAX; 3];
-// A busy machine may delay all answers of one pair: then another pair is measured.
+    // A busy machine may delay all answers of one pair: then another pair is measured.
     for _ in 0..8 {
         let with = service.register("Pat", "member", Some(PASSWORD)).await;
         let without = service.member("Pam").await;
@@ -373,7 +373,7 @@ async fn a_password_change_needs_a_proof_and_ends_all_other_devices() {
         .refused(401, "account.login_refused");
     let there = service.log_in(&here, new, "tablet").await;
 
-// By code, after forgetting the password.
+    // By code, after forgetting the password.
     service.pass_the_minute(&here.phone).await;
     let code = service.code(&here.phone).await;
     there

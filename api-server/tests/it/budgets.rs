@@ -196,7 +196,7 @@ async fn an_address_gets_so_many_codes_for_all_phones_and_servers() {
     }
     pass(&service, MINUTE_MS).await;
     waits(&from(0, "10.1.2.3").await, "request.rate_limited", 3600);
-// A refused request has not spent the phone's budget.
+    // A refused request has not spent the phone's budget.
     let phone = new_phone();
     for _ in 0..3 {
         let refused = ask(&service, &phone, None)
@@ -323,7 +323,7 @@ async fn ten_wrong_passwords_are_ten_on_all_servers_and_the_owner_goes_on() {
     for reply in replies.iter().filter(|reply| reply.status != 401) {
         waits(reply, "account.too_many_attempts", 900);
     }
-// Also the right password, on an unknown device.
+    // Also the right password, on an unknown device.
     let reply = log_in(&other, &pat.phone, "password", PASSWORD, "evil-1")
         .send()
         .await;
@@ -395,7 +395,7 @@ async fn an_address_has_so_many_wrong_logins_and_right_ones_cost_nothing() {
             .send()
     };
     for (at, person) in people.iter().enumerate() {
-// Neither registering by a right code nor this login counts as a guess.
+        // Neither registering by a right code nor this login counts as a guess.
         log_in(&other, &person.phone, "password", PASSWORD, "second")
             .send()
             .await

@@ -27,7 +27,7 @@ pub async fn notices(service: &Service, person: &Person) -> Arc<Mutex<Vec<UserNo
 pub fn logged_out(device_id: &str) -> UserNotice {
     UserNotice::LoggedOut {
         device_id: device_id.to_owned(),
-// The user has no session on a node.
+        // The user has no session on a node.
         generation: 1,
     }
 }
@@ -287,7 +287,7 @@ async fn a_push_token_is_on_one_device_also_when_requests_race() {
             });
             service.post("/account/login").json(body).send()
         });
-// Password hashing is limited, so that every third round logs in.
+        // Password hashing is limited, so that every third round logs in.
         let replies = if round % 3 == 0 {
             futures_util::future::join_all(logins).await
         } else {

@@ -99,7 +99,7 @@ fn every_operation_has_a_name_of_its_own() {
             seen.insert(id.to_owned()),
             "{method} {path}: {id} is another operation's"
         );
-// The verb of an operation's name fits its method.
+        // The verb of an operation's name fits its method.
         let verbs: &[&str] = match method.as_str() {
             "get" => &["get", "list", "find", "search", "create"],
             "delete" => &["hide", "remove", "revoke", "logOut"],

@@ -147,7 +147,7 @@ async fn a_person_accepts_and_can_end_it() {
             "state": "invited", "created_ms": sent["created_ms"], "expires_ms": sent["expires_ms"],
         }])
     );
-// Before acceptance the user is in no family.
+    // Before acceptance the user is in no family.
     let mut consult = new_consult(&inviter, service.team("儿科").await.id);
     consult["target_member_id"] = person.id.into();
     inviter
@@ -169,7 +169,7 @@ async fn a_person_accepts_and_can_end_it() {
     }
     let accepted = person.post(&service, &accept, json!({})).send().await.result();
     assert_eq!(accepted["state"], "accepted");
-// A repetition is harmless.
+    // A repetition is harmless.
     assert_eq!(
         person.post(&service, &accept, json!({})).send().await.result(),
         accepted
@@ -230,7 +230,7 @@ async fn a_person_accepts_and_can_end_it() {
             .result()["relation_type"],
         "other"
     );
-// The relative ends it.
+    // The relative ends it.
     person.post(&service, &decline, json!({})).send().await.result();
     inviter
         .get(&service, &path)
@@ -291,7 +291,7 @@ async fn a_phone_cannot_be_probed() {
         messages.push(again.json["message"].clone());
     }
     assert!(messages.windows(2).all(|two| two[0] == two[1]));
-// The unregistered phone gets an account.
+    // The unregistered phone gets an account.
     let code = service.code(&nobody).await;
     let body = json!({
         "phone": nobody, "code": code, "name": "Late", "role": "member", "device_id": "d", "platform": "ios",
@@ -305,7 +305,7 @@ async fn a_phone_cannot_be_probed() {
         .await
         .result();
     assert_eq!(got[0]["invitation_id"], ids[3]);
-// Revoked: gone for both sides, also the declined one.
+    // Revoked: gone for both sides, also the declined one.
     for id in &ids {
         let path = format!("/family/invitation/{id}");
         inviter.delete(&service, &path).send().await.result();
@@ -448,7 +448,7 @@ async fn a_consult_is_begun_for_a_child_and_stays_readable() {
             "images": ["media/1", "media/2"], "created": begun["created"],
         })
     );
-// Relatives of other members, and accounts of other kinds, are not found.
+    // Relatives of other members, and accounts of other kinds, are not found.
     for target in [id, parent.id, team.owner.id, team.assistant.id, 999_999] {
         let mut body = new_consult(&stranger, team.id);
         body["target_member_id"] = target.into();

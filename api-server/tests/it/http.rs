@@ -271,7 +271,7 @@ async fn each_address_has_a_budget_also_without_a_user() {
         .expect("a limit")
         .refused(429, "request.rate_limited")
         .header("retry-after");
-// The forwarded address does not hide the peer's. Requests that a slow machine refilled meanwhile are soon spent.
+    // The forwarded address does not hide the peer's. Requests that a slow machine refilled meanwhile are soon spent.
     let mut refused = None;
     for at in 0..40 {
         let from = format!("9.9.9.{at}");
@@ -414,7 +414,7 @@ async fn browser_apps_of_named_origins_may_call_and_no_others() {
             assert_eq!(reply.header("vary"), "origin");
         }
     }
-// Without the setting no origin may call.
+    // Without the setting no origin may call.
     let service = Service::start().await;
     ask(&service, APP)
         .await

@@ -26,7 +26,7 @@ struct Asker {
 impl Asker {
     async fn start() -> Self {
         let service = Service::start().await;
-// Takes the lowest id: no caller asks about themselves.
+        // Takes the lowest id: no caller asks about themselves.
         service.member("张三").await;
         let person = service.team("儿科").await.owner;
         let (operator, _) = super::operators::operator(&service, "张伟").await;
@@ -38,7 +38,7 @@ impl Asker {
         }
     }
 
-/// Sends a request of an operation. True when `field` was refused.
+    /// Sends a request of an operation. True when `field` was refused.
     async fn is_refused(
         &mut self,
         operation: &Operation,
@@ -206,7 +206,7 @@ async fn idempotency_keys_end_where_the_document_says() {
             } in tries(name, &parameter["schema"])
             {
                 let Some(key) = value.as_str() else { continue };
-// A header cannot consist of white space.
+                // A header cannot consist of white space.
                 if key.trim().is_empty() && !key.is_empty() {
                     continue;
                 }

@@ -60,7 +60,7 @@ impl Service {
         self.sms.code(phone).expect("the phone got a code")
     }
 
-/// Permits a phone's next code at once.
+    /// Permits a phone's next code at once.
     pub async fn pass_the_minute(&self, phone: &str) {
         let phone = phone.to_owned();
         self.database
@@ -134,7 +134,7 @@ impl Service {
         }
     }
 
-/// The doctor accepts their newest invitation.
+    /// The doctor accepts their newest invitation.
     pub async fn accept(&self, doctor: &Person) -> Reply {
         let list = doctor.get(self, "/invitation_list").send().await.result();
         let path = format!("/invitation/{}/accept", list[0]["invitation_id"]);

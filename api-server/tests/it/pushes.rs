@@ -193,7 +193,7 @@ async fn every_step_of_a_consult_reaches_all_devices_of_the_people_concerned() {
         assert_eq!(card.sender_id, patient.id);
     }
 
-// Handed over: the new doctor has both conversations; the former one sees their own leave, and nothing later.
+    // Handed over: the new doctor has both conversations; the former one sees their own leave, and nothing later.
     let body = json!({"doctor_id": other.id});
     scene
         .post(&scene.doctor, format!("/consult/{consult}/handover"), body)

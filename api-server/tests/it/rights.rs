@@ -439,7 +439,7 @@ async fn each_cell_is_allowed_or_refused_as_the_table_says() {
                 ));
                 continue;
             }
-// A hidden record looks like one that does not exist.
+            // A hidden record looks like one that does not exist.
             if matches!(expected, Expected::Refused(404, _)) && !names(call).is_empty() {
                 let nowhere = names(call).iter().fold(call.to_owned(), |path, name| {
                     path.replace(&format!("{{{name}}}"), "9007199254740991")

@@ -85,7 +85,7 @@ async fn planted_markers_are_in_no_log() {
         .refused(503, "account.sms_unavailable");
 
     let text = String::from_utf8_lossy(&log.0.lock()).into_owned();
-// Lines of this service and its crates only: the test's own client logs freely.
+    // Lines of this service and its crates only: the test's own client logs freely.
     assert!(text.contains("api_server"), "the log is read");
     assert!(text.contains("account.sms_unavailable"), "a fault is in the log");
     let secrets = [

@@ -177,14 +177,14 @@ async fn plan(service: &Service, sql: &str) -> Vec<String> {
                 .collect()
         }
         Engine::Postgres(_) => {
-// Tables of tests have few rows: a scan that is left has no index to walk.
+            // Tables of tests have few rows: a scan that is left has no index to walk.
             let nulls = vec!["NULL"; parameters].join(", ");
             let explain = format!(
                 "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off;
                  SET enable_mergejoin = off; SET plan_cache_mode = force_generic_plan;
                  PREPARE explained AS {sql}; EXPLAIN EXECUTE explained({nulls})"
             );
-// EXECUTE takes no parentheses without parameters.
+            // EXECUTE takes no parentheses without parameters.
             let explain = explain.replace("explained()", "explained");
             let plan = Postgres::shared().psql(service.place.database(), &explain);
             let plan = plan.unwrap_or_else(|error| panic!("{sql}: {error:#}"));

@@ -190,7 +190,7 @@ async fn two_clinics_do_not_look_alike() {
         let found = clinic_of_name(&service, &other, alike).await.result();
         assert_eq!(found["clinic_id"], first["clinic_id"], "{alike}");
     }
-// A search by forbidden characters finds the look-alike.
+    // A search by forbidden characters finds the look-alike.
     let found = clinic_of_name(&service, &other, "ABC 仁\u{200b}心诊所\u{202e}")
         .await
         .result();
@@ -207,7 +207,7 @@ async fn two_clinics_do_not_look_alike() {
         .result();
     assert_eq!(found["clinic_id"], composed["clinic_id"]);
 
-// A clinic may change the spelling of its name, but not to another clinic's.
+    // A clinic may change the spelling of its name, but not to another clinic's.
     let path = format!("/clinic/{}", first["clinic_id"]);
     for own in ["abc 仁心诊所", "ABC仁心诊所"] {
         let changed = doctor.put(&service, &path, json!({"name": own})).send().await;
@@ -259,7 +259,7 @@ async fn names_of_an_earlier_release_are_kept_and_folded() {
         .await
         .unwrap();
 
-// The next start folds them.
+    // The next start folds them.
     let service = service.beside().await;
     let _again = service.beside().await;
     let find = |name: &'static str| clinic_of_name(&service, &doctor, name);

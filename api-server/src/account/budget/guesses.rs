@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use database::{Database, Transaction};
 use proto::UserId;
 
-use super::{Budget, DAY_MS, HOUR_MS, MINUTE_MS, Spending, clear, give_back, spend};
+use super::{Budget, DAY_MS, HOUR_MS, MINUTE_MS, Spending, clear, refund, spend};
 use crate::{
     account::{password::Password, phone::Phone, table},
     app::App,
@@ -56,7 +56,7 @@ pub struct Budgets {
 pub(crate) struct Guesser {
     /// The phone, or the name of an operator.
     pub(crate) login: String,
-/// Its account, if it has one.
+    /// Its account, if it has one.
     pub(crate) user: Option<UserId>,
     pub(crate) device_id: Option<String>,
     pub(crate) address: IpAddr,
@@ -86,7 +86,7 @@ impl Budgets {
         }
     }
 
-/// Counts an attempt before the password is verified, so that concurrent attempts count too.
+    /// Counts an attempt before the password is verified, so that concurrent attempts count too.
     pub(crate) async fn begin_password(
         &self,
         database: &Database,
@@ -107,7 +107,7 @@ impl Budgets {
             .await
     }
 
-/// Counts an attempt with a code. Comes before all other locks of the transaction.
+    /// Counts an attempt with a code. Comes before all other locks of the transaction.
     pub(in crate::account) async fn begin_code(
         &self,
         tx: &mut Transaction<'_>,
@@ -161,7 +161,7 @@ impl Guesser {
         }
     }
 
-/// The budget key of a known device: one on which the account has logged in before.
+    /// The budget key of a known device: one on which the account has logged in before.
     async fn known(&self, tx: &mut Transaction<'_>) -> Result<Option<String>, Error> {
         let (Some(user), Some(device_id)) = (self.user, &self.device_id) else {
             return Ok(None);
@@ -172,7 +172,7 @@ impl Guesser {
 }
 
 impl Attempt {
-/// Verifies a password. An attempt that is not verified, because too many hashes wait, is refunded.
+    /// Verifies a password. An attempt that is not verified, because too many hashes wait, is refunded.
     pub(crate) async fn verify(
         &self,
         app: &App,
@@ -183,23 +183,23 @@ impl Attempt {
         if verified.is_err() {
             let attempt = self.clone();
             app.database
-                .transaction(move |tx| Box::pin(async move { attempt.did_not_count(tx).await }))
+                .transaction(move |tx| Box::pin(async move { attempt.refund(tx).await }))
                 .await?;
         }
         verified
     }
 
-/// Clears the budget after a right password. Comes before all other locks of the transaction.
-    pub(crate) async fn was_right_password(&self, tx: &mut Transaction<'_>) -> Result<(), Error> {
+    /// Clears the budget after a right password. Comes before all other locks of the transaction.
+    pub(crate) async fn clear_passwords(&self, tx: &mut Transaction<'_>) -> Result<(), Error> {
         if let Some((first, others)) = self.0.split_first() {
             clear(tx, first).await?;
-            give_back(tx, others).await?;
+            refund(tx, others).await?;
         }
         Ok(())
     }
 
-/// Refunds an attempt: the code was right, no password was verified, or no SMS was sent.
-    pub(in crate::account) async fn did_not_count(&self, tx: &mut Transaction<'_>) -> Result<(), Error> {
-        give_back(tx, &self.0).await
+    /// Refunds an attempt: the code was right, no password was verified, or no SMS was sent.
+    pub(in crate::account) async fn refund(&self, tx: &mut Transaction<'_>) -> Result<(), Error> {
+        refund(tx, &self.0).await
     }
 }

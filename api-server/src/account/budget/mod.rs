@@ -32,7 +32,7 @@ const SLACK_MS: i64 = MINUTE_MS;
 /// A limit within a span of time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Budget {
-/// A budget of another span has another name.
+    /// A budget of another span has another name.
     name: &'static str,
     limit: i64,
     span_ms: i64,
@@ -44,9 +44,9 @@ pub(crate) struct Budget {
 #[derive(Clone, Debug)]
 pub(crate) struct Spending {
     budget: Budget,
-/// SHA-256 of the budget's name and its owner: phones and addresses stay out of the table.
+    /// SHA-256 of the budget's name and its owner: phones and addresses stay out of the table.
     key: [u8; 32],
-/// The owner of an address's budget, for the log.
+    /// The owner of an address's budget, for the log.
     address: Option<IpAddr>,
 }
 
@@ -63,7 +63,7 @@ impl Budget {
         }
     }
 
-/// One unit of an owner's budget.
+    /// One unit of an owner's budget.
     pub(crate) fn of(self, whom: &str) -> Spending {
         let mut hash = Sha256::new();
         hash.update(self.name.as_bytes());
@@ -76,7 +76,7 @@ impl Budget {
         }
     }
 
-/// One unit of an address's budget; an IPv6 /64 network has one budget.
+    /// One unit of an address's budget; an IPv6 /64 network has one budget.
     pub(crate) fn of_address(self, address: IpAddr) -> Spending {
         Spending {
             address: Some(address),
@@ -117,7 +117,7 @@ pub(crate) async fn spend(tx: &mut Transaction<'_>, spendings: &[Spending]) -> R
         let sql = "SELECT ends_ms FROM budget WHERE budget_key = $1";
         let row = tx.query_first(sql, params![&key[..]]).await?;
         let full_ms: i64 = row.map_or(Ok(ends_ms), |row| row.get(0))?;
-// A concurrent request may have begun the span after this one read the clock.
+        // A concurrent request may have begun the span after this one read the clock.
         let wait_ms = (full_ms - now_ms).clamp(0, budget.span_ms);
         let wait_s = wait_ms.unsigned_abs().div_ceil(1000).max(1);
         return Err(Error::new(budget.code).retry_after(wait_s));
@@ -126,7 +126,7 @@ pub(crate) async fn spend(tx: &mut Transaction<'_>, spendings: &[Spending]) -> R
 }
 
 /// Refunds spendings of an operation that did not happen, or was not a guess.
-pub(crate) async fn give_back(tx: &mut Transaction<'_>, spendings: &[Spending]) -> Result<(), Error> {
+pub(crate) async fn refund(tx: &mut Transaction<'_>, spendings: &[Spending]) -> Result<(), Error> {
     for Spending { key, .. } in spendings {
         tx.execute(
             "UPDATE budget SET spent = spent - 1 WHERE budget_key = $1 AND spent > 0",

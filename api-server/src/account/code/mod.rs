@@ -39,7 +39,7 @@ const MAX_TRIES: i64 = 5;
 #[schema(example = json!({"phone": "13800138000"}))]
 pub(crate) struct AskForCode {
     phone: Phone,
-/// The device of the later login. A device on which the account has logged in before has a budget of its own, which
+    /// The device of the later login. A device on which the account has logged in before has a budget of its own, which
     /// strangers cannot exhaust.
     device_id: Option<DeviceId>,
 }
@@ -94,12 +94,12 @@ pub(crate) async fn ask(
         })
         .await?;
     if let Err(error) = app.sms.send(&body.phone, &code).await {
-// The SMS was not sent: the phone may request another one at once.
+        // The SMS was not sent: the phone may request another one at once.
         app.database
             .transaction(move |tx| {
                 Box::pin(async move {
                     table::remove_code(tx, &body.phone, now_ms).await?;
-                    spent.did_not_count(tx).await
+                    spent.refund(tx).await
                 })
             })
             .await?;
@@ -165,19 +165,19 @@ pub(super) async fn check(
     now_ms: i64,
 ) -> Result<bool, Error> {
     let attempt = app.budgets.begin_code(tx, guesser).await?;
-    let Some(stored) = table::begin_try(tx, phone, MAX_TRIES, now_ms - LIFETIME_MS).await? else {
+    let Some(stored) = table::count_attempt(tx, phone, MAX_TRIES, now_ms - LIFETIME_MS).await? else {
         return Ok(false);
     };
     let right = bool::from(hash(&stored.salt, phone, &code.0)[..].ct_eq(&stored.hash));
     if right {
-        table::take_back_try(tx, phone).await?;
-        attempt.did_not_count(tx).await?;
+        table::refund_attempt(tx, phone).await?;
+        attempt.refund(tx).await?;
     }
     Ok(right)
 }
 
 /// As [`check`]; a right code is consumed.
-pub(super) async fn take(
+pub(super) async fn consume(
     tx: &mut Transaction<'_>,
     app: &App,
     guesser: &Guesser,
@@ -187,7 +187,7 @@ pub(super) async fn take(
 ) -> Result<bool, Error> {
     let right = check(tx, app, guesser, phone, code, now_ms).await?;
     if right {
-        table::use_up_code(tx, phone).await?;
+        table::consume_code(tx, phone).await?;
     }
     Ok(right)
 }

@@ -16,13 +16,10 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The provider.
 pub enum Sms {
-/// Writes codes to the log, for development. No other line has a code in it.
+    /// Writes codes to the log, for development. No other line has a code in it.
     Log,
     /// Posts codes to a URL.
-    Webhook {
-client: reqwest::Client,
-url: url::Url,
-    },
+    Webhook { client: reqwest::Client, url: url::Url },
 }
 
 #[derive(Serialize)]
@@ -40,7 +37,7 @@ impl Sms {
                     .sms_webhook_url
                     .clone()
                     .context("sms-provider webhook needs sms-webhook-url")?;
-// The client uses the process's default provider, which may be installed already.
+                // The client uses the process's default provider, which may be installed already.
                 let _ = rustls::crypto::ring::default_provider().install_default();
                 let client = reqwest::Client::builder()
                     .timeout(TIMEOUT)
@@ -53,7 +50,7 @@ impl Sms {
         }
     }
 
-pub(super) async fn send(&self, phone: &Phone, code: &str) -> Result<(), Error> {
+    pub(super) async fn send(&self, phone: &Phone, code: &str) -> Result<(), Error> {
         match self {
             Self::Log => {
                 tracing::info!(phone = phone.as_str(), code, "SMS code");
@@ -66,7 +63,7 @@ pub(super) async fn send(&self, phone: &Phone, code: &str) -> Result<(), Error> 
                 };
                 let outcome = client.post(url.clone()).json(&message).send().await;
                 let outcome = outcome.and_then(reqwest::Response::error_for_status);
-// The error's text contains the URL, which may contain a secret.
+                // The error's text contains the URL, which may contain a secret.
                 outcome.map(drop).map_err(|error| {
                     Error::new(ErrorCode::SmsUnavailable)
                         .retry_after(60)

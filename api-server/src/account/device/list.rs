@@ -23,9 +23,9 @@ pub(crate) struct DeviceItem {
     device_id: String,
     #[schema(value_type = Platform)]
     platform: String,
-/// Whether push can wake it.
+    /// Whether push can wake it.
     has_push_token: bool,
-/// Whether it sends this request.
+    /// Whether it sends this request.
     this_device: bool,
     created_ms: i64,
     last_used_ms: i64,
@@ -95,7 +95,7 @@ pub(crate) async fn log_out_here(State(app): State<App>, user: User) -> Result<A
 
 /// A device that is logged out from another one may be lost: its logins count as a stranger's from now on.
 async fn end(app: &App, user: User, device_id: String, is_lost: bool) -> Result<Answer, Error> {
-// Before the token is removed: with the backplane away, the app could not repeat the request.
+    // Before the token is removed: with the backplane away, the app could not repeat the request.
     app.backplane.revoke_im_passwords(user.id, &device_id).await?;
     let handle = app.clone();
     app.to_the_end(async move {

@@ -52,9 +52,9 @@ impl Platform {
 /// A device whose access token was removed from the database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Device {
-pub user: UserId,
-pub device_id: String,
-/// Its access token; none when a sweep completes the logout of an earlier process.
+    pub user: UserId,
+    pub device_id: String,
+    /// Its access token; none when a sweep completes the logout of an earlier process.
     pub token: Option<TokenHash>,
 }
 
@@ -72,9 +72,9 @@ pub(crate) struct NewLogin {
 /// A login's answer.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Login {
-/// The user.
+    /// The user.
     user_id: i64,
-/// For the header X-AUTH-TOKEN. No other answer contains it.
+    /// For the header X-AUTH-TOKEN. No other answer contains it.
     access_token: String,
     /// When the token expires, epoch milliseconds.
     expires_at_ms: i64,
@@ -83,12 +83,12 @@ pub(crate) struct Login {
 /// The outcome of a login.
 pub(crate) struct Opened {
     login: Login,
-/// Devices that it ended: an earlier login of the same device, and devices beyond [`MAX_DEVICES`].
+    /// Devices that it ended: an earlier login of the same device, and devices beyond [`MAX_DEVICES`].
     gone: Vec<Device>,
 }
 
 impl Opened {
-/// Completes the logout of those devices after the commit, and returns the answer.
+    /// Completes the logout of those devices after the commit, and returns the answer.
     pub(crate) async fn settle(self, app: &App) -> Login {
         log_out(app, &self.gone).await;
         self.login
@@ -103,7 +103,7 @@ pub(crate) async fn open(
     now_ms: i64,
 ) -> Result<Opened, Error> {
     let user = new.user;
-// Locks the account, so that concurrent logins count each other's devices.
+    // Locks the account, so that concurrent logins count each other's devices.
     table::touch_login(tx, user, now_ms).await?;
     if new.opened_by.is_none() {
         table::put_known_device(tx, user, &new.device_id, now_ms).await?;
@@ -111,7 +111,7 @@ pub(crate) async fn open(
     let token = AccessToken::random();
     let expires_at_ms = now_ms + LIFETIME_MS;
     if let Some(push_token) = &new.push_token {
-        table::take_push_token(tx, push_token, user, &new.device_id).await?;
+        table::remove_push_token(tx, push_token, user, &new.device_id).await?;
     }
     let before = table::devices(tx, user).await?;
     table::put_device(tx, &new, &token.hash(), expires_at_ms, now_ms).await?;
@@ -135,7 +135,7 @@ pub(crate) async fn open(
         }
     }
     if gone.is_empty() && table::is_ending(tx, user, &new.device_id).await? {
-// Otherwise a sweep would end the sessions of this login.
+        // Otherwise a sweep would end the sessions of this login.
         gone.push(Device {
             user,
             device_id: new.device_id.to_string(),
@@ -182,7 +182,7 @@ pub(crate) async fn log_out(app: &App, devices: &[Device]) {
                 );
                 ended.push(device.clone());
             }
-// The backplane is away, so that a notice would not arrive either.
+            // The backplane is away, so that a notice would not arrive either.
             Err(error) => {
                 tracing::warn!(user = device.user.get(), %error, "IM passwords of a logged-out device end later");
             }
@@ -190,10 +190,7 @@ pub(crate) async fn log_out(app: &App, devices: &[Device]) {
     }
     if let Err(error) = table::forget_ended(&app.database, ended).await {
         let inner = error.inner().unwrap_or("");
-        tracing::warn!(
-            inner,
-            "a sweep repeats the logout of these devices"
-        );
+        tracing::warn!(inner, "a sweep repeats the logout of these devices");
     }
 }
 

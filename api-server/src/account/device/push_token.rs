@@ -22,9 +22,9 @@ use crate::{
 #[derive(Clone, Deserialize, ToSchema)]
 #[schema(example = json!({"provider": "apns", "token": "abc"}))]
 pub(crate) struct PushToken {
-/// The push service: apns, fcm, huawei, …; 1 to 32 printable ASCII characters.
+    /// The push service: apns, fcm, huawei, …; 1 to 32 printable ASCII characters.
     pub(crate) provider: Ascii<1, 32>,
-/// The token of that service; 1 to 512 printable ASCII characters.
+    /// The token of that service; 1 to 512 printable ASCII characters.
     pub(crate) token: Ascii<1, 512>,
 }
 
@@ -50,7 +50,7 @@ pub(crate) async fn put(
 ) -> Result<Answer, Error> {
     app.write(once, move |tx| {
         Box::pin(async move {
-            table::take_push_token(tx, &body, user.id, &user.device_id).await?;
+            table::remove_push_token(tx, &body, user.id, &user.device_id).await?;
             table::put_push_token(tx, &body, user.id, &user.device_id).await?;
             Ok(Written::new(Answer::empty()?))
         })

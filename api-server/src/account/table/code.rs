@@ -57,7 +57,7 @@ pub(in crate::account) async fn remove_code(
 }
 
 /// Counts an attempt and reads the code to compare with; none when no code exists, or it is too old or was tried too often.
-pub(in crate::account) async fn begin_try(
+pub(in crate::account) async fn count_attempt(
     tx: &mut Transaction<'_>,
     phone: &Phone,
     max_tries: i64,
@@ -80,7 +80,7 @@ pub(in crate::account) async fn begin_try(
     .transpose()
 }
 
-pub(in crate::account) async fn take_back_try(tx: &mut Transaction<'_>, phone: &Phone) -> Result<(), Error> {
+pub(in crate::account) async fn refund_attempt(tx: &mut Transaction<'_>, phone: &Phone) -> Result<(), Error> {
     tx.execute(
         "UPDATE sms_code SET tries = tries - 1 WHERE phone = $1",
         params![phone.as_str()],
@@ -90,7 +90,7 @@ pub(in crate::account) async fn take_back_try(tx: &mut Transaction<'_>, phone: &
 }
 
 /// Consumes a code. Its row stays, for the interval.
-pub(in crate::account) async fn use_up_code(tx: &mut Transaction<'_>, phone: &Phone) -> Result<(), Error> {
+pub(in crate::account) async fn consume_code(tx: &mut Transaction<'_>, phone: &Phone) -> Result<(), Error> {
     tx.execute(
         "UPDATE sms_code SET code_hash = $1 WHERE phone = $2",
         params![Bytes::new(), phone.as_str()],

@@ -273,7 +273,7 @@ const TAKE_PUSH_TOKEN: &str = "UPDATE device SET push_provider = NULL, push_toke
      WHERE push_token = $1 AND push_provider = $2 AND NOT (user_id = $3 AND device_id = $4)";
 
 /// Removes a push token from all other devices: its phone belongs to this login now.
-pub(in crate::account) async fn take_push_token(
+pub(in crate::account) async fn remove_push_token(
     tx: &mut Transaction<'_>,
     push: &PushToken,
     user: UserId,
@@ -300,7 +300,7 @@ pub(in crate::account) async fn put_push_token(
         )
         .await
         .map_err(push_token_taken)?;
-// A concurrent logout was faster.
+    // A concurrent logout was faster.
     if changed == 1 {
         Ok(())
     } else {
@@ -312,7 +312,7 @@ pub(in crate::account) async fn save_last_use(
     database: &Database,
     mut used: Vec<(TokenHash, i64)>,
 ) -> Result<(), Error> {
-// Every process locks rows in one order, or two could deadlock.
+    // Every process locks rows in one order, or two could deadlock.
     used.sort_unstable();
     database
         .transaction(move |tx| {

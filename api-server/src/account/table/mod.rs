@@ -14,11 +14,11 @@ use crate::{
 };
 
 pub(super) use code::{
-    StoredCode, begin_try, forget_codes, put_code, remove_code, take_back_try, use_up_code,
+    StoredCode, consume_code, count_attempt, forget_codes, put_code, refund_attempt, remove_code,
 };
 pub(super) use device::{
     device_of_token, devices, forget_ended, is_ending, left_over, list_devices, put_device, put_ended,
-    put_push_token, remove_device, remove_other_devices, save_last_use, take_push_token,
+    put_push_token, remove_device, remove_other_devices, remove_push_token, save_last_use,
 };
 pub(crate) use device::{lock_device, remove_devices, remove_opened_devices};
 pub(super) use known::{forget_known_device, forget_other_known_devices, is_known_device, put_known_device};

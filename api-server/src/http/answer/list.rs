@@ -13,7 +13,7 @@ pub(crate) struct List<T> {
     pub(crate) items: Sql,
     /// Counts all items by `keys`.
     pub(crate) count: Sql,
-/// The parameters that both statements begin with.
+    /// The parameters that both statements begin with.
     pub(crate) keys: Vec<Value>,
     /// Makes an item of a row.
     pub(crate) item: fn(&Row) -> Result<T, Error>,
@@ -55,7 +55,7 @@ impl<T> List<T> {
         parameters
     }
 
-/// Checks that neither statement scans a table.
+    /// Checks that neither statement scans a table.
     #[cfg(test)]
     pub(crate) async fn walks_an_index(self) {
         let query = PageQuery::default();

@@ -25,7 +25,7 @@ pub struct Envelope<T> {
     success: bool,
     #[schema(schema_with = docs::ok_status)]
     code: u16,
-/// The result.
+    /// The result.
     result: T,
 }
 
@@ -38,13 +38,13 @@ pub struct ListEnvelope<T> {
     code: u16,
     /// The newest first.
     result: Vec<T>,
-/// Whether more follow: request them with `cursor` set to `next_cursor`.
+    /// Whether more follow: request them with `cursor` set to `next_cursor`.
     has_more: bool,
     /// Where the next page begins; opaque. Absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = docs::cursor)]
     next_cursor: Option<String>,
-/// The number of all items; only when the request has `count=true`.
+    /// The number of all items; only when the request has `count=true`.
     #[serde(skip_serializing_if = "Option::is_none")]
     total: Option<i64>,
 }
@@ -62,12 +62,12 @@ pub struct Failure<'a> {
     pub code: u16,
     #[schema(schema_with = docs::error_code)]
     pub error: &'a str,
-/// A sentence for users, in the language that Accept-Language prefers (Chinese or English).
+    /// A sentence for users, in the language that Accept-Language prefers (Chinese or English).
     pub message: &'a str,
     /// The field at fault.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub field: Option<&'a str>,
-/// Equal to the X-Request-Id header.
+    /// Equal to the X-Request-Id header.
     pub request_id: &'a str,
 }
 
@@ -79,7 +79,7 @@ pub struct Answer {
 }
 
 impl Answer {
-/// A single result in its envelope.
+    /// A single result in its envelope.
     ///
     /// # Errors
     /// [`crate::http::error::ErrorCode::Internal`] when it cannot be written as JSON.
@@ -91,7 +91,7 @@ impl Answer {
         })
     }
 
-/// An envelope with an empty result.
+    /// An envelope with an empty result.
     ///
     /// # Errors
     /// As [`Self::one`].
@@ -114,7 +114,7 @@ impl Answer {
         })
     }
 
-/// An envelope of another shape.
+    /// An envelope of another shape.
     ///
     /// # Errors
     /// As [`Self::one`].
@@ -130,7 +130,7 @@ impl Answer {
         Self { body, replayed: true }
     }
 
-pub fn body(&self) -> &Bytes {
+    pub fn body(&self) -> &Bytes {
         &self.body
     }
 }

@@ -11,7 +11,7 @@ const RECORDED: &str = include_str!("recorded.json");
 
 /// Shows an example of every request and answer, and describes the answers.
 pub(super) fn add(document: &mut Value) {
-// Without the file the examples are missing, which fails a test.
+    // Without the file the examples are missing, which fails a test.
     let recorded: Value = serde_json::from_str(RECORDED).unwrap_or_default();
     let schemas = document["components"]["schemas"].take();
     for operation in operations(document) {

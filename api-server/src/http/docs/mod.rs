@@ -63,10 +63,7 @@ const TAGS: [(&str, &str); 13] = [
         "invitation",
         "Invitations into teams and clinics that a doctor received.",
     ),
-    (
-        "service",
-        "Liveness, readiness and version of the service.",
-    ),
+    ("service", "Liveness, readiness and version of the service."),
 ];
 
 /// The header of a write that may be repeated.
@@ -87,7 +84,7 @@ pub(crate) struct PageParams {
     limit: Option<u32>,
     #[param(schema_with = schema::asked_cursor, required = false)]
     cursor: Option<String>,
-/// `true` to get the total as well.
+    /// `true` to get the total as well.
     count: Option<bool>,
 }
 
@@ -147,7 +144,7 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(document: &Value) -> anyh
             "/openapi.json",
             get(move || std::future::ready(json(text.clone()))),
         )
-// The bare address leads browsers to the documentation.
+        // The bare address leads browsers to the documentation.
         .route("/", get(|| std::future::ready(Redirect::to("/docs"))))
         .merge(page))
 }

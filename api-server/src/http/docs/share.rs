@@ -96,7 +96,7 @@ impl Shared {
         }
     }
 
-/// Replaces a value by a reference; another value of the same name gets a number appended.
+    /// Replaces a value by a reference; another value of the same name gets a number appended.
     fn replace(&mut self, value: &mut Value, name: &str) {
         let mut free = name.to_owned();
         let mut number = 1;
@@ -148,7 +148,7 @@ mod tests {
         assert_eq!(b["put"]["parameters"][0], named("parameters", "id-2"));
         assert_eq!(a["responses"]["401"], named("responses", "auth.required"));
         assert_eq!(a["responses"]["200"], json!({"description": ""}));
-// A single use stays in place; its example is shared all the same.
+        // A single use stays in place; its example is shared all the same.
         let example = &b["put"]["responses"]["404"]["content"]["application/json"]["examples"];
         assert_eq!(example["auth.required"], named("examples", "auth.required"));
         let components = &document["components"];

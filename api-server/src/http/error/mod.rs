@@ -14,12 +14,12 @@ pub use code::ErrorCode;
 pub struct Error {
     code: ErrorCode,
     field: Option<Cow<'static, str>>,
-/// The rule that the field breaks, in Chinese and in English, instead of the code's sentence.
+    /// The rule that the field breaks, in Chinese and in English, instead of the code's sentence.
     rule: Option<(Cow<'static, str>, Cow<'static, str>)>,
     retry_after_s: Option<u64>,
     /// For the log only.
     inner: Option<Arc<str>>,
-/// A dependency is away. Its outage has a log line at its beginning and its end, and none for each request.
+    /// A dependency is away. Its outage has a log line at its beginning and its end, and none for each request.
     is_outage: bool,
 }
 
@@ -45,7 +45,7 @@ impl Error {
         }
     }
 
-/// A field that breaks a rule, in both languages.
+    /// A field that breaks a rule, in both languages.
     pub fn invalid(
         field: impl Into<Cow<'static, str>>,
         zh: impl Into<Cow<'static, str>>,
@@ -57,7 +57,7 @@ impl Error {
         }
     }
 
-/// An internal error; `inner` goes to the log.
+    /// An internal error; `inner` goes to the log.
     pub fn internal(inner: impl std::fmt::Display) -> Self {
         Self {
             inner: Some(inner.to_string().into()),
@@ -65,9 +65,9 @@ impl Error {
         }
     }
 
-/// A dependency is away; `inner` goes to the log.
+    /// A dependency is away; `inner` goes to the log.
     pub fn unavailable(inner: impl std::fmt::Display) -> Self {
-/// The usual time that a dependency needs to restart.
+        /// The usual time that a dependency needs to restart.
         const RETRY_AFTER_S: u64 = 5;
         Self {
             inner: Some(inner.to_string().into()),
@@ -75,7 +75,7 @@ impl Error {
         }
     }
 
-/// The database is away or read-only.
+    /// The database is away or read-only.
     fn outage(outage: Outage, inner: impl std::fmt::Display) -> Self {
         let code = if outage.is_readable() {
             ErrorCode::ReadOnly
@@ -89,14 +89,14 @@ impl Error {
         }
     }
 
-/// With the field at fault.
+    /// With the field at fault.
     #[must_use]
     pub fn field(mut self, field: impl Into<Cow<'static, str>>) -> Self {
         self.field = Some(field.into());
         self
     }
 
-/// With the seconds after which to retry.
+    /// With the seconds after which to retry.
     #[must_use]
     pub fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after_s = Some(seconds);
@@ -110,7 +110,7 @@ impl Error {
         self
     }
 
-pub fn code(&self) -> ErrorCode {
+    pub fn code(&self) -> ErrorCode {
         self.code
     }
 
@@ -119,22 +119,22 @@ pub fn code(&self) -> ErrorCode {
         self.field.as_deref()
     }
 
-/// The seconds after which to retry.
+    /// The seconds after which to retry.
     pub fn retry_after_s(&self) -> Option<u64> {
         self.retry_after_s
     }
 
-/// Whether a dependency is away, which has log lines of its own.
+    /// Whether a dependency is away, which has log lines of its own.
     pub fn is_outage(&self) -> bool {
         self.is_outage
     }
 
-/// The text for the log.
+    /// The text for the log.
     pub fn inner(&self) -> Option<&str> {
         self.inner.as_deref()
     }
 
-/// The sentence for users.
+    /// The sentence for users.
     pub fn message(&self, language: Language) -> String {
         let field = self.field.as_deref().unwrap_or("");
         match (&self.rule, language) {
@@ -152,18 +152,18 @@ impl From<ErrorCode> for Error {
 }
 
 impl From<database::Error> for Error {
-/// Maps kinds of the database's errors to codes.
+    /// Maps kinds of the database's errors to codes.
     fn from(error: database::Error) -> Self {
         match error.kind() {
             Kind::Outage(outage) => Self::outage(outage, error),
-// The transaction maps violations by callers to codes of their own.
+            // The transaction maps violations by callers to codes of their own.
             Kind::Caller | Kind::Damage | Kind::Fault => Self::internal(error),
         }
     }
 }
 
 impl From<journal::Error> for Error {
-/// The domains map errors that callers can cause to codes of their own; others are faults.
+    /// The domains map errors that callers can cause to codes of their own; others are faults.
     fn from(error: journal::Error) -> Self {
         match error {
             journal::Error::Database(error) => error.into(),
@@ -182,7 +182,7 @@ impl From<backplane::Unavailable> for Error {
 }
 
 impl IntoResponse for Error {
-/// The bare status with the error attached. The middleware `observe`, which knows language and request id, writes the
+    /// The bare status with the error attached. The middleware `observe`, which knows language and request id, writes the
     /// envelope.
     fn into_response(self) -> Response {
         let mut response = self.code.status().into_response();

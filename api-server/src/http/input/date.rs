@@ -18,13 +18,13 @@ const FIRST_YEAR: i16 = 1900;
 pub struct BirthDate(Date);
 
 impl BirthDate {
-/// Parses a date that is not after the day of `now_ms`.
+    /// Parses a date that is not after the day of `now_ms`.
     pub fn parse(text: &str, now_ms: i64) -> Option<Self> {
         let date: Date = text.parse().ok()?;
         let now = Timestamp::from_millisecond(now_ms).ok()?;
-// Asia/Shanghai has been eight hours ahead of UTC since 1991.
+        // Asia/Shanghai has been eight hours ahead of UTC since 1991.
         let today = tz::offset(8).to_datetime(now).date();
-// Exactly one form: the parser accepts others too.
+        // Exactly one form: the parser accepts others too.
         let fits = date.to_string() == text && date.year() >= FIRST_YEAR && date <= today;
         fits.then_some(Self(date))
     }
@@ -89,7 +89,7 @@ mod tests {
         ] {
             assert_eq!(BirthDate::parse(bad, NOW_MS), None, "{bad}");
         }
-// Half an hour later it is the next day in Shanghai, not yet in UTC.
+        // Half an hour later it is the next day in Shanghai, not yet in UTC.
         assert!(BirthDate::parse("2026-11-25", NOW_MS + 30 * 60 * 1000).is_some());
     }
 }

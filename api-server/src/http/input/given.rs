@@ -5,17 +5,17 @@ use serde::{Deserialize, Deserializer};
 /// A field of a change. Needs `#[serde(default)]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Given<T> {
-/// Not in the body: stays as it is.
+    /// Not in the body: stays as it is.
     #[default]
     Absent,
-/// null: becomes unknown.
+    /// null: becomes unknown.
     Cleared,
     /// Its new value.
     Value(T),
 }
 
 impl<T> Given<T> {
-/// The value after the change.
+    /// The value after the change.
     pub fn over<U>(self, present: Option<U>, value: impl FnOnce(T) -> U) -> Option<U> {
         match self {
             Self::Absent => present,
@@ -24,7 +24,7 @@ impl<T> Given<T> {
         }
     }
 
-/// Whether the change leaves it as it is.
+    /// Whether the change leaves it as it is.
     pub fn is_absent(&self) -> bool {
         matches!(self, Self::Absent)
     }

@@ -20,7 +20,7 @@ const MAX_PHOTO_ID_BYTES: usize = 128;
 pub struct Uri(String);
 
 impl Uri {
-/// The uri, if its host is accepted.
+    /// The uri, if its host is accepted.
     ///
     /// # Errors
     /// [`crate::http::error::ErrorCode::Invalid`] with the field.

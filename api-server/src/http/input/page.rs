@@ -22,27 +22,27 @@ pub struct PageQuery {
     pub limit: i64,
     /// Where the page begins; none for the first one.
     pub cursor: Option<Cursor>,
-/// Whether the total is wanted.
+    /// Whether the total is wanted.
     pub count: bool,
 }
 
 /// The position of a page's last item: the next page begins after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursor {
-/// The list's order.
+    /// The list's order.
     pub at: i64,
-/// The order among equals.
+    /// The order among equals.
     pub id: i64,
 }
 
 impl Cursor {
-/// Before all items.
+    /// Before all items.
     pub const NEWEST: Self = Self {
         at: i64::MAX,
         id: i64::MAX,
     };
 
-/// The opaque form for apps.
+    /// The opaque form for apps.
     pub fn encode(self) -> String {
         let mut bytes = [0; 16];
         bytes[..8].copy_from_slice(&self.at.to_be_bytes());
@@ -62,12 +62,12 @@ impl Cursor {
 }
 
 impl PageQuery {
-/// The position after which the page begins.
+    /// The position after which the page begins.
     pub fn start(&self) -> Cursor {
         self.cursor.unwrap_or(Cursor::NEWEST)
     }
 
-/// Cuts items that were read with `limit + 1` to the page. Returns the cursor of the next page, if one follows.
+    /// Cuts items that were read with `limit + 1` to the page. Returns the cursor of the next page, if one follows.
     pub fn cut<T>(&self, items: &mut Vec<T>, cursor: impl FnOnce(&T) -> Cursor) -> Option<String> {
         let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
         if items.len() <= limit {

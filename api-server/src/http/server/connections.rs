@@ -44,7 +44,7 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-/// Counts a connection from an address; none at the address's limit.
+    /// Counts a connection from an address; none at the address's limit.
     pub(super) fn from(limits: &Arc<ConnectionLimits>, address: IpAddr) -> Option<Self> {
         let holder = limits.holder(address)?;
         Some(Self {
@@ -78,7 +78,7 @@ impl ConnectionLimits {
         }
     }
 
-/// Counts one of all connections; none at their limit.
+    /// Counts one of all connections; none at their limit.
     pub(super) fn admit(&self, peer: IpAddr) -> Option<OwnedSemaphorePermit> {
         let permit = self.permits.clone().try_acquire_owned().ok();
         if permit.is_none()
@@ -92,7 +92,7 @@ impl ConnectionLimits {
         permit
     }
 
-/// Counts a connection for its address; none at the address's limit.
+    /// Counts a connection for its address; none at the address's limit.
     fn holder(&self, address: IpAddr) -> Option<Holder> {
         if self.gate.proxies().contains(address) {
             return Some(Holder::Proxy);

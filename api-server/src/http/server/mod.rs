@@ -139,7 +139,7 @@ async fn keep_fresh(certificate: &Certificate, shutdown: &CancellationToken) {
 }
 
 impl Server {
-/// Accepts connections until the service ends.
+    /// Accepts connections until the service ends.
     async fn accept(&self, listener: TcpListener, door: Door) {
         let mut is_failing = false;
         loop {
@@ -150,7 +150,7 @@ impl Server {
             let (stream, peer) = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
-// One line for the whole outage.
+                    // One line for the whole outage.
                     if !std::mem::replace(&mut is_failing, true) {
                         tracing::error!(%error, "connections cannot be accepted; raise the open-file limit or lower --rest-connections");
                     }
@@ -172,20 +172,20 @@ impl Server {
         }
     }
 
-/// Serves a connection.
+    /// Serves a connection.
     async fn connect(self, stream: TcpStream, peer: SocketAddr, door: Door) {
         let entered = tokio::select! {
-            biased;
-            entered = self.enter(stream, peer, door) => entered,
-// No request has begun.
-            () = self.shutdown.cancelled() => return,
-        };
+                    biased;
+                    entered = self.enter(stream, peer, door) => entered,
+        // No request has begun.
+                    () = self.shutdown.cancelled() => return,
+                };
         if let Some((stream, address, connection)) = entered {
             self.serve(stream, address, connection).await;
         }
     }
 
-/// Reads the PROXY header, counts the connection, performs the TLS handshake.
+    /// Reads the PROXY header, counts the connection, performs the TLS handshake.
     async fn enter(
         &self,
         mut stream: TcpStream,
@@ -265,7 +265,7 @@ mod tests {
         let request = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
         let mut answer = String::new();
         if stream.write_all(request).await.is_ok() {
-// A connection that was closed at once may be reset.
+            // A connection that was closed at once may be reset.
             let _ = stream.read_to_string(&mut answer).await;
         }
         answer

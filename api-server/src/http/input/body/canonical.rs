@@ -8,7 +8,7 @@ const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// Adds a body's meaning to a hash. Bytes that are not JSON are hashed as they are.
 pub(crate) fn hash_json(hash: &mut Sha256, body: &[u8]) {
-// A write without fields may have no body.
+    // A write without fields may have no body.
     let body = if body.is_empty() { b"{}" } else { body };
     match serde_json::from_slice(body) {
         Ok(value) => put(hash, &value),

@@ -46,8 +46,8 @@ pub struct Json<T>(pub T);
 /// A JSON body of a user's write, with its Idempotency-Key.
 #[derive(Debug)]
 pub struct Write<T> {
-pub body: T,
-pub once: Once,
+    pub body: T,
+    pub once: Once,
 }
 
 /// A body without fields; it is optional.
@@ -56,9 +56,9 @@ pub struct Nothing {}
 
 /// The reason why a write does not reach its handler.
 pub enum Turned {
-/// It is invalid.
+    /// It is invalid.
     Refused(Error),
-/// It was answered before, by a release that accepted its body.
+    /// It was answered before, by a release that accepted its body.
     Answered(Answer),
 }
 
@@ -83,7 +83,7 @@ impl<T: DeserializeOwned + ToSchema + 'static> FromRequest<App> for Json<T> {
     async fn from_request(request: Request, _: &App) -> Result<Self, Error> {
         let is_json = is_json(request.headers());
         let bytes = read(request.into_body(), max_body_bytes::<T>()).await?;
-// A web page may send forms and text/plain to any origin without a preflight, but not JSON.
+        // A web page may send forms and text/plain to any origin without a preflight, but not JSON.
         if !is_json {
             return Err(ErrorCode::NotJson.into());
         }
@@ -109,7 +109,7 @@ impl<T: DeserializeOwned + ToSchema + Send + 'static> FromRequest<App> for Write
         };
         match parse(&bytes) {
             Ok(body) => Ok(Self { body, once }),
-// An earlier release may have accepted it: its answer stands, whatever the rules are now.
+            // An earlier release may have accepted it: its answer stands, whatever the rules are now.
             Err(error) => Err(match once.first_answer(&app.database).await {
                 Ok(Some(answer)) => Turned::Answered(answer),
                 _ => error.into(),
@@ -129,7 +129,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 async fn read(body: Body, max_bytes: usize) -> Result<Bytes, Error> {
-// By Content-Length: refused before reading.
+    // By Content-Length: refused before reading.
     if body.size_hint().lower() > max_bytes as u64 {
         return Err(ErrorCode::BodyTooLarge.into());
     }
@@ -138,18 +138,18 @@ async fn read(body: Body, max_bytes: usize) -> Result<Bytes, Error> {
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
             Err(ErrorCode::BodyTooLarge.into())
         }
-// The peer has disconnected; this answer goes nowhere.
+        // The peer has disconnected; this answer goes nowhere.
         Ok(Err(_)) => Err(ErrorCode::BadJson.into()),
         Err(_) => Err(ErrorCode::BodyTimeout.into()),
     }
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
-// serde_json does not check the text of fields that it skips.
+    // serde_json does not check the text of fields that it skips.
     if std::str::from_utf8(bytes).is_err() {
         return Err(ErrorCode::BadJson.into());
     }
-// serde would accept an array as a struct's fields in order.
+    // serde would accept an array as a struct's fields in order.
     if bytes.trim_ascii_start().first() != Some(&b'{') {
         return Err(match serde_json::from_slice::<IgnoredAny>(bytes) {
             Ok(_) => Error::invalid("body", "应为 JSON 对象", "must be a JSON object"),
@@ -159,7 +159,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let told = rule::error(&error.path().to_string(), error.inner());
-// serde_json reports a number in place of an enumeration as a syntax error.
+        // serde_json reports a number in place of an enumeration as a syntax error.
         if told.code() == ErrorCode::BadJson && serde_json::from_slice::<IgnoredAny>(bytes).is_ok() {
             return Error::invalid(error.path().to_string(), "类型不正确", "has the wrong type");
         }

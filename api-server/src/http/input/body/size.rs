@@ -33,7 +33,7 @@ type Named = BTreeMap<String, RefOr<Schema>>;
 
 /// The longest body for a type, bytes.
 pub(super) fn max_body_bytes<T: ToSchema + 'static>() -> usize {
-/// The limits that are computed already, by type.
+    /// The limits that are computed already, by type.
     static KNOWN: RwLock<Option<HashMap<TypeId, usize>>> = RwLock::new(None);
     let id = TypeId::of::<T>();
     if let Some(bytes) = KNOWN.read().as_ref().and_then(|known| known.get(&id)) {

@@ -22,7 +22,7 @@ impl Id {
         self.0
     }
 
-/// Checks the range.
+    /// Checks the range.
     pub fn new(id: i64) -> Option<Self> {
         (1..=MAX_ID).contains(&id).then_some(Self(id))
     }

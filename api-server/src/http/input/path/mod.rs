@@ -70,7 +70,7 @@ fn id(parameters: &[(String, String)], at: usize) -> Result<Id, Error> {
     let (name, text) = parameters
         .get(at)
         .ok_or_else(|| Error::internal("the route has fewer ids than its handler reads"))?;
-// Digits only: caches and logs would take other spellings ("+1", " 1") for other ids.
+    // Digits only: caches and logs would take other spellings ("+1", " 1") for other ids.
     let number = text
         .bytes()
         .all(|b| b.is_ascii_digit())

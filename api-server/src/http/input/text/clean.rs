@@ -7,9 +7,9 @@ use super::unicode::{fits_in_line, is_control, is_invisible, is_mark};
 /// The reason of a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
-/// It is too short or too long, or has no visible character.
+    /// It is too short or too long, or has no visible character.
     Length,
-/// It contains a forbidden character.
+    /// It contains a forbidden character.
     Character(char),
 }
 

@@ -15,7 +15,7 @@ pub fn folded(name: &str) -> String {
         .collect();
     let same_case: String = visible
         .chars()
-// Upper case first: "ß" and "ss", "ς" and "σ" differ in lower case only.
+        // Upper case first: "ß" and "ss", "ς" and "σ" differ in lower case only.
         .flat_map(char::to_uppercase)
         .flat_map(char::to_lowercase)
         .map(likeness)

@@ -36,7 +36,7 @@ impl<const MIN: usize, const MAX: usize> Line<MIN, MAX> {
         self.0
     }
 
-/// Cleans and checks a line.
+    /// Cleans and checks a line.
     ///
     /// # Errors
     /// The rule that it breaks, in Chinese and in English.
@@ -59,7 +59,7 @@ impl<const MIN: usize, const MAX: usize> Text<MIN, MAX> {
         self.0
     }
 
-/// Cleans and checks a text.
+    /// Cleans and checks a text.
     ///
     /// # Errors
     /// The rule that it breaks, in Chinese and in English.
@@ -97,7 +97,7 @@ macro_rules! text_of {
             }
         }
 
-/// Shows the length only: users' text stays out of logs.
+        /// Shows the length only: users' text stays out of logs.
         impl<const MIN: usize, const MAX: usize> fmt::Debug for $name<MIN, MAX> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 write!(f, "{}({} bytes)", stringify!($name), self.0.len())

@@ -18,9 +18,9 @@ pub(crate) type Name = Text<1, MAX_NAME_CHARS>;
 /// that look alike.
 #[derive(Clone, Debug)]
 pub struct NameQuery {
-/// As the request spells it.
+    /// As the request spells it.
     pub name: String,
-/// In folded form.
+    /// In folded form.
     pub folded: String,
 }
 
