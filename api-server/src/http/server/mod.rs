@@ -20,10 +20,9 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::{either::Either, sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
-use crate::{
-    http::observe::Peer,
-    settings::{RestPort, Settings},
-};
+pub(crate) use connections::{Connection, ConnectionLimits};
+
+use crate::{http::observe::Peer, settings::RestPort};
 
 /// The longest time for a request's head, idle time before it included.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
