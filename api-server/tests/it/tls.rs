@@ -116,7 +116,7 @@ async fn a_new_pair_is_taken_when_its_second_file_is_there() {
     let end = std::time::Instant::now() + PATIENCE;
     while !String::from_utf8_lossy(&log().0.lock())
         .lines()
-        .any(|line| line.contains("is not taken") && line.contains(folder))
+        .any(|line| line.contains("is refused") && line.contains(folder))
     {
         assert!(std::time::Instant::now() < end, "the mismatch is said");
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 /// The longest wait for an answer.
 const TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Calls REST as one person, or as nobody.
+/// A client of REST, with or without an access token.
 #[derive(Clone, Debug)]
 pub(crate) struct Rest {
     http: reqwest::Client,
@@ -16,19 +16,19 @@ pub(crate) struct Rest {
     access_token: Option<String>,
 }
 
-/// Why a call gave nothing.
+/// Why a call has no result.
 #[derive(Debug)]
 pub(crate) enum CallError {
-    /// There was no answer, or none of ours.
+    /// No answer came, or the answer was not one of the service.
     Unreachable(String),
     /// The service refused.
     Refused {
         status: u16,
-        /// The stable word for programs.
+        /// The error code.
         error: String,
-        /// The sentence for people.
+        /// The sentence for users.
         message: String,
-        /// When to try again, where the service said so.
+        /// The service's Retry-After.
         retry_after: Option<Duration>,
     },
 }
@@ -53,7 +53,7 @@ impl Rest {
     /// The service at an address like `http://127.0.0.1:8080`.
     pub(crate) fn new(base: &str) -> anyhow::Result<Self> {
         let builder = reqwest::Client::builder().timeout(TIMEOUT);
-        // Without TLS no certificates are needed, and a bare machine has none.
+        // Without TLS no root certificates are needed; a bare machine has none.
         let builder = if base.starts_with("http://") {
             builder.no_proxy().tls_certs_only([])
         } else {
@@ -66,7 +66,7 @@ impl Rest {
         })
     }
 
-    /// The same service as somebody.
+    /// The same service with an access token.
     pub(crate) fn by(&self, access_token: &str) -> Self {
         Self {
             access_token: Some(access_token.to_owned()),
@@ -84,7 +84,7 @@ impl Rest {
         self.call(self.http.post(self.url(path)).json(&body)).await
     }
 
-    /// The `result` of a POST that takes effect once, however often it is sent.
+    /// The `result` of a POST with an idempotency key.
     pub(crate) async fn post_once(&self, path: &str, key: &str, body: Value) -> Result<Value, CallError> {
         let request = self
             .http
@@ -129,7 +129,7 @@ impl Rest {
     }
 }
 
-/// An error with what is behind it: reqwest's own text tells no cause.
+/// An error with its causes: reqwest's own text omits them.
 fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut error = error.source();

@@ -143,6 +143,8 @@ names! {
     // program
     Admin = "admin": "the admin listener",
     Signals = "signals": "listening for SIGTERM and SIGINT",
+    // standalone
+    Operators = "operators": "the socket of `huizhen operator`",
 }
 
 impl std::fmt::Display for Name {

@@ -8,8 +8,8 @@ use std::{
 };
 
 use program::{
+    accept::{self, Ports},
     admin::{self, About, Readiness},
-    listener::{self, Ports},
     telemetry::{self, LogFormat},
 };
 use tokio::{
@@ -50,12 +50,12 @@ async fn readiness_is_what_the_checks_say() {
         .build();
     let mut ports = Ports::default();
     ports
-        .add("im", &listener::bind("--im-addr", "127.0.0.1:0").await.unwrap())
+        .add("im", &accept::bind("--im-addr", "127.0.0.1:0").await.unwrap())
         .unwrap();
     let what = About::new("sample", "0123456789abcdef".into(), &ports);
     assert_eq!(what.pid, std::process::id());
     let readiness = readiness.with_about(what.clone());
-    let socket = listener::bind("--admin-addr", "127.0.0.1:0").await.unwrap();
+    let socket = accept::bind("--admin-addr", "127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
     let shutdown = CancellationToken::new();
     let server = tokio::spawn(admin::serve(socket, metrics, readiness.clone(), shutdown.clone()));
@@ -121,7 +121,7 @@ async fn readiness_is_what_the_checks_say() {
 #[tokio::test]
 async fn connections_over_the_limit_are_closed_and_others_served() {
     let metrics = telemetry::start(LogFormat::Text, "info").unwrap();
-    let socket = listener::bind("--admin-addr", "127.0.0.1:0").await.unwrap();
+    let socket = accept::bind("--admin-addr", "127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
     let shutdown = CancellationToken::new();
     tokio::spawn(admin::serve(

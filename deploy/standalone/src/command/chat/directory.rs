@@ -1,4 +1,4 @@
-//! Where nodes are and what a login needs, asked of REST.
+//! Asks REST for the nodes and for IM passwords.
 
 use std::net::{IpAddr, SocketAddr};
 
