@@ -11,9 +11,9 @@ use std::{
 use axum::{Router, body::Body};
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use program::{address::Closed, certificate::Certificate};
+use program::{accept, address::Closed, certificate::Certificate};
 use telemetry::{
-    events::rest::Event,
+    events::rest::{CONNECTIONS_REFUSED, Event},
     task::{self, Stopped},
 };
 use tokio::{
@@ -37,8 +37,6 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_HEAD_BYTES: usize = 16 * 1024;
 /// The longest time for running requests when the service ends.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
-/// The pause after a failed accept.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// The interval of checks for a renewed certificate.
 const CERTIFICATE_EVERY: Duration = Duration::from_secs(1);
 /// The protocols behind TLS (ALPN).
@@ -78,6 +76,14 @@ struct Door {
 }
 
 impl Door {
+    /// Its name in the ports file.
+    fn name(&self) -> &'static str {
+        match self.port {
+            RestPort::Rest => "rest",
+            RestPort::RestTls => "rest-tls",
+        }
+    }
+
     /// The setting that demands a PROXY header here.
     fn flag(&self) -> &'static str {
         match self.port {
@@ -143,52 +149,41 @@ impl Server {
     /// Starts accepting connections until the service ends.
     fn accept(&self, listener: TcpListener, door: Door) -> JoinHandle<()> {
         let server = self.clone();
+        let listening = accept::Door {
+            name: door.name(),
+            remedy: "raise the open-file limit or lower --rest-connections",
+            failures: Some(&CONNECTIONS_REFUSED),
+        };
+        let stop = self.shutdown.clone();
         task::vital(task::Name::RestAccept, async move {
-            server.run(listener, door).await;
+            accept::run(listener, listening, stop, |stream, peer| {
+                server.admit(stream, peer, &door)
+            })
+            .await;
             Stopped
         })
     }
 
-    async fn run(&self, listener: TcpListener, door: Door) {
-        let mut is_failing = false;
-        loop {
-            let accepted = tokio::select! {
-                () = self.shutdown.cancelled() => return,
-                accepted = listener.accept() => accepted,
-            };
-            let (stream, peer) = match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    // One line for the whole outage.
-                    if !std::mem::replace(&mut is_failing, true) {
-                        tracing::error!(%error, "connections cannot be accepted; raise the open-file limit or lower --rest-connections");
-                    }
-                    refused();
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                    continue;
-                }
-            };
-            is_failing = false;
-            let Some(permit) = self.limits.admit(peer.ip()) else {
-                refused();
-                continue;
-            };
-            let (server, door) = (self.clone(), door.clone());
-            self.connections.spawn(async move {
-                server.connect(stream, peer, door).await;
-                drop(permit);
-            });
-        }
+    /// Serves an accepted connection, within the limit of connections.
+    fn admit(&self, stream: TcpStream, peer: SocketAddr, door: &Door) {
+        let Some(permit) = self.limits.admit(peer.ip()) else {
+            return refused();
+        };
+        let (server, door) = (self.clone(), door.clone());
+        self.connections.spawn(async move {
+            server.connect(stream, peer, door).await;
+            drop(permit);
+        });
     }
 
     /// Serves a connection.
     async fn connect(self, stream: TcpStream, peer: SocketAddr, door: Door) {
         let entered = tokio::select! {
-                    biased;
-                    entered = self.enter(stream, peer, door) => entered,
-        // No request has begun.
-                    () = self.shutdown.cancelled() => return,
-                };
+            biased;
+            entered = self.enter(stream, peer, door) => entered,
+            // No request has begun.
+            () = self.shutdown.cancelled() => return,
+        };
         if let Some((stream, address, connection)) = entered {
             self.serve(stream, address, connection).await;
         }
