@@ -4,12 +4,14 @@ use axum::extract::State;
 
 use super::{Chat, table};
 use crate::{
-    account::User,
-    answer::{Answer, ListEnvelope, Page},
     app::App,
-    docs::PageParams,
-    error::Error,
-    input::{Cursor, PageQuery},
+    caller::User,
+    http::{
+        answer::{Answer, ListEnvelope, Page},
+        docs::PageParams,
+        error::Error,
+        input::{Cursor, PageQuery},
+    },
 };
 
 /// One's private chats

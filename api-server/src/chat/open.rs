@@ -12,15 +12,18 @@ use utoipa::ToSchema;
 
 use super::{Chat, table};
 use crate::{
-    account::{self, Role, User},
-    answer::{Answer, Envelope},
+    account,
     app::{App, Written},
+    caller::{Role, User},
     clinic,
     clock::now_ms,
     consult,
-    docs::IdempotencyKey,
-    error::{Error, Word},
-    input::{Id, Write},
+    http::{
+        answer::{Answer, Envelope},
+        docs::IdempotencyKey,
+        error::{Error, ErrorCode},
+        input::{Id, Write},
+    },
     team,
 };
 
@@ -67,8 +70,10 @@ pub(crate) async fn open(
             let now_ms = now_ms();
             let name = may_chat(tx, &user, other)
                 .await?
-                .ok_or_else(|| Error::new(Word::ChatNotFound).field("user_id"))?;
-            let own = account::person(tx, user.id).await?.ok_or(Word::AuthRequired)?;
+                .ok_or_else(|| Error::new(ErrorCode::ChatNotFound).field("user_id"))?;
+            let own = account::identity(tx, user.id)
+                .await?
+                .ok_or(ErrorCode::AuthRequired)?;
             if !table::put_chat(tx, [user.id, other], conversation, now_ms).await? {
                 // Another request was faster.
                 let chat = table::chat(tx, user.id, other).await?;
@@ -103,7 +108,7 @@ pub(crate) async fn open(
 
 /// The other one's name, when these two may chat.
 async fn may_chat(tx: &mut Transaction<'_>, user: &User, other: UserId) -> Result<Option<String>, Error> {
-    let Some(person) = account::person(tx, other).await? else {
+    let Some(person) = account::identity(tx, other).await? else {
         return Ok(None);
     };
     let may = match (user.role, person.role) {

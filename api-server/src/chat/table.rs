@@ -4,7 +4,7 @@ use database::{Database, Row, Transaction, params};
 use proto::{ConversationId, UserId};
 
 use super::Chat;
-use crate::{error::Error, input::PageQuery};
+use crate::http::{error::Error, input::PageQuery};
 
 const COLUMNS: &str = "c.conversation_id, c.other_id, a.name, c.created_ms";
 

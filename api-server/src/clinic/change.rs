@@ -6,12 +6,14 @@ use utoipa::ToSchema;
 
 use super::{Clinic, table};
 use crate::{
-    account::User,
-    answer::{Answer, Envelope},
     app::{App, Written},
-    docs::IdempotencyKey,
-    error::{Error, Word},
-    input::{Line, PathId, Text, Write},
+    caller::User,
+    http::{
+        answer::{Answer, Envelope},
+        docs::IdempotencyKey,
+        error::{Error, ErrorCode},
+        input::{Line, PathId, Text, Write},
+    },
 };
 
 /// What changes on a clinic's page. What is left out stays as it is.
@@ -47,7 +49,7 @@ pub(crate) async fn change(
         Box::pin(async move {
             let mut clinic = table::take(tx, id.get()).await?;
             if !table::leads(tx, &clinic, user.id).await? {
-                return Err(Word::ClinicForbidden.into());
+                return Err(ErrorCode::ClinicForbidden.into());
             }
             let present = clinic.name.clone();
             if let Some(name) = body.name {

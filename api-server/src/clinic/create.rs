@@ -6,13 +6,16 @@ use utoipa::ToSchema;
 
 use super::{Clinic, MAX_CLINICS, table};
 use crate::{
-    account::{self, Role, User},
-    answer::{Answer, Envelope},
+    account,
     app::{App, Written},
+    caller::{Role, User},
     clock::now_ms,
-    docs::IdempotencyKey,
-    error::{Error, Word},
-    input::{Line, Text, Write},
+    http::{
+        answer::{Answer, Envelope},
+        docs::IdempotencyKey,
+        error::{Error, ErrorCode},
+        input::{Line, Text, Write},
+    },
 };
 
 /// A clinic to be founded.
@@ -42,15 +45,15 @@ pub(crate) async fn create(
     Write { body, once }: Write<NewClinic>,
 ) -> Result<Answer, Error> {
     if user.role != Role::Doctor {
-        return Err(Word::ClinicDoctorsOnly.into());
+        return Err(ErrorCode::ClinicDoctorsOnly.into());
     }
     let clinic_id = app.database.allocate_id(table::SEQUENCE).await?;
     app.write(once, move |tx| {
         Box::pin(async move {
             let now_ms = now_ms();
-            account::take(tx, user.id).await?;
+            account::lock(tx, user.id).await?;
             if table::founded(tx, user.id).await? >= MAX_CLINICS {
-                return Err(Word::ClinicLimit.into());
+                return Err(ErrorCode::ClinicLimit.into());
             }
             let clinic = Clinic {
                 clinic_id,

@@ -7,12 +7,14 @@ use utoipa::ToSchema;
 
 use super::{ClinicDoctor, join::goes, table};
 use crate::{
-    account::User,
-    answer::{Answer, Empty, Envelope},
     app::{App, Written},
-    docs::IdempotencyKey,
-    error::{Error, Word},
-    input::{Id, Nothing, PathId, PathIds, Write},
+    caller::User,
+    http::{
+        answer::{Answer, Empty, Envelope},
+        docs::IdempotencyKey,
+        error::{Error, ErrorCode},
+        input::{Id, Nothing, PathId, PathIds, Write},
+    },
     invitation::{self, Place},
 };
 
@@ -51,13 +53,13 @@ pub(crate) async fn add(
         Box::pin(async move {
             let clinic = table::take(tx, id.get()).await?;
             if !table::leads(tx, &clinic, user.id).await? {
-                return Err(Word::ClinicForbidden.into());
+                return Err(ErrorCode::ClinicForbidden.into());
             }
             let doctor = UserId::from_database(body.doctor_id.get());
             if table::doctor_in(tx, id.get(), doctor).await?.is_some() {
-                return Err(Error::new(Word::ClinicAlreadyIn).field("doctor_id"));
+                return Err(Error::new(ErrorCode::ClinicAlreadyIn).field("doctor_id"));
             }
-            let missing = || Error::new(Word::ClinicDoctorNotFound).field("doctor_id");
+            let missing = || Error::new(ErrorCode::ClinicDoctorNotFound).field("doctor_id");
             let (clinic, inviter) = (clinic.clinic_id, user.id);
             if !invitation::invite_by_id(tx, Place::Clinic, clinic, inviter, doctor, invitation_id).await? {
                 return Err(missing());
@@ -100,17 +102,17 @@ pub(crate) async fn remove(
             let doctor = UserId::from_database(doctor_id.get());
             let is_founder = clinic.founder_id == user.id.get();
             if doctor != user.id && !table::leads(tx, &clinic, user.id).await? {
-                return Err(Word::ClinicForbidden.into());
+                return Err(ErrorCode::ClinicForbidden.into());
             }
-            let missing = || Error::new(Word::ClinicDoctorNotFound).field("doctor_id");
+            let missing = || Error::new(ErrorCode::ClinicDoctorNotFound).field("doctor_id");
             let found = table::doctor_in(tx, id.get(), doctor)
                 .await?
                 .ok_or_else(missing)?;
             if clinic.founder_id == doctor.get() {
-                return Err(Error::new(Word::ClinicFounderStays).field("doctor_id"));
+                return Err(Error::new(ErrorCode::ClinicFounderStays).field("doctor_id"));
             }
             if found.is_supervisor && !is_founder && doctor != user.id {
-                return Err(Word::ClinicForbidden.into());
+                return Err(ErrorCode::ClinicForbidden.into());
             }
             goes(tx, id.get(), doctor).await?;
             Ok(Written::new(Answer::empty()?))

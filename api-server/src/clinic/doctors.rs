@@ -4,12 +4,14 @@ use axum::extract::State;
 
 use super::{ClinicDoctor, table};
 use crate::{
-    account::User,
-    answer::{Answer, ListEnvelope, Page},
     app::App,
-    docs::PageParams,
-    error::{Error, Word},
-    input::{Cursor, PageQuery, PathId},
+    caller::User,
+    http::{
+        answer::{Answer, ListEnvelope, Page},
+        docs::PageParams,
+        error::{Error, ErrorCode},
+        input::{Cursor, PageQuery, PathId},
+    },
 };
 
 /// The doctors of a clinic
@@ -31,7 +33,7 @@ pub(crate) async fn list(
     page: PageQuery,
 ) -> Result<Answer, Error> {
     if table::clinic(&app.database, id.get()).await?.is_none() {
-        return Err(Word::ClinicNotFound.into());
+        return Err(ErrorCode::ClinicNotFound.into());
     }
     let total = if page.count {
         Some(table::count(&app.database, id.get()).await?)

@@ -6,13 +6,15 @@ use utoipa::ToSchema;
 
 use super::{Clinic, table};
 use crate::{
-    account::User,
-    answer::{Answer, Empty, Envelope, ListEnvelope},
     app::{App, Written},
+    caller::User,
     clock::now_ms,
-    docs::{IdempotencyKey, PageParams},
-    error::{Error, Word},
-    input::{Nothing, PageQuery, PathId, PathIds, Write},
+    http::{
+        answer::{Answer, Empty, Envelope, ListEnvelope},
+        docs::{IdempotencyKey, PageParams},
+        error::{Error, ErrorCode},
+        input::{Nothing, PageQuery, PathId, PathIds, Write},
+    },
     invitation::{self, InviteByPhone, NewLink, Place, SentDoctorInvitation},
 };
 
@@ -178,10 +180,10 @@ pub(crate) async fn list(
     page: PageQuery,
 ) -> Result<Answer, Error> {
     if table::clinic(&app.database, id.get()).await?.is_none() {
-        return Err(Word::ClinicNotFound.into());
+        return Err(ErrorCode::ClinicNotFound.into());
     }
     if !table::is_led_by(&app.database, id.get(), user.id).await? {
-        return Err(Word::ClinicForbidden.into());
+        return Err(ErrorCode::ClinicForbidden.into());
     }
     invitation::list_sent(&app, Place::Clinic, id.get(), &page).await
 }
@@ -192,6 +194,6 @@ async fn led(tx: &mut database::Transaction<'_>, id: i64, user: &User) -> Result
     if table::leads(tx, &clinic, user.id).await? {
         Ok(clinic)
     } else {
-        Err(Word::ClinicForbidden.into())
+        Err(ErrorCode::ClinicForbidden.into())
     }
 }

@@ -6,13 +6,15 @@ use proto::UserId;
 
 use super::{Clinic, table};
 use crate::{
-    account::{Role, User},
-    answer::{Answer, Empty, Envelope},
     app::{App, Written},
+    caller::{Role, User},
     clock::now_ms,
-    docs::IdempotencyKey,
-    error::{Error, Word},
-    input::{Nothing, PathId, Write},
+    http::{
+        answer::{Answer, Empty, Envelope},
+        docs::IdempotencyKey,
+        error::{Error, ErrorCode},
+        input::{Nothing, PathId, Write},
+    },
     invitation::{self, JoinByLink, Place},
 };
 
@@ -36,7 +38,7 @@ pub(crate) async fn join_clinic(
     Write { body, once }: Write<JoinByLink>,
 ) -> Result<Answer, Error> {
     if user.role != Role::Doctor {
-        return Err(Word::ClinicDoctorsOnly.into());
+        return Err(ErrorCode::ClinicDoctorsOnly.into());
     }
     let invited = app.links.read(Place::Clinic, &body.invitation)?;
     app.write(once, move |tx| {
@@ -91,10 +93,10 @@ pub(crate) async fn leave(
         Box::pin(async move {
             let clinic = table::take(tx, id.get()).await?;
             if clinic.founder_id == user.id.get() {
-                return Err(Word::ClinicFounderStays.into());
+                return Err(ErrorCode::ClinicFounderStays.into());
             }
             if !goes(tx, clinic.clinic_id, user.id).await? {
-                return Err(Word::ClinicNotIn.into());
+                return Err(ErrorCode::ClinicNotIn.into());
             }
             Ok(Written::new(Answer::empty()?))
         })

@@ -1,44 +1,24 @@
 //! Clinics: a founder, doctors who have accepted an invitation, supervisors among them. Patients find a clinic by its name, however it is spelt.
 
-mod change;
-mod create;
-mod doctor;
-mod doctors;
-mod invitation;
-mod join;
-mod mine;
-mod show;
-mod supervisor;
+pub(crate) mod change;
+pub(crate) mod create;
+pub(crate) mod doctor;
+pub(crate) mod doctors;
+pub(crate) mod invitation;
+pub(crate) mod join;
+pub(crate) mod mine;
+pub(crate) mod show;
+pub(crate) mod supervisor;
 mod table;
 
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub(crate) use join::join;
 pub(crate) use table::{fold_names, share_a_clinic};
 
-use crate::app::App;
-
 /// The most clinics that a doctor founds.
 const MAX_CLINICS: i64 = 5;
-
-pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(create::create, show::find))
-        .routes(routes!(show::show, change::change))
-        .routes(routes!(doctor::add))
-        .routes(routes!(doctor::remove))
-        .routes(routes!(doctors::list))
-        .routes(routes!(supervisor::appoint))
-        .routes(routes!(invitation::invite))
-        .routes(routes!(invitation::withdraw))
-        .routes(routes!(invitation::invite_phone))
-        .routes(routes!(invitation::list))
-        .routes(routes!(join::join_clinic))
-        .routes(routes!(join::leave))
-        .routes(routes!(mine::list))
-}
 
 /// A clinic.
 #[derive(Clone, Debug, Serialize, ToSchema)]

@@ -4,11 +4,13 @@ use axum::extract::State;
 
 use super::{Clinic, table};
 use crate::{
-    account::User,
-    answer::{Answer, Envelope},
     app::App,
-    error::{Error, Word},
-    input::{Name, NameQuery, PathId},
+    caller::User,
+    http::{
+        answer::{Answer, Envelope},
+        error::{Error, ErrorCode},
+        input::{Name, NameQuery, PathId},
+    },
 };
 
 /// A clinic
@@ -22,7 +24,7 @@ use crate::{
 )]
 pub(crate) async fn show(State(app): State<App>, _: User, PathId(id): PathId) -> Result<Answer, Error> {
     let clinic = table::clinic(&app.database, id.get()).await?;
-    Answer::one(&clinic.ok_or(Word::ClinicNotFound)?)
+    Answer::one(&clinic.ok_or(ErrorCode::ClinicNotFound)?)
 }
 
 /// The clinic of a name
@@ -38,5 +40,5 @@ pub(crate) async fn show(State(app): State<App>, _: User, PathId(id): PathId) ->
 )]
 pub(crate) async fn find(State(app): State<App>, _: User, name: NameQuery) -> Result<Answer, Error> {
     let clinic = table::clinic_of_name(&app.database, &name).await?;
-    Answer::one(&clinic.ok_or_else(|| Error::new(Word::ClinicNotFound).field("name"))?)
+    Answer::one(&clinic.ok_or_else(|| Error::new(ErrorCode::ClinicNotFound).field("name"))?)
 }

@@ -7,12 +7,14 @@ use utoipa::ToSchema;
 
 use super::{ClinicDoctor, table};
 use crate::{
-    account::User,
-    answer::{Answer, Envelope},
     app::{App, Written},
-    docs::IdempotencyKey,
-    error::{Error, Word},
-    input::{Id, PathId, Write},
+    caller::User,
+    http::{
+        answer::{Answer, Envelope},
+        docs::IdempotencyKey,
+        error::{Error, ErrorCode},
+        input::{Id, PathId, Write},
+    },
 };
 
 /// Who becomes supervisor, by whom.
@@ -50,9 +52,9 @@ pub(crate) async fn appoint(
         Box::pin(async move {
             let clinic = table::take(tx, id.get()).await?;
             if !table::leads(tx, &clinic, user.id).await? {
-                return Err(Word::ClinicForbidden.into());
+                return Err(ErrorCode::ClinicForbidden.into());
             }
-            let missing = |field| Error::new(Word::ClinicDoctorNotFound).field(field);
+            let missing = |field| Error::new(ErrorCode::ClinicDoctorNotFound).field(field);
             let inviter = match body.inviter_id {
                 None => clinic.founder_id,
                 Some(inviter) => {

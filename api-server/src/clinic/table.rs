@@ -7,8 +7,8 @@ use database::{Database, Row, Transaction, params};
 use proto::UserId;
 
 use super::{Clinic, ClinicDoctor};
-use crate::{
-    error::{Error, Word},
+use crate::http::{
+    error::{Error, ErrorCode},
     input::{NameQuery, PageQuery, folded},
 };
 
@@ -73,7 +73,7 @@ pub(super) async fn take(tx: &mut Transaction<'_>, id: i64) -> Result<Clinic, Er
     )
     .await?;
     let row = tx.query_first(by_id(), params![id]).await?;
-    clinic_row(&row.ok_or(Word::ClinicNotFound)?)
+    clinic_row(&row.ok_or(ErrorCode::ClinicNotFound)?)
 }
 
 fn name_taken(error: database::Error) -> Error {
@@ -81,7 +81,7 @@ fn name_taken(error: database::Error) -> Error {
         error.constraint(),
         Some("clinic_name_key" | "clinic_folded_name_key")
     ) {
-        Error::new(Word::ClinicNameTaken).field("name")
+        Error::new(ErrorCode::ClinicNameTaken).field("name")
     } else {
         error.into()
     }
@@ -229,7 +229,7 @@ pub(super) async fn add_doctor(
     match outcome {
         Ok(_) => Ok(()),
         Err(error) if error.constraint() == Some("clinic_doctor_pkey") => {
-            Err(Error::new(Word::ClinicAlreadyIn).field(field))
+            Err(Error::new(ErrorCode::ClinicAlreadyIn).field(field))
         }
         Err(error) => Err(error.into()),
     }

@@ -10,14 +10,16 @@ use super::{
     table,
 };
 use crate::{
-    account::User,
-    answer::Answer,
     app::{App, Written},
+    caller::User,
     clock::now_ms,
-    docs::IdempotencyKey,
-    error::{Error, Word},
-    input::{Id, Nothing, PathId, Write},
-    once::Once,
+    http::{
+        answer::Answer,
+        docs::IdempotencyKey,
+        error::{Error, ErrorCode},
+        input::{Id, Nothing, PathId, Write},
+        once::Once,
+    },
     vas,
 };
 
@@ -83,7 +85,7 @@ async fn end(
     id: Id,
     once: Once,
     may: fn(Seat) -> bool,
-    step: fn(Status) -> Result<Status, Word>,
+    step: fn(Status) -> Result<Status, ErrorCode>,
 ) -> Result<Answer, Error> {
     let journal = app.journal.clone();
     app.write(once, move |tx| {
@@ -91,7 +93,7 @@ async fn end(
             let now_ms = now_ms();
             let (consult, seat) = table::take_consult(tx, id.get(), user.id).await?;
             if !may(seat) {
-                return Err(Word::ConsultForbidden.into());
+                return Err(ErrorCode::ConsultForbidden.into());
             }
             let next = step(consult.status)?;
             table::step(tx, &consult, next, now_ms).await?;

@@ -18,14 +18,17 @@ use super::{
     table::{self, NewConsult},
 };
 use crate::{
-    account::{self, Role, User},
-    answer::Answer,
+    account,
     app::{App, Written},
+    caller::{Role, User},
     clock::now_ms,
-    docs::{IdempotencyKey, one_of},
-    error::{Error, Word},
     family,
-    input::{Ascii, Id, Text, Uri, Write, broken, check_uri},
+    http::{
+        answer::Answer,
+        docs::{IdempotencyKey, one_of},
+        error::{Error, ErrorCode},
+        input::{Ascii, Id, Text, Uri, Write, broken, check_uri},
+    },
     team,
 };
 
@@ -82,12 +85,14 @@ pub(crate) async fn create(
             let now_ms = now_ms();
             let team = team::team_of_consult(tx, body.team_id.get())
                 .await?
-                .ok_or_else(|| Error::new(Word::TeamNotFound).field("team_id"))?;
+                .ok_or_else(|| Error::new(ErrorCode::TeamNotFound).field("team_id"))?;
             let target = UserId::from_database(body.target_member_id.get());
-            if target != user.id && !family::take_relative(tx, user.id, target).await? {
-                return Err(Error::new(Word::TargetNotFound).field("target_member_id"));
+            if target != user.id && !family::lock_relative(tx, user.id, target).await? {
+                return Err(Error::new(ErrorCode::TargetNotFound).field("target_member_id"));
             }
-            let patient = account::person(tx, user.id).await?.ok_or(Word::AuthRequired)?;
+            let patient = account::identity(tx, user.id)
+                .await?
+                .ok_or(ErrorCode::AuthRequired)?;
             let new = NewConsult {
                 id,
                 staff_room,
@@ -170,10 +175,10 @@ fn check(app: &App, body: &mut BeginConsult, user: &User) -> Result<Vec<String>,
         .map(|uri| uri.checked(&app.media_hosts, "images"))
         .collect::<Result<Vec<String>, Error>>()?;
     if user.role != Role::Member {
-        return Err(Word::MembersOnly.into());
+        return Err(ErrorCode::MembersOnly.into());
     }
     if body.creator_member_id.get() != user.id.get() {
-        return Err(Error::new(Word::NotCreator).field("creator_member_id"));
+        return Err(Error::new(ErrorCode::NotCreator).field("creator_member_id"));
     }
     Ok(images)
 }

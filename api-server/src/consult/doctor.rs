@@ -12,13 +12,16 @@ use utoipa::ToSchema;
 
 use super::{record::ConsultEnvelope, table};
 use crate::{
-    account::{self, User},
-    answer::Answer,
+    account,
     app::{App, Written},
+    caller::User,
     clock::now_ms,
-    docs::IdempotencyKey,
-    error::{Error, Word},
-    input::{Id, Nothing, PathId, PathIds, Write},
+    http::{
+        answer::Answer,
+        docs::IdempotencyKey,
+        error::{Error, ErrorCode},
+        input::{Id, Nothing, PathId, PathIds, Write},
+    },
     team, vas,
 };
 
@@ -39,7 +42,7 @@ impl Candidate {
         if !team::take_doctor(tx, team, doctor).await? {
             return Ok(Self(None));
         }
-        let person = account::person(tx, doctor).await?;
+        let person = account::identity(tx, doctor).await?;
         Ok(Self(person.map(|person| NewParticipant {
             user: doctor,
             role: WireRole::Doctor,
@@ -50,7 +53,7 @@ impl Candidate {
     /// As the journal tells of them; refused when they are no doctor of the team.
     pub(super) fn joining(self) -> Result<NewParticipant, Error> {
         self.0
-            .ok_or_else(|| Error::new(Word::ConsultDoctorNotFound).field("doctor_id"))
+            .ok_or_else(|| Error::new(ErrorCode::ConsultDoctorNotFound).field("doctor_id"))
     }
 }
 
@@ -84,7 +87,7 @@ pub(crate) async fn bring_in(
             let candidate = Candidate::take(tx, id.get(), doctor).await?;
             let (consult, seat) = table::take_consult(tx, id.get(), user.id).await?;
             if !seat.may_bring_in() {
-                return Err(Word::ConsultForbidden.into());
+                return Err(ErrorCode::ConsultForbidden.into());
             }
             let next = consult.status.bring_in()?;
             let joining = candidate.joining()?;
@@ -142,11 +145,11 @@ pub(crate) async fn take_out(
             let (consult, seat) = table::take_consult(tx, id.get(), user.id).await?;
             let doctor = UserId::from_database(doctor_id.get());
             if !seat.may_bring_in() && doctor != user.id {
-                return Err(Word::ConsultForbidden.into());
+                return Err(ErrorCode::ConsultForbidden.into());
             }
             let next = consult.status.take_out()?;
             if !consult.has_doctor(doctor) {
-                return Err(Error::new(Word::ConsultDoctorNotFound).field("doctor_id"));
+                return Err(Error::new(ErrorCode::ConsultDoctorNotFound).field("doctor_id"));
             }
             table::step(tx, &consult, next, now_ms).await?;
             table::unseat_doctor(tx, consult.id, doctor).await?;

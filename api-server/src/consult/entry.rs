@@ -14,7 +14,7 @@ use utoipa::{
 };
 
 use super::Status;
-use crate::docs::one_of;
+use crate::http::docs::one_of;
 
 /// An entry. Of body, text comes as `text`, what the MIME registry knows as `content`, anything else as `body_base64`.
 #[derive(Debug, Serialize, ToSchema)]

@@ -8,13 +8,15 @@ use utoipa::ToSchema;
 
 use super::{doctor::Candidate, record::ConsultEnvelope, table};
 use crate::{
-    account::User,
-    answer::Answer,
     app::{App, Written},
+    caller::User,
     clock::now_ms,
-    docs::IdempotencyKey,
-    error::{Error, Word},
-    input::{Id, PathId, Write},
+    http::{
+        answer::Answer,
+        docs::IdempotencyKey,
+        error::{Error, ErrorCode},
+        input::{Id, PathId, Write},
+    },
     vas,
 };
 
@@ -55,10 +57,10 @@ pub(crate) async fn hand_over(
             let candidate = Candidate::take(tx, id.get(), successor).await?;
             let (consult, seat) = table::take_consult(tx, id.get(), user.id).await?;
             if !seat.may_hand_over() {
-                return Err(Word::ConsultForbidden.into());
+                return Err(ErrorCode::ConsultForbidden.into());
             }
             if !consult.status.is_open() {
-                return Err(Word::ConsultEnded.into());
+                return Err(ErrorCode::ConsultEnded.into());
             }
             let joining = candidate.joining()?;
             table::seat_doctor(tx, &consult, successor, now_ms).await?;

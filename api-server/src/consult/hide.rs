@@ -6,12 +6,14 @@ use utoipa::ToSchema;
 
 use super::table;
 use crate::{
-    account::User,
-    answer::Answer,
     app::{App, Written},
-    docs::{self, IdempotencyKey},
-    error::Error,
-    input::{Nothing, PathId, Write},
+    caller::User,
+    http::{
+        answer::Answer,
+        docs::{self, IdempotencyKey},
+        error::Error,
+        input::{Nothing, PathId, Write},
+    },
 };
 
 /// The envelope of 1.7, with the spelling of the seed document beside the right one.

@@ -7,7 +7,7 @@
 
 use utoipa::ToSchema;
 
-use crate::error::Word;
+use crate::http::error::ErrorCode;
 
 /// Where a consult is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ToSchema)]
@@ -47,35 +47,35 @@ impl Status {
     }
 
     /// A doctor is brought in.
-    pub(crate) fn bring_in(self) -> Result<Self, Word> {
+    pub(crate) fn bring_in(self) -> Result<Self, ErrorCode> {
         match self {
             Self::Waiting | Self::InProcess => Ok(Self::InProcess),
-            Self::Finished | Self::Cancelled => Err(Word::ConsultEnded),
+            Self::Finished | Self::Cancelled => Err(ErrorCode::ConsultEnded),
         }
     }
 
     /// A doctor is taken out; a consult that has lost its last doctor goes on, the assistant brings in another.
-    pub(crate) fn take_out(self) -> Result<Self, Word> {
+    pub(crate) fn take_out(self) -> Result<Self, ErrorCode> {
         match self {
             Self::Waiting | Self::InProcess => Ok(self),
-            Self::Finished | Self::Cancelled => Err(Word::ConsultEnded),
+            Self::Finished | Self::Cancelled => Err(ErrorCode::ConsultEnded),
         }
     }
 
     /// It is done.
-    pub(crate) fn finish(self) -> Result<Self, Word> {
+    pub(crate) fn finish(self) -> Result<Self, ErrorCode> {
         match self {
-            Self::Waiting => Err(Word::ConsultWaiting),
+            Self::Waiting => Err(ErrorCode::ConsultWaiting),
             Self::InProcess => Ok(Self::Finished),
-            Self::Finished | Self::Cancelled => Err(Word::ConsultEnded),
+            Self::Finished | Self::Cancelled => Err(ErrorCode::ConsultEnded),
         }
     }
 
     /// It is called off.
-    pub(crate) fn cancel(self) -> Result<Self, Word> {
+    pub(crate) fn cancel(self) -> Result<Self, ErrorCode> {
         match self {
             Self::Waiting | Self::InProcess => Ok(Self::Cancelled),
-            Self::Finished | Self::Cancelled => Err(Word::ConsultEnded),
+            Self::Finished | Self::Cancelled => Err(ErrorCode::ConsultEnded),
         }
     }
 }
@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn every_step_from_every_state() {
         use Status::{Cancelled, Finished, InProcess, Waiting};
-        type Step = fn(Status) -> Result<Status, Word>;
+        type Step = fn(Status) -> Result<Status, ErrorCode>;
         let steps: [(&str, Step); 4] = [
             ("bring in", Status::bring_in),
             ("take out", Status::take_out),
@@ -160,7 +160,7 @@ mod tests {
                 [
                     Ok(InProcess),
                     Ok(Waiting),
-                    Err(Word::ConsultWaiting),
+                    Err(ErrorCode::ConsultWaiting),
                     Ok(Cancelled),
                 ],
             ),
@@ -168,8 +168,8 @@ mod tests {
                 InProcess,
                 [Ok(InProcess), Ok(InProcess), Ok(Finished), Ok(Cancelled)],
             ),
-            (Finished, [Err(Word::ConsultEnded); 4]),
-            (Cancelled, [Err(Word::ConsultEnded); 4]),
+            (Finished, [Err(ErrorCode::ConsultEnded); 4]),
+            (Cancelled, [Err(ErrorCode::ConsultEnded); 4]),
         ];
         for (from, outcomes) in expected {
             for ((name, step), outcome) in steps.iter().zip(outcomes) {

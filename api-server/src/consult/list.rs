@@ -7,12 +7,14 @@ use super::{
     table::{self, Shelf},
 };
 use crate::{
-    account::User,
-    answer::{Answer, ListEnvelope, Page},
     app::App,
-    docs::PageParams,
-    error::Error,
-    input::{Cursor, PageQuery},
+    caller::User,
+    http::{
+        answer::{Answer, ListEnvelope, Page},
+        docs::PageParams,
+        error::Error,
+        input::{Cursor, PageQuery},
+    },
 };
 
 /// One's consults that are waiting or in process (1.5)

@@ -6,12 +6,14 @@ use proto::Seq;
 
 use super::{entry::EntryItem, table};
 use crate::{
-    account::User,
-    answer::{Answer, ListEnvelope, Page},
     app::App,
-    docs::PageParams,
-    error::{Error, Word},
-    input::{Cursor, PageQuery, PathId},
+    caller::User,
+    http::{
+        answer::{Answer, ListEnvelope, Page},
+        docs::PageParams,
+        error::{Error, ErrorCode},
+        input::{Cursor, PageQuery, PathId},
+    },
 };
 
 /// A page ends early when its bodies come to this many bytes: 200 messages of 64 KiB would be 13 MB.
@@ -44,7 +46,7 @@ pub(crate) async fn list(
     let found = match found {
         Ok(found) => found,
         // Taken out in this very moment.
-        Err(journal::Error::NoAccess) => return Err(Word::ConsultNotFound.into()),
+        Err(journal::Error::NoAccess) => return Err(ErrorCode::ConsultNotFound.into()),
         Err(error) => return Err(error.into()),
     };
     let total = if page.count {

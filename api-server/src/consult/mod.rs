@@ -3,21 +3,19 @@
 //! [`life`] says which state follows which. Every step is written into the consult's conversations in the same transaction
 //! as its record: the main conversation, whose id is the consult's, and the staff room, which the patient never sees.
 
-mod close;
-mod create;
-mod doctor;
+pub(crate) mod close;
+pub(crate) mod create;
+pub(crate) mod doctor;
 mod entry;
-mod handover;
-mod hide;
+pub(crate) mod handover;
+pub(crate) mod hide;
 mod life;
-mod list;
-mod messages;
+pub(crate) mod list;
+pub(crate) mod messages;
 mod record;
-mod show;
+pub(crate) mod show;
 mod table;
 mod team_list;
-
-use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub(crate) use entry::EntryItem;
 pub(crate) use life::Status;
@@ -27,20 +25,3 @@ pub(crate) use table::{
     take_row,
 };
 pub(crate) use team_list::{list_finished, list_served};
-
-use crate::app::App;
-
-pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(create::create))
-        .routes(routes!(list::in_process))
-        .routes(routes!(list::history, hide::hide_all))
-        .routes(routes!(hide::hide_one))
-        .routes(routes!(show::show))
-        .routes(routes!(doctor::bring_in))
-        .routes(routes!(doctor::take_out))
-        .routes(routes!(handover::hand_over))
-        .routes(routes!(close::finish))
-        .routes(routes!(close::cancel))
-        .routes(routes!(messages::list))
-}

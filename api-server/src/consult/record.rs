@@ -6,7 +6,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::life::{Seat, Status};
-use crate::{answer::Answer, docs, error::Error, team};
+use crate::{
+    http::{answer::Answer, docs, error::Error},
+    team,
+};
 
 /// A consult (1.3 to 1.6).
 #[derive(Clone, Debug, Serialize, ToSchema)]

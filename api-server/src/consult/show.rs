@@ -3,7 +3,11 @@
 use axum::extract::State;
 
 use super::{record::ConsultEnvelope, table};
-use crate::{account::User, answer::Answer, app::App, error::Error, input::PathId};
+use crate::{
+    app::App,
+    caller::User,
+    http::{answer::Answer, error::Error, input::PathId},
+};
 
 /// A consult (1.4)
 ///

@@ -9,8 +9,8 @@ use super::{
     life::{Seat, Status},
     record::{COLUMNS, JOINS, Known},
 };
-use crate::{
-    error::{Error, Word},
+use crate::http::{
+    error::{Error, ErrorCode},
     input::PageQuery,
 };
 
@@ -149,7 +149,7 @@ pub(super) async fn seat_doctor(
     {
         Ok(())
     } else {
-        Err(Error::new(Word::ConsultAlreadyIn).field("doctor_id"))
+        Err(Error::new(ErrorCode::ConsultAlreadyIn).field("doctor_id"))
     }
 }
 
@@ -174,7 +174,7 @@ pub(super) async fn unseat_doctor(
     if unseated == 1 {
         Ok(())
     } else {
-        Err(Error::new(Word::ConsultDoctorNotFound).field("doctor_id"))
+        Err(Error::new(ErrorCode::ConsultDoctorNotFound).field("doctor_id"))
     }
 }
 
@@ -201,7 +201,7 @@ pub(super) async fn consult_of(
     user: UserId,
 ) -> Result<(Known, Seat), Error> {
     let row = database.query_first(one(), params![consult, user.get()]).await?;
-    seat(&row.ok_or(Word::ConsultNotFound)?)
+    seat(&row.ok_or(ErrorCode::ConsultNotFound)?)
 }
 
 /// As [`consult_of`], within a transaction.
@@ -211,7 +211,7 @@ pub(super) async fn consult_in(
     user: UserId,
 ) -> Result<(Known, Seat), Error> {
     let row = tx.query_first(one(), params![consult, user.get()]).await?;
-    seat(&row.ok_or(Word::ConsultNotFound)?)
+    seat(&row.ok_or(ErrorCode::ConsultNotFound)?)
 }
 
 /// Takes a consult's row to the end of the transaction: what is read of it and its people afterwards stays true, whatever
@@ -226,7 +226,7 @@ pub(crate) async fn take_row(tx: &mut Transaction<'_>, consult: i64) -> Result<(
     if taken == 1 {
         Ok(())
     } else {
-        Err(Word::ConsultNotFound.into())
+        Err(ErrorCode::ConsultNotFound.into())
     }
 }
 
@@ -249,7 +249,7 @@ pub(crate) async fn check_seated(database: &Database, consult: i64, user: UserId
     let row = database
         .query_first(SEATED_NOW, params![consult, user.get()])
         .await?;
-    row.map(|_| ()).ok_or_else(|| Word::ConsultNotFound.into())
+    row.map(|_| ()).ok_or_else(|| ErrorCode::ConsultNotFound.into())
 }
 
 /// As [`check_seated`], within a transaction.
@@ -259,7 +259,7 @@ pub(crate) async fn check_seated_in(
     user: UserId,
 ) -> Result<(), Error> {
     let row = tx.query_first(SEATED_NOW, params![consult, user.get()]).await?;
-    row.map(|_| ()).ok_or_else(|| Word::ConsultNotFound.into())
+    row.map(|_| ()).ok_or_else(|| ErrorCode::ConsultNotFound.into())
 }
 
 /// The team of a consult, which never changes.
@@ -267,7 +267,7 @@ pub(super) async fn team_of(tx: &mut Transaction<'_>, consult: i64) -> Result<i6
     let row = tx
         .query_first("SELECT team_id FROM consult WHERE id = $1", params![consult])
         .await?;
-    Ok(row.ok_or(Word::ConsultNotFound)?.get(0)?)
+    Ok(row.ok_or(ErrorCode::ConsultNotFound)?.get(0)?)
 }
 
 /// Moves a consult from the state that was read to the next one; refused when another transaction was faster.
@@ -285,7 +285,7 @@ pub(super) async fn step(
         )
         .await?;
     if moved == 0 {
-        return Err(Word::ConsultEnded.into());
+        return Err(ErrorCode::ConsultEnded.into());
     }
     if !next.is_open() {
         tx.execute(
@@ -352,7 +352,7 @@ pub(super) async fn hide(tx: &mut Transaction<'_>, consult: i64, user: UserId) -
         return Ok(());
     }
     consult_in(tx, consult, user).await?;
-    Err(Word::ConsultNotEnded.into())
+    Err(ErrorCode::ConsultNotEnded.into())
 }
 
 const HIDE_ALL: &str = "UPDATE consult_person SET shelf = $1 WHERE user_id = $2 AND shelf = $3";

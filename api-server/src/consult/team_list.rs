@@ -7,10 +7,12 @@ use super::{
     table,
 };
 use crate::{
-    answer::{Answer, Page},
     app::App,
-    error::Error,
-    input::{Cursor, PageQuery},
+    http::{
+        answer::{Answer, Page},
+        error::Error,
+        input::{Cursor, PageQuery},
+    },
 };
 
 /// The consults that a team has finished.

@@ -10,14 +10,17 @@ use super::{
     table,
 };
 use crate::{
-    account::{self, User},
-    answer::{Answer, Empty, Envelope},
+    account,
     app::{App, Written},
+    caller::User,
     clinic,
     clock::now_ms,
-    docs::IdempotencyKey,
-    error::{Error, Word},
-    input::{Nothing, PathId, Write},
+    http::{
+        answer::{Answer, Empty, Envelope},
+        docs::IdempotencyKey,
+        error::{Error, ErrorCode},
+        input::{Nothing, PathId, Write},
+    },
     team,
 };
 
@@ -51,7 +54,7 @@ pub(crate) async fn accept(
         Box::pin(async move {
             let now_ms = now_ms();
             let phone = own_phone(tx, user.id).await?;
-            let missing = || Error::new(Word::DoctorInvitationNotFound);
+            let missing = || Error::new(ErrorCode::DoctorInvitationNotFound);
             let found = table::received_one(tx, &phone, id.get(), now_ms)
                 .await?
                 .ok_or_else(missing)?;
@@ -101,7 +104,7 @@ pub(crate) async fn decline(
         Box::pin(async move {
             let phone = own_phone(tx, user.id).await?;
             if !table::decline(tx, &phone, id.get(), now_ms()).await? {
-                return Err(Word::DoctorInvitationNotFound.into());
+                return Err(ErrorCode::DoctorInvitationNotFound.into());
             }
             Ok(Written::new(Answer::empty()?))
         })
@@ -112,5 +115,5 @@ pub(crate) async fn decline(
 /// A doctor has one; without one nothing can be theirs.
 async fn own_phone(tx: &mut Transaction<'_>, user: UserId) -> Result<String, Error> {
     let phone = account::phone_in(tx, user).await?;
-    Ok(phone.ok_or(Word::DoctorInvitationNotFound)?)
+    Ok(phone.ok_or(ErrorCode::DoctorInvitationNotFound)?)
 }

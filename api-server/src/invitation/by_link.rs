@@ -14,8 +14,10 @@ use super::{
 };
 use crate::{
     account,
-    error::{Error, Word},
-    input::{Ascii, Within},
+    http::{
+        error::{Error, ErrorCode},
+        input::{Ascii, Within},
+    },
 };
 
 /// The most links of a team or clinic that have not expired: each is a row, and a door.
@@ -65,7 +67,9 @@ pub(crate) async fn invite_by_link(
     if table::count(tx, place, place_id).await? >= MAX_LINKS {
         return Err(place.limit().into());
     }
-    let person = account::person(tx, inviter).await?.ok_or(Word::AuthRequired)?;
+    let person = account::identity(tx, inviter)
+        .await?
+        .ok_or(ErrorCode::AuthRequired)?;
     let new = NewInvitation {
         place_id,
         id: invitation_id,

@@ -13,13 +13,16 @@ use super::{
     table::{self, NewInPerson},
 };
 use crate::{
-    account::{self, Phone, PhoneShown, Role},
-    answer::{Answer, Page},
+    account::{self, Phone, PhoneShown},
     app::App,
+    caller::Role,
     clock::now_ms,
-    docs::one_of,
-    error::Error,
-    input::{Cursor, PageQuery},
+    http::{
+        answer::{Answer, Page},
+        docs::one_of,
+        error::Error,
+        input::{Cursor, PageQuery},
+    },
 };
 
 /// The most open invitations in person of a team or clinic.
@@ -66,7 +69,7 @@ pub(crate) async fn invite_by_id(
     doctor: UserId,
     id: i64,
 ) -> Result<bool, Error> {
-    let person = account::person(tx, doctor).await?;
+    let person = account::identity(tx, doctor).await?;
     let is_doctor = person.is_some_and(|person| person.role == Role::Doctor);
     let phone = account::phone_in(tx, doctor).await?.filter(|_| is_doctor);
     let Some(phone) = phone else {

@@ -4,8 +4,8 @@ use database::Database;
 use ring::hmac;
 use url::form_urlencoded;
 
-use super::Place;
-use crate::{error::Error, secret};
+use super::{Place, secret};
+use crate::http::error::Error;
 
 /// What the signature follows.
 const SIGNATURE: &str = "&signature=";
@@ -109,7 +109,7 @@ impl Links {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Word;
+    use crate::http::error::ErrorCode;
 
     fn invited() -> Invited {
         Invited {
@@ -144,9 +144,9 @@ mod tests {
         assert!(link.starts_with("huizhen://clinic/join?clinic_id=7&clinic_name=%E5%84%BF"));
         assert_eq!(links.read(Place::Clinic, &link).unwrap(), clinic);
         let error = links.read(Place::Team, &link).unwrap_err();
-        assert_eq!(error.word(), Word::InvitationRefused);
+        assert_eq!(error.code(), ErrorCode::InvitationRefused);
         let error = links.read(Place::Clinic, &links.write(&invited())).unwrap_err();
-        assert_eq!(error.word(), Word::ClinicInvitationRefused);
+        assert_eq!(error.code(), ErrorCode::ClinicInvitationRefused);
     }
 
     #[test]
@@ -175,7 +175,7 @@ mod tests {
             bytes[at] = if bytes[at] == b'1' { b'2' } else { b'1' };
             let changed = String::from_utf8(bytes).unwrap();
             let error = links.read(Place::Team, &changed).unwrap_err();
-            assert_eq!(error.word(), Word::InvitationRefused, "{changed}");
+            assert_eq!(error.code(), ErrorCode::InvitationRefused, "{changed}");
         }
         assert!(
             Links::new(&[2; 32]).read(Place::Team, &link).is_err(),

@@ -5,31 +5,24 @@
 //! to have the phone, today or when they register, finds it in their list. To the inviter it looks open until it expires,
 //! also when it was declined. An invitation ends with the rights of its inviter.
 
-mod answer;
+pub(crate) mod answer;
 mod by_link;
 mod in_person;
 mod link;
 mod qr;
-mod received;
+pub(crate) mod received;
+mod secret;
 mod table;
 
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub(crate) use by_link::{JoinByLink, NewLink, consume_link, invite_by_link, withdraw};
 pub(crate) use in_person::{InviteByPhone, SentDoctorInvitation, invite_by_id, invite_by_phone, list_sent};
 pub(crate) use link::{Invited, Links};
 pub(crate) use table::{SEQUENCE, forget_of_inviter};
 
-use crate::{app::App, error::Word};
-
-pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(received::list))
-        .routes(routes!(answer::accept))
-        .routes(routes!(answer::decline))
-}
+use crate::http::error::ErrorCode;
 
 /// What a doctor is invited into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -55,38 +48,38 @@ impl Place {
             .find(|place| place.as_str() == text)
     }
 
-    const fn refused(self) -> Word {
+    const fn refused(self) -> ErrorCode {
         match self {
-            Self::Team => Word::InvitationRefused,
-            Self::Clinic => Word::ClinicInvitationRefused,
+            Self::Team => ErrorCode::InvitationRefused,
+            Self::Clinic => ErrorCode::ClinicInvitationRefused,
         }
     }
 
-    const fn expired(self) -> Word {
+    const fn expired(self) -> ErrorCode {
         match self {
-            Self::Team => Word::InvitationExpired,
-            Self::Clinic => Word::ClinicInvitationExpired,
+            Self::Team => ErrorCode::InvitationExpired,
+            Self::Clinic => ErrorCode::ClinicInvitationExpired,
         }
     }
 
-    const fn used_up(self) -> Word {
+    const fn used_up(self) -> ErrorCode {
         match self {
-            Self::Team => Word::InvitationUsedUp,
-            Self::Clinic => Word::ClinicInvitationUsedUp,
+            Self::Team => ErrorCode::InvitationUsedUp,
+            Self::Clinic => ErrorCode::ClinicInvitationUsedUp,
         }
     }
 
-    const fn not_found(self) -> Word {
+    const fn not_found(self) -> ErrorCode {
         match self {
-            Self::Team => Word::InvitationNotFound,
-            Self::Clinic => Word::ClinicInvitationNotFound,
+            Self::Team => ErrorCode::InvitationNotFound,
+            Self::Clinic => ErrorCode::ClinicInvitationNotFound,
         }
     }
 
-    const fn limit(self) -> Word {
+    const fn limit(self) -> ErrorCode {
         match self {
-            Self::Team => Word::InvitationLimit,
-            Self::Clinic => Word::ClinicInvitationLimit,
+            Self::Team => ErrorCode::InvitationLimit,
+            Self::Clinic => ErrorCode::ClinicInvitationLimit,
         }
     }
 }

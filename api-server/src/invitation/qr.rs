@@ -6,7 +6,7 @@ use fast_qr::{
     qr::QRBuilder,
 };
 
-use crate::error::Error;
+use crate::http::error::Error;
 
 /// The quiet zone around a code, modules: the standard asks for 4.
 const MARGIN: usize = 4;

@@ -6,13 +6,16 @@ use utoipa::ToSchema;
 
 use super::{Place, table};
 use crate::{
-    account::{self, Role, User},
-    answer::{Answer, ListEnvelope, Page},
+    account,
     app::App,
+    caller::{Role, User},
     clock::now_ms,
-    docs::PageParams,
-    error::{Error, Word},
-    input::{Cursor, PageQuery},
+    http::{
+        answer::{Answer, ListEnvelope, Page},
+        docs::PageParams,
+        error::{Error, ErrorCode},
+        input::{Cursor, PageQuery},
+    },
 };
 
 /// An invitation that the caller got.
@@ -46,7 +49,7 @@ pub(crate) async fn list(State(app): State<App>, user: User, page: PageQuery) ->
     doctors_only(&user)?;
     let phone = account::phone_of(&app.database, user.id)
         .await?
-        .ok_or(Word::AuthRequired)?;
+        .ok_or(ErrorCode::AuthRequired)?;
     let now_ms = now_ms();
     let total = if page.count {
         Some(table::count_received(&app.database, &phone, now_ms).await?)
@@ -69,6 +72,6 @@ pub(super) fn doctors_only(user: &User) -> Result<(), Error> {
     if user.role == Role::Doctor {
         Ok(())
     } else {
-        Err(Word::InvitationDoctorsOnly.into())
+        Err(ErrorCode::InvitationDoctorsOnly.into())
     }
 }

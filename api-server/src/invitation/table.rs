@@ -7,7 +7,7 @@ use database::{Transaction, params};
 use proto::UserId;
 
 use super::Place;
-use crate::error::Error;
+use crate::http::error::Error;
 
 pub(super) use in_person::{
     NewInPerson, consume_in_person, count_in_person, count_received, count_sent, decline,

@@ -6,11 +6,13 @@ use utoipa::ToSchema;
 
 use super::table;
 use crate::{
-    account::User,
-    answer::{Answer, Envelope},
     app::App,
-    error::{Error, Word},
-    input::PathIds,
+    caller::User,
+    http::{
+        answer::{Answer, Envelope},
+        error::{Error, ErrorCode},
+        input::PathIds,
+    },
 };
 
 /// A version of a team's agreement.
@@ -42,5 +44,5 @@ pub(crate) async fn show(
     PathIds(id, version): PathIds,
 ) -> Result<Answer, Error> {
     let agreement = table::agreement(&app.database, id.get(), version.get()).await?;
-    Answer::one(&agreement.ok_or(Word::AgreementNotFound)?)
+    Answer::one(&agreement.ok_or(ErrorCode::AgreementNotFound)?)
 }

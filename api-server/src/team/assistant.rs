@@ -7,12 +7,15 @@ use utoipa::ToSchema;
 
 use super::table;
 use crate::{
-    account::{self, Login, NewLogin, Platform, PushToken, User},
-    answer::{Answer, Envelope},
+    account::{self, Login, NewLogin, Platform, PushToken},
     app::App,
+    caller::User,
     clock::now_ms,
-    error::{Error, Word},
-    input::{DeviceId, Json, PathId},
+    http::{
+        answer::{Answer, Envelope},
+        error::{Error, ErrorCode},
+        input::{DeviceId, Json, PathId},
+    },
 };
 
 /// The device that somebody acts as the assistant on.
@@ -56,12 +59,14 @@ pub(crate) async fn log_in(
                     let now_ms = now_ms();
                     // The opener's account before the assistant's: an operator who disables it waits for this login, or
                     // has ended it.
-                    if !account::hold_enabled(tx, user.id).await? {
-                        return Err(Word::AccountDisabled.into());
+                    if !account::lock_enabled(tx, user.id).await? {
+                        return Err(ErrorCode::AccountDisabled.into());
                     }
-                    let team = table::team_in(tx, id.get()).await?.ok_or(Word::TeamNotFound)?;
+                    let team = table::team_in(tx, id.get())
+                        .await?
+                        .ok_or(ErrorCode::TeamNotFound)?;
                     if team.owner_id != user.id.get() {
-                        return Err(Error::new(Word::TeamForbidden));
+                        return Err(Error::new(ErrorCode::TeamForbidden));
                     }
                     let new = NewLogin {
                         user: UserId::from_database(team.assistant_id),
@@ -71,7 +76,7 @@ pub(crate) async fn log_in(
                         opened_by: Some(user.id),
                     };
                     let opened = account::open(&opener, tx, new, now_ms).await?;
-                    account::hold(tx, &user, now_ms).await?;
+                    account::lock_device(tx, &user, now_ms).await?;
                     Ok(opened)
                 })
             })

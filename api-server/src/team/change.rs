@@ -6,13 +6,15 @@ use utoipa::ToSchema;
 
 use super::{Team, table};
 use crate::{
-    account::User,
-    answer::{Answer, Envelope},
     app::{App, Written},
+    caller::User,
     clock::now_ms,
-    docs::IdempotencyKey,
-    error::{Error, Word},
-    input::{Fen, Line, PathId, Text, Write},
+    http::{
+        answer::{Answer, Envelope},
+        docs::IdempotencyKey,
+        error::{Error, ErrorCode},
+        input::{Fen, Line, PathId, Text, Write},
+    },
 };
 
 /// What changes about a team. What is left out stays as it is.
@@ -51,7 +53,7 @@ pub(crate) async fn change(
         Box::pin(async move {
             let present = table::take(tx, id.get()).await?;
             if present.owner_id != user.id.get() {
-                return Err(Word::TeamForbidden.into());
+                return Err(ErrorCode::TeamForbidden.into());
             }
             let now_ms = now_ms();
             let mut team = present.clone();

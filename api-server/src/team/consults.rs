@@ -6,13 +6,15 @@ use utoipa::ToSchema;
 
 use super::{Team, table};
 use crate::{
-    account::User,
-    answer::{Answer, Envelope, ListEnvelope},
     app::App,
+    caller::User,
     consult::{self, Consult},
-    docs::PageParams,
-    error::{Error, Word},
-    input::{PageQuery, PathId},
+    http::{
+        answer::{Answer, Envelope, ListEnvelope},
+        docs::PageParams,
+        error::{Error, ErrorCode},
+        input::{PageQuery, PathId},
+    },
     vas,
 };
 
@@ -72,9 +74,9 @@ pub(crate) async fn of_team(
 ) -> Result<Answer, Error> {
     let team = table::team(&app.database, id.get())
         .await?
-        .ok_or(Word::TeamNotFound)?;
+        .ok_or(ErrorCode::TeamNotFound)?;
     if !team.is_led_by(user.id) {
-        return Err(Word::TeamForbidden.into());
+        return Err(ErrorCode::TeamForbidden.into());
     }
     consult::list_finished(&app, id.get(), &page).await
 }
@@ -105,10 +107,12 @@ pub(crate) async fn mine(
 
 /// The team, for one of its doctors or its assistant.
 async fn team_of_mine(app: &App, user: &User, id: i64) -> Result<Team, Error> {
-    let team = table::team(&app.database, id).await?.ok_or(Word::TeamNotFound)?;
+    let team = table::team(&app.database, id)
+        .await?
+        .ok_or(ErrorCode::TeamNotFound)?;
     if team.is_led_by(user.id) || team.doctor_ids.contains(&user.id.get()) {
         Ok(team)
     } else {
-        Err(Word::TeamForbidden.into())
+        Err(ErrorCode::TeamForbidden.into())
     }
 }

@@ -7,13 +7,16 @@ use utoipa::ToSchema;
 
 use super::{Team, table};
 use crate::{
-    account::{self, NewAccount, Role, User},
-    answer::{Answer, Envelope},
+    account::{self, NewAccount},
     app::{App, Written},
+    caller::{Role, User},
     clock::now_ms,
-    docs::IdempotencyKey,
-    error::{Error, Word},
-    input::{Fen, Line, Text, Write},
+    http::{
+        answer::{Answer, Envelope},
+        docs::IdempotencyKey,
+        error::{Error, ErrorCode},
+        input::{Fen, Line, Text, Write},
+    },
 };
 
 /// A team to be made.
@@ -51,7 +54,7 @@ pub(crate) async fn create(
     Write { body, once }: Write<NewTeam>,
 ) -> Result<Answer, Error> {
     if user.role != Role::Doctor {
-        return Err(Word::DoctorsOnly.into());
+        return Err(ErrorCode::DoctorsOnly.into());
     }
     let team_id = app.database.allocate_id(table::SEQUENCE).await?;
     let assistant = UserId::from_database(app.database.allocate_id(account::SEQUENCE).await?);

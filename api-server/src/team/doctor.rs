@@ -7,12 +7,14 @@ use utoipa::ToSchema;
 
 use super::{Team, table};
 use crate::{
-    account::User,
-    answer::{Answer, Envelope},
     app::{App, Written},
-    docs::IdempotencyKey,
-    error::{Error, Word},
-    input::{Id, PathId, Write},
+    caller::User,
+    http::{
+        answer::{Answer, Envelope},
+        docs::IdempotencyKey,
+        error::{Error, ErrorCode},
+        input::{Id, PathId, Write},
+    },
     invitation::{self, Place},
 };
 
@@ -50,16 +52,16 @@ pub(crate) async fn add(
         Box::pin(async move {
             let team = table::take(tx, id.get()).await?;
             if !team.is_led_by(user.id) {
-                return Err(Word::TeamForbidden.into());
+                return Err(ErrorCode::TeamForbidden.into());
             }
             let doctor = UserId::from_database(body.doctor_id.get());
             if team.doctor_ids.contains(&doctor.get()) {
-                return Err(Error::new(Word::TeamAlreadyIn).field("doctor_id"));
+                return Err(Error::new(ErrorCode::TeamAlreadyIn).field("doctor_id"));
             }
             let (team_id, inviter) = (team.team_id, user.id);
             let invited = invitation::invite_by_id(tx, Place::Team, team_id, inviter, doctor, invitation_id);
             if !invited.await? {
-                return Err(Error::new(Word::TeamDoctorNotFound).field("doctor_id"));
+                return Err(Error::new(ErrorCode::TeamDoctorNotFound).field("doctor_id"));
             }
             Ok(Written::new(Answer::one(&team)?))
         })

@@ -6,12 +6,14 @@ use utoipa::ToSchema;
 
 use super::table;
 use crate::{
-    account::User,
-    answer::{Answer, ListEnvelope, Page},
     app::App,
-    docs::PageParams,
-    error::{Error, Word},
-    input::{Cursor, PageQuery, PathId},
+    caller::User,
+    http::{
+        answer::{Answer, ListEnvelope, Page},
+        docs::PageParams,
+        error::{Error, ErrorCode},
+        input::{Cursor, PageQuery, PathId},
+    },
 };
 
 /// A doctor of a team.
@@ -47,7 +49,7 @@ pub(crate) async fn list(
 ) -> Result<Answer, Error> {
     table::team(&app.database, id.get())
         .await?
-        .ok_or(Word::TeamNotFound)?;
+        .ok_or(ErrorCode::TeamNotFound)?;
     let total = if page.count {
         Some(table::count_doctors(&app.database, id.get()).await?)
     } else {

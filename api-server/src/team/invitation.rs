@@ -6,13 +6,15 @@ use utoipa::ToSchema;
 
 use super::table;
 use crate::{
-    account::User,
-    answer::{Answer, Empty, Envelope, ListEnvelope},
     app::{App, Written},
+    caller::User,
     clock::now_ms,
-    docs::{IdempotencyKey, PageParams},
-    error::{Error, Word},
-    input::{Nothing, PageQuery, PathId, PathIds, Write},
+    http::{
+        answer::{Answer, Empty, Envelope, ListEnvelope},
+        docs::{IdempotencyKey, PageParams},
+        error::{Error, ErrorCode},
+        input::{Nothing, PageQuery, PathId, PathIds, Write},
+    },
     invitation::{self, InviteByPhone, NewLink, Place, SentDoctorInvitation},
 };
 
@@ -64,7 +66,7 @@ pub(crate) async fn invite(
             let now_ms = now_ms();
             let team = table::take(tx, id.get()).await?;
             if !team.is_led_by(user.id) {
-                return Err(Word::TeamForbidden.into());
+                return Err(ErrorCode::TeamForbidden.into());
             }
             let made = invitation::invite_by_link(
                 tx,
@@ -119,9 +121,11 @@ pub(crate) async fn withdraw(
 ) -> Result<Answer, Error> {
     app.write(once, move |tx| {
         Box::pin(async move {
-            let team = table::team_in(tx, id.get()).await?.ok_or(Word::TeamNotFound)?;
+            let team = table::team_in(tx, id.get())
+                .await?
+                .ok_or(ErrorCode::TeamNotFound)?;
             if !team.is_led_by(user.id) {
-                return Err(Word::TeamForbidden.into());
+                return Err(ErrorCode::TeamForbidden.into());
             }
             invitation::withdraw(tx, Place::Team, team.team_id, invitation_id.get(), now_ms()).await?;
             Ok(Written::new(Answer::empty()?))
@@ -157,7 +161,7 @@ pub(crate) async fn invite_phone(
         Box::pin(async move {
             let team = table::take(tx, id.get()).await?;
             if !team.is_led_by(user.id) {
-                return Err(Word::TeamForbidden.into());
+                return Err(ErrorCode::TeamForbidden.into());
             }
             let (team, inviter) = (team.team_id, user.id);
             let sent =
@@ -190,9 +194,9 @@ pub(crate) async fn list(
 ) -> Result<Answer, Error> {
     let team = table::team(&app.database, id.get())
         .await?
-        .ok_or(Word::TeamNotFound)?;
+        .ok_or(ErrorCode::TeamNotFound)?;
     if !team.is_led_by(user.id) {
-        return Err(Word::TeamForbidden.into());
+        return Err(ErrorCode::TeamForbidden.into());
     }
     invitation::list_sent(&app, Place::Team, team.team_id, &page).await
 }

@@ -8,13 +8,15 @@ use utoipa::ToSchema;
 
 use super::{Team, table};
 use crate::{
-    account::{Role, User},
-    answer::{Answer, Envelope},
     app::{App, Written},
+    caller::{Role, User},
     clock::now_ms,
-    docs::IdempotencyKey,
-    error::{Error, Word},
-    input::{Ascii, Id, Write},
+    http::{
+        answer::{Answer, Envelope},
+        docs::IdempotencyKey,
+        error::{Error, ErrorCode},
+        input::{Ascii, Id, Write},
+    },
     invitation::{self, Invited, Place},
 };
 
@@ -64,7 +66,7 @@ pub(crate) async fn join_team(
                     team
                 }
             };
-            let team = table::team_in(tx, team).await?.ok_or(Word::TeamNotFound)?;
+            let team = table::team_in(tx, team).await?.ok_or(ErrorCode::TeamNotFound)?;
             Ok(Written::new(Answer::one(&team)?))
         })
     })
@@ -90,7 +92,7 @@ impl Way {
                     .ok_or_else(|| missing("agreement_version"))?
                     .get(),
             }),
-            _ => Err(Word::TeamCannotJoin.into()),
+            _ => Err(ErrorCode::TeamCannotJoin.into()),
         }
     }
 }
@@ -140,10 +142,10 @@ async fn by_agreement(
         .await
         .map_err(|error| error.field("team_id"))?;
     if current.agreement_version != version {
-        return Err(Error::new(Word::AgreementChanged).field("agreement_version"));
+        return Err(Error::new(ErrorCode::AgreementChanged).field("agreement_version"));
     }
     if !table::put_member(tx, team, member, version, now_ms).await? {
-        return Err(Error::new(Word::TeamAlreadyIn).field("team_id"));
+        return Err(Error::new(ErrorCode::TeamAlreadyIn).field("team_id"));
     }
     table::put_acceptance(tx, team, member, version, now_ms).await
 }

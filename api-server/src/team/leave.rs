@@ -8,14 +8,17 @@ use utoipa::ToSchema;
 
 use super::table;
 use crate::{
-    account::{self, Device, Role, User},
-    answer::{Answer, Empty, Envelope},
+    account::{self, Device},
     app::{App, Written},
+    caller::{Role, User},
     clock::now_ms,
     consult,
-    docs::IdempotencyKey,
-    error::{Error, Word},
-    input::{Nothing, PathId, PathIds, Write},
+    http::{
+        answer::{Answer, Empty, Envelope},
+        docs::IdempotencyKey,
+        error::{Error, ErrorCode},
+        input::{Nothing, PathId, PathIds, Write},
+    },
 };
 
 /// A doctor who has gone.
@@ -54,13 +57,15 @@ pub(crate) async fn leave(
         Box::pin(async move {
             let mut written = Written::new(Answer::empty()?);
             if user.role == Role::Member {
-                table::team_in(tx, id.get()).await?.ok_or(Word::TeamNotFound)?;
+                table::team_in(tx, id.get())
+                    .await?
+                    .ok_or(ErrorCode::TeamNotFound)?;
                 if !table::remove_member(tx, id.get(), user.id).await? {
-                    return Err(Word::TeamNotIn.into());
+                    return Err(ErrorCode::TeamNotIn.into());
                 }
             } else {
                 let gone = doctor_goes(tx, id.get(), user.id).await?;
-                written.logged_out = gone.ok_or(Word::TeamNotIn)?;
+                written.logged_out = gone.ok_or(ErrorCode::TeamNotIn)?;
             }
             Ok(written)
         })
@@ -95,13 +100,16 @@ pub(crate) async fn remove_doctor(
 ) -> Result<Answer, Error> {
     app.write(once, move |tx| {
         Box::pin(async move {
-            let team = table::team_in(tx, id.get()).await?.ok_or(Word::TeamNotFound)?;
+            let team = table::team_in(tx, id.get())
+                .await?
+                .ok_or(ErrorCode::TeamNotFound)?;
             if !team.is_led_by(user.id) {
-                return Err(Word::TeamForbidden.into());
+                return Err(ErrorCode::TeamForbidden.into());
             }
             let doctor = UserId::from_database(doctor_id.get());
             let gone = doctor_goes(tx, id.get(), doctor).await?;
-            let logged_out = gone.ok_or_else(|| Error::new(Word::TeamDoctorNotFound).field("doctor_id"))?;
+            let logged_out =
+                gone.ok_or_else(|| Error::new(ErrorCode::TeamDoctorNotFound).field("doctor_id"))?;
             let mut written = Written::new(Answer::one(&DoctorGone {
                 team_id: id.get(),
                 doctor_id: doctor.get(),
@@ -121,10 +129,10 @@ async fn doctor_goes(
     team: i64,
     doctor: UserId,
 ) -> Result<Option<Vec<Device>>, Error> {
-    account::take(tx, doctor).await?;
-    let team = table::team_in(tx, team).await?.ok_or(Word::TeamNotFound)?;
+    account::lock(tx, doctor).await?;
+    let team = table::team_in(tx, team).await?.ok_or(ErrorCode::TeamNotFound)?;
     if team.owner_id == doctor.get() {
-        return Err(Word::TeamOwnerStays.into());
+        return Err(ErrorCode::TeamOwnerStays.into());
     }
     if !table::remove_doctor(tx, team.team_id, doctor).await? {
         return Ok(None);
@@ -159,13 +167,15 @@ pub(crate) async fn remove_member(
 ) -> Result<Answer, Error> {
     app.write(once, move |tx| {
         Box::pin(async move {
-            let team = table::team_in(tx, id.get()).await?.ok_or(Word::TeamNotFound)?;
+            let team = table::team_in(tx, id.get())
+                .await?
+                .ok_or(ErrorCode::TeamNotFound)?;
             if !team.is_led_by(user.id) {
-                return Err(Word::TeamForbidden.into());
+                return Err(ErrorCode::TeamForbidden.into());
             }
             let member = UserId::from_database(member_id.get());
             if !table::remove_member(tx, id.get(), member).await? {
-                return Err(Error::new(Word::TeamMemberNotFound).field("member_id"));
+                return Err(Error::new(ErrorCode::TeamMemberNotFound).field("member_id"));
             }
             Ok(Written::new(Answer::empty()?))
         })

@@ -6,12 +6,14 @@ use utoipa::ToSchema;
 
 use super::table;
 use crate::{
-    account::User,
-    answer::{Answer, ListEnvelope, Page},
     app::App,
-    docs::PageParams,
-    error::{Error, Word},
-    input::{Cursor, PageQuery, PathId},
+    caller::User,
+    http::{
+        answer::{Answer, ListEnvelope, Page},
+        docs::PageParams,
+        error::{Error, ErrorCode},
+        input::{Cursor, PageQuery, PathId},
+    },
 };
 
 /// A member of a team.
@@ -48,9 +50,9 @@ pub(crate) async fn list(
 ) -> Result<Answer, Error> {
     let team = table::team(&app.database, id.get())
         .await?
-        .ok_or(Word::TeamNotFound)?;
+        .ok_or(ErrorCode::TeamNotFound)?;
     if !team.is_led_by(user.id) {
-        return Err(Word::TeamForbidden.into());
+        return Err(ErrorCode::TeamForbidden.into());
     }
     let total = if page.count {
         Some(table::count_members(&app.database, id.get()).await?)

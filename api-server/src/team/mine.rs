@@ -6,12 +6,14 @@ use utoipa::ToSchema;
 
 use super::table;
 use crate::{
-    account::{Role, User},
-    answer::{Answer, ListEnvelope, Page},
     app::App,
-    docs::PageParams,
-    error::Error,
-    input::{Cursor, PageQuery},
+    caller::{Role, User},
+    http::{
+        answer::{Answer, ListEnvelope, Page},
+        docs::PageParams,
+        error::Error,
+        input::{Cursor, PageQuery},
+    },
 };
 
 /// A team that the caller is in.

@@ -5,57 +5,31 @@
 //! In those that are running they stay until the assistant takes them out: a patient does not lose a doctor in the middle of
 //! a conversation because of what happens between doctors. The answer to the removal tells how many there are.
 
-mod agreement;
-mod assistant;
-mod change;
-mod consults;
-mod create;
-mod doctor;
-mod doctors;
-mod invitation;
-mod join;
-mod leave;
-mod members;
-mod mine;
+pub(crate) mod agreement;
+pub(crate) mod assistant;
+pub(crate) mod change;
+pub(crate) mod consults;
+pub(crate) mod create;
+pub(crate) mod doctor;
+pub(crate) mod doctors;
+pub(crate) mod invitation;
+pub(crate) mod join;
+pub(crate) mod leave;
+pub(crate) mod members;
+pub(crate) mod mine;
 mod name;
-mod search;
-mod show;
+pub(crate) mod search;
+pub(crate) mod show;
 mod table;
 
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub(crate) use join::join;
 pub(crate) use table::{fold_names, has_doctor, ids, share_a_team, take_doctor, team_of_consult};
 
-use crate::app::App;
-
 /// The most teams that a doctor creates or joins, counted together. The table `account` has it as a check, too.
 pub(crate) const MAX_TEAMS: i64 = 5;
-
-pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(create::create, search::search))
-        .routes(routes!(join::join_team))
-        .routes(routes!(show::show, change::change))
-        .routes(routes!(agreement::show))
-        .routes(routes!(doctor::add))
-        .routes(routes!(doctors::list))
-        .routes(routes!(leave::remove_doctor))
-        .routes(routes!(members::list))
-        .routes(routes!(leave::remove_member))
-        .routes(routes!(leave::leave))
-        .routes(routes!(invitation::invite))
-        .routes(routes!(invitation::withdraw))
-        .routes(routes!(invitation::invite_phone))
-        .routes(routes!(invitation::list))
-        .routes(routes!(mine::list))
-        .routes(routes!(consults::history))
-        .routes(routes!(consults::of_team))
-        .routes(routes!(consults::mine))
-        .routes(routes!(assistant::log_in))
-}
 
 /// A team.
 #[derive(Clone, Debug, Serialize, ToSchema)]

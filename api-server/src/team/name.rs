@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::input::folded;
+use crate::http::input::folded;
 
 /// The most characters of a folded name that are searched: some characters fold to several.
 const MAX_SEARCHED_CHARS: usize = 64;

@@ -6,12 +6,14 @@ use utoipa::ToSchema;
 
 use super::table;
 use crate::{
-    account::{Role, User},
-    answer::{Answer, ListEnvelope, Page},
     app::App,
-    docs::PageParams,
-    error::{Error, Word},
-    input::{Cursor, Name, NameQuery, PageQuery},
+    caller::{Role, User},
+    http::{
+        answer::{Answer, ListEnvelope, Page},
+        docs::PageParams,
+        error::{Error, ErrorCode},
+        input::{Cursor, Name, NameQuery, PageQuery},
+    },
 };
 
 /// A team that was found.
@@ -45,7 +47,7 @@ pub(crate) async fn search(
     page: PageQuery,
 ) -> Result<Answer, Error> {
     if user.role != Role::Doctor {
-        return Err(Word::DoctorsOnly.into());
+        return Err(ErrorCode::DoctorsOnly.into());
     }
     let total = if page.count {
         Some(table::count_found(&app.database, &part.folded).await?)

@@ -4,11 +4,13 @@ use axum::extract::State;
 
 use super::{Team, table};
 use crate::{
-    account::User,
-    answer::{Answer, Envelope},
     app::App,
-    error::{Error, Word},
-    input::PathId,
+    caller::User,
+    http::{
+        answer::{Answer, Envelope},
+        error::{Error, ErrorCode},
+        input::PathId,
+    },
 };
 
 /// A team
@@ -23,6 +25,6 @@ use crate::{
 pub(crate) async fn show(State(app): State<App>, _: User, PathId(id): PathId) -> Result<Answer, Error> {
     let team = table::team(&app.database, id.get())
         .await?
-        .ok_or(Word::TeamNotFound)?;
+        .ok_or(ErrorCode::TeamNotFound)?;
     Answer::one(&team)
 }

@@ -9,8 +9,8 @@ use database::{Database, Row, Transaction, params};
 use proto::UserId;
 
 use super::{MAX_TEAMS, Team, agreement::Agreement, doctors::TeamDoctor};
-use crate::{
-    error::{Error, Word},
+use crate::http::{
+    error::{Error, ErrorCode},
     input::PageQuery,
 };
 
@@ -74,7 +74,7 @@ pub(super) async fn team_in(tx: &mut Transaction<'_>, id: i64) -> Result<Option<
 pub(super) async fn take(tx: &mut Transaction<'_>, id: i64) -> Result<Team, Error> {
     tx.execute("UPDATE team SET owner_id = owner_id WHERE id = $1", params![id])
         .await?;
-    Ok(team_in(tx, id).await?.ok_or(Word::TeamNotFound)?)
+    Ok(team_in(tx, id).await?.ok_or(ErrorCode::TeamNotFound)?)
 }
 
 pub(super) async fn new_team(tx: &mut Transaction<'_>, team: &Team) -> Result<(), Error> {
@@ -188,9 +188,9 @@ pub(super) async fn count_doctor(
     }
     // Who is in as many teams as may be, this one among them, is told the nearer reason.
     if take_doctor(tx, team, doctor).await? {
-        return Err(Error::new(Word::TeamAlreadyIn).field(field));
+        return Err(Error::new(ErrorCode::TeamAlreadyIn).field(field));
     }
-    Err(Word::TeamLimit.into())
+    Err(ErrorCode::TeamLimit.into())
 }
 
 /// Puts a doctor who was counted into a team.
@@ -211,7 +211,7 @@ pub(super) async fn put_doctor(
     match outcome {
         Ok(_) => Ok(()),
         Err(error) if error.constraint() == Some("team_doctor_pkey") => {
-            Err(Error::new(Word::TeamAlreadyIn).field(field))
+            Err(Error::new(ErrorCode::TeamAlreadyIn).field(field))
         }
         Err(error) => Err(error.into()),
     }

@@ -11,15 +11,17 @@ use super::{
     table,
 };
 use crate::{
-    account::User,
-    answer::{Answer, Envelope},
     app::{App, Written},
+    caller::User,
     clock::now_ms,
     consult,
-    docs::IdempotencyKey,
-    error::{Error, Word},
-    input::{Id, Nothing, PathId, Write},
-    once::Once,
+    http::{
+        answer::{Answer, Envelope},
+        docs::IdempotencyKey,
+        error::{Error, ErrorCode},
+        input::{Id, Nothing, PathId, Write},
+        once::Once,
+    },
 };
 
 /// Confirms a value-added service
@@ -111,12 +113,14 @@ async fn decide(app: &App, user: User, id: Id, once: Once, step: Step) -> Result
         Box::pin(async move {
             let now_ms = now_ms();
             // Which consult it belongs to never changes, so this may be read before the row is taken.
-            let consult = table::consult_of(tx, id.get()).await?.ok_or(Word::VasNotFound)?;
+            let consult = table::consult_of(tx, id.get())
+                .await?
+                .ok_or(ErrorCode::VasNotFound)?;
             consult::take_row(tx, consult).await?;
-            let vas = table::vas_in(tx, id.get()).await?.ok_or(Word::VasNotFound)?;
+            let vas = table::vas_in(tx, id.get()).await?.ok_or(ErrorCode::VasNotFound)?;
             let side = table::side_in(tx, &vas, user.id).await?;
             if !step.is_of(side) {
-                return Err(Word::VasForbidden.into());
+                return Err(ErrorCode::VasForbidden.into());
             }
             let Some(next) = vas.state.after(step)? else {
                 return Ok(Written::new(Answer::one(&vas.show())?));

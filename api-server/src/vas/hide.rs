@@ -4,12 +4,14 @@ use axum::extract::State;
 
 use super::table;
 use crate::{
-    account::User,
-    answer::{Answer, Empty, Envelope},
     app::{App, Written},
-    docs::IdempotencyKey,
-    error::Error,
-    input::{Nothing, PathId, Write},
+    caller::User,
+    http::{
+        answer::{Answer, Empty, Envelope},
+        docs::IdempotencyKey,
+        error::Error,
+        input::{Nothing, PathId, Write},
+    },
 };
 
 /// Takes a value-added service from one's own lists

@@ -9,7 +9,7 @@
 use proto::wire::EntryKind;
 use utoipa::ToSchema;
 
-use crate::error::Word;
+use crate::http::error::ErrorCode;
 
 /// Where a value-added service is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ToSchema)]
@@ -74,14 +74,14 @@ impl State {
 
     /// The state after a step; none when it is there already: the same step again, from whatever device, is answered as
     /// the first time and does nothing.
-    pub(super) fn after(self, step: Step) -> Result<Option<Self>, Word> {
+    pub(super) fn after(self, step: Step) -> Result<Option<Self>, ErrorCode> {
         let next = step.leads_to();
         match self {
             Self::Proposed => Ok(Some(next)),
             same if same == next => Ok(None),
-            Self::Confirmed => Err(Word::VasConfirmed),
-            Self::Declined => Err(Word::VasDeclined),
-            Self::Withdrawn => Err(Word::VasWithdrawn),
+            Self::Confirmed => Err(ErrorCode::VasConfirmed),
+            Self::Declined => Err(ErrorCode::VasDeclined),
+            Self::Withdrawn => Err(ErrorCode::VasWithdrawn),
         }
     }
 }
@@ -119,15 +119,23 @@ mod tests {
             ),
             (
                 Confirmed,
-                [Ok(None), Err(Word::VasConfirmed), Err(Word::VasConfirmed)],
+                [
+                    Ok(None),
+                    Err(ErrorCode::VasConfirmed),
+                    Err(ErrorCode::VasConfirmed),
+                ],
             ),
             (
                 Declined,
-                [Err(Word::VasDeclined), Ok(None), Err(Word::VasDeclined)],
+                [Err(ErrorCode::VasDeclined), Ok(None), Err(ErrorCode::VasDeclined)],
             ),
             (
                 Withdrawn,
-                [Err(Word::VasWithdrawn), Err(Word::VasWithdrawn), Ok(None)],
+                [
+                    Err(ErrorCode::VasWithdrawn),
+                    Err(ErrorCode::VasWithdrawn),
+                    Ok(None),
+                ],
             ),
         ];
         for (from, outcomes) in expected {

@@ -7,13 +7,15 @@ use super::{
     table::{self, List},
 };
 use crate::{
-    account::User,
-    answer::{Answer, ListEnvelope, Page},
     app::App,
+    caller::User,
     consult,
-    docs::PageParams,
-    error::{Error, Word},
-    input::{Cursor, PageQuery, PathId},
+    http::{
+        answer::{Answer, ListEnvelope, Page},
+        docs::PageParams,
+        error::{Error, ErrorCode},
+        input::{Cursor, PageQuery, PathId},
+    },
     team,
 };
 
@@ -69,8 +71,8 @@ pub(crate) async fn of_team(
     page: PageQuery,
 ) -> Result<Answer, Error> {
     match team::has_doctor(&app.database, id.get(), user.id).await? {
-        None => return Err(Word::TeamNotFound.into()),
-        Some(false) => return Err(Word::VasTeamDoctorsOnly.into()),
+        None => return Err(ErrorCode::TeamNotFound.into()),
+        Some(false) => return Err(ErrorCode::VasTeamDoctorsOnly.into()),
         Some(true) => {}
     }
     list(&app, List::OfTeam(user.id, id.get()), &page).await

@@ -6,14 +6,16 @@ use utoipa::ToSchema;
 
 use super::{MAX_OPEN, record::Vas, table};
 use crate::{
-    account::User,
-    answer::{Answer, Envelope},
     app::{App, Written},
+    caller::User,
     clock::now_ms,
     consult,
-    docs::IdempotencyKey,
-    error::{Error, Word},
-    input::{Fen, Line, PathId, Text, Write},
+    http::{
+        answer::{Answer, Envelope},
+        docs::IdempotencyKey,
+        error::{Error, ErrorCode},
+        input::{Fen, Line, PathId, Text, Write},
+    },
 };
 
 /// A value-added service to be proposed.
@@ -54,13 +56,13 @@ pub(crate) async fn propose(
             let now_ms = now_ms();
             let (consult, seat) = consult::take_consult(tx, id.get(), user.id).await?;
             if !seat.may_propose() {
-                return Err(Word::ConsultForbidden.into());
+                return Err(ErrorCode::ConsultForbidden.into());
             }
             if !consult.status.is_open() {
-                return Err(Word::ConsultEnded.into());
+                return Err(ErrorCode::ConsultEnded.into());
             }
             if table::count_open(tx, id.get()).await? >= MAX_OPEN {
-                return Err(Word::VasLimit.into());
+                return Err(ErrorCode::VasLimit.into());
             }
             let new = table::NewVas {
                 id: vas,
@@ -73,7 +75,7 @@ pub(crate) async fn propose(
                 price_fen: body.price_fen.get(),
             };
             table::new_vas(tx, new, now_ms).await?;
-            let known = table::vas_in(tx, vas).await?.ok_or(Word::VasNotFound)?;
+            let known = table::vas_in(tx, vas).await?.ok_or(ErrorCode::VasNotFound)?;
             let told = journal
                 .record(tx, consult.id, user.id, known.event(), now_ms)
                 .await?;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::life::State;
-use crate::error::Error;
+use crate::http::error::Error;
 
 /// A value-added service (增值服务).
 #[derive(Clone, Debug, Serialize, ToSchema)]

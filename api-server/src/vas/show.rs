@@ -4,11 +4,13 @@ use axum::extract::State;
 
 use super::{record::Vas, table};
 use crate::{
-    account::User,
-    answer::{Answer, Envelope},
     app::App,
-    error::Error,
-    input::PathId,
+    caller::User,
+    http::{
+        answer::{Answer, Envelope},
+        error::Error,
+        input::PathId,
+    },
 };
 
 /// A value-added service

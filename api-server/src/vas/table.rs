@@ -9,8 +9,10 @@ use super::{
 };
 use crate::{
     consult,
-    error::{Error, Word},
-    input::PageQuery,
+    http::{
+        error::{Error, ErrorCode},
+        input::PageQuery,
+    },
 };
 
 /// The sequence of their ids.
@@ -92,7 +94,7 @@ pub(super) async fn vas_in(tx: &mut Transaction<'_>, vas: i64) -> Result<Option<
 /// One, for somebody who may see it. The same refusal when there is none.
 pub(super) async fn vas_of(database: &Database, vas: i64, user: UserId) -> Result<Known, Error> {
     let row = database.query_first(one_sql(), params![vas]).await?;
-    let vas = Known::from_row(&row.ok_or(Word::VasNotFound)?)?;
+    let vas = Known::from_row(&row.ok_or(ErrorCode::VasNotFound)?)?;
     if vas.is_by(user) || vas.is_for(user) {
         return Ok(vas);
     }
@@ -117,8 +119,8 @@ pub(super) async fn side_in(tx: &mut Transaction<'_>, vas: &Known, user: UserId)
 
 /// Who is not in the consult is told that there is no such service.
 fn hidden_behind_the_service(error: Error) -> Error {
-    if error.word() == Word::ConsultNotFound {
-        Word::VasNotFound.into()
+    if error.code() == ErrorCode::ConsultNotFound {
+        ErrorCode::VasNotFound.into()
     } else {
         error
     }
@@ -257,10 +259,10 @@ pub(super) async fn hide(tx: &mut Transaction<'_>, vas: i64, user: UserId) -> Re
     if hidden == 1 {
         return Ok(());
     }
-    let vas = vas_in(tx, vas).await?.ok_or(Word::VasNotFound)?;
+    let vas = vas_in(tx, vas).await?.ok_or(ErrorCode::VasNotFound)?;
     match side_in(tx, &vas, user).await? {
-        Side::Member | Side::Doctor => Err(Word::VasUndecided.into()),
-        Side::Onlooker => Err(Word::VasForbidden.into()),
+        Side::Member | Side::Doctor => Err(ErrorCode::VasUndecided.into()),
+        Side::Onlooker => Err(ErrorCode::VasForbidden.into()),
     }
 }
 

@@ -15,13 +15,16 @@ mod on_sqlite {
     const STORE: testkit::store::Store = testkit::store::Store::Sqlite;
 
     mod accounts;
+    mod audits;
     mod budgets;
     mod chats;
     mod clinics;
+    mod codes;
     mod consults;
     mod devices;
     mod doctors;
     mod document;
+    mod endpoints;
     mod examples;
     mod families;
     mod handover;
@@ -59,13 +62,16 @@ mod on_postgres {
     const STORE: testkit::store::Store = testkit::store::Store::Postgres;
 
     mod accounts;
+    mod audits;
     mod budgets;
     mod chats;
     mod clinics;
+    mod codes;
     mod consults;
     mod devices;
     mod doctors;
     mod document;
+    mod endpoints;
     mod examples;
     mod families;
     mod handover;

@@ -2,7 +2,7 @@
 
 use database::{Database, params};
 
-use crate::{error::Error, input::folded};
+use crate::http::{error::Error, input::folded};
 
 /// Names of one transaction: a few milliseconds.
 const AT_ONCE: i64 = 100;

@@ -4,7 +4,7 @@ use database::{Database, Transaction, params};
 use proto::UserId;
 
 use super::super::record::{COLUMNS, JOINS, Known};
-use crate::{error::Error, input::PageQuery};
+use crate::http::{error::Error, input::PageQuery};
 
 fn finished_sql() -> String {
     format!(

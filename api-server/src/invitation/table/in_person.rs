@@ -4,8 +4,7 @@ use database::{Database, Row, Transaction, params};
 use proto::UserId;
 
 use crate::{
-    error::Error,
-    input::PageQuery,
+    http::{error::Error, input::PageQuery},
     invitation::{Place, in_person::SentDoctorInvitation, received::DoctorInvitation},
 };
 

@@ -3,7 +3,7 @@
 use database::{Transaction, params};
 use proto::UserId;
 
-use crate::{error::Error, invitation::Place};
+use crate::{http::error::Error, invitation::Place};
 
 /// An invitation to be made.
 pub(in crate::invitation) struct NewInvitation {

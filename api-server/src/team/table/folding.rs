@@ -3,7 +3,7 @@
 use database::{Database, Transaction, params};
 
 use super::{super::name, search};
-use crate::error::Error;
+use crate::http::error::Error;
 
 /// Names of one transaction: some milliseconds, since each has up to 2,080 pieces.
 const AT_ONCE: i64 = 20;

@@ -4,7 +4,7 @@ use database::{Database, Transaction, params};
 use proto::UserId;
 
 use super::super::members::TeamMember;
-use crate::{error::Error, input::PageQuery};
+use crate::http::{error::Error, input::PageQuery};
 
 /// Puts a member who accepts a version; false when they are in with this version already.
 pub(in crate::team) async fn put_member(

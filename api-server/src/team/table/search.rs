@@ -3,7 +3,7 @@
 use database::{Database, Transaction, params};
 
 use super::super::{Team, name, search::FoundTeam};
-use crate::{error::Error, input::PageQuery};
+use crate::http::{error::Error, input::PageQuery};
 
 /// Pieces that are written at a time.
 const AT_ONCE: usize = 64;
