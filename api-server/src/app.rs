@@ -21,6 +21,7 @@ use crate::{
     im::{ImPasswordRates, Spread},
     invitation::Links,
     settings::Settings,
+    subscribers::{self, Subscribers},
 };
 
 /// The work of a write.
@@ -64,6 +65,8 @@ pub struct Parts {
     pub im_passwords: ImPasswordRates,
     /// Signs and checks invitation links.
     pub links: Links,
+    /// Who acts on the events of domains.
+    pub(crate) subscribers: Subscribers,
     /// Set when the service is to end.
     pub shutdown: CancellationToken,
 }
@@ -137,6 +140,7 @@ impl App {
             media_hosts: settings.media_hosts.clone(),
             im_passwords: ImPasswordRates::default(),
             links,
+            subscribers: subscribers::ALL,
             shutdown,
         })))
     }

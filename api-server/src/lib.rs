@@ -22,6 +22,7 @@ pub mod operator;
 mod plan;
 mod routes;
 mod settings;
+mod subscribers;
 mod sweep;
 mod team;
 mod vas;

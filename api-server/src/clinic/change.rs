@@ -4,14 +4,14 @@ use axum::extract::State;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{Clinic, table};
+use super::{Clinic, access, table};
 use crate::{
     app::{App, Written},
     caller::User,
     http::{
         answer::{Answer, Envelope},
         docs::IdempotencyKey,
-        error::{Error, ErrorCode},
+        error::Error,
         input::{Line, PathId, Text, Write},
     },
 };
@@ -47,10 +47,7 @@ pub(crate) async fn change(
 ) -> Result<Answer, Error> {
     app.write(once, move |tx| {
         Box::pin(async move {
-            let mut clinic = table::take(tx, id.get()).await?;
-            if !table::leads(tx, &clinic, user.id).await? {
-                return Err(ErrorCode::ClinicForbidden.into());
-            }
+            let mut clinic = access::lock_led(tx, id.get(), user.id).await?;
             let present = clinic.name.clone();
             if let Some(name) = body.name {
                 clinic.name = name.into_string();

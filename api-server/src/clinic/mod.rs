@@ -1,21 +1,18 @@
-//! Clinics: a founder, doctors who have accepted an invitation, supervisors among them. Patients find a clinic by its name, however it is spelt.
+//! Clinics: a founder, and doctors who have accepted an invitation, supervisors among them. Patients find a clinic by its
+//! name, however it is spelt.
 
+mod access;
 mod change;
 mod create;
-mod doctor;
-mod doctors;
-mod invitation;
-mod join;
-mod mine;
-mod show;
-mod supervisor;
+mod find;
+mod roster;
 mod table;
 
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-pub(crate) use join::join;
+pub(crate) use roster::join::on_invitation;
 pub(crate) use table::{fold_names, share_a_clinic};
 
 use crate::app::App;
@@ -25,19 +22,19 @@ const MAX_CLINICS: i64 = 5;
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(create::create, show::find))
-        .routes(routes!(show::show, change::change))
-        .routes(routes!(doctor::add))
-        .routes(routes!(doctor::remove))
-        .routes(routes!(doctors::list))
-        .routes(routes!(supervisor::appoint))
-        .routes(routes!(invitation::invite))
-        .routes(routes!(invitation::withdraw))
-        .routes(routes!(invitation::invite_phone))
-        .routes(routes!(invitation::list))
-        .routes(routes!(join::join_clinic))
-        .routes(routes!(join::leave))
-        .routes(routes!(mine::list))
+        .routes(routes!(create::create, find::show::find))
+        .routes(routes!(find::show::show, change::change))
+        .routes(routes!(roster::invitation::by_id))
+        .routes(routes!(roster::leave::remove))
+        .routes(routes!(roster::doctors::list))
+        .routes(routes!(roster::supervisor::appoint))
+        .routes(routes!(roster::invitation::by_link))
+        .routes(routes!(roster::invitation::revoke))
+        .routes(routes!(roster::invitation::by_phone))
+        .routes(routes!(roster::invitation::list))
+        .routes(routes!(roster::join::join))
+        .routes(routes!(roster::leave::leave))
+        .routes(routes!(find::mine::list))
 }
 
 /// A clinic.

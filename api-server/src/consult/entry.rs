@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::{
     ToSchema,
-    openapi::{RefOr, Schema},
+    openapi::{Ref, RefOr, Schema},
 };
 
 use super::Status;
@@ -99,7 +99,7 @@ struct VasCard {
     name: String,
     description: String,
     price_fen: i64,
-    #[schema(value_type = crate::vas::State)]
+    #[schema(schema_with = vas_state)]
     state: String,
     doctor_id: i64,
 }
@@ -122,6 +122,11 @@ struct Call {
 struct Media {
     uri: String,
     mime_type: String,
+}
+
+/// The schema of a domain above this one.
+fn vas_state() -> RefOr<Schema> {
+    Ref::from_schema_name("VasState").into()
 }
 
 fn kinds() -> RefOr<Schema> {

@@ -5,7 +5,7 @@ use proto::{ConversationId, UserId};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::life::{Seat, Status};
+use super::life::{self, Life, Seat, Status};
 use crate::{
     http::{answer::Answer, docs, error::Error},
     team,
@@ -113,12 +113,23 @@ impl Known {
         UserId::from_database(self.shown.creator_member_id)
     }
 
-    /// Whether a doctor is in it.
-    pub(super) fn has_doctor(&self, doctor: UserId) -> bool {
-        self.shown.doctor_ids.contains(&doctor.get())
+    /// The facts on which decisions rest.
+    pub(super) fn life(&self) -> Life {
+        let ids = self.shown.doctor_ids.iter();
+        Life {
+            status: self.status,
+            doctors: ids.map(|id| UserId::from_database(*id)).collect(),
+        }
     }
 
-    /// Once a doctor has gone: who takes themselves out can read it no more, and still gets an answer.
+    pub(super) fn conversation(&self, conversation: life::Conversation) -> ConversationId {
+        match conversation {
+            life::Conversation::Main => self.id,
+            life::Conversation::Staff => self.staff_room,
+        }
+    }
+
+    /// The record once a doctor has left.
     pub(super) fn without(mut self, doctor: UserId) -> Self {
         self.shown.doctor_ids.retain(|id| *id != doctor.get());
         self

@@ -5,7 +5,7 @@ use database::Transaction;
 use proto::UserId;
 
 use super::{
-    Place,
+    Accepted,
     received::{DoctorInvitation, doctors_only},
     table,
 };
@@ -13,7 +13,6 @@ use crate::{
     account,
     app::{App, Written},
     caller::User,
-    clinic,
     clock::now_ms,
     http::{
         answer::{Answer, Empty, Envelope},
@@ -21,7 +20,6 @@ use crate::{
         error::{Error, ErrorCode},
         input::{Nothing, PathId, Write},
     },
-    team,
 };
 
 /// Accepts an invitation into a team or clinic
@@ -44,13 +42,11 @@ pub(crate) async fn accept(
     State(app): State<App>,
     user: User,
     PathId(id): PathId,
-    Write {
-        body: Nothing {},
-        once,
-    }: Write<Nothing>,
+    write: Write<Nothing>,
 ) -> Result<Answer, Error> {
     doctors_only(&user)?;
-    app.write(once, move |tx| {
+    let subscribers = app.subscribers.invitation;
+    app.write(write.once, move |tx| {
         Box::pin(async move {
             let now_ms = now_ms();
             let phone = own_phone(tx, user.id).await?;
@@ -59,11 +55,17 @@ pub(crate) async fn accept(
                 .await?
                 .ok_or_else(missing)?;
             let inviter = UserId::from_database(found.inviter_id);
-            match found.place {
-                Place::Team => team::join(tx, found.place_id, user.id, inviter, now_ms).await?,
-                Place::Clinic => clinic::join(tx, found.place_id, user.id, inviter, now_ms).await?,
+            let accepted = Accepted {
+                place: found.place,
+                place_id: found.place_id,
+                doctor: user.id,
+                inviter,
+                now_ms,
+            };
+            for subscriber in subscribers {
+                subscriber(tx, &accepted).await?;
             }
-            // Both are checked once more behind the locks that joining has taken.
+            // Both are checked again under the locks of joining.
             if !table::may_invite(tx, found.place, found.place_id, inviter).await?
                 || !table::consume_in_person(tx, &phone, id.get(), now_ms).await?
             {
@@ -94,13 +96,10 @@ pub(crate) async fn decline(
     State(app): State<App>,
     user: User,
     PathId(id): PathId,
-    Write {
-        body: Nothing {},
-        once,
-    }: Write<Nothing>,
+    write: Write<Nothing>,
 ) -> Result<Answer, Error> {
     doctors_only(&user)?;
-    app.write(once, move |tx| {
+    app.write(write.once, move |tx| {
         Box::pin(async move {
             let phone = own_phone(tx, user.id).await?;
             if !table::decline(tx, &phone, id.get(), now_ms()).await? {
@@ -112,7 +111,7 @@ pub(crate) async fn decline(
     .await
 }
 
-/// A doctor has one; without one nothing can be theirs.
+/// The phone of a doctor; without one no invitation can be theirs.
 async fn own_phone(tx: &mut Transaction<'_>, user: UserId) -> Result<String, Error> {
     let phone = account::phone_in(tx, user).await?;
     Ok(phone.ok_or(ErrorCode::DoctorInvitationNotFound)?)

@@ -14,15 +14,9 @@ use super::{
 };
 use crate::{
     account::{self, Phone, PhoneShown},
-    app::App,
     caller::Role,
     clock::now_ms,
-    http::{
-        answer::{Answer, Page},
-        docs::one_of,
-        error::Error,
-        input::{Cursor, PageQuery},
-    },
+    http::{docs::one_of, error::Error},
 };
 
 /// The most open invitations in person of a team or clinic.
@@ -80,7 +74,7 @@ pub(crate) async fn invite_by_id(
 }
 
 /// Invites a phone into a team or clinic whose row is locked.
-pub(crate) async fn invite_by_phone(
+pub(super) async fn invite_by_phone(
     tx: &mut Transaction<'_>,
     place: Place,
     place_id: i64,
@@ -121,29 +115,4 @@ async fn invite(
     };
     table::put_in_person(tx, &new).await?;
     Ok(new.sent())
-}
-
-/// The open invitations of a team or clinic.
-pub(crate) async fn list_sent(
-    app: &App,
-    place: Place,
-    place_id: i64,
-    page: &PageQuery,
-) -> Result<Answer, Error> {
-    let now_ms = now_ms();
-    let total = if page.count {
-        Some(table::count_sent(&app.database, place, place_id, now_ms).await?)
-    } else {
-        None
-    };
-    let mut items = table::list_sent(&app.database, place, place_id, now_ms, page).await?;
-    let next_cursor = page.cut(&mut items, |last| Cursor {
-        at: last.created_ms,
-        id: last.invitation_id,
-    });
-    Answer::page(Page {
-        items,
-        next_cursor,
-        total,
-    })
 }

@@ -6,88 +6,28 @@
 //! also when it was declined. An invitation ends with the rights of its inviter.
 
 mod answer;
-mod by_link;
+mod event;
 mod in_person;
 mod link;
-mod qr;
+mod place;
 mod received;
-mod secret;
+mod send;
 mod table;
 
-use serde::Serialize;
-use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-pub(crate) use by_link::{JoinByLink, NewLink, consume_link, invite_by_link, withdraw};
-pub(crate) use in_person::{InviteByPhone, SentDoctorInvitation, invite_by_id, invite_by_phone, list_sent};
-pub(crate) use link::{Invited, Links};
+pub(crate) use event::{Accepted, Subscriber};
+pub(crate) use in_person::{InviteByPhone, SentDoctorInvitation, invite_by_id};
+pub(crate) use link::{Invited, JoinByLink, Links, MadeLink, NewLink, consume_link};
+pub(crate) use place::{Inviting, Place, Target};
+pub(crate) use send::{by_link, by_phone, list_sent, revoke};
 pub(crate) use table::{SEQUENCE, forget_of_inviter};
 
-use crate::{app::App, http::error::ErrorCode};
+use crate::app::App;
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(received::list))
         .routes(routes!(answer::accept))
         .routes(routes!(answer::decline))
-}
-
-/// What a doctor is invited into.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-#[schema(as = InvitationPlace)]
-pub(crate) enum Place {
-    Team,
-    Clinic,
-}
-
-impl Place {
-    /// As the database has it.
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Team => "team",
-            Self::Clinic => "clinic",
-        }
-    }
-
-    fn from_database(text: &str) -> Option<Self> {
-        [Self::Team, Self::Clinic]
-            .into_iter()
-            .find(|place| place.as_str() == text)
-    }
-
-    const fn refused(self) -> ErrorCode {
-        match self {
-            Self::Team => ErrorCode::InvitationRefused,
-            Self::Clinic => ErrorCode::ClinicInvitationRefused,
-        }
-    }
-
-    const fn expired(self) -> ErrorCode {
-        match self {
-            Self::Team => ErrorCode::InvitationExpired,
-            Self::Clinic => ErrorCode::ClinicInvitationExpired,
-        }
-    }
-
-    const fn used_up(self) -> ErrorCode {
-        match self {
-            Self::Team => ErrorCode::InvitationUsedUp,
-            Self::Clinic => ErrorCode::ClinicInvitationUsedUp,
-        }
-    }
-
-    const fn not_found(self) -> ErrorCode {
-        match self {
-            Self::Team => ErrorCode::InvitationNotFound,
-            Self::Clinic => ErrorCode::ClinicInvitationNotFound,
-        }
-    }
-
-    const fn limit(self) -> ErrorCode {
-        match self {
-            Self::Team => ErrorCode::InvitationLimit,
-            Self::Clinic => ErrorCode::ClinicInvitationLimit,
-        }
-    }
 }

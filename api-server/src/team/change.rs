@@ -51,7 +51,7 @@ pub(crate) async fn change(
 ) -> Result<Answer, Error> {
     app.write(once, move |tx| {
         Box::pin(async move {
-            let present = table::take(tx, id.get()).await?;
+            let present = table::lock(tx, id.get()).await?;
             if present.owner_id != user.id.get() {
                 return Err(ErrorCode::TeamForbidden.into());
             }

@@ -1,33 +1,24 @@
-//! Teams of doctors, each with an assistant account (群助手) that is made with it.
+//! Teams of doctors, each with an assistant account (群助手) of its own.
 //!
-//! Doctors come in by accepting an invitation of the owner or the assistant; members by accepting the current version of the
-//! agreement. A doctor who leaves or is removed can be brought into no consult of the team any more.
-//! In those that are running they stay until the assistant takes them out: a patient does not lose a doctor in the middle of
-//! a conversation because of what happens between doctors. The answer to the removal tells how many there are.
+//! Doctors join by accepting an invitation of the owner or the assistant, members by accepting the current version of the
+//! agreement. A doctor who leaves or is removed can no longer be added to a consult of the team. They stay in running ones
+//! until the assistant removes them: a patient does not lose a doctor in the middle of a conversation because doctors part.
 
-mod agreement;
+mod access;
 mod assistant;
 mod change;
-mod consults;
 mod create;
-mod doctor;
-mod doctors;
-mod invitation;
-mod join;
-mod leave;
-mod members;
-mod mine;
-mod name;
-mod search;
-mod show;
+mod find;
+mod roster;
 mod table;
 
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-pub(crate) use join::join;
-pub(crate) use table::{fold_names, has_doctor, ids, share_a_team, take_doctor, team_of_consult};
+pub(crate) use access::{led, of_staff};
+pub(crate) use roster::{join::on_invitation, leave::remove_doctor};
+pub(crate) use table::{fold_names, has_doctor, ids, lock_doctor, share_a_team, team_of_consult};
 
 use crate::app::App;
 
@@ -36,24 +27,20 @@ pub(crate) const MAX_TEAMS: i64 = 5;
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(create::create, search::search))
-        .routes(routes!(join::join_team))
-        .routes(routes!(show::show, change::change))
-        .routes(routes!(agreement::show))
-        .routes(routes!(doctor::add))
-        .routes(routes!(doctors::list))
-        .routes(routes!(leave::remove_doctor))
-        .routes(routes!(members::list))
-        .routes(routes!(leave::remove_member))
-        .routes(routes!(leave::leave))
-        .routes(routes!(invitation::invite))
-        .routes(routes!(invitation::withdraw))
-        .routes(routes!(invitation::invite_phone))
-        .routes(routes!(invitation::list))
-        .routes(routes!(mine::list))
-        .routes(routes!(consults::history))
-        .routes(routes!(consults::of_team))
-        .routes(routes!(consults::mine))
+        .routes(routes!(create::create, find::search::search))
+        .routes(routes!(roster::join::join))
+        .routes(routes!(find::show::show, change::change))
+        .routes(routes!(find::agreement::show))
+        .routes(routes!(roster::invitation::by_id))
+        .routes(routes!(roster::doctors::list))
+        .routes(routes!(roster::members::list))
+        .routes(routes!(roster::members::remove))
+        .routes(routes!(roster::leave::leave))
+        .routes(routes!(roster::invitation::by_link))
+        .routes(routes!(roster::invitation::revoke))
+        .routes(routes!(roster::invitation::by_phone))
+        .routes(routes!(roster::invitation::list))
+        .routes(routes!(find::mine::list))
         .routes(routes!(assistant::log_in))
 }
 
@@ -75,11 +62,4 @@ pub(crate) struct Team {
     /// The owner among them, in the order of joining.
     doctor_ids: Vec<i64>,
     created_ms: i64,
-}
-
-impl Team {
-    /// Whether somebody leads the team: its owner, or its assistant, whom the owner alone can log in as.
-    fn is_led_by(&self, user: proto::UserId) -> bool {
-        [self.owner_id, self.assistant_id].contains(&user.get())
-    }
 }

@@ -1,28 +1,24 @@
 //! Value-added services (增值服务, VAS): proposed by a doctor of a consult, decided by its patient.
 //!
-//! [`life`] says which state follows which. Each step is an entry of the consult's conversation, a card, written in the
-//! transaction of the record. Every transaction takes the consult's row first, so that steps, the end of the consult and
-//! doctors who go come one after the other: nothing stays proposed in a consult that has ended, or by a doctor who has gone.
+//! [`life`] decides which step leads to which state. Each step is an entry of the consult's conversation, a card, recorded in
+//! the transaction of the row. Every transaction locks the consult's row first: steps, the end of the consult and doctors who
+//! leave come one after the other. No proposal stays open in an ended consult, or without its doctor.
 
 mod decide;
 mod hide;
-mod life;
+pub(crate) mod life;
 mod list;
 mod propose;
 mod record;
 mod show;
 mod table;
+mod team_history;
 
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-pub(crate) use decide::withdraw_open;
-pub(crate) use life::State;
-pub(crate) use table::count_confirmed;
+pub(crate) use decide::on_consult;
 
 use crate::app::App;
-
-/// Services of one consult that are proposed at a time: what a patient can look through.
-const MAX_OPEN: i64 = 20;
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -31,6 +27,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(show::show, hide::hide_one))
         .routes(routes!(decide::confirm))
         .routes(routes!(decide::decline))
-        .routes(routes!(decide::withdraw))
+        .routes(routes!(decide::retract))
         .routes(routes!(list::of_team))
+        .routes(routes!(team_history::show))
 }

@@ -86,8 +86,13 @@ impl Known {
         ConversationId::from_database(self.shown.consultation_id)
     }
 
+    /// The doctor who proposed it.
+    pub(super) fn doctor(&self) -> UserId {
+        UserId::from_database(self.shown.doctor_id)
+    }
+
     pub(super) fn is_by(&self, user: UserId) -> bool {
-        self.shown.doctor_id == user.get()
+        self.doctor() == user
     }
 
     pub(super) fn is_for(&self, user: UserId) -> bool {

@@ -37,7 +37,12 @@ pub(super) struct NewVas {
     pub(super) price_fen: i64,
 }
 
-pub(super) async fn new_vas(tx: &mut Transaction<'_>, new: NewVas, now_ms: i64) -> Result<(), Error> {
+pub(super) async fn new_vas(
+    tx: &mut Transaction<'_>,
+    new: NewVas,
+    state: State,
+    now_ms: i64,
+) -> Result<(), Error> {
     tx.execute(
         "INSERT INTO vas (id, consult_id, team_id, doctor_id, member_id, name, description, price_fen, state,
                           created_ms, decided_ms)
@@ -51,7 +56,7 @@ pub(super) async fn new_vas(tx: &mut Transaction<'_>, new: NewVas, now_ms: i64) 
             new.name,
             new.description,
             new.price_fen,
-            State::Proposed.as_str(),
+            state.as_str(),
             now_ms
         ],
     )
@@ -138,7 +143,7 @@ pub(super) async fn open_of_consult(tx: &mut Transaction<'_>, consult: i64) -> R
     rows.iter().map(Known::from_row).collect()
 }
 
-/// Ends a proposal. The consult's row is taken, so nobody can have been faster.
+/// Ends a proposal, whose consult is locked.
 pub(super) async fn decide(
     tx: &mut Transaction<'_>,
     vas: i64,
@@ -153,7 +158,7 @@ pub(super) async fn decide(
         .await?;
     if decided != 1 {
         return Err(Error::internal(
-            "a value-added service changed while its consult was taken",
+            "a value-added service changed while its consult was locked",
         ));
     }
     tx.execute(
@@ -240,8 +245,8 @@ pub(super) async fn count(database: &Database, list: List) -> Result<i64, Error>
 const COUNT_CONFIRMED: &str = "SELECT count(*) FROM vas_person p JOIN vas v ON v.id = p.vas_id
      WHERE p.user_id = $1 AND p.team_id = $2 AND p.role = 'doctor' AND v.state = 'confirmed'";
 
-/// How many a doctor proposed in a team that were confirmed, whether or not they still stand on a list.
-pub(crate) async fn count_confirmed(database: &Database, team: i64, doctor: UserId) -> Result<i64, Error> {
+/// Counts the confirmed services of a doctor in a team, hidden ones included.
+pub(super) async fn count_confirmed(database: &Database, team: i64, doctor: UserId) -> Result<i64, Error> {
     let row = database
         .query_first(COUNT_CONFIRMED, params![doctor.get(), team])
         .await?;

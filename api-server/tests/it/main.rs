@@ -5,8 +5,10 @@
 #![allow(clippy::duplicate_mod, reason = "each test runs on both engines")]
 
 mod captured;
+mod circles;
 mod contract;
 mod schema;
+mod script;
 
 // All tests, once on each kind of database: the two lists are the same.
 
@@ -18,6 +20,8 @@ mod on_sqlite {
     mod budgets;
     mod chats;
     mod clinics;
+    mod consult_acts;
+    mod consult_lists;
     mod consults;
     mod devices;
     mod doctors;
@@ -32,7 +36,9 @@ mod on_sqlite {
     mod invitations;
     mod joining;
     mod limits;
+    mod links;
     mod lists;
+    mod lives;
     mod members;
     mod messages;
     mod operators;
@@ -52,6 +58,7 @@ mod on_sqlite {
     mod tls;
     mod uris;
     mod vas;
+    mod vas_steps;
 }
 
 #[path = "."]
@@ -62,6 +69,8 @@ mod on_postgres {
     mod budgets;
     mod chats;
     mod clinics;
+    mod consult_acts;
+    mod consult_lists;
     mod consults;
     mod devices;
     mod doctors;
@@ -76,7 +85,9 @@ mod on_postgres {
     mod invitations;
     mod joining;
     mod limits;
+    mod links;
     mod lists;
+    mod lives;
     mod members;
     mod messages;
     mod operators;
@@ -96,6 +107,7 @@ mod on_postgres {
     mod tls;
     mod uris;
     mod vas;
+    mod vas_steps;
 }
 
 /// Makes the database that those of the tests are copies of.

@@ -3,8 +3,10 @@
 use database::{Database, params};
 use proto::UserId;
 
-use super::super::mine::MyClinic;
-use crate::http::{error::Error, input::PageQuery};
+use crate::{
+    clinic::find::mine::MyClinic,
+    http::{error::Error, input::PageQuery},
+};
 
 const MINE: &str =
     "SELECT c.id, c.name, c.introduction, c.founder_id, d.inviter_id, d.supervisor, d.joined_ms

@@ -174,21 +174,21 @@ pub(in crate::invitation) async fn count_sent(
     Ok(row.map_or(Ok(0), |row| row.get(0))?)
 }
 
-const WITHDRAW: &str =
+const REVOKE: &str =
     "DELETE FROM doctor_invitation WHERE place = $1 AND place_id = $2 AND id = $3 AND expires_ms > $4";
 
 /// False when the place has no such invitation.
-pub(in crate::invitation) async fn withdraw_in_person(
+pub(in crate::invitation) async fn revoke_in_person(
     tx: &mut Transaction<'_>,
     place: Place,
     place_id: i64,
     id: i64,
     now_ms: i64,
 ) -> Result<bool, Error> {
-    let withdrawn = tx
-        .execute(WITHDRAW, params![place.as_str(), place_id, id, now_ms])
+    let revoked = tx
+        .execute(REVOKE, params![place.as_str(), place_id, id, now_ms])
         .await?;
-    Ok(withdrawn == 1)
+    Ok(revoked == 1)
 }
 
 const RECEIVED: &str = "SELECT i.id, i.place, i.place_id, coalesce(t.name, c.name, ''), i.inviter_id, a.name,
@@ -341,7 +341,7 @@ mod tests {
         walks_an_index(&sent_to_sql(), params!["team", 1_i64, "p", 1_i64]).await;
         walks_an_index(&list_sql(), params!["team", 1_i64, 1_i64, 1_i64, 1_i64, 51_i64]).await;
         walks_an_index(COUNT_SENT, params!["team", 1_i64, 1_i64]).await;
-        walks_an_index(WITHDRAW, params!["team", 1_i64, 1_i64, 1_i64]).await;
+        walks_an_index(REVOKE, params!["team", 1_i64, 1_i64, 1_i64]).await;
         walks_an_index(&received_one_sql(), params!["p", 1_i64, 1_i64]).await;
         walks_an_index(&received_sql(), params!["p", 1_i64, 1_i64, 1_i64, 51_i64]).await;
         walks_an_index(COUNT_RECEIVED, params!["p", 1_i64]).await;

@@ -47,7 +47,7 @@ pub(in crate::invitation) async fn put(
     Ok(())
 }
 
-/// Uses an invitation once; false when it is used up, was withdrawn, or has expired. The update decides, whatever requests
+/// Uses an invitation once; false when it is used up, was revoked, or has expired. The update decides, whatever requests
 /// race.
 pub(in crate::invitation) async fn consume(
     tx: &mut Transaction<'_>,
@@ -95,7 +95,7 @@ pub(in crate::invitation) async fn count(
 }
 
 /// False when the place has no such invitation.
-pub(in crate::invitation) async fn withdraw_link(
+pub(in crate::invitation) async fn revoke_link(
     tx: &mut Transaction<'_>,
     place: Place,
     place_id: i64,

@@ -2,8 +2,8 @@
 
 use database::{Database, Transaction, params};
 
-use super::{super::name, search};
-use crate::http::error::Error;
+use super::search;
+use crate::{http::error::Error, team::find::name};
 
 /// Names of one transaction: some milliseconds, since each has up to 2,080 pieces.
 const AT_ONCE: i64 = 20;

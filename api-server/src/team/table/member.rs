@@ -3,8 +3,10 @@
 use database::{Database, Transaction, params};
 use proto::UserId;
 
-use super::super::members::TeamMember;
-use crate::http::{error::Error, input::PageQuery};
+use crate::{
+    http::{error::Error, input::PageQuery},
+    team::roster::members::TeamMember,
+};
 
 /// Puts a member who accepts a version; false when they are in with this version already.
 pub(in crate::team) async fn put_member(

@@ -3,8 +3,10 @@
 use database::{Database, params};
 use proto::UserId;
 
-use super::super::mine::MyTeam;
-use crate::http::{error::Error, input::PageQuery};
+use crate::{
+    http::{error::Error, input::PageQuery},
+    team::find::mine::MyTeam,
+};
 
 const OF_DOCTOR: &str = "SELECT t.id, t.name, t.introduction, t.owner_id, o.name, d.joined_ms
      FROM team_doctor d JOIN team t ON t.id = d.team_id JOIN account o ON o.id = t.owner_id

@@ -2,8 +2,13 @@
 
 use database::{Database, Transaction, params};
 
-use super::super::{Team, name, search::FoundTeam};
-use crate::http::{error::Error, input::PageQuery};
+use crate::{
+    http::{error::Error, input::PageQuery},
+    team::{
+        Team,
+        find::{name, search::FoundTeam},
+    },
+};
 
 /// Pieces that are written at a time.
 const AT_ONCE: usize = 64;

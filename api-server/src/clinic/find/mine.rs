@@ -1,0 +1,56 @@
+//! The clinics that one is in.
+
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{
+    app::App,
+    caller::User,
+    clinic::table,
+    http::{
+        answer::{Answer, ListEnvelope, Page},
+        docs::PageParams,
+        error::Error,
+        input::{Cursor, PageQuery},
+    },
+};
+
+/// A clinic that the caller is in.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct MyClinic {
+    pub(in crate::clinic) clinic_id: i64,
+    pub(in crate::clinic) name: String,
+    pub(in crate::clinic) introduction: String,
+    pub(in crate::clinic) founder_id: i64,
+    pub(in crate::clinic) inviter_id: i64,
+    pub(in crate::clinic) is_supervisor: bool,
+    pub(in crate::clinic) joined_ms: i64,
+}
+
+/// The clinics that one is in
+///
+/// Those that a doctor founded or joined. Others are in none.
+#[utoipa::path(
+    operation_id = "listMyClinics",
+    get, path = "/clinic/my_list", tag = "clinic", params(PageParams),
+    responses((status = 200, body = ListEnvelope<MyClinic>)),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn list(State(app): State<App>, user: User, page: PageQuery) -> Result<Answer, Error> {
+    let total = if page.count {
+        Some(table::count_mine(&app.database, user.id).await?)
+    } else {
+        None
+    };
+    let mut items = table::mine(&app.database, user.id, &page).await?;
+    let next_cursor = page.cut(&mut items, |last| Cursor {
+        at: last.joined_ms,
+        id: last.clinic_id,
+    });
+    Answer::page(Page {
+        items,
+        next_cursor,
+        total,
+    })
+}

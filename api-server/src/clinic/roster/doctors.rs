@@ -1,0 +1,53 @@
+//! The doctors of a clinic.
+
+use axum::extract::State;
+
+use crate::{
+    app::App,
+    caller::User,
+    clinic::{ClinicDoctor, table},
+    http::{
+        answer::{Answer, ListEnvelope, Page},
+        docs::PageParams,
+        error::{Error, ErrorCode},
+        input::{Cursor, PageQuery, PathId},
+    },
+};
+
+/// The doctors of a clinic
+///
+/// For everybody who is logged in.
+#[utoipa::path(
+    operation_id = "listClinicDoctors",
+    get, path = "/clinic/{id}/doctor_list", tag = "clinic", params(("id" = i64, Path, minimum = 1), PageParams),
+    responses(
+        (status = 200, body = ListEnvelope<ClinicDoctor>),
+        (status = 404, description = "`clinic.not_found`")
+    ),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn list(
+    State(app): State<App>,
+    _: User,
+    PathId(id): PathId,
+    page: PageQuery,
+) -> Result<Answer, Error> {
+    if table::clinic(&app.database, id.get()).await?.is_none() {
+        return Err(ErrorCode::ClinicNotFound.into());
+    }
+    let total = if page.count {
+        Some(table::count(&app.database, id.get()).await?)
+    } else {
+        None
+    };
+    let mut items = table::list(&app.database, id.get(), &page).await?;
+    let next_cursor = page.cut(&mut items, |last| Cursor {
+        at: last.joined_ms,
+        id: last.doctor_id,
+    });
+    Answer::page(Page {
+        items,
+        next_cursor,
+        total,
+    })
+}

@@ -1,0 +1,56 @@
+//! The teams that one is in.
+
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{
+    app::App,
+    caller::{Role, User},
+    http::{
+        answer::{Answer, ListEnvelope, Page},
+        docs::PageParams,
+        error::Error,
+        input::{Cursor, PageQuery},
+    },
+    team::table,
+};
+
+/// A team that the caller is in.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct MyTeam {
+    pub(in crate::team) team_id: i64,
+    pub(in crate::team) name: String,
+    pub(in crate::team) introduction: String,
+    pub(in crate::team) owner_id: i64,
+    pub(in crate::team) owner_name: String,
+    pub(in crate::team) joined_ms: i64,
+}
+
+/// The teams that one is in
+///
+/// Of a doctor those that they made or joined, of a member those whose agreement they accepted. Others are in none.
+#[utoipa::path(
+    operation_id = "listMyTeams",
+    get, path = "/team/my_list", tag = "team", params(PageParams),
+    responses((status = 200, body = ListEnvelope<MyTeam>)),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn list(State(app): State<App>, user: User, page: PageQuery) -> Result<Answer, Error> {
+    let is_member = user.role == Role::Member;
+    let total = if page.count {
+        Some(table::count_mine(&app.database, user.id, is_member).await?)
+    } else {
+        None
+    };
+    let mut items = table::mine(&app.database, user.id, is_member, &page).await?;
+    let next_cursor = page.cut(&mut items, |last| Cursor {
+        at: last.joined_ms,
+        id: last.team_id,
+    });
+    Answer::page(Page {
+        items,
+        next_cursor,
+        total,
+    })
+}

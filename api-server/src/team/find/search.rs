@@ -1,0 +1,67 @@
+//! Finding teams by part of their name.
+
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{
+    app::App,
+    caller::{Role, User},
+    http::{
+        answer::{Answer, ListEnvelope, Page},
+        docs::PageParams,
+        error::{Error, ErrorCode},
+        input::{Cursor, Name, NameQuery, PageQuery},
+    },
+    team::table,
+};
+
+/// A team that was found.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct FoundTeam {
+    pub(in crate::team) team_id: i64,
+    pub(in crate::team) name: String,
+    pub(in crate::team) introduction: String,
+    pub(in crate::team) owner_id: i64,
+    pub(in crate::team) owner_name: String,
+    pub(in crate::team) created_ms: i64,
+}
+
+/// Teams whose name has a part
+///
+/// By doctors. Case, full or half width and spaces between ideographs do not count.
+#[utoipa::path(
+    operation_id = "searchTeams",
+    get, path = "/team", tag = "team",
+    params(("name" = inline(Name), Query, example = "儿"), PageParams),
+    responses(
+        (status = 200, body = ListEnvelope<FoundTeam>),
+        (status = 403, description = "`team.doctors_only`")
+    ),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn search(
+    State(app): State<App>,
+    user: User,
+    part: NameQuery,
+    page: PageQuery,
+) -> Result<Answer, Error> {
+    if user.role != Role::Doctor {
+        return Err(ErrorCode::DoctorsOnly.into());
+    }
+    let total = if page.count {
+        Some(table::count_found(&app.database, &part.folded).await?)
+    } else {
+        None
+    };
+    let mut items = table::found(&app.database, &part.folded, &page).await?;
+    let next_cursor = page.cut(&mut items, |last| Cursor {
+        at: last.created_ms,
+        id: last.team_id,
+    });
+    Answer::page(Page {
+        items,
+        next_cursor,
+        total,
+    })
+}

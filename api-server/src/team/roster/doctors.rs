@@ -1,0 +1,68 @@
+//! The doctors of a team.
+
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{
+    app::App,
+    caller::User,
+    http::{
+        answer::{Answer, ListEnvelope, Page},
+        docs::PageParams,
+        error::{Error, ErrorCode},
+        input::{Cursor, PageQuery, PathId},
+    },
+    team::table,
+};
+
+/// A doctor of a team.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TeamDoctor {
+    pub(in crate::team) doctor_id: i64,
+    pub(in crate::team) name: String,
+    /// Of an upload; null while there is none.
+    #[schema(required = true)]
+    pub(in crate::team) photo_id: Option<String>,
+    pub(in crate::team) title: String,
+    pub(in crate::team) department: String,
+    /// By whose invitation they joined; null for those who were added, and the owner.
+    #[schema(required = true)]
+    pub(in crate::team) inviter_id: Option<i64>,
+    pub(in crate::team) joined_ms: i64,
+}
+
+/// The doctors of a team
+///
+/// For everybody who is logged in.
+#[utoipa::path(
+    operation_id = "listTeamDoctors",
+    get, path = "/team/{id}/doctor_list", tag = "team", params(("id" = i64, Path, minimum = 1), PageParams),
+    responses((status = 200, body = ListEnvelope<TeamDoctor>), (status = 404, description = "`team.not_found`")),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn list(
+    State(app): State<App>,
+    _: User,
+    PathId(id): PathId,
+    page: PageQuery,
+) -> Result<Answer, Error> {
+    table::team(&app.database, id.get())
+        .await?
+        .ok_or(ErrorCode::TeamNotFound)?;
+    let total = if page.count {
+        Some(table::count_doctors(&app.database, id.get()).await?)
+    } else {
+        None
+    };
+    let mut items = table::doctors(&app.database, id.get(), &page).await?;
+    let next_cursor = page.cut(&mut items, |last| Cursor {
+        at: last.joined_ms,
+        id: last.doctor_id,
+    });
+    Answer::page(Page {
+        items,
+        next_cursor,
+        total,
+    })
+}
