@@ -16,14 +16,14 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(list::list))
 }
 
-/// A private chat, as one of the two has it.
+/// A private chat, as one of its users sees it.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Chat {
-    /// On the wire.
+    /// Its id on the wire.
     conversation_id: i64,
-    /// The other one.
+    /// The other user.
     user_id: i64,
-    /// The other one's name.
+    /// The other user's name.
     name: String,
     /// Epoch milliseconds.
     created: i64,

@@ -17,7 +17,7 @@ fn chat_row(row: &Row) -> Result<Chat, Error> {
     })
 }
 
-/// The chat of two, as the first has it.
+/// The chat of two users, as the first sees it.
 pub(super) async fn chat(
     tx: &mut Transaction<'_>,
     user: UserId,
@@ -35,8 +35,8 @@ pub(super) async fn chat(
     row.as_ref().map(chat_row).transpose()
 }
 
-/// Puts a chat of two; false when there is one. The row of the lower id comes first, so that requests of both sides that
-/// race meet there.
+/// Inserts the chat of two users; false when it exists. The row of the lower id comes first, so that racing requests of both
+/// sides collide there.
 pub(super) async fn put_chat(
     tx: &mut Transaction<'_>,
     pair: [UserId; 2],
@@ -73,7 +73,7 @@ pub(super) fn list_sql() -> String {
 
 pub(super) const COUNT: &str = "SELECT count(*) FROM chat WHERE user_id = $1";
 
-/// One more than the page holds, the newest first.
+/// One row more than the page holds, the newest first.
 pub(super) async fn list(database: &Database, user: UserId, page: &PageQuery) -> Result<Vec<Chat>, Error> {
     let start = page.start();
     let rows = database

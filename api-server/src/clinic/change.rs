@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// What changes on a clinic's page. What is left out stays as it is.
+/// Changes of a clinic's page. Absent fields stay as they are.
 #[derive(Deserialize, ToSchema)]
 #[schema(example = json!({"introduction": "妇产科、儿科与皮肤科"}))]
 pub(crate) struct ChangeClinic {

@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// A clinic to be founded.
+/// A new clinic.
 #[derive(Deserialize, ToSchema)]
 #[schema(example = json!({"name": "仁心诊所", "introduction": "妇产科与儿科"}))]
 pub(crate) struct NewClinic {
@@ -28,7 +28,7 @@ pub(crate) struct NewClinic {
 
 /// Founds a clinic
 ///
-/// By a doctor, who is its founder and first doctor. A doctor founds at most 5. A name is there once.
+/// By a doctor, who is its founder and first doctor. A doctor founds at most 5 clinics. Names are unique.
 #[utoipa::path(
     operation_id = "createClinic",
     post, path = "/clinic", tag = "clinic", request_body = NewClinic, params(IdempotencyKey),

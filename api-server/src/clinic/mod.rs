@@ -17,7 +17,7 @@ pub(crate) use table::{fold_names, share_a_clinic};
 
 use crate::app::App;
 
-/// The most clinics that a doctor founds.
+/// Clinics that one doctor founds at most.
 const MAX_CLINICS: i64 = 5;
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -57,12 +57,12 @@ pub(crate) struct ClinicDoctor {
     photo_id: Option<String>,
     title: String,
     department: String,
-    /// Who invited them; of the founder: themselves.
+    /// The user who invited the doctor; a founder's own id.
     inviter_id: i64,
     is_supervisor: bool,
-    /// By whom they are supervisor (主管): the founder unless another inviter was named. Null while they are none.
+    /// Of a supervisor (主管), the inviter who was recorded; null of other doctors.
     #[schema(required = true)]
     supervisor_inviter_id: Option<i64>,
-    /// 0 of a doctor who is invited and has not accepted.
+    /// 0 until an invited doctor has accepted.
     joined_ms: i64,
 }

@@ -24,7 +24,7 @@ pub(crate) struct Consult {
     target_member_name: String,
     team_id: i64,
     team_name: String,
-    /// The doctors who are in it, in the order of coming in.
+    /// The doctors in it, in the order of joining.
     doctor_ids: Vec<i64>,
     /// Text, or the uri of a voice upload.
     symptom_content: String,
@@ -50,7 +50,7 @@ pub(crate) struct ConsultEnvelope {
     created: i64,
 }
 
-/// What is known of a consult.
+/// A consult's row.
 #[derive(Clone, Debug)]
 pub(crate) struct Known {
     pub(crate) id: ConversationId,
@@ -67,7 +67,7 @@ pub(super) const COLUMNS: &str =
      (SELECT string_agg(CAST(d.user_id AS TEXT), ',' ORDER BY d.joined_ms, d.user_id)
       FROM consult_person d WHERE d.consult_id = c.id AND d.role = 'doctor' AND d.shelf <> 'removed')";
 
-/// What [`COLUMNS`] need beside the consult.
+/// The joins of [`COLUMNS`].
 pub(super) const JOINS: &str = "JOIN team t ON t.id = c.team_id
      JOIN account creator ON creator.id = c.creator_id
      JOIN account target ON target.id = c.target_id";
@@ -103,12 +103,12 @@ impl Known {
         })
     }
 
-    /// When it was made and which it is: what lists are ordered by.
+    /// The order of lists.
     pub(super) fn place(&self) -> (i64, i64) {
         (self.shown.created, self.id.get())
     }
 
-    /// Who began it and decides about value-added services.
+    /// The member who opened it, and decides about its value-added services.
     pub(crate) fn patient(&self) -> UserId {
         UserId::from_database(self.shown.creator_member_id)
     }
@@ -135,7 +135,7 @@ impl Known {
         self
     }
 
-    /// As somebody in it may see it.
+    /// In the form that a seat may see.
     pub(super) fn show(self, seat: Seat) -> Consult {
         let mut shown = self.shown;
         if !seat.is_staff() {
@@ -144,7 +144,7 @@ impl Known {
         shown
     }
 
-    /// As an item of a list: as the seed document has it and nothing else.
+    /// As an item of a list: with the fields of the seed document alone.
     pub(super) fn into_item(self) -> Consult {
         Consult {
             staff_conversation_id: None,
@@ -152,7 +152,7 @@ impl Known {
         }
     }
 
-    /// As an answer to somebody in it.
+    /// As the answer to a user on a seat.
     pub(super) fn answer(self, seat: Seat) -> Result<Answer, Error> {
         let result = self.show(seat);
         Answer::whole(&ConsultEnvelope {

@@ -1,4 +1,4 @@
-//! 2.1: a doctor fills in their page.
+//! 2.1: a doctor changes their page.
 
 use axum::extract::State;
 use serde::Deserialize;
@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// What changes on a doctor's page (2.1). What is left out stays as it is; an empty text clears.
+/// Changes of a doctor's page (2.1). Absent fields stay as they are; an empty text clears.
 #[derive(Deserialize, ToSchema)]
 #[schema(example = json!({
     "photo_id": "photo-7", "title": "主任医师", "department": "妇产科", "expertise": "高危妊娠",
@@ -58,9 +58,9 @@ impl DoctorDetail {
     }
 }
 
-/// Fills in one's page (2.1)
+/// Changes one's own page (2.1)
 ///
-/// By a doctor, of themselves. The answer is the page as everybody sees it.
+/// By a doctor. The answer is the page as every user sees it.
 #[utoipa::path(
     operation_id = "updateDoctor",
     post, path = "/doctor/detail", tag = "doctor", request_body = DoctorDetail, params(IdempotencyKey),

@@ -1,4 +1,4 @@
-//! What doctors tell of themselves. There is no money on it: 医生个人信息内无钱包信息.
+//! The pages of doctors. They show no money: 医生个人信息内无钱包信息.
 
 mod detail;
 mod show;

@@ -1,4 +1,4 @@
-//! Looking at a doctor.
+//! A doctor's page.
 
 use axum::extract::State;
 
@@ -15,7 +15,7 @@ use crate::{
 
 /// A doctor's page
 ///
-/// For everybody who is logged in: patients choose by it.
+/// For every logged-in user: patients choose by it.
 #[utoipa::path(
     operation_id = "getDoctor",
     get, path = "/doctor/{id}", tag = "doctor", params(("id" = i64, Path, minimum = 1)),

@@ -1,4 +1,4 @@
-//! Answers of invited doctors.
+//! A doctor accepts or declines an invitation in person.
 
 use axum::extract::State;
 use database::Transaction;
@@ -24,8 +24,7 @@ use crate::{
 
 /// Accepts an invitation into a team or clinic
 ///
-/// By the doctor whose phone or id was invited, who is in it from now on. Into at most 5 teams, created and joined counted
-/// together.
+/// By the doctor whose phone or id was invited, who joins the team or clinic. A doctor creates or joins at most 5 teams.
 #[utoipa::path(
     operation_id = "acceptInvitation",
     post, path = "/invitation/{id}/accept", tag = "invitation",
@@ -80,7 +79,7 @@ pub(crate) async fn accept(
 
 /// Declines an invitation into a team or clinic
 ///
-/// By the doctor whose phone or id was invited. The inviter is not told.
+/// By the doctor whose phone or id was invited. The inviter gets no notice.
 #[utoipa::path(
     operation_id = "declineInvitation",
     post, path = "/invitation/{id}/decline", tag = "invitation",

@@ -1,9 +1,9 @@
 //! Invitations of doctors into teams and clinics: joining needs the doctor's consent.
 //!
-//! By a signed *link* for any doctor who has it, or of one doctor *in person*, by phone or by id. One in person is kept by
-//! phone and nobody looks whether the phone has an account, so the answer tells nothing about it; the doctor who has proved
-//! to have the phone, today or when they register, finds it in their list. To the inviter it looks open until it expires,
-//! also when it was declined. An invitation ends with the rights of its inviter.
+//! An invitation is a signed *link* for any doctor who has it, or *in person* for one doctor, by phone or by id. One in person
+//! is stored by phone, without a look at accounts: the answer reveals no account. The doctor who has proved to have the
+//! phone, now or when they register, finds it in their list. To its inviter it looks open until it expires, also when it was
+//! declined. An invitation ends with the rights of its inviter.
 
 mod answer;
 mod event;

@@ -1,4 +1,4 @@
-//! Invitations that a doctor got.
+//! Invitations that a doctor received.
 
 use axum::extract::State;
 use serde::Serialize;
@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// An invitation that the caller got.
+/// An invitation that the caller received.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct DoctorInvitation {
     pub(super) invitation_id: i64,
@@ -33,9 +33,9 @@ pub(crate) struct DoctorInvitation {
     pub(super) expires_ms: i64,
 }
 
-/// Invitations into teams and clinics that one got
+/// Invitations into teams and clinics that one received
 ///
-/// By a doctor: those that are open, by phone and by id.
+/// For a doctor: open ones, by phone and by id.
 #[utoipa::path(
     operation_id = "listInvitations",
     get, path = "/invitation_list", tag = "invitation", params(PageParams),

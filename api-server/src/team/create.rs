@@ -1,4 +1,4 @@
-//! Making a team.
+//! Creating a team.
 
 use axum::extract::State;
 use proto::UserId;
@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-/// A team to be made.
+/// A new team.
 #[derive(Deserialize, ToSchema)]
 #[schema(example = json!({
     "name": "儿科", "introduction": "介绍", "agreement": "会员加入协议", "membership_fee_fen": 10000,
@@ -34,10 +34,10 @@ pub(crate) struct NewTeam {
     consult_price_fen: Fen,
 }
 
-/// Makes a team
+/// Creates a team
 ///
 /// By a doctor, who is its owner and first doctor. A doctor creates or joins at most 5 teams, counted together. The team's
-/// assistant account is made with it.
+/// assistant account is created with it.
 #[utoipa::path(
     operation_id = "createTeam",
     post, path = "/team", tag = "team", request_body = NewTeam, params(IdempotencyKey),

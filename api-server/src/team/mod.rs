@@ -22,7 +22,7 @@ pub(crate) use table::{fold_names, has_doctor, ids, lock_doctor, share_a_team, t
 
 use crate::app::App;
 
-/// The most teams that a doctor creates or joins, counted together. The table `account` has it as a check, too.
+/// Teams that one doctor creates or joins at most. The table `account` checks it, too.
 pub(crate) const MAX_TEAMS: i64 = 5;
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -50,16 +50,16 @@ pub(crate) struct Team {
     team_id: i64,
     name: String,
     introduction: String,
-    /// 会员加入协议: what members agree to when they join.
+    /// 会员加入协议: the agreement that members accept.
     agreement: String,
-    /// Counts from 1; another text is another version.
+    /// Counts from 1; each new text is a new version.
     agreement_version: i64,
     membership_fee_fen: i64,
     consult_price_fen: i64,
     owner_id: i64,
-    /// The account of 群助手.
+    /// The account of the assistant (群助手).
     assistant_id: i64,
-    /// The owner among them, in the order of joining.
+    /// In the order of joining; the owner is among them.
     doctor_ids: Vec<i64>,
     created_ms: i64,
 }

@@ -20,7 +20,7 @@ use crate::{
     http::error::ErrorCode,
 };
 
-/// Services of one consult that are proposed at a time: a patient can look through so many.
+/// Open proposals of one consult, at most: a patient can look through them.
 pub(super) const MAX_OPEN: i64 = 20;
 
 /// Where a value-added service is in its life.

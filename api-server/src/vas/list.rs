@@ -21,7 +21,7 @@ use crate::{
 
 /// One's own value-added services
 ///
-/// Those that a doctor proposed, or that a member was proposed. What was deleted is left out.
+/// Those that a doctor proposed, or that were proposed to a member; hidden ones are left out.
 #[utoipa::path(
     operation_id = "listMyVas",
     get, path = "/vas", tag = "vas", params(PageParams),
@@ -34,7 +34,7 @@ pub(crate) async fn own(State(app): State<App>, user: User, page: PageQuery) -> 
 
 /// The value-added services of a consult
 ///
-/// For everybody who is in it.
+/// For every user in it.
 #[utoipa::path(
     operation_id = "listConsultVas",
     get, path = "/consult/{id}/vas", tag = "vas", params(("id" = i64, Path, minimum = 1), PageParams),
@@ -51,9 +51,9 @@ pub(crate) async fn of_consult(
     list(&app, List::OfConsult(id.get()), &page).await
 }
 
-/// The value-added services that the doctor who asks proposed in consults of a team
+/// One's own proposals of value-added services in consults of a team
 ///
-/// For doctors of the team. What was deleted is left out.
+/// For doctors of the team; hidden ones are left out.
 #[utoipa::path(
     operation_id = "listMyTeamVas",
     get, path = "/team/{id}/my_vas_list", tag = "vas", params(("id" = i64, Path, minimum = 1), PageParams),

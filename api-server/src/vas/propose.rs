@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// A value-added service to be proposed.
+/// A new value-added service.
 #[derive(Deserialize, ToSchema)]
 #[schema(example = json!({"name": "视频复诊", "description": "一次 15 分钟的视频复诊", "price_fen": 9900}))]
 pub(crate) struct ProposeVas {
@@ -29,7 +29,7 @@ pub(crate) struct ProposeVas {
 
 /// Proposes a value-added service in a consult
 ///
-/// By a doctor who is in it. Everybody in the consult sees the card at once; its patient decides. At most 20 proposals of a
+/// By a doctor in it. Every user in the consult sees the card at once; its patient decides. At most 20 proposals of a
 /// consult are open at a time.
 #[utoipa::path(
     operation_id = "proposeVas",

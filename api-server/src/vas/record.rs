@@ -1,4 +1,4 @@
-//! A value-added service, as REST shows it and as the journal tells of it.
+//! A value-added service, in REST and in the journal.
 
 use database::Row;
 use journal::record::Event;
@@ -17,7 +17,7 @@ pub(crate) struct Vas {
     consultation_id: i64,
     team_id: i64,
     team_name: String,
-    /// Who proposed it.
+    /// The doctor who proposed it.
     doctor_id: i64,
     doctor_name: String,
     /// The patient, who decides.
@@ -35,7 +35,7 @@ pub(crate) struct Vas {
     decided_ms: Option<i64>,
 }
 
-/// What is known of one.
+/// A service's row.
 #[derive(Clone, Debug)]
 pub(super) struct Known {
     pub(super) state: State,
@@ -47,7 +47,7 @@ pub(super) const COLUMNS: &str =
     "v.id, v.consult_id, v.team_id, t.name, v.doctor_id, doctor.name, v.member_id, member.name,
      v.name, v.description, v.price_fen, v.state, v.created_ms, v.decided_ms";
 
-/// What [`COLUMNS`] need beside the service.
+/// The joins of [`COLUMNS`].
 pub(super) const JOINS: &str = "JOIN team t ON t.id = v.team_id
      JOIN account doctor ON doctor.id = v.doctor_id
      JOIN account member ON member.id = v.member_id";
@@ -99,12 +99,12 @@ impl Known {
         self.shown.member_id == user.get()
     }
 
-    /// When it was proposed and which it is: what lists are ordered by.
+    /// The order of lists.
     pub(super) fn place(&self) -> (i64, i64) {
         (self.shown.created_ms, self.shown.vas_id)
     }
 
-    /// Once it has been decided.
+    /// The row after a decision.
     pub(super) fn decided(mut self, state: State, now_ms: i64) -> Self {
         self.state = state;
         self.shown.state = state.as_str();
@@ -112,7 +112,7 @@ impl Known {
         self
     }
 
-    /// What the journal tells.
+    /// The journal entry of its state.
     pub(super) fn event(&self) -> Event {
         Event::Vas(
             self.state.entry(),

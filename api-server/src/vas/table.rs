@@ -18,14 +18,14 @@ use crate::{
 /// The sequence of their ids.
 pub(super) const SEQUENCE: &str = "vas";
 
-/// Which list of its doctor or member a value-added service stands on.
+/// The list of its doctor or member on which a value-added service stands.
 mod shelf {
     pub(super) const OPEN: &str = "open";
     pub(super) const DECIDED: &str = "decided";
     pub(super) const HIDDEN: &str = "hidden";
 }
 
-/// One to be made.
+/// A new service.
 pub(super) struct NewVas {
     pub(super) id: i64,
     pub(super) consult: ConversationId,
@@ -96,7 +96,7 @@ pub(super) async fn vas_in(tx: &mut Transaction<'_>, vas: i64) -> Result<Option<
     row.as_ref().map(Known::from_row).transpose()
 }
 
-/// One, for somebody who may see it. The same refusal when there is none.
+/// A service, for a user who may see it; otherwise refused as if it did not exist.
 pub(super) async fn vas_of(database: &Database, vas: i64, user: UserId) -> Result<Known, Error> {
     let row = database.query_first(one_sql(), params![vas]).await?;
     let vas = Known::from_row(&row.ok_or(ErrorCode::VasNotFound)?)?;
@@ -108,7 +108,7 @@ pub(super) async fn vas_of(database: &Database, vas: i64, user: UserId) -> Resul
     Ok(vas)
 }
 
-/// What somebody is to a value-added service; refused as if there were none when they may not see it.
+/// The side of a user who may see a service; otherwise refused as if it did not exist.
 pub(super) async fn side_in(tx: &mut Transaction<'_>, vas: &Known, user: UserId) -> Result<Side, Error> {
     if vas.is_for(user) {
         return Ok(Side::Member);
@@ -122,7 +122,7 @@ pub(super) async fn side_in(tx: &mut Transaction<'_>, vas: &Known, user: UserId)
     Ok(Side::Onlooker)
 }
 
-/// Who is not in the consult is told that there is no such service.
+/// To a user outside the consult, its services do not exist.
 fn hidden_behind_the_service(error: Error) -> Error {
     if error.code() == ErrorCode::ConsultNotFound {
         ErrorCode::VasNotFound.into()
@@ -137,7 +137,7 @@ fn open_sql() -> String {
     )
 }
 
-/// What is proposed in a consult, in the order of ids.
+/// The open proposals of a consult, in the order of ids.
 pub(super) async fn open_of_consult(tx: &mut Transaction<'_>, consult: i64) -> Result<Vec<Known>, Error> {
     let rows = tx.query(open_sql(), params![consult]).await?;
     rows.iter().map(Known::from_row).collect()
@@ -174,14 +174,14 @@ pub(super) async fn decide(
 pub(super) enum List {
     /// Of a doctor or a member.
     Own(UserId),
-    /// Of a consult, whoever's.
+    /// Of a consult, by any doctor.
     OfConsult(i64),
-    /// What a doctor proposed in consults of a team.
+    /// A doctor's proposals in consults of a team.
     OfTeam(UserId, i64),
 }
 
 impl List {
-    /// What stands before the page's own conditions.
+    /// The clauses before the page's conditions.
     const fn source(self) -> &'static str {
         match self {
             Self::Own(_) => {
@@ -203,7 +203,7 @@ impl List {
         }
     }
 
-    /// Where the columns are that lists are ordered by.
+    /// The columns that lists are ordered by.
     const fn order(self) -> (&'static str, &'static str) {
         match self {
             Self::OfConsult(_) => ("v.created_ms", "v.id"),
@@ -228,7 +228,7 @@ impl List {
     }
 }
 
-/// One more than the page holds, the newest first.
+/// One row more than the page holds, the newest first.
 pub(super) async fn list(database: &Database, list: List, page: &PageQuery) -> Result<Vec<Known>, Error> {
     let start = page.start();
     let mut parameters = list.parameters();
@@ -253,7 +253,7 @@ pub(super) async fn count_confirmed(database: &Database, team: i64, doctor: User
     Ok(row.map_or(Ok(0), |row| row.get(0))?)
 }
 
-/// Takes one from somebody's lists.
+/// Hides a service from a user's lists.
 pub(super) async fn hide(tx: &mut Transaction<'_>, vas: i64, user: UserId) -> Result<(), Error> {
     let hidden = tx
         .execute(
@@ -273,7 +273,7 @@ pub(super) async fn hide(tx: &mut Transaction<'_>, vas: i64, user: UserId) -> Re
 
 const HIDE_ALL: &str = "UPDATE vas_person SET shelf = $1, listed = $2 WHERE user_id = $3 AND shelf = $4";
 
-/// Takes everything decided from somebody's lists.
+/// Hides all decided services from a user's lists.
 pub(super) async fn hide_all(tx: &mut Transaction<'_>, user: UserId) -> Result<(), Error> {
     tx.execute(
         HIDE_ALL,

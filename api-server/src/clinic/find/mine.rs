@@ -1,4 +1,4 @@
-//! The clinics that one is in.
+//! One's own clinics.
 
 use axum::extract::State;
 use serde::Serialize;
@@ -28,9 +28,9 @@ pub(crate) struct MyClinic {
     pub(in crate::clinic) joined_ms: i64,
 }
 
-/// The clinics that one is in
+/// One's own clinics
 ///
-/// Those that a doctor founded or joined. Others are in none.
+/// Those that a doctor founded or joined. Other users have none.
 #[utoipa::path(
     operation_id = "listMyClinics",
     get, path = "/clinic/my_list", tag = "clinic", params(PageParams),

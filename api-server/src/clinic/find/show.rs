@@ -1,4 +1,4 @@
-//! Looking at a clinic, and finding it.
+//! A clinic, by id or by name.
 
 use axum::extract::State;
 
@@ -15,7 +15,7 @@ use crate::{
 
 /// A clinic
 ///
-/// For everybody who is logged in.
+/// For every logged-in user.
 #[utoipa::path(
     operation_id = "getClinic",
     get, path = "/clinic/{id}", tag = "clinic", params(("id" = i64, Path, minimum = 1)),
@@ -29,8 +29,8 @@ pub(crate) async fn show(State(app): State<App>, _: User, PathId(id): PathId) ->
 
 /// The clinic of a name
 ///
-/// For everybody who is logged in. The name must be the clinic's whole name; case, full or half width and spaces between ideographs do not
-/// count.
+/// For every logged-in user. The name must be the clinic's whole name; case, full or half width and spaces between
+/// ideographs are ignored.
 #[utoipa::path(
     operation_id = "findClinic",
     get, path = "/clinic", tag = "clinic",

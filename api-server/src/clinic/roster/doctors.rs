@@ -16,7 +16,7 @@ use crate::{
 
 /// The doctors of a clinic
 ///
-/// For everybody who is logged in.
+/// For every logged-in user.
 #[utoipa::path(
     operation_id = "listClinicDoctors",
     get, path = "/clinic/{id}/doctor_list", tag = "clinic", params(("id" = i64, Path, minimum = 1), PageParams),

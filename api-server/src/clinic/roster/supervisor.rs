@@ -1,4 +1,4 @@
-//! A doctor becomes supervisor (主管).
+//! Appointing a supervisor (主管).
 
 use axum::extract::State;
 use proto::UserId;
@@ -17,20 +17,20 @@ use crate::{
     },
 };
 
-/// Who becomes supervisor, by whom.
+/// An appointment of a supervisor.
 #[derive(Deserialize, ToSchema)]
 #[schema(example = json!({"doctor_id": 9}))]
 pub(crate) struct Appoint {
     /// A doctor of the clinic.
     doctor_id: Id,
-    /// A doctor of the clinic; the founder when it is left out.
+    /// A doctor of the clinic; the founder when absent.
     inviter_id: Option<Id>,
 }
 
 /// Makes a doctor of a clinic its supervisor
 ///
 /// By its founder or a supervisor. Without `inviter_id` the founder is recorded as the inviter. A clinic has any number of
-/// supervisors; doing it again records the inviter anew.
+/// supervisors; a repeated appointment records its inviter.
 #[utoipa::path(
     operation_id = "appointClinicSupervisor",
     put, path = "/clinic/{id}/supervisor", tag = "clinic", request_body = Appoint,

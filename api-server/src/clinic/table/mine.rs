@@ -1,4 +1,4 @@
-//! The SQL of the clinics that one is in.
+//! The SQL of a doctor's clinics.
 
 use database::{Database, params};
 use proto::UserId;
@@ -18,7 +18,7 @@ const LED: &str =
     "SELECT 1 FROM clinic c LEFT JOIN clinic_doctor d ON d.clinic_id = c.id AND d.doctor_id = $2
      WHERE c.id = $1 AND (c.founder_id = $2 OR d.supervisor)";
 
-/// One more than the page holds, the newest first.
+/// One row more than the page holds, the newest first.
 pub(in crate::clinic) async fn mine(
     database: &Database,
     doctor: UserId,
@@ -48,7 +48,7 @@ pub(in crate::clinic) async fn count_mine(database: &Database, doctor: UserId) -
     Ok(row.map_or(Ok(0), |row| row.get(0))?)
 }
 
-/// Whether somebody is the founder or a supervisor.
+/// Whether a user is the founder or a supervisor.
 pub(in crate::clinic) async fn is_led_by(
     database: &Database,
     clinic: i64,

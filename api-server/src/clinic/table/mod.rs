@@ -47,8 +47,8 @@ pub(super) async fn clinic(database: &Database, id: i64) -> Result<Option<Clinic
     row.as_ref().map(clinic_row).transpose()
 }
 
-/// The clinic of exactly this name, else the one whose name looks like it. Names that looked alike before 2026-12 were
-/// taken, so the exact one comes first.
+/// The clinic of exactly this name, else the one whose name looks like it: before 2026-12, several clinics could have names
+/// that look alike.
 pub(super) async fn clinic_of_name(database: &Database, asked: &NameQuery) -> Result<Option<Clinic>, Error> {
     let exact = database
         .query_first(by_name(), params![asked.name.as_str()])
@@ -113,7 +113,7 @@ pub(super) async fn put(tx: &mut Transaction<'_>, clinic: &Clinic) -> Result<(),
     Ok(())
 }
 
-/// Writes another name. A clinic that keeps its name keeps it, also where it looks like another one's from before 2026-12.
+/// Writes a new name. An unchanged name is never written: it may look like another one of before 2026-12, and stays valid.
 pub(super) async fn rename(tx: &mut Transaction<'_>, clinic: &Clinic) -> Result<(), Error> {
     tx.execute(
         "UPDATE clinic SET name = $1, folded_name = $2, folded_from = $1 WHERE id = $3",
@@ -126,13 +126,13 @@ pub(super) async fn rename(tx: &mut Transaction<'_>, clinic: &Clinic) -> Result<
 
 const FOUNDED: &str = "SELECT count(*) FROM clinic WHERE founder_id = $1";
 
-/// How many clinics a doctor founded.
+/// Counts the clinics of a founder.
 pub(super) async fn founded(tx: &mut Transaction<'_>, doctor: UserId) -> Result<i64, Error> {
     let row = tx.query_first(FOUNDED, params![doctor.get()]).await?;
     Ok(row.map_or(Ok(0), |row| row.get(0))?)
 }
 
-/// Whether somebody is the founder or a supervisor.
+/// Whether a user is the founder or a supervisor.
 pub(super) async fn leads(tx: &mut Transaction<'_>, clinic: &Clinic, user: UserId) -> Result<bool, Error> {
     if clinic.founder_id == user.get() {
         return Ok(true);
@@ -191,7 +191,7 @@ pub(super) async fn doctor_in(
     row.as_ref().map(doctor_row).transpose()
 }
 
-/// One more than the page holds, the newest first.
+/// One row more than the page holds, the newest first.
 pub(super) async fn list(
     database: &Database,
     clinic: i64,
@@ -209,7 +209,7 @@ pub(super) async fn count(database: &Database, clinic: i64) -> Result<i64, Error
     Ok(row.map_or(Ok(0), |row| row.get(0))?)
 }
 
-/// Puts a doctor into a clinic; `field` is told when they are in.
+/// Adds a doctor to a clinic; a refusal names `field`.
 pub(super) async fn add_doctor(
     tx: &mut Transaction<'_>,
     clinic: i64,
@@ -252,7 +252,7 @@ pub(super) async fn remove_doctor(
 const PAGE: &str = "SELECT a.id, a.name, p.photo_id, coalesce(p.title, ''), coalesce(p.department, '')
      FROM account a LEFT JOIN doctor_profile p ON p.doctor_id = a.id WHERE a.id = $1";
 
-/// A doctor who is invited, as they will stand among the doctors.
+/// An invited doctor, in the form of the clinic's doctors.
 pub(super) async fn invited(
     tx: &mut Transaction<'_>,
     doctor: UserId,
@@ -275,7 +275,7 @@ pub(super) async fn invited(
     .transpose()
 }
 
-/// Makes a doctor supervisor; false when they are not of the clinic.
+/// Appoints a supervisor; false when the doctor is not in the clinic.
 pub(super) async fn appoint(
     tx: &mut Transaction<'_>,
     clinic: i64,

@@ -1,4 +1,4 @@
-//! 1.3: beginning a consult.
+//! 1.3: opening a consult.
 
 use axum::extract::State;
 use journal::record::{CONVERSATION_SEQUENCE, NewConversation, NewParticipant};
@@ -32,10 +32,10 @@ use crate::{
     team,
 };
 
-/// The most images of a consult.
+/// Images of a consult, at most.
 const MAX_IMAGES: usize = 9;
 
-/// A consult to be begun (1.3).
+/// A new consult (1.3).
 #[derive(Deserialize, ToSchema)]
 #[schema(example = json!({
     "creator_member_id": 12, "target_member_id": 12, "team_id": 4, "symptom_content": "头痛三天",
@@ -44,13 +44,13 @@ const MAX_IMAGES: usize = 9;
 pub(crate) struct BeginConsult {
     /// The caller.
     creator_member_id: Id,
-    /// Whom it is for: the caller, or one of their family.
+    /// The patient: the caller, or one of their family.
     target_member_id: Id,
     team_id: Id,
     /// Text of at most 4000 characters, or the uri of media of this service (media/ID), of at most 2048 bytes.
     #[schema(value_type = Text<1, 4000>)]
     symptom_content: String,
-    /// The MIME type of symptom_content, one that everybody may send on the wire.
+    /// The MIME type of symptom_content, one that every user may send on the wire.
     #[schema(schema_with = symptom_type)]
     symptom_type: Ascii<1, 127>,
     /// Uris of media of this service (media/ID); at most 9.
@@ -58,9 +58,9 @@ pub(crate) struct BeginConsult {
     images: Images,
 }
 
-/// Begins a consult (1.3)
+/// Opens a consult (1.3)
 ///
-/// By a member. In it at first are only the patient and the team's assistant, who brings doctors in.
+/// By a member. At first only the patient and the team's assistant are in it; the assistant adds doctors.
 #[utoipa::path(
     operation_id = "createConsult",
     post, path = "/consult", tag = "consult", request_body = BeginConsult, params(IdempotencyKey),
@@ -144,7 +144,7 @@ pub(crate) async fn create(
     .await
 }
 
-/// The types that everybody may send.
+/// The types that every user may send.
 fn symptom_type() -> RefOr<Schema> {
     let registered = mime::REGISTRY.into_iter();
     let everybody = registered.filter(|registered| registered.senders == mime::Senders::Everybody);

@@ -1,4 +1,4 @@
-//! 1.7: taking consults from one's history. Nothing is destroyed.
+//! 1.7: hiding consults from one's own history. Nothing is deleted.
 
 use axum::extract::State;
 use serde::Serialize;
@@ -33,9 +33,9 @@ const HIDDEN: HiddenEnvelope = HiddenEnvelope {
     code: 200,
 };
 
-/// Takes a consult from one's own history (1.7)
+/// Hides a consult from one's own history (1.7)
 ///
-/// Others keep it, and GET /consult/{id} still shows it.
+/// It stays in the history of other users, and GET /consult/{id} still shows it.
 #[utoipa::path(
     operation_id = "hideConsult",
     delete, path = "/consult/history_list/{id}", tag = "consult",
@@ -51,12 +51,9 @@ pub(crate) async fn hide_one(
     State(app): State<App>,
     user: User,
     PathId(id): PathId,
-    Write {
-        body: Nothing {},
-        once,
-    }: Write<Nothing>,
+    write: Write<Nothing>,
 ) -> Result<Answer, Error> {
-    app.write(once, move |tx| {
+    app.write(write.once, move |tx| {
         Box::pin(async move {
             table::hide(tx, id.get(), user.id).await?;
             Ok(Written::new(Answer::whole(&HIDDEN)?))
@@ -65,7 +62,7 @@ pub(crate) async fn hide_one(
     .await
 }
 
-/// Takes all consults from one's own history (1.7)
+/// Hides all consults from one's own history (1.7)
 #[utoipa::path(
     operation_id = "hideAllConsults",
     delete, path = "/consult/history_list", tag = "consult", params(IdempotencyKey),
@@ -75,12 +72,9 @@ pub(crate) async fn hide_one(
 pub(crate) async fn hide_all(
     State(app): State<App>,
     user: User,
-    Write {
-        body: Nothing {},
-        once,
-    }: Write<Nothing>,
+    write: Write<Nothing>,
 ) -> Result<Answer, Error> {
-    app.write(once, move |tx| {
+    app.write(write.once, move |tx| {
         Box::pin(async move {
             table::hide_all(tx, user.id).await?;
             Ok(Written::new(Answer::whole(&HIDDEN)?))

@@ -59,6 +59,12 @@ impl Shelf {
         }
     }
 
+    pub(crate) fn from_database(text: &str) -> Option<Self> {
+        [Self::InProcess, Self::History, Self::Hidden, Self::Removed]
+            .into_iter()
+            .find(|shelf| shelf.as_str() == text)
+    }
+
     /// The shelf of a consult that its user hides. Hiding is repeatable.
     pub(crate) const fn hide(self) -> Result<Self, ErrorCode> {
         match self {

@@ -30,7 +30,7 @@ pub(crate) async fn in_process(State(app): State<App>, user: User, page: PageQue
 
 /// One's consults that are finished or cancelled (1.6)
 ///
-/// Those that were hidden by 1.7 are left out.
+/// Without those that were hidden by 1.7.
 #[utoipa::path(
     operation_id = "listConsultHistory",
     get, path = "/consult/history_list", tag = "consult", params(PageParams),

@@ -16,13 +16,13 @@ use crate::{
     },
 };
 
-/// A page ends early when its bodies come to this many bytes: 200 messages of 64 KiB would be 13 MB.
+/// Bytes of bodies that end a page early: 200 messages of 64 KiB would be 13 MB.
 const MAX_PAGE_BYTES: usize = 1024 * 1024;
 
 /// The journal of a consult, the newest first
 ///
-/// What the user may see of it, as the wire shows it: messages and events. A page may hold fewer than `limit` when the
-/// messages are long.
+/// Its messages and events that the user may see, in the form of the wire. A page of long messages may hold fewer than
+/// `limit`.
 #[utoipa::path(
     operation_id = "listConsultMessages",
     get, path = "/consult/{id}/messages", tag = "consult",
@@ -45,7 +45,7 @@ pub(crate) async fn list(
         .await;
     let found = match found {
         Ok(found) => found,
-        // Taken out in this very moment.
+        // Removed since the consult was read.
         Err(journal::Error::NoAccess) => return Err(ErrorCode::ConsultNotFound.into()),
         Err(error) => return Err(error.into()),
     };
@@ -79,7 +79,7 @@ pub(crate) async fn list(
     })
 }
 
-/// How many entries the user may see: what their spans hold, since seqs have no gaps.
+/// Counts the entries that the user may see: the lengths of their spans, since seqs have no gaps.
 async fn visible(app: &App, consult: &Known, user: &User) -> Result<i64, Error> {
     let conversation = app.journal.conversation(consult.id).await?;
     let last = conversation.map_or(Seq::ZERO, |conversation| conversation.last_seq);

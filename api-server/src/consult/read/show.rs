@@ -1,4 +1,4 @@
-//! 1.4: looking at a consult.
+//! 1.4: a consult, by id.
 
 use axum::extract::State;
 
@@ -11,7 +11,7 @@ use crate::{
 
 /// A consult (1.4)
 ///
-/// For its patient, its team's assistant and the doctors who are in it.
+/// For its patient, its team's assistant and the doctors in it.
 #[utoipa::path(
     operation_id = "getConsult",
     get, path = "/consult/{id}", tag = "consult", params(("id" = i64, Path, minimum = 1)),

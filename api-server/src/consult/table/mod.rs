@@ -17,7 +17,7 @@ use crate::http::{
 pub(crate) use team::{count_finished, count_served};
 pub(super) use team::{count_seated, finished, running_of, served};
 
-/// A consult to be made.
+/// A new consult.
 pub(super) struct NewConsult {
     pub(super) id: ConversationId,
     pub(super) staff_room: ConversationId,
@@ -73,7 +73,7 @@ pub(super) async fn new_consult(tx: &mut Transaction<'_>, new: NewConsult, now_m
     Ok(())
 }
 
-/// Seats somebody; false when they are in it already.
+/// Seats a user; false when they are seated already.
 async fn put_person(
     tx: &mut Transaction<'_>,
     consult: ConversationId,
@@ -104,7 +104,7 @@ async fn put_person(
     Ok(seated == 1)
 }
 
-/// Brings a doctor in.
+/// Seats a doctor.
 pub(super) async fn seat_doctor(
     tx: &mut Transaction<'_>,
     consult: &Known,
@@ -129,7 +129,7 @@ pub(super) async fn seat_doctor(
     }
 }
 
-/// Takes a doctor out.
+/// Unseats a doctor.
 pub(super) async fn unseat_doctor(
     tx: &mut Transaction<'_>,
     consult: ConversationId,
@@ -154,7 +154,7 @@ pub(super) async fn unseat_doctor(
     }
 }
 
-/// What somebody is in a consult, for a statement's end.
+/// The seats and their consults, for a statement's end.
 const SEATED: &str = "FROM consult_person p JOIN consult c ON c.id = p.consult_id";
 
 fn one() -> String {
@@ -170,7 +170,7 @@ fn seat(row: &database::Row) -> Result<(Known, Seat), Error> {
     Ok((Known::from_row(row)?, seat))
 }
 
-/// A consult and what the user is in it. The same refusal when there is none and when it is not theirs (any more).
+/// A consult and the user's seat in it. A consult that does not exist and one without a seat are refused alike.
 pub(super) async fn consult_of(
     database: &Database,
     consult: i64,
@@ -218,7 +218,7 @@ pub(crate) async fn lock_consult(
 const SEATED_NOW: &str =
     "SELECT 1 FROM consult_person WHERE consult_id = $1 AND user_id = $2 AND shelf <> 'removed'";
 
-/// Refuses who is not in a consult, as if there were none.
+/// Refuses a user without a seat as if the consult did not exist.
 pub(crate) async fn check_seated(database: &Database, consult: i64, user: UserId) -> Result<(), Error> {
     let row = database
         .query_first(SEATED_NOW, params![consult, user.get()])
@@ -265,7 +265,7 @@ pub(super) async fn enter(
         tx.execute(
             "UPDATE consult_person SET shelf = $1 WHERE consult_id = $2 AND shelf = $3",
             params![
-                Shelf::History.as_str(),
+                Shelf::InProcess.end().as_str(),
                 consult.id.get(),
                 Shelf::InProcess.as_str()
             ],
@@ -285,7 +285,7 @@ pub(super) fn list_sql() -> String {
 
 pub(super) const COUNT: &str = "SELECT count(*) FROM consult_person WHERE user_id = $1 AND shelf = $2";
 
-/// One more than the page holds, the newest first.
+/// One row more than the page holds, the newest first.
 pub(super) async fn list(
     database: &Database,
     user: UserId,
@@ -309,7 +309,9 @@ pub(super) async fn count(database: &Database, user: UserId, shelf: Shelf) -> Re
     Ok(row.map_or(Ok(0), |row| row.get(0))?)
 }
 
-/// Takes a consult from somebody's history.
+const SHELF: &str = "SELECT shelf FROM consult_person WHERE consult_id = $1 AND user_id = $2";
+
+/// Hides a consult from a user's history.
 pub(super) async fn hide(tx: &mut Transaction<'_>, consult: i64, user: UserId) -> Result<(), Error> {
     let hidden = tx
         .execute(
@@ -325,13 +327,21 @@ pub(super) async fn hide(tx: &mut Transaction<'_>, consult: i64, user: UserId) -
     if hidden == 1 {
         return Ok(());
     }
-    consult_in(tx, consult, user).await?;
+    // The update decides; the shelf tells why it found nothing to hide.
+    let row = tx
+        .query_first(SHELF, params![consult, user.get()])
+        .await?
+        .ok_or(ErrorCode::ConsultNotFound)?;
+    let shelf: String = row.get(0)?;
+    let shelf = Shelf::from_database(&shelf)
+        .ok_or_else(|| Error::internal("consult_person.shelf is unknown"))?;
+    shelf.hide()?;
     Err(ErrorCode::ConsultNotEnded.into())
 }
 
 const HIDE_ALL: &str = "UPDATE consult_person SET shelf = $1 WHERE user_id = $2 AND shelf = $3";
 
-/// Takes everything from somebody's history.
+/// Hides all consults of a user's history.
 pub(super) async fn hide_all(tx: &mut Transaction<'_>, user: UserId) -> Result<(), Error> {
     tx.execute(
         HIDE_ALL,
@@ -370,5 +380,6 @@ mod tests {
         walks_an_index(SHARED, params![1_i64, 1_i64]).await;
         walks_an_index(HIDE_ALL, params!["hidden", 1_i64, "history"]).await;
         walks_an_index(SEATED_NOW, params![1_i64, 1_i64]).await;
+        walks_an_index(SHELF, params![1_i64, 1_i64]).await;
     }
 }

@@ -16,7 +16,7 @@ fn finished_sql() -> String {
 
 const COUNT_FINISHED: &str = "SELECT count(*) FROM consult WHERE team_id = $1 AND status = 'finished'";
 
-/// What a team has finished: one more than the page holds, the newest first.
+/// A team's finished consults: one row more than the page holds, the newest first.
 pub(crate) async fn finished(database: &Database, team: i64, page: &PageQuery) -> Result<Vec<Known>, Error> {
     let start = page.start();
     let rows = database
@@ -25,13 +25,13 @@ pub(crate) async fn finished(database: &Database, team: i64, page: &PageQuery) -
     rows.iter().map(Known::from_row).collect()
 }
 
-/// How many consults a team has finished.
+/// Counts a team's finished consults.
 pub(crate) async fn count_finished(database: &Database, team: i64) -> Result<i64, Error> {
     let row = database.query_first(COUNT_FINISHED, params![team]).await?;
     Ok(row.map_or(Ok(0), |row| row.get(0))?)
 }
 
-/// A doctor's place in consults of a team, for a statement's end.
+/// A doctor's seats in consults of a team, for a statement's end.
 const SEATED: &str = "p.user_id = $1 AND p.team_id = $2 AND p.role = 'doctor' AND p.shelf <> 'removed'";
 
 fn served_sql() -> String {
@@ -53,7 +53,7 @@ fn count_served_sql() -> String {
     )
 }
 
-/// What a doctor of a team is in: one more than the page holds, the newest first.
+/// A doctor's consults in a team: one row more than the page holds, the newest first.
 pub(crate) async fn served(
     database: &Database,
     team: i64,
@@ -70,7 +70,7 @@ pub(crate) async fn served(
     rows.iter().map(Known::from_row).collect()
 }
 
-/// How many consults of a team a doctor is in, whatever their state.
+/// Counts a doctor's consults in a team, in any state.
 pub(crate) async fn count_seated(database: &Database, team: i64, doctor: UserId) -> Result<i64, Error> {
     let row = database
         .query_first(count_seated_sql(), params![doctor.get(), team])
@@ -78,7 +78,7 @@ pub(crate) async fn count_seated(database: &Database, team: i64, doctor: UserId)
     Ok(row.map_or(Ok(0), |row| row.get(0))?)
 }
 
-/// How many finished consults of a team a doctor is in.
+/// Counts a doctor's finished consults in a team.
 pub(crate) async fn count_served(database: &Database, team: i64, doctor: UserId) -> Result<i64, Error> {
     let row = database
         .query_first(count_served_sql(), params![doctor.get(), team])
@@ -90,7 +90,7 @@ fn running_sql() -> String {
     format!("{} AND p.shelf = 'in_process'", count_seated_sql())
 }
 
-/// How many running consults of a team a doctor is in.
+/// Counts a doctor's running consults in a team.
 pub(crate) async fn running_of(tx: &mut Transaction<'_>, team: i64, doctor: UserId) -> Result<i64, Error> {
     let row = tx.query_first(running_sql(), params![doctor.get(), team]).await?;
     Ok(row.map_or(Ok(0), |row| row.get(0))?)

@@ -24,18 +24,18 @@ use crate::{
     },
 };
 
-/// The most links of a team or clinic that have not expired: each is a row, and a door.
+/// Links of a team or clinic that have not expired, at most: each is a row, and a door.
 const MAX_LINKS: i64 = 100;
 /// The default lifetime of a link, seconds: a week.
 const LIFETIME_S: i64 = 7 * 24 * 60 * 60;
 
-/// An invitation to be made.
+/// A new invitation by link.
 #[derive(Deserialize, ToSchema)]
 #[schema(as = NewTeamInvitation, example = json!({"max_uses": 1, "expires_in_s": 604800}))]
 pub(crate) struct NewLink {
-    /// How many doctors may join by it: 1 by default.
+    /// Doctors who may join by it: 1 by default.
     max_uses: Option<Within<1, 50>>,
-    /// How long it is good, seconds: 60 to 30 days, 7 days by default.
+    /// Its lifetime, seconds: 60 to 30 days, 7 days by default.
     expires_in_s: Option<Within<60, 2_592_000>>,
 }
 
@@ -43,7 +43,7 @@ pub(crate) struct NewLink {
 #[derive(Deserialize, ToSchema)]
 #[schema(example = json!({"invitation": "huizhen://clinic/join?clinic_id=3&signature=00"}))]
 pub(crate) struct JoinByLink {
-    /// As it was scanned.
+    /// The scanned link, unchanged.
     pub(crate) invitation: Ascii<1, 2048>,
 }
 
@@ -57,7 +57,7 @@ pub(crate) struct MadeLink {
     pub(crate) created_ms: i64,
 }
 
-/// Makes a link into a team or clinic whose row is locked.
+/// Makes a link into a locked team or clinic.
 pub(super) async fn make(
     tx: &mut Transaction<'_>,
     links: &Links,

@@ -1,14 +1,14 @@
-//! Secrets of the fleet: random, made at the first start, kept in the database. There is no default one.
+//! Secrets of the fleet: random, generated at the first start, stored in the database. None has a default.
 
 use bytes::Bytes;
 use database::{Database, params};
 
 use crate::{clock::now_ms, http::error::Error};
 
-/// As long as the output of SHA-256: longer adds nothing to an HMAC.
+/// The length of a SHA-256 output: a longer key adds nothing to an HMAC.
 const SECRET_BYTES: usize = 32;
 
-/// The secret of a name; the first process that asks makes it.
+/// The secret of a name; the first process that asks generates it.
 ///
 /// # Errors
 /// As the database says.
@@ -28,7 +28,7 @@ pub(crate) async fn load(database: &Database, name: &'static str) -> Result<Byte
             })
         })
         .await?;
-    // Not the new one: another process may have been faster.
+    // Another process may have inserted its secret first.
     read(database, name)
         .await?
         .ok_or_else(|| Error::internal("a secret that was written is not there"))

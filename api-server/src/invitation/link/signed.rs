@@ -7,10 +7,10 @@ use url::form_urlencoded;
 use super::{super::Place, secret};
 use crate::http::error::Error;
 
-/// What the signature follows.
+/// The key before the signature.
 const SIGNATURE: &str = "&signature=";
 
-/// What a link holds: 团队名称，团队id，邀请人; of a clinic likewise.
+/// The content of a link: 团队名称，团队id，邀请人; of a clinic likewise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Invited {
     pub(crate) place: Place,
@@ -33,7 +33,7 @@ impl Invited {
     }
 }
 
-/// How the links of a kind of place begin. Apps register the scheme, so that scanning the code opens them.
+/// The start of a place's links. Apps register the scheme: scanning the code opens them.
 const fn start(place: Place) -> &'static str {
     match place {
         Place::Team => "huizhen://team/join?",
@@ -53,7 +53,7 @@ const fn keys(place: Place) -> (&'static str, &'static str) {
 pub struct Links(hmac::Key);
 
 impl Links {
-    /// With the fleet's secret, which is made at the first start.
+    /// With the fleet's secret, which is generated at the first start.
     pub(crate) async fn load(database: &Database) -> Result<Self, Error> {
         Ok(Self::new(&secret::load(database, "team_invitation").await?))
     }
@@ -72,13 +72,13 @@ impl Links {
             .append_pair("invitation_id", &invited.invitation_id.to_string())
             .append_pair("expires_ms", &invited.expires_ms.to_string())
             .finish();
-        // The serializer puts an & between what it finds and the first pair.
+        // The serializer puts an & before the first pair, too.
         let text = query.replacen("?&", "?", 1);
         let signature = hmac::sign(&self.0, text.as_bytes());
         format!("{text}{SIGNATURE}{}", hex::encode(signature))
     }
 
-    /// Reads a link of ours into a place of this kind, whether or not it has expired.
+    /// Reads a link into a place of this kind, expired or not; refuses any other text.
     pub(crate) fn read(&self, place: Place, link: &str) -> Result<Invited, Error> {
         self.read_signed(place, link)
             .ok_or_else(|| Error::new(place.refused()).field("invitation"))
@@ -161,7 +161,7 @@ mod tests {
             invitation_id: proto::ids::MAX_ID,
             expires_ms: i64::MAX,
         });
-        // As those who join send it.
+        // The limit of `JoinTeam` and `JoinByLink`.
         assert!(link.len() <= 2048, "{}", link.len());
         assert!(super::super::qr::Code::new(&link).is_ok());
     }

@@ -8,7 +8,7 @@ use crate::{
     invitation::{Place, in_person::SentDoctorInvitation, received::DoctorInvitation},
 };
 
-/// An invitation to be made.
+/// A new invitation.
 pub(in crate::invitation) struct NewInPerson {
     pub(in crate::invitation) id: i64,
     pub(in crate::invitation) place: Place,
@@ -22,7 +22,7 @@ pub(in crate::invitation) struct NewInPerson {
 }
 
 impl NewInPerson {
-    /// As its sender sees it.
+    /// In the form that its sender sees.
     pub(in crate::invitation) fn sent(self) -> SentDoctorInvitation {
         sent(
             self.id,
@@ -34,7 +34,7 @@ impl NewInPerson {
     }
 }
 
-/// Shows the phone or the doctor, whichever the inviter named.
+/// Shows the phone or the doctor: the one that the inviter named.
 fn sent(
     id: i64,
     doctor_id: i64,
@@ -83,7 +83,7 @@ pub(in crate::invitation) async fn put_in_person(
 const FORGET_EXPIRED: &str =
     "DELETE FROM doctor_invitation WHERE place = $1 AND place_id = $2 AND expires_ms <= $3";
 
-/// Removes the invitations of a place that have expired.
+/// Deletes the expired invitations of a place.
 pub(in crate::invitation) async fn forget_expired_in_person(
     tx: &mut Transaction<'_>,
     place: Place,
@@ -97,7 +97,7 @@ pub(in crate::invitation) async fn forget_expired_in_person(
 
 const COUNT: &str = "SELECT count(*) FROM doctor_invitation WHERE place = $1 AND place_id = $2";
 
-/// How many invitations a place has; one that was declined counts like the others, so that the number tells nothing.
+/// Counts the invitations of a place, declined ones included: the number does not reveal an answer.
 pub(in crate::invitation) async fn count_in_person(
     tx: &mut Transaction<'_>,
     place: Place,
@@ -120,7 +120,7 @@ fn list_sql() -> String {
     )
 }
 
-/// The invitation of somebody into a place, if there is one.
+/// The invitation of a phone or doctor into a place.
 pub(in crate::invitation) async fn sent_to(
     tx: &mut Transaction<'_>,
     place: Place,
@@ -134,7 +134,7 @@ pub(in crate::invitation) async fn sent_to(
     row.as_ref().map(sent_row).transpose()
 }
 
-/// One more than the page holds, the newest first.
+/// One row more than the page holds, the newest first.
 pub(in crate::invitation) async fn list_sent(
     database: &Database,
     place: Place,
@@ -236,7 +236,7 @@ pub(in crate::invitation) async fn received_one(
     row.as_ref().map(received_row).transpose()
 }
 
-/// One more than the page holds, the newest first.
+/// One row more than the page holds, the newest first.
 pub(in crate::invitation) async fn received(
     database: &Database,
     phone: &str,
@@ -267,7 +267,7 @@ pub(in crate::invitation) async fn count_received(
     Ok(row.map_or(Ok(0), |row| row.get(0))?)
 }
 
-/// Removes an open invitation that is accepted; false when there is none. The delete decides, whatever requests race.
+/// Consumes an open invitation; false when there is none. The DELETE decides between racing requests.
 pub(in crate::invitation) async fn consume_in_person(
     tx: &mut Transaction<'_>,
     phone: &str,
@@ -285,7 +285,7 @@ pub(in crate::invitation) async fn consume_in_person(
 
 const FORGET_OTHERS: &str = "DELETE FROM doctor_invitation WHERE place = $1 AND place_id = $2 AND phone = $3";
 
-/// Removes the other invitations into a place of a doctor who is in it now.
+/// Deletes the other invitations of a doctor who has joined a place.
 pub(in crate::invitation) async fn forget_others(
     tx: &mut Transaction<'_>,
     place: Place,
@@ -317,7 +317,7 @@ pub(in crate::invitation) async fn decline(
 const FORGET_OF: &str =
     "DELETE FROM doctor_invitation WHERE place = $1 AND place_id = $2 AND inviter_id = $3";
 
-/// Removes the invitations of one inviter.
+/// Deletes the invitations of one inviter.
 pub(super) async fn forget_of(
     tx: &mut Transaction<'_>,
     place: Place,

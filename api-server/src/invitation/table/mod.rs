@@ -27,7 +27,7 @@ const CLINIC_INVITER: &str = "SELECT 1 FROM clinic c JOIN account i ON i.id = $2
      LEFT JOIN clinic_doctor d ON d.clinic_id = c.id AND d.doctor_id = $2
      WHERE c.id = $1 AND i.disabled_ms IS NULL AND (c.founder_id = $2 OR d.supervisor)";
 
-/// Whether somebody may still invite into a team or clinic: they lead it, and are not disabled.
+/// Whether an inviter still leads a team or clinic, and is not disabled.
 pub(super) async fn may_invite(
     tx: &mut Transaction<'_>,
     place: Place,
@@ -42,7 +42,7 @@ pub(super) async fn may_invite(
     Ok(row.is_some())
 }
 
-/// Removes all invitations of somebody who may not invite any more.
+/// Deletes all invitations of a user who may no longer invite.
 pub(crate) async fn forget_of_inviter(
     tx: &mut Transaction<'_>,
     place: Place,

@@ -1,4 +1,4 @@
-//! Versions of 会员加入协议: a new text is a new version, and old ones stay readable.
+//! Versions of 会员加入协议: each new text is a new version, and old ones stay readable.
 
 use axum::extract::State;
 use serde::Serialize;
@@ -21,13 +21,13 @@ pub(crate) struct Agreement {
     pub(in crate::team) team_id: i64,
     pub(in crate::team) version: i64,
     pub(in crate::team) agreement: String,
-    /// Since when it holds.
+    /// When it became the current one.
     pub(in crate::team) created_ms: i64,
 }
 
 /// A version of a team's agreement
 ///
-/// For everybody who is logged in. The current one stands in the team, too.
+/// For every logged-in user. The team shows the current one, too.
 #[utoipa::path(
     operation_id = "getTeamAgreement",
     get, path = "/team/{id}/agreement/{version}", tag = "team",

@@ -1,4 +1,4 @@
-//! The teams that one is in.
+//! One's own teams.
 
 use axum::extract::State;
 use serde::Serialize;
@@ -27,9 +27,9 @@ pub(crate) struct MyTeam {
     pub(in crate::team) joined_ms: i64,
 }
 
-/// The teams that one is in
+/// One's own teams
 ///
-/// Of a doctor those that they made or joined, of a member those whose agreement they accepted. Others are in none.
+/// Those that a doctor created or joined, or whose agreement a member accepted. Other users have none.
 #[utoipa::path(
     operation_id = "listMyTeams",
     get, path = "/team/my_list", tag = "team", params(PageParams),

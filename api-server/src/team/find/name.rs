@@ -1,11 +1,11 @@
-//! Finding a team by part of its name: every piece of each name is a row, so that a search walks the rows of one piece, the
-//! newest first, and reads no more than its page on every engine.
+//! Finding a team by part of its name. Every piece of a name is a row: a search walks the rows of one piece, the newest
+//! first, and reads no more than its page on either engine.
 
 use std::collections::BTreeSet;
 
 use crate::http::input::folded;
 
-/// The most characters of a folded name that are searched: some characters fold to several.
+/// Searched characters of a folded name at most: some characters fold to several.
 const MAX_SEARCHED_CHARS: usize = 64;
 
 /// A name as it is searched.

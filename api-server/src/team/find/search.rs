@@ -16,7 +16,7 @@ use crate::{
     team::table,
 };
 
-/// A team that was found.
+/// A team of the result.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct FoundTeam {
     pub(in crate::team) team_id: i64,
@@ -27,9 +27,9 @@ pub(crate) struct FoundTeam {
     pub(in crate::team) created_ms: i64,
 }
 
-/// Teams whose name has a part
+/// Teams whose names contain a part
 ///
-/// By doctors. Case, full or half width and spaces between ideographs do not count.
+/// For doctors. Case, full or half width and spaces between ideographs are ignored.
 #[utoipa::path(
     operation_id = "searchTeams",
     get, path = "/team", tag = "team",

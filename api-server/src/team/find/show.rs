@@ -1,4 +1,4 @@
-//! Looking at a team.
+//! A team, by id.
 
 use axum::extract::State;
 
@@ -15,7 +15,7 @@ use crate::{
 
 /// A team
 ///
-/// For everybody who is logged in: patients choose by it.
+/// For every logged-in user: patients choose by it.
 #[utoipa::path(
     operation_id = "getTeam",
     get, path = "/team/{id}", tag = "team", params(("id" = i64, Path, minimum = 1)),

@@ -26,7 +26,7 @@ pub(crate) struct TeamDoctor {
     pub(in crate::team) photo_id: Option<String>,
     pub(in crate::team) title: String,
     pub(in crate::team) department: String,
-    /// By whose invitation they joined; null for those who were added, and the owner.
+    /// The inviter; null of the owner, and of doctors whom an earlier release added.
     #[schema(required = true)]
     pub(in crate::team) inviter_id: Option<i64>,
     pub(in crate::team) joined_ms: i64,
@@ -34,7 +34,7 @@ pub(crate) struct TeamDoctor {
 
 /// The doctors of a team
 ///
-/// For everybody who is logged in.
+/// For every logged-in user.
 #[utoipa::path(
     operation_id = "listTeamDoctors",
     get, path = "/team/{id}/doctor_list", tag = "team", params(("id" = i64, Path, minimum = 1), PageParams),

@@ -20,15 +20,15 @@ use crate::{
     team::{Team, table},
 };
 
-/// How somebody joins: a doctor by `invitation`, a member by `team_id` and `agreement_version`.
+/// A doctor joins by `invitation`, a member by `team_id` and `agreement_version`.
 #[derive(Deserialize, ToSchema)]
 #[schema(example = json!({"team_id": 4, "agreement_version": 1}))]
 pub(crate) struct JoinTeam {
-    /// The link of an invitation as it was scanned. For doctors.
+    /// For doctors: the link of an invitation, unchanged.
     invitation: Option<Ascii<1, 2048>>,
     /// For members.
     team_id: Option<Id>,
-    /// The version of the agreement that the member has read and accepts; it must be the current one.
+    /// For members: the version of the agreement that the member accepts; it must be the current one.
     agreement_version: Option<Id>,
 }
 
@@ -105,7 +105,7 @@ fn missing(field: &'static str) -> Error {
     )
 }
 
-/// The doctor is counted first, then the use: a refusal after that gives both back.
+/// Counts the doctor's teams, then the use of the link: a later refusal rolls back both.
 async fn by_invitation(
     tx: &mut Transaction<'_>,
     doctor: UserId,

@@ -25,7 +25,7 @@ pub(crate) struct TeamMember {
     /// Of an upload; null while there is none.
     #[schema(required = true)]
     pub(in crate::team) photo_id: Option<String>,
-    /// The version of the agreement that they accepted last.
+    /// The version of the agreement that the member accepted last.
     pub(in crate::team) agreement_version: i64,
     pub(in crate::team) joined_ms: i64,
 }
@@ -69,7 +69,7 @@ pub(crate) async fn list(
 
 /// Removes a member from a team
 ///
-/// By its owner or its assistant. What they accepted stays on record.
+/// By its owner or its assistant. Accepted agreements stay on record.
 #[utoipa::path(
     operation_id = "removeTeamMember",
     delete, path = "/team/{id}/member/{member_id}", tag = "team",

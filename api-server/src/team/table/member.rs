@@ -8,7 +8,7 @@ use crate::{
     team::roster::members::TeamMember,
 };
 
-/// Puts a member who accepts a version; false when they are in with this version already.
+/// Inserts a member, or updates the version that they accept; false when they have accepted it already.
 pub(in crate::team) async fn put_member(
     tx: &mut Transaction<'_>,
     team: i64,
@@ -27,7 +27,7 @@ pub(in crate::team) async fn put_member(
     Ok(put == 1)
 }
 
-/// Records that a member accepted a version: the first time counts.
+/// Records that a member accepted a version; the first time is kept.
 pub(in crate::team) async fn put_acceptance(
     tx: &mut Transaction<'_>,
     team: i64,
@@ -44,7 +44,7 @@ pub(in crate::team) async fn put_acceptance(
     Ok(())
 }
 
-/// Takes a member out; false when they are not in.
+/// Removes a member; false when they are not in the team.
 pub(in crate::team) async fn remove_member(
     tx: &mut Transaction<'_>,
     team: i64,
@@ -67,7 +67,7 @@ const MEMBERS: &str = "SELECT m.member_id, a.name, p.photo_id, m.agreement_versi
 
 const COUNT: &str = "SELECT count(*) FROM team_member WHERE team_id = $1";
 
-/// One more than the page holds, the newest first.
+/// One row more than the page holds, the newest first.
 pub(in crate::team) async fn members(
     database: &Database,
     team: i64,

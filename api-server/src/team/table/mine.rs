@@ -1,4 +1,4 @@
-//! The SQL of the teams that one is in.
+//! The SQL of a user's teams.
 
 use database::{Database, params};
 use proto::UserId;
@@ -19,7 +19,7 @@ const OF_MEMBER: &str = "SELECT t.id, t.name, t.introduction, t.owner_id, o.name
 const COUNT_OF_DOCTOR: &str = "SELECT count(*) FROM team_doctor WHERE doctor_id = $1";
 const COUNT_OF_MEMBER: &str = "SELECT count(*) FROM team_member WHERE member_id = $1";
 
-/// One more than the page holds, the newest first.
+/// One row more than the page holds, the newest first.
 pub(in crate::team) async fn mine(
     database: &Database,
     user: UserId,

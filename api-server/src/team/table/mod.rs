@@ -26,7 +26,7 @@ pub(super) use search::{count_found, forget_pieces, found, put_pieces};
 /// The sequence of team ids.
 pub(super) const SEQUENCE: &str = "team";
 
-/// What a consult needs to know of its team.
+/// The facts of a team that a new consult needs.
 pub(crate) struct TeamOfConsult {
     pub(crate) name: String,
     pub(crate) assistant: UserId,
@@ -56,7 +56,7 @@ fn team_row(row: &Row) -> Result<Team, Error> {
     })
 }
 
-/// Ids that came as one text.
+/// Parses the text of a `string_agg` over ids.
 pub(crate) fn ids(text: Option<String>) -> Result<Vec<i64>, Error> {
     text.unwrap_or_default()
         .split_terminator(',')
@@ -105,7 +105,7 @@ pub(super) async fn new_team(tx: &mut Transaction<'_>, team: &Team) -> Result<()
     put_pieces(tx, team).await
 }
 
-/// Writes what changes about a team.
+/// Writes the changeable columns of a team.
 pub(super) async fn put(tx: &mut Transaction<'_>, team: &Team) -> Result<(), Error> {
     tx.execute(
         "UPDATE team SET name = $1, introduction = $2, agreement = $3, membership_fee_fen = $4, consult_price_fen = $5,
@@ -126,7 +126,7 @@ pub(super) async fn put(tx: &mut Transaction<'_>, team: &Team) -> Result<(), Err
     Ok(())
 }
 
-/// Keeps the team's present agreement under its version.
+/// Inserts the team's current agreement under its version.
 pub(super) async fn new_agreement(tx: &mut Transaction<'_>, team: &Team, now_ms: i64) -> Result<(), Error> {
     tx.execute(
         "INSERT INTO team_agreement (team_id, version, agreement, created_ms) VALUES ($1, $2, $3, $4)",
@@ -163,7 +163,7 @@ pub(super) async fn agreement(
     .transpose()
 }
 
-/// Adds a doctor, who is counted against [`MAX_TEAMS`] in the same breath. `field` is told when that is refused.
+/// Adds a doctor, and counts the team against their [`MAX_TEAMS`].
 pub(super) async fn add_doctor(
     tx: &mut Transaction<'_>,
     team: i64,
@@ -174,7 +174,8 @@ pub(super) async fn add_doctor(
     put_doctor(tx, team, doctor, None, "doctor_id", now_ms).await
 }
 
-/// Counts a doctor who is about to be put into a team: the update of the account's row decides, whatever requests race.
+/// Counts one more team of a doctor: the update of the account's row decides between racing requests. A refusal names
+/// `field`.
 pub(super) async fn count_doctor(
     tx: &mut Transaction<'_>,
     team: i64,
@@ -190,14 +191,14 @@ pub(super) async fn count_doctor(
     if counted == 1 {
         return Ok(());
     }
-    // Who is in as many teams as may be, this one among them, is told the nearer reason.
+    // For a doctor of this team, being in it is the reason that helps; the limit is not.
     if lock_doctor(tx, team, doctor).await? {
         return Err(Error::new(ErrorCode::TeamAlreadyIn).field(field));
     }
     Err(ErrorCode::TeamLimit.into())
 }
 
-/// Puts a doctor who was counted into a team.
+/// Inserts a counted doctor into a team.
 pub(super) async fn put_doctor(
     tx: &mut Transaction<'_>,
     team: i64,
@@ -221,7 +222,7 @@ pub(super) async fn put_doctor(
     }
 }
 
-/// Takes a doctor out, whose account was taken; false when they are not in.
+/// Removes a doctor whose account is locked; false when they are not in the team.
 pub(super) async fn remove_doctor(
     tx: &mut Transaction<'_>,
     team: i64,
@@ -254,7 +255,7 @@ const DOCTORS: &str =
 
 const COUNT_DOCTORS: &str = "SELECT count(*) FROM team_doctor WHERE team_id = $1";
 
-/// One more than the page holds, the newest first.
+/// One row more than the page holds, the newest first.
 pub(super) async fn doctors(
     database: &Database,
     team: i64,
@@ -284,7 +285,7 @@ pub(super) async fn count_doctors(database: &Database, team: i64) -> Result<i64,
     Ok(row.map_or(Ok(0), |row| row.get(0))?)
 }
 
-/// The team that a consult is begun with.
+/// The team of a new consult.
 pub(crate) async fn team_of_consult(
     tx: &mut Transaction<'_>,
     id: i64,
@@ -305,7 +306,7 @@ pub(crate) async fn team_of_consult(
     .transpose()
 }
 
-/// Whether somebody is one of the team's doctors, who then stays one to the end of the transaction.
+/// Whether a user is one of the team's doctors; the row is locked, so that they stay one to the end of the transaction.
 pub(crate) async fn lock_doctor(tx: &mut Transaction<'_>, team: i64, doctor: UserId) -> Result<bool, Error> {
     let taken = tx
         .execute(
@@ -316,7 +317,7 @@ pub(crate) async fn lock_doctor(tx: &mut Transaction<'_>, team: i64, doctor: Use
     Ok(taken == 1)
 }
 
-/// Whether somebody is one of the team's doctors; none when there is no such team.
+/// Whether a user is one of the team's doctors; `None` when the team does not exist.
 pub(crate) async fn has_doctor(
     database: &Database,
     team: i64,

@@ -10,10 +10,10 @@ use crate::{
     },
 };
 
-/// Pieces that are written at a time.
+/// Pieces of one INSERT.
 const AT_ONCE: usize = 64;
 
-/// Writes so many pieces of one name.
+/// Inserts a number of pieces of one name.
 fn put_sql(pieces: usize) -> String {
     let rows: Vec<String> = (0..pieces).map(|at| format!("(${}, $1, $2)", at + 3)).collect();
     format!(
@@ -36,7 +36,7 @@ pub(super) async fn put_pieces_of(
 ) -> Result<(), Error> {
     let searched = name::searched(name);
     let pieces: Vec<&str> = name::pieces(&searched).into_iter().collect();
-    // Texts of two lengths only: each is prepared once.
+    // Two statements in all: each is prepared once.
     let (many, few) = pieces.split_at(pieces.len() / AT_ONCE * AT_ONCE);
     for pieces in many.chunks(AT_ONCE).chain(few.chunks(1)) {
         let mut params = params![created_ms, team];
@@ -61,7 +61,7 @@ const FOUND: &str = r"SELECT t.id, t.name, t.introduction, t.owner_id, o.name, t
 
 const COUNT: &str = "SELECT count(*) FROM team_gram WHERE gram = $1";
 
-/// Teams whose names have a part: one more than the page holds, the newest first.
+/// Teams whose names contain a part: one row more than the page holds, the newest first.
 pub(in crate::team) async fn found(
     database: &Database,
     folded: &str,
