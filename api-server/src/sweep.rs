@@ -1,4 +1,4 @@
-//! What is tidied up now and then: forgotten keys, expired codes, times of last use, sessions of devices that have ended.
+//! Periodic clean-up: old idempotency keys, expired codes and budgets, last uses, devices that have ended.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::{
     team,
 };
 
-/// How often.
+/// The interval between sweeps.
 const EVERY: Duration = Duration::from_secs(30);
 
 /// Sweeps until the service ends.
@@ -28,9 +28,9 @@ pub(crate) async fn run(app: App) {
         if let Err(error) = sweep(&app).await {
             let inner = error.inner().unwrap_or("");
             if error.is_outage() {
-                tracing::debug!(inner, "sweeping met an outage; it is tried again");
+                tracing::debug!(inner, "a sweep met an outage and is retried");
             } else {
-                tracing::warn!(inner, "sweeping failed; it is tried again");
+                tracing::warn!(inner, "a sweep failed and is retried");
             }
         }
     }
@@ -59,7 +59,7 @@ async fn sweep(app: &App) -> Result<(), Error> {
     fold_names(&app.database).await
 }
 
-/// Folds the names that servers of an earlier release have written.
+/// Folds the names of rows that an earlier release wrote.
 pub(crate) async fn fold_names(database: &Database) -> Result<(), Error> {
     while clinic::fold_names(database).await? {
         tokio::task::yield_now().await;

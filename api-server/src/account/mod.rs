@@ -1,20 +1,18 @@
 //! Accounts and devices: registering, logging in and out, SMS codes, passwords, push tokens.
 //!
-//! A device has one access token at a time. What ends a device (logout, a login on the same device, a password change, the
-//! eleventh login, an operator) ends its token, its IM passwords and its live sessions: see [`log_out`]. The devices on which
-//! a doctor logged a team's assistant in end with the doctor: by a password change, an operator, leaving the team.
+//! A device has one access token at a time. Logout, a login on the same device, a password change, the eleventh login or an
+//! operator ends a device, and with it its token, IM passwords and live sessions: see [`log_out`]. Devices on which a doctor
+//! logged a team's assistant in end with the doctor's password, account or membership in the team.
 
 pub(crate) mod budget;
-mod code;
-mod device;
-mod login;
-mod password;
+pub(crate) mod code;
+pub(crate) mod device;
+pub(crate) mod login;
+pub(crate) mod password;
 mod phone;
-mod register;
+pub(crate) mod register;
 mod table;
 mod token;
-
-use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use budget::Budgets;
 pub(crate) use budget::Guesser;
@@ -35,17 +33,3 @@ pub(crate) use table::{
     phone_of, remove_devices, remove_opened_devices, rename, set_password,
 };
 pub(crate) use token::{authenticate, is_valid, save_last_use};
-
-use crate::app::App;
-
-pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(code::ask))
-        .routes(routes!(register::register))
-        .routes(routes!(login::log_in))
-        .routes(routes!(device::list::log_out_here))
-        .routes(routes!(device::push_token::put))
-        .routes(routes!(device::list::list))
-        .routes(routes!(device::list::remove))
-        .routes(routes!(password::change))
-}

@@ -1,4 +1,4 @@
-//! Who sends a request.
+//! The user whose access token a request carries.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::http::error::{Error, ErrorCode};
 /// The SHA-256 of an access token.
 pub type TokenHash = [u8; 32];
 
-/// What an account is for.
+/// The role of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// 会员, a patient.
@@ -22,7 +22,7 @@ pub enum Role {
     Doctor,
     /// 群助手, the service account of a team.
     Assistant,
-    /// Who runs the platform.
+    /// Runs the platform.
     Operator,
 }
 
@@ -45,33 +45,29 @@ impl Role {
     }
 }
 
-/// The person (or the team's assistant) whose access token a request carries. A handler that takes one refuses everybody
-/// else.
+/// A logged-in user. A handler that takes one answers others with 401.
 #[derive(Clone, Debug)]
 pub struct User {
-    /// Who.
     pub id: UserId,
-    /// On which device.
+    /// The device that the access token belongs to.
     pub device_id: Arc<str>,
-    /// What the account is for.
     pub role: Role,
-    /// Of the access token.
     pub token: TokenHash,
 }
 
-/// What is known of a request's sender; the middleware leaves it with the request.
+/// The result of authentication, which the middleware attaches to the request.
 #[derive(Clone, Debug)]
 pub enum Authentication {
-    /// No token, or one that is not good (any more).
+    /// No access token, or one that is unknown, expired or revoked.
     Anonymous,
-    /// A good token.
+    /// A valid access token.
     User(User),
-    /// The token could not be checked.
+    /// The access token could not be checked.
     Failed(Error),
 }
 
 impl User {
-    /// The user whom the middleware found.
+    /// The user whom the middleware authenticated.
     pub(crate) fn of(extensions: &mut Extensions) -> Result<Self, Error> {
         match extensions.get::<Authentication>() {
             Some(Authentication::User(user)) => Ok(user.clone()),

@@ -1,20 +1,11 @@
 //! Private chats: conversations of two.
 
-mod list;
-mod open;
+pub(crate) mod list;
+pub(crate) mod open;
 mod table;
 
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
-
-use crate::app::App;
-
-pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(open::open))
-        .routes(routes!(list::list))
-}
 
 /// A private chat, as one of its users sees it.
 #[derive(Debug, Serialize, ToSchema)]

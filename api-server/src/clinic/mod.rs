@@ -2,40 +2,20 @@
 //! name, however it is spelt.
 
 mod access;
-mod change;
-mod create;
-mod find;
-mod roster;
+pub(crate) mod change;
+pub(crate) mod create;
+pub(crate) mod find;
+pub(crate) mod roster;
 mod table;
 
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub(crate) use roster::join::on_invitation;
 pub(crate) use table::{fold_names, share_a_clinic};
 
-use crate::app::App;
-
 /// Clinics that one doctor founds at most.
 const MAX_CLINICS: i64 = 5;
-
-pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(create::create, find::show::find))
-        .routes(routes!(find::show::show, change::change))
-        .routes(routes!(roster::invitation::by_id))
-        .routes(routes!(roster::leave::remove))
-        .routes(routes!(roster::doctors::list))
-        .routes(routes!(roster::supervisor::appoint))
-        .routes(routes!(roster::invitation::by_link))
-        .routes(routes!(roster::invitation::revoke))
-        .routes(routes!(roster::invitation::by_phone))
-        .routes(routes!(roster::invitation::list))
-        .routes(routes!(roster::join::join))
-        .routes(routes!(roster::leave::leave))
-        .routes(routes!(find::mine::list))
-}
 
 /// A clinic.
 #[derive(Clone, Debug, Serialize, ToSchema)]

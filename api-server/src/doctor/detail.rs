@@ -1,14 +1,13 @@
-//! 2.1: a doctor changes their page.
+//! 2.1: changing a doctor's page.
 
 use axum::extract::State;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{Doctor, table};
+use super::{Caller, Doctor, table};
 use crate::{
     account,
     app::{App, Written},
-    caller::{Role, User},
     clock::now_ms,
     http::{
         answer::{Answer, Envelope},
@@ -18,7 +17,7 @@ use crate::{
     },
 };
 
-/// Changes of a doctor's page (2.1). Absent fields stay as they are; an empty text clears.
+/// Changes of a doctor's page (2.1). An absent field stays as it is; an empty text clears it.
 #[derive(Deserialize, ToSchema)]
 #[schema(example = json!({
     "photo_id": "photo-7", "title": "主任医师", "department": "妇产科", "expertise": "高危妊娠",
@@ -60,7 +59,7 @@ impl DoctorDetail {
 
 /// Changes one's own page (2.1)
 ///
-/// By a doctor. The answer is the page as every user sees it.
+/// By the doctor. The answer is the page as all users see it.
 #[utoipa::path(
     operation_id = "updateDoctor",
     post, path = "/doctor/detail", tag = "doctor", request_body = DoctorDetail, params(IdempotencyKey),
@@ -69,12 +68,9 @@ impl DoctorDetail {
 )]
 pub(crate) async fn put(
     State(app): State<App>,
-    user: User,
+    user: Caller,
     Write { body, once }: Write<DoctorDetail>,
 ) -> Result<Answer, Error> {
-    if user.role != Role::Doctor {
-        return Err(ErrorCode::DoctorPageForbidden.into());
-    }
     app.write(once, move |tx| {
         Box::pin(async move {
             account::lock(tx, user.id).await?;

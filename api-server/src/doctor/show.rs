@@ -1,4 +1,4 @@
-//! A doctor's page.
+//! Reading a doctor's page.
 
 use axum::extract::State;
 

@@ -1,14 +1,13 @@
-//! What becomes of an invitation.
+//! Accepting, declining and revoking an invitation.
 
 use axum::extract::State;
 use database::Transaction;
 use proto::UserId;
 
-use super::{Kind, ReceivedInvitation, one::members_only, table};
+use super::{Caller, Kind, ReceivedInvitation, table};
 use crate::{
     account,
     app::{App, Written},
-    caller::User,
     clock::now_ms,
     http::{
         answer::{Answer, Empty, Envelope},
@@ -20,7 +19,7 @@ use crate::{
 
 /// Accepts an invitation into a family
 ///
-/// By the member whose phone was invited. From now on the inviter may begin consults for them; declining later ends that.
+/// By the member whose phone was invited. The inviter may begin consults for them from now on; declining later ends that.
 #[utoipa::path(
     operation_id = "acceptFamilyInvitation",
     post, path = "/family/invitation/{id}/accept", tag = "family",
@@ -34,14 +33,13 @@ use crate::{
 )]
 pub(crate) async fn accept(
     State(app): State<App>,
-    user: User,
+    user: Caller,
     PathId(id): PathId,
     Write {
         body: Nothing {},
         once,
     }: Write<Nothing>,
 ) -> Result<Answer, Error> {
-    members_only(&user)?;
     app.write(once, move |tx| {
         Box::pin(async move {
             let now_ms = now_ms();
@@ -60,8 +58,8 @@ pub(crate) async fn accept(
 
 /// Declines an invitation into a family, or ends what was accepted
 ///
-/// By the member whose phone was invited. The inviter is not told. After it was accepted: the caller leaves the inviter's
-/// family, and no consult can be begun for them any more.
+/// By the member whose phone was invited. The inviter is not notified. After acceptance: the caller leaves the inviter's
+/// family, and the inviter can no longer begin consults for them.
 #[utoipa::path(
     operation_id = "declineFamilyInvitation",
     post, path = "/family/invitation/{id}/decline", tag = "family",
@@ -75,14 +73,13 @@ pub(crate) async fn accept(
 )]
 pub(crate) async fn decline(
     State(app): State<App>,
-    user: User,
+    user: Caller,
     PathId(id): PathId,
     Write {
         body: Nothing {},
         once,
     }: Write<Nothing>,
 ) -> Result<Answer, Error> {
-    members_only(&user)?;
     app.write(once, move |tx| {
         Box::pin(async move {
             let phone = own_phone(tx, user.id).await?;
@@ -93,7 +90,7 @@ pub(crate) async fn decline(
     .await
 }
 
-/// Withdraws an invitation that one sent
+/// Revokes an invitation that one sent
 #[utoipa::path(
     operation_id = "revokeFamilyInvitation",
     delete, path = "/family/invitation/{id}", tag = "family",
@@ -105,26 +102,25 @@ pub(crate) async fn decline(
     ),
     security(("access_token" = []), ("bearer" = []))
 )]
-pub(crate) async fn withdraw(
+pub(crate) async fn revoke(
     State(app): State<App>,
-    user: User,
+    user: Caller,
     PathId(id): PathId,
     Write {
         body: Nothing {},
         once,
     }: Write<Nothing>,
 ) -> Result<Answer, Error> {
-    members_only(&user)?;
     app.write(once, move |tx| {
         Box::pin(async move {
-            table::withdraw(tx, user.id, id.get(), now_ms()).await?;
+            table::revoke(tx, user.id, id.get(), now_ms()).await?;
             Ok(Written::new(Answer::empty()?))
         })
     })
     .await
 }
 
-/// A member has one; without one nothing can be theirs.
+/// The member's phone. Invitations are addressed to phones.
 async fn own_phone(tx: &mut Transaction<'_>, user: UserId) -> Result<String, Error> {
     let phone = account::phone_in(tx, user).await?;
     Ok(phone.ok_or(ErrorCode::FamilyInvitationNotFound)?)

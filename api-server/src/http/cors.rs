@@ -1,4 +1,7 @@
-//! Browser apps that were loaded from elsewhere: those of the origins that the operator names may call, nobody else's may.
+//! Browser apps of other origins: those that the operator names may call, others may not.
+//!
+//! tower-http's `CorsLayer` does not fit: it answers every OPTIONS with 200, also on unknown paths and to other origins, where
+//! this service answers with 404 and 405.
 
 use std::{str::FromStr, sync::Arc};
 
@@ -9,7 +12,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-/// What an app may send.
+/// The methods that an app may use.
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, DELETE");
 /// The headers that it may set.
 const ALLOWED: HeaderValue = HeaderValue::from_static(
@@ -19,10 +22,10 @@ const ALLOWED: HeaderValue = HeaderValue::from_static(
 const EXPOSED: HeaderValue = HeaderValue::from_static(
     "idempotent-replayed, retry-after, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset, x-request-id",
 );
-/// How long a browser need not ask again, s.
+/// How long a browser caches a preflight, seconds.
 const MAX_AGE_S: HeaderValue = HeaderValue::from_static("3600");
 
-/// Where a browser app was loaded from, as browsers write it: `https://app.example.com`.
+/// The origin of a browser app, as browsers write it: `https://app.example.com`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin(HeaderValue);
 
@@ -36,7 +39,7 @@ impl FromStr for Origin {
             )
         };
         let url: url::Url = text.parse().map_err(|_| refused())?;
-        // What a browser would write for it: no path, no user, no port that goes without saying, small letters.
+        // Exactly as a browser serializes it: no path, no user, no default port, lower case.
         let origin = url.origin().ascii_serialization();
         if origin != text || text.contains('*') || !matches!(url.scheme(), "http" | "https") {
             return Err(refused());
@@ -45,8 +48,8 @@ impl FromStr for Origin {
     }
 }
 
-/// Answers browsers that ask whether they may call, and lets the apps of these origins read their answers. Tokens come in
-/// headers that apps set themselves, so credentials of the browser's own (cookies) are not asked for.
+/// Answers preflights, and lets the apps of these origins read their answers. Apps send tokens in headers of their own, so
+/// that credentials of the browser (cookies) are not allowed.
 pub(crate) async fn cors(State(origins): State<Arc<[Origin]>>, request: Request, next: Next) -> Response {
     let known = |origin: &&HeaderValue| origins.iter().any(|known| known.0 == **origin);
     let origin = request.headers().get(header::ORIGIN).filter(known).cloned();

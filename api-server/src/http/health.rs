@@ -1,4 +1,4 @@
-//! Whether the service lives, whether it can serve, and which version it is.
+//! Liveness, readiness and version.
 
 use axum::extract::{RawQuery, State};
 use serde::Serialize;
@@ -6,7 +6,6 @@ use utoipa::{
     ToSchema,
     openapi::{RefOr, Schema},
 };
-use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     app::App,
@@ -17,73 +16,66 @@ use crate::{
     },
 };
 
-/// What this version of REST can do; it moves when endpoints are added, so that an app can ask for less.
+/// The feature level of this release: it grows with new endpoints, so that an app can adapt.
 pub const FEATURE_LEVEL: u32 = 1;
 
-pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(livez))
-        .routes(routes!(readyz))
-        .routes(routes!(version))
-}
-
-/// How the service is.
+/// The state of the service.
 #[derive(Serialize, ToSchema)]
 struct Health {
     #[schema(schema_with = health_status)]
     status: &'static str,
-    /// With `?verbose`: each thing that the service needs.
+    /// With `?verbose`: each dependency.
     #[serde(skip_serializing_if = "Option::is_none")]
     checks: Option<Checks>,
 }
 
-/// `degraded`: logins to IM nodes must wait.
+/// `degraded`: logins to IM nodes have to wait.
 fn health_status() -> RefOr<Schema> {
     one_of(["ok", "degraded"])
 }
 
-/// Each thing that the service needs.
+/// The dependencies of the service.
 #[derive(Serialize, ToSchema)]
 struct Checks {
-    /// The database answers and can be written.
+    /// The database answers and accepts writes.
     database: bool,
-    /// The schema's version.
+    /// The version of the database schema.
     schema_version: i64,
     /// The backplane answers.
     backplane: bool,
 }
 
-/// What is running.
+/// The version that is running.
 #[derive(Serialize, ToSchema)]
 struct Version {
-    /// Of the program.
+    /// The version of the program.
     version: &'static str,
-    /// The commit that it was built from, "unknown" when it was not built in a checkout.
+    /// The commit that it was built from, or "unknown".
     commit: &'static str,
-    /// What this version of REST can do.
+    /// The feature level of this version of REST.
     feature_level: u32,
 }
 
-/// The process answers
+/// Whether the process answers
 #[utoipa::path(
     operation_id = "getLiveness",
     get, path = "/livez", tag = "service", responses((status = 200, body = Envelope<Health>))
 )]
-async fn livez() -> Result<Answer, Error> {
+pub(crate) async fn livez() -> Result<Answer, Error> {
     Answer::one(&Health {
         status: "ok",
         checks: None,
     })
 }
 
-/// The service can serve
+/// Whether the service can serve
 #[utoipa::path(
     operation_id = "getReadiness",
     get, path = "/readyz", tag = "service",
-    params(("verbose" = Option<bool>, Query, description = "Whether to list each thing that the service needs; the name alone says so too")),
+    params(("verbose" = Option<bool>, Query, description = "Whether to list each dependency; the bare name counts as true")),
     responses((status = 200, body = Envelope<Health>))
 )]
-async fn readyz(State(app): State<App>, RawQuery(query): RawQuery) -> Result<Answer, Error> {
+pub(crate) async fn readyz(State(app): State<App>, RawQuery(query): RawQuery) -> Result<Answer, Error> {
     if app.shutdown.is_cancelled() {
         return Err(Error::unavailable("draining"));
     }
@@ -108,12 +100,12 @@ async fn readyz(State(app): State<App>, RawQuery(query): RawQuery) -> Result<Ans
     })
 }
 
-/// Which version is running
+/// The version that is running
 #[utoipa::path(
     operation_id = "getVersion",
     get, path = "/version", tag = "service", responses((status = 200, body = Envelope<Version>))
 )]
-async fn version() -> Result<Answer, Error> {
+pub(crate) async fn version() -> Result<Answer, Error> {
     Answer::one(&Version {
         version: env!("CARGO_PKG_VERSION"),
         commit: program::COMMIT,

@@ -1,4 +1,4 @@
-//! Rates: each user and each address has a budget of requests that fills again by the second.
+//! Request rates of users and addresses, as token buckets that refill by the second.
 
 use std::{net::IpAddr, num::NonZeroU32};
 
@@ -12,15 +12,15 @@ use program::address::{Refusals, Subscriber};
 
 use crate::settings::Settings;
 
-/// How many times an address's requests its tokens are looked up. Right ones then count by user, so that the many people of
-/// one address (a hospital, a carrier) are not refused for each other; wrong ones count as requests of the address.
+/// Token look-ups of an address, as a multiple of its requests. Requests with a valid token then count by user, so that the
+/// users of one address (a hospital, a carrier) do not exhaust each other's rate; others count for the address.
 const LOOKUPS: u32 = 10;
-/// How many seconds' worth of requests may come at once.
+/// The burst, in seconds of the rate.
 const BURST_S: u32 = 5;
 
 type Keyed<K> = DefaultKeyedRateLimiter<K, StateInformationMiddleware>;
 
-/// The budgets of everybody.
+/// The rates of all users and addresses.
 pub struct Limits {
     users: Budgets<i64>,
     addresses: Budgets<Subscriber>,
@@ -35,16 +35,16 @@ struct Budgets<K: std::hash::Hash + Eq + Clone> {
     clock: DefaultClock,
 }
 
-/// What is left of a budget.
+/// The remainder of a rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
-    /// Requests at once.
+    /// The burst.
     pub limit: u32,
-    /// Requests that are left.
+    /// Requests that remain.
     pub remaining: u32,
-    /// Seconds until the budget is full again.
+    /// Seconds until the burst is full again.
     pub reset_s: u32,
-    /// When nothing is left: seconds until there is.
+    /// Seconds until the next request, when none remains.
     pub retry_after_s: Option<u64>,
 }
 
@@ -62,17 +62,17 @@ impl Limits {
         }
     }
 
-    /// Takes one request from a user's budget.
+    /// Spends one request of a user's rate.
     pub fn take_user(&self, user: proto::UserId) -> Budget {
         self.users.take(&user.get())
     }
 
-    /// Takes one request from the budget of an address.
+    /// Spends one request of an address's rate.
     pub fn take_address(&self, address: IpAddr) -> Budget {
         self.logged(address, self.addresses.take(&Subscriber::of(address)))
     }
 
-    /// Takes one look-up of a token from the budget of an address.
+    /// Spends one token look-up of an address.
     pub fn take_lookup(&self, address: IpAddr) -> Budget {
         self.logged(address, self.lookups.take(&Subscriber::of(address)))
     }
@@ -91,7 +91,7 @@ impl Limits {
         budget
     }
 
-    /// Forgets those whose budget is full.
+    /// Forgets users and addresses whose burst is full.
     pub(crate) fn forget_full(&self) {
         self.users.limiter.retain_recent();
         self.addresses.limiter.retain_recent();

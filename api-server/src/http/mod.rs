@@ -1,4 +1,4 @@
-//! What every request passes, whatever it asks for: connections, limits, input, answers and their documentation.
+//! Everything between a connection and a handler: limits, authentication, input, answers and their documentation.
 
 pub(crate) mod answer;
 pub(crate) mod cors;

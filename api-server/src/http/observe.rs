@@ -1,4 +1,4 @@
-//! What every request passes: its id, its language, the limits, who sends it, the envelope of its error, the metrics.
+//! The middleware around all routes: request id, language, limits, authentication, error envelopes, metrics.
 
 use std::{net::IpAddr, panic::AssertUnwindSafe, time::Instant};
 
@@ -25,14 +25,14 @@ use crate::{
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// The longest request id that is taken from outside, bytes.
+/// The longest request id that is accepted, bytes.
 const MAX_REQUEST_ID_BYTES: usize = 128;
 
-/// The address at the other end of the connection.
+/// The peer's address.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub IpAddr);
 
-/// The address of the client: that of the peer, or what a trusted proxy says.
+/// The client's address: the peer's, or the one that a trusted proxy forwards.
 #[derive(Clone, Copy, Debug)]
 pub struct ClientAddress(pub IpAddr);
 
@@ -101,7 +101,7 @@ pub async fn observe(State(app): State<App>, mut request: Request, next: Next) -
     response
 }
 
-/// Finds out who asks, and takes the request from the budget of the user, or of the address where there is none.
+/// Authenticates a request and spends it from the rate of its user, or of its address without one.
 async fn admit(app: &App, request: &mut Request, left: &mut Option<Budget>) -> Result<(), Error> {
     let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
     let address = peer.map(|peer| {
@@ -122,13 +122,13 @@ async fn admit(app: &App, request: &mut Request, left: &mut Option<Budget>) -> R
             match authenticate(app, token).await {
                 Ok(Some(user)) => Authentication::User(user),
                 Ok(None) => Authentication::Anonymous,
-                // Only routes that must know the user fail.
+                // Only routes that ask for a user fail.
                 Err(error) => Authentication::Failed(error),
             }
         }
     };
     match (&authentication, address) {
-        // A user counts by name, wherever the requests come from, and so does the connection.
+        // Requests and connections of a user count for the user, whatever their address.
         (Authentication::User(user), _) => {
             pass(app.limits.take_user(user.id), left)?;
             if let Some(connection) = request.extensions().get::<Connection>() {
@@ -142,7 +142,7 @@ async fn admit(app: &App, request: &mut Request, left: &mut Option<Budget>) -> R
     Ok(())
 }
 
-/// Keeps the tighter of the two budgets for the headers.
+/// Keeps the tighter of the two rates for the headers.
 fn pass(budget: Budget, left: &mut Option<Budget>) -> Result<(), Error> {
     if left.is_none_or(|other| budget.remaining <= other.remaining) {
         *left = Some(budget);
@@ -153,7 +153,7 @@ fn pass(budget: Budget, left: &mut Option<Budget>) -> Result<(), Error> {
     }
 }
 
-/// A method as a label: anybody can make up others, and each label is kept for ever.
+/// A method as a metric label. Clients can invent methods, and each label lives as long as the process.
 fn label(method: &Method) -> &'static str {
     let known = ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"];
     known
@@ -162,8 +162,8 @@ fn label(method: &Method) -> &'static str {
         .unwrap_or("other")
 }
 
-/// The one token that a request carries. Where two headers name different ones, or one header comes twice, nobody knows
-/// who is meant, and a proxy may have taken another one than this service would: none is good then.
+/// The one token of a request. Two different tokens, or a repeated header, are ambiguous, and a proxy may have read another
+/// one than this service would: such a request has none.
 fn token(headers: &HeaderMap) -> Option<&str> {
     let own = single(headers, &HeaderName::from_static("x-auth-token")).ok()?;
     let bearer = single(headers, &header::AUTHORIZATION).ok()?.and_then(|value| {
@@ -176,7 +176,7 @@ fn token(headers: &HeaderMap) -> Option<&str> {
     }
 }
 
-/// The text of a header that may come once.
+/// The text of a header that may occur once.
 fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, Ambiguous> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
@@ -186,10 +186,10 @@ fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h st
     }
 }
 
-/// A header that says nothing certain.
+/// A header that is ambiguous.
 struct Ambiguous;
 
-/// The request's own id when it is plain enough to stand in a log, else a new one.
+/// The request's own id if it is plain enough for a log, else a new one.
 fn request_id(headers: &HeaderMap) -> String {
     let given = headers
         .get(REQUEST_ID)
@@ -213,7 +213,7 @@ fn write_failure(response: &mut Response, error: &Error, language: Language, req
         field: error.at(),
         request_id,
     };
-    // Strings and numbers: this cannot fail.
+    // Serializing strings and numbers cannot fail.
     let body = serde_json::to_vec(&failure).unwrap_or_default();
     *response.body_mut() = Body::from(body);
     let headers = response.headers_mut();
@@ -252,7 +252,7 @@ mod tests {
             &[("authorization", "Bearer a")],
             &[("authorization", "bearer  a")],
             &[("x-auth-token", "a"), ("authorization", "Bearer a")],
-            // A proxy's own login is none of ours.
+            // A proxy's credentials do not concern this service.
             &[("x-auth-token", "a"), ("authorization", "Basic eDp5")],
         ] {
             assert_eq!(token_of(good).as_deref(), Some("a"), "{good:?}");

@@ -1,4 +1,4 @@
-//! Idempotency keys: a write that is sent again is done once and answered as the first time.
+//! Idempotency keys: a repeated write runs once and gets the first answer.
 
 use std::sync::Arc;
 
@@ -19,28 +19,27 @@ use crate::{
     },
 };
 
-/// How long a first answer is kept, milliseconds: longer than any app keeps trying.
+/// How long first answers are kept, milliseconds: longer than apps retry.
 pub const KEPT_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 /// The longest key, bytes.
 pub(crate) const MAX_KEY_BYTES: usize = 128;
 
-/// Whether and how a write is protected from being done twice.
+/// A write with its idempotency key, if it has one.
 #[derive(Debug)]
 pub struct Once {
-    /// Who writes.
     user: User,
     key: Option<(Claim, Guard)>,
 }
 
-/// A key in its scope, and the request that it stands for.
+/// A key in its scope, and the hashes of its request.
 #[derive(Clone, Debug)]
 pub struct Claim {
     user: i64,
     route: String,
     key: String,
-    /// Of the bytes: what releases before 2026-12 compare.
+    /// Of the bytes, which releases before 2026-12 compare.
     request_hash: [u8; 32],
-    /// Of what the request means: what is compared now.
+    /// Of the request's meaning, which this release compares.
     meaning: [u8; 32],
 }
 
@@ -69,15 +68,15 @@ impl Once {
             return Ok(Self { user, key: None });
         };
         let key = Some(key)
-            // Of two keys nobody knows which one is meant.
+            // Two keys are ambiguous.
             .filter(|_| keys.next().is_none())
             .and_then(|key| key.to_str().ok())
             .filter(|key| (1..=MAX_KEY_BYTES).contains(&key.len()))
             .ok_or_else(|| {
                 Error::invalid(
                     "Idempotency-Key",
-                    format!("应为一个请求头，1 到 {MAX_KEY_BYTES} 个可见 ASCII 字符"),
-                    format!("it must be one header of 1 to {MAX_KEY_BYTES} visible ASCII characters"),
+                    format!("应为单个请求头，含 1 到 {MAX_KEY_BYTES} 个可见 ASCII 字符"),
+                    format!("must be one header of 1 to {MAX_KEY_BYTES} visible ASCII characters"),
                 )
             })?;
         let template = parts
@@ -115,7 +114,7 @@ impl Once {
         self.key.as_ref().map(|(claim, _)| claim.clone())
     }
 
-    /// The first answer under this key, if there is one.
+    /// The first answer under this key, if it exists.
     pub(crate) async fn first_answer(&self, database: &Database) -> Result<Option<Answer>, Error> {
         let Some((claim, _)) = &self.key else {
             return Ok(None);
@@ -145,15 +144,15 @@ impl Once {
 }
 
 impl Claim {
-    /// Whether a row is of this request. A release before 2026-12 knows the bytes alone: its rows have no meaning, and
-    /// those that it wrote over have that of the request before, which was bound to other bytes.
+    /// Whether a row belongs to this request. Releases before 2026-12 compare bytes only: their rows have no meaning, and rows
+    /// that they overwrote keep the meaning of an earlier request, which is bound to its bytes.
     fn stands_for(&self, request_hash: &[u8], meaning: Option<&[u8]>) -> bool {
         request_hash == self.request_hash
             || meaning.is_some_and(|meaning| meaning == bound(request_hash, &self.meaning))
     }
 }
 
-/// A meaning, bound to the bytes that stand in its row.
+/// A meaning, bound to the bytes of its row.
 fn bound(request_hash: &[u8], meaning: &[u8; 32]) -> [u8; 32] {
     let mut hash = Sha256::new();
     hash.update(request_hash);
@@ -169,9 +168,9 @@ fn hash_of(path: &str, body: impl FnOnce(&mut Sha256)) -> [u8; 32] {
     hash.finalize().into()
 }
 
-/// Takes the key within the transaction; false when another request has it. Where an engine lets transactions run side
-/// by side, the later one waits here for the first.
-pub(crate) async fn take(tx: &mut Transaction<'_>, claim: &Claim, now_ms: i64) -> Result<bool, Error> {
+/// Reserves the key within the transaction; false when another request has it. On PostgreSQL a concurrent request waits here
+/// for the first one.
+pub(crate) async fn reserve(tx: &mut Transaction<'_>, claim: &Claim, now_ms: i64) -> Result<bool, Error> {
     let taken = tx
         .execute(
             "INSERT INTO idempotency (user_id, route, idempotency_key, request_hash, answer, created_ms, meaning_hash)
@@ -195,8 +194,8 @@ pub(crate) async fn take(tx: &mut Transaction<'_>, claim: &Claim, now_ms: i64) -
     Ok(taken == 1)
 }
 
-/// Keeps the answer under the key that was taken.
-pub(crate) async fn keep(tx: &mut Transaction<'_>, claim: &Claim, answer: &Answer) -> Result<(), Error> {
+/// Stores the answer under the reserved key.
+pub(crate) async fn store(tx: &mut Transaction<'_>, claim: &Claim, answer: &Answer) -> Result<(), Error> {
     tx.execute(
         "UPDATE idempotency SET answer = $1 WHERE user_id = $2 AND route = $3 AND idempotency_key = $4",
         params![
@@ -214,7 +213,7 @@ const FORGET: &str = "DELETE FROM idempotency WHERE (user_id, route, idempotency
          SELECT user_id, route, idempotency_key FROM idempotency
          WHERE created_ms <= $1 ORDER BY created_ms LIMIT $2)";
 
-/// Forgets answers that are older than [`KEPT_MS`], some at a time so that messages do not wait; true when there may be more.
+/// Deletes answers older than [`KEPT_MS`], few at a time so that messages do not wait. True when more may follow.
 pub(crate) async fn forget_old(database: &Database, now_ms: i64) -> Result<bool, Error> {
     /// Rows of one transaction: a few milliseconds.
     const AT_ONCE: i64 = 500;

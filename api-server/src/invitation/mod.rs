@@ -5,16 +5,14 @@
 //! phone, now or when they register, finds it in their list. To its inviter it looks open until it expires, also when it was
 //! declined. An invitation ends with the rights of its inviter.
 
-mod answer;
+pub(crate) mod answer;
 mod event;
 mod in_person;
 mod link;
 mod place;
-mod received;
+pub(crate) mod received;
 mod send;
 mod table;
-
-use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub(crate) use event::{Accepted, Subscriber};
 pub(crate) use in_person::{InviteByPhone, SentDoctorInvitation, invite_by_id};
@@ -22,12 +20,3 @@ pub(crate) use link::{Invited, JoinByLink, Links, MadeLink, NewLink, consume_lin
 pub(crate) use place::{Inviting, Place, Target};
 pub(crate) use send::{by_link, by_phone, list_sent, revoke};
 pub(crate) use table::{SEQUENCE, forget_of_inviter};
-
-use crate::app::App;
-
-pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(received::list))
-        .routes(routes!(answer::accept))
-        .routes(routes!(answer::decline))
-}

@@ -23,7 +23,7 @@ use crate::{
     },
 };
 
-/// Why an operator does it; kept in the audit log.
+/// The reason for an act; the audit log keeps it.
 #[derive(Deserialize, ToSchema)]
 #[schema(example = json!({"reason": "冒用他人手机号，工单 2026-118"}))]
 pub(crate) struct Because {
@@ -32,8 +32,8 @@ pub(crate) struct Because {
 
 /// Disables an account
 ///
-/// Its access tokens, IM passwords and live IM sessions end at once, on whatever node, and so do those of a team's assistant
-/// that it logged in; logins are refused. Again gives the same answer. Operators are disabled on the command line.
+/// Its access tokens, IM passwords and live IM sessions end at once, on all nodes, and so do those of a team's assistant that
+/// it logged in; logins are refused. A repetition gets the same answer. Operators are disabled on the command line.
 #[utoipa::path(
     operation_id = "disableAccount",
     post, path = "/operator/account/{id}/disable", tag = "operator", request_body = Because,
@@ -47,7 +47,7 @@ pub(crate) struct Because {
 )]
 pub(crate) async fn disable_account(
     State(app): State<App>,
-    Operator(operator): Operator,
+    operator: Operator,
     PathId(id): PathId,
     Write { body, once }: Write<Because>,
 ) -> Result<Answer, Error> {
@@ -74,7 +74,7 @@ pub(crate) async fn disable_account(
 
 /// Enables an account again
 ///
-/// Its owner can log in again. Again gives the same answer.
+/// Its owner can log in again. A repetition gets the same answer.
 #[utoipa::path(
     operation_id = "enableAccount",
     post, path = "/operator/account/{id}/enable", tag = "operator", request_body = Because,
@@ -88,7 +88,7 @@ pub(crate) async fn disable_account(
 )]
 pub(crate) async fn enable_account(
     State(app): State<App>,
-    Operator(operator): Operator,
+    operator: Operator,
     PathId(id): PathId,
     Write { body, once }: Write<Because>,
 ) -> Result<Answer, Error> {

@@ -6,8 +6,8 @@ use program::{address::Reach, advice::Advice};
 
 use crate::{RestPort, Settings, SmsProvider};
 
-/// Access tokens and records in clear, and codes in the log, where strangers may come. `listening` is the address of
-/// `--rest-addr`.
+/// Warns of access tokens and records in clear and of codes in the log, where the listener is reachable from outside.
+/// `listening` is the address of `--rest-addr`.
 pub fn examine(settings: &Settings, listening: IpAddr) -> Vec<Advice> {
     let reach = Reach::of(listening).warning();
     let is_proxied =

@@ -5,44 +5,22 @@
 //! until the assistant removes them: a patient does not lose a doctor in the middle of a conversation because doctors part.
 
 mod access;
-mod assistant;
-mod change;
-mod create;
-mod find;
-mod roster;
+pub(crate) mod assistant;
+pub(crate) mod change;
+pub(crate) mod create;
+pub(crate) mod find;
+pub(crate) mod roster;
 mod table;
 
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub(crate) use access::{led, of_staff};
 pub(crate) use roster::{join::on_invitation, leave::remove_doctor};
 pub(crate) use table::{fold_names, has_doctor, ids, lock_doctor, share_a_team, team_of_consult};
 
-use crate::app::App;
-
 /// Teams that one doctor creates or joins at most. The table `account` checks it, too.
 pub(crate) const MAX_TEAMS: i64 = 5;
-
-pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(create::create, find::search::search))
-        .routes(routes!(roster::join::join))
-        .routes(routes!(find::show::show, change::change))
-        .routes(routes!(find::agreement::show))
-        .routes(routes!(roster::invitation::by_id))
-        .routes(routes!(roster::doctors::list))
-        .routes(routes!(roster::members::list))
-        .routes(routes!(roster::members::remove))
-        .routes(routes!(roster::leave::leave))
-        .routes(routes!(roster::invitation::by_link))
-        .routes(routes!(roster::invitation::revoke))
-        .routes(routes!(roster::invitation::by_phone))
-        .routes(routes!(roster::invitation::list))
-        .routes(routes!(find::mine::list))
-        .routes(routes!(assistant::log_in))
-}
 
 /// A team.
 #[derive(Clone, Debug, Serialize, ToSchema)]

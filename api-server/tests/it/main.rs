@@ -17,15 +17,18 @@ mod on_sqlite {
     const STORE: testkit::store::Store = testkit::store::Store::Sqlite;
 
     mod accounts;
+    mod audits;
     mod budgets;
     mod chats;
     mod clinics;
+    mod codes;
     mod consult_acts;
     mod consult_lists;
     mod consults;
     mod devices;
     mod doctors;
     mod document;
+    mod endpoints;
     mod examples;
     mod families;
     mod handover;
@@ -66,15 +69,18 @@ mod on_postgres {
     const STORE: testkit::store::Store = testkit::store::Store::Postgres;
 
     mod accounts;
+    mod audits;
     mod budgets;
     mod chats;
     mod clinics;
+    mod codes;
     mod consult_acts;
     mod consult_lists;
     mod consults;
     mod devices;
     mod doctors;
     mod document;
+    mod endpoints;
     mod examples;
     mod families;
     mod handover;

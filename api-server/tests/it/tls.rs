@@ -64,7 +64,7 @@ async fn rest_is_served_with_tls_beside_the_plain_port() {
     let answer = ask(secure, &secure.certificate()).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
     service.get("/livez").send().await.result();
-    // Another client altogether, with what apps do.
+    // Another client, with an app's requests.
     let root = reqwest::Certificate::from_pem(secure.certificate().as_bytes()).unwrap();
     let client = reqwest::Client::builder()
         .no_proxy()

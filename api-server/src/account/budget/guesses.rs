@@ -1,14 +1,14 @@
-//! Budgets for what strangers could try or spend: passwords, SMS codes, SMS.
+//! Budgets against strangers: for passwords, SMS codes and SMS.
 //!
-//! Each phone (or operator's name) has a budget, and so has each address. A device on which the account has logged in
-//! before has one of its own instead, so that nobody locks the owner out by using up the phone's.
+//! Each phone (or operator's name) has a budget, and each address. A device on which the account has logged in before has a
+//! budget of its own instead of the phone's, so that strangers cannot lock the owner out.
 
 use std::net::IpAddr;
 
 use database::{Database, Transaction};
 use proto::UserId;
 
-use super::{Budget, DAY_MS, HOUR_MS, MINUTE_MS, Spending, clear, give_back, spend};
+use super::{Budget, DAY_MS, HOUR_MS, MINUTE_MS, Spending, clear, refund, spend};
 use crate::{
     account::{password::Password, phone::Phone, table},
     app::App,
@@ -24,7 +24,7 @@ const PASSWORDS: Budget = Budget::new("password", 10, PASSWORD_SPAN_MS, ErrorCod
 /// The same from one known device.
 const PASSWORDS_KNOWN: Budget =
     Budget::new("password.known", 10, PASSWORD_SPAN_MS, ErrorCode::TooManyAttempts);
-/// Wrong SMS codes of one phone an hour and a day: of 10^6 that there are.
+/// Wrong SMS codes of one phone an hour and a day, of 10^6 codes.
 const CODES: [Budget; 2] = [
     Budget::new("code.hour", 10, HOUR_MS, ErrorCode::TooManyAttempts),
     Budget::new("code.day", 20, DAY_MS, ErrorCode::TooManyAttempts),
@@ -34,7 +34,7 @@ const CODES_KNOWN: [Budget; 2] = [
     Budget::new("code.known.hour", 10, HOUR_MS, ErrorCode::TooManyAttempts),
     Budget::new("code.known.day", 20, DAY_MS, ErrorCode::TooManyAttempts),
 ];
-/// SMS to one phone an hour and a day. One a minute is held by the code itself.
+/// SMS to one phone an hour and a day. The code's row enforces one a minute.
 const SMS: [Budget; 2] = [
     Budget::new("sms.hour", 5, HOUR_MS, ErrorCode::CodeTooSoon),
     Budget::new("sms.day", 10, DAY_MS, ErrorCode::CodeTooSoon),
@@ -45,24 +45,24 @@ const SMS_KNOWN: [Budget; 2] = [
     Budget::new("sms.known.day", 5, DAY_MS, ErrorCode::CodeTooSoon),
 ];
 
-/// The budgets, those of addresses as the settings say.
+/// The budgets of addresses, by the settings.
 pub struct Budgets {
     sms_of_address: [Budget; 3],
     guesses_of_address: Budget,
 }
 
-/// The caller that tries a password or a code, or asks for an SMS.
+/// A caller who guesses a password or a code, or requests an SMS.
 #[derive(Clone, Debug)]
 pub(crate) struct Guesser {
     /// The phone, or the name of an operator.
     pub(crate) login: String,
-    /// The account that it has, if it has one.
+    /// Its account, if it has one.
     pub(crate) user: Option<UserId>,
     pub(crate) device_id: Option<String>,
     pub(crate) address: IpAddr,
 }
 
-/// The budgets that one try has spent.
+/// The budgets that one attempt has spent.
 #[derive(Clone, Debug)]
 pub(crate) struct Attempt(Vec<Spending>);
 
@@ -86,7 +86,7 @@ impl Budgets {
         }
     }
 
-    /// Counts a try of a password before it is verified, so that tries side by side are counted too.
+    /// Counts an attempt before the password is verified, so that concurrent attempts count too.
     pub(crate) async fn begin_password(
         &self,
         database: &Database,
@@ -107,7 +107,7 @@ impl Budgets {
             .await
     }
 
-    /// Counts a try of a code, before all other locks of the transaction.
+    /// Counts an attempt with a code. Comes before all other locks of the transaction.
     pub(in crate::account) async fn begin_code(
         &self,
         tx: &mut Transaction<'_>,
@@ -161,7 +161,7 @@ impl Guesser {
         }
     }
 
-    /// The name of the account's device for its budgets, when the account has logged in on it before.
+    /// The budget key of a known device: one on which the account has logged in before.
     async fn known(&self, tx: &mut Transaction<'_>) -> Result<Option<String>, Error> {
         let (Some(user), Some(device_id)) = (self.user, &self.device_id) else {
             return Ok(None);
@@ -172,7 +172,7 @@ impl Guesser {
 }
 
 impl Attempt {
-    /// Verifies a password. One that could not be verified, since too many wait for their turn, is no guess.
+    /// Verifies a password. An attempt that is not verified, because too many hashes wait, is refunded.
     pub(crate) async fn verify(
         &self,
         app: &App,
@@ -183,23 +183,23 @@ impl Attempt {
         if verified.is_err() {
             let attempt = self.clone();
             app.database
-                .transaction(move |tx| Box::pin(async move { attempt.did_not_count(tx).await }))
+                .transaction(move |tx| Box::pin(async move { attempt.refund(tx).await }))
                 .await?;
         }
         verified
     }
 
-    /// The password was right: those before it count no more. Before all other locks of the transaction.
-    pub(crate) async fn was_right_password(&self, tx: &mut Transaction<'_>) -> Result<(), Error> {
+    /// Clears the budget after a right password. Comes before all other locks of the transaction.
+    pub(crate) async fn clear_passwords(&self, tx: &mut Transaction<'_>) -> Result<(), Error> {
         if let Some((first, others)) = self.0.split_first() {
             clear(tx, first).await?;
-            give_back(tx, others).await?;
+            refund(tx, others).await?;
         }
         Ok(())
     }
 
-    /// The code was right, no password was verified, or no SMS was sent.
-    pub(in crate::account) async fn did_not_count(&self, tx: &mut Transaction<'_>) -> Result<(), Error> {
-        give_back(tx, &self.0).await
+    /// Refunds an attempt: the code was right, no password was verified, or no SMS was sent.
+    pub(in crate::account) async fn refund(&self, tx: &mut Transaction<'_>) -> Result<(), Error> {
+        refund(tx, &self.0).await
     }
 }

@@ -1,7 +1,7 @@
-//! Budgets that all api-servers share: how often something is done for one phone, device or address in a span of time.
+//! Budgets that all api-servers share: how often an operation runs for one phone, device or address in a span of time.
 //!
 //! A budget is a row, and one statement spends from it or refuses. A span begins with the first spending and ends by the
-//! clock of the database, so servers need not agree on the time.
+//! database's clock, so that servers need not agree on the time.
 
 mod guesses;
 
@@ -26,13 +26,13 @@ pub(crate) const MINUTE_MS: i64 = 60 * 1000;
 pub(crate) const HOUR_MS: i64 = 60 * MINUTE_MS;
 /// A day, milliseconds.
 pub(crate) const DAY_MS: i64 = 24 * HOUR_MS;
-/// Ends that lie further ahead than this beyond a whole span come from a clock that was wrong, milliseconds.
+/// An end further ahead than a whole span and this comes from a wrong clock, milliseconds.
 const SLACK_MS: i64 = MINUTE_MS;
 
-/// How often something may be done in a span of time.
+/// A limit within a span of time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Budget {
-    /// What is counted. A budget of another span has another name.
+    /// A budget of another span has another name.
     name: &'static str,
     limit: i64,
     span_ms: i64,
@@ -40,17 +40,17 @@ pub(crate) struct Budget {
     code: ErrorCode,
 }
 
-/// One unit of somebody's budget.
+/// One unit of a budget.
 #[derive(Clone, Debug)]
 pub(crate) struct Spending {
     budget: Budget,
-    /// SHA-256 of the budget's name and of whom it is: phones and addresses stay out of the table.
+    /// SHA-256 of the budget's name and its owner: phones and addresses stay out of the table.
     key: [u8; 32],
-    /// Of an address's budget: whose it is, for the log.
+    /// The owner of an address's budget, for the log.
     address: Option<IpAddr>,
 }
 
-/// Addresses whose budgets were used up: each has its line once a minute.
+/// Exhausted budgets of addresses: one log line a minute for each.
 static REFUSED: LazyLock<Refusals> = LazyLock::new(Refusals::default);
 
 impl Budget {
@@ -63,7 +63,7 @@ impl Budget {
         }
     }
 
-    /// One unit of the budget of one of many.
+    /// One unit of an owner's budget.
     pub(crate) fn of(self, whom: &str) -> Spending {
         let mut hash = Sha256::new();
         hash.update(self.name.as_bytes());
@@ -76,7 +76,7 @@ impl Budget {
         }
     }
 
-    /// One unit of the budget of an address; of IPv6 the network of 64 bits counts.
+    /// One unit of an address's budget; an IPv6 /64 network has one budget.
     pub(crate) fn of_address(self, address: IpAddr) -> Spending {
         Spending {
             address: Some(address),
@@ -92,8 +92,8 @@ const SPEND: &str = "INSERT INTO budget (budget_key, spent, ends_ms) VALUES ($1,
                       ELSE budget.ends_ms END
      WHERE budget.ends_ms <= $3 OR budget.ends_ms > $4 OR budget.spent < $5";
 
-/// Spends one unit of each budget, in the order given, which must be the same everywhere: rows are locked in it. The first
-/// budget that is used up refuses, and the transaction is to be rolled back.
+/// Spends one unit of each budget. All callers must pass budgets in one order, in which rows are locked. The first exhausted
+/// budget refuses, and the transaction must be rolled back.
 pub(crate) async fn spend(tx: &mut Transaction<'_>, spendings: &[Spending]) -> Result<(), Error> {
     let now_ms = clock(tx).await?;
     for Spending { budget, key, address } in spendings {
@@ -117,7 +117,7 @@ pub(crate) async fn spend(tx: &mut Transaction<'_>, spendings: &[Spending]) -> R
         let sql = "SELECT ends_ms FROM budget WHERE budget_key = $1";
         let row = tx.query_first(sql, params![&key[..]]).await?;
         let full_ms: i64 = row.map_or(Ok(ends_ms), |row| row.get(0))?;
-        // Another request may have begun the span after this one asked for the time.
+        // A concurrent request may have begun the span after this one read the clock.
         let wait_ms = (full_ms - now_ms).clamp(0, budget.span_ms);
         let wait_s = wait_ms.unsigned_abs().div_ceil(1000).max(1);
         return Err(Error::new(budget.code).retry_after(wait_s));
@@ -125,8 +125,8 @@ pub(crate) async fn spend(tx: &mut Transaction<'_>, spendings: &[Spending]) -> R
     Ok(())
 }
 
-/// Gives back what was spent for something that did not happen, or was no guess.
-pub(crate) async fn give_back(tx: &mut Transaction<'_>, spendings: &[Spending]) -> Result<(), Error> {
+/// Refunds spendings of an operation that did not happen, or was not a guess.
+pub(crate) async fn refund(tx: &mut Transaction<'_>, spendings: &[Spending]) -> Result<(), Error> {
     for Spending { key, .. } in spendings {
         tx.execute(
             "UPDATE budget SET spent = spent - 1 WHERE budget_key = $1 AND spent > 0",
@@ -137,7 +137,7 @@ pub(crate) async fn give_back(tx: &mut Transaction<'_>, spendings: &[Spending]) 
     Ok(())
 }
 
-/// Makes a budget full again.
+/// Refills a budget.
 pub(crate) async fn clear(tx: &mut Transaction<'_>, spending: &Spending) -> Result<(), Error> {
     tx.execute(
         "UPDATE budget SET spent = 0 WHERE budget_key = $1",
@@ -147,7 +147,7 @@ pub(crate) async fn clear(tx: &mut Transaction<'_>, spending: &Spending) -> Resu
     Ok(())
 }
 
-/// The clock of the database, epoch milliseconds. A file has one process, whose clock it is.
+/// The clock of the database, epoch milliseconds. SQLite has one process, whose clock it is.
 async fn clock(tx: &mut Transaction<'_>) -> Result<i64, Error> {
     if tx.is_of_file() {
         return Ok(now_ms());
@@ -166,7 +166,7 @@ async fn clock(tx: &mut Transaction<'_>) -> Result<i64, Error> {
 const FORGET: &str = "DELETE FROM budget WHERE budget_key IN (
          SELECT budget_key FROM budget WHERE ends_ms <= $1 ORDER BY ends_ms LIMIT $2)";
 
-/// Forgets budgets that are full again, some at a time so that messages do not wait; true when there may be more.
+/// Deletes budgets whose span has ended, few at a time so that messages do not wait. True when more may follow.
 pub(crate) async fn forget_full(database: &Database, now_ms: i64) -> Result<bool, Error> {
     /// Rows of one transaction: a few milliseconds.
     const AT_ONCE: i64 = 500;

@@ -1,4 +1,4 @@
-//! SMS codes: 6 digits, good for 5 minutes and 5 tries, one a minute for each phone.
+//! SMS codes: 6 digits, valid for 5 minutes and 5 attempts, one a minute for each phone.
 
 mod sms;
 
@@ -27,27 +27,27 @@ use crate::{
     },
 };
 
-/// How long a code is good, milliseconds.
+/// The lifetime of a code, milliseconds.
 const LIFETIME_MS: i64 = 5 * 60 * 1000;
-/// How long a phone waits for its next code, milliseconds.
+/// The interval between codes of a phone, milliseconds.
 const INTERVAL_MS: i64 = 60 * 1000;
-/// Wrong tries that a code stands.
+/// Attempts with one code.
 const MAX_TRIES: i64 = 5;
 
-/// Which phone gets a code.
+/// The phone that receives a code.
 #[derive(Deserialize, ToSchema)]
 #[schema(example = json!({"phone": "13800138000"}))]
 pub(crate) struct AskForCode {
     phone: Phone,
-    /// The device of the later login. One on which the account has logged in before has a budget of its own, so that nobody
-    /// else uses it up.
+    /// The device of the later login. A device on which the account has logged in before has a budget of its own, which
+    /// strangers cannot exhaust.
     device_id: Option<DeviceId>,
 }
 
 /// Sends a code to a phone
 ///
-/// 6 digits, good for 5 minutes and 5 tries. The answer is the same whether or not the phone has an account. A phone gets one
-/// code a minute, 5 an hour, 10 a day. An address gets as many as the operator has set, for all its phones together.
+/// 6 digits, valid for 5 minutes and 5 attempts. The answer is the same whether or not the phone has an account. A phone gets
+/// one code a minute, 5 an hour, 10 a day. The operator limits the codes of an address, for all its phones together.
 #[utoipa::path(
     operation_id = "sendSmsCode",
     post, path = "/account/code", tag = "account", request_body = AskForCode,
@@ -94,12 +94,12 @@ pub(crate) async fn ask(
         })
         .await?;
     if let Err(error) = app.sms.send(&body.phone, &code).await {
-        // Nobody got it: the phone may ask again at once.
+        // The SMS was not sent: the phone may request another one at once.
         app.database
             .transaction(move |tx| {
                 Box::pin(async move {
                     table::remove_code(tx, &body.phone, now_ms).await?;
-                    spent.did_not_count(tx).await
+                    spent.refund(tx).await
                 })
             })
             .await?;
@@ -108,7 +108,7 @@ pub(crate) async fn ask(
     Answer::empty()
 }
 
-/// Keeps a code, unless the phone got one within the last minute.
+/// Stores a code, unless the phone received one within the last minute.
 async fn put(tx: &mut Transaction<'_>, phone: &Phone, code: table::StoredCode) -> Result<(), Error> {
     match table::put_code(tx, phone, code, INTERVAL_MS).await? {
         Ok(()) => Ok(()),
@@ -124,7 +124,7 @@ async fn put(tx: &mut Transaction<'_>, phone: &Phone, code: table::StoredCode) -
 /// Digits of a code.
 const CODE_DIGITS: usize = 6;
 
-/// A code as somebody typed it.
+/// A code as the user typed it.
 #[derive(Clone)]
 pub(crate) struct Code(String);
 
@@ -137,7 +137,7 @@ impl<'de> Deserialize<'de> for Code {
         } else {
             Err(broken(
                 format_args!("应为 {CODE_DIGITS} 位数字"),
-                format_args!("it must be {CODE_DIGITS} digits"),
+                format_args!("must be {CODE_DIGITS} digits"),
             ))
         }
     }
@@ -154,8 +154,8 @@ impl PartialSchema for Code {
 
 impl ToSchema for Code {}
 
-/// Whether a code is the one that the phone was sent; a wrong one is counted, so the transaction must be committed either
-/// way, unless this refuses: then the budget of tries is used up. The code stays good. Comes before all other locks.
+/// Whether a code is the one that was sent to the phone. A wrong one counts, so that the transaction must be committed
+/// either way, unless this refuses: then the budget is exhausted. The code stays valid. Comes before all other locks.
 pub(super) async fn check(
     tx: &mut Transaction<'_>,
     app: &App,
@@ -165,19 +165,19 @@ pub(super) async fn check(
     now_ms: i64,
 ) -> Result<bool, Error> {
     let attempt = app.budgets.begin_code(tx, guesser).await?;
-    let Some(stored) = table::begin_try(tx, phone, MAX_TRIES, now_ms - LIFETIME_MS).await? else {
+    let Some(stored) = table::count_attempt(tx, phone, MAX_TRIES, now_ms - LIFETIME_MS).await? else {
         return Ok(false);
     };
     let right = bool::from(hash(&stored.salt, phone, &code.0)[..].ct_eq(&stored.hash));
     if right {
-        table::take_back_try(tx, phone).await?;
-        attempt.did_not_count(tx).await?;
+        table::refund_attempt(tx, phone).await?;
+        attempt.refund(tx).await?;
     }
     Ok(right)
 }
 
 /// As [`check`]; a right code is consumed.
-pub(super) async fn take(
+pub(super) async fn consume(
     tx: &mut Transaction<'_>,
     app: &App,
     guesser: &Guesser,
@@ -187,12 +187,12 @@ pub(super) async fn take(
 ) -> Result<bool, Error> {
     let right = check(tx, app, guesser, phone, code, now_ms).await?;
     if right {
-        table::use_up_code(tx, phone).await?;
+        table::consume_code(tx, phone).await?;
     }
     Ok(right)
 }
 
-/// Forgets codes that are good no more.
+/// Deletes expired codes.
 pub(crate) async fn forget_old(database: &Database, now_ms: i64) -> Result<(), Error> {
     table::forget_codes(database, now_ms - LIFETIME_MS).await
 }

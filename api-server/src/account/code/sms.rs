@@ -1,4 +1,4 @@
-//! How SMS codes reach phones.
+//! Sending SMS codes.
 
 use std::time::Duration;
 
@@ -11,20 +11,15 @@ use crate::{
     settings::{Settings, SmsProvider},
 };
 
-/// How long a provider may take; the person waits in front of the app.
+/// The longest wait for a provider: the user is waiting too.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The provider.
 pub enum Sms {
-    /// Writes codes to the log: for development, and the one place where a code is in a log.
+    /// Writes codes to the log, for development. No other line has a code in it.
     Log,
     /// Posts codes to a URL.
-    Webhook {
-        /// The client, with its connections.
-        client: reqwest::Client,
-        /// The URL.
-        url: url::Url,
-    },
+    Webhook { client: reqwest::Client, url: url::Url },
 }
 
 #[derive(Serialize)]
@@ -42,7 +37,7 @@ impl Sms {
                     .sms_webhook_url
                     .clone()
                     .context("sms-provider webhook needs sms-webhook-url")?;
-                // The client takes the process's default; another part of the process may have installed it already.
+                // The client uses the process's default provider, which may be installed already.
                 let _ = rustls::crypto::ring::default_provider().install_default();
                 let client = reqwest::Client::builder()
                     .timeout(TIMEOUT)
@@ -55,7 +50,6 @@ impl Sms {
         }
     }
 
-    /// Sends a code.
     pub(super) async fn send(&self, phone: &Phone, code: &str) -> Result<(), Error> {
         match self {
             Self::Log => {
@@ -69,7 +63,7 @@ impl Sms {
                 };
                 let outcome = client.post(url.clone()).json(&message).send().await;
                 let outcome = outcome.and_then(reqwest::Response::error_for_status);
-                // The error's text would hold the URL, which may hold a secret.
+                // The error's text contains the URL, which may contain a secret.
                 outcome.map(drop).map_err(|error| {
                     Error::new(ErrorCode::SmsUnavailable)
                         .retry_after(60)

@@ -23,9 +23,9 @@ pub(crate) struct DeviceItem {
     device_id: String,
     #[schema(value_type = Platform)]
     platform: String,
-    /// Whether it is woken up by push.
+    /// Whether push can wake it.
     has_push_token: bool,
-    /// Whether it is the one that asks.
+    /// Whether it sends this request.
     this_device: bool,
     created_ms: i64,
     last_used_ms: i64,
@@ -33,7 +33,7 @@ pub(crate) struct DeviceItem {
 
 /// The user's devices
 ///
-/// At most 10, the one used last first.
+/// At most 10, the most recently used first.
 #[utoipa::path(
     operation_id = "listDevices",
     get, path = "/account/devices", tag = "account",
@@ -58,16 +58,12 @@ pub(crate) async fn list(State(app): State<App>, user: User) -> Result<Answer, E
         })
         .collect();
     items.sort_by_key(|item| std::cmp::Reverse(item.last_used_ms));
-    Answer::page(Page {
-        items,
-        next_cursor: None,
-        total: None,
-    })
+    Answer::page(Page::whole(items))
 }
 
 /// Logs a device out
 ///
-/// Its access token, push token, IM passwords and live IM sessions end at once, on whatever node.
+/// Its access token, push token, IM passwords and live IM sessions end at once, on all nodes.
 #[utoipa::path(
     operation_id = "logOutDevice",
     delete, path = "/account/devices/{device_id}", tag = "account",
@@ -85,7 +81,7 @@ pub(crate) async fn remove(
 
 /// Logs this device out
 ///
-/// Its access token, push token, IM passwords and live IM sessions end at once, on whatever node.
+/// Its access token, push token, IM passwords and live IM sessions end at once, on all nodes.
 #[utoipa::path(
     operation_id = "logOut",
     post, path = "/account/logout", tag = "account",
@@ -97,9 +93,9 @@ pub(crate) async fn log_out_here(State(app): State<App>, user: User) -> Result<A
     end(&app, user, device_id, false).await
 }
 
-/// A device that is logged out from elsewhere may be lost: it is a stranger's from now on.
+/// A device that is logged out from another one may be lost: its logins count as a stranger's from now on.
 async fn end(app: &App, user: User, device_id: String, is_lost: bool) -> Result<Answer, Error> {
-    // Before the token goes: were the backplane away, the app could not ask again.
+    // Before the token is removed: with the backplane away, the app could not repeat the request.
     app.backplane.revoke_im_passwords(user.id, &device_id).await?;
     let handle = app.clone();
     app.to_the_end(async move {

@@ -1,7 +1,7 @@
-//! Devices: what a login opens and what a logout ends.
+//! Devices: a login opens one, a logout ends it.
 
-pub(super) mod list;
-pub(super) mod push_token;
+pub(crate) mod list;
+pub(crate) mod push_token;
 
 use database::Transaction;
 use journal::UserNotice;
@@ -24,7 +24,7 @@ use crate::{
 /// Devices of one user; one more login logs out the one that was used least recently.
 pub(crate) const MAX_DEVICES: usize = 10;
 
-/// What kind of device it is.
+/// The kind of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Platform {
@@ -49,14 +49,12 @@ impl Platform {
     }
 }
 
-/// A device whose token has been removed from the database.
+/// A device whose access token was removed from the database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Device {
-    /// Whose.
     pub user: UserId,
-    /// Which.
     pub device_id: String,
-    /// The token that it had; none when a sweep ends what an earlier process has left.
+    /// Its access token; none when a sweep completes the logout of an earlier process.
     pub token: Option<TokenHash>,
 }
 
@@ -74,30 +72,30 @@ pub(crate) struct NewLogin {
 /// A login's answer.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Login {
-    /// Who is logged in.
+    /// The user.
     user_id: i64,
-    /// For the header X-AUTH-TOKEN. Only this answer ever holds it.
+    /// For the header X-AUTH-TOKEN. No other answer contains it.
     access_token: String,
     /// When the token expires, epoch milliseconds.
     expires_at_ms: i64,
 }
 
-/// What a login did.
+/// The outcome of a login.
 pub(crate) struct Opened {
     login: Login,
-    /// Logins that it ended: the earlier one of the same device, and devices beyond [`MAX_DEVICES`].
+    /// Devices that it ended: an earlier login of the same device, and devices beyond [`MAX_DEVICES`].
     gone: Vec<Device>,
 }
 
 impl Opened {
-    /// Ends what the login ended, once it is committed, and returns its answer.
+    /// Completes the logout of those devices after the commit, and returns the answer.
     pub(crate) async fn settle(self, app: &App) -> Login {
         log_out(app, &self.gone).await;
         self.login
     }
 }
 
-/// Logs a device in within a transaction: its token is new, and an earlier one of the same device ends.
+/// Logs a device in within a transaction. An earlier token of the same device ends.
 pub(crate) async fn open(
     app: &App,
     tx: &mut Transaction<'_>,
@@ -105,7 +103,7 @@ pub(crate) async fn open(
     now_ms: i64,
 ) -> Result<Opened, Error> {
     let user = new.user;
-    // Locks the account where an engine locks rows, so that logins that race count each other's devices.
+    // Locks the account, so that concurrent logins count each other's devices.
     table::touch_login(tx, user, now_ms).await?;
     if new.opened_by.is_none() {
         table::put_known_device(tx, user, &new.device_id, now_ms).await?;
@@ -113,7 +111,7 @@ pub(crate) async fn open(
     let token = AccessToken::random();
     let expires_at_ms = now_ms + LIFETIME_MS;
     if let Some(push_token) = &new.push_token {
-        table::take_push_token(tx, push_token, user, &new.device_id).await?;
+        table::remove_push_token(tx, push_token, user, &new.device_id).await?;
     }
     let before = table::devices(tx, user).await?;
     table::put_device(tx, &new, &token.hash(), expires_at_ms, now_ms).await?;
@@ -137,7 +135,7 @@ pub(crate) async fn open(
         }
     }
     if gone.is_empty() && table::is_ending(tx, user, &new.device_id).await? {
-        // A sweep would otherwise end the sessions of this login.
+        // Otherwise a sweep would end the sessions of this login.
         gone.push(Device {
             user,
             device_id: new.device_id.to_string(),
@@ -157,13 +155,13 @@ pub(crate) async fn open(
     Ok(Opened { login, gone })
 }
 
-/// How long a process may take to end what a commit has left, before a sweep does it, milliseconds.
+/// A sweep completes logouts that are older than this, milliseconds: their process has died.
 const LEFT_OVER_MS: i64 = 10_000;
-/// Left-over devices that one sweep ends.
+/// Logouts that one sweep completes.
 const SWEPT_AT_ONCE: i64 = 500;
 
-/// Ends what devices have beside the database, once they are gone from it: IM passwords and live sessions on whatever
-/// node. Where the backplane is away, a sweep does it later.
+/// Completes the logout of devices that the database has removed: ends their IM passwords and live sessions on all nodes.
+/// While the backplane is away, a sweep retries.
 pub(crate) async fn log_out(app: &App, devices: &[Device]) {
     if devices.is_empty() {
         return;
@@ -184,22 +182,19 @@ pub(crate) async fn log_out(app: &App, devices: &[Device]) {
                 );
                 ended.push(device.clone());
             }
-            // A notice would not arrive either.
+            // The backplane is away, so that a notice would not arrive either.
             Err(error) => {
-                tracing::warn!(user = device.user.get(), %error, "IM passwords of a device that was logged out end later");
+                tracing::warn!(user = device.user.get(), %error, "IM passwords of a logged-out device end later");
             }
         }
     }
     if let Err(error) = table::forget_ended(&app.database, ended).await {
         let inner = error.inner().unwrap_or("");
-        tracing::warn!(
-            inner,
-            "devices that were logged out are ended once more by a sweep"
-        );
+        tracing::warn!(inner, "a sweep repeats the logout of these devices");
     }
 }
 
-/// Ends what a process left when it died after a commit, the command line could not reach, or the backplane refused.
+/// Completes logouts whose process died after the commit, that the command line made, or that the backplane refused.
 pub(crate) async fn sweep_ended(app: &App, now_ms: i64) -> Result<(), Error> {
     let left = table::left_over(&app.database, now_ms - LEFT_OVER_MS, SWEPT_AT_ONCE).await?;
     if !left.is_empty() && app.backplane.is_available().await {

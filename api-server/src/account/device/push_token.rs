@@ -1,4 +1,4 @@
-//! Push tokens: where a phone is woken up (登陆上传 token).
+//! Push tokens, by which a vendor wakes a phone (登陆上传 token).
 
 use std::fmt;
 
@@ -22,9 +22,9 @@ use crate::{
 #[derive(Clone, Deserialize, ToSchema)]
 #[schema(example = json!({"provider": "apns", "token": "abc"}))]
 pub(crate) struct PushToken {
-    /// Whose service: apns, fcm, huawei, …; 1 to 32 printable ASCII characters.
+    /// The push service: apns, fcm, huawei, …; 1 to 32 printable ASCII characters.
     pub(crate) provider: Ascii<1, 32>,
-    /// As the service gave it to the app; 1 to 512 printable ASCII characters.
+    /// The token of that service; 1 to 512 printable ASCII characters.
     pub(crate) token: Ascii<1, 512>,
 }
 
@@ -36,7 +36,7 @@ impl fmt::Debug for PushToken {
 
 /// Sets this device's push token
 ///
-/// The token leaves every other device and account that had it.
+/// The token is removed from every other device and account.
 #[utoipa::path(
     operation_id = "setPushToken",
     put, path = "/account/push_token", tag = "account", request_body = PushToken, params(IdempotencyKey),
@@ -50,7 +50,7 @@ pub(crate) async fn put(
 ) -> Result<Answer, Error> {
     app.write(once, move |tx| {
         Box::pin(async move {
-            table::take_push_token(tx, &body, user.id, &user.device_id).await?;
+            table::remove_push_token(tx, &body, user.id, &user.device_id).await?;
             table::put_push_token(tx, &body, user.id, &user.device_id).await?;
             Ok(Written::new(Answer::empty()?))
         })

@@ -1,4 +1,4 @@
 //! Finding clinics: by id, by name, one's own.
 
-pub(super) mod mine;
-pub(super) mod show;
+pub(crate) mod mine;
+pub(crate) mod show;

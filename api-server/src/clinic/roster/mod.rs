@@ -1,7 +1,7 @@
 //! The doctors of a clinic: how they join and leave, and who of them supervises.
 
-pub(super) mod doctors;
-pub(super) mod invitation;
-pub(super) mod join;
-pub(super) mod leave;
-pub(super) mod supervisor;
+pub(crate) mod doctors;
+pub(crate) mod invitation;
+pub(crate) mod join;
+pub(crate) mod leave;
+pub(crate) mod supervisor;

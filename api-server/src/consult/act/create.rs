@@ -87,7 +87,7 @@ pub(crate) async fn create(
                 .await?
                 .ok_or_else(|| Error::new(ErrorCode::TeamNotFound).field("team_id"))?;
             let target = UserId::from_database(body.target_member_id.get());
-            if target != user.id && !family::take_relative(tx, user.id, target).await? {
+            if target != user.id && !family::lock_relative(tx, user.id, target).await? {
                 return Err(Error::new(ErrorCode::TargetNotFound).field("target_member_id"));
             }
             let patient = account::identity(tx, user.id)

@@ -1,12 +1,12 @@
 //! What users do in a consult. An act is decided without a database (`life`) and carried out here.
 
-pub(super) mod add_doctor;
-pub(super) mod cancel;
-pub(super) mod create;
-pub(super) mod finish;
-pub(super) mod hand_over;
-pub(super) mod hide;
-pub(super) mod remove_doctor;
+pub(crate) mod add_doctor;
+pub(crate) mod cancel;
+pub(crate) mod create;
+pub(crate) mod finish;
+pub(crate) mod hand_over;
+pub(crate) mod hide;
+pub(crate) mod remove_doctor;
 
 use database::Transaction;
 use journal::{

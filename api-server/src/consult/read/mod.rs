@@ -1,6 +1,6 @@
 //! Reading consults: one, the lists of a user or a team, and a journal.
 
-pub(super) mod list;
-pub(super) mod messages;
-pub(super) mod of_team;
-pub(super) mod show;
+pub(crate) mod list;
+pub(crate) mod messages;
+pub(crate) mod of_team;
+pub(crate) mod show;

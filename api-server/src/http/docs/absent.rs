@@ -1,5 +1,5 @@
-//! Fields of answers that may be absent are never null: an answer leaves out what it does not have, or, where the field is
-//! marked as required, says null. A request may do either.
+//! Optional fields of answers are never null: an answer leaves them out. A required field may be null. A request may do
+//! either.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::operations;
 
-/// Takes null from the fields of answers that are not required.
+/// Removes null from the optional fields of answers.
 pub(super) fn absent_is_not_null(document: &mut Value) {
     let mut requests = Vec::new();
     for operation in operations(document) {
@@ -28,7 +28,7 @@ pub(super) fn absent_is_not_null(document: &mut Value) {
     }
 }
 
-/// The names of the schemas that a value names.
+/// The schemas that a value refers to.
 fn references(value: &Value, found: &mut Vec<String>) {
     match value {
         Value::Object(object) => {

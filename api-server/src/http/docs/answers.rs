@@ -5,13 +5,13 @@ use serde_json::{Map, Value, json};
 use super::operations;
 use crate::http::error::{Error, ErrorCode, Language};
 
-/// Answers by the operations' ids, and refusals by their codes, as a running service gave them.
+/// Answers by operation id, and refusals by error code, recorded from a running service.
 /// `UPDATE_OPENAPI=1 cargo test -p api-server --test it examples` writes them.
 const RECORDED: &str = include_str!("recorded.json");
 
 /// Shows an example of every request and answer, and describes the answers.
 pub(super) fn add(document: &mut Value) {
-    // Without the file nothing is shown, which a test would see.
+    // Without the file the examples are missing, which fails a test.
     let recorded: Value = serde_json::from_str(RECORDED).unwrap_or_default();
     let schemas = document["components"]["schemas"].take();
     for operation in operations(document) {
@@ -33,7 +33,7 @@ pub(super) fn add(document: &mut Value) {
     document["components"]["schemas"] = without_examples(schemas);
 }
 
-/// They stand with the requests.
+/// Writes examples beside the requests.
 fn without_examples(mut schemas: Value) -> Value {
     for (_, schema) in schemas.as_object_mut().into_iter().flatten() {
         if let Some(schema) = schema.as_object_mut() {
@@ -50,7 +50,7 @@ fn resolve<'s>(schemas: &'s Value, schema: &'s Value) -> &'s Value {
     }
 }
 
-/// The description of what is in the envelope.
+/// The description of the envelope's content.
 fn describe(schemas: &Value, envelope: &Value) -> String {
     let properties = &resolve(schemas, envelope)["properties"];
     let result = resolve(schemas, &properties["result"]);
@@ -77,7 +77,7 @@ fn describe(schemas: &Value, envelope: &Value) -> String {
     if has_content {
         text(result)
     } else {
-        "It is done.".to_owned()
+        "The operation is done.".to_owned()
     }
 }
 
@@ -101,7 +101,7 @@ fn code_of(text: &str) -> Option<ErrorCode> {
     ErrorCode::ALL.iter().copied().find(|code| code.as_str() == text)
 }
 
-/// A refusal that no test can bring about.
+/// A refusal that no test can produce.
 fn refusal(code: ErrorCode) -> Value {
     json!({
         "success": false,

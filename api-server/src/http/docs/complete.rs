@@ -21,7 +21,7 @@ pub(crate) fn complete(mut document: OpenApi) -> Value {
             complete_operation(operation);
         }
     }
-    // A document that cannot be written is none, which a test would see.
+    // A document that cannot be serialized is null, which fails a test.
     let mut document = serde_json::to_value(document).unwrap_or_default();
     answers::add(&mut document);
     absent::absent_is_not_null(&mut document);
@@ -33,7 +33,7 @@ fn complete_operation(operation: &mut Operation) {
     bound_ids(operation);
     let is_keyed = has_parameter(operation, |parameter| parameter.name == "Idempotency-Key");
     add_refusals(operation, is_keyed);
-    // Without this a generator would not know that no token is needed.
+    // Tells generators that no token is needed.
     operation.security.get_or_insert_default();
     for (status, response) in &mut operation.responses.responses {
         let RefOr::T(response) = response else { continue };
@@ -75,14 +75,14 @@ fn add_refusals(operation: &mut Operation, is_keyed: bool) {
     if operation.security.is_some() {
         refusals.push(("401", "`auth.required`"));
     }
-    // A write that needs no body may have one all the same.
+    // A write without fields may have a body.
     if operation.request_body.is_some() || is_keyed {
         refusals.push(("400", "`request.invalid`, `request.bad_json`"));
         refusals.push(("408", "`request.body_timeout`"));
         refusals.push(("413", "`request.body_too_large`"));
         refusals.push(("415", "`request.not_json`"));
     } else {
-        // A query that is no text is refused on every route.
+        // Every route refuses a malformed query.
         refusals.push(("400", "`request.invalid`"));
     }
     if is_keyed {
@@ -119,12 +119,7 @@ fn refusal(status: &str, response: &mut Response) {
             .schema_type(Type::Integer)
             .minimum(Some(1))
             .into();
-        add_header(
-            response,
-            "Retry-After",
-            seconds,
-            "Seconds after which to try again.",
-        );
+        add_header(response, "Retry-After", seconds, "Seconds after which to retry.");
     }
 }
 

@@ -1,7 +1,7 @@
-//! The OpenAPI document, made from the very handlers that are served, and the page that shows it.
+//! The OpenAPI document, generated from the handlers that are served, and its page.
 //!
-//! Limits stand with the types of [`crate::http::input`] that check them, and go from there into the document. Answers that it
-//! shows were given by a running service: `recorded.json`.
+//! The types of [`crate::http::input`] that check limits document them too. Example answers are recorded from a running
+//! service: `recorded.json`.
 
 mod absent;
 mod answers;
@@ -40,7 +40,7 @@ const BEARER: &str = "bearer";
 /// The areas of the service.
 const TAGS: [(&str, &str); 13] = [
     ("account", "Accounts and the devices that they are logged in on."),
-    ("im", "Where and how to reach the IM nodes."),
+    ("im", "How to reach the IM nodes."),
     (
         "team",
         "Teams of doctors, their assistants (群助手), members and invitations.",
@@ -53,23 +53,20 @@ const TAGS: [(&str, &str); 13] = [
     ),
     (
         "operator",
-        "Operators of the platform; what they do is in the audit log.",
+        "Operators of the platform; the audit log has their acts.",
     ),
     ("doctor", "Pages of doctors."),
     ("member", "Members' (会员) own records."),
-    ("family", "Members' families, for whom they begin consults."),
+    ("family", "Members' families, for whom members begin consults."),
     ("clinic", "Clinics, their doctors and invitations."),
     (
         "invitation",
-        "Invitations into teams and clinics that a doctor got.",
+        "Invitations into teams and clinics that a doctor received.",
     ),
-    (
-        "service",
-        "Whether the service lives, whether it can serve, and which version it is.",
-    ),
+    ("service", "Liveness, readiness and version of the service."),
 ];
 
-/// The header of a write that may be sent again.
+/// The header of a write that may be repeated.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "only its documentation is used")]
@@ -87,11 +84,11 @@ pub(crate) struct PageParams {
     limit: Option<u32>,
     #[param(schema_with = schema::asked_cursor, required = false)]
     cursor: Option<String>,
-    /// `true` to be told the total as well.
+    /// `true` to get the total as well.
     count: Option<bool>,
 }
 
-/// The frame of the document: what it is, where it is served, how one logs in.
+/// The frame of the document: info, servers, tags, security.
 pub(crate) fn frame() -> Document {
     #[derive(OpenApi)]
     #[openapi(components(schemas(Failure)))]
@@ -113,10 +110,10 @@ pub(crate) fn frame() -> Document {
             .build()
     };
     document.servers = Some(vec![
-        server("/", "The service that this document was got from"),
+        server("/", "The service that serves this document"),
         server(
             "http://127.0.0.1:8080",
-            "A service on this machine, as it starts without settings",
+            "A service on this machine with default settings",
         ),
     ]);
     let tag = |(name, description)| {
@@ -138,7 +135,7 @@ pub(crate) fn frame() -> Document {
     document
 }
 
-/// `/openapi.json` and the page `/docs` that shows it, with everything that it loads.
+/// `/openapi.json` and the page `/docs` with its assets.
 pub(crate) fn routes<S: Clone + Send + Sync + 'static>(document: &Value) -> anyhow::Result<Router<S>> {
     let text = Bytes::from(serde_json::to_vec(document)?);
     let page = SwaggerUi::new("/docs").config(Config::new(["/openapi.json"]));
@@ -147,7 +144,7 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(document: &Value) -> anyh
             "/openapi.json",
             get(move || std::future::ready(json(text.clone()))),
         )
-        // A browser that opens the bare address shows the documentation.
+        // The bare address leads browsers to the documentation.
         .route("/", get(|| std::future::ready(Redirect::to("/docs"))))
         .merge(page))
 }

@@ -1,4 +1,4 @@
-//! Schemas of what stands in many places of the document, made from the constants that requests are checked by.
+//! Schemas that many places of the document share, made from the constants that check requests.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use crate::http::{
     once::MAX_KEY_BYTES,
 };
 
-/// One of some words.
+/// An enumeration of words.
 pub(crate) fn one_of<T: Into<Value>>(words: impl IntoIterator<Item = T>) -> RefOr<Schema> {
     ObjectBuilder::new()
         .schema_type(Type::String)
@@ -61,7 +61,7 @@ pub(crate) fn error_code() -> RefOr<Schema> {
     ObjectBuilder::new()
         .schema_type(Type::String)
         .description(Some(
-            "A stable word for programs. docs/errors.md says what to do for each.",
+            "A permanent error code. docs/errors.md says what to do for each.",
         ))
         .enum_values(Some(codes))
         .into()
@@ -82,7 +82,7 @@ pub(crate) fn cursor() -> RefOr<Schema> {
 pub(super) fn limit() -> RefOr<Schema> {
     ObjectBuilder::new()
         .schema_type(Type::Integer)
-        .description(Some("The most items of the page."))
+        .description(Some("The most items of a page."))
         .minimum(Some(1))
         .maximum(Some(MAX_LIMIT))
         .default(Some(DEFAULT_LIMIT.into()))
@@ -103,7 +103,7 @@ pub(super) fn idempotency_key() -> RefOr<Schema> {
     ObjectBuilder::new()
         .schema_type(Type::String)
         .description(Some(
-            "Chosen by the app, visible ASCII characters. The same key with the same request is done once and answered as the first time, for 7 days.",
+            "Chosen by the app, visible ASCII characters. The same request under the same key runs once and gets the first answer, for 7 days.",
         ))
         .min_length(Some(1))
         .max_length(Some(MAX_KEY_BYTES))

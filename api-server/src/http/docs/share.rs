@@ -1,4 +1,4 @@
-//! What is the same at many places of the OpenAPI document is said once, among its components, and named elsewhere.
+//! Repeated parts of the OpenAPI document move to its components, and are referenced elsewhere.
 
 use std::collections::BTreeMap;
 
@@ -40,7 +40,7 @@ pub(super) fn share(document: &mut Value) {
     }
 }
 
-/// How often each refusal is there.
+/// How often each refusal occurs.
 fn refusal_times(document: &mut Value) -> BTreeMap<String, usize> {
     let mut times = BTreeMap::new();
     for operation in operations(document) {
@@ -55,7 +55,7 @@ fn key(status: &str, response: &Value) -> String {
     format!("{status} {}", response["description"])
 }
 
-/// A schema that stands within another one and has a name of its own is named there.
+/// Replaces nested schemas that have a name by references.
 fn schemas(document: &mut Value) {
     fn visit(value: &mut Value, named: &BTreeMap<String, String>) {
         if let Some(name) = named.get(&value.to_string()) {
@@ -96,7 +96,7 @@ impl Shared {
         }
     }
 
-    /// Puts a reference in the place of a value; another value of the same name gets a number behind it.
+    /// Replaces a value by a reference; another value of the same name gets a number appended.
     fn replace(&mut self, value: &mut Value, name: &str) {
         let mut free = name.to_owned();
         let mut number = 1;
@@ -148,7 +148,7 @@ mod tests {
         assert_eq!(b["put"]["parameters"][0], named("parameters", "id-2"));
         assert_eq!(a["responses"]["401"], named("responses", "auth.required"));
         assert_eq!(a["responses"]["200"], json!({"description": ""}));
-        // What is there once stays where it is; its example is shared all the same.
+        // A single use stays in place; its example is shared all the same.
         let example = &b["put"]["responses"]["404"]["content"]["application/json"]["examples"];
         assert_eq!(example["auth.required"], named("examples", "auth.required"));
         let components = &document["components"];

@@ -1,5 +1,4 @@
-//! Everything that a request can be refused with: one stable code each, its HTTP status, a sentence in Chinese and in
-//! English.
+//! Errors of requests: a permanent code, its HTTP status, and a sentence in Chinese and in English.
 
 mod code;
 
@@ -10,17 +9,17 @@ use database::{Kind, Outage};
 
 pub use code::ErrorCode;
 
-/// A refusal or a failure of one request. Its text for people is made where the request's language is known.
+/// A refusal or a failure of one request. Its sentence is made where the request's language is known.
 #[derive(Clone, Debug)]
 pub struct Error {
     code: ErrorCode,
     field: Option<Cow<'static, str>>,
-    /// The rule that was broken, in Chinese and in English; without it the sentence of the code is used.
+    /// The rule that the field breaks, in Chinese and in English, instead of the code's sentence.
     rule: Option<(Cow<'static, str>, Cow<'static, str>)>,
     retry_after_s: Option<u64>,
     /// For the log only.
     inner: Option<Arc<str>>,
-    /// A dependency cannot be used: the log has a line where that begins and where it ends, and none for each request.
+    /// A dependency is away. Its outage has a log line at its beginning and its end, and none for each request.
     is_outage: bool,
 }
 
@@ -46,7 +45,7 @@ impl Error {
         }
     }
 
-    /// A field that breaks a rule, told in both languages.
+    /// A field that breaks a rule, in both languages.
     pub fn invalid(
         field: impl Into<Cow<'static, str>>,
         zh: impl Into<Cow<'static, str>>,
@@ -58,7 +57,7 @@ impl Error {
         }
     }
 
-    /// A fault of ours; `inner` goes to the log.
+    /// An internal error; `inner` goes to the log.
     pub fn internal(inner: impl std::fmt::Display) -> Self {
         Self {
             inner: Some(inner.to_string().into()),
@@ -66,9 +65,9 @@ impl Error {
         }
     }
 
-    /// Something that the service needs is away; `inner` goes to the log.
+    /// A dependency is away; `inner` goes to the log.
     pub fn unavailable(inner: impl std::fmt::Display) -> Self {
-        /// How long a dependency that restarts is usually away.
+        /// The usual time that a dependency needs to restart.
         const RETRY_AFTER_S: u64 = 5;
         Self {
             inner: Some(inner.to_string().into()),
@@ -76,7 +75,7 @@ impl Error {
         }
     }
 
-    /// The database cannot be used now.
+    /// The database is away or read-only.
     fn outage(outage: Outage, inner: impl std::fmt::Display) -> Self {
         let code = if outage.is_readable() {
             ErrorCode::ReadOnly
@@ -90,14 +89,14 @@ impl Error {
         }
     }
 
-    /// With the field that is at fault.
+    /// With the field at fault.
     #[must_use]
     pub fn field(mut self, field: impl Into<Cow<'static, str>>) -> Self {
         self.field = Some(field.into());
         self
     }
 
-    /// With the seconds after which to try again.
+    /// With the seconds after which to retry.
     #[must_use]
     pub fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after_s = Some(seconds);
@@ -111,7 +110,6 @@ impl Error {
         self
     }
 
-    /// The code.
     pub fn code(&self) -> ErrorCode {
         self.code
     }
@@ -121,29 +119,28 @@ impl Error {
         self.field.as_deref()
     }
 
-    /// The seconds after which to try again.
+    /// The seconds after which to retry.
     pub fn retry_after_s(&self) -> Option<u64> {
         self.retry_after_s
     }
 
-    /// Whether a dependency cannot be used, which has log lines of its own.
+    /// Whether a dependency is away, which has log lines of its own.
     pub fn is_outage(&self) -> bool {
         self.is_outage
     }
 
-    /// What the log gets to know.
+    /// The text for the log.
     pub fn inner(&self) -> Option<&str> {
         self.inner.as_deref()
     }
 
-    /// The sentence for people.
+    /// The sentence for users.
     pub fn message(&self, language: Language) -> String {
         let field = self.field.as_deref().unwrap_or("");
         match (&self.rule, language) {
-            (Some((zh, _)), Language::Chinese) => format!("字段 {field} 不符合要求：{zh}"),
-            (Some((_, en)), Language::English) => format!("The field {field} is not as it must be: {en}"),
-            (None, Language::Chinese) => self.code.zh().to_owned(),
-            (None, Language::English) => self.code.en().to_owned(),
+            (Some((zh, _)), Language::Chinese) => format!("字段 {field} 无效：{zh}"),
+            (Some((_, en)), Language::English) => format!("Field {field} is invalid: {en}"),
+            (None, language) => self.code.sentence(language).into_owned(),
         }
     }
 }
@@ -155,18 +152,18 @@ impl From<ErrorCode> for Error {
 }
 
 impl From<database::Error> for Error {
-    /// The one place where kinds of the database's errors become codes.
+    /// Maps kinds of the database's errors to codes.
     fn from(error: database::Error) -> Self {
         match error.kind() {
             Kind::Outage(outage) => Self::outage(outage, error),
-            // Violations by callers were mapped to their own codes in the transaction.
+            // The transaction maps violations by callers to codes of their own.
             Kind::Caller | Kind::Damage | Kind::Fault => Self::internal(error),
         }
     }
 }
 
 impl From<journal::Error> for Error {
-    /// What a caller can cause is turned into their own code where it happens; what comes here is a fault.
+    /// The domains map errors that callers can cause to codes of their own; others are faults.
     fn from(error: journal::Error) -> Self {
         match error {
             journal::Error::Database(error) => error.into(),
@@ -185,8 +182,8 @@ impl From<backplane::Unavailable> for Error {
 }
 
 impl IntoResponse for Error {
-    /// The bare status with the error beside it; the middleware `observe` writes the envelope, since it knows the language and
-    /// the request's id.
+    /// The bare status with the error attached. The middleware `observe`, which knows language and request id, writes the
+    /// envelope.
     fn into_response(self) -> Response {
         let mut response = self.code.status().into_response();
         response.extensions_mut().insert(self);

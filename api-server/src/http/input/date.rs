@@ -10,7 +10,7 @@ use utoipa::{
 use super::broken;
 use crate::clock::now_ms;
 
-/// The first year that somebody alive can be born in.
+/// The first year of birth that is accepted.
 const FIRST_YEAR: i16 = 1900;
 
 /// A date of birth, `YYYY-MM-DD`: 1900 to today in Asia/Shanghai.
@@ -18,13 +18,13 @@ const FIRST_YEAR: i16 = 1900;
 pub struct BirthDate(Date);
 
 impl BirthDate {
-    /// Reads a date, on the day that `now_ms` is in.
+    /// Parses a date that is not after the day of `now_ms`.
     pub fn parse(text: &str, now_ms: i64) -> Option<Self> {
         let date: Date = text.parse().ok()?;
         let now = Timestamp::from_millisecond(now_ms).ok()?;
-        // Asia/Shanghai has been eight hours ahead all along since 1991.
+        // Asia/Shanghai has been eight hours ahead of UTC since 1991.
         let today = tz::offset(8).to_datetime(now).date();
-        // In exactly one form: the parser takes others as well.
+        // Exactly one form: the parser accepts others too.
         let fits = date.to_string() == text && date.year() >= FIRST_YEAR && date <= today;
         fits.then_some(Self(date))
     }
@@ -40,8 +40,8 @@ impl<'de> Deserialize<'de> for BirthDate {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Self::parse(&String::deserialize(deserializer)?, now_ms()).ok_or_else(|| {
             broken(
-                format_args!("应为 {FIRST_YEAR}-01-01 到今天的日期，格式 YYYY-MM-DD"),
-                format_args!("it must be a date from {FIRST_YEAR}-01-01 to today, as YYYY-MM-DD"),
+                format_args!("应为 {FIRST_YEAR}-01-01 到今天的日期，格式为 YYYY-MM-DD"),
+                format_args!("must be a date from {FIRST_YEAR}-01-01 to today, as YYYY-MM-DD"),
             )
         })
     }
@@ -89,7 +89,7 @@ mod tests {
         ] {
             assert_eq!(BirthDate::parse(bad, NOW_MS), None, "{bad}");
         }
-        // Half an hour later it is the next day there, and not yet in UTC.
+        // Half an hour later it is the next day in Shanghai, not yet in UTC.
         assert!(BirthDate::parse("2026-11-25", NOW_MS + 30 * 60 * 1000).is_some());
     }
 }

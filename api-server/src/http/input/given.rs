@@ -1,21 +1,21 @@
-//! Fields of a change: left out, cleared by null, or given.
+//! Fields of a change: absent, cleared by null, or given.
 
 use serde::{Deserialize, Deserializer};
 
-/// What a change says of a field. Needs `#[serde(default)]`.
+/// A field of a change. Needs `#[serde(default)]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Given<T> {
-    /// Left out: stays as it is.
+    /// Not in the body: stays as it is.
     #[default]
     Absent,
-    /// null: is unknown from now on.
+    /// null: becomes unknown.
     Cleared,
     /// Its new value.
     Value(T),
 }
 
 impl<T> Given<T> {
-    /// What holds after the change.
+    /// The value after the change.
     pub fn over<U>(self, present: Option<U>, value: impl FnOnce(T) -> U) -> Option<U> {
         match self {
             Self::Absent => present,
@@ -24,7 +24,7 @@ impl<T> Given<T> {
         }
     }
 
-    /// Whether the change says nothing of it.
+    /// Whether the change leaves it as it is.
     pub fn is_absent(&self) -> bool {
         matches!(self, Self::Absent)
     }

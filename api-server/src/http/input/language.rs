@@ -1,10 +1,10 @@
-//! Which language a caller reads.
+//! The language of messages.
 
 use axum::http::{HeaderMap, header};
 
 use crate::http::error::Language;
 
-/// English when `Accept-Language` gives it more weight than Chinese, else Chinese.
+/// English when `Accept-Language` weighs it above Chinese, else Chinese.
 pub fn preferred_language(headers: &HeaderMap) -> Language {
     let mut chinese = 0.0_f32;
     let mut english = 0.0_f32;

@@ -1,4 +1,4 @@
-//! Media that a request names.
+//! Media uris and photo ids.
 
 use std::{fmt, ops::Deref};
 
@@ -15,12 +15,12 @@ use crate::http::error::Error;
 /// The longest id of a photo, bytes.
 const MAX_PHOTO_ID_BYTES: usize = 128;
 
-/// A uri that has not been checked yet: which are taken is a setting.
+/// A uri that is not checked yet: a setting names the accepted hosts.
 #[derive(Clone, Deserialize)]
 pub struct Uri(String);
 
 impl Uri {
-    /// The uri, when it is taken.
+    /// The uri, if its host is accepted.
     ///
     /// # Errors
     /// [`crate::http::error::ErrorCode::Invalid`] with the field.
@@ -41,7 +41,7 @@ pub(crate) fn check_uri(uri: &str, hosts: &MediaHosts, field: &'static str) -> R
             "应为本服务的媒体 uri（media/ID），或运营方允许的主机上的 https uri，最多 {MAX_URI_BYTES} 字节"
         ),
         format!(
-            "must be a uri of this service (media/ID), or an https uri of a host that the operator names, of at most {MAX_URI_BYTES} bytes"
+            "must be a uri of this service (media/ID), or an https uri of a host that the operator allows, of at most {MAX_URI_BYTES} bytes"
         ),
     ))
 }
@@ -95,7 +95,7 @@ impl<'de> Deserialize<'de> for PhotoId {
         Err(broken(
             format_args!("应为本服务的图片 id 或 media/ID，最多 {MAX_PHOTO_ID_BYTES} 字节"),
             format_args!(
-                "must be the id of a photo of this service, or media/ID, of at most {MAX_PHOTO_ID_BYTES} bytes"
+                "must be the id of a photo of this service or media/ID, of at most {MAX_PHOTO_ID_BYTES} bytes"
             ),
         ))
     }

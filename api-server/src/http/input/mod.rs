@@ -1,4 +1,4 @@
-//! What comes in with a request, read into types that cannot be wrong.
+//! Input of requests, parsed into types that cannot hold invalid values.
 
 mod body;
 mod date;

@@ -1,4 +1,4 @@
-//! Which page of a list is asked for.
+//! The page of a list that a request asks for.
 
 use axum::{
     extract::{FromRequestParts, Query},
@@ -8,7 +8,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use crate::http::error::Error;
 
-/// Items of a page unless the request says otherwise.
+/// Items of a page by default.
 pub(crate) const DEFAULT_LIMIT: i64 = 50;
 /// The most items of a page.
 pub(crate) const MAX_LIMIT: i64 = 200;
@@ -22,27 +22,27 @@ pub struct PageQuery {
     pub limit: i64,
     /// Where the page begins; none for the first one.
     pub cursor: Option<Cursor>,
-    /// Whether the total is asked for.
+    /// Whether the total is wanted.
     pub count: bool,
 }
 
-/// The last item of a page: the next page holds what comes after it.
+/// The position of a page's last item: the next page begins after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursor {
-    /// What the list is ordered by.
+    /// The list's order.
     pub at: i64,
-    /// What decides among equals.
+    /// The order among equals.
     pub id: i64,
 }
 
 impl Cursor {
-    /// Above everything: where the first page begins.
+    /// Before all items.
     pub const NEWEST: Self = Self {
         at: i64::MAX,
         id: i64::MAX,
     };
 
-    /// As apps get it: opaque.
+    /// The opaque form for apps.
     pub fn encode(self) -> String {
         let mut bytes = [0; 16];
         bytes[..8].copy_from_slice(&self.at.to_be_bytes());
@@ -62,12 +62,12 @@ impl Cursor {
 }
 
 impl PageQuery {
-    /// Where to begin.
+    /// The position after which the page begins.
     pub fn start(&self) -> Cursor {
         self.cursor.unwrap_or(Cursor::NEWEST)
     }
 
-    /// Cuts what was read with `limit + 1` to the page, and tells where the next one begins.
+    /// Cuts items that were read with `limit + 1` to the page. Returns the cursor of the next page, if one follows.
     pub fn cut<T>(&self, items: &mut Vec<T>, cursor: impl FnOnce(&T) -> Cursor) -> Option<String> {
         let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
         if items.len() <= limit {
@@ -78,18 +78,30 @@ impl PageQuery {
     }
 }
 
+impl Default for PageQuery {
+    fn default() -> Self {
+        Self {
+            limit: DEFAULT_LIMIT,
+            cursor: None,
+            count: false,
+        }
+    }
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for PageQuery {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
         let Query(pairs) = Query::<Vec<(String, String)>>::from_request_parts(parts, state)
             .await
-            .map_err(|_| Error::invalid("query", "应为 URL 编码的键值对", "it must be URL-encoded pairs"))?;
-        let mut page = Self {
-            limit: DEFAULT_LIMIT,
-            cursor: None,
-            count: false,
-        };
+            .map_err(|_| {
+                Error::invalid(
+                    "query",
+                    "应为 URL 编码的键值对",
+                    "must be URL-encoded key-value pairs",
+                )
+            })?;
+        let mut page = Self::default();
         for (name, value) in pairs {
             match name.as_str() {
                 "limit" => {
@@ -101,7 +113,7 @@ impl<S: Send + Sync> FromRequestParts<S> for PageQuery {
                             Error::invalid(
                                 "limit",
                                 format!("应为 1 到 {MAX_LIMIT} 的整数"),
-                                format!("it must be an integer from 1 to {MAX_LIMIT}"),
+                                format!("must be an integer from 1 to {MAX_LIMIT}"),
                             )
                         })?;
                 }
@@ -110,13 +122,13 @@ impl<S: Send + Sync> FromRequestParts<S> for PageQuery {
                         Error::invalid(
                             "cursor",
                             "应为上一页返回的 next_cursor",
-                            "it must be the next_cursor of the page before",
+                            "must be the next_cursor of the previous page",
                         )
                     })?);
                 }
                 "count" => {
                     page.count = value.parse().map_err(|_| {
-                        Error::invalid("count", "应为 true 或 false", "it must be true or false")
+                        Error::invalid("count", "应为 true 或 false", "must be true or false")
                     })?;
                 }
                 _ => {}

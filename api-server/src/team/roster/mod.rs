@@ -1,7 +1,7 @@
 //! The doctors and members of a team: how they join and leave.
 
-pub(super) mod doctors;
-pub(super) mod invitation;
-pub(super) mod join;
-pub(super) mod leave;
-pub(super) mod members;
+pub(crate) mod doctors;
+pub(crate) mod invitation;
+pub(crate) mod join;
+pub(crate) mod leave;
+pub(crate) mod members;

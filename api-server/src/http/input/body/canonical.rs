@@ -3,12 +3,12 @@
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-/// Integers up to here are exact as floating-point numbers.
+/// Integers up to this one are exact as floating-point numbers.
 const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
 
-/// Adds what a body means to a hash. Bytes that are no JSON mean themselves.
+/// Adds a body's meaning to a hash. Bytes that are not JSON are hashed as they are.
 pub(crate) fn hash_json(hash: &mut Sha256, body: &[u8]) {
-    // A write without fields may leave its body out.
+    // A write without fields may have no body.
     let body = if body.is_empty() { b"{}" } else { body };
     match serde_json::from_slice(body) {
         Ok(value) => put(hash, &value),
@@ -16,7 +16,7 @@ pub(crate) fn hash_json(hash: &mut Sha256, body: &[u8]) {
     }
 }
 
-/// Each value begins with a letter for its kind, and what has a length tells it, so that no two values look alike.
+/// Each value begins with a letter for its kind and, where it has one, its length, so that no two values collide.
 fn put(hash: &mut Sha256, value: &Value) {
     match value {
         Value::Null => hash.update(b"n"),

@@ -1,4 +1,4 @@
-//! Bodies: no longer than their fields may be, whole within 10 seconds, JSON that says so.
+//! Bodies: JSON by its content type, of limited length, complete within 10 seconds.
 
 mod canonical;
 mod rule;
@@ -35,31 +35,30 @@ use crate::{
     },
 };
 
-/// How long a body may take from its head on, however it dribbles.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest time from a request's head to the end of its body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(ErrorCode::BodyTimeout.limit().unsigned_abs());
 
-/// A JSON body of a request that repeats no harm or must not be kept (passwords, codes).
+/// A JSON body without an Idempotency-Key: repeating the request is harmless, or its answer must not be kept (passwords,
+/// codes).
 #[derive(Debug)]
 pub struct Json<T>(pub T);
 
 /// A JSON body of a user's write, with its Idempotency-Key.
 #[derive(Debug)]
 pub struct Write<T> {
-    /// The body.
     pub body: T,
-    /// What makes it happen once.
     pub once: Once,
 }
 
-/// A body without fields; it may be left out.
+/// A body without fields; it is optional.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct Nothing {}
 
-/// Why a write does not reach its handler.
+/// The reason why a write does not reach its handler.
 pub enum Turned {
-    /// It is refused.
+    /// It is invalid.
     Refused(Error),
-    /// It was done before, and its body would not be taken any more.
+    /// It was answered before, by a release that accepted its body.
     Answered(Answer),
 }
 
@@ -84,7 +83,7 @@ impl<T: DeserializeOwned + ToSchema + 'static> FromRequest<App> for Json<T> {
     async fn from_request(request: Request, _: &App) -> Result<Self, Error> {
         let is_json = is_json(request.headers());
         let bytes = read(request.into_body(), max_body_bytes::<T>()).await?;
-        // A web page may send a form or text/plain to any address, without asking; JSON it may not.
+        // A web page may send forms and text/plain to any origin without a preflight, but not JSON.
         if !is_json {
             return Err(ErrorCode::NotJson.into());
         }
@@ -110,7 +109,7 @@ impl<T: DeserializeOwned + ToSchema + Send + 'static> FromRequest<App> for Write
         };
         match parse(&bytes) {
             Ok(body) => Ok(Self { body, once }),
-            // An earlier release took it: what was done then is answered, whatever the rules are now.
+            // An earlier release may have accepted it: its answer stands, whatever the rules are now.
             Err(error) => Err(match once.first_answer(&app.database).await {
                 Ok(Some(answer)) => Turned::Answered(answer),
                 _ => error.into(),
@@ -119,7 +118,7 @@ impl<T: DeserializeOwned + ToSchema + Send + 'static> FromRequest<App> for Write
     }
 }
 
-/// Whether a body is declared as JSON, once.
+/// Whether exactly one header declares the body as JSON.
 fn is_json(headers: &HeaderMap) -> bool {
     let mut types = headers.get_all(header::CONTENT_TYPE).iter();
     let (Some(value), None) = (types.next(), types.next()) else {
@@ -130,7 +129,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 async fn read(body: Body, max_bytes: usize) -> Result<Bytes, Error> {
-    // What Content-Length tells: refused before anything is read.
+    // By Content-Length: refused before reading.
     if body.size_hint().lower() > max_bytes as u64 {
         return Err(ErrorCode::BodyTooLarge.into());
     }
@@ -139,30 +138,30 @@ async fn read(body: Body, max_bytes: usize) -> Result<Bytes, Error> {
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
             Err(ErrorCode::BodyTooLarge.into())
         }
-        // The peer went away in the middle; nobody reads this answer.
+        // The peer has disconnected; this answer goes nowhere.
         Ok(Err(_)) => Err(ErrorCode::BadJson.into()),
         Err(_) => Err(ErrorCode::BodyTimeout.into()),
     }
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
-    // serde_json does not look at the text of fields that it skips.
+    // serde_json does not check the text of fields that it skips.
     if std::str::from_utf8(bytes).is_err() {
         return Err(ErrorCode::BadJson.into());
     }
-    // serde would read an array as the fields of a struct in their order.
+    // serde would accept an array as a struct's fields in order.
     if bytes.trim_ascii_start().first() != Some(&b'{') {
         return Err(match serde_json::from_slice::<IgnoredAny>(bytes) {
-            Ok(_) => Error::invalid("body", "应为 JSON 对象", "it must be a JSON object"),
+            Ok(_) => Error::invalid("body", "应为 JSON 对象", "must be a JSON object"),
             Err(_) => ErrorCode::BadJson.into(),
         });
     }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let told = rule::error(&error.path().to_string(), error.inner());
-        // serde_json takes a number where it reads a choice of words for bad syntax.
+        // serde_json reports a number in place of an enumeration as a syntax error.
         if told.code() == ErrorCode::BadJson && serde_json::from_slice::<IgnoredAny>(bytes).is_ok() {
-            return Error::invalid(error.path().to_string(), "类型不对", "it is of another type");
+            return Error::invalid(error.path().to_string(), "类型不正确", "has the wrong type");
         }
         told
     })?;

@@ -1,18 +1,18 @@
-//! Rules that a field breaks, in two languages, through serde's one text.
+//! Broken rules in two languages, carried through serde's single error text.
 
 use std::fmt::Display;
 
 use crate::http::error::{Error, ErrorCode};
 
-/// Stands around the two texts, where no text of ours has it.
+/// Separates the two texts; no sentence contains it.
 const MARK: char = '\u{1f}';
 
-/// An error of deserialization that tells the rule in Chinese and in English.
+/// A deserialization error with the rule in Chinese and in English.
 pub(crate) fn broken<E: serde::de::Error>(zh: impl Display, en: impl Display) -> E {
     E::custom(format!("{MARK}{zh}{MARK}{en}{MARK}"))
 }
 
-/// Our error for one of serde's. What the caller sent is left out: messages end up in logs of apps.
+/// Converts an error of serde. The caller's input is left out: messages end up in logs of apps.
 pub(super) fn error(path: &str, error: &serde_json::Error) -> Error {
     if error.is_syntax() || error.is_eof() {
         return ErrorCode::BadJson.into();
@@ -32,7 +32,7 @@ pub(super) fn error(path: &str, error: &serde_json::Error) -> Error {
         } else {
             format!("{path}.{name}")
         };
-        return Error::invalid(field, "缺少该字段", "it is missing");
+        return Error::invalid(field, "必须提供", "must be given");
     }
     let (zh, en) = words(expected(&text));
     let field = if path.is_empty() {
@@ -40,11 +40,7 @@ pub(super) fn error(path: &str, error: &serde_json::Error) -> Error {
     } else {
         path.to_owned()
     };
-    Error::invalid(
-        field,
-        format!("类型或取值不正确，应为{zh}"),
-        format!("must be {en}"),
-    )
+    Error::invalid(field, format!("应为{zh}"), format!("must be {en}"))
 }
 
 /// The part of serde's message that names the expected type or values.
@@ -53,7 +49,7 @@ fn expected(text: &str) -> &str {
         .map_or("", |(_, rest)| rest.split(" at line ").next().unwrap_or(rest))
 }
 
-/// The expected type or values in JSON's words: callers do not know Rust's types.
+/// The expected type or values in terms of JSON: callers do not know Rust's types.
 fn words(expected: &str) -> (String, String) {
     let plain = |zh: &str, en: &str| (zh.to_owned(), en.to_owned());
     match expected {

@@ -1,4 +1,4 @@
-//! How long a body may be: as long as its fields may be, however they are escaped.
+//! The limit of a body: the length of its fields at their limits, however they are escaped.
 
 use std::{
     any::TypeId,
@@ -14,24 +14,26 @@ use utoipa::{
     },
 };
 
-/// What every body may be long, bytes.
-const MIN_BODY_BYTES: usize = 64 * 1024;
-/// What is left for white space and for fields that a later version of an app may send, bytes.
+use crate::http::error::ErrorCode;
+
+/// The lowest limit of a body, bytes.
+const MIN_BODY_BYTES: usize = ErrorCode::BodyTooLarge.limit() as usize * 1024;
+/// Allowance for white space and for fields of later app versions, bytes.
 const SLACK_BYTES: usize = 4 * 1024;
 /// A character beyond the basic plane as JSON may write it, bytes: `\ud83d\ude00`.
 const CHARACTER_BYTES: usize = 12;
-/// The longest number, word, date or code, bytes.
+/// The longest number, enumeration value, date or code, bytes.
 const SHORT_BYTES: usize = 64;
 /// Quotes, colon and comma around a field, bytes.
 const PUNCTUATION_BYTES: usize = 6;
-/// Schemas within schemas; ours are a handful deep.
+/// Nesting of schemas; ours have a depth of about five.
 const MAX_DEPTH: usize = 16;
 
 type Named = BTreeMap<String, RefOr<Schema>>;
 
 /// The longest body for a type, bytes.
 pub(super) fn max_body_bytes<T: ToSchema + 'static>() -> usize {
-    /// One line for each type of body: a schema is made once.
+    /// The limits that are computed already, by type.
     static KNOWN: RwLock<Option<HashMap<TypeId, usize>>> = RwLock::new(None);
     let id = TypeId::of::<T>();
     if let Some(bytes) = KNOWN.read().as_ref().and_then(|known| known.get(&id)) {
@@ -46,7 +48,7 @@ pub(super) fn max_body_bytes<T: ToSchema + 'static>() -> usize {
     bytes
 }
 
-/// The most bytes that a value of a schema takes.
+/// The longest value of a schema, bytes.
 fn longest(schema: &RefOr<Schema>, named: &Named, depth: usize) -> usize {
     let Some(depth) = depth.checked_sub(1) else {
         return SHORT_BYTES;

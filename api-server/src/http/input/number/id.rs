@@ -9,10 +9,10 @@ use utoipa::{
 
 use super::super::broken;
 
-/// The most that a price can be: ten million yuan.
+/// The highest price, in fen: ten million yuan.
 const MAX_FEN: i64 = 1_000_000_000;
 
-/// An id of somebody or something: 1 to 2^53 - 1.
+/// An id: 1 to 2^53 - 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Id(i64);
 
@@ -22,7 +22,7 @@ impl Id {
         self.0
     }
 
-    /// An id from outside: none when it is out of range.
+    /// Checks the range.
     pub fn new(id: i64) -> Option<Self> {
         (1..=MAX_ID).contains(&id).then_some(Self(id))
     }
@@ -32,8 +32,8 @@ impl<'de> Deserialize<'de> for Id {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Self::new(i64::deserialize(deserializer)?).ok_or_else(|| {
             broken(
-                format_args!("id 应为 1 到 {MAX_ID} 的整数"),
-                format_args!("an id is an integer from 1 to {MAX_ID}"),
+                format_args!("应为 1 到 {MAX_ID} 的整数"),
+                format_args!("must be an integer from 1 to {MAX_ID}"),
             )
         })
     }
@@ -65,8 +65,8 @@ impl<'de> Deserialize<'de> for Fen {
             return Ok(Self(fen));
         }
         Err(broken(
-            format_args!("金额应为 0 到 {MAX_FEN} 的整数，单位为分"),
-            format_args!("an amount is an integer from 0 to {MAX_FEN}, in fen"),
+            format_args!("应为 0 到 {MAX_FEN} 的整数，单位为分"),
+            format_args!("must be an integer from 0 to {MAX_FEN}, in fen"),
         ))
     }
 }

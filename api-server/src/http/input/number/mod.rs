@@ -31,7 +31,7 @@ impl<'de, const MIN: i64, const MAX: i64> Deserialize<'de> for Within<MIN, MAX> 
         }
         Err(broken(
             format_args!("应为 {MIN} 到 {MAX} 的整数"),
-            format_args!("it must be an integer from {MIN} to {MAX}"),
+            format_args!("must be an integer from {MIN} to {MAX}"),
         ))
     }
 }

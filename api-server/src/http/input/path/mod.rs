@@ -1,4 +1,4 @@
-//! Parts of the path.
+//! Path parameters.
 
 mod target;
 
@@ -22,7 +22,7 @@ pub struct PathId(pub Id);
 #[derive(Clone, Copy, Debug)]
 pub struct PathIds(pub Id, pub Id);
 
-/// The one piece of text in a path: without NUL, which no request passes the middleware with.
+/// The one text in a path. The middleware refuses NUL.
 #[derive(Clone, Debug)]
 pub struct PathText(pub String);
 
@@ -59,7 +59,7 @@ impl<S: Send + Sync> FromRequestParts<S> for PathText {
 async fn parameters<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<Vec<(String, String)>, Error> {
     let parameters = RawPathParams::from_request_parts(parts, state)
         .await
-        .map_err(|_| Error::invalid("path", "应为 UTF-8", "it must be UTF-8"))?;
+        .map_err(|_| Error::invalid("path", "应为 UTF-8", "must be UTF-8"))?;
     Ok(parameters
         .iter()
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
@@ -70,7 +70,7 @@ fn id(parameters: &[(String, String)], at: usize) -> Result<Id, Error> {
     let (name, text) = parameters
         .get(at)
         .ok_or_else(|| Error::internal("the route has fewer ids than its handler reads"))?;
-    // Digits only: "+1" and " 1" are other spellings of the same id, and caches and logs would take them for others.
+    // Digits only: caches and logs would take other spellings ("+1", " 1") for other ids.
     let number = text
         .bytes()
         .all(|b| b.is_ascii_digit())
@@ -79,8 +79,8 @@ fn id(parameters: &[(String, String)], at: usize) -> Result<Id, Error> {
     number.and_then(Id::new).ok_or_else(|| {
         Error::invalid(
             name.clone(),
-            format!("id 应为 1 到 {MAX_ID} 的整数"),
-            format!("an id is an integer from 1 to {MAX_ID}"),
+            format!("应为 1 到 {MAX_ID} 的整数"),
+            format!("must be an integer from 1 to {MAX_ID}"),
         )
     })
 }

@@ -1,14 +1,15 @@
-//! What a request asks for: its path and query.
+//! The target of a request: its path and query.
 
 use axum::http::Uri;
+use percent_encoding::percent_decode_str;
 
 use crate::http::error::Error;
 
-/// Refuses a path or query that is not percent-encoded UTF-8 without NUL, whatever route it is for: no handler and no
-/// database has to bear it.
+/// Refuses a path or query that is not percent-encoded UTF-8 without NUL, on all routes, so that no handler and no database
+/// meets one.
 ///
 /// # Errors
-/// [`crate::http::error::ErrorCode::Invalid`] with `path`, the parameter, or `query` when its name is none of ours either.
+/// [`crate::http::error::ErrorCode::Invalid`] with `path`, the parameter, or `query` for a parameter with an unusual name.
 pub fn check_target(uri: &Uri) -> Result<(), Error> {
     if !is_text(uri.path()) {
         return Err(refused("path".to_owned()));
@@ -36,20 +37,16 @@ fn refused(field: String) -> Error {
     )
 }
 
-/// Text without its percent-encoding; none when it is not one, or not of UTF-8.
+/// Text without its percent-encoding; none when an escape is incomplete or the bytes are not UTF-8.
 pub(crate) fn decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let mut digit = || char::from(rest.next()?).to_digit(16);
-        let value = digit()? * 16 + digit()?;
-        bytes.push(u8::try_from(value).ok()?);
-    }
-    String::from_utf8(bytes).ok()
+    let mut escapes = text.split('%').skip(1);
+    let are_whole = escapes.all(|rest| {
+        rest.as_bytes()
+            .get(..2)
+            .is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    });
+    let decoded = are_whole.then(|| percent_decode_str(text).decode_utf8().ok())??;
+    Some(decoded.into_owned())
 }
 
 #[cfg(test)]

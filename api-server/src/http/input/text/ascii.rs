@@ -1,4 +1,4 @@
-//! Texts that programs write: tokens and types in printable ASCII, and device ids in at most 64 bytes.
+//! Texts of programs: tokens and types in printable ASCII, and device ids of at most 64 bytes.
 
 use std::{fmt, ops::Deref};
 
@@ -30,7 +30,7 @@ impl<const MIN: usize, const MAX: usize> Deref for Ascii<MIN, MAX> {
     }
 }
 
-/// The length alone: it may be a secret.
+/// Shows the length only: it may be a secret.
 impl<const MIN: usize, const MAX: usize> fmt::Debug for Ascii<MIN, MAX> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Ascii({} bytes)", self.0.len())
@@ -67,8 +67,8 @@ impl<const MIN: usize, const MAX: usize> ToSchema for Ascii<MIN, MAX> {
     }
 }
 
-/// The id that an app chose for its installation, counted in bytes as on the wire. It is compared byte by byte there, so
-/// nothing about it is changed: what would have to be is refused.
+/// An app's id of its installation, measured in bytes as on the wire. The wire compares it byte by byte, so that an id which
+/// would need cleaning is refused instead.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DeviceId(String);
 
@@ -100,7 +100,7 @@ impl<'de> Deserialize<'de> for DeviceId {
             broken(
                 format_args!("应为 1 到 {MAX_DEVICE_ID_BYTES} 字节的一行文字，首尾无空白，不含控制字符和不可见字符"),
                 format_args!(
-                    "must be one line of 1 to {MAX_DEVICE_ID_BYTES} bytes, without spaces around it, control characters and invisible ones"
+                    "must be one line of 1 to {MAX_DEVICE_ID_BYTES} bytes, without surrounding spaces, control characters or invisible characters"
                 ),
             )
         })

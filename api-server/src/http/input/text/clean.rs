@@ -1,15 +1,15 @@
-//! How text from outside becomes text that is kept: one function for a line, one for text of several lines.
+//! Cleaning of text: one function for a line, one for several lines.
 
 use icu_normalizer::ComposingNormalizerBorrowed;
 
 use super::unicode::{fits_in_line, is_control, is_invisible, is_mark};
 
-/// Why text is not taken.
+/// The reason of a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// It is shorter or longer than it may be, or has nothing to see.
+    /// It is too short or too long, or has no visible character.
     Length,
-    /// It holds a character that it must not.
+    /// It contains a forbidden character.
     Character(char),
 }
 
@@ -20,8 +20,8 @@ pub(super) fn composed(text: &str) -> String {
         .into_owned()
 }
 
-/// One line: composed, without the white space around it. What cannot be seen is refused and not removed, since a name
-/// that comes back as another one would surprise its owner.
+/// One line: composed and trimmed. Invisible characters are refused instead of removed: a name that came back changed would
+/// surprise its owner.
 pub(super) fn line(text: &str, min: usize, max: usize) -> Result<String, Fault> {
     let line = composed(text);
     let line = line.trim();
@@ -37,8 +37,8 @@ pub(super) fn line(text: &str, min: usize, max: usize) -> Result<String, Fault> 
     measured(line.to_owned(), min, max)
 }
 
-/// Text of several lines: composed; every line end becomes `\n`; controls and characters that turn the order of reading
-/// are removed, since a patient's words must not be refused for what their keyboard or clipboard added. NUL is refused.
+/// Text of several lines: composed, with `\n` as the only line end. Controls and characters that change the reading order are
+/// removed: a patient's text must not be refused for additions of their keyboard or clipboard. NUL is refused.
 pub(super) fn lines(text: &str, min: usize, max: usize) -> Result<String, Fault> {
     if text.contains('\0') {
         return Err(Fault::Character('\0'));

@@ -1,11 +1,11 @@
-//! Names as they are compared: names that look alike are equal.
+//! The folded form of names, by which look-alikes are equal.
 
 use icu_normalizer::ComposingNormalizerBorrowed;
 
 use super::unicode::{is_invisible, is_unspaced};
 
-/// A name as it is searched, and as it must be unique: without compatibility forms (full and half width, ligatures), case,
-/// invisible characters, and spaces that a reader does not see between ideographs.
+/// Folds a name for searches and uniqueness: removes compatibility forms (full and half width, ligatures), case, invisible
+/// characters, and spaces between ideographs.
 pub fn folded(name: &str) -> String {
     let nfkc = ComposingNormalizerBorrowed::new_nfkc();
     let visible: String = nfkc
@@ -15,7 +15,7 @@ pub fn folded(name: &str) -> String {
         .collect();
     let same_case: String = visible
         .chars()
-        // Upper case first: "ß" and "ss", "ς" and "σ" differ in lower case alone.
+        // Upper case first: "ß" and "ss", "ς" and "σ" differ in lower case only.
         .flat_map(char::to_uppercase)
         .flat_map(char::to_lowercase)
         .map(likeness)
@@ -23,7 +23,7 @@ pub fn folded(name: &str) -> String {
     single_spaced(&nfkc.normalize(&same_case))
 }
 
-/// One of the dashes, dots and quotes that stand for each other.
+/// The representative of interchangeable dashes, dots and quotes.
 fn likeness(c: char) -> char {
     match c {
         '\u{2010}'..='\u{2015}' | '\u{2212}' => '-',
@@ -34,7 +34,7 @@ fn likeness(c: char) -> char {
     }
 }
 
-/// White space becomes one space, and none beside an ideograph or at an end.
+/// Collapses white space to one space; removes it beside ideographs and at the ends.
 fn single_spaced(text: &str) -> String {
     let mut spaced = String::with_capacity(text.len());
     for word in text.split_whitespace() {

@@ -22,12 +22,11 @@ pub use name::NameQuery;
 
 use super::broken;
 
-/// One line of `MIN` to `MAX` characters, such as a name: NFC, trimmed, all of it to be seen.
+/// One line of `MIN` to `MAX` characters, such as a name: NFC, trimmed, all visible.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Line<const MIN: usize, const MAX: usize>(String);
 
-/// Text of `MIN` to `MAX` characters, on as many lines as they want: NFC, without controls. With `MIN` above 0 there is
-/// something to see.
+/// Text of `MIN` to `MAX` characters on any number of lines: NFC, without controls, visible unless `MIN` is 0.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Text<const MIN: usize, const MAX: usize>(String);
 
@@ -37,7 +36,7 @@ impl<const MIN: usize, const MAX: usize> Line<MIN, MAX> {
         self.0
     }
 
-    /// A line from outside.
+    /// Cleans and checks a line.
     ///
     /// # Errors
     /// The rule that it breaks, in Chinese and in English.
@@ -60,7 +59,7 @@ impl<const MIN: usize, const MAX: usize> Text<MIN, MAX> {
         self.0
     }
 
-    /// Text from outside.
+    /// Cleans and checks a text.
     ///
     /// # Errors
     /// The rule that it breaks, in Chinese and in English.
@@ -77,13 +76,13 @@ impl<const MIN: usize, const MAX: usize> Text<MIN, MAX> {
     }
 }
 
-/// The rule that a character breaks. Its number tells more than itself: it cannot be seen.
+/// The rule that a character breaks. The sentence names its code point: the character may be invisible.
 pub(super) fn refused(c: char) -> (String, String) {
     let number = u32::from(c);
     (
-        format!("不能含有控制字符、不可见字符或未统一定义的字符 U+{number:04X}"),
+        format!("不能含有字符 U+{number:04X}：控制字符、不可见字符和未定义的字符不予接受"),
         format!(
-            "must not contain U+{number:04X}: control characters, invisible ones and ones without an agreed meaning are refused"
+            "must not contain U+{number:04X}: control characters, invisible characters and unassigned characters are not accepted"
         ),
     )
 }
@@ -98,7 +97,7 @@ macro_rules! text_of {
             }
         }
 
-        /// The length alone: what people write stays out of logs.
+        /// Shows the length only: users' text stays out of logs.
         impl<const MIN: usize, const MAX: usize> fmt::Debug for $name<MIN, MAX> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 write!(f, "{}({} bytes)", stringify!($name), self.0.len())

@@ -1,4 +1,4 @@
-//! The name that is searched for.
+//! The name of a search.
 
 use axum::{
     extract::{FromRequestParts, Query},
@@ -11,16 +11,16 @@ use crate::http::error::Error;
 /// The longest name, characters.
 const MAX_NAME_CHARS: usize = 64;
 
-/// A name that is searched for, as the document shows it.
+/// The name of a search, as documented.
 pub(crate) type Name = Text<1, MAX_NAME_CHARS>;
 
-/// `name` of a search: 1 to 64 characters, without the white space around it. What names may not hold is taken here, and
-/// finds the names that look like it.
+/// `name` of a search: 1 to 64 characters, trimmed. Characters that names may not contain are accepted, and find the names
+/// that look alike.
 #[derive(Clone, Debug)]
 pub struct NameQuery {
-    /// As it was asked for.
+    /// As the request spells it.
     pub name: String,
-    /// As names are compared.
+    /// In folded form.
     pub folded: String,
 }
 
@@ -30,7 +30,13 @@ impl<S: Send + Sync> FromRequestParts<S> for NameQuery {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
         let Query(pairs) = Query::<Vec<(String, String)>>::from_request_parts(parts, state)
             .await
-            .map_err(|_| Error::invalid("query", "应为 URL 编码的键值对", "it must be URL-encoded pairs"))?;
+            .map_err(|_| {
+                Error::invalid(
+                    "query",
+                    "应为 URL 编码的键值对",
+                    "must be URL-encoded key-value pairs",
+                )
+            })?;
         let name = pairs.into_iter().find(|(key, _)| key == "name");
         name.and_then(|(_, name)| Self::new(&name)).ok_or_else(|| {
             Error::invalid(

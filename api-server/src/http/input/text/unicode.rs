@@ -1,4 +1,4 @@
-//! Which characters a line of text may hold, by the properties that Unicode gives them.
+//! Characters that a line may contain, by their Unicode properties.
 
 use icu_properties::{
     CodePointMapData, CodePointSetData,
@@ -24,8 +24,8 @@ fn script(c: char) -> Script {
     CodePointMapData::<Script>::new().get(c)
 }
 
-/// Whether a character draws nothing of its own: format and filler characters, variation selectors, and the blank Braille
-/// pattern, which fonts draw as a space.
+/// Whether a character is invisible: format and filler characters, variation selectors, and the blank Braille pattern,
+/// which fonts draw as a space.
 pub(super) fn is_invisible(c: char) -> bool {
     let ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c);
     let marks_letters = CodePointSetData::new::<PrependedConcatenationMark>().contains(c);
@@ -40,8 +40,8 @@ pub(super) fn is_control(c: char) -> bool {
     )
 }
 
-/// Whether a code point means the same to everybody. Beside those that are assigned, Unicode keeps room for ideographs and
-/// pictographs: a rare name or a new emoji must not wait for the next release of this service.
+/// Whether a code point has an agreed meaning. Beside assigned ones, the ranges that Unicode reserves for ideographs and
+/// pictographs count: a rare name or a new emoji must not wait for the next release.
 fn is_agreed(c: char) -> bool {
     let is_noncharacter = u32::from(c) & 0xfffe == 0xfffe;
     match category(c) {
@@ -77,7 +77,7 @@ pub(super) fn fits_in_line(before: Option<char>, c: char, after: Option<char>) -
     !is_invisible(c) || before.is_some_and(|before| joins(before, c, after))
 }
 
-/// Whether an invisible character changes how its neighbours look, as it is there to do.
+/// Whether an invisible character changes the look of its neighbours here, which is its purpose.
 fn joins(before: char, c: char, after: Option<char>) -> bool {
     match c {
         ZERO_WIDTH_JOINER => {
@@ -92,7 +92,7 @@ fn joins(before: char, c: char, after: Option<char>) -> bool {
     }
 }
 
-/// What may stand between a pictograph and the joiner to the next: a variation selector or a skin tone.
+/// Characters between a pictograph and the joiner to the next: variation selectors and skin tones.
 fn is_emoji_end(c: char) -> bool {
     matches!(c, '\u{fe0f}' | '\u{1f3fb}'..='\u{1f3ff}')
 }

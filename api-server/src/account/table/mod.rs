@@ -14,17 +14,17 @@ use crate::{
 };
 
 pub(super) use code::{
-    StoredCode, begin_try, forget_codes, put_code, remove_code, take_back_try, use_up_code,
+    StoredCode, consume_code, count_attempt, forget_codes, put_code, refund_attempt, remove_code,
 };
 pub(super) use device::{
     device_of_token, devices, forget_ended, is_ending, left_over, list_devices, put_device, put_ended,
-    put_push_token, remove_device, remove_other_devices, save_last_use, take_push_token,
+    put_push_token, remove_device, remove_other_devices, remove_push_token, save_last_use,
 };
 pub(crate) use device::{lock_device, remove_devices, remove_opened_devices};
 pub(super) use known::{forget_known_device, forget_other_known_devices, is_known_device, put_known_device};
 
-/// Logs everybody out and voids the codes that were sent, in a database that was set back to an earlier moment: devices
-/// that were logged out since would be logged in again.
+/// Logs all users out and voids all codes, in a database that was restored to an earlier moment: devices that logged out
+/// since would be logged in again.
 pub const FORGET_LOGINS: &[&str] = &[
     "DELETE FROM device",
     "DELETE FROM device_ended",
@@ -34,7 +34,7 @@ pub const FORGET_LOGINS: &[&str] = &[
 /// The sequence of account ids.
 pub(crate) const SEQUENCE: &str = "account";
 
-/// An account to be made.
+/// A new account.
 pub(crate) struct NewAccount {
     pub(crate) id: UserId,
     pub(crate) phone: Option<String>,
@@ -43,14 +43,14 @@ pub(crate) struct NewAccount {
     pub(crate) password_hash: Option<String>,
 }
 
-/// An account, as logging in needs it.
+/// An account, for logging in.
 pub(super) struct Account {
     pub(super) id: UserId,
     pub(super) phone: Option<String>,
     pub(super) password_hash: Option<String>,
 }
 
-/// An account, as other domains need it.
+/// An account, for other domains.
 #[derive(Clone, Debug)]
 pub(crate) struct Identity {
     pub(crate) name: String,
@@ -121,7 +121,7 @@ pub(crate) async fn set_password(tx: &mut Transaction<'_>, user: UserId, hash: &
     Ok(())
 }
 
-/// Sets a password in place of the one that was verified; false when it has changed since.
+/// Replaces the password that was verified; false when it has changed since.
 pub(super) async fn replace_password(
     tx: &mut Transaction<'_>,
     user: UserId,
@@ -152,7 +152,7 @@ pub(super) async fn touch_login(tx: &mut Transaction<'_>, user: UserId, now_ms: 
     }
 }
 
-/// Locks the account, and tells whether its password is still the one that was verified: it may have been changed since.
+/// Locks the account. True while its password is the one that was verified.
 pub(crate) async fn lock_password(
     tx: &mut Transaction<'_>,
     user: UserId,
@@ -167,7 +167,7 @@ pub(crate) async fn lock_password(
     Ok(held == 1)
 }
 
-/// Locks the account of somebody who acts; false when it is disabled.
+/// Locks the account of a user who acts; false when it is disabled.
 pub(crate) async fn lock_enabled(tx: &mut Transaction<'_>, user: UserId) -> Result<bool, Error> {
     let held = tx
         .execute(
@@ -195,8 +195,7 @@ pub(crate) async fn identity(tx: &mut Transaction<'_>, user: UserId) -> Result<O
     .transpose()
 }
 
-/// Locks an account's row, so that what its user may have is decided one request
-/// after the other.
+/// Locks an account, so that requests on the records of its user are decided one by one.
 pub(crate) async fn lock(tx: &mut Transaction<'_>, user: UserId) -> Result<(), Error> {
     tx.execute(
         "UPDATE account SET team_count = team_count WHERE id = $1",
@@ -217,7 +216,7 @@ pub(crate) async fn rename(tx: &mut Transaction<'_>, user: UserId, name: String)
 
 const PHONE: &str = "SELECT phone FROM account WHERE id = $1";
 
-/// Somebody's phone, in E.164 form; none for a team's assistant and for dependants.
+/// A user's phone in E.164 form; none for a team's assistant and for dependants.
 pub(crate) async fn phone_of(database: &Database, user: UserId) -> Result<Option<String>, Error> {
     let row = database.query_first(PHONE, params![user.get()]).await?;
     Ok(row.map_or(Ok(None), |row| row.get(0))?)

@@ -1,7 +1,11 @@
-//! What is known of a member or a dependant.
+//! The medical profile of a member or a dependant.
+
+mod table;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+pub(crate) use table::{named, named_in, put, read_in};
 
 use crate::http::error::Error;
 
@@ -30,7 +34,7 @@ impl Gender {
     }
 }
 
-/// What is known of somebody; null is unknown.
+/// A user's profile; null is unknown.
 #[derive(Clone, Debug, Default, Serialize, ToSchema)]
 pub(crate) struct Profile {
     /// Of an upload.
@@ -56,14 +60,14 @@ pub(crate) struct Profile {
 }
 
 impl Profile {
-    /// What no single field shows.
+    /// Checks rules that span several fields.
     pub(crate) fn check(&self) -> Result<(), Error> {
         match (self.pregnancies, self.births) {
             // Twins are one birth.
             (Some(pregnancies), Some(births)) if births > pregnancies => Err(Error::invalid(
                 "births",
-                format!("产几不能多于怀孕次数 {pregnancies}"),
-                format!("it cannot be more than pregnancies, which is {pregnancies}"),
+                format!("产几不能大于怀孕次数（{pregnancies}）"),
+                format!("must not exceed pregnancies ({pregnancies})"),
             )),
             _ => Ok(()),
         }

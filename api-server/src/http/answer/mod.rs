@@ -1,4 +1,6 @@
-//! Envelopes of what went well.
+//! Answers and their envelopes.
+
+mod list;
 
 use axum::{
     body::Body,
@@ -9,19 +11,21 @@ use bytes::Bytes;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+pub(crate) use list::{List, Page};
+
 use crate::http::{docs, error::Error};
 
-/// The header of an answer that repeats an earlier one.
+/// The header of a repeated answer.
 pub const REPLAYED: &str = "idempotent-replayed";
 
-/// The envelope of a single thing.
+/// The envelope of a single result.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Envelope<T> {
     #[schema(schema_with = docs::yes)]
     success: bool,
     #[schema(schema_with = docs::ok_status)]
     code: u16,
-    /// What was asked for.
+    /// The result.
     result: T,
 }
 
@@ -34,13 +38,13 @@ pub struct ListEnvelope<T> {
     code: u16,
     /// The newest first.
     result: Vec<T>,
-    /// More follow: ask again with `cursor` set to `next_cursor`.
+    /// Whether more follow: request them with `cursor` set to `next_cursor`.
     has_more: bool,
     /// Where the next page begins; opaque. Absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = docs::cursor)]
     next_cursor: Option<String>,
-    /// How many there are in all; only when the request says `count=true`.
+    /// The number of all items; only when the request has `count=true`.
     #[serde(skip_serializing_if = "Option::is_none")]
     total: Option<i64>,
 }
@@ -58,27 +62,16 @@ pub struct Failure<'a> {
     pub code: u16,
     #[schema(schema_with = docs::error_code)]
     pub error: &'a str,
-    /// A sentence for people, in the language that Accept-Language prefers (Chinese or English).
+    /// A sentence for users, in the language that Accept-Language prefers (Chinese or English).
     pub message: &'a str,
     /// The field at fault.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub field: Option<&'a str>,
-    /// As in the X-Request-Id header.
+    /// Equal to the X-Request-Id header.
     pub request_id: &'a str,
 }
 
-/// One page of a list.
-#[derive(Debug)]
-pub struct Page<T> {
-    /// Its items.
-    pub items: Vec<T>,
-    /// Where the next one begins, if there is one.
-    pub next_cursor: Option<String>,
-    /// How many there are in all, if it was asked for.
-    pub total: Option<i64>,
-}
-
-/// An answer, written out: what is sent now is what a repeated request gets again.
+/// An answer as bytes: a repeated request gets the same bytes.
 #[derive(Clone, Debug)]
 pub struct Answer {
     body: Bytes,
@@ -86,7 +79,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// A single thing in its envelope.
+    /// A single result in its envelope.
     ///
     /// # Errors
     /// [`crate::http::error::ErrorCode::Internal`] when it cannot be written as JSON.
@@ -98,7 +91,7 @@ impl Answer {
         })
     }
 
-    /// Nothing but the envelope, with an empty result.
+    /// An envelope with an empty result.
     ///
     /// # Errors
     /// As [`Self::one`].
@@ -110,7 +103,7 @@ impl Answer {
     ///
     /// # Errors
     /// As [`Self::one`].
-    pub fn page<T: Serialize>(page: Page<T>) -> Result<Self, Error> {
+    pub(crate) fn page<T: Serialize>(page: Page<T>) -> Result<Self, Error> {
         Self::whole(&ListEnvelope {
             success: true,
             code: 200,
@@ -121,7 +114,7 @@ impl Answer {
         })
     }
 
-    /// An envelope of its own form.
+    /// An envelope of another shape.
     ///
     /// # Errors
     /// As [`Self::one`].
@@ -137,7 +130,6 @@ impl Answer {
         Self { body, replayed: true }
     }
 
-    /// The bytes.
     pub fn body(&self) -> &Bytes {
         &self.body
     }
@@ -156,7 +148,7 @@ impl IntoResponse for Answer {
     }
 }
 
-/// What every envelope has: it is JSON and nothing else, and belongs into no cache.
+/// The headers of all envelopes: JSON that is neither sniffed nor cached.
 pub(crate) fn write_headers(headers: &mut HeaderMap) {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(

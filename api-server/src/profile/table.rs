@@ -29,15 +29,12 @@ fn gender(text: Option<String>) -> Result<Option<Gender>, Error> {
         .transpose()
 }
 
-pub(super) async fn named_profile(
-    database: &Database,
-    user: UserId,
-) -> Result<Option<(String, Profile)>, Error> {
+pub(crate) async fn named(database: &Database, user: UserId) -> Result<Option<(String, Profile)>, Error> {
     let row = database.query_first(PROFILE, params![user.get()]).await?;
     row.as_ref().map(profile_row).transpose()
 }
 
-pub(super) async fn named_profile_in(
+pub(crate) async fn named_in(
     tx: &mut Transaction<'_>,
     user: UserId,
 ) -> Result<Option<(String, Profile)>, Error> {
@@ -45,13 +42,13 @@ pub(super) async fn named_profile_in(
     row.as_ref().map(profile_row).transpose()
 }
 
-/// What is known of somebody.
-pub(crate) async fn profile_in(tx: &mut Transaction<'_>, user: UserId) -> Result<Profile, Error> {
-    let found = named_profile_in(tx, user).await?;
+/// The profile of a user; empty when there is none.
+pub(crate) async fn read_in(tx: &mut Transaction<'_>, user: UserId) -> Result<Profile, Error> {
+    let found = named_in(tx, user).await?;
     Ok(found.map(|(_, profile)| profile).unwrap_or_default())
 }
 
-pub(crate) async fn put_profile(
+pub(crate) async fn put(
     tx: &mut Transaction<'_>,
     user: UserId,
     profile: &Profile,
