@@ -62,12 +62,12 @@ table! {
     GET    "/im/servers"                               User     im::servers::list;
     GET    "/im/password"                              User     im::password::get;
 
-    POST   "/team"                                     User     team::create::create;
+    POST   "/team"                                     Doctor   team::create::create;
     GET    "/team/{id}"                                User     team::find::show::show;
     POST   "/team/{id}/doctor"                         User     team::roster::invitation::by_id;
     POST   "/team/{id}/assistant/login"                User     team::assistant::log_in;
     GET    "/team/{id}/my_vas_list"                    User     vas::list::of_team;
-    GET    "/team"                                     User     team::find::search::search;
+    GET    "/team"                                     Doctor   team::find::search::search;
     PUT    "/team/{id}"                                User     team::change::change;
     POST   "/team/join"                                User     team::roster::join::join;
     POST   "/team/{id}/leave"                          User     team::roster::leave::leave;
@@ -102,7 +102,7 @@ table! {
     POST   "/family/invitation/{id}/decline"           Member   family::invitation::decline;
     DELETE "/family/invitation/{id}"                   Member   family::invitation::revoke;
 
-    POST   "/clinic"                                   User     clinic::create::create;
+    POST   "/clinic"                                   Doctor   clinic::create::create;
     GET    "/clinic"                                   User     clinic::find::show::find;
     GET    "/clinic/{id}"                              User     clinic::find::show::show;
     PUT    "/clinic/{id}"                              User     clinic::change::change;
@@ -114,15 +114,15 @@ table! {
     DELETE "/clinic/{id}/invitation/{invitation_id}"   User     clinic::roster::invitation::revoke;
     POST   "/clinic/{id}/phone_invitation"             User     clinic::roster::invitation::by_phone;
     GET    "/clinic/{id}/invitation_list"              User     clinic::roster::invitation::list;
-    POST   "/clinic/join"                              User     clinic::roster::join::join;
+    POST   "/clinic/join"                              Doctor   clinic::roster::join::join;
     POST   "/clinic/{id}/leave"                        User     clinic::roster::leave::leave;
     GET    "/clinic/my_list"                           User     clinic::find::mine::list;
 
-    GET    "/invitation_list"                          User     invitation::received::list;
-    POST   "/invitation/{id}/accept"                   User     invitation::answer::accept;
-    POST   "/invitation/{id}/decline"                  User     invitation::answer::decline;
+    GET    "/invitation_list"                          Doctor   invitation::received::list;
+    POST   "/invitation/{id}/accept"                   Doctor   invitation::answer::accept;
+    POST   "/invitation/{id}/decline"                  Doctor   invitation::answer::decline;
 
-    POST   "/consult"                                  User     consult::act::create::create;
+    POST   "/consult"                                  Member   consult::act::create::create;
     GET    "/consult/{id}"                             User     consult::read::show::show;
     GET    "/consult/in_process_list"                  User     consult::read::list::in_process;
     GET    "/consult/history_list"                     User     consult::read::list::history;

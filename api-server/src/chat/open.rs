@@ -56,8 +56,8 @@ pub(crate) async fn open(
     if other == user.id {
         return Err(Error::invalid(
             "user_id",
-            "应为他人的 id",
-            "it must be somebody else's id",
+            "应为其他用户的 id",
+            "must be the id of another user",
         ));
     }
     let conversation = ConversationId::from_database(app.database.allocate_id(CONVERSATION_SEQUENCE).await?);

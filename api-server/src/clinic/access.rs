@@ -1,30 +1,26 @@
 //! Who leads a clinic.
 
 use database::{Database, Transaction};
-use proto::UserId;
 
 use super::{Clinic, table};
-use crate::http::error::{Error, ErrorCode};
+use crate::{
+    caller::{Lead, User},
+    http::error::{Error, ErrorCode},
+};
 
-/// Refuses a user who leads no such clinic.
-pub(super) async fn check_led(database: &Database, id: i64, user: UserId) -> Result<(), Error> {
-    if table::clinic(database, id).await?.is_none() {
-        return Err(ErrorCode::ClinicNotFound.into());
+impl Lead for Clinic {
+    const FORBIDDEN: ErrorCode = ErrorCode::ClinicForbidden;
+
+    async fn lock(tx: &mut Transaction<'_>, id: i64, user: &User) -> Result<(Self, bool), Error> {
+        let clinic = table::lock(tx, id).await?;
+        let leads = clinic.is_founded_by(user.id) || table::supervises_in(tx, id, user.id).await?;
+        Ok((clinic, leads))
     }
-    allow(table::is_led_by(database, id, user).await?)
-}
 
-/// A clinic whose row is locked, for its founder or a supervisor.
-pub(super) async fn lock_led(tx: &mut Transaction<'_>, id: i64, user: UserId) -> Result<Clinic, Error> {
-    let clinic = table::lock(tx, id).await?;
-    allow(table::leads(tx, &clinic, user).await?)?;
-    Ok(clinic)
-}
-
-fn allow(leads: bool) -> Result<(), Error> {
-    if leads {
-        Ok(())
-    } else {
-        Err(ErrorCode::ClinicForbidden.into())
+    async fn read(database: &Database, id: i64, user: &User) -> Result<(Self, bool), Error> {
+        let clinic = table::clinic(database, id).await?;
+        let clinic = clinic.ok_or(ErrorCode::ClinicNotFound)?;
+        let leads = clinic.is_founded_by(user.id) || table::supervises(database, id, user.id).await?;
+        Ok((clinic, leads))
     }
 }

@@ -4,10 +4,10 @@ use axum::extract::State;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{Clinic, access, table};
+use super::{Clinic, table};
 use crate::{
     app::{App, Written},
-    caller::User,
+    caller::{Led, User},
     http::{
         answer::{Answer, Envelope},
         docs::IdempotencyKey,
@@ -47,7 +47,7 @@ pub(crate) async fn change(
 ) -> Result<Answer, Error> {
     app.write(once, move |tx| {
         Box::pin(async move {
-            let mut clinic = access::lock_led(tx, id.get(), user.id).await?;
+            let mut clinic = Led::<Clinic>::lock(tx, id.get(), &user).await?.into_inner();
             let present = clinic.name.clone();
             if let Some(name) = body.name {
                 clinic.name = name.into_string();

@@ -8,14 +8,30 @@ pub(crate) mod find;
 pub(crate) mod roster;
 mod table;
 
+use proto::UserId;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 pub(crate) use roster::join::on_invitation;
 pub(crate) use table::{fold_names, share_a_clinic};
 
+use crate::{
+    caller::{self, DoctorsOnly},
+    http::error::ErrorCode,
+};
+
+/// Endpoints of clinics that serve doctors only.
+pub(crate) struct Clinics;
+
+impl DoctorsOnly for Clinics {
+    const REFUSAL: ErrorCode = ErrorCode::ClinicDoctorsOnly;
+}
+
+/// The doctor who calls.
+type Caller = caller::Doctor<Clinics>;
+
 /// Clinics that one doctor founds at most.
-const MAX_CLINICS: i64 = 5;
+const MAX_CLINICS: i64 = ErrorCode::ClinicLimit.limit();
 
 /// A clinic.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -25,6 +41,12 @@ pub(crate) struct Clinic {
     introduction: String,
     founder_id: i64,
     created_ms: i64,
+}
+
+impl Clinic {
+    fn is_founded_by(&self, user: UserId) -> bool {
+        self.founder_id == user.get()
+    }
 }
 
 /// A doctor of a clinic.

@@ -16,6 +16,22 @@ pub(crate) mod team_doctor;
 pub(crate) use entry::EntryItem;
 pub(crate) use event::{Event, Happened, Subscriber};
 pub(crate) use life::Status;
+pub(crate) use record::Record;
 pub(crate) use table::{
-    check_seated, check_seated_in, count_finished, count_served, lock_consult, lock_row, shared_a_consult,
+    check_seated, check_seated_in, count_finished, count_served, lock_row, shared_a_consult,
 };
+
+use crate::{
+    caller::{self, MembersOnly},
+    http::error::ErrorCode,
+};
+
+/// The opening of consults.
+pub(crate) struct Opening;
+
+impl MembersOnly for Opening {
+    const REFUSAL: ErrorCode = ErrorCode::MembersOnly;
+}
+
+/// The member who calls.
+type Caller = caller::Member<Opening>;

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::life::{self, Life, Seat, Status};
 use crate::{
-    http::{answer::Answer, docs, error::Error},
+    http::{answer::Answer, docs, error::Error, input::Cursor},
     team,
 };
 
@@ -52,7 +52,7 @@ pub(crate) struct ConsultEnvelope {
 
 /// A consult's row.
 #[derive(Clone, Debug)]
-pub(crate) struct Known {
+pub(crate) struct Record {
     pub(crate) id: ConversationId,
     pub(crate) status: Status,
     pub(crate) team_id: i64,
@@ -60,7 +60,7 @@ pub(crate) struct Known {
     shown: Consult,
 }
 
-/// The columns of [`Known::from_row`]; `c` is the consult.
+/// The columns of [`Record::from_row`]; `c` is the consult.
 pub(super) const COLUMNS: &str =
     "c.id, c.status, c.creator_id, creator.name, c.target_id, target.name, c.team_id, t.name,
      c.symptom_content, c.symptom_type, c.images, c.created_ms, c.staff_conversation_id,
@@ -72,7 +72,7 @@ pub(super) const JOINS: &str = "JOIN team t ON t.id = c.team_id
      JOIN account creator ON creator.id = c.creator_id
      JOIN account target ON target.id = c.target_id";
 
-impl Known {
+impl Record {
     pub(super) fn from_row(row: &Row) -> Result<Self, Error> {
         let status: String = row.get(1)?;
         let status =
@@ -104,8 +104,11 @@ impl Known {
     }
 
     /// The order of lists.
-    pub(super) fn place(&self) -> (i64, i64) {
-        (self.shown.created, self.id.get())
+    pub(super) fn place(&self) -> Cursor {
+        Cursor {
+            at: self.shown.created,
+            id: self.id.get(),
+        }
     }
 
     /// The member who opened it, and decides about its value-added services.

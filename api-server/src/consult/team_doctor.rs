@@ -53,7 +53,7 @@ pub(crate) async fn remove(
     app.write(write.once, move |tx| {
         Box::pin(async move {
             let (team, doctor) = (id.get(), UserId::from_database(doctor_id.get()));
-            let logged_out = team::remove_doctor(tx, team, user.id, doctor).await?;
+            let logged_out = team::remove_doctor(tx, team, &user, doctor).await?;
             let mut written = Written::new(Answer::one(&RemovedDoctor {
                 team_id: team,
                 doctor_id: doctor.get(),

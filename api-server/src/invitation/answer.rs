@@ -4,15 +4,10 @@ use axum::extract::State;
 use database::Transaction;
 use proto::UserId;
 
-use super::{
-    Accepted,
-    received::{DoctorInvitation, doctors_only},
-    table,
-};
+use super::{Accepted, Caller, received::DoctorInvitation, table};
 use crate::{
     account,
     app::{App, Written},
-    caller::User,
     clock::now_ms,
     http::{
         answer::{Answer, Empty, Envelope},
@@ -39,11 +34,10 @@ use crate::{
 )]
 pub(crate) async fn accept(
     State(app): State<App>,
-    user: User,
+    user: Caller,
     PathId(id): PathId,
     write: Write<Nothing>,
 ) -> Result<Answer, Error> {
-    doctors_only(&user)?;
     let subscribers = app.subscribers.invitation;
     app.write(write.once, move |tx| {
         Box::pin(async move {
@@ -93,11 +87,10 @@ pub(crate) async fn accept(
 )]
 pub(crate) async fn decline(
     State(app): State<App>,
-    user: User,
+    user: Caller,
     PathId(id): PathId,
     write: Write<Nothing>,
 ) -> Result<Answer, Error> {
-    doctors_only(&user)?;
     app.write(write.once, move |tx| {
         Box::pin(async move {
             let phone = own_phone(tx, user.id).await?;

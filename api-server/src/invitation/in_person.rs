@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Open invitations in person of a team or clinic, at most.
-const MAX_IN_PERSON: i64 = 100;
+const MAX_IN_PERSON: i64 = ErrorCode::InvitationLimit.limit();
 /// The lifetime of an invitation, milliseconds.
 const LIFETIME_MS: i64 = 30 * 24 * 60 * 60 * 1000;
 

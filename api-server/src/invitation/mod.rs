@@ -20,3 +20,18 @@ pub(crate) use link::{Invited, JoinByLink, Links, MadeLink, NewLink, consume_lin
 pub(crate) use place::{Inviting, Place, Target};
 pub(crate) use send::{by_link, by_phone, list_sent, revoke};
 pub(crate) use table::{SEQUENCE, forget_of_inviter};
+
+use crate::{
+    caller::{self, DoctorsOnly},
+    http::error::ErrorCode,
+};
+
+/// Invitations that a doctor received.
+pub(crate) struct Received;
+
+impl DoctorsOnly for Received {
+    const REFUSAL: ErrorCode = ErrorCode::InvitationDoctorsOnly;
+}
+
+/// The doctor who calls.
+type Caller = caller::Doctor<Received>;

@@ -1,12 +1,10 @@
 //! Teams and clinics, as invitations see them.
 
-use database::{Database, Transaction};
-use proto::UserId;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::link::MadeLink;
-use crate::http::error::{Error, ErrorCode};
+use crate::{caller::Lead, http::error::ErrorCode};
 
 /// The kind of record that doctors are invited into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -23,25 +21,13 @@ pub(crate) struct Target {
     pub(crate) name: String,
 }
 
-/// A record that doctors are invited into by those who lead it.
-pub(crate) trait Inviting: 'static {
+/// A record that doctors are invited into by users who lead it.
+pub(crate) trait Inviting: Lead + 'static {
     const PLACE: Place;
     /// An invitation by link, in the words of this place.
     type Link: From<MadeLink> + Serialize;
 
-    /// Locks the record, for a user who leads it.
-    fn lock_led(
-        tx: &mut Transaction<'_>,
-        id: i64,
-        user: UserId,
-    ) -> impl Future<Output = Result<Target, Error>> + Send;
-
-    /// Refuses a user who does not lead it.
-    fn check_led(
-        database: &Database,
-        id: i64,
-        user: UserId,
-    ) -> impl Future<Output = Result<(), Error>> + Send;
+    fn into_target(self) -> Target;
 }
 
 impl Place {

@@ -1,19 +1,26 @@
 //! Sending invitations, for teams and clinics alike.
 
+use database::Transaction;
+
 use super::{
-    InviteByPhone, Inviting, NewLink, SentDoctorInvitation, in_person, link,
+    InviteByPhone, Inviting, NewLink, Target, in_person, link,
     table::{self, SEQUENCE},
 };
 use crate::{
     app::{App, Written},
-    caller::User,
+    caller::{Led, User},
     clock::now_ms,
     http::{
-        answer::{Answer, Page},
+        answer::Answer,
         error::Error,
-        input::{Cursor, Id, Nothing, PageQuery, Write},
+        input::{Id, Nothing, PageQuery, Write},
     },
 };
+
+async fn led<P: Inviting>(tx: &mut Transaction<'_>, id: i64, user: &User) -> Result<Target, Error> {
+    let led = Led::<P>::lock(tx, id, user).await?;
+    Ok(led.into_inner().into_target())
+}
 
 /// Invites whichever doctors have a link.
 pub(crate) async fn by_link<P: Inviting>(
@@ -26,7 +33,7 @@ pub(crate) async fn by_link<P: Inviting>(
     let handle = app.clone();
     app.write(once, move |tx| {
         Box::pin(async move {
-            let target = P::lock_led(tx, id.get(), user.id).await?;
+            let target = led::<P>(tx, id.get(), &user).await?;
             let new = (invitation_id, body);
             let made = link::make(tx, &handle.links, (P::PLACE, target), user.id, new, now_ms()).await?;
             Ok(Written::new(Answer::one(&P::Link::from(made))?))
@@ -45,7 +52,7 @@ pub(crate) async fn by_phone<P: Inviting>(
     let invitation_id = app.database.allocate_id(SEQUENCE).await?;
     app.write(once, move |tx| {
         Box::pin(async move {
-            let target = P::lock_led(tx, id.get(), user.id).await?;
+            let target = led::<P>(tx, id.get(), &user).await?;
             let sent =
                 in_person::invite_by_phone(tx, P::PLACE, target.id, user.id, &body.phone, invitation_id);
             Ok(Written::new(Answer::one(&sent.await?)?))
@@ -63,7 +70,7 @@ pub(crate) async fn revoke<P: Inviting>(
 ) -> Result<Answer, Error> {
     app.write(write.once, move |tx| {
         Box::pin(async move {
-            let target = P::lock_led(tx, id.get(), user.id).await?;
+            let target = led::<P>(tx, id.get(), &user).await?;
             let invitation = invitation_id.get();
             if table::revoke_link(tx, P::PLACE, target.id, invitation).await?
                 || table::revoke_in_person(tx, P::PLACE, target.id, invitation, now_ms()).await?
@@ -84,21 +91,7 @@ pub(crate) async fn list_sent<P: Inviting>(
     id: Id,
     page: &PageQuery,
 ) -> Result<Answer, Error> {
-    P::check_led(&app.database, id.get(), user.id).await?;
-    let (place, place_id, now_ms) = (P::PLACE, id.get(), now_ms());
-    let total = if page.count {
-        Some(table::count_sent(&app.database, place, place_id, now_ms).await?)
-    } else {
-        None
-    };
-    let mut items = table::list_sent(&app.database, place, place_id, now_ms, page).await?;
-    let next_cursor = page.cut(&mut items, |last| Cursor {
-        at: last.created_ms,
-        id: last.invitation_id,
-    });
-    Answer::page(Page::<SentDoctorInvitation> {
-        items,
-        next_cursor,
-        total,
-    })
+    Led::<P>::read(&app.database, id.get(), &user).await?;
+    let list = table::list_sent(P::PLACE, id.get(), now_ms());
+    Answer::page(list.page(&app.database, page).await?)
 }

@@ -4,7 +4,10 @@ use database::{Database, Transaction};
 use proto::UserId;
 
 use super::{Team, table};
-use crate::http::error::{Error, ErrorCode};
+use crate::{
+    caller::{Lead, User},
+    http::error::{Error, ErrorCode},
+};
 
 impl Team {
     /// Its owner leads a team, and its assistant, as whom the owner alone can log in.
@@ -15,39 +18,30 @@ impl Team {
     pub(super) fn has_doctor(&self, user: UserId) -> bool {
         self.doctor_ids.contains(&user.get())
     }
+}
 
-    fn led_by(self, user: UserId) -> Result<Self, Error> {
-        if self.is_led_by(user) {
-            Ok(self)
-        } else {
-            Err(ErrorCode::TeamForbidden.into())
-        }
+impl Lead for Team {
+    const FORBIDDEN: ErrorCode = ErrorCode::TeamForbidden;
+
+    async fn lock(tx: &mut Transaction<'_>, id: i64, user: &User) -> Result<(Self, bool), Error> {
+        let team = table::lock(tx, id).await?;
+        let leads = team.is_led_by(user.id);
+        Ok((team, leads))
+    }
+
+    async fn read(database: &Database, id: i64, user: &User) -> Result<(Self, bool), Error> {
+        let team = table::team(database, id).await?.ok_or(ErrorCode::TeamNotFound)?;
+        let leads = team.is_led_by(user.id);
+        Ok((team, leads))
     }
 }
 
-/// A team, for those who lead it.
-pub(crate) async fn led(database: &Database, id: i64, user: UserId) -> Result<Team, Error> {
-    let team = table::team(database, id).await?;
-    team.ok_or(ErrorCode::TeamNotFound)?.led_by(user)
-}
-
-/// As [`led`], within a transaction.
-pub(super) async fn led_in(tx: &mut Transaction<'_>, id: i64, user: UserId) -> Result<Team, Error> {
-    let team = table::team_in(tx, id).await?;
-    team.ok_or(ErrorCode::TeamNotFound)?.led_by(user)
-}
-
-/// As [`led`], with the team's row locked.
-pub(super) async fn lock_led(tx: &mut Transaction<'_>, id: i64, user: UserId) -> Result<Team, Error> {
-    table::lock(tx, id).await?.led_by(user)
-}
-
-/// A team, for its doctors and those who lead it.
-pub(crate) async fn of_staff(database: &Database, id: i64, user: UserId) -> Result<Team, Error> {
-    let team = table::team(database, id).await?.ok_or(ErrorCode::TeamNotFound)?;
-    if team.has_doctor(user) {
-        Ok(team)
+/// Refuses a user who neither leads the team nor is one of its doctors.
+pub(crate) async fn check_staff(database: &Database, id: i64, user: &User) -> Result<(), Error> {
+    let (team, leads) = Team::read(database, id, user).await?;
+    if leads || team.has_doctor(user.id) {
+        Ok(())
     } else {
-        team.led_by(user)
+        Err(ErrorCode::TeamForbidden.into())
     }
 }

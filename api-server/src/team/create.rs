@@ -5,11 +5,11 @@ use proto::UserId;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{Team, table};
+use super::{Caller, Team, table};
 use crate::{
     account::{self, NewAccount},
     app::{App, Written},
-    caller::{Role, User},
+    caller::Role,
     clock::now_ms,
     http::{
         answer::{Answer, Envelope},
@@ -50,12 +50,9 @@ pub(crate) struct NewTeam {
 )]
 pub(crate) async fn create(
     State(app): State<App>,
-    user: User,
+    user: Caller,
     Write { body, once }: Write<NewTeam>,
 ) -> Result<Answer, Error> {
-    if user.role != Role::Doctor {
-        return Err(ErrorCode::DoctorsOnly.into());
-    }
     let team_id = app.database.allocate_id(table::SEQUENCE).await?;
     let assistant = UserId::from_database(app.database.allocate_id(account::SEQUENCE).await?);
     app.write(once, move |tx| {

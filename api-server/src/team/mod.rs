@@ -15,12 +15,27 @@ mod table;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-pub(crate) use access::{led, of_staff};
+pub(crate) use access::check_staff;
 pub(crate) use roster::{join::on_invitation, leave::remove_doctor};
 pub(crate) use table::{fold_names, has_doctor, ids, lock_doctor, share_a_team, team_of_consult};
 
+use crate::{
+    caller::{self, DoctorsOnly},
+    http::error::ErrorCode,
+};
+
+/// Endpoints of teams that serve doctors only.
+pub(crate) struct Teams;
+
+impl DoctorsOnly for Teams {
+    const REFUSAL: ErrorCode = ErrorCode::DoctorsOnly;
+}
+
+/// The doctor who calls.
+type Caller = caller::Doctor<Teams>;
+
 /// Teams that one doctor creates or joins at most. The table `account` checks it, too.
-pub(crate) const MAX_TEAMS: i64 = 5;
+pub(crate) const MAX_TEAMS: i64 = ErrorCode::TeamLimit.limit();
 
 /// A team.
 #[derive(Clone, Debug, Serialize, ToSchema)]

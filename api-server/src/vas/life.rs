@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Open proposals of one consult, at most: a patient can look through them.
-pub(super) const MAX_OPEN: i64 = 20;
+pub(super) const MAX_OPEN: i64 = ErrorCode::VasLimit.limit();
 
 /// Where a value-added service is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ToSchema)]
@@ -95,7 +95,7 @@ impl State {
             same if same == next => Ok(None),
             Self::Confirmed => Err(ErrorCode::VasConfirmed),
             Self::Declined => Err(ErrorCode::VasDeclined),
-            Self::Retracted => Err(ErrorCode::VasWithdrawn),
+            Self::Retracted => Err(ErrorCode::VasRetracted),
         }
     }
 }
@@ -149,7 +149,7 @@ mod tests {
         use State::{Confirmed, Declined, Proposed, Retracted};
         let confirmed = Err(ErrorCode::VasConfirmed);
         let declined = Err(ErrorCode::VasDeclined);
-        let retracted = Err(ErrorCode::VasWithdrawn);
+        let retracted = Err(ErrorCode::VasRetracted);
         let expected = [
             (
                 Proposed,

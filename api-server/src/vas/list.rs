@@ -3,18 +3,18 @@
 use axum::extract::State;
 
 use super::{
-    record::Vas,
-    table::{self, List},
+    record::{Record, Vas},
+    table::Shown,
 };
 use crate::{
     app::App,
     caller::User,
     consult,
     http::{
-        answer::{Answer, ListEnvelope, Page},
+        answer::{Answer, ListEnvelope},
         docs::PageParams,
         error::{Error, ErrorCode},
-        input::{Cursor, PageQuery, PathId},
+        input::{PageQuery, PathId},
     },
     team,
 };
@@ -29,7 +29,7 @@ use crate::{
     security(("access_token" = []), ("bearer" = []))
 )]
 pub(crate) async fn own(State(app): State<App>, user: User, page: PageQuery) -> Result<Answer, Error> {
-    list(&app, List::Own(user.id), &page).await
+    list(&app, Shown::Own(user.id), &page).await
 }
 
 /// The value-added services of a consult
@@ -48,7 +48,7 @@ pub(crate) async fn of_consult(
     page: PageQuery,
 ) -> Result<Answer, Error> {
     consult::check_seated(&app.database, id.get(), user.id).await?;
-    list(&app, List::OfConsult(id.get()), &page).await
+    list(&app, Shown::OfConsult(id.get()), &page).await
 }
 
 /// One's own proposals of value-added services in consults of a team
@@ -75,24 +75,10 @@ pub(crate) async fn of_team(
         Some(false) => return Err(ErrorCode::VasTeamDoctorsOnly.into()),
         Some(true) => {}
     }
-    list(&app, List::OfTeam(user.id, id.get()), &page).await
+    list(&app, Shown::OfTeam(user.id, id.get()), &page).await
 }
 
-async fn list(app: &App, list: List, page: &PageQuery) -> Result<Answer, Error> {
-    let total = if page.count {
-        Some(table::count(&app.database, list).await?)
-    } else {
-        None
-    };
-    let mut found = table::list(&app.database, list, page).await?;
-    let next_cursor = page.cut(&mut found, |last| {
-        let (at, id) = last.place();
-        Cursor { at, id }
-    });
-    let items: Vec<Vas> = found.into_iter().map(super::record::Known::show).collect();
-    Answer::page(Page {
-        items,
-        next_cursor,
-        total,
-    })
+async fn list(app: &App, shown: Shown, page: &PageQuery) -> Result<Answer, Error> {
+    let found = shown.list().page(&app.database, page).await?;
+    Answer::page(found.map(Record::show))
 }

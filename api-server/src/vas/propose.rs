@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use super::{life, record::Vas, table};
 use crate::{
     app::{App, Written},
-    caller::User,
+    caller::{Seated, User},
     clock::now_ms,
     consult,
     http::{
@@ -54,9 +54,9 @@ pub(crate) async fn propose(
     app.write(once, move |tx| {
         Box::pin(async move {
             let now_ms = now_ms();
-            let (consult, seat) = consult::lock_consult(tx, id.get(), user.id).await?;
+            let consult = Seated::<consult::Record>::lock(tx, id.get(), &user).await?;
             let open = table::count_open(tx, id.get()).await?;
-            let state = life::propose(seat, consult.status, open)?;
+            let state = life::propose(consult.seat(), consult.status, open)?;
             let new = table::NewVas {
                 id: vas,
                 consult: consult.id,

@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::life::State;
-use crate::http::error::Error;
+use crate::http::{error::Error, input::Cursor};
 
 /// A value-added service (增值服务).
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -37,12 +37,12 @@ pub(crate) struct Vas {
 
 /// A service's row.
 #[derive(Clone, Debug)]
-pub(super) struct Known {
+pub(super) struct Record {
     pub(super) state: State,
     shown: Vas,
 }
 
-/// The columns of [`Known::from_row`]; `v` is the service.
+/// The columns of [`Record::from_row`]; `v` is the service.
 pub(super) const COLUMNS: &str =
     "v.id, v.consult_id, v.team_id, t.name, v.doctor_id, doctor.name, v.member_id, member.name,
      v.name, v.description, v.price_fen, v.state, v.created_ms, v.decided_ms";
@@ -52,7 +52,7 @@ pub(super) const JOINS: &str = "JOIN team t ON t.id = v.team_id
      JOIN account doctor ON doctor.id = v.doctor_id
      JOIN account member ON member.id = v.member_id";
 
-impl Known {
+impl Record {
     pub(super) fn from_row(row: &Row) -> Result<Self, Error> {
         let state: String = row.get(11)?;
         let state = State::from_database(&state).ok_or_else(|| Error::internal("vas.state is unknown"))?;
@@ -100,8 +100,11 @@ impl Known {
     }
 
     /// The order of lists.
-    pub(super) fn place(&self) -> (i64, i64) {
-        (self.shown.created_ms, self.shown.vas_id)
+    pub(super) fn place(&self) -> Cursor {
+        Cursor {
+            at: self.shown.created_ms,
+            id: self.shown.vas_id,
+        }
     }
 
     /// The row after a decision.

@@ -5,13 +5,13 @@ use proto::{ConversationId, UserId};
 
 use super::{
     life::{Side, State},
-    record::{COLUMNS, JOINS, Known},
+    record::{COLUMNS, JOINS, Record},
 };
 use crate::{
     consult,
     http::{
+        answer::List,
         error::{Error, ErrorCode},
-        input::PageQuery,
     },
 };
 
@@ -91,15 +91,15 @@ fn one_sql() -> String {
     format!("SELECT {COLUMNS} FROM vas v {JOINS} WHERE v.id = $1")
 }
 
-pub(super) async fn vas_in(tx: &mut Transaction<'_>, vas: i64) -> Result<Option<Known>, Error> {
+pub(super) async fn vas_in(tx: &mut Transaction<'_>, vas: i64) -> Result<Option<Record>, Error> {
     let row = tx.query_first(one_sql(), params![vas]).await?;
-    row.as_ref().map(Known::from_row).transpose()
+    row.as_ref().map(Record::from_row).transpose()
 }
 
 /// A service, for a user who may see it; otherwise refused as if it did not exist.
-pub(super) async fn vas_of(database: &Database, vas: i64, user: UserId) -> Result<Known, Error> {
+pub(super) async fn vas_of(database: &Database, vas: i64, user: UserId) -> Result<Record, Error> {
     let row = database.query_first(one_sql(), params![vas]).await?;
-    let vas = Known::from_row(&row.ok_or(ErrorCode::VasNotFound)?)?;
+    let vas = Record::from_row(&row.ok_or(ErrorCode::VasNotFound)?)?;
     if vas.is_by(user) || vas.is_for(user) {
         return Ok(vas);
     }
@@ -109,7 +109,7 @@ pub(super) async fn vas_of(database: &Database, vas: i64, user: UserId) -> Resul
 }
 
 /// The side of a user who may see a service; otherwise refused as if it did not exist.
-pub(super) async fn side_in(tx: &mut Transaction<'_>, vas: &Known, user: UserId) -> Result<Side, Error> {
+pub(super) async fn side_in(tx: &mut Transaction<'_>, vas: &Record, user: UserId) -> Result<Side, Error> {
     if vas.is_for(user) {
         return Ok(Side::Member);
     }
@@ -138,9 +138,9 @@ fn open_sql() -> String {
 }
 
 /// The open proposals of a consult, in the order of ids.
-pub(super) async fn open_of_consult(tx: &mut Transaction<'_>, consult: i64) -> Result<Vec<Known>, Error> {
+pub(super) async fn open_of_consult(tx: &mut Transaction<'_>, consult: i64) -> Result<Vec<Record>, Error> {
     let rows = tx.query(open_sql(), params![consult]).await?;
-    rows.iter().map(Known::from_row).collect()
+    rows.iter().map(Record::from_row).collect()
 }
 
 /// Ends a proposal, whose consult is locked.
@@ -169,9 +169,9 @@ pub(super) async fn decide(
     Ok(())
 }
 
-/// A list.
+/// A list of value-added services.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum List {
+pub(super) enum Shown {
     /// Of a doctor or a member.
     Own(UserId),
     /// Of a consult, by any doctor.
@@ -180,7 +180,7 @@ pub(super) enum List {
     OfTeam(UserId, i64),
 }
 
-impl List {
+impl Shown {
     /// The clauses before the page's conditions.
     const fn source(self) -> &'static str {
         match self {
@@ -195,7 +195,7 @@ impl List {
         }
     }
 
-    fn parameters(self) -> Vec<Value> {
+    fn keys(self) -> Vec<Value> {
         match self {
             Self::Own(user) => params![user.get(), true],
             Self::OfConsult(consult) => params![consult],
@@ -214,7 +214,7 @@ impl List {
     fn sql(self) -> String {
         let source = self.source().replace("{joins}", JOINS);
         let (at, id) = self.order();
-        let first = self.parameters().len() + 1;
+        let first = self.keys().len() + 1;
         let (second, third) = (first + 1, first + 2);
         format!(
             "SELECT {COLUMNS} {source} AND ({at}, {id}) < (${first}, ${second})
@@ -226,20 +226,17 @@ impl List {
         let source = self.source().replace("{joins}", "");
         format!("SELECT count(*) {source}")
     }
-}
 
-/// One row more than the page holds, the newest first.
-pub(super) async fn list(database: &Database, list: List, page: &PageQuery) -> Result<Vec<Known>, Error> {
-    let start = page.start();
-    let mut parameters = list.parameters();
-    parameters.extend(params![start.at, start.id, page.limit + 1]);
-    let rows = database.query(list.sql(), parameters).await?;
-    rows.iter().map(Known::from_row).collect()
-}
-
-pub(super) async fn count(database: &Database, list: List) -> Result<i64, Error> {
-    let row = database.query_first(list.count_sql(), list.parameters()).await?;
-    Ok(row.map_or(Ok(0), |row| row.get(0))?)
+    /// The newest first.
+    pub(super) fn list(self) -> List<Record> {
+        List {
+            items: self.sql().into(),
+            count: self.count_sql().into(),
+            keys: self.keys(),
+            item: Record::from_row,
+            place: Record::place,
+        }
+    }
 }
 
 const COUNT_CONFIRMED: &str = "SELECT count(*) FROM vas_person p JOIN vas v ON v.id = p.vas_id
@@ -291,11 +288,8 @@ mod tests {
     #[tokio::test]
     async fn statements_walk_an_index() {
         let user = UserId::from_database(1);
-        for list in [List::Own(user), List::OfConsult(1), List::OfTeam(user, 1)] {
-            let mut parameters = list.parameters();
-            walks_an_index(&list.count_sql(), parameters.clone()).await;
-            parameters.extend(params![1_i64, 1_i64, 51_i64]);
-            walks_an_index(&list.sql(), parameters).await;
+        for shown in [Shown::Own(user), Shown::OfConsult(1), Shown::OfTeam(user, 1)] {
+            shown.list().walks_an_index().await;
         }
         walks_an_index(COUNT_OPEN, params![1_i64]).await;
         walks_an_index(COUNT_CONFIRMED, params![1_i64, 1_i64]).await;

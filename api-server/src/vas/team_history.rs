@@ -43,7 +43,7 @@ pub(crate) struct ConsultHistory {
     security(("access_token" = []), ("bearer" = []))
 )]
 pub(crate) async fn show(State(app): State<App>, user: User, PathId(id): PathId) -> Result<Answer, Error> {
-    team::of_staff(&app.database, id.get(), user.id).await?;
+    team::check_staff(&app.database, id.get(), &user).await?;
     Answer::one(&ConsultHistory {
         team_id: id.get(),
         handled: consult::count_finished(&app.database, id.get()).await?,

@@ -9,10 +9,10 @@ use crate::{
     caller::User,
     clinic::table,
     http::{
-        answer::{Answer, ListEnvelope, Page},
+        answer::{Answer, ListEnvelope},
         docs::PageParams,
         error::Error,
-        input::{Cursor, PageQuery},
+        input::PageQuery,
     },
 };
 
@@ -38,19 +38,6 @@ pub(crate) struct MyClinic {
     security(("access_token" = []), ("bearer" = []))
 )]
 pub(crate) async fn list(State(app): State<App>, user: User, page: PageQuery) -> Result<Answer, Error> {
-    let total = if page.count {
-        Some(table::count_mine(&app.database, user.id).await?)
-    } else {
-        None
-    };
-    let mut items = table::mine(&app.database, user.id, &page).await?;
-    let next_cursor = page.cut(&mut items, |last| Cursor {
-        at: last.joined_ms,
-        id: last.clinic_id,
-    });
-    Answer::page(Page {
-        items,
-        next_cursor,
-        total,
-    })
+    let list = table::mine(user.id);
+    Answer::page(list.page(&app.database, &page).await?)
 }

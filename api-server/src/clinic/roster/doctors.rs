@@ -7,10 +7,10 @@ use crate::{
     caller::User,
     clinic::{ClinicDoctor, table},
     http::{
-        answer::{Answer, ListEnvelope, Page},
+        answer::{Answer, ListEnvelope},
         docs::PageParams,
         error::{Error, ErrorCode},
-        input::{Cursor, PageQuery, PathId},
+        input::{PageQuery, PathId},
     },
 };
 
@@ -35,19 +35,6 @@ pub(crate) async fn list(
     if table::clinic(&app.database, id.get()).await?.is_none() {
         return Err(ErrorCode::ClinicNotFound.into());
     }
-    let total = if page.count {
-        Some(table::count(&app.database, id.get()).await?)
-    } else {
-        None
-    };
-    let mut items = table::list(&app.database, id.get(), &page).await?;
-    let next_cursor = page.cut(&mut items, |last| Cursor {
-        at: last.joined_ms,
-        id: last.doctor_id,
-    });
-    Answer::page(Page {
-        items,
-        next_cursor,
-        total,
-    })
+    let list = table::doctors(id.get());
+    Answer::page(list.page(&app.database, &page).await?)
 }

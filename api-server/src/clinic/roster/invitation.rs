@@ -1,15 +1,14 @@
 //! Inviting doctors into a clinic: by a link and its QR code, by phone, by id.
 
 use axum::extract::State;
-use database::{Database, Transaction};
 use proto::UserId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
     app::{App, Written},
-    caller::User,
-    clinic::{Clinic, ClinicDoctor, access, table},
+    caller::{Led, User},
+    clinic::{Clinic, ClinicDoctor, table},
     http::{
         answer::{Answer, Empty, Envelope, ListEnvelope},
         docs::{IdempotencyKey, PageParams},
@@ -60,16 +59,11 @@ impl Inviting for Clinic {
     const PLACE: Place = Place::Clinic;
     type Link = ClinicInvitation;
 
-    async fn lock_led(tx: &mut Transaction<'_>, id: i64, user: UserId) -> Result<Target, Error> {
-        let clinic = access::lock_led(tx, id, user).await?;
-        Ok(Target {
-            id: clinic.clinic_id,
-            name: clinic.name,
-        })
-    }
-
-    async fn check_led(database: &Database, id: i64, user: UserId) -> Result<(), Error> {
-        access::check_led(database, id, user).await
+    fn into_target(self) -> Target {
+        Target {
+            id: self.clinic_id,
+            name: self.name,
+        }
     }
 }
 
@@ -106,7 +100,7 @@ pub(crate) async fn by_id(
     let invitation_id = app.database.allocate_id(invitation::SEQUENCE).await?;
     app.write(once, move |tx| {
         Box::pin(async move {
-            let clinic = access::lock_led(tx, id.get(), user.id).await?;
+            let clinic = Led::<Clinic>::lock(tx, id.get(), &user).await?;
             let doctor = UserId::from_database(body.doctor_id.get());
             if table::doctor_in(tx, id.get(), doctor).await?.is_some() {
                 return Err(Error::new(ErrorCode::ClinicAlreadyIn).field("doctor_id"));

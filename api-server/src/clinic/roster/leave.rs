@@ -6,8 +6,8 @@ use proto::UserId;
 
 use crate::{
     app::{App, Written},
-    caller::User,
-    clinic::table,
+    caller::{Lead as _, User},
+    clinic::{Clinic, table},
     http::{
         answer::{Answer, Empty, Envelope},
         docs::IdempotencyKey,
@@ -39,7 +39,7 @@ pub(crate) async fn leave(
     app.write(write.once, move |tx| {
         Box::pin(async move {
             let clinic = table::lock(tx, id.get()).await?;
-            if clinic.founder_id == user.id.get() {
+            if clinic.is_founded_by(user.id) {
                 return Err(ErrorCode::ClinicFounderStays.into());
             }
             if !remove_from(tx, clinic.clinic_id, user.id).await? {
@@ -75,20 +75,19 @@ pub(crate) async fn remove(
 ) -> Result<Answer, Error> {
     app.write(write.once, move |tx| {
         Box::pin(async move {
-            let clinic = table::lock(tx, id.get()).await?;
             let doctor = UserId::from_database(doctor_id.get());
-            let is_founder = clinic.founder_id == user.id.get();
-            if doctor != user.id && !table::leads(tx, &clinic, user.id).await? {
+            let (clinic, leads) = Clinic::lock(tx, id.get(), &user).await?;
+            if doctor != user.id && !leads {
                 return Err(ErrorCode::ClinicForbidden.into());
             }
             let missing = || Error::new(ErrorCode::ClinicDoctorNotFound).field("doctor_id");
             let found = table::doctor_in(tx, id.get(), doctor)
                 .await?
                 .ok_or_else(missing)?;
-            if clinic.founder_id == doctor.get() {
+            if clinic.is_founded_by(doctor) {
                 return Err(Error::new(ErrorCode::ClinicFounderStays).field("doctor_id"));
             }
-            if found.is_supervisor && !is_founder && doctor != user.id {
+            if found.is_supervisor && !clinic.is_founded_by(user.id) && doctor != user.id {
                 return Err(ErrorCode::ClinicForbidden.into());
             }
             remove_from(tx, id.get(), doctor).await?;

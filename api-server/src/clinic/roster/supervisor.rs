@@ -7,8 +7,8 @@ use utoipa::ToSchema;
 
 use crate::{
     app::{App, Written},
-    caller::User,
-    clinic::{ClinicDoctor, access, table},
+    caller::{Led, User},
+    clinic::{Clinic, ClinicDoctor, table},
     http::{
         answer::{Answer, Envelope},
         docs::IdempotencyKey,
@@ -50,7 +50,7 @@ pub(crate) async fn appoint(
 ) -> Result<Answer, Error> {
     app.write(once, move |tx| {
         Box::pin(async move {
-            let clinic = access::lock_led(tx, id.get(), user.id).await?;
+            let clinic = Led::<Clinic>::lock(tx, id.get(), &user).await?;
             let missing = |field| Error::new(ErrorCode::ClinicDoctorNotFound).field(field);
             let inviter = match body.inviter_id {
                 None => clinic.founder_id,

@@ -8,12 +8,13 @@ use proto::UserId;
 
 use super::{Clinic, ClinicDoctor};
 use crate::http::{
+    answer::List,
     error::{Error, ErrorCode},
-    input::{NameQuery, PageQuery, folded},
+    input::{Cursor, NameQuery, folded},
 };
 
 pub(crate) use folding::fold_names;
-pub(super) use mine::{count_mine, is_led_by, mine};
+pub(super) use mine::mine;
 
 /// The sequence of clinic ids.
 pub(super) const SEQUENCE: &str = "clinic";
@@ -132,17 +133,23 @@ pub(super) async fn founded(tx: &mut Transaction<'_>, doctor: UserId) -> Result<
     Ok(row.map_or(Ok(0), |row| row.get(0))?)
 }
 
-/// Whether a user is the founder or a supervisor.
-pub(super) async fn leads(tx: &mut Transaction<'_>, clinic: &Clinic, user: UserId) -> Result<bool, Error> {
-    if clinic.founder_id == user.get() {
-        return Ok(true);
-    }
-    let row = tx
-        .query_first(
-            "SELECT supervisor FROM clinic_doctor WHERE clinic_id = $1 AND doctor_id = $2",
-            params![clinic.clinic_id, user.get()],
-        )
+const SUPERVISES: &str = "SELECT supervisor FROM clinic_doctor WHERE clinic_id = $1 AND doctor_id = $2";
+
+/// Whether a user is a supervisor.
+pub(super) async fn supervises(database: &Database, clinic: i64, user: UserId) -> Result<bool, Error> {
+    let row = database
+        .query_first(SUPERVISES, params![clinic, user.get()])
         .await?;
+    Ok(row.map_or(Ok(false), |row| row.get(0))?)
+}
+
+/// As [`supervises`], within a transaction.
+pub(super) async fn supervises_in(
+    tx: &mut Transaction<'_>,
+    clinic: i64,
+    user: UserId,
+) -> Result<bool, Error> {
+    let row = tx.query_first(SUPERVISES, params![clinic, user.get()]).await?;
     Ok(row.map_or(Ok(false), |row| row.get(0))?)
 }
 
@@ -191,22 +198,18 @@ pub(super) async fn doctor_in(
     row.as_ref().map(doctor_row).transpose()
 }
 
-/// One row more than the page holds, the newest first.
-pub(super) async fn list(
-    database: &Database,
-    clinic: i64,
-    page: &PageQuery,
-) -> Result<Vec<ClinicDoctor>, Error> {
-    let start = page.start();
-    let rows = database
-        .query(list_sql(), params![clinic, start.at, start.id, page.limit + 1])
-        .await?;
-    rows.iter().map(doctor_row).collect()
-}
-
-pub(super) async fn count(database: &Database, clinic: i64) -> Result<i64, Error> {
-    let row = database.query_first(COUNT, params![clinic]).await?;
-    Ok(row.map_or(Ok(0), |row| row.get(0))?)
+/// The doctors of a clinic, the newest first.
+pub(super) fn doctors(clinic: i64) -> List<ClinicDoctor> {
+    List {
+        items: list_sql().into(),
+        count: COUNT.into(),
+        keys: params![clinic],
+        item: doctor_row,
+        place: |doctor| Cursor {
+            at: doctor.joined_ms,
+            id: doctor.doctor_id,
+        },
+    }
 }
 
 /// Adds a doctor to a clinic; a refusal names `field`.
@@ -317,9 +320,9 @@ mod tests {
         walks_an_index(&by_name(), params!["n"]).await;
         walks_an_index(&by_folded_name(), params!["n"]).await;
         walks_an_index(FOUNDED, params![1_i64]).await;
+        walks_an_index(SUPERVISES, params![1_i64, 2_i64]).await;
         walks_an_index(&one_doctor(), params![1_i64, 2_i64]).await;
-        walks_an_index(&list_sql(), params![1_i64, 1_i64, 1_i64, 51_i64]).await;
-        walks_an_index(COUNT, params![1_i64]).await;
+        doctors(1).walks_an_index().await;
         walks_an_index(SHARED, params![1_i64, 2_i64]).await;
     }
 }

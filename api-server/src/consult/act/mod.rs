@@ -21,13 +21,13 @@ use proto::{
 use super::{
     event::{Event, Happened, Subscriber},
     life::{Act, Candidate, Effect, Entry},
-    record::Known,
+    record::Record,
     table,
 };
 use crate::{
     account,
     app::{App, Written},
-    caller::User,
+    caller::{Seated, User},
     clock::now_ms,
     http::{answer::Answer, error::Error, input::Id, once::Once},
     team,
@@ -71,7 +71,8 @@ async fn act(app: &App, user: User, consult: Id, once: Once, asked: Asked) -> Re
     app.write(once, move |tx| {
         Box::pin(async move {
             let act = asked.lock(tx, consult.get()).await?;
-            let (consult, seat) = table::lock_consult(tx, consult.get(), user.id).await?;
+            let consult = Seated::<Record>::lock(tx, consult.get(), &user).await?;
+            let seat = consult.seat();
             let effects = consult.life().decide(user.id, seat, act)?;
             let actor = Actor {
                 by: user.id,
@@ -82,7 +83,7 @@ async fn act(app: &App, user: User, consult: Id, once: Once, asked: Asked) -> Re
             let unpublished = actor.carry_out(tx, &consult, effects).await?;
             let answer = match asked {
                 // A doctor who left can no longer read the consult.
-                Asked::Remove(doctor) => consult.without(doctor).answer(seat)?,
+                Asked::Remove(doctor) => consult.into_inner().without(doctor).answer(seat)?,
                 Asked::HandOver(successor) => answer_to(tx, &consult, successor).await?,
                 Asked::Add(_) | Asked::Finish | Asked::Cancel => answer_to(tx, &consult, user.id).await?,
             };
@@ -92,7 +93,7 @@ async fn act(app: &App, user: User, consult: Id, once: Once, asked: Asked) -> Re
     .await
 }
 
-async fn answer_to(tx: &mut Transaction<'_>, consult: &Known, user: UserId) -> Result<Answer, Error> {
+async fn answer_to(tx: &mut Transaction<'_>, consult: &Record, user: UserId) -> Result<Answer, Error> {
     let (consult, seat) = table::consult_in(tx, consult.id.get(), user).await?;
     consult.answer(seat)
 }
@@ -109,7 +110,7 @@ impl Actor {
     async fn carry_out(
         &self,
         tx: &mut Transaction<'_>,
-        consult: &Known,
+        consult: &Record,
         effects: Vec<Effect>,
     ) -> Result<Unpublished, Error> {
         let mut unpublished = Unpublished::default();
@@ -132,7 +133,7 @@ impl Actor {
     async fn raise(
         &self,
         tx: &mut Transaction<'_>,
-        consult: &Known,
+        consult: &Record,
         event: Event,
     ) -> Result<Unpublished, Error> {
         let happened = Happened {

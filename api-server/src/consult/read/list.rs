@@ -6,14 +6,15 @@ use crate::{
     app::App,
     caller::User,
     consult::{
-        record::Consult,
-        table::{self, Shelf},
+        life::Shelf,
+        record::{Consult, Record},
+        table,
     },
     http::{
-        answer::{Answer, ListEnvelope, Page},
+        answer::{Answer, ListEnvelope},
         docs::PageParams,
         error::Error,
-        input::{Cursor, PageQuery},
+        input::PageQuery,
     },
 };
 
@@ -42,19 +43,6 @@ pub(crate) async fn history(State(app): State<App>, user: User, page: PageQuery)
 }
 
 async fn list(app: &App, user: &User, shelf: Shelf, page: &PageQuery) -> Result<Answer, Error> {
-    let total = if page.count {
-        Some(table::count(&app.database, user.id, shelf).await?)
-    } else {
-        None
-    };
-    let mut found = table::list(&app.database, user.id, shelf, page).await?;
-    let next_cursor = page.cut(&mut found, |last| {
-        let (at, id) = last.place();
-        Cursor { at, id }
-    });
-    Answer::page(Page {
-        items: found.into_iter().map(Known::into_item).collect::<Vec<Consult>>(),
-        next_cursor,
-        total,
-    })
+    let found = table::list(user.id, shelf).page(&app.database, page).await?;
+    Answer::page(found.map(Record::into_item))
 }

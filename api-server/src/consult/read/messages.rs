@@ -6,8 +6,8 @@ use proto::Seq;
 
 use crate::{
     app::App,
-    caller::User,
-    consult::{entry::EntryItem, table},
+    caller::{Seated, User},
+    consult::{entry::EntryItem, record::Record},
     http::{
         answer::{Answer, ListEnvelope, Page},
         docs::PageParams,
@@ -36,7 +36,7 @@ pub(crate) async fn list(
     PathId(id): PathId,
     page: PageQuery,
 ) -> Result<Answer, Error> {
-    let (consult, _) = table::consult_of(&app.database, id.get(), user.id).await?;
+    let consult = Seated::<Record>::read(&app.database, id.get(), &user).await?;
     let before = Seq::from_database(page.start().at);
     let limit = usize::try_from(page.limit).unwrap_or(1);
     let found = app
@@ -80,7 +80,7 @@ pub(crate) async fn list(
 }
 
 /// Counts the entries that the user may see: the lengths of their spans, since seqs have no gaps.
-async fn visible(app: &App, consult: &Known, user: &User) -> Result<i64, Error> {
+async fn visible(app: &App, consult: &Record, user: &User) -> Result<i64, Error> {
     let conversation = app.journal.conversation(consult.id).await?;
     let last = conversation.map_or(Seq::ZERO, |conversation| conversation.last_seq);
     let spans = app.journal.spans(consult.id, user.id).await?;

@@ -4,18 +4,18 @@ use axum::extract::State;
 
 use crate::{
     app::App,
-    caller::User,
+    caller::{Led, User},
     consult::{
-        record::{Consult, Known},
+        record::{Consult, Record},
         table,
     },
     http::{
-        answer::{Answer, ListEnvelope, Page},
+        answer::{Answer, ListEnvelope},
         docs::PageParams,
         error::Error,
-        input::{Cursor, PageQuery, PathId},
+        input::{PageQuery, PathId},
     },
-    team,
+    team::{self, Team},
 };
 
 /// The consults that a team has finished
@@ -37,17 +37,9 @@ pub(crate) async fn finished(
     PathId(id): PathId,
     page: PageQuery,
 ) -> Result<Answer, Error> {
-    team::led(&app.database, id.get(), user.id).await?;
-    let total = if page.count {
-        Some(table::count_finished(&app.database, id.get()).await?)
-    } else {
-        None
-    };
-    answer(
-        table::finished(&app.database, id.get(), &page).await?,
-        &page,
-        total,
-    )
+    Led::<Team>::read(&app.database, id.get(), &user).await?;
+    let found = table::finished(id.get());
+    Answer::page(found.page(&app.database, &page).await?.map(Record::into_item))
 }
 
 /// The consults of a team that one is in as a doctor
@@ -70,24 +62,7 @@ pub(crate) async fn mine(
     PathId(id): PathId,
     page: PageQuery,
 ) -> Result<Answer, Error> {
-    team::of_staff(&app.database, id.get(), user.id).await?;
-    let total = if page.count {
-        Some(table::count_seated(&app.database, id.get(), user.id).await?)
-    } else {
-        None
-    };
-    let found = table::served(&app.database, id.get(), user.id, &page).await?;
-    answer(found, &page, total)
-}
-
-fn answer(mut found: Vec<Known>, page: &PageQuery, total: Option<i64>) -> Result<Answer, Error> {
-    let next_cursor = page.cut(&mut found, |last| {
-        let (at, id) = last.place();
-        Cursor { at, id }
-    });
-    Answer::page(Page {
-        items: found.into_iter().map(Known::into_item).collect::<Vec<Consult>>(),
-        next_cursor,
-        total,
-    })
+    team::check_staff(&app.database, id.get(), &user).await?;
+    let found = table::served(id.get(), user.id);
+    Answer::page(found.page(&app.database, &page).await?.map(Record::into_item))
 }

@@ -4,8 +4,8 @@ use axum::extract::State;
 
 use crate::{
     app::App,
-    caller::User,
-    consult::{record::ConsultEnvelope, table},
+    caller::{Seated, User},
+    consult::record::{ConsultEnvelope, Record},
     http::{answer::Answer, error::Error, input::PathId},
 };
 
@@ -19,6 +19,7 @@ use crate::{
     security(("access_token" = []), ("bearer" = []))
 )]
 pub(crate) async fn show(State(app): State<App>, user: User, PathId(id): PathId) -> Result<Answer, Error> {
-    let (consult, seat) = table::consult_of(&app.database, id.get(), user.id).await?;
-    consult.answer(seat)
+    let consult = Seated::<Record>::read(&app.database, id.get(), &user).await?;
+    let seat = consult.seat();
+    consult.into_inner().answer(seat)
 }

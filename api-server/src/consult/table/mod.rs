@@ -7,15 +7,18 @@ use proto::{ConversationId, UserId};
 
 use super::{
     life::{Seat, Shelf, Status},
-    record::{COLUMNS, JOINS, Known},
+    record::{COLUMNS, JOINS, Record},
 };
-use crate::http::{
-    error::{Error, ErrorCode},
-    input::PageQuery,
+use crate::{
+    caller::{Seating, User},
+    http::{
+        answer::List,
+        error::{Error, ErrorCode},
+    },
 };
 
 pub(crate) use team::{count_finished, count_served};
-pub(super) use team::{count_seated, finished, running_of, served};
+pub(super) use team::{finished, running_of, served};
 
 /// A new consult.
 pub(super) struct NewConsult {
@@ -107,11 +110,11 @@ async fn put_person(
 /// Seats a doctor.
 pub(super) async fn seat_doctor(
     tx: &mut Transaction<'_>,
-    consult: &Known,
+    consult: &Record,
     doctor: UserId,
     now_ms: i64,
 ) -> Result<(), Error> {
-    let (created_ms, _) = consult.place();
+    let created_ms = consult.place().at;
     if put_person(
         tx,
         consult.id,
@@ -164,28 +167,32 @@ fn one() -> String {
     )
 }
 
-fn seat(row: &database::Row) -> Result<(Known, Seat), Error> {
+fn seat(row: &database::Row) -> Result<(Record, Seat), Error> {
     let role: String = row.get(14)?;
     let seat = Seat::from_database(&role).ok_or_else(|| Error::internal("consult_person.role is unknown"))?;
-    Ok((Known::from_row(row)?, seat))
+    Ok((Record::from_row(row)?, seat))
+}
+
+impl Seating for Record {
+    type Seat = Seat;
+
+    async fn lock(tx: &mut Transaction<'_>, id: i64, user: &User) -> Result<(Self, Seat), Error> {
+        lock_row(tx, id).await?;
+        consult_in(tx, id, user.id).await
+    }
+
+    async fn read(database: &Database, id: i64, user: &User) -> Result<(Self, Seat), Error> {
+        let row = database.query_first(one(), params![id, user.id.get()]).await?;
+        seat(&row.ok_or(ErrorCode::ConsultNotFound)?)
+    }
 }
 
 /// A consult and the user's seat in it. A consult that does not exist and one without a seat are refused alike.
-pub(super) async fn consult_of(
-    database: &Database,
-    consult: i64,
-    user: UserId,
-) -> Result<(Known, Seat), Error> {
-    let row = database.query_first(one(), params![consult, user.get()]).await?;
-    seat(&row.ok_or(ErrorCode::ConsultNotFound)?)
-}
-
-/// As [`consult_of`], within a transaction.
 pub(super) async fn consult_in(
     tx: &mut Transaction<'_>,
     consult: i64,
     user: UserId,
-) -> Result<(Known, Seat), Error> {
+) -> Result<(Record, Seat), Error> {
     let row = tx.query_first(one(), params![consult, user.get()]).await?;
     seat(&row.ok_or(ErrorCode::ConsultNotFound)?)
 }
@@ -203,16 +210,6 @@ pub(crate) async fn lock_row(tx: &mut Transaction<'_>, consult: i64) -> Result<(
     } else {
         Err(ErrorCode::ConsultNotFound.into())
     }
-}
-
-/// As [`consult_in`], with the consult's row locked first: racing acts are decided one after the other.
-pub(crate) async fn lock_consult(
-    tx: &mut Transaction<'_>,
-    consult: i64,
-    user: UserId,
-) -> Result<(Known, Seat), Error> {
-    lock_row(tx, consult).await?;
-    consult_in(tx, consult, user).await
 }
 
 const SEATED_NOW: &str =
@@ -247,7 +244,7 @@ pub(super) async fn team_of(tx: &mut Transaction<'_>, consult: i64) -> Result<i6
 /// Moves a locked consult from the state that was read to the next one.
 pub(super) async fn enter(
     tx: &mut Transaction<'_>,
-    consult: &Known,
+    consult: &Record,
     next: Status,
     now_ms: i64,
 ) -> Result<(), Error> {
@@ -275,7 +272,7 @@ pub(super) async fn enter(
     Ok(())
 }
 
-pub(super) fn list_sql() -> String {
+fn list_sql() -> String {
     format!(
         "SELECT {COLUMNS} {SEATED} {JOINS}
          WHERE p.user_id = $1 AND p.shelf = $2 AND (p.created_ms, p.consult_id) < ($3, $4)
@@ -283,30 +280,17 @@ pub(super) fn list_sql() -> String {
     )
 }
 
-pub(super) const COUNT: &str = "SELECT count(*) FROM consult_person WHERE user_id = $1 AND shelf = $2";
+const COUNT: &str = "SELECT count(*) FROM consult_person WHERE user_id = $1 AND shelf = $2";
 
-/// One row more than the page holds, the newest first.
-pub(super) async fn list(
-    database: &Database,
-    user: UserId,
-    shelf: Shelf,
-    page: &PageQuery,
-) -> Result<Vec<Known>, Error> {
-    let start = page.start();
-    let rows = database
-        .query(
-            list_sql(),
-            params![user.get(), shelf.as_str(), start.at, start.id, page.limit + 1],
-        )
-        .await?;
-    rows.iter().map(Known::from_row).collect()
-}
-
-pub(super) async fn count(database: &Database, user: UserId, shelf: Shelf) -> Result<i64, Error> {
-    let row = database
-        .query_first(COUNT, params![user.get(), shelf.as_str()])
-        .await?;
-    Ok(row.map_or(Ok(0), |row| row.get(0))?)
+/// A user's consults on a shelf, the newest first.
+pub(super) fn list(user: UserId, shelf: Shelf) -> List<Record> {
+    List {
+        items: list_sql().into(),
+        count: COUNT.into(),
+        keys: params![user.get(), shelf.as_str()],
+        item: Record::from_row,
+        place: Record::place,
+    }
 }
 
 const SHELF: &str = "SELECT shelf FROM consult_person WHERE consult_id = $1 AND user_id = $2";
@@ -333,8 +317,8 @@ pub(super) async fn hide(tx: &mut Transaction<'_>, consult: i64, user: UserId) -
         .await?
         .ok_or(ErrorCode::ConsultNotFound)?;
     let shelf: String = row.get(0)?;
-    let shelf = Shelf::from_database(&shelf)
-        .ok_or_else(|| Error::internal("consult_person.shelf is unknown"))?;
+    let shelf =
+        Shelf::from_database(&shelf).ok_or_else(|| Error::internal("consult_person.shelf is unknown"))?;
     shelf.hide()?;
     Err(ErrorCode::ConsultNotEnded.into())
 }
@@ -374,8 +358,9 @@ mod tests {
 
     #[tokio::test]
     async fn lists_walk_an_index() {
-        walks_an_index(&list_sql(), params![1_i64, "history", 1_i64, 1_i64, 51_i64]).await;
-        walks_an_index(COUNT, params![1_i64, "history"]).await;
+        list(UserId::from_database(1), Shelf::History)
+            .walks_an_index()
+            .await;
         walks_an_index(&one(), params![1_i64, 1_i64]).await;
         walks_an_index(SHARED, params![1_i64, 1_i64]).await;
         walks_an_index(HIDE_ALL, params!["hidden", 1_i64, "history"]).await;

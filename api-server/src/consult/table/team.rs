@@ -3,8 +3,8 @@
 use database::{Database, Transaction, params};
 use proto::UserId;
 
-use super::super::record::{COLUMNS, JOINS, Known};
-use crate::http::{error::Error, input::PageQuery};
+use super::super::record::{COLUMNS, JOINS, Record};
+use crate::http::{answer::List, error::Error};
 
 fn finished_sql() -> String {
     format!(
@@ -16,13 +16,15 @@ fn finished_sql() -> String {
 
 const COUNT_FINISHED: &str = "SELECT count(*) FROM consult WHERE team_id = $1 AND status = 'finished'";
 
-/// A team's finished consults: one row more than the page holds, the newest first.
-pub(crate) async fn finished(database: &Database, team: i64, page: &PageQuery) -> Result<Vec<Known>, Error> {
-    let start = page.start();
-    let rows = database
-        .query(finished_sql(), params![team, start.at, start.id, page.limit + 1])
-        .await?;
-    rows.iter().map(Known::from_row).collect()
+/// A team's finished consults, the newest first.
+pub(crate) fn finished(team: i64) -> List<Record> {
+    List {
+        items: finished_sql().into(),
+        count: COUNT_FINISHED.into(),
+        keys: params![team],
+        item: Record::from_row,
+        place: Record::place,
+    }
 }
 
 /// Counts a team's finished consults.
@@ -53,29 +55,15 @@ fn count_served_sql() -> String {
     )
 }
 
-/// A doctor's consults in a team: one row more than the page holds, the newest first.
-pub(crate) async fn served(
-    database: &Database,
-    team: i64,
-    doctor: UserId,
-    page: &PageQuery,
-) -> Result<Vec<Known>, Error> {
-    let start = page.start();
-    let rows = database
-        .query(
-            served_sql(),
-            params![doctor.get(), team, start.at, start.id, page.limit + 1],
-        )
-        .await?;
-    rows.iter().map(Known::from_row).collect()
-}
-
-/// Counts a doctor's consults in a team, in any state.
-pub(crate) async fn count_seated(database: &Database, team: i64, doctor: UserId) -> Result<i64, Error> {
-    let row = database
-        .query_first(count_seated_sql(), params![doctor.get(), team])
-        .await?;
-    Ok(row.map_or(Ok(0), |row| row.get(0))?)
+/// A doctor's consults in a team, in any state, the newest first.
+pub(crate) fn served(team: i64, doctor: UserId) -> List<Record> {
+    List {
+        items: served_sql().into(),
+        count: count_seated_sql().into(),
+        keys: params![doctor.get(), team],
+        item: Record::from_row,
+        place: Record::place,
+    }
 }
 
 /// Counts a doctor's finished consults in a team.
@@ -103,10 +91,8 @@ mod tests {
 
     #[tokio::test]
     async fn statements_walk_an_index() {
-        walks_an_index(&finished_sql(), params![1_i64, 1_i64, 1_i64, 51_i64]).await;
-        walks_an_index(COUNT_FINISHED, params![1_i64]).await;
-        walks_an_index(&served_sql(), params![1_i64, 1_i64, 1_i64, 1_i64, 51_i64]).await;
-        walks_an_index(&count_seated_sql(), params![1_i64, 1_i64]).await;
+        finished(1).walks_an_index().await;
+        served(1, UserId::from_database(1)).walks_an_index().await;
         walks_an_index(&count_served_sql(), params![1_i64, 1_i64]).await;
         walks_an_index(&running_sql(), params![1_i64, 1_i64]).await;
     }

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// Links of a team or clinic that have not expired, at most: each is a row, and a door.
-const MAX_LINKS: i64 = 100;
+const MAX_LINKS: i64 = ErrorCode::InvitationLimit.limit();
 /// The default lifetime of a link, seconds: a week.
 const LIFETIME_S: i64 = 7 * 24 * 60 * 60;
 

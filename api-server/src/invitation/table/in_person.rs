@@ -1,10 +1,10 @@
 //! The SQL of invitations in person.
 
-use database::{Database, Row, Transaction, params};
+use database::{Row, Transaction, params};
 use proto::UserId;
 
 use crate::{
-    http::{error::Error, input::PageQuery},
+    http::{answer::List, error::Error, input::Cursor},
     invitation::{Place, in_person::SentDoctorInvitation, received::DoctorInvitation},
 };
 
@@ -134,45 +134,26 @@ pub(in crate::invitation) async fn sent_to(
     row.as_ref().map(sent_row).transpose()
 }
 
-/// One row more than the page holds, the newest first.
-pub(in crate::invitation) async fn list_sent(
-    database: &Database,
+/// The open invitations of a place, the newest first.
+pub(in crate::invitation) fn list_sent(
     place: Place,
     place_id: i64,
     now_ms: i64,
-    page: &PageQuery,
-) -> Result<Vec<SentDoctorInvitation>, Error> {
-    let start = page.start();
-    let rows = database
-        .query(
-            list_sql(),
-            params![
-                place.as_str(),
-                place_id,
-                now_ms,
-                start.at,
-                start.id,
-                page.limit + 1
-            ],
-        )
-        .await?;
-    rows.iter().map(sent_row).collect()
+) -> List<SentDoctorInvitation> {
+    List {
+        items: list_sql().into(),
+        count: COUNT_SENT.into(),
+        keys: params![place.as_str(), place_id, now_ms],
+        item: sent_row,
+        place: |sent| Cursor {
+            at: sent.created_ms,
+            id: sent.invitation_id,
+        },
+    }
 }
 
 const COUNT_SENT: &str =
     "SELECT count(*) FROM doctor_invitation WHERE place = $1 AND place_id = $2 AND expires_ms > $3";
-
-pub(in crate::invitation) async fn count_sent(
-    database: &Database,
-    place: Place,
-    place_id: i64,
-    now_ms: i64,
-) -> Result<i64, Error> {
-    let row = database
-        .query_first(COUNT_SENT, params![place.as_str(), place_id, now_ms])
-        .await?;
-    Ok(row.map_or(Ok(0), |row| row.get(0))?)
-}
 
 const REVOKE: &str =
     "DELETE FROM doctor_invitation WHERE place = $1 AND place_id = $2 AND id = $3 AND expires_ms > $4";
@@ -236,36 +217,22 @@ pub(in crate::invitation) async fn received_one(
     row.as_ref().map(received_row).transpose()
 }
 
-/// One row more than the page holds, the newest first.
-pub(in crate::invitation) async fn received(
-    database: &Database,
-    phone: &str,
-    now_ms: i64,
-    page: &PageQuery,
-) -> Result<Vec<DoctorInvitation>, Error> {
-    let start = page.start();
-    let rows = database
-        .query(
-            received_sql(),
-            params![phone, now_ms, start.at, start.id, page.limit + 1],
-        )
-        .await?;
-    rows.iter().map(received_row).collect()
+/// The open invitations of a phone, the newest first.
+pub(in crate::invitation) fn received(phone: String, now_ms: i64) -> List<DoctorInvitation> {
+    List {
+        items: received_sql().into(),
+        count: COUNT_RECEIVED.into(),
+        keys: params![phone, now_ms],
+        item: received_row,
+        place: |received| Cursor {
+            at: received.created_ms,
+            id: received.invitation_id,
+        },
+    }
 }
 
 const COUNT_RECEIVED: &str =
     "SELECT count(*) FROM doctor_invitation WHERE phone = $1 AND state = 'invited' AND expires_ms > $2";
-
-pub(in crate::invitation) async fn count_received(
-    database: &Database,
-    phone: &str,
-    now_ms: i64,
-) -> Result<i64, Error> {
-    let row = database
-        .query_first(COUNT_RECEIVED, params![phone, now_ms])
-        .await?;
-    Ok(row.map_or(Ok(0), |row| row.get(0))?)
-}
 
 /// Consumes an open invitation; false when there is none. The DELETE decides between racing requests.
 pub(in crate::invitation) async fn consume_in_person(
@@ -339,12 +306,10 @@ mod tests {
         walks_an_index(FORGET_EXPIRED, params!["team", 1_i64, 1_i64]).await;
         walks_an_index(COUNT, params!["team", 1_i64]).await;
         walks_an_index(&sent_to_sql(), params!["team", 1_i64, "p", 1_i64]).await;
-        walks_an_index(&list_sql(), params!["team", 1_i64, 1_i64, 1_i64, 1_i64, 51_i64]).await;
-        walks_an_index(COUNT_SENT, params!["team", 1_i64, 1_i64]).await;
+        list_sent(Place::Team, 1, 1).walks_an_index().await;
         walks_an_index(REVOKE, params!["team", 1_i64, 1_i64, 1_i64]).await;
         walks_an_index(&received_one_sql(), params!["p", 1_i64, 1_i64]).await;
-        walks_an_index(&received_sql(), params!["p", 1_i64, 1_i64, 1_i64, 51_i64]).await;
-        walks_an_index(COUNT_RECEIVED, params!["p", 1_i64]).await;
+        received("p".to_owned(), 1).walks_an_index().await;
         walks_an_index(FORGET_OTHERS, params!["team", 1_i64, "p"]).await;
         walks_an_index(FORGET_OF, params!["team", 1_i64, 1_i64]).await;
     }

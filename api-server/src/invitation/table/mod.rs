@@ -10,9 +10,8 @@ use super::Place;
 use crate::http::error::Error;
 
 pub(super) use in_person::{
-    NewInPerson, consume_in_person, count_in_person, count_received, count_sent, decline,
-    forget_expired_in_person, forget_others, list_sent, put_in_person, received, received_one,
-    revoke_in_person, sent_to,
+    NewInPerson, consume_in_person, count_in_person, decline, forget_expired_in_person, forget_others,
+    list_sent, put_in_person, received, received_one, revoke_in_person, sent_to,
 };
 pub(super) use links::{NewInvitation, consume, count, forget_expired, put, revoke_link};
 

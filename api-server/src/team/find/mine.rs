@@ -6,12 +6,12 @@ use utoipa::ToSchema;
 
 use crate::{
     app::App,
-    caller::{Role, User},
+    caller::User,
     http::{
-        answer::{Answer, ListEnvelope, Page},
+        answer::{Answer, ListEnvelope},
         docs::PageParams,
         error::Error,
-        input::{Cursor, PageQuery},
+        input::PageQuery,
     },
     team::table,
 };
@@ -37,20 +37,6 @@ pub(crate) struct MyTeam {
     security(("access_token" = []), ("bearer" = []))
 )]
 pub(crate) async fn list(State(app): State<App>, user: User, page: PageQuery) -> Result<Answer, Error> {
-    let is_member = user.role == Role::Member;
-    let total = if page.count {
-        Some(table::count_mine(&app.database, user.id, is_member).await?)
-    } else {
-        None
-    };
-    let mut items = table::mine(&app.database, user.id, is_member, &page).await?;
-    let next_cursor = page.cut(&mut items, |last| Cursor {
-        at: last.joined_ms,
-        id: last.team_id,
-    });
-    Answer::page(Page {
-        items,
-        next_cursor,
-        total,
-    })
+    let list = table::mine(user.id, user.role);
+    Answer::page(list.page(&app.database, &page).await?)
 }

@@ -6,14 +6,13 @@ use utoipa::ToSchema;
 
 use crate::{
     app::App,
-    caller::{Role, User},
     http::{
-        answer::{Answer, ListEnvelope, Page},
+        answer::{Answer, ListEnvelope},
         docs::PageParams,
         error::{Error, ErrorCode},
-        input::{Cursor, Name, NameQuery, PageQuery},
+        input::{Name, NameQuery, PageQuery},
     },
-    team::table,
+    team::{Caller, table},
 };
 
 /// A team of the result.
@@ -42,26 +41,10 @@ pub(crate) struct FoundTeam {
 )]
 pub(crate) async fn search(
     State(app): State<App>,
-    user: User,
+    _: Caller,
     part: NameQuery,
     page: PageQuery,
 ) -> Result<Answer, Error> {
-    if user.role != Role::Doctor {
-        return Err(ErrorCode::DoctorsOnly.into());
-    }
-    let total = if page.count {
-        Some(table::count_found(&app.database, &part.folded).await?)
-    } else {
-        None
-    };
-    let mut items = table::found(&app.database, &part.folded, &page).await?;
-    let next_cursor = page.cut(&mut items, |last| Cursor {
-        at: last.created_ms,
-        id: last.team_id,
-    });
-    Answer::page(Page {
-        items,
-        next_cursor,
-        total,
-    })
+    let list = table::found(&part.folded);
+    Answer::page(list.page(&app.database, &page).await?)
 }

@@ -8,10 +8,10 @@ use crate::{
     app::App,
     caller::User,
     http::{
-        answer::{Answer, ListEnvelope, Page},
+        answer::{Answer, ListEnvelope},
         docs::PageParams,
         error::{Error, ErrorCode},
-        input::{Cursor, PageQuery, PathId},
+        input::{PageQuery, PathId},
     },
     team::table,
 };
@@ -50,19 +50,6 @@ pub(crate) async fn list(
     table::team(&app.database, id.get())
         .await?
         .ok_or(ErrorCode::TeamNotFound)?;
-    let total = if page.count {
-        Some(table::count_doctors(&app.database, id.get()).await?)
-    } else {
-        None
-    };
-    let mut items = table::doctors(&app.database, id.get(), &page).await?;
-    let next_cursor = page.cut(&mut items, |last| Cursor {
-        at: last.joined_ms,
-        id: last.doctor_id,
-    });
-    Answer::page(Page {
-        items,
-        next_cursor,
-        total,
-    })
+    let list = table::doctors(id.get());
+    Answer::page(list.page(&app.database, &page).await?)
 }

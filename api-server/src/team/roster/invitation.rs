@@ -1,14 +1,13 @@
 //! Inviting doctors into a team: by a link and its QR code, by phone, by id.
 
 use axum::extract::State;
-use database::{Database, Transaction};
 use proto::UserId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
     app::{App, Written},
-    caller::User,
+    caller::{Led, User},
     http::{
         answer::{Answer, Empty, Envelope, ListEnvelope},
         docs::{IdempotencyKey, PageParams},
@@ -16,7 +15,7 @@ use crate::{
         input::{Id, Nothing, PageQuery, PathId, PathIds, Write},
     },
     invitation::{self, InviteByPhone, Inviting, MadeLink, NewLink, Place, SentDoctorInvitation, Target},
-    team::{Team, access},
+    team::Team,
 };
 
 /// An invitation into a team, with its link and QR code.
@@ -60,16 +59,11 @@ impl Inviting for Team {
     const PLACE: Place = Place::Team;
     type Link = TeamInvitation;
 
-    async fn lock_led(tx: &mut Transaction<'_>, id: i64, user: UserId) -> Result<Target, Error> {
-        let team = access::lock_led(tx, id, user).await?;
-        Ok(Target {
-            id: team.team_id,
-            name: team.name,
-        })
-    }
-
-    async fn check_led(database: &Database, id: i64, user: UserId) -> Result<(), Error> {
-        access::led(database, id, user).await.map(|_| ())
+    fn into_target(self) -> Target {
+        Target {
+            id: self.team_id,
+            name: self.name,
+        }
     }
 }
 
@@ -105,7 +99,7 @@ pub(crate) async fn by_id(
     let invitation_id = app.database.allocate_id(invitation::SEQUENCE).await?;
     app.write(once, move |tx| {
         Box::pin(async move {
-            let team = access::lock_led(tx, id.get(), user.id).await?;
+            let team = Led::<Team>::lock(tx, id.get(), &user).await?;
             let doctor = UserId::from_database(body.doctor_id.get());
             if team.has_doctor(doctor) {
                 return Err(Error::new(ErrorCode::TeamAlreadyIn).field("doctor_id"));
@@ -115,7 +109,7 @@ pub(crate) async fn by_id(
             if !invited.await? {
                 return Err(Error::new(ErrorCode::TeamDoctorNotFound).field("doctor_id"));
             }
-            Ok(Written::new(Answer::one(&team)?))
+            Ok(Written::new(Answer::one(&*team)?))
         })
     })
     .await

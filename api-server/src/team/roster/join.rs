@@ -101,7 +101,7 @@ fn missing(field: &'static str) -> Error {
     Error::invalid(
         field,
         "缺少该字段：医生须提供 invitation，会员须提供 team_id 和 agreement_version",
-        "it is missing: doctors give invitation, members team_id and agreement_version",
+        "missing; doctors send invitation, members team_id and agreement_version",
     )
 }
 

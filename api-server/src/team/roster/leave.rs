@@ -7,7 +7,7 @@ use proto::UserId;
 use crate::{
     account::{self, Device},
     app::{App, Written},
-    caller::{Role, User},
+    caller::{Led, Role, User},
     clock::now_ms,
     http::{
         answer::{Answer, Empty, Envelope},
@@ -15,7 +15,7 @@ use crate::{
         error::{Error, ErrorCode},
         input::{Nothing, PathId, Write},
     },
-    team::{access, table},
+    team::{Team, table},
 };
 
 /// Leaves a team
@@ -63,10 +63,10 @@ pub(crate) async fn leave(
 pub(crate) async fn remove_doctor(
     tx: &mut Transaction<'_>,
     team: i64,
-    user: UserId,
+    user: &User,
     doctor: UserId,
 ) -> Result<Vec<Device>, Error> {
-    access::led_in(tx, team, user).await?;
+    Led::<Team>::lock(tx, team, user).await?;
     let ended = remove(tx, team, doctor).await?;
     ended.ok_or_else(|| Error::new(ErrorCode::TeamDoctorNotFound).field("doctor_id"))
 }

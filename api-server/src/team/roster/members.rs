@@ -7,14 +7,14 @@ use utoipa::ToSchema;
 
 use crate::{
     app::{App, Written},
-    caller::User,
+    caller::{Led, User},
     http::{
-        answer::{Answer, Empty, Envelope, ListEnvelope, Page},
+        answer::{Answer, Empty, Envelope, ListEnvelope},
         docs::{IdempotencyKey, PageParams},
         error::{Error, ErrorCode},
-        input::{Cursor, Nothing, PageQuery, PathId, PathIds, Write},
+        input::{Nothing, PageQuery, PathId, PathIds, Write},
     },
-    team::{access, table},
+    team::{Team, table},
 };
 
 /// A member of a team.
@@ -49,22 +49,9 @@ pub(crate) async fn list(
     PathId(id): PathId,
     page: PageQuery,
 ) -> Result<Answer, Error> {
-    access::led(&app.database, id.get(), user.id).await?;
-    let total = if page.count {
-        Some(table::count_members(&app.database, id.get()).await?)
-    } else {
-        None
-    };
-    let mut items = table::members(&app.database, id.get(), &page).await?;
-    let next_cursor = page.cut(&mut items, |last| Cursor {
-        at: last.joined_ms,
-        id: last.member_id,
-    });
-    Answer::page(Page {
-        items,
-        next_cursor,
-        total,
-    })
+    Led::<Team>::read(&app.database, id.get(), &user).await?;
+    let list = table::members(id.get());
+    Answer::page(list.page(&app.database, &page).await?)
 }
 
 /// Removes a member from a team
@@ -89,7 +76,7 @@ pub(crate) async fn remove(
 ) -> Result<Answer, Error> {
     app.write(write.once, move |tx| {
         Box::pin(async move {
-            access::led_in(tx, id.get(), user.id).await?;
+            Led::<Team>::lock(tx, id.get(), &user).await?;
             let member = UserId::from_database(member_id.get());
             if !table::remove_member(tx, id.get(), member).await? {
                 return Err(Error::new(ErrorCode::TeamMemberNotFound).field("member_id"));

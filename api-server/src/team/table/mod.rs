@@ -14,14 +14,15 @@ use super::{
     roster::doctors::TeamDoctor,
 };
 use crate::http::{
+    answer::List,
     error::{Error, ErrorCode},
-    input::PageQuery,
+    input::Cursor,
 };
 
 pub(crate) use folding::fold_names;
-pub(super) use member::{count_members, members, put_acceptance, put_member, remove_member};
-pub(super) use mine::{count_mine, mine};
-pub(super) use search::{count_found, forget_pieces, found, put_pieces};
+pub(super) use member::{members, put_acceptance, put_member, remove_member};
+pub(super) use mine::mine;
+pub(super) use search::{forget_pieces, found, put_pieces};
 
 /// The sequence of team ids.
 pub(super) const SEQUENCE: &str = "team";
@@ -255,34 +256,30 @@ const DOCTORS: &str =
 
 const COUNT_DOCTORS: &str = "SELECT count(*) FROM team_doctor WHERE team_id = $1";
 
-/// One row more than the page holds, the newest first.
-pub(super) async fn doctors(
-    database: &Database,
-    team: i64,
-    page: &PageQuery,
-) -> Result<Vec<TeamDoctor>, Error> {
-    let start = page.start();
-    let rows = database
-        .query(DOCTORS, params![team, start.at, start.id, page.limit + 1])
-        .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(TeamDoctor {
-                doctor_id: row.get(0)?,
-                name: row.get(1)?,
-                photo_id: row.get(2)?,
-                title: row.get(3)?,
-                department: row.get(4)?,
-                inviter_id: row.get(5)?,
-                joined_ms: row.get(6)?,
-            })
-        })
-        .collect()
+fn doctor_row(row: &Row) -> Result<TeamDoctor, Error> {
+    Ok(TeamDoctor {
+        doctor_id: row.get(0)?,
+        name: row.get(1)?,
+        photo_id: row.get(2)?,
+        title: row.get(3)?,
+        department: row.get(4)?,
+        inviter_id: row.get(5)?,
+        joined_ms: row.get(6)?,
+    })
 }
 
-pub(super) async fn count_doctors(database: &Database, team: i64) -> Result<i64, Error> {
-    let row = database.query_first(COUNT_DOCTORS, params![team]).await?;
-    Ok(row.map_or(Ok(0), |row| row.get(0))?)
+/// The doctors of a team, the newest first.
+pub(super) fn doctors(team: i64) -> List<TeamDoctor> {
+    List {
+        items: DOCTORS.into(),
+        count: COUNT_DOCTORS.into(),
+        keys: params![team],
+        item: doctor_row,
+        place: |doctor| Cursor {
+            at: doctor.joined_ms,
+            id: doctor.doctor_id,
+        },
+    }
 }
 
 /// The team of a new consult.
@@ -356,7 +353,6 @@ mod tests {
     async fn statements_walk_an_index() {
         walks_an_index(TEAM, params![1_i64]).await;
         walks_an_index(SHARED, params![1_i64, 2_i64]).await;
-        walks_an_index(DOCTORS, params![1_i64, 1_i64, 1_i64, 51_i64]).await;
-        walks_an_index(COUNT_DOCTORS, params![1_i64]).await;
+        doctors(1).walks_an_index().await;
     }
 }

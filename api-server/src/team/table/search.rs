@@ -1,9 +1,9 @@
 //! The SQL of finding teams by part of their name.
 
-use database::{Database, Transaction, params};
+use database::{Row, Transaction, params};
 
 use crate::{
-    http::{error::Error, input::PageQuery},
+    http::{answer::List, error::Error, input::Cursor},
     team::{
         Team,
         find::{name, search::FoundTeam},
@@ -61,33 +61,29 @@ const FOUND: &str = r"SELECT t.id, t.name, t.introduction, t.owner_id, o.name, t
 
 const COUNT: &str = "SELECT count(*) FROM team_gram WHERE gram = $1";
 
-/// Teams whose names contain a part: one row more than the page holds, the newest first.
-pub(in crate::team) async fn found(
-    database: &Database,
-    folded: &str,
-    page: &PageQuery,
-) -> Result<Vec<FoundTeam>, Error> {
-    let start = page.start();
-    let rows = database
-        .query(FOUND, params![folded, start.at, start.id, page.limit + 1])
-        .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(FoundTeam {
-                team_id: row.get(0)?,
-                name: row.get(1)?,
-                introduction: row.get(2)?,
-                owner_id: row.get(3)?,
-                owner_name: row.get(4)?,
-                created_ms: row.get(5)?,
-            })
-        })
-        .collect()
+fn found_row(row: &Row) -> Result<FoundTeam, Error> {
+    Ok(FoundTeam {
+        team_id: row.get(0)?,
+        name: row.get(1)?,
+        introduction: row.get(2)?,
+        owner_id: row.get(3)?,
+        owner_name: row.get(4)?,
+        created_ms: row.get(5)?,
+    })
 }
 
-pub(in crate::team) async fn count_found(database: &Database, folded: &str) -> Result<i64, Error> {
-    let row = database.query_first(COUNT, params![folded]).await?;
-    Ok(row.map_or(Ok(0), |row| row.get(0))?)
+/// Teams whose folded names contain a part, the newest first.
+pub(in crate::team) fn found(folded: &str) -> List<FoundTeam> {
+    List {
+        items: FOUND.into(),
+        count: COUNT.into(),
+        keys: params![folded],
+        item: found_row,
+        place: |team| Cursor {
+            at: team.created_ms,
+            id: team.team_id,
+        },
+    }
 }
 
 #[cfg(test)]
@@ -97,8 +93,7 @@ mod tests {
 
     #[tokio::test]
     async fn statements_walk_an_index() {
-        walks_an_index(FOUND, params!["p", 1_i64, 1_i64, 51_i64]).await;
-        walks_an_index(COUNT, params!["p"]).await;
+        found("p").walks_an_index().await;
         walks_an_index(FORGET, params![1_i64]).await;
     }
 }
