@@ -9,27 +9,35 @@ use std::{
     fs,
     net::{SocketAddr, TcpStream},
     os::unix::process::CommandExt,
-    path::{Path, PathBuf},
-    process::{Child, ChildStdin, Command, Stdio},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
     sync::{
         Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
 };
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use tempfile::TempDir;
+
+pub mod backplane;
+pub mod cluster;
+pub mod sentinel;
 
 pub use crate::postgres::Certificate;
 use crate::{
-    pid::{freeze, signal},
     port::Port,
+    process::{
+        child::{await_end, await_start},
+        pid::{freeze, signal},
+        watcher::Watcher,
+    },
 };
 
-/// How long a start and an orderly stop may take.
-const PATIENCE: Duration = Duration::from_secs(120);
-const POLL: Duration = Duration::from_millis(5);
+/// How the watcher ends a server; its pid may be another process's by then.
+const END: &str = "if read -r pid 2>/dev/null < \"$1/pid\"; then
+        grep -q redis \"/proc/$pid/comm\" 2>/dev/null && kill -KILL $pid 2>/dev/null
+    fi";
 
 /// How an instance differs from the plain one: nobody logs in, no TLS.
 #[derive(Clone, Debug, Default)]
@@ -53,7 +61,7 @@ pub struct Redis {
     port: Port,
     server: Mutex<Option<Child>>,
     next_prefix: AtomicU64,
-    watcher: Option<(Child, ChildStdin)>,
+    _watcher: Watcher,
     folder: TempDir,
 }
 
@@ -80,7 +88,7 @@ impl Redis {
         let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
         let program = program(&folders, "redis-server")?;
         let folder = tempfile::Builder::new().prefix("huizhen-redis-").tempdir()?;
-        let watcher = watch(folder.path())?;
+        let watcher = Watcher::over(folder.path(), END)?;
         let port = Port::take()?;
         let redis = Self {
             program,
@@ -88,7 +96,7 @@ impl Redis {
             port,
             server: Mutex::new(None),
             next_prefix: AtomicU64::new(1),
-            watcher: Some(watcher),
+            _watcher: watcher,
             folder,
         };
         redis.configure()?;
@@ -214,25 +222,13 @@ impl Redis {
             .process_group(0)
             .spawn()
             .context("redis-server cannot be run")?;
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let pid = fs::read_to_string(&pid_path).unwrap_or_default();
+        await_start("Redis", &mut child, &log_path, |pid| {
+            let written = fs::read_to_string(&pid_path).unwrap_or_default();
             // Its own file first: whatever else has got the port is not it.
-            if pid.trim() == child.id().to_string() && TcpStream::connect(self.address()).is_ok() {
-                *server = Some(child);
-                return Ok(());
-            }
-            let ended = child.try_wait()?;
-            if ended.is_some() || Instant::now() > deadline {
-                signal(child.id(), libc::SIGKILL);
-                let _ = child.wait();
-                let log = fs::read_to_string(&log_path).unwrap_or_default();
-                let lines: Vec<&str> = log.lines().collect();
-                let tail = &lines[lines.len().saturating_sub(10)..];
-                bail!("Redis does not start ({ended:?}):\n{}", tail.join("\n"));
-            }
-            std::thread::sleep(POLL);
-        }
+            written.trim() == pid.to_string() && TcpStream::connect(self.address()).is_ok()
+        })?;
+        *server = Some(child);
+        Ok(())
     }
 
     /// Stops it in order.
@@ -258,16 +254,7 @@ impl Redis {
         };
         signal(child.id(), how);
         signal(child.id(), libc::SIGCONT);
-        let deadline = Instant::now() + PATIENCE;
-        while child.try_wait()?.is_none() {
-            if Instant::now() > deadline {
-                signal(child.id(), libc::SIGKILL);
-                let _ = child.wait();
-                bail!("Redis does not end");
-            }
-            std::thread::sleep(POLL);
-        }
-        Ok(())
+        await_end("Redis", &mut child, || true)
     }
 
     /// Freezes it: connections stay open and nothing answers, as on a machine that hangs.
@@ -340,33 +327,7 @@ impl Drop for Redis {
     fn drop(&mut self) {
         // Nothing here is worth keeping.
         let _ = self.end(libc::SIGKILL);
-        if let Some((mut watcher, input)) = self.watcher.take() {
-            drop(input);
-            let _ = watcher.wait();
-        }
     }
-}
-
-/// Starts the shell that ends the instance in `folder` and removes it once this process is gone.
-fn watch(folder: &Path) -> anyhow::Result<(Child, ChildStdin)> {
-    const SCRIPT: &str = "trap '' INT TERM HUP
-        read -r _
-        if read -r pid 2>/dev/null < \"$1/pid\"; then
-            grep -q redis \"/proc/$pid/comm\" 2>/dev/null && kill -KILL $pid 2>/dev/null
-        fi
-        rm -rf \"$1\" 2>/dev/null || { sleep 1; rm -rf \"$1\"; }";
-    let mut watcher = Command::new("/bin/sh")
-        .args(["-c", SCRIPT, "huizhen-watcher"])
-        .arg(folder)
-        .current_dir("/")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .process_group(0)
-        .spawn()
-        .context("/bin/sh cannot be run")?;
-    let input = watcher.stdin.take().context("the watcher has no input")?;
-    Ok((watcher, input))
 }
 
 fn program(folders: &[PathBuf], name: &str) -> anyhow::Result<PathBuf> {

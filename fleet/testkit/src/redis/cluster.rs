@@ -5,11 +5,8 @@ use std::sync::OnceLock;
 
 use anyhow::{Context, bail, ensure};
 
-use crate::{
-    port::Port,
-    redis::{Certificate, Options, Redis},
-    sentinel::wait,
-};
+use super::{Certificate, Options, Redis};
+use crate::{port::Port, wait::block_until};
 
 /// Masters with slots.
 pub const MASTERS: usize = 3;
@@ -86,14 +83,14 @@ impl Cluster {
             }
         }
         let known = format!("cluster_known_nodes:{}", cluster.nodes.len());
-        wait("all nodes know each other", || {
+        block_until("all nodes know each other", || {
             cluster.all_say(&[&known, "cluster_state:ok"])
         })?;
         for at in 0..replicas {
             let master = cluster.id(at)?;
             cluster.nodes[masters + at].command(&["CLUSTER", "REPLICATE", &master])?;
         }
-        wait("the replicas are in step", || {
+        block_until("the replicas are in step", || {
             for at in 0..replicas {
                 let info = cluster.nodes[masters + at].command(&["INFO", "replication"])?;
                 let counted = cluster.nodes[at].command(&["INFO", "replication"])?;
@@ -121,7 +118,7 @@ impl Cluster {
     /// # Errors
     /// When they do not in time.
     pub fn wait_until_whole(&self) -> anyhow::Result<()> {
-        wait("the cluster is whole", || self.all_say(&["cluster_state:ok"]))
+        block_until("the cluster is whole", || self.all_say(&["cluster_state:ok"]))
     }
 
     /// The replica of a master.
@@ -137,7 +134,7 @@ impl Cluster {
     /// # Errors
     /// When it does not in time.
     pub fn wait_until_replaced(&self, master: usize) -> anyhow::Result<()> {
-        wait("the replica has taken over", || {
+        block_until("the replica has taken over", || {
             let info = self.replica(master).command(&["INFO", "replication"])?;
             Ok(info.contains("role:master"))
         })?;
@@ -179,7 +176,7 @@ impl Cluster {
     /// # Errors
     /// When it is not in time.
     pub fn wait_until_master(&self, node: usize) -> anyhow::Result<()> {
-        wait("the replica has taken over", || {
+        block_until("the replica has taken over", || {
             let info = self.nodes[node].command(&["CLUSTER", "INFO"])?;
             Ok(self.role(node)?.contains("role:master") && info.contains("cluster_state:ok"))
         })
@@ -194,7 +191,7 @@ impl Cluster {
     /// # Panics
     /// Where there are no replicas.
     pub fn wait_until_in_step(&self) -> anyhow::Result<()> {
-        wait("the cluster is whole and in step", || {
+        block_until("the cluster is whole and in step", || {
             // What has just been started may have no answer yet.
             Ok(self.is_in_step().unwrap_or(false))
         })

@@ -14,14 +14,12 @@ use std::{
 use anyhow::{Context, bail};
 use tempfile::TempDir;
 
-use crate::{
+use super::{
+    Postgres,
     installation::{Owner, owner},
-    port::Port,
-    postgres::Postgres,
 };
+use crate::{PATIENCE, port::Port};
 
-/// How long a start may take.
-const PATIENCE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(5);
 
 /// Starts the pooler, and ends it once the input ends.

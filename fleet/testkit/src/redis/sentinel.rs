@@ -1,16 +1,12 @@
 //! A private Redis with a replica and three sentinels that put the one in the other's place.
 
-use std::time::{Duration, Instant};
+use anyhow::Context;
 
-use anyhow::{Context, ensure};
-
-use crate::redis::{Certificate, Options, Redis};
+use super::{Certificate, Options, Redis};
+use crate::wait::block_until;
 
 /// How the sentinels call their master.
 pub const MASTER_NAME: &str = "main";
-/// How long the sentinels may take to find each other, and to replace a master.
-const PATIENCE: Duration = Duration::from_secs(120);
-const POLL: Duration = Duration::from_millis(50);
 /// By themselves sentinels look at a master that has come back after ten seconds, and wait for eight more before they make
 /// a replica of it; one that was frozen keeps out of everything for thirty.
 const HURRY: [&str; 10] = [
@@ -83,7 +79,7 @@ impl SentinelSet {
     /// # Errors
     /// When that is not so in time.
     pub fn wait_until_whole(&self) -> anyhow::Result<()> {
-        wait("the sentinels agree and the replica is in step", || {
+        block_until("the sentinels agree and the replica is in step", || {
             // What has just been started, or frozen for long, may have no answer yet.
             Ok(self.is_whole().unwrap_or(false))
         })
@@ -137,7 +133,7 @@ impl SentinelSet {
     /// # Errors
     /// When they do not in time.
     pub fn wait_until_master(&self, server: usize) -> anyhow::Result<()> {
-        wait("the master is replaced", || {
+        block_until("the master is replaced", || {
             let is_named = self.master().is_ok_and(|master| master == server);
             Ok(is_named
                 && self.servers[server]
@@ -255,14 +251,4 @@ fn hurry(sentinel: &Redis) -> anyhow::Result<()> {
 fn says(answer: &str, name: &str, value: &str) -> bool {
     let lines: Vec<&str> = answer.lines().collect();
     lines.windows(2).any(|pair| pair == [name, value])
-}
-
-/// Waits until something holds.
-pub(crate) fn wait(what: &str, mut holds: impl FnMut() -> anyhow::Result<bool>) -> anyhow::Result<()> {
-    let deadline = Instant::now() + PATIENCE;
-    while !holds()? {
-        ensure!(Instant::now() < deadline, "not in time: {what}");
-        std::thread::sleep(POLL);
-    }
-    Ok(())
 }

@@ -10,7 +10,13 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
-use crate::pid::{freeze, signal};
+pub(crate) mod child;
+pub(crate) mod pid;
+pub mod port;
+pub(crate) mod watcher;
+
+use child::log_tail;
+use pid::{freeze, signal};
 
 /// How long a start may take: a first start makes its database.
 const START_LIMIT: Duration = Duration::from_secs(120);
@@ -25,9 +31,6 @@ pub fn beside_this_program(name: &str) -> Result<PathBuf> {
     let own = std::env::current_exe().context("cannot find out where this program lies")?;
     Ok(own.with_file_name(name))
 }
-
-/// How much of the log is shown when something went wrong.
-const LOG_TAIL_LINES: usize = 15;
 
 /// Where a program listens; what it does not open is absent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -144,7 +147,7 @@ impl Spawned {
         while begun.elapsed() < END_LIMIT {
             match self.child.try_wait()? {
                 Some(status) if status.success() => return Ok(()),
-                Some(status) => bail!("{} ended with {status}{}", self.name, self.log_tail()),
+                Some(status) => bail!("{} ended with {status}{}", self.name, log_tail(&self.log)),
                 None => sleep(Duration::from_millis(20)).await,
             }
         }
@@ -152,7 +155,7 @@ impl Spawned {
         bail!(
             "{} did not end within {END_LIMIT:?} of SIGTERM and was killed{}",
             self.name,
-            self.log_tail()
+            log_tail(&self.log)
         )
     }
 
@@ -163,7 +166,7 @@ impl Spawned {
                 bail!(
                     "{} ended at its start with {status}{}",
                     self.name,
-                    self.log_tail()
+                    log_tail(&self.log)
                 );
             }
             // Until it is written whole it does not parse.
@@ -178,19 +181,8 @@ impl Spawned {
         bail!(
             "{} does not listen after {START_LIMIT:?}{}",
             self.name,
-            self.log_tail()
+            log_tail(&self.log)
         )
-    }
-
-    fn log_tail(&self) -> String {
-        let log = fs::read_to_string(&self.log).unwrap_or_default();
-        let lines: Vec<&str> = log.lines().collect();
-        let tail = &lines[lines.len().saturating_sub(LOG_TAIL_LINES)..];
-        if tail.is_empty() {
-            String::new()
-        } else {
-            format!("; the end of its log:\n  {}", tail.join("\n  "))
-        }
     }
 }
 

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use clap::ValueEnum;
 
-use crate::{
+use super::{
+    Options, Redis,
     cluster::{self, Cluster},
-    redis::{self, Redis},
     sentinel::{self, SentinelSet},
 };
 
@@ -51,7 +51,7 @@ impl Backplane {
     /// When Redis is not installed (with what to install), or something does not start in time.
     pub fn start(kind: Kind) -> anyhow::Result<Self> {
         Ok(match kind {
-            Kind::Single => Self::Single(Arc::new(Redis::start(redis::Options::default())?)),
+            Kind::Single => Self::Single(Arc::new(Redis::start(Options::default())?)),
             Kind::Sentinel => Self::Sentinel(Arc::new(SentinelSet::start(sentinel::Shape::default())?)),
             Kind::Cluster => {
                 let shape = cluster::Shape {
