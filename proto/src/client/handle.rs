@@ -5,13 +5,11 @@ use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-use super::copies::Snapshot;
 use super::directory::Directory;
 use super::event::Event;
-use super::outbox::Outgoing;
 use super::session::Session;
 use super::settings::Settings;
-use super::state::Machine;
+use super::state::{Machine, Outgoing, Snapshot};
 use crate::wire::{self, client_frame, server_frame};
 
 /// How many calls of the app may wait for the client's attention.

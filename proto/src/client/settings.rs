@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::backoff::Backoff;
+use super::state::Backoff;
 use crate::wire::Platform;
 
 /// Who a client is, and its limits.

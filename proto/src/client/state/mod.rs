@@ -2,19 +2,27 @@
 //! out. `now` is the time since the client was started.
 
 mod answers;
+mod backoff;
+mod copies;
+mod outbox;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::copies::Snapshot;
 use super::directory::Password;
 use super::event::Event;
 use super::handle::RequestError;
-use super::outbox::{Outbox, Outgoing};
 use super::settings::Settings;
 use crate::PROTOCOL_VERSION;
 use crate::bye::{self, Advice};
 use crate::wire::{self, ClientFrame, ServerFrame, client_frame, server_frame};
+use outbox::Outbox;
+
+pub use backoff::Backoff;
+pub use copies::{Copy, Snapshot};
+pub use outbox::Outgoing;
 
 /// How long to wait where an answer asks for a pause without saying how long.
 pub(super) const DEFAULT_PAUSE: Duration = Duration::from_secs(1);

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use super::outbox::Outgoing;
-use super::state_tests::{at, error, finish_sync, ids, log_in, machine, message, send_ok, sends};
+use super::super::Outgoing;
+use super::{at, error, finish_sync, ids, log_in, machine, message, send_ok, sends};
 use crate::wire::ErrorCode;
 
 fn message_to(conversation_id: i64, id: &str) -> Outgoing {

@@ -29,7 +29,7 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// Takes note of a conversation; true when the app must forget its copy.
-    pub(super) fn conversation(&mut self, conversation: &Conversation) -> bool {
+    pub(in crate::client) fn conversation(&mut self, conversation: &Conversation) -> bool {
         // A connection that breaks before the first entry must not move the beginning: entries go on from where they were
         // announced, not from the newest ones.
         let announced = Copy {
@@ -51,7 +51,7 @@ impl Snapshot {
     }
 
     /// Takes note of an entry; false when the app has it already.
-    pub(super) fn entry(&mut self, entry: &Entry) -> bool {
+    pub(in crate::client) fn entry(&mut self, entry: &Entry) -> bool {
         let copy = self.copies.entry(entry.conversation_id).or_default();
         let new = entry.seq > copy.have_seq;
         if new {

@@ -56,7 +56,7 @@ mod tests {
     /// docs/protocol.md promises these delays to the writers of other clients.
     #[test]
     fn the_document_has_the_same_delays() {
-        let document = include_str!("../../../docs/protocol.md");
+        let document = include_str!("../../../../docs/protocol.md");
         let backoff = Backoff::default();
         let settings = Settings::new(1, "device", Platform::Ios);
         for row in [
