@@ -7,13 +7,14 @@ use anyhow::Result;
 use proto::client::{
     Address, Client, Directory, DirectoryError, Event, Events, Password, Settings, Snapshot,
 };
+use proto::rest::RestDirectory;
 use proto::wire::Platform;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::sleep;
 
 use super::process::tell;
 use super::{Orders, Ready, Told, Word};
-use crate::world::rest::{Rest, RestDirectory};
+use crate::world::rest::Rest;
 
 /// How many calls to REST are under way at once: each takes a file of this process, which the clients need.
 const CALLS_AT_ONCE: usize = 256;
@@ -96,7 +97,7 @@ pub(super) async fn run(orders: Orders, mut lines: mpsc::Receiver<String>) -> Re
         let mut settings = Settings::new(somebody.user_id, somebody.device_id, Platform::Android);
         settings.event_capacity = EVENTS;
         let directory = InTurn {
-            directory: RestDirectory::new(rest.clone(), &somebody.access_token),
+            directory: rest.directory(&somebody.access_token),
             calls: calls.clone(),
         };
         let (client, events) = Client::start(directory, settings, Snapshot::default());

@@ -88,7 +88,7 @@ async fn with_passwords(rest: &Rest, people: Vec<Somebody>) -> Result<Vec<User>>
         let (rest, permits) = (rest.clone(), permits.clone());
         asking.spawn(async move {
             let _permit = permits.acquire_owned().await?;
-            let (password, _) = rest.im_password(&somebody.access_token).await?;
+            let password = rest.im_password(&somebody.access_token).await?;
             anyhow::Ok(User {
                 user_id: somebody.user_id,
                 device_id: somebody.device_id,

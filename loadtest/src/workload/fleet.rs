@@ -150,11 +150,14 @@ impl Fleet {
             }
         } else {
             for server in self.rest.servers(access_token).await? {
-                addresses.push(match self.transport {
-                    Transport::Tcp => server.tcp()?,
-                    Transport::Ws => server.ws()?,
-                    Transport::Tls => server.tls()?,
-                });
+                let address = match self.transport {
+                    Transport::Tcp => server.tcp(),
+                    Transport::Ws => server.ws(),
+                    Transport::Tls => server.tls(),
+                };
+                addresses.push(address.with_context(|| {
+                    format!("the node at {} does not listen for this transport", server.ip)
+                })?);
             }
         }
         ensure!(!addresses.is_empty(), "GET /im/servers names no node");

@@ -273,7 +273,7 @@ impl Builder {
         let tokens: Vec<String> = world.users.iter().map(|user| user.access_token.clone()).collect();
         let passwords = each("asking for passwords", tokens.into_iter(), |token| {
             let rest = self.rest.clone();
-            async move { Ok(rest.im_password(&token).await?.0) }
+            async move { Ok(rest.im_password(&token).await?) }
         })
         .await?;
         for (user, password) in world.users.iter_mut().zip(passwords) {

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use loadtest::world::rest::Rest;
 use proto::wire::ByeReason;
+use testkit::eventually;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::people::{Person, Running, assert_heard_alike, eventually};
+use super::people::{Person, Running, assert_heard_alike};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_is_started_takes_load() {

@@ -2,31 +2,18 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
 
 use loadtest::server::unlimited::{api_arguments, node_arguments};
 use loadtest::server::usage::metric_at;
-use loadtest::world::rest::{Rest, RestDirectory, reachable};
+use loadtest::world::rest::{Rest, reachable};
 use loadtest::world::{Builder, SmsWebhook, User};
 use proto::client::{Client, Event, Events, Outgoing, Settings, Snapshot};
 use proto::wire::{ByeReason, EntryKind, Platform};
 use testkit::backplane::Kind;
+use testkit::eventually;
 use testkit::fleet::{Fleet, Plan};
-use tokio::time::sleep;
 
 use super::fleet::programs;
-
-/// How long something may take that no figure of ours bounds.
-pub const PATIENCE: Duration = Duration::from_secs(120);
-
-/// Waits until it holds.
-pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let begun = Instant::now();
-    while !holds().await {
-        assert!(begun.elapsed() < PATIENCE, "{what}");
-        sleep(Duration::from_millis(10)).await;
-    }
-}
 
 /// A fleet and the way to it.
 pub struct Running {
@@ -68,7 +55,7 @@ impl Running {
 
     /// Waits until the nodes say that they have so many sessions, all in all.
     pub async fn sessions_become(&self, nodes: &[usize], expected: u64) {
-        eventually("the nodes have another number of sessions", async || {
+        eventually("the nodes have the sessions", async || {
             let mut sum = 0;
             for node in nodes {
                 sum += self.sessions(*node).await;
@@ -80,7 +67,7 @@ impl Running {
 
     /// Waits until the directory of nodes says so, too: a node tells its load every two seconds.
     pub async fn directory_tells(&self, expected: u64) {
-        eventually("the directory has another number of sessions", async || {
+        eventually("the directory has the sessions", async || {
             let redis = self.fleet.backplane.single().unwrap();
             let directory = redis.command(&["KEYS", "huizhen:*:nodes"]).unwrap();
             let lines = redis.command(&["HVALS", directory.trim()]).unwrap();
@@ -98,7 +85,7 @@ impl Running {
     pub fn person(&self, user: &User) -> Person {
         let mut settings = Settings::new(user.user_id, user.device_id.clone(), Platform::Android);
         settings.sync_limit = 500;
-        let directory = RestDirectory::new(self.rest.clone(), &user.access_token);
+        let directory = self.rest.directory(&user.access_token);
         let (client, events) = Client::start(directory, settings, Snapshot::default());
         let log = Arc::new(Mutex::new(Log::default()));
         tokio::spawn(listen(events, log.clone()));

@@ -10,11 +10,10 @@ use proto::client::{
     RequestError, Settings, Snapshot,
 };
 use proto::wire::{self, ByeReason, ClientFrame, Platform, client_frame, server_frame};
+use testkit::PATIENCE;
 use tokio::time::timeout;
 
 use crate::node::Node;
-
-const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Default)]
 struct Asked {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proto::client::{Backoff, Client, Ended, Event, Events, Outgoing, Settings, Snapshot};
+use proto::rest::RestDirectory;
 use proto::wire::Platform;
 
 use super::plain::{Manner, Plain};
@@ -11,7 +12,6 @@ use super::scribe::{Scribe, name};
 use super::tap::TappedDirectory;
 use crate::generator::payload::Payload;
 use crate::world::User;
-use crate::world::rest::RestDirectory;
 
 /// Which client a device runs.
 pub(super) enum Software {

@@ -12,7 +12,7 @@ use super::plain::Manner;
 use super::scribe::{Part, Scribe, Who};
 use super::visitor::Visitor;
 use crate::progress::Progress;
-use crate::world::rest::{Rest, RestDirectory};
+use crate::world::rest::Rest;
 use crate::world::{User, World};
 
 /// How long the first connection of all clients may take.
@@ -103,7 +103,7 @@ pub(super) fn start_visitors(
 }
 
 fn start(rest: &Rest, user: &User, software: &Software, who: Who, notes: &Arc<Notes>) -> Device {
-    let directory = RestDirectory::new(rest.clone(), &user.access_token);
+    let directory = rest.directory(&user.access_token);
     Device::start(directory, user, software, Scribe::new(who, notes.clone()))
 }
 

@@ -6,14 +6,14 @@ use proto::client::{Client, Event, Snapshot};
 
 use super::device::settings;
 use crate::world::User;
-use crate::world::rest::{Rest, RestDirectory};
+use crate::world::rest::Rest;
 
 /// Logs in and syncs with a client that knows nothing yet, however often that takes.
 ///
 /// # Errors
 /// When the client gives up.
 pub(super) async fn log_in(rest: Rest, user: User) -> Result<()> {
-    let directory = RestDirectory::new(rest, &user.access_token);
+    let directory = rest.directory(&user.access_token);
     let (client, mut events) = Client::start(directory, settings(&user), Snapshot::default());
     while let Some(event) = events.next().await {
         match event {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use reqwest::{Method, StatusCode};
+use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -65,7 +65,7 @@ impl Visitor {
             Ok(_) => Ok(!is_in),
             // An earlier call had done it, and its answer was lost.
             Err(CallError::Refused {
-                status: StatusCode::CONFLICT | StatusCode::NOT_FOUND,
+                status: 404 | 409,
                 ..
             }) => Ok(!is_in),
             Err(error) => Err(error),

@@ -141,7 +141,7 @@ fn flip(path: &Path, target: usize) -> Result<bool> {
 
 async fn read(ports: &Ports, reader: &Reader, promised: i64, notes: &Notes) -> Result<()> {
     let rest = Rest::new(&format!("http://{}", ports.rest.context("no REST")?))?;
-    let (password, _) = rest.im_password(&reader.user.access_token).await?;
+    let password = rest.im_password(&reader.user.access_token).await?;
     let mut bare = Bare::log_in(ports.im.context("no listener")?, &reader.user, &password).await?;
     audit::pages(&mut bare, notes, reader, promised).await
 }

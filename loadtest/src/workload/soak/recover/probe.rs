@@ -63,7 +63,7 @@ impl Probes {
         for (address, chat) in addresses.into_iter().zip(&pairs.conversations) {
             let user = &pairs.users[chat.members[0] as usize];
             // Redis may have been emptied since the first one was given out.
-            let (password, _) = rest.im_password(&user.access_token).await?;
+            let password = rest.im_password(&user.access_token).await?;
             let connection = timeout(LOGIN_LIMIT, log_in(address, user, password))
                 .await
                 .context("a probe was not logged in in time")??;
