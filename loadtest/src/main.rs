@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use loadtest::arguments::{Arguments, Command};
-use loadtest::{crowd, relay, system, workload};
+use loadtest::server::{relay, system};
+use loadtest::{crowd, workload};
 use tokio::signal::unix::{SignalKind, signal};
 
 #[global_allocator]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use testkit::backplane::Kind;
 
-use crate::relay::RelayArguments;
+use crate::server::relay::RelayArguments;
 
 mod fleet;
 mod limit;

@@ -10,8 +10,8 @@ use tokio::task::JoinSet;
 
 use super::good;
 use super::{Kind, Orders, Ready, Somebody, Told, Word};
+use crate::generator::link::Endpoint;
 use crate::generator::quiet::{AfterLogin, Quiet};
-use crate::link::Endpoint;
 use crate::world::rest::Rest;
 use crate::world::{User, World};
 

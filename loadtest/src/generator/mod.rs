@@ -1,14 +1,14 @@
 //! Sessions that send at a pace and check what they receive. A few threads drive all of them, since they share the
 //! machine with what they measure.
 
+pub mod link;
 pub mod payload;
 pub mod quiet;
+pub mod received;
 pub mod recorder;
 pub mod scan;
 pub mod schedule;
 mod session;
-pub mod tally;
-pub mod verdict;
 mod worker;
 
 use std::collections::BTreeMap;
@@ -22,12 +22,12 @@ use anyhow::{Context, Result, anyhow, bail};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 
-use crate::progress::Progress;
+use crate::report::progress::Progress;
 use crate::server::usage::{Backplane, Usage, Watch};
 use crate::world::World;
+use received::verdict::{Got, Own, Verdict};
 use recorder::Recorder;
 use schedule::Pace;
-use verdict::{Got, Own, Verdict};
 
 /// How long after the last send everything acknowledged must have been delivered.
 const DRAIN_LIMIT: Duration = Duration::from_secs(30);

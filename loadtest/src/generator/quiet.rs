@@ -13,8 +13,8 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::recorder::Times;
-use crate::link::{Endpoint, Link};
-use crate::progress::Progress;
+use crate::generator::link::{Endpoint, Link};
+use crate::report::progress::Progress;
 use crate::world::{User, World};
 
 /// How long one login may take, all its attempts together.

@@ -92,14 +92,14 @@ pub struct Chance(u64);
 impl Chance {
     /// From a seed.
     pub fn new(seed: u64) -> Self {
-        Self(super::tally::mixed(seed))
+        Self(super::received::mixed(seed))
     }
 
     /// A number below `bound`, which is not 0.
     pub fn below(&mut self, bound: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         // The upper half of the product: as even as anybody can see for bounds of this size.
-        ((u128::from(super::tally::mixed(self.0)) * bound as u128) >> 64) as usize
+        ((u128::from(super::received::mixed(self.0)) * bound as u128) >> 64) as usize
     }
 }
 

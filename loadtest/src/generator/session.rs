@@ -8,9 +8,9 @@ use proto::client::Writer;
 use proto::wire::{self, ClientFrame, EntryKind, ServerFrame, client_frame, server_frame};
 
 use super::payload::{Mark, Payload};
+use super::received::Tally;
+use super::received::verdict::{Got, Own};
 use super::scan::{self, Scanned};
-use super::tally::Tally;
-use super::verdict::{Got, Own};
 use super::worker::Worker;
 
 /// Requests of the session itself; those of sends begin after it.

@@ -7,6 +7,7 @@ mod machine;
 mod moment;
 mod percentiles;
 mod plot;
+pub mod progress;
 mod text;
 
 use std::collections::BTreeMap;
@@ -17,7 +18,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::generator::Outcome;
-use crate::generator::verdict::Verdict;
+use crate::generator::received::verdict::Verdict;
 use crate::server::usage::Usage;
 
 pub use bar::Bar;

@@ -2,6 +2,8 @@
 
 mod certificate;
 pub(crate) mod own;
+pub mod relay;
+pub mod system;
 pub mod unlimited;
 pub mod usage;
 

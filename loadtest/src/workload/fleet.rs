@@ -14,11 +14,11 @@ use testkit::fleet::{Fleet as Processes, Plan, apart};
 use testkit::postgres::{self, Postgres};
 
 use crate::arguments::{Target, Transport};
-use crate::link::Endpoint;
+use crate::generator::link::Endpoint;
+use crate::server::system;
 use crate::server::unlimited::{api_arguments, node_arguments};
 use crate::server::usage::Watch;
 use crate::server::{Certificate, OwnServer, Spawned, Wanted};
-use crate::system;
 use crate::world::rest::{Rest, reachable};
 use crate::world::{Builder, SmsWebhook};
 

@@ -34,7 +34,7 @@ impl Idle {
             .context("--idle-connections need a fleet of our own: --nodes 10")?;
         let room = u64::from(chat.idle_connections) / processes.nodes.len() as u64 + 1;
         ensure!(
-            room + super::fleet::SPARE_FILES < crate::system::open_files(),
+            room + super::fleet::SPARE_FILES < crate::server::system::open_files(),
             "{room} idle connections for each node are more than a process may have files open: more --nodes"
         );
         let postgres = processes.postgres.clone();

@@ -14,8 +14,8 @@ use anyhow::Result;
 
 use crate::arguments::{Arguments, Command, LimitShape};
 use crate::crowd;
-use crate::relay;
 use crate::report::{Report, compare};
+use crate::server::relay;
 use load::Beside;
 use shape::Shape;
 

@@ -7,9 +7,9 @@ use tokio::time::sleep;
 
 use super::fleet::{Fleet, Keeps, Relay};
 use crate::arguments::{IdleArguments, LimitIdle, LimitLogin, LoginArguments, Output, QuietShape, Transport};
+use crate::generator::link::Endpoint;
 use crate::generator::quiet::{AfterLogin, Quiet};
-use crate::link::Endpoint;
-use crate::progress::Progress;
+use crate::report::progress::Progress;
 use crate::report::{Percentiles, Report, per_us};
 use crate::server::usage::Watch;
 use crate::world::World;

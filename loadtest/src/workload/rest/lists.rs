@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use super::{Figures, mix::team_of, open};
 use crate::arguments::RestArguments;
-use crate::progress::Progress;
 use crate::report::Report;
+use crate::report::progress::Progress;
 use crate::world::User;
 use crate::world::rest::Rest;
 

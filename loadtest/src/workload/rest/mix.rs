@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::{Figures, open};
 use crate::arguments::RestArguments;
 use crate::generator::schedule::Chance;
-use crate::progress::Progress;
+use crate::report::progress::Progress;
 use crate::report::{Percentiles, Report};
 use crate::server::usage::own_cpu_s;
 use crate::world::User;

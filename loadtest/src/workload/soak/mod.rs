@@ -2,22 +2,11 @@
 //! noted as they come off the sockets. Nothing acknowledged may be lost, doubled, reordered or changed, and no user may get
 //! or write what lies outside of their time.
 
-mod audit;
-mod bare;
-mod book;
-mod device;
-mod devices;
+mod clients;
 pub(crate) mod faults;
-mod newcomer;
 mod notes;
-mod plain;
 pub(super) mod recover;
-mod recovery;
-mod scribe;
-mod sending;
-mod tap;
 mod verdict;
-mod visitor;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,11 +17,11 @@ use anyhow::{Context, Result};
 use crate::arguments::SoakArguments;
 use crate::judge::Class;
 use crate::report::{Moment, Percentiles, Report};
-use device::Device;
-use devices::{start_devices, start_visitors, wait_until_connected};
+use clients::device::Device;
+use clients::devices::{start_devices, start_visitors, wait_until_connected};
+use clients::sending::{Sending, send_all};
 use faults::ground::Ground;
 use notes::Notes;
-use sending::{Sending, send_all};
 use verdict::{Found, judge, people, settle};
 
 const PAYLOAD_BYTES: usize = 200;

@@ -13,7 +13,7 @@ use testkit::fleet::{DATABASE, apart};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::faults::stage::Stage;
+use super::faults::ground::stage::Stage;
 use super::{
     Device, Notes, RUN, Sending, judge, people, send_all, settle, start_devices, wait_until_connected,
 };
