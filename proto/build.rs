@@ -12,7 +12,7 @@ const FILES: [&str; 7] = [
     "content.proto",
 ];
 
-/// What JSON shows (feature `json`). A message with a secret in it, as Login, must not be here.
+/// Messages with a form in JSON (feature `json`). One with a secret in it, as Login, must not be here.
 const IN_JSON: [&str; 20] = [
     "AdviceCard",
     "Audio",
@@ -37,11 +37,11 @@ const IN_JSON: [&str; 20] = [
 ];
 /// Their fields that JSON does not show as they are, each with its function in `proto::json`.
 const OTHERWISE_IN_JSON: [(&str, &str); 5] = [
-    ("Conversation.kind", "word::<crate::wire::ConversationKind, _>"),
+    ("Conversation.kind", "name::<crate::wire::ConversationKind, _>"),
     ("File.sha256", "base64"),
     ("Image.thumbnail", "base64"),
-    ("Participant.role", "word::<crate::wire::Role, _>"),
-    ("ParticipantEvent.role", "word::<crate::wire::Role, _>"),
+    ("Participant.role", "name::<crate::wire::Role, _>"),
+    ("ParticipantEvent.role", "name::<crate::wire::Role, _>"),
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -1,5 +1,5 @@
 //! Wire messages in JSON, as REST, the terminal chat and `huizhen frame decode` show them: each field by its name on the
-//! wire, an enumerated value as its word in lower case without the enumeration's name, bytes in base64.
+//! wire, an enumerated value by its name without the enumeration's in lower case, bytes in base64.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -19,10 +19,10 @@ pub struct Entry {
     pub conversation_id: i64,
     /// Its place there.
     pub seq: i64,
-    /// Who wrote or caused it.
+    /// The user who wrote or caused it.
     pub sender_id: i64,
-    /// What it is.
-    pub kind: Word,
+    /// Its kind.
+    pub kind: Name,
     /// When it was accepted, epoch milliseconds.
     pub created_ms: i64,
     /// The sender's own name for it.
@@ -46,7 +46,7 @@ pub struct Entry {
     /// The message was recalled.
     #[serde(skip_serializing_if = "is_false")]
     pub recalled: bool,
-    /// What an event is about: `participant`, `status`, `vas`, `call` or `media`.
+    /// The subject of an event: `participant`, `status`, `vas`, `call` or `media`.
     #[serde(flatten)]
     pub event: Option<wire::entry::Event>,
 }
@@ -58,7 +58,7 @@ impl Entry {
             conversation_id: entry.conversation_id,
             seq: entry.seq,
             sender_id: entry.sender_id,
-            kind: Word::of::<EntryKind>(entry.kind),
+            kind: Name::of::<EntryKind>(entry.kind),
             created_ms: entry.created_ms,
             client_msg_id: entry.client_msg_id,
             mime_type: entry.mime_type,
@@ -121,56 +121,63 @@ fn content<M: Message + Default + Serialize>(body: &[u8]) -> Option<Value> {
     serde_json::to_value(message).ok()
 }
 
-/// An enumerated value: its word, or its number when that is newer than this program.
+/// An enumerated value: its name, or its number when that is newer than this program.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
-pub enum Word {
+pub enum Name {
     /// As in `participant_joined`.
     Known(String),
     /// A number without a name here.
     Newer(i32),
 }
 
-impl Word {
-    /// The word of a value of an enumeration.
+impl Name {
+    /// The name of a value of an enumeration.
     pub fn of<E: Enumeration>(number: i32) -> Self {
-        E::try_from(number).map_or(Self::Newer(number), |value| Self::Known(value.word()))
+        E::try_from(number).map_or(Self::Newer(number), |value| Self::Known(value.name()))
     }
 }
 
 /// An enumeration of the wire.
 pub trait Enumeration: TryFrom<i32> + Default {
-    /// The name in the .proto file.
-    fn name(&self) -> &'static str;
+    /// The name in the .proto file, as in `ENTRY_KIND_MESSAGE`.
+    fn proto_name(&self) -> &'static str;
 
-    /// The name in lower case, without the enumeration's own in front.
-    fn word(&self) -> String {
+    /// The name in JSON, as in `message`.
+    fn name(&self) -> String {
         // By the convention of protobuf the default is ENUMERATION_UNSPECIFIED.
-        let prefix = Self::default().name().trim_end_matches("UNSPECIFIED");
-        let name = self.name();
+        let prefix = Self::default().proto_name().trim_end_matches("UNSPECIFIED");
+        let name = self.proto_name();
         name.strip_prefix(prefix).unwrap_or(name).to_ascii_lowercase()
     }
 
-    /// All words but that of the default, where numbers have no gap.
-    fn words() -> impl Iterator<Item = String> {
-        (1..).map_while(|number| Self::try_from(number).ok().map(|value| value.word()))
+    /// All names but that of the default, where numbers have no gap.
+    fn names() -> impl Iterator<Item = String> {
+        (1..).map_while(|number| Self::try_from(number).ok().map(|value| value.name()))
     }
 }
 
 macro_rules! enumerations {
     ($($name:ty),* $(,)?) => {
         $(impl Enumeration for $name {
-            fn name(&self) -> &'static str {
+            fn proto_name(&self) -> &'static str {
                 self.as_str_name()
             }
         })*
     };
 }
 
-enumerations!(ByeReason, CallSignalKind, ConversationKind, EntryKind, ErrorCode, Role);
+enumerations!(
+    ByeReason,
+    CallSignalKind,
+    ConversationKind,
+    EntryKind,
+    ErrorCode,
+    Role
+);
 
-pub(crate) fn word<E: Enumeration, S: Serializer>(number: &i32, serializer: S) -> Result<S::Ok, S::Error> {
-    Word::of::<E>(*number).serialize(serializer)
+pub(crate) fn name<E: Enumeration, S: Serializer>(number: &i32, serializer: S) -> Result<S::Ok, S::Error> {
+    Name::of::<E>(*number).serialize(serializer)
 }
 
 pub(crate) fn base64<S: Serializer>(bytes: &Bytes, serializer: S) -> Result<S::Ok, S::Error> {
@@ -247,19 +254,19 @@ mod tests {
     }
 
     #[test]
-    fn each_enumeration_has_words() {
+    fn each_enumeration_has_names() {
         assert_eq!(
-            Role::words().collect::<Vec<_>>(),
+            Role::names().collect::<Vec<_>>(),
             ["patient", "doctor", "assistant", "peer"]
         );
         assert_eq!(
-            Word::of::<ByeReason>(ByeReason::AuthFailed as i32),
-            Word::Known("auth_failed".into())
+            Name::of::<ByeReason>(ByeReason::AuthFailed as i32),
+            Name::Known("auth_failed".into())
         );
         assert_eq!(
-            Word::of::<CallSignalKind>(CallSignalKind::HangUp as i32),
-            Word::Known("hang_up".into())
+            Name::of::<CallSignalKind>(CallSignalKind::HangUp as i32),
+            Name::Known("hang_up".into())
         );
-        assert_eq!(Word::of::<EntryKind>(999), Word::Newer(999));
+        assert_eq!(Name::of::<EntryKind>(999), Name::Newer(999));
     }
 }

@@ -33,7 +33,7 @@ pub enum CallError {
     Failed {
         /// Where the call went.
         url: String,
-        /// What happened.
+        /// The cause.
         cause: String,
     },
     /// The service refused.
@@ -193,7 +193,9 @@ impl Rest {
                     return Err(failed(&url, &error));
                 }
             };
-            let answer = Answer::read(response).await.map_err(|error| failed(&url, &error))?;
+            let answer = Answer::read(response)
+                .await
+                .map_err(|error| failed(&url, &error))?;
             if answer.asks_to_repeat() && attempts < self.patience.attempts {
                 sleep(answer.retry_after.unwrap_or(DEFAULT_PAUSE).min(MAX_PAUSE)).await;
                 continue;
@@ -265,7 +267,7 @@ impl Answer {
         )
     }
 
-    /// What is in the envelope.
+    /// The content of the envelope.
     fn result<T: DeserializeOwned>(self, url: &str, method: Method, path: &str) -> Result<T, CallError> {
         let status = self.status;
         let failed = |cause: String| CallError::Failed {
@@ -337,7 +339,7 @@ impl Server {
     }
 }
 
-/// What a client asks, of one service and for one device.
+/// The answers to a client's questions, of one service and for one device.
 #[derive(Clone, Debug)]
 pub struct RestDirectory {
     rest: Rest,
@@ -353,11 +355,7 @@ impl RestDirectory {
 impl Directory for RestDirectory {
     async fn servers(&self) -> Result<Vec<Address>, DirectoryError> {
         let servers = self.rest.servers().await.map_err(refused_or_away)?;
-        Ok(servers
-            .iter()
-            .filter_map(Server::tcp)
-            .map(Address::tcp)
-            .collect())
+        Ok(servers.iter().filter_map(Server::tcp).map(Address::tcp).collect())
     }
 
     async fn password(&self) -> Result<Password, DirectoryError> {

@@ -2,9 +2,9 @@
 //!
 //! Two layers. [`Connection`] is a socket that speaks frames; it decides nothing, and the load generator and the
 //! tests use it bare. [`Client`] keeps a session alive over many connections by the rules that `docs/protocol.md`
-//! tells on one page: log in, Sync with what the app has, resend what was not acknowledged under the same
+//! states on one page: log in, Sync with the app's copies, resend unacknowledged messages under the same
 //! `client_msg_id`, renew the password in time, ping, come back with a growing and jittered delay, and stay away when
-//! told to. What it decides stands in machines without I/O (`state/`);
+//! a node says so. Its decisions stand in machines without I/O (`state/`);
 //! `session.rs` is the loop that moves bytes for them.
 //!
 //! ```no_run

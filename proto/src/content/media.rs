@@ -1,7 +1,7 @@
-//! Which uris may name media: those of this service, and those of hosts that its operator names.
+//! Uris of media: those of this service, and those of hosts that its operator names.
 //!
-//! A uri from a message is opened by other people's apps. One of another scheme or host would run what a stranger wrote, or
-//! tell a stranger who looked at it and when (docs/protocol.md, "Media").
+//! A uri from a message is opened by the apps of other users. One of another scheme or host would run a stranger's
+//! code, or show a stranger who opened it and when (docs/protocol.md, "Media").
 
 use std::{str::FromStr, sync::Arc};
 
@@ -10,10 +10,10 @@ use crate::Sentence;
 /// The longest uri, bytes.
 pub const MAX_URI_BYTES: usize = 2048;
 
-/// What a uri of this service begins with; its id follows.
+/// The prefixes of this service's uris; an id follows.
 const OWN: [&str; 3] = ["media/", "/media/", "media:"];
 
-/// The hosts whose `https` uris are taken beside this service's own. By default there are none.
+/// The hosts whose `https` uris are accepted beside this service's own. By default there are none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MediaHosts(Arc<[MediaHost]>);
 
@@ -25,7 +25,7 @@ impl MediaHosts {
     /// Checks a uri.
     ///
     /// # Errors
-    /// The rule when it is not taken.
+    /// The rule when it is refused.
     pub fn check(&self, uri: &str) -> Result<(), Sentence> {
         self.check_named("uri", uri)
     }
@@ -33,7 +33,7 @@ impl MediaHosts {
     /// The same of a field with another name.
     ///
     /// # Errors
-    /// The rule when it is not taken.
+    /// The rule when it is refused.
     pub fn check_named(&self, field: &str, uri: &str) -> Result<(), Sentence> {
         if self.take(uri) {
             return Ok(());
@@ -48,7 +48,7 @@ impl MediaHosts {
         ))
     }
 
-    /// Whether a uri is taken.
+    /// Whether a uri is accepted.
     pub fn take(&self, uri: &str) -> bool {
         if uri.len() > MAX_URI_BYTES {
             return false;
@@ -84,7 +84,7 @@ impl MediaHost {
         let Some(rest) = uri.strip_prefix(self.0.as_str()) else {
             return false;
         };
-        // A parser of URLs takes a backslash for a slash, and what stands before an @ for a user's name.
+        // A URL parser reads a backslash as a slash, and the text before an @ as a user's name.
         rest.starts_with('/')
             && rest
                 .bytes()

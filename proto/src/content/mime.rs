@@ -12,6 +12,12 @@ use crate::{
 pub const MAX_MIME_BYTES: usize = 127;
 /// The most bytes of `Image.thumbnail`.
 pub const MAX_THUMBNAIL_BYTES: usize = 16 * 1024;
+/// The length of `File.sha256`, bytes.
+const SHA256_BYTES: usize = 32;
+/// Degrees north or south.
+const MAX_LATITUDE: f64 = 90.0;
+/// Degrees east or west.
+const MAX_LONGITUDE: f64 = 180.0;
 
 /// A value-added service card.
 pub const VAS: &str = "application/vnd.huizhen.vas";
@@ -43,7 +49,7 @@ pub enum Form {
     Notice,
 }
 
-/// Who may send a registered type.
+/// The senders of a registered type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Senders {
     /// Every participant.
@@ -59,7 +65,7 @@ pub enum Senders {
 }
 
 impl Senders {
-    /// Whether somebody with this role may send.
+    /// Whether this role may send.
     pub fn include(self, role: Role) -> bool {
         match self {
             Self::Everybody => true,
@@ -78,7 +84,7 @@ pub struct Registered {
     pub mime_type: &'static str,
     /// How its body is read.
     pub form: Form,
-    /// Who may send it.
+    /// Its senders.
     pub senders: Senders,
 }
 
@@ -124,12 +130,12 @@ pub enum Refused {
     Invalid {
         /// `mime_type` or `body`.
         field: &'static str,
-        /// What is wrong and what to do.
+        /// The fault and its remedy.
         message: Sentence,
     },
     /// The sender's role may not send this type.
     Forbidden {
-        /// What is wrong and what to do.
+        /// The fault and its remedy.
         message: Sentence,
     },
 }
@@ -155,8 +161,8 @@ pub fn is_well_formed(mime_type: &str) -> bool {
             .is_some_and(|(kind, subtype)| name(kind) && name(subtype))
 }
 
-/// Checks what does not depend on who sends: the type is well formed, the body is what the type says, and its uris are of
-/// this service or of a host that the operator names.
+/// Checks what does not depend on who sends: the type is well formed, the body is what the type says, and its uris are
+/// of this service or of a host that the operator names.
 ///
 /// # Errors
 /// [`Refused::Invalid`] with the field.
@@ -198,21 +204,26 @@ pub fn check_content(mime_type: &str, body: &[u8], media: &MediaHosts) -> Result
         }),
         Form::File => parse::<wire::File>(body, |file| {
             media.check(&file.uri)?;
-            if file.sha256.is_empty() || file.sha256.len() == 32 {
+            if file.sha256.is_empty() || file.sha256.len() == SHA256_BYTES {
                 Ok(())
             } else {
-                Err(Sentence::new("sha256 must be 32 bytes", "sha256 须为 32 字节"))
+                Err(Sentence::formatted(
+                    format!("sha256 must be {SHA256_BYTES} bytes"),
+                    format!("sha256 须为 {SHA256_BYTES} 字节"),
+                ))
             }
         }),
         Form::Location => parse::<wire::Location>(body, |location| {
-            let on_earth =
-                (-90.0..=90.0).contains(&location.latitude) && (-180.0..=180.0).contains(&location.longitude);
-            if on_earth {
+            let is_on_earth =
+                location.latitude.abs() <= MAX_LATITUDE && location.longitude.abs() <= MAX_LONGITUDE;
+            if is_on_earth {
                 Ok(())
             } else {
-                Err(Sentence::new(
-                    "latitude must be within 90 and longitude within 180 degrees",
-                    "latitude 须在 ±90 度以内，longitude 须在 ±180 度以内",
+                Err(Sentence::formatted(
+                    format!(
+                        "latitude must be within {MAX_LATITUDE} and longitude within {MAX_LONGITUDE} degrees"
+                    ),
+                    format!("latitude 须在 ±{MAX_LATITUDE} 度以内，longitude 须在 ±{MAX_LONGITUDE} 度以内"),
                 ))
             }
         }),

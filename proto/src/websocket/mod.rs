@@ -33,7 +33,7 @@ pub enum Error {
     TooLong {
         /// Its length as far as it is known, bytes.
         length: usize,
-        /// What is allowed, bytes.
+        /// The limit, bytes.
         limit: usize,
     },
     /// A client's frame without a mask.
@@ -47,7 +47,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// What to close the connection with.
+    /// The code to close the connection with.
     pub fn close_code(self) -> CloseCode {
         match self {
             Self::TooLong { .. } => CloseCode::TOO_BIG,
@@ -56,11 +56,11 @@ impl Error {
         }
     }
 
-    /// What is wrong.
+    /// The fault.
     pub fn sentence(self) -> Sentence {
         match self {
             Self::TooLong { length, limit } => Sentence::formatted(
-                format!("a message of {length} bytes is over the limit of {limit}"),
+                format!("a message of {length} bytes exceeds the limit of {limit} bytes"),
                 format!("消息长 {length} 字节，超过上限 {limit} 字节"),
             ),
             Self::Unmasked => Sentence::new(
@@ -71,8 +71,11 @@ impl Error {
                 "a frame from a server must not be masked",
                 "服务端发送的 WebSocket 帧不得带掩码",
             ),
-            Self::NotBinary => Sentence::new("only binary messages are spoken here", "只接受二进制消息"),
-            Self::Malformed => Sentence::new("not a WebSocket frame", "收到的数据不是合法的 WebSocket 帧"),
+            Self::NotBinary => Sentence::new("only binary messages are accepted", "只接受二进制消息"),
+            Self::Malformed => Sentence::new(
+                "the data is not a valid WebSocket frame",
+                "收到的数据不是有效的 WebSocket 帧",
+            ),
         }
     }
 }

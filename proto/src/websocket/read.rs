@@ -2,7 +2,7 @@
 
 use super::{CloseCode, Error, MAX_CONTROL_BYTES, opcode};
 
-/// What a peer sent.
+/// A message or control frame from the peer.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Incoming<'r> {
     /// A whole message.
@@ -26,12 +26,12 @@ pub struct Reader {
     control: Vec<u8>,
     /// A message has begun and more frames of it follow.
     continued: bool,
-    /// What was returned last is to be dropped.
+    /// The bytes returned last are dropped at the next call.
     returned: bool,
     sender: Sender,
 }
 
-/// Who sends what a reader reads.
+/// The side whose frames are read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Sender {
     /// Its frames are masked.

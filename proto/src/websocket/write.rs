@@ -8,8 +8,8 @@ use super::{CloseCode, MAX_CONTROL_BYTES, opcode};
 const LAST: u8 = 0x80;
 /// A frame is masked.
 const MASKED: u8 = 0x80;
-/// A client's mask. Masks protect proxies from payloads that an attacker chose (RFC 6455, 10.3), which a web page may send
-/// through a browser; a program that writes its own frames may mask with zeros.
+/// A client's mask. Masks protect proxies from payloads that an attacker chose (RFC 6455, 10.3), which a web page may
+/// send through a browser; a program that writes its own frames may mask with zeros.
 const NO_MASK: [u8; 4] = [0; 4];
 
 /// The header of a message from a server, and how many of its bytes are used.

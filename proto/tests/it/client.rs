@@ -1,4 +1,4 @@
-//! What an app sees of its client while the node comes, goes and says things.
+//! An app's view of its client while a scripted node comes, goes and answers.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

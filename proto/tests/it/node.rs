@@ -6,9 +6,9 @@ use std::time::Duration;
 use prost::Message;
 use proto::frame::{self, FrameReader};
 use proto::wire::{self, ClientFrame, ServerFrame, client_frame, server_frame};
+use testkit::PATIENCE;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use testkit::PATIENCE;
 use tokio::time::timeout;
 
 pub(crate) struct Node {

@@ -22,16 +22,16 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// The delay before attempt number `failures` + 1. `told` is what the node asked for: never come back before it.
+    /// The delay before attempt number `failures` + 1. `asked` is the node's retry_after: never come back before it.
     /// `random` in 0..1 spreads the delay over the upper half of the doubled time.
-    pub fn delay(&self, failures: u32, told: Duration, random: f64) -> Duration {
+    pub fn delay(&self, failures: u32, asked: Duration, random: f64) -> Duration {
         let doubled = self.first.saturating_mul(1 << failures.min(16)).min(self.longest);
         let jittered = doubled.mul_f64(0.5 + 0.5 * random.clamp(0.0, 1.0));
-        // What a node asks for is spread by the node already.
-        if told.is_zero() {
+        // A node spreads the pauses that it asks for.
+        if asked.is_zero() {
             jittered
         } else {
-            told.max(if failures == 0 { Duration::ZERO } else { jittered })
+            asked.max(if failures == 0 { Duration::ZERO } else { jittered })
         }
     }
 }
@@ -102,12 +102,12 @@ mod tests {
     #[test]
     fn never_comes_back_before_the_time_the_node_asked_for() {
         let backoff = Backoff::default();
-        let told = Duration::from_millis(1234);
-        assert_eq!(backoff.delay(0, told, 0.9), told);
+        let asked = Duration::from_millis(1234);
+        assert_eq!(backoff.delay(0, asked, 0.9), asked);
         assert_eq!(
             backoff.delay(1, Duration::from_secs(60), 0.9),
             Duration::from_secs(60)
         );
-        assert!(backoff.delay(5, told, 0.0) >= Duration::from_secs(8));
+        assert!(backoff.delay(5, asked, 0.0) >= Duration::from_secs(8));
     }
 }

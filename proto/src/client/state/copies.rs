@@ -1,12 +1,12 @@
-//! What the app has of each conversation: the epoch, and the last seq. Pure.
+//! The app's copy of each conversation: the epoch, and the last seq. Pure.
 
 use std::collections::HashMap;
 
 use crate::wire::{Conversation, Entry, SyncItem};
 
-/// The bytes that one SyncItem may take in a frame: three 64-bit numbers, their tags, its own tag and length.
+/// The most bytes of one SyncItem in a frame: three 64-bit numbers, their tags, its own tag and length.
 const SYNC_ITEM_BYTES: usize = 35;
-/// The bytes that a Sync may take beside its items.
+/// The most bytes of a Sync beside its items.
 const SYNC_BYTES: usize = 96;
 
 /// The app's copy of one conversation.
@@ -18,7 +18,7 @@ pub struct Copy {
     pub have_seq: i64,
 }
 
-/// What an app keeps over a restart, so that it is told of nothing twice.
+/// The state that an app keeps over a restart, so that no event comes twice.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
     /// By conversation id.
@@ -28,10 +28,10 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Takes note of a conversation; true when the app must forget its copy.
+    /// Records a conversation; true when the app must drop its copy.
     pub(in crate::client) fn conversation(&mut self, conversation: &Conversation) -> bool {
-        // A connection that breaks before the first entry must not move the beginning: entries go on from where they were
-        // announced, not from the newest ones.
+        // A connection that breaks before the first entry must not move the beginning: entries go on from where they
+        // were announced, not from the newest ones.
         let announced = Copy {
             epoch: conversation.epoch,
             have_seq: match conversation.from_seq {
@@ -50,7 +50,7 @@ impl Snapshot {
         reset
     }
 
-    /// Takes note of an entry; false when the app has it already.
+    /// Records an entry; false when the app has it already.
     pub(in crate::client) fn entry(&mut self, entry: &Entry) -> bool {
         let copy = self.copies.entry(entry.conversation_id).or_default();
         let new = entry.seq > copy.have_seq;
@@ -84,7 +84,7 @@ impl Snapshot {
     }
 }
 
-/// A part of a Sync: the conversations with `from <= id < before`; 0 is no bound.
+/// A part of a Sync: the conversations with `from <= id < before`; 0 means unbounded.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct SyncPart {
     pub(super) items: Vec<SyncItem>,

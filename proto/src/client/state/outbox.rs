@@ -1,4 +1,4 @@
-//! What was sent and is not acknowledged yet. Pure.
+//! Messages without an acknowledgement. Pure.
 
 use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
@@ -9,8 +9,8 @@ use crate::wire::{self, client_frame};
 
 /// How many messages wait for their acknowledgement at most; then the app waits in `send`.
 pub(super) const CAPACITY: usize = 1024;
-/// How many of them are on their way at once: more than a node takes in a round trip, few enough that it has answered the
-/// last one in time though it takes them by its rate, and that a resend after a lost connection is small.
+/// The most messages in flight: more than a node accepts in a round trip, few enough that it answers the last one in
+/// time though it accepts them by its rate, and that a resend after a lost connection is small.
 pub(super) const MAX_IN_FLIGHT: usize = 32;
 
 /// A message to be sent.
@@ -22,7 +22,7 @@ pub struct Outgoing {
     pub client_msg_id: String,
     /// How to read `body`.
     pub mime_type: String,
-    /// What is said.
+    /// The content.
     pub body: Bytes,
     /// People called by name.
     pub mentions: Vec<i64>,
@@ -46,8 +46,8 @@ struct InFlight {
 
 /// Messages in the order in which the app sent them, from the first attempt to the acknowledgement.
 ///
-/// Messages of one conversation are written in that order whatever a node refuses: one is sent only when all before it are
-/// on their way, and one that was refused only when no later one is on its way any more.
+/// Messages of one conversation are written in that order whatever a node refuses: one is sent only when all before it
+/// are on their way, and one that was refused only when no later one is on its way any more.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     pending: VecDeque<Pending>,
@@ -61,7 +61,7 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    pub(super) fn has_room(&self) -> bool {
+    pub(super) fn has_capacity(&self) -> bool {
         self.pending.len() < CAPACITY
     }
 
@@ -73,7 +73,7 @@ impl Outbox {
         });
     }
 
-    /// What is to be sent now, each under the number that `next` makes.
+    /// The messages that are due, each under the number that `next` makes.
     pub(super) fn due(&mut self, now: Duration, mut next: impl FnMut() -> u64) -> Vec<wire::ClientFrame> {
         if now < self.hold_until || self.in_flight == self.pending.len() {
             return Vec::new();
@@ -130,7 +130,7 @@ impl Outbox {
         overtaken
     }
 
-    /// Takes out the message that was sent under `request_id`.
+    /// Removes the message that was sent under `request_id`.
     pub(super) fn answered(&mut self, now: Duration, request_id: u64) -> Option<Outgoing> {
         let at = self.position(request_id)?;
         self.in_flight -= 1;
@@ -138,8 +138,8 @@ impl Outbox {
         self.pending.remove(at).map(|pending| pending.message)
     }
 
-    /// The message sent under `request_id` is to be sent again after `until`, and nothing later of its conversation before
-    /// it; none when nothing was sent so.
+    /// The message sent under `request_id` is to be sent again after `until`, and nothing later of its conversation
+    /// before it; none when nothing was sent so.
     pub(super) fn put_off(&mut self, now: Duration, request_id: u64, until: Duration) -> Option<&Outgoing> {
         let at = self.position(request_id)?;
         self.in_flight -= 1;
@@ -167,7 +167,7 @@ impl Outbox {
         self.last_answer = Duration::ZERO;
     }
 
-    /// Since when the next answer is awaited: a node that takes messages by its rate answers one after another.
+    /// Since when the next answer is awaited: a node that accepts messages by its rate answers one after another.
     pub(super) fn oldest(&self) -> Option<Duration> {
         if self.in_flight == 0 {
             return None;

@@ -59,7 +59,7 @@ fn login_ok(now: Duration, expires_in_s: i64) -> ServerFrame {
     )
 }
 
-/// Connects, logs in and gives the frames that follow LoginOk; the first is the Sync.
+/// Connects and logs in; returns the frames that follow LoginOk. The first is the Sync.
 fn log_in(machine: &mut Machine, now: Duration) -> Vec<ClientFrame> {
     machine.connected(now);
     let login = machine.take_output().frames;

@@ -50,7 +50,7 @@ fn answers_that_come_one_after_another_are_waited_for() {
     }
     let frames = machine.take_output().frames;
     let numbers = sends(&frames);
-    // A node that takes one message each 10 s is slow, not dead; it hangs up 15 s after the last answer.
+    // A node that accepts one message each 10 s is slow, not dead; the client hangs up 15 s after the last answer.
     machine.received(at(11.0), send_ok(numbers[0].0, 1, false));
     machine.received(at(21.0), send_ok(numbers[1].0, 2, false));
     machine.tick(at(35.9));
@@ -112,7 +112,7 @@ fn over_random_refusals_and_lost_connections_each_conversation_keeps_its_order()
                 finish_sync(&mut machine, now, &sent[0]);
                 connected = true;
             }
-            if submitted < MESSAGES && machine.has_room() && next(2) == 0 {
+            if submitted < MESSAGES && machine.has_capacity() && next(2) == 0 {
                 machine.submit(now, message_to(submitted as i64 % 3, &submitted.to_string()));
                 submitted += 1;
             }

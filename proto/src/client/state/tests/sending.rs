@@ -55,9 +55,9 @@ fn tries_again_what_could_not_be_taken_now_and_gives_up_what_is_refused() {
     machine.submit(at(1.2), message("d"));
     let output = machine.take_output();
     assert!(output.frames.is_empty(), "held back, so that the order is kept");
-    let told: Vec<(&str, ErrorCode)> = output.events.iter().filter_map(delayed_or_failed).collect();
+    let reported: Vec<(&str, ErrorCode)> = output.events.iter().filter_map(delayed_or_failed).collect();
     assert_eq!(
-        told,
+        reported,
         [
             ("a", ErrorCode::RateLimited),
             ("b", ErrorCode::Unavailable),
@@ -94,7 +94,7 @@ fn keeps_a_bound_on_what_is_on_its_way_and_on_what_waits() {
     let sync = log_in(&mut machine, at(1.0));
     finish_sync(&mut machine, at(1.0), &sync[0]);
     let mut taken = 0;
-    while machine.has_room() {
+    while machine.has_capacity() {
         machine.submit(at(1.0), message(&taken.to_string()));
         taken += 1;
     }
@@ -103,6 +103,6 @@ fn keeps_a_bound_on_what_is_on_its_way_and_on_what_waits() {
     let first = sends(&frames);
     assert_eq!(first.len(), super::super::outbox::MAX_IN_FLIGHT);
     machine.received(at(1.1), send_ok(first[0].0, 1, false));
-    assert!(machine.has_room());
+    assert!(machine.has_capacity());
     assert_eq!(sends(&machine.take_output().frames).len(), 1);
 }

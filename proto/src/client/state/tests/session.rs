@@ -131,7 +131,7 @@ fn does_after_a_goodbye_what_its_number_says() {
         machine.received(at(2.0), bye(reason, told_ms));
         let output = machine.take_output();
         assert!(output.hang_up.is_some());
-        assert!(matches!(&output.events[..], [Event::Bye { advice: told, .. }] if *told == advice));
+        assert!(matches!(&output.events[..], [Event::Bye { advice: found, .. }] if *found == advice));
         assert_eq!(machine.disconnected(String::new(), 1.0), next, "{reason:?}");
         assert_eq!(machine.needs_password(at(2.0)), fresh, "{reason:?}");
     }

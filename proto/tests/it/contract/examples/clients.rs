@@ -1,4 +1,4 @@
-//! What an app sends.
+//! Frames from apps.
 
 use bytes::Bytes;
 use proto::wire::{

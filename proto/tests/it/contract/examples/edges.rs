@@ -8,13 +8,13 @@ use super::framed;
 /// Bytes that are no frame, or none that an old program knows.
 pub(crate) struct Edge {
     pub(crate) name: &'static str,
-    /// What the receiver does.
+    /// The receiver's reaction.
     pub(crate) outcome: &'static str,
     /// With the length in front.
     pub(crate) bytes: Vec<u8>,
 }
 
-/// What a program must bear.
+/// Bytes that a program must survive.
 pub(crate) fn edges() -> Vec<Edge> {
     let ping = ClientFrame {
         request_id: 3,

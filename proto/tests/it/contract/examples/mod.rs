@@ -12,7 +12,7 @@ use proto::wire::{ClientFrame, Entry, EntryKind, ServerFrame, client_frame, entr
 pub(super) use self::{bodies::bodies, clients::from_clients, edges::edges, nodes::from_nodes};
 use super::reflect::Sender;
 
-/// Nobody's password: the one that the seed document shows.
+/// The password of the seed document's example.
 const PASSWORD: &str = "3dd734329f5abcdf7dde9ba87301bb1f";
 const CONVERSATION: i64 = 1001;
 const PATIENT: i64 = 17;
@@ -26,7 +26,7 @@ pub(super) struct Example {
     pub(super) sender: Sender,
     /// Unique; the case of the envelope first.
     pub(super) name: &'static str,
-    /// What happens, for people.
+    /// The situation, for people.
     pub(super) about: &'static str,
     /// The frame, without its length.
     pub(super) bytes: Vec<u8>,

@@ -1,4 +1,4 @@
-//! What a node sends.
+//! Frames from nodes.
 
 use bytes::Bytes;
 use proto::wire::{
