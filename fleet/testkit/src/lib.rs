@@ -1,6 +1,6 @@
-//! For tests: private PostgreSQL and Redis instances on free ports in temporary folders, proxies that misbehave, a whole
-//! fleet of plain processes, bounded waiting, and random numbers that can be repeated. Each process started here is ended
-//! here, by its id; servers that already run are never touched.
+//! For tests: private PostgreSQL and Redis instances on free ports in temporary folders, proxies that misbehave, a
+//! whole fleet of plain processes, bounded waiting, and random numbers that can be repeated. Each process started here
+//! is ended here, by its id; servers that already run are never touched.
 
 pub mod fleet;
 pub mod postgres;

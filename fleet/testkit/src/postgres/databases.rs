@@ -11,7 +11,7 @@ use super::Postgres;
 use crate::PATIENCE;
 
 impl Postgres {
-    /// Makes a database, empty or as a copy of one that nobody is connected to.
+    /// Makes a database, empty or as a copy of one without connections.
     ///
     /// # Errors
     /// As PostgreSQL says.

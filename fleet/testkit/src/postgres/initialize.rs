@@ -17,7 +17,7 @@ const CONNECTIONS: u32 = 400;
 /// How an instance differs from the plain one: no password on loopback, no TLS.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Connections over TCP must give this password of the user `postgres` (scram-sha-256).
+    /// Connections over TCP must present this password of the user `postgres` (scram-sha-256).
     pub password: Option<String>,
     /// Connections over TCP must use TLS, and meet this certificate.
     pub certificate: Option<Certificate>,
@@ -25,7 +25,7 @@ pub struct Options {
     pub settings: Vec<String>,
 }
 
-/// What a server shows to its clients.
+/// A server's certificate and its key.
 #[derive(Clone, Debug)]
 pub struct Certificate {
     /// The chain, PEM.

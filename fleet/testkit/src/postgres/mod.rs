@@ -33,8 +33,8 @@ use crate::{
     },
 };
 
-/// How the watcher ends an instance. Each backend is a process group of its own. The postmaster is killed first, which would
-/// start over when it saw the others die.
+/// How the watcher ends an instance. Each backend is a process group of its own. The postmaster is killed first, which
+/// would start over when it saw the others die.
 const END: &str = "if read -r pid 2>/dev/null < \"$1/data/postmaster.pid\"; then
         children=$(cat \"/proc/$pid/task/$pid/children\" 2>/dev/null)
         kill -KILL $pid $children 2>/dev/null
@@ -251,10 +251,10 @@ impl Postgres {
         pids
     }
 
-    /// Runs statements through `psql`, past everything that knows better; gives the rows, columns parted by `|`.
+    /// Runs statements through `psql`, past all pools; returns the rows, columns parted by `|`.
     ///
     /// # Errors
-    /// What PostgreSQL says.
+    /// PostgreSQL's own.
     pub fn psql(&self, database: &str, sql: &str) -> anyhow::Result<String> {
         let output = self
             .command("psql")

@@ -1,7 +1,7 @@
 //! A private PgBouncer before a [`Postgres`]: what fleets of many processes put between themselves and the server.
 //!
-//! It ends with its handle, and also with this process whatever way that ends: the shell that started it waits for the end
-//! of its input.
+//! It ends with its handle, and also with this process whatever way that ends: the shell that started it waits for the
+//! end of its input.
 
 use std::{
     fs,

@@ -137,7 +137,7 @@ impl Spawned {
         signal(self.child.id(), libc::SIGCONT);
     }
 
-    /// Ends it (SIGTERM), waits, and tells whether it ended well.
+    /// Ends it (SIGTERM) and waits; an error when it did not end well.
     ///
     /// # Errors
     /// When it does not end in time, or ends with an error.
@@ -188,7 +188,7 @@ impl Spawned {
 
 impl Drop for Spawned {
     fn drop(&mut self) {
-        // It has ended already, or nobody needs it any more.
+        // It has ended already, or is not needed any more.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

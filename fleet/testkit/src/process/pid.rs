@@ -14,11 +14,11 @@ pub(crate) fn signal(pid: u32, signal: i32) {
     let Ok(pid) = libc::pid_t::try_from(pid) else {
         return;
     };
-    // SAFETY: takes and gives numbers. The process is ours: a child that we have not waited for, or a child of that.
+    // SAFETY: numbers in, a number out. The process is ours: a child that we have not waited for, or a child of that.
     let _ = unsafe { libc::kill(pid, signal) };
 }
 
-/// Stops a process (SIGSTOP) and waits until it stands still: from then on it starts nobody.
+/// Stops a process (SIGSTOP) and waits until it stands still: from then on it starts no process.
 pub(crate) fn freeze(pid: u32) {
     signal(pid, libc::SIGSTOP);
     let begun = Instant::now();
@@ -39,7 +39,7 @@ fn parent_of(pid: u32) -> Option<u32> {
     fields(pid)?.split_whitespace().nth(1)?.parse().ok()
 }
 
-/// Whether a process is there and not just waiting to be told of.
+/// Whether a process runs; a zombie does not.
 pub(crate) fn is_alive(pid: u32) -> bool {
     state(pid).is_some_and(|state| !"ZX".contains(state))
 }
@@ -48,7 +48,7 @@ fn state(pid: u32) -> Option<char> {
     fields(pid)?.chars().next()
 }
 
-/// What stands behind the name in its stat line; the name is in brackets and may hold anything.
+/// The fields after the name in its stat line; the name is in brackets and may hold anything.
 fn fields(pid: u32) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, after_name) = stat.rsplit_once(')')?;
@@ -80,7 +80,7 @@ mod tests {
         assert!(is_alive(child.id()));
         signal(child.id(), libc::SIGKILL);
         child.wait().unwrap();
-        // Nobody is there any more: it is not waited for.
+        // A process that is gone is not awaited.
         freeze(child.id());
         assert!(!is_alive(child.id()));
     }

@@ -8,7 +8,7 @@ use std::{
 use anyhow::Context;
 
 /// Below the ports that the system hands out to connections and to listeners that ask for any (32768 and more): one of
-/// those may be somebody else's before the server listens, or while it is stopped.
+/// those may be another process's before the server listens, or while it is stopped.
 const RANGE: std::ops::Range<u16> = 12_000..32_000;
 const ATTEMPTS: u32 = 10_000;
 
@@ -16,7 +16,7 @@ const ATTEMPTS: u32 = 10_000;
 #[derive(Debug)]
 pub struct Port {
     number: u16,
-    /// Tells others of our kind that the number is taken: nothing here speaks UDP.
+    /// Marks the number as in use for others of our kind: no server here speaks UDP.
     _taken: UdpSocket,
 }
 

@@ -8,8 +8,8 @@ use std::{
 
 use anyhow::Context;
 
-/// A shell that waits for the end of its input, which this process holds. `PR_SET_PDEATHSIG` would not do: it fires at the
-/// end of the thread that started the child, and tests have a thread each.
+/// A shell that waits for the end of its input, which this process holds. `PR_SET_PDEATHSIG` would not do: it fires at
+/// the end of the thread that started the child, and tests have a thread each.
 #[derive(Debug)]
 pub(crate) struct Watcher {
     shell: Child,

@@ -10,7 +10,7 @@ use super::{
     sentinel::{self, SentinelSet},
 };
 
-/// What Redis is.
+/// The topology of Redis.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Kind {
     /// One server.

@@ -23,7 +23,7 @@ pub struct Cluster {
     _buses: Vec<Port>,
 }
 
-/// What a cluster has beside its three masters.
+/// The parts of a cluster beside its three masters.
 #[derive(Clone, Debug, Default)]
 pub struct Shape {
     /// Each master has a replica, which takes over when its master has not answered for one second.
@@ -182,7 +182,7 @@ impl Cluster {
         })
     }
 
-    /// Waits until all nodes run, say that the cluster is whole and that nobody fails, and each shard has a replica that
+    /// Waits until all nodes run, say that the cluster is whole and no node fails, and each shard has a replica that
     /// is in step: only then can any master be replaced.
     ///
     /// # Errors
@@ -192,7 +192,7 @@ impl Cluster {
     /// Where there are no replicas.
     pub fn wait_until_in_step(&self) -> anyhow::Result<()> {
         block_until("the cluster is whole and in step", || {
-            // What has just been started may have no answer yet.
+            // A node that has just been started may not answer yet.
             Ok(self.is_in_step().unwrap_or(false))
         })
     }
@@ -217,7 +217,7 @@ impl Cluster {
         Ok(true)
     }
 
-    /// Masters by their place among the nodes, each with what somebody listens to there.
+    /// Masters by their place among the nodes, each with the channels that are subscribed to there.
     ///
     /// # Errors
     /// When a node does not answer.
@@ -249,7 +249,7 @@ impl Cluster {
     /// When the first node does not answer.
     pub fn slot(&self, name: &str) -> anyhow::Result<usize> {
         let slot = self.nodes[0].command(&["CLUSTER", "KEYSLOT", name])?;
-        slot.parse().context("CLUSTER KEYSLOT gives a number")
+        slot.parse().context("CLUSTER KEYSLOT returns a number")
     }
 
     /// The master that has a key or channel at the start.
@@ -265,7 +265,7 @@ impl Cluster {
     /// Begins to move a slot, and moves the keys that it has; what comes new goes to either end by ASK.
     ///
     /// # Errors
-    /// What Redis says.
+    /// Redis's own.
     pub fn begin_move(&self, slot: usize, from: usize, to: usize) -> anyhow::Result<()> {
         let slot = slot.to_string();
         let (from_id, to_id) = (self.id(from)?, self.id(to)?);
@@ -283,7 +283,7 @@ impl Cluster {
     /// Ends what [`Self::begin_move`] began.
     ///
     /// # Errors
-    /// What Redis says.
+    /// Redis's own.
     pub fn finish_move(&self, slot: usize, from: usize, to: usize) -> anyhow::Result<()> {
         let to_id = self.id(to)?;
         for node in [to, from] {
@@ -323,7 +323,7 @@ fn node(shape: &Shape) -> anyhow::Result<(Redis, Port)> {
         "cluster-node-timeout 1000".to_owned(),
         "cluster-replica-validity-factor 0".to_owned(),
         "cluster-require-full-coverage no".to_owned(),
-        // Else a master that gives its last slot away becomes a replica by itself.
+        // Else a master that loses its last slot becomes a replica by itself.
         "cluster-allow-replica-migration no".to_owned(),
     ];
     if let Some((user, password)) = login {
@@ -346,6 +346,6 @@ fn bus_port(node: &Redis) -> anyhow::Result<String> {
     let answer = node.command(&["CONFIG", "GET", "cluster-port"])?;
     match answer.lines().last() {
         Some(port) => Ok(port.to_owned()),
-        None => bail!("CONFIG GET cluster-port gives nothing"),
+        None => bail!("CONFIG GET cluster-port returns nothing"),
     }
 }

@@ -1,5 +1,5 @@
-//! A private Redis: its own folder and its own free port on 127.0.0.1, nothing ever on a disk. What a fault test needs is
-//! here too: kill -9, freeze, restart.
+//! A private Redis: its own folder and its own free port on 127.0.0.1, nothing ever on a disk. What a fault test needs
+//! is here too: kill -9, freeze, restart.
 //!
 //! An instance ends with its handle, and also with this process whatever way that ends, in the way of
 //! [`crate::postgres`].
@@ -39,7 +39,7 @@ const END: &str = "if read -r pid 2>/dev/null < \"$1/pid\"; then
         grep -q redis \"/proc/$pid/comm\" 2>/dev/null && kill -KILL $pid 2>/dev/null
     fi";
 
-/// How an instance differs from the plain one: nobody logs in, no TLS.
+/// How an instance differs from the plain one, which has no login and no TLS.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// The one user (ACL); the default user is then switched off. Without one, `password` is the default user's.
@@ -281,10 +281,10 @@ impl Redis {
         server.as_ref().map(Child::id)
     }
 
-    /// Runs one command through `redis-cli`; gives what it prints, one element of an answer a line.
+    /// Runs one command through `redis-cli`; returns its output, one element of an answer a line.
     ///
     /// # Errors
-    /// What Redis says, or that it does not answer.
+    /// Redis's own, or that it does not answer.
     pub fn command(&self, words: &[&str]) -> anyhow::Result<String> {
         let mut cli = Command::new("timeout");
         cli.args([

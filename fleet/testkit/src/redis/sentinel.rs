@@ -7,8 +7,8 @@ use crate::wait::block_until;
 
 /// How the sentinels call their master.
 pub const MASTER_NAME: &str = "main";
-/// By themselves sentinels look at a master that has come back after ten seconds, and wait for eight more before they make
-/// a replica of it; one that was frozen keeps out of everything for thirty.
+/// By themselves sentinels look at a master that has come back after ten seconds, and wait for eight more before they
+/// make a replica of it; one that was frozen keeps out of everything for thirty.
 const HURRY: [&str; 10] = [
     "SENTINEL",
     "DEBUG",
@@ -33,7 +33,7 @@ pub struct Guard {
     pub sentinel_password: &'static str,
 }
 
-/// How a set differs from the plain one: nobody logs in, no TLS.
+/// How a set differs from the plain one, which has no login and no TLS.
 #[derive(Clone, Debug, Default)]
 pub struct Shape {
     /// The logins that servers and sentinels want.
@@ -46,7 +46,7 @@ pub struct Shape {
 pub struct SentinelSet {
     /// The master at the start, then its replica.
     pub servers: [Redis; 2],
-    /// Who decide.
+    /// The sentinels.
     pub sentinels: [Redis; 3],
     shape: Shape,
 }
@@ -80,7 +80,7 @@ impl SentinelSet {
     /// When that is not so in time.
     pub fn wait_until_whole(&self) -> anyhow::Result<()> {
         block_until("the sentinels agree and the replica is in step", || {
-            // What has just been started, or frozen for long, may have no answer yet.
+            // A server that has just been started, or was frozen for long, may not answer yet.
             Ok(self.is_whole().unwrap_or(false))
         })
     }
@@ -186,7 +186,7 @@ impl SentinelSet {
         format!("{scheme}+sentinel://{login}{places}/{MASTER_NAME}{mark}{options}")
     }
 
-    /// A sentinel that is behind: it knows the replica of the start as the master, and nobody else.
+    /// A sentinel that is behind: it knows the replica of the start as the master, and no other server.
     ///
     /// # Errors
     /// When it does not start.
@@ -242,7 +242,7 @@ impl Shape {
     }
 }
 
-/// What [`HURRY`] says is not kept over a restart.
+/// [`HURRY`] is not kept over a restart.
 fn hurry(sentinel: &Redis) -> anyhow::Result<()> {
     sentinel.command(&HURRY).map(drop)
 }

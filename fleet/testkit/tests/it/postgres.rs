@@ -93,7 +93,7 @@ fn child() {
     }
 }
 
-/// What the child told: the folder and the process ids.
+/// The child's report: the folder and the process ids.
 async fn started(kill: bool, pause: bool) -> (PathBuf, Vec<u32>) {
     let scratch = tempfile::tempdir().unwrap();
     let told = scratch.path().join("told");
