@@ -4,8 +4,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use loadtest::arguments::{Arguments, Command};
+use loadtest::generator::crowd;
 use loadtest::server::{relay, system};
-use loadtest::{crowd, workload};
+use loadtest::workload;
 use tokio::signal::unix::{SignalKind, signal};
 
 #[global_allocator]

@@ -5,7 +5,7 @@ use std::future::Future;
 use anyhow::{Context, Result};
 use tokio::task::JoinSet;
 
-use crate::report::progress::Progress;
+use crate::progress::Progress;
 
 /// How many calls are under way at once: enough to keep a REST service busy.
 const AT_ONCE: usize = 64;

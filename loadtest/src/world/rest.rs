@@ -14,7 +14,7 @@ pub use proto::rest::CallError;
 use super::User;
 use super::sms::SmsWebhook;
 
-/// How long a call waits for its answer, and how often it is repeated when it is told to come later.
+/// How long a call waits for its answer, and how often it is repeated when it is asked to come later.
 const PATIENCE: Patience = Patience {
     answer: Duration::from_secs(30),
     attempts: 20,
@@ -32,7 +32,7 @@ pub(super) const LOGIN_PASSWORD: &str = "load test, second device";
 #[derive(Clone, Debug)]
 pub struct Rest(proto::rest::Rest);
 
-/// Who somebody is.
+/// The role of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Member,
@@ -60,8 +60,8 @@ impl Rest {
         Ok(Self(proto::rest::Rest::new(base, patience)?))
     }
 
-    /// The same, which waits for an answer as long as if there were no other api-server: for what is done while nothing is
-    /// disturbed, where a slow answer is better than none.
+    /// The same, which waits for an answer as long as if there were no other api-server: for what is done while nothing
+    /// is disturbed, where a slow answer is better than none.
     #[must_use]
     pub fn patient(self) -> Self {
         Self(self.0.with(PATIENCE))
@@ -75,7 +75,7 @@ impl Rest {
         }
     }
 
-    /// Makes a call, again when it is told to come later; returns the `result` of its answer.
+    /// Makes a call, again when it is asked to come later; returns the `result` of its answer.
     ///
     /// # Errors
     /// When the service refuses or cannot be reached.
@@ -89,7 +89,7 @@ impl Rest {
         self.by(token).call(method, path, None, body).await
     }
 
-    /// What a good client asks for the device that this access token is of.
+    /// The directory of a good client, for the device of this access token.
     pub fn directory(&self, access_token: &str) -> RestDirectory {
         RestDirectory::new(self.by(access_token))
     }
@@ -119,7 +119,7 @@ impl Rest {
         Ok(self.by(token).im_password().await?.password)
     }
 
-    /// Registers somebody with a code by SMS.
+    /// Registers a user with a code by SMS.
     pub(super) async fn account(
         &self,
         sms: &SmsWebhook,
@@ -155,7 +155,7 @@ impl Rest {
         Ok(user(account, device_id))
     }
 
-    /// `POST /team`; gives its id.
+    /// `POST /team`; returns the team's id.
     pub(super) async fn team(&self, owner: &User, name: &str) -> Result<i64> {
         let body = json!({
             "name": name, "introduction": "load test", "agreement": "load test",
@@ -164,7 +164,7 @@ impl Rest {
         let team: Value = self
             .call(Method::POST, "/team", &owner.access_token, Some(body))
             .await?;
-        team["team_id"].as_i64().context("POST /team gives no team_id")
+        team["team_id"].as_i64().context("POST /team returns no team_id")
     }
 
     /// Brings a doctor into a team: the owner invites them, and they accept.
@@ -177,7 +177,7 @@ impl Rest {
         let got: Value = self.call(Method::GET, "/invitation_list", token, None).await?;
         let id = got[0]["invitation_id"]
             .as_i64()
-            .context("GET /invitation_list gives no invitation_id")?;
+            .context("GET /invitation_list returns no invitation_id")?;
         let path = format!("/invitation/{id}/accept");
         self.call::<Value>(Method::POST, &path, token, Some(json!({})))
             .await?;
@@ -194,7 +194,7 @@ impl Rest {
         Ok(user(account, device_id))
     }
 
-    /// `POST /consult` for oneself; gives its id, which is also that of its conversation.
+    /// `POST /consult` for oneself; returns its id, which is also that of its conversation.
     pub(crate) async fn consult(&self, patient: &User, team_id: i64) -> Result<i64> {
         let body = json!({
             "creator_member_id": patient.user_id, "target_member_id": patient.user_id, "team_id": team_id,
@@ -205,7 +205,7 @@ impl Rest {
             .await?;
         consult["consultation_id"]
             .as_i64()
-            .context("POST /consult gives no consultation_id")
+            .context("POST /consult returns no consultation_id")
     }
 
     /// The team that a consult is with.
@@ -214,7 +214,7 @@ impl Rest {
         let consult: Value = self.call(Method::GET, &path, &user.access_token, None).await?;
         consult["team_id"]
             .as_i64()
-            .context("GET /consult/:id gives no team_id")
+            .context("GET /consult/:id returns no team_id")
     }
 
     /// Brings a doctor into a consult.
@@ -231,7 +231,7 @@ impl Rest {
         Ok(())
     }
 
-    /// `POST /chat`; gives the conversation.
+    /// `POST /chat`; returns the conversation.
     pub(super) async fn chat(&self, user: &User, other: i64) -> Result<i64> {
         let body = json!({"user_id": other});
         let chat: Value = self
@@ -239,7 +239,7 @@ impl Rest {
             .await?;
         chat["conversation_id"]
             .as_i64()
-            .context("POST /chat gives no conversation_id")
+            .context("POST /chat returns no conversation_id")
     }
 
     async fn code(&self, sms: &SmsWebhook, phone: &str) -> Result<String> {

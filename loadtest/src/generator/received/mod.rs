@@ -1,4 +1,4 @@
-//! What one session got of one conversation: each entry once, in order, without gaps — or not. Pure.
+//! A session's entries of one conversation: each once, in order, without gaps, or not. Pure.
 
 pub mod verdict;
 

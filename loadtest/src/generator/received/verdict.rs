@@ -7,7 +7,7 @@ use super::{Once, Tally};
 /// How many faults are described; the rest is only counted.
 const MAX_EXAMPLES: usize = 20;
 
-/// What one session got of one conversation.
+/// A session's entries of one conversation.
 #[derive(Clone, Debug)]
 pub struct Got {
     /// Which conversation.
@@ -20,7 +20,7 @@ pub struct Got {
     pub acked_seq: i64,
 }
 
-/// What one session knows of its own messages.
+/// A session's own messages.
 #[derive(Clone, Debug, Default)]
 pub struct Own {
     /// Who.
@@ -35,12 +35,12 @@ pub struct Own {
     pub called_duplicate: u64,
 }
 
-/// What went wrong.
+/// Broken promises, counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verdict {
-    /// Acknowledged, and somebody did not get it.
+    /// Acknowledged, and a member did not get it.
     pub lost: u64,
-    /// Somebody got it twice, or it became two entries.
+    /// A session got it twice, or it became two entries.
     pub duplicated: u64,
     /// It came after a later one, or members got different things under the same seq.
     pub reordered: u64,

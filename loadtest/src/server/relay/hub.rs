@@ -1,4 +1,4 @@
-//! Who is there, and the fan-out in memory.
+//! The connections, and the fan-out in memory.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -67,8 +67,8 @@ impl Hub {
         }
     }
 
-    /// Writes what was queued. A few outlets at once, since nothing else is coming for them; many after everything that is
-    /// ready now has been queued for them as well, so that it leaves in the same writes.
+    /// Writes what was queued. A few outlets at once, since nothing else is coming for them; many after everything that
+    /// is ready now has been queued for them as well, so that it leaves in the same writes.
     pub(super) fn flush(self: &Arc<Self>, touched: &mut Vec<Arc<Outlet>>) {
         if touched.len() < GATHERED_OUTLETS {
             for outlet in touched.drain(..) {
@@ -88,7 +88,7 @@ impl Hub {
             let mut outlets = std::mem::take(&mut *self.dirty());
             if outlets.is_empty() {
                 self.is_flushing.store(false, Ordering::Release);
-                // Somebody may have come between the look and the word.
+                // A connection may have come in between.
                 if self.dirty().is_empty() || self.is_flushing.swap(true, Ordering::AcqRel) {
                     return;
                 }
@@ -117,7 +117,7 @@ impl Hub {
         (1..=i64::from(self.users)).contains(&user_id)
     }
 
-    /// From now on the user's entries go to this outlet; gives the Conversation frame that comes before them.
+    /// From now on the user's entries go to this outlet; returns the Conversation frame that comes before them.
     pub(super) fn enter(self: &Arc<Self>, user_id: i64, outlet: &Arc<Outlet>) -> Option<Bytes> {
         let number = (user_id as usize - 1) / self.members as usize;
         let mut conversation = self.conversation(number as i64 + 1)?;
@@ -163,7 +163,7 @@ impl Hub {
         }
     }
 
-    /// Gives the next seq, or takes the one that the store gave, acknowledges and fans out.
+    /// Assigns the next seq, or uses the store's, acknowledges and fans out.
     pub(super) fn publish(
         &self,
         arrival: &Arrival,

@@ -1,4 +1,4 @@
-//! What a program does that knows no batches: each message is an INSERT of its own into PostgreSQL, committed before the
+//! A program without batches: each message is an INSERT of its own into PostgreSQL, committed before the
 //! next one of the same conversation is written. It does less than must be done: no participant is looked up, no resend,
 //! and the seqs are counted in memory.
 

@@ -2,7 +2,7 @@
 //! straight to the sockets, frames that are ready together in one write; with `--store`, acknowledgement after a group
 //! commit into SQLite with only a (conversation, seq) key. No checks, no duplicates looked up, nothing fed again.
 //!
-//! Who is where is arithmetic, the same as `World::of_strangers`: conversation `c` (id `c + 1`) has the users
+//! Membership is arithmetic, the same as `World::of_strangers`: conversation `c` (id `c + 1`) has the users
 //! `c * members + 1` to `(c + 1) * members`.
 
 mod connection;
@@ -43,7 +43,7 @@ pub struct RelayArguments {
     /// How many conversations there are.
     #[arg(long, default_value_t = 0)]
     pub conversations: u32,
-    /// How many people are in each.
+    /// The members of each.
     #[arg(long, default_value_t = 1)]
     pub members: u32,
     /// Commits messages to this SQLite file before they are acknowledged.
@@ -52,7 +52,7 @@ pub struct RelayArguments {
     /// Writes each message by an INSERT of its own into this PostgreSQL database before it is acknowledged.
     #[arg(long, value_name = "URL", conflicts_with = "store")]
     pub inserts_into: Option<String>,
-    /// Over so many connections.
+    /// Over this many connections.
     #[arg(long, default_value_t = 1)]
     pub insert_connections: u32,
     /// Does this wrong to one member with every fiftieth entry: shows that the checks find it.
@@ -60,7 +60,7 @@ pub struct RelayArguments {
     pub fault: Option<Fault>,
 }
 
-/// What a relay can do wrong.
+/// Faults of a relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Fault {
     /// An entry never comes.
@@ -75,7 +75,7 @@ pub enum Fault {
     Repeat,
 }
 
-/// Runs until it is told to end.
+/// Runs until it is asked to end.
 ///
 /// # Errors
 /// When it cannot listen or its store cannot be opened.

@@ -26,7 +26,7 @@ struct Queue {
     is_broken: bool,
 }
 
-/// What is left after a flush.
+/// The outcome of a flush.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Flushed {
     All,

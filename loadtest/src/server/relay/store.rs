@@ -1,6 +1,6 @@
-//! What keeps entries before they are acknowledged: group commit into SQLite with only a (conversation, seq) key, where one
-//! thread commits whatever came in while the last commit ran and another acknowledges and fans out meanwhile; or an INSERT
-//! for each message ([`inserts`](super::inserts)).
+//! The store behind acknowledgements: group commit into SQLite with only a (conversation, seq) key, where one thread
+//! commits whatever came in while the last commit ran and another acknowledges and fans out meanwhile; or an INSERT for
+//! each message ([`inserts`](super::inserts)).
 
 use std::path::Path;
 use std::sync::Arc;

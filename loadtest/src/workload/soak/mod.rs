@@ -1,6 +1,6 @@
-//! soak: devices of two kinds of clients send while one server, or a whole fleet, is disturbed in every way. Their frames are
-//! noted as they come off the sockets. Nothing acknowledged may be lost, doubled, reordered or changed, and no user may get
-//! or write what lies outside of their time.
+//! soak: devices of two kinds of clients send while one server, or a whole fleet, is disturbed in every way. Their
+//! frames are noted as they come off the sockets. Nothing acknowledged may be lost, doubled, reordered or changed, and
+//! no user may get or write what lies outside of their time.
 
 mod clients;
 pub(crate) mod faults;
@@ -22,7 +22,7 @@ use clients::devices::{start_devices, start_visitors, wait_until_connected};
 use clients::sending::{Sending, send_all};
 use faults::ground::Ground;
 use notes::Notes;
-use verdict::{Found, judge, people, settle};
+use verdict::{Found, judge, settle, watched};
 
 const PAYLOAD_BYTES: usize = 200;
 /// The run that members mark their messages with.
@@ -30,7 +30,7 @@ const RUN: u8 = 1;
 /// The run that visitors mark theirs with.
 const VISITORS_RUN: u8 = 3;
 
-/// What was done to the servers.
+/// The disturbances so far.
 #[derive(Debug, Default)]
 pub(super) struct Disturbed {
     kills: u64,
@@ -116,7 +116,7 @@ pub(super) async fn run(arguments: SoakArguments) -> Result<bool> {
     for device in &all {
         device.close().await;
     }
-    let who = people(&all, &world, first_reader);
+    let who = watched(&all, &world, first_reader);
     let strangers: Vec<i64> = strangers.iter().map(|user| user.user_id).collect();
     // While the one process still runs.
     let commit = ground.rest().commit().await?;

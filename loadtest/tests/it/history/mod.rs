@@ -1,5 +1,5 @@
-//! The judge and the checker of histories, which share no code: both pass what is right, and both find each way of spoiling
-//! it, under the same name.
+//! The judge and the checker of histories, which share no code: both pass what is right, and both find each way of
+//! spoiling it, under the same name.
 
 mod run;
 mod spoilings;

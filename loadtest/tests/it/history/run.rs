@@ -206,7 +206,7 @@ impl Run {
         }
     }
 
-    /// A device sends what becomes entry `seq`, and is told so.
+    /// A device sends the message that becomes entry `seq`, and gets its acknowledgement.
     pub(super) fn say(&mut self, device: u32, seq: i64) {
         let Seen { id, body, .. } = self.seen(seq);
         self.note(

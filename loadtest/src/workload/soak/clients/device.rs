@@ -15,7 +15,7 @@ use crate::world::User;
 
 /// Which client a device runs.
 pub(in crate::workload::soak) enum Software {
-    /// `proto::client`, with so many entries in one Sync.
+    /// `proto::client`, with this many entries in one Sync.
     Full { sync_limit: u32 },
     /// The soak's own.
     Plain(Manner),
@@ -109,7 +109,7 @@ impl Device {
     }
 }
 
-/// An app that reads what its client tells; the frames are noted at the socket.
+/// An app that reads its client's events; the frames are noted at the socket.
 async fn listen(mut events: Events, scribe: Arc<Scribe>) {
     while let Some(event) = events.next().await {
         scribe.notes.reading().await;
@@ -118,7 +118,7 @@ async fn listen(mut events: Events, scribe: Arc<Scribe>) {
             retry_in: None,
         } = event
         {
-            // The end of the run is no fault; a client that is told to close says nothing.
+            // The end of the run is not a fault; a client that is closed sends no event.
             scribe
                 .notes
                 .fault(format!("user {} stays away: {cause}", scribe.who.user_id));

@@ -9,7 +9,7 @@ use tokio::time::{sleep, timeout};
 use super::device::{Device, Software};
 use super::plain::Manner;
 use super::visitor::Visitor;
-use crate::report::progress::Progress;
+use crate::progress::Progress;
 use crate::workload::soak::notes::Notes;
 use crate::workload::soak::notes::scribe::{Part, Scribe, Who};
 use crate::world::rest::Rest;
@@ -62,7 +62,8 @@ pub(in crate::workload::soak) fn start_devices(
         .collect()
 }
 
-/// One visitor for each conversation, whose numbers follow those of `devices`: by turns one that wanders and one that pages.
+/// One visitor for each conversation, whose numbers follow those of `devices`: by turns one that wanders and one that
+/// pages.
 pub(in crate::workload::soak) fn start_visitors(
     rest: &Rest,
     world: &World,

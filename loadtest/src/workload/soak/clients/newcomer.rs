@@ -1,4 +1,4 @@
-//! Somebody who logs in after a heal. Sends need the database only; a login needs what is in Redis, too: a password, the
+//! A user who logs in after a heal. A send needs the database only; a login needs Redis, too: a password, the
 //! directory of nodes, the claim on the device.
 
 use anyhow::{Result, bail};

@@ -21,7 +21,7 @@ pub(in crate::workload::soak) struct Sending {
     pub(in crate::workload::soak) seed: u64,
 }
 
-/// Sends at the rate until its time is over or `ended` is set; somebody with two devices now and then from both at once.
+/// Sends at the rate until its time is over or `ended` is set; a user with two devices now and then from both at once.
 pub(in crate::workload::soak) async fn send_all(
     plan: Sending,
     devices: Arc<Vec<Vec<Device>>>,

@@ -1,6 +1,6 @@
-//! Doctors who are brought into conversations and taken out again, all the while, most of all in the midst of their catching
-//! up: what they get is exactly the entries of their spans of participation (I3, I5), and what they write stands within
-//! them (I5).
+//! Doctors who are brought into conversations and taken out again, all the while, most of all in the midst of their
+//! catching up: what they get is exactly the entries of their spans of participation (I3, I5), and what they write
+//! stands within them (I5).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -48,7 +48,7 @@ impl Visitor {
         }
     }
 
-    /// Brings it in or takes it out; gives whether it is in now, if that is known.
+    /// Adds it or removes it; returns whether it is in now, if that is known.
     async fn change(&self, rest: &Rest, is_in: bool) -> Result<bool, CallError> {
         let who = self.device.scribe.who;
         let doctors = format!("/consult/{}/doctor", who.conversation_id);
@@ -116,10 +116,10 @@ impl Visitor {
             }
             if opened < MOST_OPENED && chance.below(100) < OPENS_PERCENT {
                 opened += 1;
-                // Without an answer it may be open all the same: nobody but its patient sees it, then.
+                // Without an answer it may be open all the same: only its patient sees it, then.
                 let _ = self.open(rest, notes).await;
             }
-            // What failed is tried again another time: whether it was done shows then.
+            // A failed change is tried again another time, which shows whether it took effect.
             if let Ok(now_in) = self.change(rest, is_in).await {
                 is_in = now_in;
                 changes.fetch_add(1, Ordering::Relaxed);
@@ -133,7 +133,7 @@ impl Visitor {
     }
 }
 
-/// Lets visitors come and go until `ended`; gives how many changes were made.
+/// Lets visitors come and go until `ended`; returns the number of changes.
 pub(in crate::workload::soak) async fn come_and_go(
     visitors: Arc<Vec<Visitor>>,
     rest: Rest,

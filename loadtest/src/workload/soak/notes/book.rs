@@ -1,4 +1,5 @@
-//! What is awaited in one conversation while a run goes on. What is right is judged afterwards, from the notes. Pure.
+//! Acknowledgements and entries that are awaited in one conversation during a run. The judge looks at the notes
+//! afterwards. Pure.
 
 use std::collections::HashMap;
 
@@ -30,7 +31,7 @@ impl Book {
         self.waiting.insert(payload.mark, waiting);
     }
 
-    /// An acknowledgement; gives when the message was due if it is the first one.
+    /// An acknowledgement; returns the due time of the message if it is the first one.
     pub(in crate::workload::soak) fn acked(&mut self, device: u32, mark: Mark, seq: i64) -> Option<u64> {
         self.acked_seq = self.acked_seq.max(seq);
         self.answered(device, mark, true)
@@ -61,7 +62,7 @@ impl Book {
             .sum()
     }
 
-    /// The newest entry that was acknowledged to anybody.
+    /// The newest acknowledged entry.
     pub(in crate::workload::soak) fn acked_seq(&self) -> i64 {
         self.acked_seq
     }

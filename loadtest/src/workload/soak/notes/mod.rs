@@ -1,4 +1,4 @@
-//! What all devices of a soak write down.
+//! The notes of all devices of a soak.
 
 pub(super) mod book;
 pub(super) mod scribe;
@@ -18,10 +18,10 @@ use crate::generator::recorder::Recorder;
 use crate::judge::tape::Tape;
 use crate::world::{User, World};
 
-/// What is kept of faults in words; the rest is only counted.
+/// Faults that are kept in words; further ones are only counted.
 const MOST_FAULTS: usize = 50;
 
-/// Somebody who reads a journal by History beside their devices: the team's assistant of a conversation.
+/// A user who reads a journal by History beside their devices: the team's assistant of a conversation.
 pub(super) struct Reader {
     pub(super) number: u32,
     pub(super) conversation: usize,

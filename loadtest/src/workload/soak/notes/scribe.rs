@@ -11,7 +11,7 @@ use crate::generator::payload::{self, Mark, Payload};
 use crate::judge::database::id_of;
 use crate::judge::{Note, Seen, What, hash};
 
-/// The first number of Bye that tells an app to stay away.
+/// The first number of Bye that sends an app away for good.
 const STAY_AWAY: i32 = 200;
 
 /// Which device it is.
@@ -28,7 +28,7 @@ pub(in crate::workload::soak) struct Who {
     pub(in crate::workload::soak) part: Part,
 }
 
-/// What a device is for.
+/// The part of a device in the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::workload::soak) enum Part {
     /// Always there: its times count.
@@ -40,7 +40,7 @@ pub(in crate::workload::soak) enum Part {
 pub(in crate::workload::soak) struct Scribe {
     pub(in crate::workload::soak) who: Who,
     pub(in crate::workload::soak) notes: Arc<Notes>,
-    /// Told in the midst of catching up: between two Syncs, and between one that failed and the next.
+    /// Notified in the midst of catching up: between two Syncs, and between one that failed and the next.
     pub(in crate::workload::soak) midst: Arc<Notify>,
     standing: Mutex<Standing>,
 }
@@ -258,7 +258,7 @@ impl Scribe {
         }
     }
 
-    /// Puts them down with the time; gives that.
+    /// Notes them with the time; returns the time.
     fn note(&self, what: &[What]) -> u64 {
         let t_us = self.notes.now_us();
         let device = self.who.number;
@@ -289,7 +289,7 @@ impl Scribe {
 }
 
 impl Standing {
-    /// What was asked on another connection is not answered any more.
+    /// Requests of an earlier connection are not answered any more.
     fn begin(&mut self) {
         self.syncs.clear();
         self.sends.clear();

@@ -1,5 +1,5 @@
-//! Stands between a client that is not ours to change and its node, on a socket of its own, and shows each frame to a scribe
-//! before it goes on.
+//! Stands between a client that is not ours to change and its node, on a socket of its own, and shows each frame to a
+//! scribe before it goes on.
 
 use std::collections::HashMap;
 use std::io;

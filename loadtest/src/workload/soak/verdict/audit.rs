@@ -1,4 +1,4 @@
-//! Reads whole journals again by History, after everything: what the pages have is noted, and tells how far each device
+//! Reads whole journals again by History, after everything: the pages' entries are noted, and show how far each device
 //! must get.
 
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! The end of a run: everything becomes quiet, the truth is read past the servers, and the notes are judged by it, part by part.
+//! The end of a run: everything becomes quiet, the truth is read past the servers, and the notes are judged by it, part
+//! by part.
 
 pub(super) mod audit;
 pub(super) mod bare;
@@ -23,13 +24,13 @@ use crate::judge::database::Database;
 use crate::judge::history::History;
 use crate::judge::tape::PARTS;
 use crate::judge::{Findings, Seen, Trial, Truth, What, Who};
-use crate::report::progress::Progress;
+use crate::progress::Progress;
 use crate::world::World;
 
 /// How long after the last send everything must be acknowledged and delivered: a restart and a few attempts.
 const SETTLE_LIMIT: Duration = Duration::from_secs(90);
 
-/// What the checks found.
+/// The findings of the checks.
 #[derive(Default)]
 pub(super) struct Found {
     pub(super) findings: Findings,
@@ -40,8 +41,8 @@ pub(super) struct Found {
 /// The journals as History has them, where no database can be read.
 pub(super) type Journals = HashMap<usize, Vec<(i64, Truth)>>;
 
-/// Waits until every send is answered, reads every journal by History, and waits until every device has all of it. Devices that read
-/// pages get numbers from `first_reader` on.
+/// Waits until every send is answered, reads every journal by History, and waits until every device has all of it.
+/// Devices that read pages get numbers from `first_reader` on.
 pub(super) async fn settle(notes: &Notes, world: &World, devices: &[&Device], first_reader: u32) -> Journals {
     notes.quiet.send_replace(true);
     let begun = Instant::now();
@@ -110,8 +111,8 @@ pub(super) async fn settle(notes: &Notes, world: &World, devices: &[&Device], fi
 }
 
 /// All devices by number, each with the place of its conversation: those that take part, and those that only read pages.
-pub(super) fn people(devices: &[&Device], world: &World, first_reader: u32) -> HashMap<u32, (usize, Who)> {
-    let mut people: HashMap<u32, (usize, Who)> = devices
+pub(super) fn watched(devices: &[&Device], world: &World, first_reader: u32) -> HashMap<u32, (usize, Who)> {
+    let mut watched: HashMap<u32, (usize, Who)> = devices
         .iter()
         .map(|device| {
             let who = device.scribe.who;
@@ -130,16 +131,16 @@ pub(super) fn people(devices: &[&Device], world: &World, first_reader: u32) -> H
             user_id: world.users[what.members[1] as usize].user_id,
             stays: false,
         };
-        people.insert(first_reader + conversation as u32, (conversation, reader));
+        watched.insert(first_reader + conversation as u32, (conversation, reader));
     }
-    people
+    watched
 }
 
 /// Judges all parts. Without a database the journals as History has them are the truth.
 pub(super) async fn judge(
     notes: &Notes,
     world: &World,
-    people: &HashMap<u32, (usize, Who)>,
+    watched: &HashMap<u32, (usize, Who)>,
     visitors: &[i64],
     database: Option<&Database>,
     mut journals: Journals,
@@ -176,7 +177,7 @@ pub(super) async fn judge(
         if let Some(database) = database {
             complete(notes, part, database, &mut truths).await?;
         }
-        let devices: HashMap<u32, Who> = people
+        let devices: HashMap<u32, Who> = watched
             .iter()
             .filter(|(_, (conversation, _))| conversation % PARTS == part)
             .map(|(number, (_, who))| (*number, who.clone()))
@@ -199,7 +200,7 @@ pub(super) async fn judge(
     Ok(found)
 }
 
-/// Adds what devices were told of besides: a consult may be open although the answer was lost.
+/// Adds conversations that only devices know of: a consult may be open although the answer was lost.
 async fn complete(
     notes: &Notes,
     part: usize,

@@ -1,5 +1,5 @@
-//! Whether the fleet comes back: after every heal a send that was due since must be acknowledged soon, somebody must be able
-//! to log in, and what was sent before must be delivered soon. Pure.
+//! Whether the fleet comes back: after every heal a send that was due since must be acknowledged soon, a login must
+//! succeed, and what was sent before must be delivered soon. Pure.
 
 /// Heals, and the first success after each.
 #[derive(Debug, Default)]
@@ -14,14 +14,14 @@ struct Heal {
     fault: &'static str,
     at_us: u64,
     first_us: Option<u64>,
-    /// When somebody was logged in who had begun after the heal.
+    /// When a user was logged in who had begun after the heal.
     login_us: Option<u64>,
     /// The longest that a delivery after the heal came after it, or after the send was due, whichever was later.
     latest_us: u64,
 }
 
 impl Recovery {
-    /// A fault begins; what comes from now on tells nothing of the heal before.
+    /// A fault begins; later events say nothing about the heal before.
     pub(in crate::workload::soak) fn disturbed(&mut self) {
         self.is_disturbed = true;
     }
@@ -38,7 +38,7 @@ impl Recovery {
         });
     }
 
-    /// An entry whose send was due at `due_us` reached somebody at `now_us`.
+    /// An entry whose send was due at `due_us` reached a device at `now_us`.
     pub(in crate::workload::soak) fn delivered(&mut self, due_us: u64, now_us: u64) {
         if let Some(last) = self.heals.last_mut()
             && !self.is_disturbed
@@ -69,7 +69,7 @@ impl Recovery {
         }
     }
 
-    /// Somebody is logged in who began after the last heal.
+    /// A user is logged in who began after the last heal.
     pub(in crate::workload::soak) fn logged_in(&mut self, now_us: u64) {
         if let Some(last) = self.heals.last_mut() {
             last.login_us.get_or_insert(now_us);
@@ -81,8 +81,8 @@ impl Recovery {
         self.heals.last().is_none_or(|last| last.first_us.is_some())
     }
 
-    /// The longest time from a heal to a success, by fault. A heal without one counts up to the next heal, the last one up
-    /// to `end_us`: later nothing is watched for it.
+    /// The longest time from a heal to a success, by fault. A heal without one counts up to the next heal, the last one
+    /// up to `end_us`: later nothing is watched for it.
     pub(in crate::workload::soak) fn longest_ms(&self, end_us: u64) -> Vec<(&'static str, f64)> {
         self.longest(|heal, next| Some(heal.first_us.or(next.map(|next| next.at_us)).unwrap_or(end_us)))
     }

@@ -1,4 +1,4 @@
-//! What the app has of each conversation, as docs/protocol.md ("A good client, on one page") tells. Pure.
+//! The app's copy of each conversation, as docs/protocol.md ("A good client, on one page") describes it. Pure.
 
 use std::collections::BTreeMap;
 
@@ -34,22 +34,22 @@ impl Copies {
         }
     }
 
-    pub(super) fn conversation(&mut self, told: &wire::Conversation) {
-        if told.reset {
-            self.of.remove(&told.conversation_id);
+    pub(super) fn conversation(&mut self, announced: &wire::Conversation) {
+        if announced.reset {
+            self.of.remove(&announced.conversation_id);
         }
-        let begin = match told.from_seq {
-            0 => told.last_seq,
+        let begin = match announced.from_seq {
+            0 => announced.last_seq,
             from_seq => from_seq - 1,
         };
-        let copy = self.of.entry(told.conversation_id).or_insert(Copy {
-            epoch: told.epoch,
+        let copy = self.of.entry(announced.conversation_id).or_insert(Copy {
+            epoch: announced.epoch,
             have_seq: begin,
         });
-        copy.epoch = told.epoch;
+        copy.epoch = announced.epoch;
     }
 
-    /// What the app has already it ignores.
+    /// The app ignores entries that it has.
     pub(super) fn entry(&mut self, entry: &wire::Entry) {
         if let Some(copy) = self.of.get_mut(&entry.conversation_id) {
             copy.have_seq = copy.have_seq.max(entry.seq);
@@ -72,14 +72,14 @@ mod tests {
     #[test]
     fn a_copy_begins_where_the_node_says_and_grows_with_entries() {
         let mut copies = Copies::default();
-        let mut told = wire::Conversation {
+        let mut announced = wire::Conversation {
             conversation_id: 4,
             epoch: 1,
             from_seq: 8,
             last_seq: 9,
             ..wire::Conversation::default()
         };
-        copies.conversation(&told);
+        copies.conversation(&announced);
         assert_eq!(have(&copies), [(4, 7)]);
         let entry = wire::Entry {
             conversation_id: 4,
@@ -87,13 +87,13 @@ mod tests {
             ..wire::Entry::default()
         };
         copies.entry(&entry);
-        copies.conversation(&told);
+        copies.conversation(&announced);
         assert_eq!(have(&copies), [(4, 9)]);
-        told.reset = true;
-        copies.conversation(&told);
+        announced.reset = true;
+        copies.conversation(&announced);
         assert_eq!(have(&copies), [(4, 7)]);
-        told.from_seq = 0;
-        copies.conversation(&told);
+        announced.from_seq = 0;
+        copies.conversation(&announced);
         assert_eq!(have(&copies), [(4, 9)]);
     }
 }

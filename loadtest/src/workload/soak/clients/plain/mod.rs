@@ -1,5 +1,5 @@
-//! A second client, written from docs/protocol.md alone: it asks one thing at a time, catches up in small Syncs with pauses between
-//! them, repeats one that failed, and may be away for long.
+//! A second client, written from docs/protocol.md alone: it asks one thing at a time, catches up in small Syncs with
+//! pauses between them, repeats one that failed, and may be away for long.
 
 mod copies;
 mod session;
@@ -53,7 +53,7 @@ impl Manner {
     };
 }
 
-/// Tells the client what to send; it ends when this is dropped.
+/// Sends to the client; it ends when this is dropped.
 #[derive(Clone, Debug)]
 pub(in crate::workload::soak) struct Plain {
     outgoing: mpsc::Sender<Outgoing>,
@@ -87,7 +87,7 @@ impl Plain {
     }
 }
 
-/// What outlives a connection.
+/// State that outlives a connection.
 struct App {
     user_id: i64,
     device_id: String,
@@ -212,5 +212,5 @@ impl From<DirectoryError> for Failed {
     }
 }
 
-/// What the devices of a soak say they are.
+/// The platform that the devices of a soak name.
 pub(in crate::workload::soak) const PLATFORM: Platform = Platform::Android;

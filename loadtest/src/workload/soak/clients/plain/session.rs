@@ -31,7 +31,7 @@ pub(super) enum Over {
     Broken { was_in: bool },
 }
 
-/// What is asked for.
+/// The request.
 enum Request {
     Login,
     Sync,

@@ -1,5 +1,5 @@
-//! What is done to the Redis of a fleet: to one server, to a Sentinel set or to a cluster. It waits for other processes,
-//! so it runs where that harms nobody.
+//! Faults of a fleet's Redis: of one server, a Sentinel set or a cluster. It waits for other processes,
+//! so it runs on a thread of its own.
 
 use std::thread::sleep;
 use std::time::Duration;
@@ -10,13 +10,13 @@ use testkit::cluster::{Cluster, MASTERS};
 use testkit::redis::Redis;
 use testkit::sentinel::{MASTER_NAME, SentinelSet};
 
-use crate::workload::soak::faults::kinds::Fault;
+use crate::arguments::fault::Fault;
 
 const SMALL_PUBSUB_BUFFER: &str = "pubsub 4kb 2kb 1";
 const USUAL_PUBSUB_BUFFER: &str = "pubsub 256mb 64mb 60";
 
-/// Does one thing to Redis, which must be whole where the fault needs that, and undoes it after `length`; `target` says to
-/// which of several servers.
+/// Does one thing to Redis, which must be whole where the fault needs that, and undoes it after `length`; `target` says
+/// to which of several servers.
 pub(in crate::workload::soak::faults) fn disturb(
     backplane: &Backplane,
     fault: Fault,
@@ -132,7 +132,7 @@ impl Pair<'_> {
                 self.master.resume();
                 replaced
             }
-            // Back before anybody takes it for dead, and empty.
+            // Back before it counts as dead, and empty.
             Fault::RestartMaster => {
                 self.master.kill()?;
                 self.master.start_again()
@@ -151,7 +151,7 @@ impl Pair<'_> {
     }
 }
 
-/// Moves the slot of a channel that somebody listens to to another master; it is half moved for `length`.
+/// Moves the slot of a channel with subscribers to another master; it is half moved for `length`.
 fn move_slot(cluster: &Cluster, target: usize, length: Duration) -> Result<()> {
     let heard = cluster.heard_channels()?;
     let channels: Vec<(usize, &str)> = heard
@@ -159,7 +159,7 @@ fn move_slot(cluster: &Cluster, target: usize, length: Duration) -> Result<()> {
         .flat_map(|(master, names)| names.iter().map(|name| (*master, name.as_str())))
         .collect();
     if channels.is_empty() {
-        bail!("nobody listens to anything");
+        bail!("no channel has a subscriber");
     }
     let (from, name) = channels[target % channels.len()];
     let others: Vec<usize> = heard

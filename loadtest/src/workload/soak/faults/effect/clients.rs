@@ -1,4 +1,4 @@
-//! What happens on the way between servers and their clients.
+//! Faults between servers and their clients.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use testkit::proxy::Proxy;
 use tokio::time::sleep;
 
-use crate::workload::soak::faults::kinds::Fault;
+use crate::arguments::fault::Fault;
 
 /// The longest delay of one piece of data.
 const LONGEST_DELAY: Duration = Duration::from_millis(300);
@@ -26,7 +26,7 @@ pub(in crate::workload::soak::faults) fn delay(target: usize) -> Duration {
     LONGEST_DELAY.mul_f64((target % 100 + 1) as f64 / 100.0)
 }
 
-/// Disturbs all ways to clients for so long; false when the fault is not of theirs.
+/// Disturbs all ways to clients for this long; false for a fault of another kind.
 pub(in crate::workload::soak::faults) async fn disturb(
     fronts: &[Front<'_>],
     fault: Fault,

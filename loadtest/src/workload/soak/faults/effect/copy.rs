@@ -1,6 +1,6 @@
-//! Another server beside the one of the run. On a copy with a flipped bit it must refuse to start, refuse to answer, or serve
-//! only what is right and all of it. On a restored backup it must serve all that was acknowledged before. On the same data it
-//! must not start.
+//! Another server beside the one of the run. On a copy with a flipped bit it must refuse to start, refuse to answer, or
+//! serve only what is right and all of it. On a restored backup it must serve all that was acknowledged before. On the
+//! same data it must not start.
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt;
@@ -10,9 +10,9 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
+use crate::arguments::fault::Fault;
 use crate::server::Ports;
 use crate::server::own::OwnServer;
-use crate::workload::soak::faults::kinds::Fault;
 use crate::workload::soak::notes::{Notes, Reader};
 use crate::workload::soak::verdict::audit;
 use crate::workload::soak::verdict::bare::Bare;
@@ -38,7 +38,8 @@ pub(in crate::workload::soak::faults) fn kill_and_copy(own: &mut OwnServer) -> R
     Ok(folder)
 }
 
-/// Flips a bit in the copy, starts a server on it and reads journals there; `promised` is what each conversation must have.
+/// Flips a bit in the copy, starts a server on it and reads journals there; `promised` is what each conversation must
+/// have.
 pub(in crate::workload::soak::faults) async fn serve_flipped(
     own: &OwnServer,
     folder: &TempDir,

@@ -1,4 +1,4 @@
-//! What is done to the database file of a running server by another connection.
+//! Faults of a running server's database file, by another connection.
 
 use std::path::PathBuf;
 use std::thread::sleep;

@@ -1,5 +1,5 @@
-//! Another fleet on the same Redis: staging beside production, with the same prefix. Its passwords must log in nowhere else, its
-//! nodes must be given out to nobody else, and what it publishes must reach nobody else.
+//! Another fleet on the same Redis: staging beside production, with the same prefix. Its passwords must log in on no
+//! other fleet, its nodes must be named to no other client, and its publications must reach no other node.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -14,13 +14,13 @@ use crate::workload::soak::verdict::bare::Bare;
 use crate::world::rest::{Rest, reachable};
 use crate::world::{Builder, SmsWebhook, World};
 
-/// Its people: user ids and conversation ids begin at the same numbers in each database.
+/// Its users: user ids and conversation ids begin at the same numbers in each database.
 const CONSULTS: u32 = 4;
 const MEMBERS: u32 = 3;
 /// Between two of its messages.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Starts one, lets it talk for so long, and ends it.
+/// Starts one, lets it talk for this long, and ends it.
 pub(in crate::workload::soak::faults) async fn beside(
     fleet: &Fleet,
     sms: &std::sync::Arc<SmsWebhook>,
@@ -56,10 +56,10 @@ async fn talk(
         .await?;
     let foreign = node.address().context("no address")?;
     for own in fleet.rest_urls() {
-        let reader = notes.readers().first().context("nobody to ask for nodes")?;
+        let reader = notes.readers().first().context("no reader to ask for nodes")?;
         let servers = Rest::new(&own)?.servers(&reader.user.access_token).await?;
         if servers.iter().any(|server| server.tcp() == Some(foreign)) {
-            notes.fault("GET /im/servers gives out a node of another fleet".to_owned());
+            notes.fault("GET /im/servers names a node of another fleet".to_owned());
         }
     }
     log_in_elsewhere(fleet, &world, notes).await;
@@ -91,7 +91,7 @@ async fn talk(
     Ok(())
 }
 
-/// Tries passwords of its people on nodes of the other fleet, on a device that nobody there has.
+/// Tries passwords of its users on nodes of the other fleet, on a device that no user there has.
 async fn log_in_elsewhere(fleet: &Fleet, world: &World, notes: &Notes) {
     for (at, user) in world.users.iter().enumerate() {
         let node = &fleet.nodes[at % fleet.nodes.len()];

@@ -1,5 +1,6 @@
-//! Forged publications by somebody who may PUBLISH: what passes by is published again, altered. The channels are those that
-//! nodes listen to, by whatever names; what their payloads look like is known only so far as a forger would find out.
+//! Forged publications by a client that may PUBLISH: it publishes again what it hears, altered. The channels are those
+//! that nodes listen to, by whatever names; what their payloads look like is known only so far as a forger would find
+//! out.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -8,9 +9,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use testkit::backplane::Backplane;
 
-use crate::workload::soak::faults::kinds::Fault;
+use crate::arguments::fault::Fault;
 
-/// Of so many publications one is forged.
+/// One of this many publications is forged.
 const EVERY: usize = 10;
 /// How far beyond the end a forged entry is.
 const BEYOND: i64 = 50;
@@ -19,7 +20,7 @@ const READ_LIMIT: Duration = Duration::from_millis(50);
 const FILLING: &[u8] = b"xxxxxxxx";
 const FORGED: &[u8] = b"yyyyyyyy";
 
-/// Listens and forges for so long.
+/// Listens and forges for this long.
 pub(in crate::workload::soak::faults) fn publish(
     backplane: &Backplane,
     fault: Fault,
@@ -168,8 +169,8 @@ fn other_body(payload: &[u8]) -> Option<Vec<u8>> {
     (find(payload, FORGED).is_none()).then_some(forged)
 }
 
-/// The same entry far beyond the end: its seq stands in the frame as `10 <varint>` behind `08 <varint of the conversation>`, and
-/// as eight bytes before the frame.
+/// The same entry far beyond the end: its seq stands in the frame as `10 <varint>` behind `08 <varint of the
+/// conversation>`, and as eight bytes before the frame.
 fn beyond(payload: &[u8]) -> Option<Vec<u8>> {
     find(payload, FILLING)?;
     let frame = (8..payload.len()).find_map(|at| {

@@ -1,4 +1,4 @@
-//! What each kind of fault does.
+//! The effect of each kind of fault.
 
 pub(super) mod backplane;
 pub(super) mod clients;

@@ -1,4 +1,4 @@
-//! What happens to one server process from outside. Linux.
+//! Faults of one server process from outside. Linux.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -27,7 +27,7 @@ pub(in crate::workload::soak::faults) async fn stutter(pid: u32, length: Duratio
     Ok(())
 }
 
-/// Lets a process open hardly any more files for so long: connections, too.
+/// Lets a process open hardly any more files for this long: connections, too.
 pub(in crate::workload::soak::faults) async fn few_files(pid: u32, length: Duration) -> Result<()> {
     let process = of(pid)?;
     let open = fs::read_dir(format!("/proc/{pid}/fd"))?.count() as u64;

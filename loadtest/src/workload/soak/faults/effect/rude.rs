@@ -10,7 +10,7 @@ use tokio::time::sleep;
 /// How many of each kind.
 const CONNECTIONS: usize = 8;
 
-/// What they write.
+/// Their bytes.
 const WORDS: [&[u8]; 6] = [
     // Nothing, never.
     b"",
@@ -26,12 +26,12 @@ const WORDS: [&[u8]; 6] = [
     &[0, 0, 0, 4, 8, 3, 0x22, 0],
 ];
 
-/// Connects, writes and stays for so long.
+/// Connects, writes and stays for this long.
 pub(in crate::workload::soak::faults) async fn stay(addresses: &[SocketAddr], length: Duration) {
     let mut open = Vec::new();
     for address in addresses {
         for word in WORDS.iter().cycle().take(WORDS.len() * CONNECTIONS) {
-            // One that is refused is no harm.
+            // A refused connection is fine.
             if let Ok(mut stream) = TcpStream::connect(address).await
                 && stream.write_all(word).await.is_ok()
             {

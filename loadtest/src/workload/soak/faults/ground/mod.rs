@@ -1,4 +1,4 @@
-//! What a soak stands on: one process that is killed again and again, or a whole fleet that is disturbed in every way.
+//! The ground of a soak: one process that is killed again and again, or a whole fleet that is disturbed in every way.
 
 pub(in crate::workload::soak) mod one;
 pub(in crate::workload::soak) mod stage;
@@ -13,11 +13,11 @@ use tokio::time::sleep;
 
 use super::ground::one::One;
 use super::ground::stage::Stage;
-use super::kinds::Fault;
 use super::plan::{Disturbance, Plan};
 use crate::arguments::SoakArguments;
+use crate::arguments::fault::Fault;
 use crate::judge::database::Database;
-use crate::report::progress::Progress;
+use crate::progress::Progress;
 use crate::workload::soak::Disturbed;
 use crate::workload::soak::clients::newcomer::log_in;
 use crate::workload::soak::notes::Notes;
@@ -37,7 +37,7 @@ pub(in crate::workload::soak) enum Ground {
 }
 
 impl Ground {
-    /// Starts what was asked for, for so many connections.
+    /// Starts the ground for this many connections.
     pub(in crate::workload::soak) async fn open(
         arguments: &SoakArguments,
         connections: usize,
@@ -75,8 +75,8 @@ impl Ground {
         }
     }
 
-    /// Disturbs by the plan until sending has ended: a fault, its heal, a wait for the first success since and for a login of
-    /// `newcomer`, a pause, the next fault. One process is also killed every `kill_every`.
+    /// Disturbs by the plan until sending has ended: a fault, its heal, a wait for the first success since and for a
+    /// login of `newcomer`, a pause, the next fault. One process is also killed every `kill_every`.
     pub(in crate::workload::soak) async fn disturb_while(
         &mut self,
         arguments: &SoakArguments,
@@ -208,7 +208,8 @@ impl Ground {
     }
 }
 
-/// Waits until a send has been acknowledged and somebody has logged in since the heal; notes which of it did not come.
+/// Waits until a send has been acknowledged and a user has logged in since the heal; notes a fault for each that did
+/// not.
 async fn await_recovery(
     rest: Rest,
     notes: &Arc<Notes>,
@@ -224,7 +225,7 @@ async fn await_recovery(
                 let now_us = of_login.now_us();
                 of_login.recovery(|recovery| recovery.logged_in(now_us));
             }
-            Err(error) => of_login.fault(format!("nobody could log in after {fault}: {error:#}")),
+            Err(error) => of_login.fault(format!("no user could log in after {fault}: {error:#}")),
         }
     });
     let healed = Instant::now();
@@ -237,7 +238,7 @@ async fn await_recovery(
         if healed.elapsed() > RECOVERY_LIMIT {
             for (is_missing, what) in [
                 (!is_acked, "no send was acknowledged"),
-                (!login.is_empty(), "nobody could log in"),
+                (!login.is_empty(), "no user could log in"),
             ] {
                 if is_missing {
                     notes.fault(format!(

@@ -9,13 +9,13 @@ use testkit::fleet::apart;
 use testkit::proxy::Proxy;
 use tokio::time::sleep;
 
+use crate::arguments::fault::{CLOCK, Fault};
 use crate::arguments::{SoakArguments, Transport};
 use crate::server::own::{NAME, OwnServer};
 use crate::workload::fleet::Fleet;
 use crate::workload::soak::faults::effect::clients::{self, Front};
 use crate::workload::soak::faults::effect::clock::{Clocks, Disk};
 use crate::workload::soak::faults::effect::{copy, file, process, rude};
-use crate::workload::soak::faults::kinds::{CLOCK, Fault};
 use crate::workload::soak::faults::plan::Disturbance;
 use crate::workload::soak::notes::Notes;
 
@@ -98,7 +98,7 @@ impl One {
         self.own()?.pid().context("the server does not run")
     }
 
-    /// Spoils its disk for so long.
+    /// Spoils its disk for this long.
     async fn spoil(&self, disk: Disk, length: Duration) -> Result<()> {
         self.clocks.disk(NAME, disk, true)?;
         sleep(length).await;
@@ -114,7 +114,7 @@ impl One {
         self.kill(Duration::ZERO).await
     }
 
-    /// What clients pass on their way.
+    /// The proxy before the clients.
     fn fronts(&self) -> Vec<Front<'_>> {
         let own = self.fleet.own.as_ref();
         let server = own.and_then(|own| own.ports().im);
@@ -208,7 +208,7 @@ impl One {
             Fault::FullDisk => self.spoil(Disk::Full, length).await,
             Fault::ShortWrites => self.spoil(Disk::ShortWrites, length).await,
             Fault::FailReads => self.spoil(Disk::FailingReads, length).await,
-            // A server whose commit has failed ends itself: nobody knows what the disk has.
+            // A server whose commit has failed ends itself: the state of the disk is unknown.
             Fault::FailWrites => self.kill_spoiled(Disk::FailingWrites, length).await,
             Fault::FailSyncs => self.kill_spoiled(Disk::FailingSyncs, length).await,
             Fault::KillInSync => self.kill_spoiled(Disk::SlowSyncs, length).await,

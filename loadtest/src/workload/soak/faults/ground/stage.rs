@@ -12,11 +12,11 @@ use testkit::redis::Redis;
 use tokio::time::sleep;
 
 use crate::arguments::Target;
+use crate::arguments::fault::{CLOCK, Fault};
 use crate::workload::fleet::{Size, start_processes};
 use crate::workload::soak::faults::effect::clients::{self, Front, delay};
 use crate::workload::soak::faults::effect::clock::Clocks;
 use crate::workload::soak::faults::effect::{backplane, foreign, forge, process, rude};
-use crate::workload::soak::faults::kinds::{CLOCK, Fault};
 use crate::workload::soak::faults::plan::Disturbance;
 use crate::workload::soak::notes::Notes;
 use crate::world::rest::{Rest, reachable};
@@ -38,7 +38,7 @@ pub(in crate::workload::soak) struct Stage {
 }
 
 impl Stage {
-    /// Starts a fleet of `target`'s size for so many connections, with proxies between everything or without.
+    /// Starts a fleet of `target`'s size for this many connections, with proxies between everything or without.
     pub(in crate::workload::soak) async fn start(
         target: &Target,
         seed: u64,
@@ -228,8 +228,8 @@ impl Stage {
         Ok(())
     }
 
-    /// Shifts the clock of one server for a while, by turns of an api-server and of a node. Where Redis is one server, an
-    /// api-server cannot publish meanwhile, so that nodes must find what it did by comparing with the database.
+    /// Shifts the clock of one server for a while, by turns of an api-server and of a node. Where Redis is one server,
+    /// an api-server cannot publish meanwhile, so that nodes must find what it did by comparing with the database.
     async fn shift_clock(&self, ms: i64, target: usize, length: Duration) -> Result<()> {
         let clocks = self.clocks.as_ref().context("servers have the machine's clock")?;
         let apis = &self.fleet.api_servers;

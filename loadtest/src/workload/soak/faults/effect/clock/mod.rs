@@ -1,4 +1,4 @@
-//! What is wrong with one process alone: its wall clock, its disk. A small library that is loaded before libc reads it from a
+//! Faults of one process alone: its wall clock, its disk. A small library that is loaded before libc reads them from a
 //! file that this program writes.
 
 use std::fs::{File, OpenOptions};
@@ -12,7 +12,7 @@ use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 use tokio::time::sleep;
 
-/// What the library is made of, by the C compiler of this machine, when a soak begins.
+/// The source of the library, compiled by this machine's C compiler when a soak begins.
 const SOURCE: &str = include_str!("clock.c");
 /// Where its fields lie in the file, bytes.
 const CLOCK_MS: u64 = 0;
@@ -53,7 +53,7 @@ impl Clocks {
     /// Makes the library.
     ///
     /// # Errors
-    /// When there is no C compiler, or it refuses.
+    /// When the C compiler is missing or fails.
     pub(crate) fn make() -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("loadtest-clock-").tempdir()?;
         std::fs::write(folder.path().join("clock.c"), SOURCE)?;
@@ -69,7 +69,7 @@ impl Clocks {
         })
     }
 
-    /// What each server gets in its environment; `{name}` stands for its name.
+    /// Variables of each server's environment; `{name}` stands for its name.
     pub(crate) fn environment(&self) -> Vec<(String, String)> {
         let at = |file: &str| self.folder.path().join(file).display().to_string();
         vec![
@@ -83,7 +83,7 @@ impl Clocks {
         self.set(name, CLOCK_MS, ms)
     }
 
-    /// Lets the wall clock of a server jump to and fro for so long, then puts it right.
+    /// Lets the wall clock of a server jump to and fro for this long, then puts it right.
     pub(in crate::workload::soak::faults) async fn jitter(&self, name: &str, length: Duration) -> Result<()> {
         let begun = Instant::now();
         for turn in (0..).take_while(|_| begun.elapsed() < length) {

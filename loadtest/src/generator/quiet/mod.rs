@@ -1,5 +1,7 @@
 //! Sessions that log in and then say nothing but what keeps them alive.
 
+pub mod link;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -13,18 +15,18 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::recorder::Times;
-use crate::generator::link::{Endpoint, Link};
-use crate::report::progress::Progress;
+use crate::generator::quiet::link::{Endpoint, Link};
+use crate::progress::Progress;
 use crate::world::{User, World};
 
 /// How long one login may take, all its attempts together.
 const LOGIN_LIMIT: Duration = Duration::from_secs(120);
 /// A session says something this often; a node takes one for dead after 2.5 heartbeats of 30 s.
 const PING_EVERY: Duration = Duration::from_secs(25);
-/// How many faults are told; the rest is only counted.
+/// The most faults that are described; further ones are only counted.
 const MAX_FAULTS: usize = 20;
 
-/// What sessions do after their login.
+/// The behaviour of sessions after their login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AfterLogin {
     /// Sync, as every app does: from then on entries would flow.
@@ -40,7 +42,7 @@ pub struct Quiet {
     pub took: Duration,
     /// From the beginning of a connection to its login, attempts that were sent away included.
     pub login: Times,
-    /// Logins that were told to come back later.
+    /// Logins that were asked to come back later.
     pub sent_away: u64,
     stop: watch::Sender<bool>,
     lost: Arc<AtomicU64>,
@@ -70,7 +72,7 @@ impl Quiet {
             let (logged_in, lost) = (logged_in.clone(), lost.clone());
             sessions.spawn(async move {
                 let mut session = Box::pin(open(permits, endpoint, &user, after_login)).await?;
-                // Nobody counts any more when another session has failed.
+                // Counting stops once another session has failed.
                 let _ = logged_in.send((session.login, session.sent_away)).await;
                 drop(logged_in);
                 hold(&mut session.link, stopped, &lost).await;
@@ -215,7 +217,7 @@ async fn log_in(endpoint: &Endpoint, user: &User) -> Result<Attempt> {
 async fn hold(link: &mut Link, mut stopped: watch::Receiver<bool>, lost: &AtomicU64) {
     loop {
         let alive = tokio::select! {
-            // Said once, at the end; also when whoever says it is gone.
+            // Sent once, at the end; also when the sender is gone.
             _ = stopped.changed() => return,
             received = timeout(PING_EVERY, link.receive()) => match received {
                 Ok(Ok(Some(_))) => true,

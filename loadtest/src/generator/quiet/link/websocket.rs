@@ -26,7 +26,7 @@ pub struct WebSocket {
     /// Bytes that came with the answer to the handshake, or with an earlier frame.
     unread: Vec<u8>,
     reader: Reader,
-    /// What a write that was dropped left.
+    /// Bytes that a dropped write left.
     unsent: Vec<u8>,
 }
 

@@ -1,4 +1,4 @@
-//! The run's side: the processes and what they tell.
+//! The run's side: the processes and their reports.
 
 use std::net::SocketAddr;
 use std::process::Stdio;
@@ -11,7 +11,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
-use super::{Kind, Orders, Ready, Somebody, Told, Word};
+use super::{Account, Kind, Order, Orders, Ready, State};
 use crate::world::User;
 
 /// How long a process may take to answer.
@@ -33,20 +33,20 @@ struct Process {
 }
 
 impl Crowd {
-    /// Starts as many processes as it takes, `per_process` people in each.
+    /// Starts as many processes as are needed, `per_process` users in each.
     ///
     /// # Errors
     /// When one cannot be started.
     pub async fn start(
         kind: Kind,
-        people: &[User],
+        accounts: &[User],
         rest: &[String],
         addresses: &[SocketAddr],
         per_process: usize,
     ) -> Result<Self> {
         let program = std::env::current_exe().context("cannot find out where this program lies")?;
         let mut processes = Vec::new();
-        for people in people.chunks(per_process.max(1)) {
+        for accounts in accounts.chunks(per_process.max(1)) {
             let mut child = Command::new(&program)
                 .arg("crowd")
                 .stdin(Stdio::piped())
@@ -63,9 +63,9 @@ impl Crowd {
             };
             let orders = Orders {
                 kind,
-                people: people
+                accounts: accounts
                     .iter()
-                    .map(|user| Somebody {
+                    .map(|user| Account {
                         user_id: user.user_id,
                         device_id: user.device_id.clone(),
                         access_token: user.access_token.clone(),
@@ -112,27 +112,27 @@ impl Crowd {
     /// When a process has ended.
     pub async fn mark(&mut self, since_us: u64) -> Result<()> {
         for process in &mut self.processes {
-            process.say(&Word::Mark(since_us)).await?;
+            process.say(&Order::Mark(since_us)).await?;
         }
         Ok(())
     }
 
-    /// What has become of the clients since the mark.
+    /// The clients' state since the mark.
     ///
     /// # Errors
     /// When a process has ended or does not answer.
-    pub async fn tell(&mut self) -> Result<Told> {
+    pub async fn report(&mut self) -> Result<State> {
         for process in &mut self.processes {
-            process.say(&Word::Tell).await?;
+            process.say(&Order::Report).await?;
         }
-        let mut told = Told::default();
+        let mut state = State::default();
         for process in &mut self.processes {
             let one = timeout(ANSWER_LIMIT, process.hear())
                 .await
                 .context("a process of clients does not answer")??;
-            told = told.and(one);
+            state = state.and(one);
         }
-        Ok(told)
+        Ok(state)
     }
 
     /// Ends the clients.
@@ -145,7 +145,7 @@ impl Crowd {
         // The end of its input ends a process.
         drop(ending);
         for mut child in children {
-            // What does not end is killed with its handle.
+            // A process that does not end is killed with its handle.
             let _ = timeout(END_LIMIT, child.wait()).await;
         }
     }

@@ -1,5 +1,5 @@
-//! Clients of a run in processes of their own: a process may have so many files open only, and a connection is a file at
-//! each end. The run tells each process on its input what to do and hears of it on its output, one JSON value a line.
+//! Clients of a run in processes of their own: a process may open a limited number of files only, and a connection is a
+//! file at each end. Each process reads orders from its input and writes reports to its output, one JSON value a line.
 
 mod good;
 mod many;
@@ -11,20 +11,20 @@ use serde::{Deserialize, Serialize};
 
 pub use many::Crowd;
 
-/// What a process is told first.
+/// The first line to a process.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Orders {
-    /// What its clients are like.
+    /// The kind of its clients.
     pub kind: Kind,
     /// Whose clients.
-    pub people: Vec<Somebody>,
+    pub accounts: Vec<Account>,
     /// The REST services.
     pub rest: Vec<String>,
     /// Where quiet clients connect, in turn.
     pub addresses: Vec<SocketAddr>,
 }
 
-/// What clients are like.
+/// A kind of client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     /// They log in, Sync, and then say nothing but what keeps them alive. They don't come back.
@@ -33,10 +33,10 @@ pub enum Kind {
     Good,
 }
 
-/// Somebody who is registered.
+/// A registered user.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Somebody {
-    /// The person.
+pub struct Account {
+    /// The user's id.
     pub user_id: i64,
     /// The device.
     pub device_id: String,
@@ -44,29 +44,29 @@ pub struct Somebody {
     pub access_token: String,
 }
 
-/// What a process is told later.
+/// A later line to a process.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub enum Word {
+pub enum Order {
     /// From this time on (Unix time, µs) it is noted what becomes of the clients; what was noted before is forgotten.
     Mark(u64),
-    /// What has become of the clients is to be told.
-    Tell,
+    /// Report the state of the clients.
+    Report,
 }
 
-/// What a process says once all its clients are logged in.
+/// A process's answer once all its clients are logged in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Ready {
     /// How many they are.
     pub clients: u64,
     /// From the first connection to the last login, s. Not of good clients, which ask REST in between.
     pub took_s: f64,
-    /// Logins that were told to come back later.
+    /// Logins that were asked to come back later.
     pub sent_away: u64,
 }
 
-/// What has become of the clients.
+/// The state of the clients.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Told {
+pub struct State {
     /// Clients that are logged in and synced now.
     pub here: u64,
     /// Clients whose connection ended since the mark.
@@ -81,8 +81,8 @@ pub struct Told {
     pub back_ms: Vec<u64>,
 }
 
-impl Told {
-    /// What several processes told, as one.
+impl State {
+    /// The reports of several processes as one.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
         self.here += other.here;
@@ -95,7 +95,7 @@ impl Told {
         self
     }
 
-    /// When so many percent of the disconnected were back, ms.
+    /// When this many percent of the disconnected were back, ms.
     pub fn back_percentile_ms(&self, percent: usize) -> u64 {
         let last = self.back_ms.len().saturating_sub(1);
         self.back_ms
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn what_several_tell_is_one_story() {
-        let one = Told {
+        let one = State {
             here: 5,
             disconnected: 2,
             failures: 3,
@@ -131,7 +131,7 @@ mod tests {
             byes: 1,
             back_ms: vec![100, 900],
         };
-        let other = Told {
+        let other = State {
             here: 7,
             disconnected: 1,
             failures: 1,
@@ -139,23 +139,23 @@ mod tests {
             byes: 0,
             back_ms: vec![500],
         };
-        let told = one.and(other);
-        assert_eq!((told.here, told.disconnected, told.failures), (12, 3, 4));
-        assert_eq!(told.back_ms, [100, 500, 900]);
+        let state = one.and(other);
+        assert_eq!((state.here, state.disconnected, state.failures), (12, 3, 4));
+        assert_eq!(state.back_ms, [100, 500, 900]);
         assert_eq!(
-            (told.back_percentile_ms(50), told.back_percentile_ms(100)),
+            (state.back_percentile_ms(50), state.back_percentile_ms(100)),
             (500, 900)
         );
-        assert_eq!(told.most_back_in_a_second(), 3);
-        assert_eq!(Told::default().back_percentile_ms(99), 0);
+        assert_eq!(state.most_back_in_a_second(), 3);
+        assert_eq!(State::default().back_percentile_ms(99), 0);
     }
 
     #[test]
     fn a_burst_is_found_wherever_it_is() {
-        let told = Told {
+        let state = State {
             back_ms: vec![0, 1000, 1500, 1999, 2001],
-            ..Told::default()
+            ..State::default()
         };
-        assert_eq!(told.most_back_in_a_second(), 3);
+        assert_eq!(state.most_back_in_a_second(), 3);
     }
 }

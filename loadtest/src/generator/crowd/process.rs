@@ -9,8 +9,8 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use super::good;
-use super::{Kind, Orders, Ready, Somebody, Told, Word};
-use crate::generator::link::Endpoint;
+use super::{Account, Kind, Order, Orders, Ready, State};
+use crate::generator::quiet::link::Endpoint;
 use crate::generator::quiet::{AfterLogin, Quiet};
 use crate::world::rest::Rest;
 use crate::world::{User, World};
@@ -50,7 +50,7 @@ fn input() -> mpsc::Receiver<String> {
 async fn quiet(orders: Orders, mut lines: mpsc::Receiver<String>) -> Result<()> {
     let rest = Rest::new(&orders.rest.join(","))?;
     let world = World {
-        users: with_passwords(&rest, orders.people).await?,
+        users: with_passwords(&rest, orders.accounts).await?,
         conversations: Vec::new(),
     };
     let clients = world.users.len() as u64;
@@ -62,18 +62,18 @@ async fn quiet(orders: Orders, mut lines: mpsc::Receiver<String>) -> Result<()> 
         CONNECTING_AT_ONCE,
     ))
     .await?;
-    tell(&Ready {
+    report(&Ready {
         clients,
         took_s: quiet.took.as_secs_f64(),
         sent_away: quiet.sent_away,
     })?;
     while let Some(line) = lines.recv().await {
-        if let Word::Tell = serde_json::from_str(&line)? {
-            tell(&Told {
+        if let Order::Report = serde_json::from_str(&line)? {
+            report(&State {
                 here: clients - quiet.lost(),
                 disconnected: quiet.lost(),
                 failures: quiet.lost(),
-                ..Told::default()
+                ..State::default()
             })?;
         }
     }
@@ -81,19 +81,19 @@ async fn quiet(orders: Orders, mut lines: mpsc::Receiver<String>) -> Result<()> 
     Ok(())
 }
 
-async fn with_passwords(rest: &Rest, people: Vec<Somebody>) -> Result<Vec<User>> {
+async fn with_passwords(rest: &Rest, accounts: Vec<Account>) -> Result<Vec<User>> {
     let permits = Arc::new(Semaphore::new(ASKING_AT_ONCE));
     let mut asking = JoinSet::new();
-    for somebody in people {
+    for account in accounts {
         let (rest, permits) = (rest.clone(), permits.clone());
         asking.spawn(async move {
             let _permit = permits.acquire_owned().await?;
-            let password = rest.im_password(&somebody.access_token).await?;
+            let password = rest.im_password(&account.access_token).await?;
             anyhow::Ok(User {
-                user_id: somebody.user_id,
-                device_id: somebody.device_id,
+                user_id: account.user_id,
+                device_id: account.device_id,
                 password,
-                access_token: somebody.access_token,
+                access_token: account.access_token,
             })
         });
     }
@@ -105,7 +105,7 @@ async fn with_passwords(rest: &Rest, people: Vec<Somebody>) -> Result<Vec<User>>
 }
 
 /// Says something to the run.
-pub(super) fn tell(what: &impl Serialize) -> Result<()> {
+pub(super) fn report(what: &impl Serialize) -> Result<()> {
     let mut line = serde_json::to_vec(what)?;
     line.push(b'\n');
     let mut output = std::io::stdout().lock();

@@ -9,7 +9,7 @@ use testkit::backplane::Kind;
 /// Time until a master counts as gone, the vote has passed and a replica has taken over.
 const REPLACEMENT: Duration = Duration::from_secs(6);
 /// Longer than the interval of any sweep of the server.
-pub(in crate::workload::soak) const CLOCK: Duration = Duration::from_secs(6);
+pub(crate) const CLOCK: Duration = Duration::from_secs(6);
 /// Time for the start of a second server.
 const COPY: Duration = Duration::from_secs(8);
 
@@ -222,7 +222,7 @@ impl Fault {
     }
 
     /// How far it puts a clock ahead, ms.
-    pub(in crate::workload::soak) fn clock_ms(self) -> Option<i64> {
+    pub(crate) fn clock_ms(self) -> Option<i64> {
         Some(match self {
             Self::ClockAhead200S => 200_000,
             Self::ClockAhead10M => 600_000,
@@ -235,12 +235,12 @@ impl Fault {
     }
 
     /// Whether all servers of Redis must be up before it: it takes one away.
-    pub(in crate::workload::soak) fn needs_whole_redis(self) -> bool {
+    pub(crate) fn needs_whole_redis(self) -> bool {
         self.is_on(REPLICATED) && !self.is_on(SINGLE)
     }
 
     /// How long it takes at most besides its length, on a machine that is not too busy.
-    pub(in crate::workload::soak) fn takes_besides(self) -> Duration {
+    pub(crate) fn takes_besides(self) -> Duration {
         match self {
             Self::KillMaster | Self::PauseMaster | Self::HandOverMaster => REPLACEMENT,
             Self::FlipDatabase

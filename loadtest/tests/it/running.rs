@@ -1,4 +1,4 @@
-//! A fleet of real processes, and people on it with good clients that note what they hear.
+//! A fleet of real processes, and users on it whose good clients record their events.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -53,7 +53,7 @@ impl Running {
         sessions.ok().flatten().unwrap_or_default() as u64
     }
 
-    /// Waits until the nodes say that they have so many sessions, all in all.
+    /// Waits until the nodes report this many sessions in total.
     pub async fn sessions_become(&self, nodes: &[usize], expected: u64) {
         eventually("the nodes have the sessions", async || {
             let mut sum = 0;
@@ -65,7 +65,7 @@ impl Running {
         .await;
     }
 
-    /// Waits until the directory of nodes says so, too: a node tells its load every two seconds.
+    /// Waits until the directory of nodes says so, too: a node announces its load every two seconds.
     pub async fn directory_tells(&self, expected: u64) {
         eventually("the directory has the sessions", async || {
             let redis = self.fleet.backplane.single().unwrap();
@@ -82,39 +82,39 @@ impl Running {
         .await;
     }
 
-    pub fn person(&self, user: &User) -> Person {
+    pub fn member(&self, user: &User) -> Member {
         let mut settings = Settings::new(user.user_id, user.device_id.clone(), Platform::Android);
         settings.sync_limit = 500;
         let directory = self.rest.directory(&user.access_token);
         let (client, events) = Client::start(directory, settings, Snapshot::default());
         let log = Arc::new(Mutex::new(Log::default()));
         tokio::spawn(listen(events, log.clone()));
-        Person {
+        Member {
             user_id: user.user_id,
             client,
             log,
         }
     }
 
-    /// People whose clients have logged in and synced.
-    pub async fn people(&self, users: &[User]) -> Vec<Person> {
-        let people: Vec<Person> = users.iter().map(|user| self.person(user)).collect();
+    /// Users whose clients have logged in and synced.
+    pub async fn members(&self, users: &[User]) -> Vec<Member> {
+        let members: Vec<Member> = users.iter().map(|user| self.member(user)).collect();
         eventually("everybody is there", async || {
-            people.iter().all(|person| person.log().is_synced)
+            members.iter().all(|member| member.log().is_synced)
         })
         .await;
-        people
+        members
     }
 }
 
-/// Somebody with a good client.
-pub struct Person {
+/// A user with a good client.
+pub struct Member {
     pub user_id: i64,
     pub client: Client,
     log: Arc<Mutex<Log>>,
 }
 
-/// What a client told.
+/// The events of a client.
 #[derive(Default)]
 pub struct Log {
     /// Whether it is synced on the connection that it has.
@@ -125,11 +125,11 @@ pub struct Log {
     /// Acknowledged messages: their seq.
     pub acked: HashMap<String, i64>,
     pub failed: Vec<String>,
-    /// What was said in each conversation, in the order in which it came.
+    /// The messages of each conversation, in the order of arrival.
     pub heard: HashMap<i64, Vec<(i64, String)>>,
 }
 
-impl Person {
+impl Member {
     pub fn log(&self) -> MutexGuard<'_, Log> {
         self.log.lock().unwrap()
     }
@@ -181,8 +181,8 @@ async fn listen(mut events: Events, log: Arc<Mutex<Log>>) {
     }
 }
 
-/// Everybody in a conversation heard each of `texts` once, and all in one order, that of the seqs.
-pub fn assert_heard_alike(conversation_id: i64, members: &[&Person], texts: &HashSet<String>) {
+/// Each member of a conversation got each of `texts` once, and all in one order, that of the seqs.
+pub fn assert_heard_alike(conversation_id: i64, members: &[&Member], texts: &HashSet<String>) {
     let mut first: Option<Vec<(i64, String)>> = None;
     for member in members {
         let heard = member

@@ -12,8 +12,8 @@ use proto::wire::Platform;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::sleep;
 
-use super::process::tell;
-use super::{Orders, Ready, Told, Word};
+use super::process::report;
+use super::{Order, Orders, Ready, State};
 use crate::world::rest::Rest;
 
 /// How many calls to REST are under way at once: each takes a file of this process, which the clients need.
@@ -21,7 +21,7 @@ const CALLS_AT_ONCE: usize = 256;
 /// Events that may wait for a listener; nothing comes here but what a login brings.
 const EVENTS: usize = 8;
 
-/// What became of a client since the mark.
+/// A client's events since the mark.
 #[derive(Clone, Copy, Debug, Default)]
 struct Note {
     is_here: bool,
@@ -48,23 +48,23 @@ impl Notes {
         }
     }
 
-    fn told(&self, since_us: u64) -> Told {
+    fn state(&self, since_us: u64) -> State {
         let notes = self.lock();
-        let mut told = Told::default();
+        let mut state = State::default();
         for note in &*notes {
-            told.here += u64::from(note.is_here);
-            told.failures += u64::from(note.failures);
-            told.most_failures = told.most_failures.max(note.failures.into());
-            told.byes += u64::from(note.byes);
+            state.here += u64::from(note.is_here);
+            state.failures += u64::from(note.failures);
+            state.most_failures = state.most_failures.max(note.failures.into());
+            state.byes += u64::from(note.byes);
             if note.failures > 0 {
-                told.disconnected += 1;
+                state.disconnected += 1;
                 if let (true, Some(back_us)) = (note.is_here, note.back_us) {
-                    told.back_ms.push(back_us.saturating_sub(since_us) / 1000);
+                    state.back_ms.push(back_us.saturating_sub(since_us) / 1000);
                 }
             }
         }
-        told.back_ms.sort_unstable();
-        told
+        state.back_ms.sort_unstable();
+        state
     }
 }
 
@@ -76,7 +76,7 @@ struct InTurn {
 
 impl Directory for InTurn {
     async fn servers(&self) -> Result<Vec<Address>, DirectoryError> {
-        // Nobody closes it.
+        // It is never closed.
         let _turn = self.calls.acquire().await;
         self.directory.servers().await
     }
@@ -90,14 +90,14 @@ impl Directory for InTurn {
 pub(super) async fn run(orders: Orders, mut lines: mpsc::Receiver<String>) -> Result<()> {
     let rest = Rest::new(&orders.rest.join(","))?;
     let calls = Arc::new(Semaphore::new(CALLS_AT_ONCE));
-    let count = orders.people.len();
+    let count = orders.accounts.len();
     let notes = Arc::new(Notes(Mutex::new(vec![Note::default(); count])));
     let mut clients = Vec::with_capacity(count);
-    for (place, somebody) in orders.people.into_iter().enumerate() {
-        let mut settings = Settings::new(somebody.user_id, somebody.device_id, Platform::Android);
+    for (place, account) in orders.accounts.into_iter().enumerate() {
+        let mut settings = Settings::new(account.user_id, account.device_id, Platform::Android);
         settings.event_capacity = EVENTS;
         let directory = InTurn {
-            directory: rest.directory(&somebody.access_token),
+            directory: rest.directory(&account.access_token),
             calls: calls.clone(),
         };
         let (client, events) = Client::start(directory, settings, Snapshot::default());
@@ -107,13 +107,13 @@ pub(super) async fn run(orders: Orders, mut lines: mpsc::Receiver<String>) -> Re
     let mut sent_away = 0;
     loop {
         sleep(Duration::from_millis(50)).await;
-        let told = notes.told(0);
-        if told.here == count as u64 {
-            sent_away += told.byes;
+        let state = notes.state(0);
+        if state.here == count as u64 {
+            sent_away += state.byes;
             break;
         }
     }
-    tell(&Ready {
+    report(&Ready {
         clients: count as u64,
         took_s: 0.0,
         sent_away,
@@ -121,11 +121,11 @@ pub(super) async fn run(orders: Orders, mut lines: mpsc::Receiver<String>) -> Re
     let mut since_us = 0;
     while let Some(line) = lines.recv().await {
         match serde_json::from_str(&line)? {
-            Word::Mark(at_us) => {
+            Order::Mark(at_us) => {
                 since_us = at_us;
                 notes.mark();
             }
-            Word::Tell => tell(&notes.told(since_us))?,
+            Order::Report => report(&notes.state(since_us))?,
         }
     }
     Ok(())
