@@ -17,7 +17,7 @@ Examples:
 /// The most hex that is read, bytes: a thousand frames of the largest kind.
 const MAX_INPUT_BYTES: u64 = 128 * 1024 * 1024;
 
-/// What to do with frames.
+/// Commands for frames.
 #[derive(clap::Subcommand, Debug)]
 pub(crate) enum Command {
     /// Read hex from standard input and print the fields of each frame: several in a row with their lengths, or one

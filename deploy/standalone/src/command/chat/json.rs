@@ -4,7 +4,7 @@ use anyhow::{Context, bail};
 use bytes::Bytes;
 use proto::{
     client::{Event, Outgoing},
-    json::{self, Word},
+    json::{self, Name},
     wire::{self, ByeReason, CallSignalKind, ErrorCode},
 };
 use serde::{Deserialize, Serialize};
@@ -58,7 +58,7 @@ pub(super) fn event(event: &Event) -> Value {
             json!({
                 "call_id": signal.call_id,
                 "user_id": signal.user_id,
-                "kind": Word::of::<CallSignalKind>(signal.kind),
+                "kind": Name::of::<CallSignalKind>(signal.kind),
             }),
         ),
         Event::Bye {
@@ -69,7 +69,7 @@ pub(super) fn event(event: &Event) -> Value {
             "bye",
             json!({
                 "reason": reason,
-                "word": Word::of::<ByeReason>(*reason),
+                "word": Name::of::<ByeReason>(*reason),
                 "advice": format!("{advice:?}"),
                 "detail": detail,
             }),
@@ -99,7 +99,7 @@ fn unsent(name: &str, client_msg_id: &str, conversation_id: i64, error: &wire::E
         json!({
             "client_msg_id": client_msg_id,
             "conversation_id": conversation_id,
-            "code": Word::of::<ErrorCode>(error.code),
+            "code": Name::of::<ErrorCode>(error.code),
             "message": error.message,
         }),
     )
