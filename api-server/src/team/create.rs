@@ -14,7 +14,7 @@ use crate::{
     http::{
         answer::{Answer, Envelope},
         docs::IdempotencyKey,
-        error::{Error, ErrorCode},
+        error::Error,
         input::{Fen, Line, Text, Write},
     },
 };

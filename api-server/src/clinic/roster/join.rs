@@ -11,7 +11,7 @@ use crate::{
     http::{
         answer::{Answer, Envelope},
         docs::IdempotencyKey,
-        error::{Error, ErrorCode},
+        error::Error,
         input::Write,
     },
     invitation::{self, Accepted, JoinByLink, Place},

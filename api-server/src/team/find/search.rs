@@ -9,7 +9,7 @@ use crate::{
     http::{
         answer::{Answer, ListEnvelope},
         docs::PageParams,
-        error::{Error, ErrorCode},
+        error::Error,
         input::{Name, NameQuery, PageQuery},
     },
     team::{Caller, table},
