@@ -7,6 +7,7 @@ use database::{Database, Transaction, TransactionFuture};
 use journal::{Journal, UserNotice, record::Unpublished};
 use program::address::TrustedProxies;
 use proto::{UserId, media::MediaHosts};
+use telemetry::events::rest::Event;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -217,9 +218,11 @@ async fn end_sessions(app: &App, user: UserId) {
             let generation = generation.0;
             app.journal.notify(user, &UserNotice::Disabled { generation });
         }
-        // The backplane is away, so that a notice would not arrive either.
-        Err(error) => {
-            tracing::warn!(user = user.get(), %error, "live sessions of a disabled account stay: the backplane is away");
+        // A notice would not arrive either.
+        Err(error) => Event::DisabledSessionsStay {
+            user: user.get(),
+            error: &error,
         }
+        .emit(),
     }
 }

@@ -34,6 +34,7 @@ use axum::middleware;
 use backplane::Backplane;
 use database::Database;
 use journal::Journal;
+use telemetry::{events::rest::Event, task};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -75,7 +76,7 @@ impl Service {
         // Where the database is read-only, a sweep folds them later; until then such names are found by their exact spelling.
         if let Err(error) = sweep::fold_names(&database).await {
             let inner = error.inner().unwrap_or_default();
-            tracing::warn!(inner, "names of an earlier release are folded later");
+            Event::NamesFoldedLater { inner }.emit();
         }
         let app = App::new(&settings, database, journal, backplane, shutdown.clone()).await?;
         let mut router = routes::router(app.clone())?;
@@ -95,13 +96,13 @@ impl Service {
     /// Serves until the `shutdown` of [`Self::prepare`], then drains.
     ///
     /// # Errors
-    /// When a listener has no address, or the sweep panicked.
+    /// When a listener has no address, or TLS cannot be set up.
     pub async fn serve(self, listeners: impl Into<Listeners>) -> anyhow::Result<()> {
         let listeners = listeners.into();
         for advice in exposure::examine(&self.settings, listeners.plain.local_addr()?.ip()) {
             advice.log();
         }
-        let sweep = tokio::spawn(sweep::run(self.app));
+        let sweep = task::vital(task::Name::RestSweep, sweep::run(self.app));
         server::run(listeners, self.router, self.limits, self.shutdown).await?;
         sweep.await?;
         Ok(())

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     app::App,
+    caller::Role,
     clock::now_ms,
     http::{
         answer::{Answer, Envelope},

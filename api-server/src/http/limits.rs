@@ -9,6 +9,7 @@ use governor::{
 };
 
 use program::address::{Refusals, Subscriber};
+use telemetry::events::rest::Event;
 
 use crate::settings::Settings;
 
@@ -81,12 +82,11 @@ impl Limits {
         if budget.retry_after_s.is_some()
             && let Some(line) = self.refused.line(address)
         {
-            tracing::warn!(
-                address = %line.address, untold = line.untold,
-                "requests are refused: this address sends more without a right token than it may; if it is many \
-                 people's (a hospital, a carrier), raise --requests-per-s-address; if it is a proxy, add it to \
-                 --trusted-proxies"
-            );
+            Event::AddressRateExceeded {
+                address: line.address,
+                untold: line.untold,
+            }
+            .emit();
         }
         budget
     }

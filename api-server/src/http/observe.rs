@@ -10,6 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::FutureExt;
+use telemetry::events::rest::{self as report, Event};
 
 use crate::{
     account::authenticate,
@@ -68,16 +69,9 @@ pub async fn observe(State(app): State<App>, mut request: Request, next: Next) -
     if response.status() == StatusCode::METHOD_NOT_ALLOWED && response.extensions().get::<Error>().is_none() {
         response.extensions_mut().insert(Error::new(ErrorCode::NoMethod));
     }
-    let mut refused_for = "";
-    if let Some(error) = response.extensions_mut().remove::<Error>() {
-        refused_for = error.code().as_str();
-        let inner = error.inner().unwrap_or("");
-        if error.is_outage() {
-            tracing::debug!(%request_id, %route, error = refused_for, inner, "a request met an outage");
-        } else if error.code().status().is_server_error() {
-            tracing::error!(%request_id, %route, error = refused_for, inner, "a request failed");
-        }
-        write_failure(&mut response, &error, language, &request_id);
+    let refused = response.extensions_mut().remove::<Error>();
+    if let Some(error) = &refused {
+        write_failure(&mut response, error, language, &request_id);
     }
     if let Ok(value) = HeaderValue::from_str(&request_id) {
         response.headers_mut().insert(REQUEST_ID, value);
@@ -86,19 +80,31 @@ pub async fn observe(State(app): State<App>, mut request: Request, next: Next) -
         write_budget(response.headers_mut(), budget);
     }
 
-    let took = started.elapsed();
-    let status = response.status().as_u16();
-    metrics::counter!(
-        "huizhen_rest_requests_total",
-        "method" => label(&method), "route" => route.clone(), "status" => status.to_string()
-    )
-    .increment(1);
-    metrics::histogram!("huizhen_rest_request_seconds", "route" => route.clone()).record(took.as_secs_f64());
-    tracing::debug!(
-        %request_id, %method, %route, status, error = refused_for,
-        took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX), "request"
-    );
+    let report = report::Request {
+        id: &request_id,
+        method: label(&method),
+        route: &route,
+        status: response.status().as_u16(),
+        error: refused.as_ref().map_or("", |error| error.code().as_str()),
+    };
+    if let Some(error) = &refused {
+        report_failure(report, error);
+    }
+    Event::Answered {
+        request: report,
+        took: started.elapsed(),
+    }
+    .emit();
     response
+}
+
+fn report_failure(request: report::Request<'_>, error: &Error) {
+    let inner = error.inner().unwrap_or("");
+    if error.is_outage() {
+        Event::MetOutage { request, inner }.emit();
+    } else if error.code().status().is_server_error() {
+        Event::Failed { request, inner }.emit();
+    }
 }
 
 /// Authenticates a request and spends it from the rate of its user, or of its address without one.

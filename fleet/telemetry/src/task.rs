@@ -139,6 +139,7 @@ names! {
     // api-server
     RestAccept = "rest-accept": "taking REST connections",
     RestSweep = "rest-sweep": "ending what REST has revoked",
+    RestCertificate = "rest-certificate": "taking a renewed certificate of REST",
     // program
     Admin = "admin": "the admin listener",
     Signals = "signals": "listening for SIGTERM and SIGINT",

@@ -10,6 +10,7 @@ use std::{net::IpAddr, sync::LazyLock};
 use database::{Database, Transaction, params};
 use program::address::{Refusals, Subscriber};
 use sha2::{Digest, Sha256};
+use telemetry::events::rest::Event;
 
 pub(super) use guesses::Attempt;
 pub use guesses::Budgets;
@@ -108,11 +109,12 @@ pub(crate) async fn spend(tx: &mut Transaction<'_>, spendings: &[Spending]) -> R
             continue;
         }
         if let Some(line) = address.and_then(|address| REFUSED.line(address)) {
-            tracing::warn!(
-                address = %line.address, untold = line.untold, budget = budget.name,
-                "an address has used up a budget; if it is many people's (a hospital, a carrier), raise \
-                 --sms-per-hour-address or --wrong-logins-address; if it is a proxy, add it to --trusted-proxies"
-            );
+            Event::AddressBudgetExhausted {
+                address: line.address,
+                untold: line.untold,
+                budget: budget.name,
+            }
+            .emit();
         }
         let sql = "SELECT ends_ms FROM budget WHERE budget_key = $1";
         let row = tx.query_first(sql, params![&key[..]]).await?;

@@ -7,6 +7,7 @@ use database::Transaction;
 use journal::UserNotice;
 use proto::UserId;
 use serde::{Deserialize, Serialize};
+use telemetry::events::rest::Event;
 use utoipa::ToSchema;
 
 pub(crate) use push_token::PushToken;
@@ -182,15 +183,17 @@ pub(crate) async fn log_out(app: &App, devices: &[Device]) {
                 );
                 ended.push(device.clone());
             }
-            // The backplane is away, so that a notice would not arrive either.
-            Err(error) => {
-                tracing::warn!(user = device.user.get(), %error, "IM passwords of a logged-out device end later");
+            // A notice would not arrive either.
+            Err(error) => Event::LogoutDelayed {
+                user: device.user.get(),
+                error: &error,
             }
+            .emit(),
         }
     }
     if let Err(error) = table::forget_ended(&app.database, ended).await {
         let inner = error.inner().unwrap_or("");
-        tracing::warn!(inner, "a sweep repeats the logout of these devices");
+        Event::LogoutRepeated { inner }.emit();
     }
 }
 

@@ -15,7 +15,7 @@ use crate::http::{
 pub(crate) fn one_of<T: Into<Value>>(words: impl IntoIterator<Item = T>) -> RefOr<Schema> {
     ObjectBuilder::new()
         .schema_type(Type::String)
-        .enum_values(Some(codes))
+        .enum_values(Some(words))
         .into()
 }
 

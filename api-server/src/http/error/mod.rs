@@ -110,6 +110,7 @@ impl Error {
         self
     }
 
+    /// The code.
     pub fn code(&self) -> ErrorCode {
         self.code
     }

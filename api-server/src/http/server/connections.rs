@@ -5,6 +5,7 @@ use std::{net::IpAddr, sync::Arc};
 use parking_lot::Mutex;
 use program::address::{Gate, Place, Places, Refusals, Subscriber, TrustedProxies};
 use proto::UserId;
+use telemetry::events::rest::Event;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::settings::{RestPort, Settings};
@@ -84,10 +85,11 @@ impl ConnectionLimits {
         if permit.is_none()
             && let Some(line) = self.full.line(peer)
         {
-            tracing::warn!(
-                address = %line.address, untold = line.untold,
-                "a connection is refused: --rest-connections are open"
-            );
+            Event::ConnectionsExhausted {
+                address: line.address,
+                untold: line.untold,
+            }
+            .emit();
         }
         permit
     }
@@ -101,12 +103,11 @@ impl ConnectionLimits {
         if place.is_none()
             && let Some(line) = self.crowded.line(address)
         {
-            tracing::warn!(
-                address = %line.address, untold = line.untold,
-                "a connection is refused: this address has its limit of connections without a user; if many users share it (a \
-                 hospital, a carrier), raise --rest-connections-per-address; if it is a proxy, add it to \
-                 --trusted-proxies"
-            );
+            Event::AddressConnectionsExhausted {
+                address: line.address,
+                untold: line.untold,
+            }
+            .emit();
         }
         place.map(|_place| Holder::Address { _place })
     }

@@ -12,18 +12,22 @@ use axum::{Router, body::Body};
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use program::{address::Closed, certificate::Certificate};
+use telemetry::{
+    events::rest::Event,
+    task::{self, Stopped},
+};
 use tokio::{
     net::{TcpListener, TcpStream},
+    task::JoinHandle,
     time::timeout,
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::{either::Either, sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
-use crate::{
-    http::observe::Peer,
-    settings::{RestPort, Settings},
-};
+pub(crate) use connections::{Connection, ConnectionLimits};
+
+use crate::{http::observe::Peer, settings::RestPort};
 
 /// The longest time for a request's head, idle time before it included.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -103,44 +107,49 @@ pub(crate) async fn run(
         port: RestPort::Rest,
         tls: None,
     };
-    match listeners.tls {
-        None => server.accept(listeners.plain, plain).await,
-        Some((listener, certificate)) => {
-            let tls = Door {
-                port: RestPort::RestTls,
-                tls: Some(certificate.server_config(&PROTOCOLS)?.into()),
-            };
-            tokio::join!(
-                server.accept(listeners.plain, plain),
-                server.accept(listener, tls),
-                keep_fresh(&certificate, &server.shutdown),
-            );
-        }
+    let mut tasks = vec![server.accept(listeners.plain, plain)];
+    if let Some((listener, certificate)) = listeners.tls {
+        let tls = Door {
+            port: RestPort::RestTls,
+            tls: Some(certificate.server_config(&PROTOCOLS)?.into()),
+        };
+        tasks.push(server.accept(listener, tls));
+        let refreshing = keep_fresh(certificate, server.shutdown.clone());
+        tasks.push(task::vital(task::Name::RestCertificate, refreshing));
+    }
+    for task in tasks {
+        task.await?;
     }
     server.connections.close();
     if timeout(DRAIN_TIMEOUT, server.connections.wait()).await.is_err() {
-        tracing::warn!(
-            connections = server.connections.len(),
-            "requests did not end in time"
-        );
+        let connections = server.connections.len();
+        Event::DrainTimedOut { connections }.emit();
     }
     Ok(())
 }
 
-async fn keep_fresh(certificate: &Certificate, shutdown: &CancellationToken) {
+async fn keep_fresh(certificate: Arc<Certificate>, shutdown: CancellationToken) -> Stopped {
     let mut ticks = tokio::time::interval(CERTIFICATE_EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            () = shutdown.cancelled() => return,
+            () = shutdown.cancelled() => return Stopped,
             _ = ticks.tick() => certificate.refresh(),
         }
     }
 }
 
 impl Server {
-    /// Accepts connections until the service ends.
-    async fn accept(&self, listener: TcpListener, door: Door) {
+    /// Starts accepting connections until the service ends.
+    fn accept(&self, listener: TcpListener, door: Door) -> JoinHandle<()> {
+        let server = self.clone();
+        task::vital(task::Name::RestAccept, async move {
+            server.run(listener, door).await;
+            Stopped
+        })
+    }
+
+    async fn run(&self, listener: TcpListener, door: Door) {
         let mut is_failing = false;
         loop {
             let accepted = tokio::select! {
@@ -250,7 +259,7 @@ impl Server {
 }
 
 fn refused() {
-    metrics::counter!("huizhen_rest_connections_refused_total").increment(1);
+    Event::ConnectionRefused.emit();
 }
 
 #[cfg(test)]
