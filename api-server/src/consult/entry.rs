@@ -59,7 +59,10 @@ impl ToSchema for EntryItem {
 
 /// An entry. Of body, text comes as `text`, what the MIME registry knows as `content`, anything else as `body_base64`.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "only its documentation is used; a test compares its fields with those of proto::json")]
+#[expect(
+    dead_code,
+    reason = "only its documentation is used; a test compares its fields with those of proto::json"
+)]
 struct Fields {
     conversation_id: i64,
     seq: i64,
@@ -226,7 +229,11 @@ mod tests {
             ..wire::Entry::default()
         };
         let answers = [
-            full("text/plain", b"a", Event::Participant(wire::ParticipantEvent::default())),
+            full(
+                "text/plain",
+                b"a",
+                Event::Participant(wire::ParticipantEvent::default()),
+            ),
             full("image/png", b"", Event::Status(wire::StatusEvent::default())),
             full("a/b", b"a", Event::Vas(wire::VasEvent::default())),
             full("a/b", b"a", Event::Call(wire::CallEvent::default())),

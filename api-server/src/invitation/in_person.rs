@@ -16,7 +16,10 @@ use crate::{
     account::{self, Phone, PhoneShown},
     caller::Role,
     clock::now_ms,
-    http::{docs::one_of, error::{Error, ErrorCode}},
+    http::{
+        docs::one_of,
+        error::{Error, ErrorCode},
+    },
 };
 
 /// Open invitations in person of a team or clinic, at most.
