@@ -22,6 +22,7 @@ use crate::{
     im::{ImPasswordRates, Spread},
     invitation::Links,
     settings::Settings,
+    subscribers::{self, Subscribers},
 };
 
 /// A write, in its transaction.
@@ -61,6 +62,8 @@ pub struct Parts {
     pub im_passwords: ImPasswordRates,
     /// Signs and checks invitation links.
     pub links: Links,
+    /// Who acts on the events of domains.
+    pub(crate) subscribers: Subscribers,
     /// Cancelled when the service ends.
     pub shutdown: CancellationToken,
 }
@@ -134,6 +137,7 @@ impl App {
             media_hosts: settings.media_hosts.clone(),
             im_passwords: ImPasswordRates::default(),
             links,
+            subscribers: subscribers::ALL,
             shutdown,
         })))
     }

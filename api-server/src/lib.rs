@@ -23,6 +23,7 @@ mod plan;
 mod profile;
 mod routes;
 mod settings;
+mod subscribers;
 mod sweep;
 mod team;
 mod vas;

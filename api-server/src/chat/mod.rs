@@ -7,14 +7,14 @@ mod table;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// A private chat, as one of the two has it.
+/// A private chat, as one of its users sees it.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Chat {
-    /// On the wire.
+    /// Its id on the wire.
     conversation_id: i64,
-    /// The other one.
+    /// The other user.
     user_id: i64,
-    /// The other one's name.
+    /// The other user's name.
     name: String,
     /// Epoch milliseconds.
     created: i64,

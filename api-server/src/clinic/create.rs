@@ -4,11 +4,10 @@ use axum::extract::State;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{Clinic, MAX_CLINICS, table};
+use super::{Caller, Clinic, MAX_CLINICS, table};
 use crate::{
     account,
     app::{App, Written},
-    caller::{Role, User},
     clock::now_ms,
     http::{
         answer::{Answer, Envelope},
@@ -18,7 +17,7 @@ use crate::{
     },
 };
 
-/// A clinic to be founded.
+/// A new clinic.
 #[derive(Deserialize, ToSchema)]
 #[schema(example = json!({"name": "仁心诊所", "introduction": "妇产科与儿科"}))]
 pub(crate) struct NewClinic {
@@ -28,7 +27,7 @@ pub(crate) struct NewClinic {
 
 /// Founds a clinic
 ///
-/// By a doctor, who is its founder and first doctor. A doctor founds at most 5. A name is there once.
+/// By a doctor, who is its founder and first doctor. A doctor founds at most 5 clinics. Names are unique.
 #[utoipa::path(
     operation_id = "createClinic",
     post, path = "/clinic", tag = "clinic", request_body = NewClinic, params(IdempotencyKey),
@@ -41,12 +40,9 @@ pub(crate) struct NewClinic {
 )]
 pub(crate) async fn create(
     State(app): State<App>,
-    user: User,
+    user: Caller,
     Write { body, once }: Write<NewClinic>,
 ) -> Result<Answer, Error> {
-    if user.role != Role::Doctor {
-        return Err(ErrorCode::ClinicDoctorsOnly.into());
-    }
     let clinic_id = app.database.allocate_id(table::SEQUENCE).await?;
     app.write(once, move |tx| {
         Box::pin(async move {

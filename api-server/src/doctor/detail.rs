@@ -57,7 +57,7 @@ impl DoctorDetail {
     }
 }
 
-/// Fills in one's page (2.1)
+/// Changes one's own page (2.1)
 ///
 /// By the doctor. The answer is the page as all users see it.
 #[utoipa::path(

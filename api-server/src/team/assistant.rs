@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// The device that somebody acts as the assistant on.
+/// The device that is logged in as the assistant.
 #[derive(Deserialize, ToSchema)]
 #[schema(example = json!({"device_id": "desk-1", "platform": "web"}))]
 pub(crate) struct AssistantLogIn {
@@ -30,8 +30,8 @@ pub(crate) struct AssistantLogIn {
 
 /// Logs a device in as the team's assistant
 ///
-/// By the team's owner. At most 10 devices, as with every account. The device ends with its opener: when an operator
-/// disables them, they change their password or leave the team.
+/// By the team's owner. An assistant has at most 10 devices, like every account. The device is logged out when the owner is
+/// disabled by an operator, changes their password or leaves the team.
 #[utoipa::path(
     operation_id = "logInTeamAssistant",
     post, path = "/team/{id}/assistant/login", tag = "team", request_body = AssistantLogIn,
@@ -57,8 +57,8 @@ pub(crate) async fn log_in(
             .transaction(move |tx| {
                 Box::pin(async move {
                     let now_ms = now_ms();
-                    // The opener's account before the assistant's: an operator who disables it waits for this login, or
-                    // has ended it.
+                    // The opener's account is locked before the assistant's: an operator who disables it waits for
+                    // this login, or has refused it.
                     if !account::lock_enabled(tx, user.id).await? {
                         return Err(ErrorCode::AccountDisabled.into());
                     }

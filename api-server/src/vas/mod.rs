@@ -1,21 +1,17 @@
 //! Value-added services (增值服务, VAS): proposed by a doctor of a consult, decided by its patient.
 //!
-//! [`life`] says which state follows which. Each step is an entry of the consult's conversation, a card, written in the
-//! transaction of the record. Every transaction takes the consult's row first, so that steps, the end of the consult and
-//! doctors who go come one after the other: nothing stays proposed in a consult that has ended, or by a doctor who has gone.
+//! [`life`] decides which step leads to which state. Each step is an entry of the consult's conversation, a card, recorded in
+//! the transaction of the row. Every transaction locks the consult's row first: steps, the end of the consult and doctors who
+//! leave come one after the other. No proposal stays open in an ended consult, or without its doctor.
 
 pub(crate) mod decide;
 pub(crate) mod hide;
-mod life;
+pub(crate) mod life;
 pub(crate) mod list;
 pub(crate) mod propose;
 mod record;
 pub(crate) mod show;
 mod table;
+pub(crate) mod team_history;
 
-pub(crate) use decide::withdraw_open;
-pub(crate) use life::State;
-pub(crate) use table::count_confirmed;
-
-/// Services of one consult that are proposed at a time: what a patient can look through.
-const MAX_OPEN: i64 = 20;
+pub(crate) use decide::on_consult;

@@ -1,4 +1,4 @@
-//! Looking at a value-added service.
+//! A value-added service, by id.
 
 use axum::extract::State;
 
@@ -15,7 +15,7 @@ use crate::{
 
 /// A value-added service
 ///
-/// For everybody who is in its consult, and for the doctor who proposed it also later.
+/// For every user in its consult, and for the doctor who proposed it, also after they left.
 #[utoipa::path(
     operation_id = "getVas",
     get, path = "/vas/{id}", tag = "vas", params(("id" = i64, Path, minimum = 1)),

@@ -6,7 +6,6 @@
 mod access;
 mod command;
 mod operator_channel;
-mod rest;
 mod settings;
 mod standalone;
 

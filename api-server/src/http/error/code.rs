@@ -218,7 +218,7 @@ error_codes! {
         "患者已确认这项增值服务，不能再更改", "The patient has confirmed this value-added service; it can no longer change";
     VasDeclined = CONFLICT "vas.declined",
         "患者已拒绝这项增值服务，不能再更改", "The patient has declined this value-added service; it can no longer change";
-    VasWithdrawn = CONFLICT "vas.withdrawn",
+    VasRetracted = CONFLICT "vas.withdrawn",
         "这项增值服务已撤回，不能再更改", "This value-added service was retracted; it can no longer change";
     VasUndecided = CONFLICT "vas.undecided",
         "尚未确认、拒绝或撤回的增值服务不能删除", "A value-added service that is still proposed cannot be deleted";

@@ -66,16 +66,6 @@ impl PageQuery {
     pub fn start(&self) -> Cursor {
         self.cursor.unwrap_or(Cursor::NEWEST)
     }
-
-    /// Cuts items that were read with `limit + 1` to the page. Returns the cursor of the next page, if one follows.
-    pub fn cut<T>(&self, items: &mut Vec<T>, cursor: impl FnOnce(&T) -> Cursor) -> Option<String> {
-        let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
-        if items.len() <= limit {
-            return None;
-        }
-        items.truncate(limit);
-        items.last().map(|last| cursor(last).encode())
-    }
 }
 
 impl Default for PageQuery {

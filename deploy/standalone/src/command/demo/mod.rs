@@ -12,9 +12,10 @@ use std::{
 
 use anyhow::{Context, bail};
 use program::telemetry;
+use proto::rest::{Patience, Rest};
 
 use self::{people::Scene, sms::Sms};
-use crate::{access::make_private_folder, rest::Rest, settings::Settings, standalone::Standalone};
+use crate::{access::make_private_folder, settings::Settings, standalone::Standalone};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -35,7 +36,7 @@ pub(super) async fn run(mut settings: Settings) -> anyhow::Result<ExitCode> {
     let (process, servers) = Box::pin(Standalone::start(&settings)).await?;
     let rest_address = process.ports().get("rest").context("REST has no listener")?;
     let base = format!("http://{rest_address}");
-    let rest = Rest::new(&base)?;
+    let rest = Rest::new(&base, Patience::default())?;
     let stop = process.stop();
     let work = async {
         let set_up = people::set_up(&rest, &base, &settings.data, &sms);
