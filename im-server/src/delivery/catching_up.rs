@@ -9,12 +9,11 @@ use journal::{Published, history::Feed, order::Horizon, overview::Overview};
 use proto::{ConversationId, Seq};
 
 use super::{
-    Receiver,
+    Pushed, Receiver,
     books::Kept,
     room::{Attempt, Position, Room},
     source::{Notes, Source, Stopped},
 };
-use crate::outbox::Pushed;
 
 /// Entries of the first page; the next ones grow while they find room, so that a page of large bodies is not read in vain.
 const FIRST_PAGE: usize = 16;

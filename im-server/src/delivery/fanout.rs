@@ -5,15 +5,15 @@ use std::sync::Arc;
 use journal::{Journal, Published};
 use proto::Seq;
 
-use super::rooms::SessionRoom;
-use crate::outage::log;
+use super::{Receiver, room::Room};
+use crate::node::outage::log;
 
 /// Entries that are read at once to fill a gap.
 const GAP_ENTRIES: usize = 200;
 
 /// Puts entries into a room and delivers those whose turn it is.
-pub(crate) fn offer(
-    room: &Arc<SessionRoom>,
+pub(crate) fn offer<R: Receiver>(
+    room: &Arc<Room<R>>,
     journal: &Journal,
     entries: impl IntoIterator<Item = Published>,
 ) {
@@ -23,7 +23,7 @@ pub(crate) fn offer(
 }
 
 /// Delivers what was put into a room, in a task of its own where that takes long.
-pub(crate) fn serve(room: &Arc<SessionRoom>, journal: &Journal) {
+pub(crate) fn serve<R: Receiver>(room: &Arc<Room<R>>, journal: &Journal) {
     if room.is_large() {
         let (room, journal) = (room.clone(), journal.clone());
         tokio::spawn(async move { drain(&room, &journal) });
@@ -33,20 +33,20 @@ pub(crate) fn serve(room: &Arc<SessionRoom>, journal: &Journal) {
 }
 
 /// Tells a room that entries up to `seq` exist, as the database says.
-pub(crate) fn exists(room: &Arc<SessionRoom>, journal: &Journal, seq: Seq) {
+pub(crate) fn exists<R: Receiver>(room: &Arc<Room<R>>, journal: &Journal, seq: Seq) {
     if room.exists(seq) {
         fill(room, journal);
     }
 }
 
-fn drain(room: &Arc<SessionRoom>, journal: &Journal) {
+fn drain<R: Receiver>(room: &Arc<Room<R>>, journal: &Journal) {
     if room.drain() {
         fill(room, journal);
     }
 }
 
 /// Reads a part of the missing entries, in a task of its own, one at a time. Putting them in finds the next part.
-fn fill(room: &Arc<SessionRoom>, journal: &Journal) {
+fn fill<R: Receiver>(room: &Arc<Room<R>>, journal: &Journal) {
     if !room.begin_filling() {
         return;
     }

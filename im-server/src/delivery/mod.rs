@@ -29,8 +29,18 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use proto::{ConversationId, UserId};
 
-use crate::outbox::Pushed;
 use books::Books;
+
+/// What became of frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pushed {
+    /// Written or queued.
+    Taken,
+    /// Nothing was taken: the session is behind.
+    Full,
+    /// The connection is ending; nothing is taken any more.
+    Ended,
+}
 
 /// A session, as delivery sees it.
 pub(crate) trait Receiver: Clone + Send + Sync + 'static {

@@ -14,20 +14,14 @@ use proto::{
     wire::{EntryKind, entry::Event},
 };
 
-use super::{Receiver, books::Kept, order::Order};
-use crate::outbox::{self, Pushed};
+use super::{Pushed, Receiver, books::Kept, order::Order};
 
 /// Inbox capacity, entries; overflow is dropped and read again as a gap.
 const INBOX_ENTRIES: usize = 4 * 1024;
 /// Frames pushed to a session together: a slow one then holds no more than its outbox may.
-const FRAMES_TOGETHER: usize = 32;
+pub(crate) const FRAMES_TOGETHER: usize = 32;
 /// Members from which on a room is drained by a task of its own, so that the batch that it came with does not wait.
 const LARGE_ROOM: usize = 64;
-
-const _: () = assert!(
-    FRAMES_TOGETHER * 256 <= outbox::MAX_BYTES,
-    "frames of usual size fit together"
-);
 
 /// A conversation on this node. Lock order: `state`, then a session's books; `inbox` alone; no lock while a socket is
 /// written.

@@ -6,24 +6,27 @@ use backplane::{Backplane, Channel, SubscriberId};
 use dashmap::{DashMap, Entry};
 use proto::{ConversationId, Seq};
 
-use super::room::Room;
-use crate::session::Session;
+use super::{Receiver, room::Room};
 
 /// How long a room is kept when its last member has left, seconds: people come back soon.
 const KEEP_EMPTY_S: u32 = 20;
 
-/// A room of this node's sessions.
-pub(crate) type SessionRoom = Room<Arc<Session>>;
-
 /// The rooms of a node.
-#[derive(Default)]
-pub(crate) struct Rooms {
-    rooms: DashMap<ConversationId, Arc<SessionRoom>>,
+pub(crate) struct Rooms<R> {
+    rooms: DashMap<ConversationId, Arc<Room<R>>>,
 }
 
-impl Rooms {
+impl<R> Default for Rooms<R> {
+    fn default() -> Self {
+        Self {
+            rooms: DashMap::default(),
+        }
+    }
+}
+
+impl<R: Receiver> Rooms<R> {
     /// A room, if it is here.
-    pub(crate) fn get(&self, id: ConversationId) -> Option<Arc<SessionRoom>> {
+    pub(crate) fn get(&self, id: ConversationId) -> Option<Arc<Room<R>>> {
         self.rooms.get(&id).map(|room| room.clone())
     }
 
@@ -36,7 +39,7 @@ impl Rooms {
         delivered: Seq,
         backplane: &Backplane,
         subscriber: SubscriberId,
-    ) -> (Arc<SessionRoom>, bool) {
+    ) -> (Arc<Room<R>>, bool) {
         let room = match self.rooms.entry(id) {
             Entry::Occupied(room) => return (room.get().clone(), false),
             Entry::Vacant(vacant) => vacant.insert(Arc::new(Room::new(id, delivered))).clone(),

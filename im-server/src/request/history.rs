@@ -9,12 +9,10 @@ use proto::{
     wire::{self, ErrorCode, HistoryPage, server_frame::Body},
 };
 
+use super::{Pending, conversation_id, refuse};
 use crate::{
-    connection::{Pending, push_when_there_is_room},
-    node::Shared,
-    request::{conversation_id, refuse},
-    sentences,
-    session::Session,
+    node::{sentences, shared::Shared},
+    session::{Session, capacity::push_when_there_is_room},
 };
 
 const DEFAULT_ENTRIES: u32 = 50;

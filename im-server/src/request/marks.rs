@@ -8,13 +8,10 @@ use proto::{
     wire::{self, ErrorCode},
 };
 
+use super::{Pending, conversation_id, refuse, unavailable};
 use crate::{
-    connection::Pending,
-    marks::Mark,
-    node::Shared,
-    request::{conversation_id, refuse, unavailable},
-    sentences,
-    session::Session,
+    node::{sentences, shared::Shared},
+    session::{Session, marks::Mark},
 };
 
 pub(crate) fn received(

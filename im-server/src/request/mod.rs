@@ -1,19 +1,98 @@
 //! What an app may ask for once it has logged in: one file per request. A request that is done at once gives none; one
 //! that has to wait gives the future to wait for.
 
-pub(crate) mod history;
-pub(crate) mod marks;
-pub(crate) mod presence;
-pub(crate) mod recall;
-pub(crate) mod renew;
+mod history;
+mod marks;
+mod presence;
+mod recall;
+mod renew;
 pub(crate) mod send;
 pub(crate) mod sync;
-pub(crate) mod typing;
+mod typing;
+
+use std::{future::Future, pin::Pin, sync::Arc};
 
 use journal::Error;
-use proto::{ConversationId, wire::ErrorCode};
+use proto::{
+    ConversationId,
+    wire::{ErrorCode, Pong, client_frame, server_frame::Body},
+};
 
-use crate::{node::spread_ms, sentences, session::Session};
+use crate::{
+    node::{
+        clock, sentences,
+        shared::{Shared, spread_ms},
+    },
+    session::{Session, rate::OncePerSecond, sending::Sending},
+};
+
+/// A request that has to wait for something.
+pub(crate) type Pending = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A session whose task handles a request.
+pub(crate) struct Caller<'t> {
+    pub(crate) shared: &'t Arc<Shared>,
+    pub(crate) session: &'t Arc<Session>,
+    /// Made at the first send.
+    pub(crate) sending: &'t mut Option<Arc<Sending>>,
+    pub(crate) typing: &'t mut OncePerSecond,
+}
+
+/// What became of a request.
+pub(crate) enum Handled {
+    Done,
+    Waiting(Pending),
+    LoggedOut,
+}
+
+impl From<Option<Pending>> for Handled {
+    fn from(pending: Option<Pending>) -> Self {
+        pending.map_or(Self::Done, Self::Waiting)
+    }
+}
+
+/// Does what a frame asks for; every request stands here.
+pub(crate) fn handle(caller: Caller<'_>, request_id: u64, body: client_frame::Body) -> Handled {
+    use client_frame::Body as Request;
+
+    let Caller {
+        shared,
+        session,
+        sending,
+        typing,
+    } = caller;
+    let pending = match body {
+        Request::Login(_) => {
+            let message = &sentences::LOGGED_IN_ALREADY;
+            session.refuse(request_id, ErrorCode::Invalid, "login", message);
+            None
+        }
+        Request::Renew(renew) => Some(renew::renew(shared, session, request_id, renew)),
+        Request::Ping(_) => {
+            let server_time_ms = clock::now_ms();
+            session.answer(request_id, Body::Pong(Pong { server_time_ms }));
+            None
+        }
+        Request::Logout(_) => return Handled::LoggedOut,
+        Request::Send(send) => {
+            let sending = sending.get_or_insert_default();
+            send::send(shared, session, sending, request_id, send)
+        }
+        Request::Recall(recall) => recall::recall(shared, session, request_id, recall),
+        Request::Sync(sync) => sync::sync(shared, session, request_id, sync),
+        Request::History(history) => history::history(shared, session, request_id, history),
+        Request::Received(received) => marks::received(shared, session, request_id, received),
+        Request::Read(read) => marks::read(shared, session, request_id, read),
+        Request::Typing(body) => typing::typing(shared, session, typing, request_id, body),
+        Request::Presence(query) => presence::presence(shared, session, request_id, query),
+        Request::CallSignal(_) => {
+            let message = &sentences::NO_CALLS;
+            session.refuse(request_id, ErrorCode::Unsupported, "call_signal", message);
+            None
+        }
+    };
+    pending.into()
+}
 
 /// Answers a request that the journal refused.
 pub(crate) fn refuse(session: &Session, request_id: u64, error: &Error) {

@@ -8,11 +8,9 @@ use proto::{
     wire::{ErrorCode, PresenceQuery, PresenceState, UserPresence, server_frame::Body},
 };
 
+use super::{Pending, not_now, unavailable};
 use crate::{
-    connection::Pending,
-    node::Shared,
-    request::{not_now, unavailable},
-    sentences,
+    node::{sentences, shared::Shared},
     session::Session,
 };
 

@@ -7,12 +7,9 @@ use proto::{
     wire::{ErrorCode, Recall, RecallOk, server_frame::Body},
 };
 
+use super::{Pending, conversation_id, refuse};
 use crate::{
-    clock,
-    connection::Pending,
-    node::Shared,
-    request::{conversation_id, refuse},
-    sentences,
+    node::{clock, sentences, shared::Shared},
     session::Session,
 };
 

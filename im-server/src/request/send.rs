@@ -20,14 +20,17 @@ use proto::{
     wire::{ByeReason, ErrorCode, Send, SendOk, server_frame::Body},
 };
 
+use super::{Pending, conversation_id, not_now, refuse};
 use crate::{
-    connection::Pending,
-    delivery::{fanout, rooms::SessionRoom},
-    node::{Shared, spread_ms},
-    request::{conversation_id, not_now, refuse},
-    sending::{Owed, Sending},
-    sentences,
-    session::Session,
+    delivery::fanout,
+    node::{
+        sentences,
+        shared::{Shared, spread_ms},
+    },
+    session::{
+        Session, SessionRoom,
+        sending::{Owed, SendContext, Sending},
+    },
 };
 
 /// The longest `client_msg_id`, bytes.
@@ -37,12 +40,6 @@ const MAX_MENTIONS: usize = 50;
 
 /// Rooms of a batch that one task serves: some hundred writes.
 const ROOMS_TOGETHER: usize = 24;
-
-/// Who waits for the answer to a send.
-pub(crate) struct SendContext {
-    owed: Owed,
-    request_id: u64,
-}
 
 pub(crate) fn send(
     shared: &Arc<Shared>,

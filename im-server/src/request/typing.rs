@@ -9,13 +9,10 @@ use proto::{
     wire::{Typing, server_frame::Body},
 };
 
+use super::{Pending, conversation_id, refuse};
 use crate::{
-    clock,
-    connection::Pending,
-    limits::OncePerSecond,
-    node::Shared,
-    request::{conversation_id, refuse},
-    session::Session,
+    node::{clock, shared::Shared},
+    session::{Session, rate::OncePerSecond},
 };
 
 pub(crate) fn typing(

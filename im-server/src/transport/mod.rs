@@ -1,7 +1,6 @@
 //! One connection's bytes: TCP, with or without TLS. Reading and writing never wait; who wants to wait asks for
 //! readiness first. Nothing is buffered here but what TLS itself holds.
 
-pub(crate) mod forwarded;
 mod tls;
 pub(crate) mod websocket;
 

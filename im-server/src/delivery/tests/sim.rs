@@ -28,13 +28,12 @@ use proto::{
 };
 
 use super::super::{
-    Receiver,
+    Pushed, Receiver,
     books::Books,
     catching_up::{self, Request},
     room::Room,
     source::{Notes, OpenRooms, Source, Stopped},
 };
-use crate::outbox::Pushed;
 
 pub(super) type Task = Pin<Box<dyn Future<Output = Option<Answer>> + Send>>;
 

@@ -1,6 +1,8 @@
 //! Sync: an app says what it has, and gets what it misses; from here on entries flow to the session. An app with more
 //! conversations than one frame holds syncs in parts, from the newest id to the oldest.
 
+mod source;
+
 use std::sync::Arc;
 
 use proto::{
@@ -8,16 +10,18 @@ use proto::{
     wire::{self, ByeReason, ErrorCode, SyncDone, server_frame::Body},
 };
 
+use self::source::NodeSource;
+use super::{Pending, unavailable};
 use crate::{
-    connection::Pending,
     delivery::{
         catching_up::{self, Copies, Request, Unnamed},
-        source::{NodeSource, Stopped},
+        source::Stopped,
     },
-    node::{Shared, spread_ms},
-    outage::log,
-    request::unavailable,
-    sentences,
+    node::{
+        outage::log,
+        sentences,
+        shared::{Shared, spread_ms},
+    },
     session::Session,
 };
 

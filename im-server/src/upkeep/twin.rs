@@ -7,7 +7,8 @@ use anyhow::bail;
 use backplane::{Backplane, NodeAddress, NodeRecord};
 use tokio::time::{Instant, sleep};
 
-use crate::{clock, directory};
+use super::directory;
+use crate::node::clock;
 
 /// How often the directory is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);

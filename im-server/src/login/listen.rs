@@ -2,9 +2,15 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use backplane::NodeAddress;
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::{connection, node::Shared, settings::ProxiedPort};
+use crate::{
+    Settings,
+    node::shared::Shared,
+    session::connection,
+    settings::{Door, advertise},
+};
 
 /// How long to wait when the machine gives no more connections (open files, memory).
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
@@ -23,31 +29,15 @@ pub struct Listeners {
     pub tls: Option<TcpListener>,
 }
 
-/// What is spoken on a listener.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Door {
-    Tcp,
-    WebSocket,
-    Tls,
-}
-
-impl Door {
-    /// As settings name it.
-    pub(crate) fn port(self) -> ProxiedPort {
-        match self {
-            Self::Tcp => ProxiedPort::Im,
-            Self::WebSocket => ProxiedPort::Ws,
-            Self::Tls => ProxiedPort::Tls,
-        }
-    }
-
-    /// The setting that demands a PROXY header here alone.
-    pub(crate) fn proxy_flag(self) -> &'static str {
-        match self {
-            Self::Tcp => "--proxy-protocol-ports im",
-            Self::WebSocket => "--proxy-protocol-ports ws",
-            Self::Tls => "--proxy-protocol-ports tls",
-        }
+impl Listeners {
+    /// Where apps reach the node that these belong to.
+    pub(crate) async fn address(&self, settings: &Settings) -> anyhow::Result<NodeAddress> {
+        let port = |listener: &Option<TcpListener>| {
+            let address = listener.as_ref()?.local_addr().ok()?;
+            Some(address.port())
+        };
+        let (tls, ws) = (port(&self.tls), port(&self.ws));
+        advertise::address(settings, self.tcp.local_addr()?, tls, ws).await
     }
 }
 

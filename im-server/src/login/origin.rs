@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use program::address::{Closed, header};
 use tokio::{io, net::TcpStream};
 
-use crate::{listen::Door, node::Shared};
+use crate::{node::shared::Shared, settings::Door};
 
 /// The address of a connection before its first own byte. `None`: it is to be closed, and the log knows why.
 pub(crate) async fn read(

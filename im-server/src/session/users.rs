@@ -6,7 +6,7 @@ use backplane::{Backplane, Channel, SubscriberId, Unavailable};
 use dashmap::DashMap;
 use proto::UserId;
 
-use crate::session::Session;
+use super::Session;
 
 /// The sessions of this node, by user. A user's list is changed and its channel unsubscribed under one lock, so that a
 /// login that comes meanwhile subscribes after it.

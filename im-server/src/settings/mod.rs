@@ -1,11 +1,15 @@
 //! What an operator may set.
 
+pub(crate) mod advertise;
+mod door;
+pub mod exposure;
+
 use std::path::PathBuf;
 
 use clap::ValueEnum;
 use program::{address::Network, certificate::Files};
 
-use crate::listen::Door;
+pub(crate) use self::door::Door;
 
 /// Settings of a node; flags, environment and file carry the same names.
 #[derive(Clone, Debug, clap::Args)]
@@ -30,10 +34,10 @@ pub struct Settings {
     pub tls_key: Option<PathBuf>,
     /// What /im/servers hands out for this node: the IP or domain name, with or without the port of the TCP listener. Of
     /// a domain name apps are given the IP too. Default: the address listened on.
-    #[arg(long, value_name = "HOST[:PORT]", value_parser = crate::advertise::parse)]
+    #[arg(long, value_name = "HOST[:PORT]", value_parser = advertise::parse)]
     pub advertise: Option<String>,
     /// What /im/servers hands out for WebSocket over TLS, such as a proxy's address: wss://HOST[:PORT][/PATH].
-    #[arg(long, value_name = "URL", value_parser = crate::advertise::parse_wss)]
+    #[arg(long, value_name = "URL", value_parser = advertise::parse_wss)]
     pub advertise_wss: Option<String>,
     /// The node's name in the fleet. Default: made up at the start.
     #[arg(long, value_name = "ID")]

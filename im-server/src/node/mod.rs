@@ -1,5 +1,11 @@
 //! The whole node: what its parts share, how it starts and how it drains.
 
+pub(crate) mod clock;
+mod hear;
+pub(crate) mod outage;
+pub(crate) mod sentences;
+pub(crate) mod shared;
+
 use std::{
     sync::{
         Arc, Weak,
@@ -8,10 +14,9 @@ use std::{
     time::Duration,
 };
 
-use backplane::{Backplane, Channel, SubscriberId};
-use bytes::Bytes;
+use backplane::Backplane;
 use database::Database;
-use journal::{Journal, UserNotice, announcement::ConversationNotice, append::Appender, order::Horizon};
+use journal::{Journal, append::Appender};
 use parking_lot::Mutex;
 use program::{
     address::{Gate, TrustedProxies},
@@ -21,54 +26,25 @@ use proto::wire::ByeReason;
 use rand::{RngExt, seq::SliceRandom};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use self::shared::{Shared, spread_ms};
 use crate::{
-    Listeners, Settings, advertise,
-    delivery::{Receiver, fanout, rooms::Rooms},
-    directory, exposure,
-    limits::Limits,
-    listen,
-    marks::Marks,
-    renewal,
-    request::send::{SendContext, SendOutlet},
-    sentences, sweep, twin,
-    users::Users,
+    Listeners, Settings,
+    login::listen,
+    request::send::SendOutlet,
+    session::{SessionRooms, limits::Limits, marks::Marks, users::Users},
+    settings::{advertise, exposure},
+    upkeep::{self, directory, twin},
 };
+
+/// How much of a drain is left to those who are told last for coming to another node.
+const MOVE: Duration = Duration::from_secs(1);
+/// How long ended connections may take to read their last frames.
+const LAST_WORDS: Duration = Duration::from_secs(6);
 
 /// A running node; cloning it is cheap.
 #[derive(Clone)]
 pub struct Node {
     shared: Arc<Shared>,
-}
-
-/// What the parts of a node share.
-pub(crate) struct Shared {
-    pub(crate) settings: Settings,
-    pub(crate) node_id: String,
-    /// As [`twin::own_process`] says.
-    pub(crate) process: Option<String>,
-    pub(crate) journal: Journal,
-    pub(crate) backplane: Backplane,
-    pub(crate) subscriber: SubscriberId,
-    pub(crate) users: Users,
-    pub(crate) rooms: Rooms,
-    pub(crate) limits: Arc<Limits>,
-    pub(crate) marks: Marks,
-    /// Whose PROXY headers and X-Forwarded-For count.
-    pub(crate) gate: Gate,
-    pub(crate) certificate: Option<Arc<Certificate>>,
-    pub(crate) tls: Option<tokio_rustls::TlsAcceptor>,
-    /// Gone while the node is being stopped.
-    appender: Mutex<Option<Appender<SendContext>>>,
-    /// Changes of participants below this were compared with what their sessions know.
-    pub(crate) horizon: Mutex<Horizon>,
-    next_session: AtomicU64,
-    draining: AtomicBool,
-    /// No more connections.
-    pub(crate) closing: CancellationToken,
-    /// Sweeps and announcements end.
-    pub(crate) stopping: CancellationToken,
-    /// The tasks of connections.
-    pub(crate) connections: TaskTracker,
 }
 
 impl Node {
@@ -98,7 +74,7 @@ impl Node {
             .node_id
             .clone()
             .unwrap_or_else(|| format!("im-{:08x}", rand::rng().random::<u32>()));
-        let address = advertise::address(settings, &listeners).await?;
+        let address = listeners.address(settings).await?;
         let certificate = match settings.certificate() {
             Some(files) => Some(Certificate::load(&files, &exposure::hosts(settings))?),
             None => None,
@@ -119,7 +95,7 @@ impl Node {
             let listener = weak.clone();
             let subscriber = backplane.join(Arc::new(move |channel, payload| {
                 if let Some(shared) = listener.upgrade() {
-                    shared.hear(channel, payload);
+                    hear::hear(&shared, channel, payload);
                 }
             }));
             let appender = Appender::start(&journal, SendOutlet::new(weak.clone()));
@@ -129,7 +105,7 @@ impl Node {
                 process: twin::own_process(),
                 subscriber,
                 users: Users::default(),
-                rooms: Rooms::default(),
+                rooms: SessionRooms::default(),
                 limits: Arc::new(Limits::new(settings)),
                 marks: Marks::default(),
                 gate: Gate::new(TrustedProxies::new(&settings.trusted_proxies)),
@@ -148,10 +124,7 @@ impl Node {
         });
         shared.journal.warn_of_clocks().await;
         directory::announce(&shared, &address).await;
-        tokio::spawn(directory::keep_announcing(shared.clone(), address));
-        tokio::spawn(sweep::keep_sweeping(shared.clone()));
-        tokio::spawn(sweep::keep_measuring_lag(shared.clone()));
-        tokio::spawn(renewal::keep_renewing(shared.clone()));
+        upkeep::start(&shared, address);
         listen::start(&shared, listeners);
         Ok(Self { shared })
     }
@@ -217,88 +190,8 @@ impl Node {
         if let Some(appender) = appender {
             appender.end().await;
         }
-        sweep::save_marks(shared).await;
+        upkeep::marks::save(shared).await;
         shared.stopping.cancel();
         shared.backplane.leave(shared.subscriber);
     }
-}
-
-/// How much of a drain is left to those who are told last for coming to another node.
-const MOVE: Duration = Duration::from_secs(1);
-/// How long ended connections may take to read their last frames.
-const LAST_WORDS: Duration = Duration::from_secs(6);
-
-impl Shared {
-    /// What appends messages; none when the node is being stopped.
-    pub(crate) fn appender(&self) -> Option<Appender<SendContext>> {
-        self.appender.lock().clone()
-    }
-
-    pub(crate) fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Acquire)
-    }
-
-    /// A name for a new session: the node's count behind random bits, below 2^53.
-    pub(crate) fn next_session_id(&self) -> u64 {
-        let count = self.next_session.fetch_add(1, Ordering::Relaxed);
-        (u64::from(rand::rng().random::<u16>()) << 36) | (count & ((1 << 36) - 1))
-    }
-
-    /// Takes a payload of the backplane. Called from wherever a publisher is, so it only hands over.
-    fn hear(self: &Arc<Self>, channel: Channel, payload: Bytes) {
-        match channel {
-            Channel::Conversation(id) => {
-                let Some(room) = self.rooms.get(id) else { return };
-                match ConversationNotice::decode(payload) {
-                    Some(ConversationNotice::Entry(entry)) => {
-                        self.journal.heard(&entry);
-                        fanout::offer(&room, &self.journal, [entry]);
-                    }
-                    Some(ConversationNotice::Passing { about, frame, .. }) => {
-                        room.pass(&frame, (about.get() != 0).then_some(about));
-                    }
-                    None => {}
-                }
-            }
-            Channel::User(user) => {
-                if let Some(notice) = UserNotice::decode(&payload) {
-                    self.heed(user, notice);
-                }
-            }
-        }
-    }
-
-    fn heed(&self, user: proto::UserId, notice: UserNotice) {
-        for session in self.users.of(user) {
-            match &notice {
-                UserNotice::Added { conversation, .. } => session.feed(*conversation),
-                UserNotice::Replaced {
-                    device_id,
-                    generation,
-                } => {
-                    if *session.device_id == **device_id && session.generation.0 < *generation {
-                        session.end(ByeReason::Replaced, 0, &sentences::REPLACED);
-                    }
-                }
-                UserNotice::LoggedOut {
-                    device_id,
-                    generation,
-                } => {
-                    if *session.device_id == **device_id && session.generation.0 < *generation {
-                        session.end(ByeReason::LoggedOut, 0, &sentences::LOGGED_OUT);
-                    }
-                }
-                UserNotice::Disabled { generation } => {
-                    if session.generation.0 < *generation {
-                        session.end(ByeReason::Disabled, 0, &sentences::DISABLED);
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// A time to come back, milliseconds, spread at random so that many do not come back at once.
-pub(crate) fn spread_ms(least: u32, most: u32) -> u32 {
-    rand::rng().random_range(least..=most)
 }

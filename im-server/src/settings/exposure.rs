@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use program::{address::Reach, advice::Advice};
 
-use crate::{Settings, advertise, listen::Door};
+use super::{Door, Settings, advertise};
 
 /// The names and addresses that apps connect to, for which the certificate should be. None where the node advertises what
 /// it listens on.

@@ -1,5 +1,15 @@
 //! A logged-in connection, as the rest of the node sees it. Its task is in `connection`.
 
+pub(crate) mod capacity;
+pub(crate) mod connection;
+mod cutter;
+pub(crate) mod limits;
+pub(crate) mod marks;
+pub(crate) mod outbox;
+pub(crate) mod rate;
+pub(crate) mod sending;
+pub(crate) mod users;
+
 use std::sync::{
     Arc,
     atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering},
@@ -14,13 +24,17 @@ use proto::{
     wire::{Bye, ByeReason, Error, ErrorCode, Platform, server_frame::Body},
 };
 
+use self::outbox::{Outbox, What};
 use crate::{
-    clock,
-    delivery::{Receiver, books::Books},
-    outbox::{Outbox, Pushed, What},
-    sentences,
+    delivery::{Pushed, Receiver, books::Books, room::Room, rooms::Rooms},
+    node::{clock, sentences},
     transport::{Transport, websocket::CloseCode},
 };
+
+/// A room of this node's sessions.
+pub(crate) type SessionRoom = Room<Arc<Session>>;
+/// The rooms of a node.
+pub(crate) type SessionRooms = Rooms<Arc<Session>>;
 
 /// One session: a device of a user, on one connection.
 pub(crate) struct Session {

@@ -9,7 +9,7 @@ use anyhow::{Context, bail, ensure};
 use backplane::NodeAddress;
 use tokio::{net::lookup_host, time::timeout};
 
-use crate::{Listeners, Settings};
+use super::Settings;
 
 /// How long the name server may take.
 const NAME_LIMIT: Duration = Duration::from_secs(3);
@@ -62,24 +62,23 @@ async fn place(settings: &Settings, listening: SocketAddr) -> anyhow::Result<Adv
 }
 
 /// Where apps reach this node.
-pub(crate) async fn address(settings: &Settings, listeners: &Listeners) -> anyhow::Result<NodeAddress> {
-    let Advertised { ip, port, domain } = place(settings, listeners.tcp.local_addr()?).await?;
+pub(crate) async fn address(
+    settings: &Settings,
+    tcp: SocketAddr,
+    tls_port: Option<u16>,
+    ws_port: Option<u16>,
+) -> anyhow::Result<NodeAddress> {
+    let Advertised { ip, port, domain } = place(settings, tcp).await?;
     if ip.is_unspecified() {
         tracing::warn!(
             "apps are told to connect to {ip}, which is no address they can reach: set --advertise to this machine's IP"
         );
     }
-    let port_of = |listener: &Option<tokio::net::TcpListener>| {
-        listener
-            .as_ref()
-            .and_then(|listener| listener.local_addr().ok())
-            .map(|address| address.port())
-    };
     Ok(NodeAddress {
         ip: ip.to_string(),
         port,
-        tls_port: port_of(&listeners.tls),
-        ws_port: port_of(&listeners.ws),
+        tls_port,
+        ws_port,
         domain,
         wss: settings.advertise_wss.clone(),
     })

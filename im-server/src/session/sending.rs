@@ -13,7 +13,7 @@ use std::{
 
 use journal::append::Stream;
 
-use crate::session::Session;
+use super::Session;
 
 /// A session that paused since too many answers were owed goes on when so many more find room.
 const ANSWERS_TO_GO_ON: usize = 32;
@@ -66,6 +66,12 @@ impl Drop for Owed {
             self.session.waker.wake();
         }
     }
+}
+
+/// Who waits for the answer to a send.
+pub(crate) struct SendContext {
+    pub(crate) owed: Owed,
+    pub(crate) request_id: u64,
 }
 
 /// Waits until answers find room again, some at once, so that a session does not pause for each of them.

@@ -8,7 +8,6 @@ use std::{
     future::{Future, poll_fn},
     io,
     net::IpAddr,
-    pin::Pin,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -17,22 +16,21 @@ use std::{
 use bytes::{Buf, Bytes};
 use proto::{
     frame::FrameReader,
-    wire::{ByeReason, ClientFrame, ErrorCode, Pong, client_frame, server_frame::Body},
+    wire::{ByeReason, ClientFrame, ErrorCode, client_frame},
 };
 use tokio::net::TcpStream;
 
-use crate::{
-    clock,
+use super::{
+    Session,
     cutter::{Cut, Cutter, NoFrame},
-    limits::{Bucket, OncePerSecond},
-    listen::Door,
-    login::{self, Established},
-    node::Shared,
-    outbox::{Outbox, Pushed},
-    request,
+    rate::{Bucket, OncePerSecond},
     sending::{Sending, room_for_answers},
-    sentences,
-    session::Session,
+};
+use crate::{
+    login::{self, Established},
+    node::{clock, sentences, shared::Shared},
+    request::{self, Caller, Handled, Pending},
+    settings::Door,
     transport::websocket::CloseCode,
 };
 
@@ -46,9 +44,6 @@ const REQUESTS_PER_S: u32 = 50;
 thread_local! {
     static READ_BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
 }
-
-/// A request that has to wait for something.
-pub(crate) type Pending = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Serves one connection to its end.
 pub(crate) fn serve(
@@ -94,7 +89,7 @@ pub(crate) fn serve(
 async fn end(mut task: Task) {
     task.request = None;
     leave(&task.shared, &task.session);
-    let finish = login::finish(&task.session.transport, &task.session.outbox);
+    let finish = task.session.outbox.finish(&task.session.transport);
     let _ = tokio::time::timeout(FINISH_LIMIT, finish).await;
 }
 
@@ -287,10 +282,7 @@ impl Task {
         }
     }
 
-    /// Does what a frame asks for; every request stands here.
     fn handle(&mut self, frame: ClientFrame) {
-        use client_frame::Body as Request;
-
         // Only a whole frame counts: bytes that dribble keep no session alive.
         self.session.heard();
         let ClientFrame { request_id, body } = frame;
@@ -307,114 +299,19 @@ impl Task {
             self.request = Some(Box::pin(tokio::time::sleep(wait)));
             return;
         }
-        let (shared, session) = (&self.shared, &self.session);
-        self.request = match body {
-            Request::Login(_) => {
-                session.refuse(
-                    request_id,
-                    ErrorCode::Invalid,
-                    "login",
-                    &sentences::LOGGED_IN_ALREADY,
-                );
-                None
-            }
-            Request::Renew(renew) => Some(request::renew::renew(shared, session, request_id, renew)),
-            Request::Ping(_) => {
-                session.answer(
-                    request_id,
-                    Body::Pong(Pong {
-                        server_time_ms: clock::now_ms(),
-                    }),
-                );
-                None
-            }
-            Request::Logout(_) => {
-                self.finish = Some(Finish::LoggedOut);
-                None
-            }
-            Request::Send(send) => {
-                let sending = self.sending.get_or_insert_default();
-                request::send::send(shared, session, sending, request_id, send)
-            }
-            Request::Recall(recall) => request::recall::recall(shared, session, request_id, recall),
-            Request::Sync(sync) => request::sync::sync(shared, session, request_id, sync),
-            Request::History(history) => request::history::history(shared, session, request_id, history),
-            Request::Received(received) => request::marks::received(shared, session, request_id, received),
-            Request::Read(read) => request::marks::read(shared, session, request_id, read),
-            Request::Typing(typing) => {
-                request::typing::typing(shared, session, &mut self.typing, request_id, typing)
-            }
-            Request::Presence(query) => request::presence::presence(shared, session, request_id, query),
-            Request::CallSignal(_) => {
-                session.refuse(
-                    request_id,
-                    ErrorCode::Unsupported,
-                    "call_signal",
-                    &sentences::NO_CALLS,
-                );
-                None
-            }
+        let caller = Caller {
+            shared: &self.shared,
+            session: &self.session,
+            sending: &mut self.sending,
+            typing: &mut self.typing,
         };
-    }
-}
-
-/// Waits until a session's outbox has room for a page. The session's task asks again whenever its socket takes more.
-///
-/// # Errors
-/// When the session has ended.
-pub(crate) async fn room_in_outbox(session: &Session) -> Result<(), Ended> {
-    outbox_until(session, Outbox::has_room).await
-}
-
-/// Waits until nothing waits for the socket. The outbox takes a frame of any size then.
-///
-/// # Errors
-/// When the session has ended.
-pub(crate) async fn empty_outbox(session: &Session) -> Result<(), Ended> {
-    outbox_until(session, Outbox::is_empty).await
-}
-
-async fn outbox_until(session: &Session, condition: impl Fn(&Outbox) -> bool) -> Result<(), Ended> {
-    poll_fn(|_| {
-        session.flush();
-        if session.has_ended() || session.outbox.is_broken() {
-            return Poll::Ready(Err(Ended));
-        }
-        if condition(&session.outbox) {
-            Poll::Ready(Ok(()))
-        } else {
-            Poll::Pending
-        }
-    })
-    .await
-}
-
-/// Sends frames one by one as there is room for them.
-///
-/// # Errors
-/// When the session has ended.
-pub(crate) async fn push_when_there_is_room(session: &Session, frames: Vec<Bytes>) -> Result<(), Ended> {
-    for frame in frames {
-        // Never more than a part of the outbox, so that live entries of other conversations find room as well.
-        if !session.outbox.has_room() {
-            room_in_outbox(session).await?;
-        }
-        // A frame that does not fit beside the little that waits must await the end of that: to ask for room alone would be
-        // answered at once, again and again.
-        while session.queue(&frame) == Pushed::Full {
-            empty_outbox(session).await?;
-        }
-        if session.has_ended() {
-            return Err(Ended);
+        match request::handle(caller, request_id, body) {
+            Handled::Done => {}
+            Handled::Waiting(request) => self.request = Some(request),
+            Handled::LoggedOut => self.finish = Some(Finish::LoggedOut),
         }
     }
-    session.flush();
-    Ok(())
 }
-
-/// The session has ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ended;
 
 #[cfg(test)]
 mod tests {
@@ -422,41 +319,6 @@ mod tests {
 
     fn future_bytes<A, B, C, D, F: Future>(_: impl Fn(A, B, C, D) -> F) -> usize {
         size_of::<F>()
-    }
-
-    /// A socket that takes nothing and little that waits: a long frame must await the end of that, and not spin.
-    #[tokio::test]
-    async fn a_long_frame_awaits_the_end_of_what_waits() {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let (stream, _) = listener.accept().await.unwrap();
-        stream.writable().await.unwrap();
-        let session = Arc::new(Session::new(
-            1,
-            proto::UserId::from_database(1),
-            "device".into(),
-            backplane::Generation(1),
-            proto::wire::Platform::Android,
-            crate::transport::Transport::plain(stream),
-            Outbox::new(crate::outbox::Dress::Length),
-            i64::MAX,
-        ));
-        let short = proto::frame::server(1, Body::Pong(Pong::default()));
-        while !session.outbox.is_blocked() {
-            assert_eq!(session.push(std::slice::from_ref(&short)), Pushed::Taken);
-        }
-        assert!(session.outbox.has_room() && !session.outbox.is_empty());
-        let (pending, is_pending) = std::sync::mpsc::sync_channel(1);
-        std::thread::spawn(move || {
-            let mut push = Box::pin(push_when_there_is_room(
-                &session,
-                vec![Bytes::from(vec![0; 60_000])],
-            ));
-            let mut cx = Context::from_waker(std::task::Waker::noop());
-            let _ = pending.send(push.as_mut().poll(&mut cx).is_pending());
-        });
-        assert_eq!(is_pending.recv_timeout(Duration::from_secs(60)), Ok(true));
-        drop(peer);
     }
 
     /// What an idle connection owns: grows by accident, and then by a million. Beyond these a task (with the runtime's

@@ -4,7 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use backplane::{NodeAddress, NodeRecord};
 
-use crate::{advertise, clock, node::Shared, twin};
+use super::twin;
+use crate::{
+    node::{clock, shared::Shared},
+    settings::advertise,
+};
 
 /// How often the line is renewed.
 const EVERY: Duration = Duration::from_secs(2);

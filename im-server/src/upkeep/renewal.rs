@@ -7,7 +7,10 @@ use backplane::{HeldSession, Outdone};
 use proto::wire::ByeReason;
 use tokio::time::MissedTickBehavior;
 
-use crate::{node::Shared, sentences, session::Session};
+use crate::{
+    node::{sentences, shared::Shared},
+    session::Session,
+};
 
 /// How often each login is renewed: three times while it stands unrenewed.
 const EVERY: Duration = Duration::from_secs(20);

@@ -9,7 +9,7 @@ use proto::{
 };
 
 use crate::{
-    sentences,
+    node::sentences,
     transport::websocket::{self, CloseCode, Incoming},
 };
 

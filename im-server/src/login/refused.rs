@@ -1,0 +1,113 @@
+//! Why a connection did not become a session, and how its app learns of it.
+
+use std::{io, time::Duration};
+
+use proto::{
+    Sentence, frame,
+    wire::{Bye, ByeReason, server_frame::Body},
+};
+
+use super::newcomer::Newcomer;
+use crate::{
+    node::{sentences, shared::spread_ms},
+    session::outbox::Outbox,
+    transport::websocket::{self, CloseCode},
+};
+
+/// How long a Bye before login may take to leave.
+const BYE_LIMIT: Duration = Duration::from_secs(1);
+
+/// Why a connection did not become a session.
+pub(super) enum Refused {
+    /// The peer is gone, or speaks something else; nothing can be said to it.
+    Silent,
+    /// The peer closes its WebSocket.
+    Closed(Option<CloseCode>),
+    Bye {
+        reason: ByeReason,
+        retry_after_ms: u32,
+        detail: Sentence,
+        /// The field of Login that is at fault.
+        field: &'static str,
+        close: CloseCode,
+    },
+}
+
+impl From<io::Error> for Refused {
+    fn from(_: io::Error) -> Self {
+        Self::Silent
+    }
+}
+
+pub(super) fn bye(reason: ByeReason, detail: Sentence) -> Refused {
+    bye_until(reason, 0, detail)
+}
+
+pub(super) fn bye_until(reason: ByeReason, retry_after_ms: u32, detail: Sentence) -> Refused {
+    Refused::Bye {
+        reason,
+        retry_after_ms,
+        detail,
+        field: "",
+        close: CloseCode::of(reason),
+    }
+}
+
+/// A Login that no password could make good. It is no guess.
+pub(super) fn invalid(field: &'static str, detail: Sentence) -> Refused {
+    let reason = ByeReason::InvalidLogin;
+    Refused::Bye {
+        reason,
+        retry_after_ms: 0,
+        detail,
+        field,
+        close: CloseCode::of(reason),
+    }
+}
+
+impl From<websocket::Error> for Refused {
+    fn from(error: websocket::Error) -> Self {
+        Self::Bye {
+            reason: ByeReason::BadFrame,
+            retry_after_ms: 0,
+            detail: error.sentence(),
+            field: "",
+            close: error.close_code(),
+        }
+    }
+}
+
+pub(super) fn unavailable() -> Refused {
+    bye_until(
+        ByeReason::Unavailable,
+        spread_ms(1_000, 5_000),
+        sentences::CANNOT_CHECK,
+    )
+}
+
+/// Says Bye on a connection that has no session.
+pub(super) async fn tell(newcomer: Newcomer, refused: Refused) {
+    let (bye, close) = match refused {
+        Refused::Silent => return,
+        Refused::Closed(close) => (None, close),
+        Refused::Bye {
+            reason,
+            retry_after_ms,
+            detail,
+            field,
+            close,
+        } => {
+            metrics::counter!("huizhen_im_byes_total", "reason" => reason.as_str_name()).increment(1);
+            let bye = Bye {
+                reason: reason as i32,
+                retry_after_ms,
+                detail: detail.text(newcomer.language).into(),
+                field: field.into(),
+            };
+            (Some(frame::server(0, Body::Bye(bye))), Some(close))
+        }
+    };
+    let outbox = Outbox::new(newcomer.dress);
+    outbox.end(bye, false, close);
+    let _ = tokio::time::timeout(BYE_LIMIT, outbox.finish(&newcomer.transport)).await;
+}

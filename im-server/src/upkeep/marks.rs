@@ -1,0 +1,64 @@
+//! Saves the marks that wait and passes them on.
+
+use std::collections::HashMap;
+
+use backplane::Channel;
+use bytes::Bytes;
+use journal::announcement::ConversationNotice;
+use proto::{
+    ConversationId, UserId, frame,
+    wire::{self, server_frame::Body},
+};
+
+use crate::node::{outage::log, shared::Shared};
+
+/// Saves the marks that wait and passes them on, one frame for each conversation.
+pub(crate) async fn save(shared: &Shared) {
+    let marks = shared.marks.take();
+    if marks.is_empty() {
+        return;
+    }
+    let standing = match shared.journal.save_marks(marks).await {
+        Ok(standing) => standing,
+        Err(error) => {
+            log(&error, "marks could not be saved; the next ones make up for them");
+            return;
+        }
+    };
+    let mut conversations: HashMap<ConversationId, Vec<wire::Mark>> = HashMap::new();
+    for mark in standing {
+        conversations
+            .entry(mark.conversation)
+            .or_default()
+            .push(wire::Mark {
+                user_id: mark.user.get(),
+                received_seq: mark.received_seq.get(),
+                read_seq: mark.read_seq.get(),
+            });
+    }
+    for (conversation, marks) in conversations {
+        for marks in marks.chunks(MARKS_IN_A_FRAME) {
+            let marks = wire::Marks {
+                conversation_id: conversation.get(),
+                marks: marks.to_vec(),
+            };
+            pass_on(shared, conversation, &frame::server(0, Body::Marks(marks)));
+        }
+    }
+}
+
+/// Marks in one frame: some 20 bytes each.
+const MARKS_IN_A_FRAME: usize = 1_000;
+
+fn pass_on(shared: &Shared, conversation: ConversationId, frame: &Bytes) {
+    if let Some(room) = shared.rooms.get(conversation) {
+        room.pass(frame, None);
+    }
+    // About nobody in particular: a user's other devices get it too.
+    let payload = ConversationNotice::passing(conversation, UserId::from_database(0), frame);
+    shared.backplane.publish(
+        Channel::Conversation(conversation),
+        payload,
+        Some(shared.subscriber),
+    );
+}
