@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use parking_lot::Mutex;
 use proto::{ConversationId, Seq, UserId};
+use tokio::sync::MutexGuard;
 
 /// Marks that wait for the sweep. Beyond that the newest are let go; marks are cumulative, so the next one makes up.
 const WAITING: usize = 50_000;
@@ -19,6 +20,8 @@ pub(crate) struct Mark {
 #[derive(Default)]
 pub(crate) struct Marks {
     waiting: Mutex<HashMap<(ConversationId, UserId), Mark>>,
+    /// Held while marks are saved, so that a node that stops awaits the save that is under way.
+    saving: tokio::sync::Mutex<()>,
 }
 
 impl Marks {
@@ -33,9 +36,11 @@ impl Marks {
         kept.read_seq = kept.read_seq.max(mark.read_seq);
     }
 
-    pub(crate) fn take(&self) -> Vec<journal::marks::Mark> {
+    /// The marks that wait, to be saved while the guard is held.
+    pub(crate) async fn take(&self) -> (Vec<journal::marks::Mark>, MutexGuard<'_, ()>) {
+        let saving = self.saving.lock().await;
         let waiting = std::mem::take(&mut *self.waiting.lock());
-        waiting
+        let marks = waiting
             .into_iter()
             .map(|((conversation, user), mark)| journal::marks::Mark {
                 conversation,
@@ -43,6 +48,7 @@ impl Marks {
                 received_seq: mark.received_seq,
                 read_seq: mark.read_seq,
             })
-            .collect()
+            .collect();
+        (marks, saving)
     }
 }

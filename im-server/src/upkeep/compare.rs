@@ -1,6 +1,8 @@
 //! Compares what was announced with the database, so that a lost announcement is late and never lost.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::{Instant, sleep_until};
 
 use crate::{
     delivery::{Receiver, fanout},
@@ -10,8 +12,27 @@ use crate::{
 /// Changes that are read at once.
 const CHANGES: i64 = 5_000;
 
+const EVERY: Duration = Duration::from_secs(3);
+/// The least time between two comparisons, however often the backplane comes back.
+const REST: Duration = Duration::from_millis(500);
+
+/// Compares every few seconds, and when the backplane is back: announcements were lost meanwhile.
+pub(super) async fn keep_comparing(shared: Arc<Shared>) {
+    let mut resumed = shared.backplane.resumed();
+    let mut compared = Instant::now();
+    loop {
+        tokio::select! {
+            () = shared.stopping.cancelled() => return,
+            Ok(()) = resumed.changed() => sleep_until(compared + REST).await,
+            () = sleep_until(compared + EVERY) => {}
+        }
+        compare(&shared).await;
+        compared = Instant::now();
+    }
+}
+
 /// Compares what was delivered and who was attached with the database.
-pub(super) async fn compare(shared: &Arc<Shared>) {
+async fn compare(shared: &Arc<Shared>) {
     match shared.journal.last_seqs(&shared.rooms.ids()).await {
         Ok(seqs) => {
             for (conversation, seq) in seqs {

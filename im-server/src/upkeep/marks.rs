@@ -1,6 +1,6 @@
 //! Saves the marks that wait and passes them on.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use backplane::Channel;
 use bytes::Bytes;
@@ -12,9 +12,24 @@ use proto::{
 
 use crate::node::{outage::log, shared::Shared};
 
-/// Saves the marks that wait and passes them on, one frame for each conversation.
+const EVERY: Duration = Duration::from_secs(1);
+/// Marks in one frame: some 20 bytes each.
+const MARKS_IN_A_FRAME: usize = 1_000;
+
+/// Saves them once a second.
+pub(super) async fn keep_saving(shared: Arc<Shared>) {
+    let mut ticks = super::ticks(EVERY);
+    loop {
+        tokio::select! {
+            () = shared.stopping.cancelled() => return,
+            _ = ticks.tick() => save(&shared).await,
+        }
+    }
+}
+
+/// Saves the marks that wait and passes them on, one frame for each conversation. A save that is under way ends first.
 pub(crate) async fn save(shared: &Shared) {
-    let marks = shared.marks.take();
+    let (marks, _saving) = shared.marks.take().await;
     if marks.is_empty() {
         return;
     }
@@ -46,9 +61,6 @@ pub(crate) async fn save(shared: &Shared) {
         }
     }
 }
-
-/// Marks in one frame: some 20 bytes each.
-const MARKS_IN_A_FRAME: usize = 1_000;
 
 fn pass_on(shared: &Shared, conversation: ConversationId, frame: &Bytes) {
     if let Some(room) = shared.rooms.get(conversation) {

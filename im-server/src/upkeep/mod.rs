@@ -1,8 +1,9 @@
-//! The one timer for everybody: once a second silent, expired and slow sessions end and marks are saved; every few
-//! seconds what was announced is compared with the database, so that a lost announcement is late and never lost.
+//! Tasks that run beside the sessions for as long as the node does. Each waits for one thing only: a database that hangs
+//! holds up marks and comparisons, and nothing else.
 
 mod compare;
 pub(crate) mod directory;
+mod housekeeping;
 mod lag;
 pub(crate) mod marks;
 mod renewal;
@@ -12,67 +13,24 @@ pub(crate) mod twin;
 use std::{sync::Arc, time::Duration};
 
 use backplane::NodeAddress;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use self::{
-    compare::compare,
-    sessions::{Grace, end_sessions},
-};
-use crate::node::{clock, shared::Shared};
+use crate::node::shared::Shared;
 
-const EVERY: Duration = Duration::from_secs(1);
-/// How often the rooms' seqs are compared with the database.
-const COMPARE_EVERY: Duration = Duration::from_secs(3);
-/// The least time between two comparisons, however often the backplane comes back.
-const COMPARE_REST: Duration = Duration::from_millis(500);
-
-async fn keep_sweeping(shared: Arc<Shared>) {
-    let mut ticks = tokio::time::interval(EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut resumed = shared.backplane.resumed();
-    let mut compared = Instant::now();
-    let mut is_due = false;
-    let mut grace = Grace::new(clock::uptime_s());
-    loop {
-        tokio::select! {
-            () = shared.stopping.cancelled() => return,
-            Ok(()) = resumed.changed() => {
-                is_due = true;
-                if compared.elapsed() >= COMPARE_REST {
-                    compare(&shared).await;
-                    (compared, is_due) = (Instant::now(), false);
-                }
-                continue;
-            }
-            _ = ticks.tick() => {}
-        }
-        clock::follow();
-        end_sessions(&shared, &mut grace);
-        marks::save(&shared).await;
-        shared.limits.forget_old();
-        shared
-            .rooms
-            .close_empty(clock::uptime_s(), &shared.backplane, shared.subscriber);
-        if let Some(certificate) = &shared.certificate {
-            certificate.refresh();
-            let ends = certificate.validity().not_after.as_second();
-            metrics::gauge!("huizhen_im_certificate_expires_seconds").set(ends as f64);
-        }
-        shared.backplane.forget_expired(clock::now_ms());
-        metrics::gauge!("huizhen_im_sessions").set(f64::from(shared.limits.sessions()));
-        metrics::gauge!("huizhen_im_sessions_max").set(f64::from(shared.settings.max_sessions));
-        metrics::gauge!("huizhen_im_rooms").set(shared.rooms.len() as f64);
-        if is_due || compared.elapsed() >= COMPARE_EVERY {
-            compare(&shared).await;
-            (compared, is_due) = (Instant::now(), false);
-        }
-    }
-}
-
-/// Starts the tasks that keep a node in order until it stops.
+/// Starts them; they end when the node drains or has stopped.
 pub(crate) fn start(shared: &Arc<Shared>, address: NodeAddress) {
     tokio::spawn(directory::keep_announcing(shared.clone(), address));
-    tokio::spawn(keep_sweeping(shared.clone()));
+    tokio::spawn(sessions::keep_ending(shared.clone()));
+    tokio::spawn(marks::keep_saving(shared.clone()));
+    tokio::spawn(compare::keep_comparing(shared.clone()));
+    tokio::spawn(housekeeping::keep_house(shared.clone()));
     tokio::spawn(lag::keep_measuring(shared.clone()));
     tokio::spawn(renewal::keep_renewing(shared.clone()));
+}
+
+/// Ticks that are late rather than many.
+fn ticks(every: Duration) -> Interval {
+    let mut ticks = interval(every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
 }

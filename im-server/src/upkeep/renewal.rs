@@ -5,7 +5,6 @@ use std::{sync::Arc, time::Duration};
 
 use backplane::{HeldSession, Outdone};
 use proto::wire::ByeReason;
-use tokio::time::MissedTickBehavior;
 
 use crate::{
     node::{sentences, shared::Shared},
@@ -23,8 +22,7 @@ const REST: Duration = Duration::from_millis(500);
 /// Renews a part now and then, and everybody at once when the backplane is back or was emptied.
 pub(crate) async fn keep_renewing(shared: Arc<Shared>) {
     let mut resumed = shared.backplane.resumed();
-    let mut ticks = tokio::time::interval(EVERY / PARTS);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut ticks = super::ticks(EVERY / PARTS);
     let mut part = 0;
     loop {
         tokio::select! {

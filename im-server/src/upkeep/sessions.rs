@@ -1,6 +1,9 @@
 //! Ends sessions that are silent, slow or expired.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use proto::wire::ByeReason;
 
@@ -12,12 +15,26 @@ use crate::{
     session::Session,
 };
 
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Ends them once a second. Awaits nothing but its timer, so neither database nor backplane can hold it up.
+pub(super) async fn keep_ending(shared: Arc<Shared>) {
+    let mut ticks = super::ticks(EVERY);
+    let mut grace = Grace::new(clock::uptime_s());
+    loop {
+        tokio::select! {
+            () = shared.stopping.cancelled() => return,
+            _ = ticks.tick() => end_sessions(&shared, &mut grace),
+        }
+    }
+}
+
 /// Sessions that are ended in one sweep for being silent or slow; the others follow a second later. A cause that all have in
 /// common, say a network that was away, must not send them all to the next node at once.
 const ENDED_AT_ONCE: usize = 500;
 
 /// Silence and slowness are counted while the node listens: a sweep that comes late was not listening.
-pub(super) struct Grace {
+struct Grace {
     swept_s: u32,
     /// Nothing before this counts, seconds of the monotonic clock.
     since_s: u32,
@@ -27,7 +44,7 @@ impl Grace {
     /// How late a sweep is before it grants grace, seconds.
     const LATE_S: u32 = 5;
 
-    pub(super) fn new(now_s: u32) -> Self {
+    fn new(now_s: u32) -> Self {
         Self {
             swept_s: now_s,
             since_s: 0,
@@ -42,7 +59,7 @@ impl Grace {
     }
 }
 
-pub(super) fn end_sessions(shared: &Shared, grace: &mut Grace) {
+fn end_sessions(shared: &Shared, grace: &mut Grace) {
     let (now_s, now_ms) = (clock::uptime_s(), clock::now_ms());
     grace.sweep(now_s);
     let limits = Patience {
