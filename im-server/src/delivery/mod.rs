@@ -5,7 +5,7 @@
 //!
 //! - A [`room::Room`] owns it while entries are *pushed*: the room puts entries in order ([`order`]), each once, and its
 //!   one drainer writes them to the sockets of the live members.
-//! - The session's task owns it while entries are *pulled* from the journal ([`catching_up`]): after Sync, after being
+//! - The session's task owns it while entries are *pulled* from the journal ([`feed`]): after Sync, after being
 //!   brought in, after falling behind. The task does one thing at a time. When it has reached what the room has
 //!   delivered, the room takes over under its lock ([`room::Room::go_live`]).
 //!
@@ -16,12 +16,12 @@
 //! so. Any other learns it from the page that it reads: each page tells whether the user was in as it was read.
 
 pub(crate) mod books;
-pub(crate) mod catching_up;
 pub(crate) mod fanout;
-pub(crate) mod order;
+pub(crate) mod feed;
+mod member;
+mod order;
 pub(crate) mod room;
 pub(crate) mod rooms;
-pub(crate) mod source;
 #[cfg(test)]
 mod tests;
 

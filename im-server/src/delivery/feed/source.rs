@@ -5,7 +5,7 @@ use std::{future::Future, sync::Arc};
 use journal::{history::Feed, overview::Overview};
 use proto::{ConversationId, Seq};
 
-use super::{Receiver, room::Room};
+use crate::delivery::{Receiver, room::Room};
 
 /// Why catching up stopped.
 #[derive(Debug)]

@@ -5,11 +5,14 @@ use std::{collections::BTreeMap, sync::Arc};
 use journal::order::Horizon;
 use proto::ConversationId;
 
-use super::super::{
-    Receiver,
-    catching_up::{Copies, Request, Unnamed},
-};
 use super::sim::{Answer, Frame, SimSession, World};
+use crate::delivery::{
+    Receiver,
+    feed::{
+        Request,
+        copies::{Copies, Unnamed},
+    },
+};
 
 /// A device: its copies outlive its sessions.
 pub(super) struct Device {

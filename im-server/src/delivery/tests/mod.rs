@@ -2,6 +2,7 @@
 //! polled by hand, and a client that judges each frame as it comes off the socket.
 
 mod device;
+mod fan_out;
 mod model;
 mod scripts;
 mod sim;

@@ -13,8 +13,9 @@ use proto::{
 use self::source::NodeSource;
 use super::{Pending, unavailable};
 use crate::{
-    delivery::{
-        catching_up::{self, Copies, Request, Unnamed},
+    delivery::feed::{
+        self, Request,
+        copies::{Copies, Unnamed},
         source::Stopped,
     },
     node::{
@@ -54,7 +55,7 @@ pub(crate) fn sync(
             shared: &shared,
             session: &session,
         };
-        match catching_up::sync(&source, &request, horizon).await {
+        match feed::sync(&source, &request, horizon).await {
             Ok(more) => {
                 let synced_ms = horizon.token();
                 session.answer(request_id, Body::SyncDone(SyncDone { more, synced_ms }));
@@ -124,7 +125,7 @@ pub(crate) async fn look_after(shared: Arc<Shared>, session: Arc<Session>) {
     };
     let to_feed = session.books.lock().take_to_feed();
     for conversation in to_feed {
-        match catching_up::look_after(&source, conversation).await {
+        match feed::look_after(&source, conversation).await {
             Ok(()) => {}
             Err(Stopped::Ended) => return,
             Err(Stopped::Unavailable(error)) => {

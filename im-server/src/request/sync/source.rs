@@ -12,7 +12,7 @@ use proto::{
 use crate::{
     delivery::{
         fanout,
-        source::{Notes, OpenRooms, Source, Stopped},
+        feed::source::{Notes, OpenRooms, Source, Stopped},
     },
     node::{clock, shared::Shared},
     session::{
