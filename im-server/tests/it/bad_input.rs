@@ -8,12 +8,16 @@ use proto::{
     wire::{ByeReason, ClientFrame, ErrorCode, client_frame::Body as Request, server_frame::Body},
 };
 use rand::RngExt;
+use testkit::PATIENCE;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
 
-use super::fleet::{App, Fleet, PATIENCE, login, message};
+use super::{
+    app::{App, login, message},
+    fleet::Fleet,
+};
 
 /// Sends bytes on a new connection and gives the reason of the Bye that comes back.
 async fn bye_to_bytes(fleet: &Fleet, bytes: &[u8]) -> Option<ByeReason> {

@@ -5,8 +5,12 @@ use proto::{
     ConversationId, Seq, UserId,
     wire::{ErrorCode, History, Role, Sync, SyncItem, client_frame::Body as Request, server_frame::Body},
 };
+use testkit::eventually;
 
-use super::fleet::{Fleet, eventually, message};
+use super::{
+    app::message,
+    fleet::Fleet,
+};
 
 fn item(conversation_id: i64, have_seq: i64) -> SyncItem {
     SyncItem {

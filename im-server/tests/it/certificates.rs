@@ -1,11 +1,9 @@
 //! A certificate that changes while the node serves.
 
 use std::fs;
+use testkit::eventually;
 
-use super::{
-    clients::{Answer, Paper, Way, client, node, pair, until},
-    fleet::eventually,
-};
+use super::clients::{Answer, Paper, Way, client, node, pair, until};
 
 /// Whether a client that trusts this certificate alone gets in.
 async fn serves(fleet: &super::fleet::Fleet, paper: &Paper) -> bool {

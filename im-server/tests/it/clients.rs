@@ -8,13 +8,17 @@ use proto::wire::{
     ByeReason, ClientFrame, Login, ServerFrame, client_frame::Body as Request, server_frame::Body,
 };
 use rustls_pki_types::{CertificateDer, ServerName};
+use testkit::PATIENCE;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpSocket, TcpStream},
 };
 use tokio_tungstenite::{WebSocketStream, tungstenite};
 
-use super::fleet::{Fleet, PATIENCE, Ports, login};
+use super::{
+    app::login,
+    fleet::{Fleet, Ports},
+};
 
 /// A way to a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,8 +13,12 @@ use proto::{
         ByeReason, ErrorCode, Login, Logout, Ping, Renew, client_frame::Body as Request, server_frame::Body,
     },
 };
+use testkit::eventually;
 
-use super::fleet::{App, Fleet, eventually, login, message, now_ms};
+use super::{
+    app::{App, login, message},
+    fleet::{Fleet, now_ms},
+};
 
 async fn bye_to(fleet: &Fleet, login: Login) -> ByeReason {
     let mut app = fleet.connect().await;

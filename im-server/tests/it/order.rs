@@ -13,9 +13,13 @@ use proto::{
         client_frame::Body as Request, server_frame::Body,
     },
 };
+use testkit::PATIENCE;
 use tokio::time::Instant;
 
-use super::fleet::{App, Fleet, PATIENCE, message};
+use super::{
+    app::{App, message},
+    fleet::Fleet,
+};
 
 /// An app that reads and writes at the same time.
 struct Pipelined {

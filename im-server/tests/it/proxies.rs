@@ -1,10 +1,11 @@
 //! Who a client is behind proxies, and what limits of addresses bound.
 
 use proto::wire::ByeReason;
+use testkit::{PATIENCE, eventually};
 
 use super::{
     clients::{Answer, Client, WAYS, Way, client, crowd, node, until, version_1, version_2},
-    fleet::{eventually, login},
+    app::login,
 };
 use crate::captured::log;
 
@@ -211,7 +212,7 @@ async fn a_header_that_does_not_come_is_not_waited_for() {
         let mut stream = tokio::net::TcpStream::connect(fleet.ports().tcp).await.unwrap();
         stream.write_all(beginning).await.unwrap();
         let mut rest = Vec::new();
-        let read = tokio::time::timeout(super::fleet::PATIENCE, stream.read_to_end(&mut rest));
+        let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut rest));
         let _ = read.await.expect("the node hangs up");
         assert_eq!(rest, b"");
     }
@@ -229,7 +230,7 @@ async fn people_who_have_logged_in_do_not_use_up_the_places_of_their_address() {
         let user = i64::try_from(at).unwrap() + 1;
         let password = fleet.password(user, "phone").await;
         // The place of the one before is given back a moment after its answer.
-        let deadline = tokio::time::Instant::now() + super::fleet::PATIENCE;
+        let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
             let (answer, open) = app.log_in(&fleet, &paper, login(user, "phone", &password)).await;
             if answer == Answer::In {

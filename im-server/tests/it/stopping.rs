@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use proto::wire::{ByeReason, client_frame::Body as Request};
 
-use super::fleet::{Fleet, message, now_ms};
+use super::{
+    app::message,
+    fleet::{Fleet, now_ms},
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_draining_node_leaves_the_directory_and_says_bye_to_everybody() {

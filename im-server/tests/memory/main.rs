@@ -18,6 +18,8 @@ mod on_sqlite {
     const STORE: testkit::store::Store = testkit::store::Store::Sqlite;
 
     #[allow(dead_code, reason = "the other tests use the rest")]
+    mod app;
+    #[allow(dead_code, reason = "the other tests use the rest")]
     mod fleet;
     #[path = "../memory/stopped.rs"]
     mod stopped;
@@ -27,6 +29,8 @@ mod on_sqlite {
 mod on_postgres {
     const STORE: testkit::store::Store = testkit::store::Store::Postgres;
 
+    #[allow(dead_code, reason = "the other tests use the rest")]
+    mod app;
     #[allow(dead_code, reason = "the other tests use the rest")]
     mod fleet;
     #[path = "../memory/stopped.rs"]

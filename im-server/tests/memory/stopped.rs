@@ -12,7 +12,10 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::fleet::{App, Fleet, login};
+use super::{
+    app::{App, login},
+    fleet::Fleet,
+};
 use crate::{ALLOCATED, ALONE};
 
 const DEVICES: usize = 40;
