@@ -1,9 +1,10 @@
-//! One TCP node of a fleet: it takes logins, hands what people send to the journal, and gives every session each entry
-//! that its user may see, once and in order.
+//! One TCP node of a fleet: it authenticates apps, appends their messages to the journal, and delivers each entry to
+//! every session whose user may see it, once and in order.
 //!
-//! How to read it: [`Node`] is the whole; `login` accepts connections and turns each into a `session`, whose `connection` is
-//! its task; `request` holds one file per request, `delivery` gives each session its entries, `session::outbox` queues the
-//! frames of one socket, `upkeep` is what runs beside the sessions, `transport` is one connection's bytes.
+//! Where to start: [`Node`] is the whole. `login` accepts connections and turns each into a `session`;
+//! `session::connection` is the task of one session. `request` handles frames, one file each. `delivery` feeds
+//! sessions with entries. `upkeep` holds the tasks that run beside the sessions, `transport` the bytes of one
+//! connection.
 
 mod delivery;
 mod login;

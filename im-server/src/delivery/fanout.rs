@@ -1,4 +1,4 @@
-//! Entries into rooms, by one door: own commits, other nodes' publications, and gaps read from the journal.
+//! Entries into rooms through one door: own commits, publications of other nodes, and gaps read from the journal.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use proto::Seq;
 use super::{Receiver, room::Room};
 use crate::node::outage::log;
 
-/// Entries that are read at once to fill a gap.
+/// Entries per read of a gap.
 const GAP_ENTRIES: usize = 200;
 
-/// Puts entries into a room and delivers those whose turn it is.
+/// Puts entries into a room and delivers those that are due.
 pub(crate) fn offer<R: Receiver>(
     room: &Arc<Room<R>>,
     journal: &Journal,
@@ -22,7 +22,7 @@ pub(crate) fn offer<R: Receiver>(
     }
 }
 
-/// Delivers what was put into a room, in a task of its own where that takes long.
+/// Delivers the entries of a room; a large room has a task of its own for it.
 pub(crate) fn serve<R: Receiver>(room: &Arc<Room<R>>, journal: &Journal) {
     if room.is_large() {
         let (room, journal) = (room.clone(), journal.clone());
@@ -32,7 +32,7 @@ pub(crate) fn serve<R: Receiver>(room: &Arc<Room<R>>, journal: &Journal) {
     }
 }
 
-/// Tells a room that entries up to `seq` exist, as the database says.
+/// Informs a room that entries up to `seq` exist in the database.
 pub(crate) fn exists<R: Receiver>(room: &Arc<Room<R>>, journal: &Journal, seq: Seq) {
     if room.exists(seq) {
         fill(room, journal);
@@ -45,7 +45,7 @@ fn drain<R: Receiver>(room: &Arc<Room<R>>, journal: &Journal) {
     }
 }
 
-/// Reads a part of the missing entries, in a task of its own, one at a time. Putting them in finds the next part.
+/// Reads a part of the gap in a task of its own, one part at a time. Putting it in finds the next part.
 fn fill<R: Receiver>(room: &Arc<Room<R>>, journal: &Journal) {
     if !room.begin_filling() {
         return;
@@ -60,7 +60,8 @@ fn fill<R: Receiver>(room: &Arc<Room<R>>, journal: &Journal) {
         let read = journal.entries(room.id, low, high, GAP_ENTRIES).await;
         room.end_filling();
         match read {
-            // An announced entry is committed, so this conversation is of another epoch; the sweep looks again.
+            // An announced entry is committed, so this conversation is of another epoch; the next comparison finds
+            // it.
             Ok(entries) if entries.is_empty() => {}
             Ok(entries) => offer(&room, &journal, entries.into_iter().map(Published::new)),
             Err(error) => {

@@ -1,4 +1,4 @@
-//! The sessions that are attached to a room and the position of each: plain decisions, made under the room's lock.
+//! The sessions attached to a room and the position of each: pure decisions, made under the room's lock.
 
 use journal::Published;
 use proto::{
@@ -8,36 +8,36 @@ use proto::{
 
 use super::Receiver;
 
-/// How far an attached session is.
+/// The position of an attached session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Position {
-    /// The room pushes to it what comes after this.
+    /// The room pushes later entries to it.
     Live(Seq),
-    /// Its task pulls from the journal, and knows how far it is.
+    /// Its task pulls from the journal, and owns the position.
     Feeding,
-    /// It was given everything up to this, and its outbox was full then; its task will pull the rest.
+    /// It was pushed everything up to this, then its outbox was full; its task will pull the rest.
     Behind(Seq),
 }
 
-/// What became of an attempt to go live.
+/// The outcome of going live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Attempt {
     Live,
-    /// The room has delivered more than the session has.
+    /// The room has delivered more than the session.
     More,
-    /// The session is not attached: it has ended.
+    /// The session has ended.
     Detached,
 }
 
-/// A session that is attached.
+/// An attached session.
 struct Member<R> {
     receiver: R,
     position: Position,
-    /// The room has delivered that the user left, and the session's task has yet to learn it.
+    /// The room has delivered that the user left; the session's task is still to find out.
     left: bool,
 }
 
-/// A recipient of entries, with the number of leading ones that it has already.
+/// A recipient of entries, and the number of leading ones that it has.
 pub(super) type Recipient<R> = (R, usize);
 
 /// A user who joined or left by an entry.
@@ -69,12 +69,11 @@ impl Change {
     }
 }
 
-/// Whether entries behind this one go to other sessions.
+/// Whether entries behind this one have other recipients.
 pub(super) fn changes_participants(kind: EntryKind) -> bool {
     matches!(kind, EntryKind::ParticipantJoined | EntryKind::ParticipantLeft)
 }
 
-/// The attached sessions of one room.
 pub(super) struct Members<R> {
     list: Vec<Member<R>>,
 }
@@ -94,7 +93,7 @@ impl<R: Receiver> Members<R> {
         self.list.is_empty()
     }
 
-    /// Attaches a session whose task feeds it; false when it is attached already, and is fed from now on.
+    /// Attaches a session whose task feeds it; false when it was attached, and falls back to feeding.
     pub(super) fn attach(&mut self, receiver: &R) -> bool {
         if let Some(member) = self.find(receiver) {
             member.position = Position::Feeding;
@@ -121,7 +120,7 @@ impl<R: Receiver> Members<R> {
         member.map(|member| member.position)
     }
 
-    /// Makes a session live that was fed up to `reached`, if the room has delivered no more than that.
+    /// Makes a session live that was fed up to `reached`, if the room has not delivered more.
     pub(super) fn go_live(&mut self, receiver: &R, reached: Seq, delivered: Seq) -> Attempt {
         match self.find(receiver) {
             None => Attempt::Detached,
@@ -153,7 +152,7 @@ impl<R: Receiver> Members<R> {
         recipients
     }
 
-    /// The live sessions whose user is not `but`.
+    /// The live sessions of users other than `but`.
     pub(super) fn live(&self, but: Option<UserId>) -> Vec<R> {
         let live = self
             .list
@@ -165,8 +164,8 @@ impl<R: Receiver> Members<R> {
             .collect()
     }
 
-    /// Sets sessions behind whose outbox was full after `reached`. `full` holds session ids; those that were detached
-    /// meanwhile stay out. Calls `feed` for each of the others.
+    /// Sets sessions behind. `full` holds their ids and the last seq that each was pushed; detached ones are ignored.
+    /// Calls `feed` for each of the others.
     pub(super) fn fall_behind(&mut self, full: &mut [(u64, Seq)], mut feed: impl FnMut(&R)) {
         if full.is_empty() {
             return;
@@ -180,13 +179,13 @@ impl<R: Receiver> Members<R> {
         }
     }
 
-    /// Detaches the live sessions whose user has left by a change, and calls `left` for each. The others learn it from the
+    /// Detaches the live sessions of a user who has left, and calls `left` for each. The others find out from the
     /// pages that they read.
     pub(super) fn apply(&mut self, change: Change, mut left: impl FnMut(&R)) {
         self.list.retain_mut(|member| {
             match member.position {
                 _ if member.receiver.user().get() != change.user => true,
-                // The user came back, and the session is ahead of the room.
+                // The user has come back, and the session is ahead of the room.
                 Position::Live(after) if after >= change.seq => true,
                 Position::Live(_) if change.has_left => {
                     left(&member.receiver);

@@ -1,5 +1,5 @@
-//! One conversation with sessions on this node: its entries come in, in whatever order, and go out to the live members,
-//! once and in order. Sockets are written outside the lock: by one drainer at a time, so that the order holds.
+//! One conversation with sessions on this node: entries arrive in any order, and leave to the live members once and
+//! in order. One drainer at a time writes to sockets, outside the lock, so that the order holds.
 
 use std::{
     collections::VecDeque,
@@ -18,42 +18,42 @@ use super::{
     order::Order,
 };
 
-/// Inbox capacity, entries; overflow is dropped and read again as a gap.
+/// Inbox capacity, entries; overflow is dropped and re-read as a gap.
 const INBOX_ENTRIES: usize = 4 * 1024;
-/// Frames pushed to a session together: a slow one then holds no more than its outbox may.
+/// Frames pushed to a session together, so that the segment of a slow session fits its outbox.
 pub(crate) const FRAMES_TOGETHER: usize = 32;
-/// Members from which on a room is drained by a task of its own, so that the batch that it came with does not wait.
+/// Members of a room that is drained by a task of its own, so that the batch behind its entries does not wait.
 const LARGE_ROOM: usize = 64;
 
-/// A conversation on this node. Lock order: `state`, then a session's books; `inbox` alone; no lock while a socket is
-/// written.
+/// A conversation on this node. Lock order: `state`, then a session's books; `inbox` alone. No lock is held while a
+/// socket is written.
 pub(crate) struct Room<R> {
     pub(crate) id: ConversationId,
     state: Mutex<State<R>>,
     inbox: Mutex<Inbox>,
-    /// A gap is being fetched.
+    /// A gap is being read.
     filling: AtomicBool,
 }
 
 struct State<R> {
     order: Order,
-    /// Entries in order that the drainer has yet to write.
+    /// Due entries for the drainer.
     ready: VecDeque<Published>,
     members: Members<R>,
-    /// When the last member left, seconds of the monotonic clock.
+    /// When the last member was detached, seconds of the monotonic clock.
     empty_since_s: u32,
 }
 
 #[derive(Default)]
 struct Inbox {
     entries: Vec<Published>,
-    /// The highest seq that was dropped.
+    /// The highest dropped seq.
     dropped: Seq,
-    /// A drainer is at work and takes these up too.
+    /// A drainer is at work and takes new entries too.
     draining: bool,
 }
 
-/// Entries that leave together, and to whom: collected under the lock, written after it.
+/// Entries that leave together and their recipients: collected under the lock, written after it.
 struct Segment<R> {
     entries: Vec<Published>,
     recipients: Vec<Recipient<R>>,
@@ -75,7 +75,7 @@ impl<R: Receiver> Room<R> {
         }
     }
 
-    /// Attaches a session whose task pulls from the journal. It is pushed nothing before [`Self::go_live`].
+    /// Attaches a session whose task feeds it. The room pushes nothing to it before [`Self::go_live`].
     pub(crate) fn attach(&self, receiver: &R) {
         let mut state = self.state.lock();
         if state.members.attach(receiver) {
@@ -83,7 +83,7 @@ impl<R: Receiver> Room<R> {
         }
     }
 
-    /// Detaches a session; what it keeps of the conversation is written to its books under the room's lock.
+    /// Detaches a session. Its position goes to its books under the lock, so that it is always in one place.
     pub(crate) fn detach(&self, receiver: &R, kept: Option<Kept>, now_s: u32) {
         let mut state = self.state.lock();
         state.members.detach(receiver);
@@ -98,19 +98,17 @@ impl<R: Receiver> Room<R> {
         }
     }
 
-    /// A session's position; `None` when it is not attached.
     pub(crate) fn position(&self, receiver: &R) -> Option<Position> {
         self.state.lock().members.position(receiver)
     }
 
-    /// Makes a session live that has everything up to `reached`, if the room has delivered no more than that.
+    /// Makes a session live that was fed up to `reached`, if the room has not delivered more.
     pub(crate) fn go_live(&self, receiver: &R, reached: Seq) -> Attempt {
         let mut state = self.state.lock();
         let delivered = state.order.delivered();
         state.members.go_live(receiver, reached, delivered)
     }
 
-    /// The last entry that was delivered.
     pub(crate) fn delivered(&self) -> Seq {
         self.state.lock().order.delivered()
     }
@@ -120,18 +118,18 @@ impl<R: Receiver> Room<R> {
         self.state.lock().members.has_user(user)
     }
 
-    /// Whether the last member left at `since_s` (seconds of the monotonic clock) or before.
+    /// Whether no session has been attached since `since_s`, seconds of the monotonic clock.
     pub(crate) fn is_empty_since(&self, since_s: u32) -> bool {
         let state = self.state.lock();
         state.members.is_empty() && state.empty_since_s <= since_s
     }
 
-    /// Whether it is drained by a task of its own.
+    /// Whether a task of its own drains it.
     pub(crate) fn is_large(&self) -> bool {
         self.state.lock().members.len() >= LARGE_ROOM
     }
 
-    /// Takes entries in; true when the caller must [`Self::drain`] now, false when a drainer takes these up too.
+    /// Accepts entries; true when the caller must [`Self::drain`], false when the drainer at work takes them.
     pub(crate) fn put(&self, entries: impl IntoIterator<Item = Published>) -> bool {
         let mut inbox = self.inbox.lock();
         for entry in entries {
@@ -144,19 +142,19 @@ impl<R: Receiver> Room<R> {
         !std::mem::replace(&mut inbox.draining, true)
     }
 
-    /// Learns that entries up to `seq` exist, from the database; true when some are missing.
+    /// Records that the database has entries up to `seq`; true when some are missing.
     pub(crate) fn exists(&self, seq: Seq) -> bool {
         let mut state = self.state.lock();
         state.order.exists(seq);
         state.order.gap().is_some()
     }
 
-    /// The entries to be fetched, both ends included.
+    /// The missing entries, both ends included.
     pub(crate) fn gap(&self) -> Option<(Seq, Seq)> {
         self.state.lock().order.gap()
     }
 
-    /// Claims the fetching of the gap; false when it is being fetched.
+    /// Acquires the right to read the gap; false while it is being read.
     pub(crate) fn begin_filling(&self) -> bool {
         !self.filling.swap(true, Ordering::AcqRel)
     }
@@ -165,7 +163,7 @@ impl<R: Receiver> Room<R> {
         self.filling.store(false, Ordering::Release);
     }
 
-    /// Delivers what was put in, until nothing is left; true when entries are missing.
+    /// Delivers the inbox until it is empty; true when entries are missing.
     pub(crate) fn drain(&self) -> bool {
         loop {
             let (entries, dropped) = {
@@ -195,7 +193,7 @@ impl<R: Receiver> Room<R> {
         self.gap().is_some()
     }
 
-    /// Writes a segment to the sockets of its recipients, and gives the next one.
+    /// Writes a segment to the sockets of its recipients, and returns the next one.
     fn write(&self, segment: Segment<R>) -> Option<Segment<R>> {
         let Segment { entries, recipients } = segment;
         let frames: Vec<Bytes> = entries.iter().map(Published::frame).collect();
@@ -217,12 +215,11 @@ impl<R: Receiver> Room<R> {
         state.next_segment()
     }
 
-    /// Sends a frame that is not stored to the live members but for the sessions of `but`. A session that is behind misses
-    /// it.
+    /// Sends a transient frame to the live members, except the sessions of `but`. A session that is behind misses it.
     pub(crate) fn pass(&self, frame: &Bytes, but: Option<UserId>) {
         let receivers = self.state.lock().members.live(but);
         for receiver in receivers {
-            if receiver.has_room() {
+            if receiver.has_capacity() {
                 let _ = receiver.push(std::slice::from_ref(frame));
             }
         }
@@ -230,7 +227,7 @@ impl<R: Receiver> Room<R> {
 }
 
 impl<R: Receiver> State<R> {
-    /// The entries that leave next: up to and with the next one that changes who is in.
+    /// The next entries to leave: up to and including one that changes the participants.
     fn next_segment(&mut self) -> Option<Segment<R>> {
         if self.ready.is_empty() {
             return None;
@@ -246,14 +243,14 @@ impl<R: Receiver> State<R> {
         Some(Segment { entries, recipients })
     }
 
-    /// Detaches the live sessions whose user has left.
+    /// Detaches the live sessions of a user who has left.
     fn apply(&mut self, id: ConversationId, change: Change) {
         self.members.apply(change, |receiver| {
             let mut books = receiver.books().lock();
             books.detach(id);
             books.keep(id, Kept::Left(change.seq()));
             drop(books);
-            // The notice of coming back may have been heard while the session was still live here.
+            // The notice of coming back may have arrived while the session was still live here.
             receiver.feed(id);
         });
     }

@@ -1,4 +1,4 @@
-//! From a Login to a session: the password, the limits, and the session's entry into the node.
+//! From a Login to a session: the password, the limits, and the session's registration.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -12,7 +12,7 @@ use proto::{
 use super::{
     Established,
     newcomer::Newcomer,
-    refused::{Refused, bye, bye_until, tell, unavailable},
+    refused::{Refused, bye, bye_until, send_bye, unavailable},
 };
 use crate::{
     node::{
@@ -22,7 +22,7 @@ use crate::{
     session::{Session, limits::Failed, outbox::Outbox},
 };
 
-/// A login that has been checked and counted as a session.
+/// A checked login that counts as a session.
 pub(super) struct Admitted {
     login: Login,
     user: UserId,
@@ -34,7 +34,7 @@ pub(super) async fn admit(shared: &Shared, address: IpAddr, login: Login) -> Res
     if shared.limits.is_blocked(address) {
         return Err(too_many_attempts());
     }
-    // A wrong user, a wrong password and another user's password look and take the same: one look-up, one answer.
+    // Wrong users and wrong passwords are indistinguishable: one look-up, one answer, one duration.
     let wrong = || {
         metrics::counter!("huizhen_im_login_failures_total").increment(1);
         if shared.limits.failed(address, login.user_id) == Failed::TooMany {
@@ -70,8 +70,8 @@ pub(super) async fn admit(shared: &Shared, address: IpAddr, login: Login) -> Res
     })
 }
 
-/// Whether a user's other devices have as many sessions here as may be. Logins that run at the same moment may pass
-/// together: there are at most as many as an address may have.
+/// Whether the other devices of a user have reached the limit. Concurrent logins may exceed it by the limit of one
+/// address.
 fn has_too_many_sessions(shared: &Shared, user: UserId, device_id: &str) -> bool {
     let sessions = shared.users.of(user);
     let others = sessions.iter().filter(|session| *session.device_id != *device_id);
@@ -100,7 +100,7 @@ async fn check_password(
         .map_err(|Unavailable| unavailable())
 }
 
-/// Makes the session known, then answers. In this order: whatever ends the device's logins from now on finds it.
+/// Registers the session, then answers. In this order, because a logout from now on must find the session.
 pub(super) async fn establish(
     shared: &Arc<Shared>,
     newcomer: Newcomer,
@@ -116,7 +116,7 @@ pub(super) async fn establish(
     let backplane = &shared.backplane;
     let Ok(generation) = backplane.claim_session(user, &login.device_id, platform).await else {
         shared.limits.end_session();
-        Box::pin(tell(newcomer, unavailable())).await;
+        Box::pin(send_bye(newcomer, unavailable())).await;
         return None;
     };
     let session = Session::new(
@@ -126,15 +126,15 @@ pub(super) async fn establish(
         generation,
         platform,
         newcomer.transport,
-        Outbox::new(newcomer.dress),
+        Outbox::new(newcomer.framing),
         expires_at_ms,
     );
     let session = Arc::new(session.speaking(newcomer.language));
     let added = shared.users.add(&session, backplane, shared.subscriber).await;
-    // The device may have been logged out between the check and now; from now on a notice would reach the session.
+    // The device may have been logged out since the check; a notice reaches the session from now on.
     let checked = check_password(shared, Some(user), &login).await;
     if added.is_err() || !matches!(checked, Ok(Some(_))) {
-        // A new password helps only where this one was found to be bad.
+        // A new password helps only where this one is invalid.
         let reason = if added.is_err() || checked.is_err() {
             ByeReason::Unavailable
         } else {

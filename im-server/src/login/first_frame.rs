@@ -22,9 +22,9 @@ use crate::{
     transport::websocket::{self, Incoming},
 };
 
-/// The longest `password`, bytes; ours have 32.
+/// Longest `password`, bytes; issued ones have 32.
 const MAX_PASSWORD_BYTES: usize = 128;
-/// The longest `app_version`, bytes.
+/// Longest `app_version`, bytes.
 const MAX_APP_VERSION_BYTES: usize = 32;
 
 pub(super) async fn first_frame(shared: &Shared, newcomer: &mut Newcomer) -> Result<(u64, Login), Refused> {
@@ -36,7 +36,7 @@ pub(super) async fn first_frame(shared: &Shared, newcomer: &mut Newcomer) -> Res
             None => match reader.next(&mut input, MAX_BEFORE_LOGIN_BYTES) {
                 Ok(message) => message.map(Bytes::copy_from_slice),
                 Err(long) => {
-                    origin::look_for_header(shared, &taken, newcomer.address, newcomer.door);
+                    origin::report_header(shared, &taken, newcomer.address, newcomer.door);
                     return Err(bye(ByeReason::BadFrame, sentences::frame_too_long(long)));
                 }
             },
@@ -92,7 +92,7 @@ fn check_login(shared: &Shared, newcomer: &mut Newcomer, message: &[u8]) -> Resu
     Ok((frame.request_id, login))
 }
 
-/// Whether the fields are what a login could have: no password is looked up for others.
+/// Rejects fields that no valid login has, before a password is looked up.
 fn check_shape(login: &Login) -> Result<(), Refused> {
     if UserId::new(login.user_id).is_none() {
         return Err(invalid("user_id", sentences::LOGIN_USER_ID));

@@ -1,13 +1,13 @@
-//! For whom a proxy in front of WebSocket connects.
+//! The client address behind an HTTP proxy.
 
 use std::net::IpAddr;
 
 use program::address::TrustedProxies;
 
-/// The most header lines of a request, as many as the handshake takes.
+/// Header lines of a request; the handshake has the same limit.
 const MAX_HEADERS: usize = 64;
 
-/// The app's address: that of the peer, or, when that is a trusted proxy, what X-Forwarded-For says in this request head.
+/// The peer, or the address in X-Forwarded-For when the peer is a trusted proxy.
 pub(crate) fn client(peer: IpAddr, head: &[u8], trusted: &TrustedProxies) -> IpAddr {
     if !trusted.contains(peer) {
         return peer;

@@ -1,4 +1,4 @@
-//! Taking connections.
+//! Accepting connections.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -12,25 +12,25 @@ use crate::{
     settings::{Door, advertise},
 };
 
-/// How long to wait when the machine gives no more connections (open files, memory).
+/// Pause while the machine lacks files or memory for connections.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 
-/// Bytes that the kernel takes for a connection beyond what is on its way: by itself it would hold up to 4 MiB for an app
-/// that does not read (`tcp_wmem`), for each of them. What is on its way may be as much as the network wants.
+/// Unsent bytes that the kernel buffers for a connection. The default (`tcp_wmem`) is up to 4 MiB for each app that
+/// does not read. Bytes in flight do not count.
 const UNSENT_BYTES: u32 = 16 * 1024;
 
 /// The node's listeners, bound by the caller.
 pub struct Listeners {
     /// Framed protobuf over TCP.
     pub tcp: TcpListener,
-    /// The same over WebSocket.
+    /// WebSocket.
     pub ws: Option<TcpListener>,
-    /// The same over TLS.
+    /// TLS.
     pub tls: Option<TcpListener>,
 }
 
 impl Listeners {
-    /// Where apps reach the node that these belong to.
+    /// The addresses of the node for the directory.
     pub(crate) async fn address(&self, settings: &Settings) -> anyhow::Result<NodeAddress> {
         let port = |listener: &Option<TcpListener>| {
             let address = listener.as_ref()?.local_addr().ok()?;
@@ -41,7 +41,7 @@ impl Listeners {
     }
 }
 
-/// Takes connections on all listeners until the node drains.
+/// Accepts connections on all listeners until the node drains.
 pub(crate) fn start(shared: &Arc<Shared>, listeners: Listeners) {
     let doors = [
         (Some(listeners.tcp), Door::Tcp),
@@ -50,7 +50,7 @@ pub(crate) fn start(shared: &Arc<Shared>, listeners: Listeners) {
     ];
     for (listener, door) in doors {
         if let Some(listener) = listener {
-            // Connections inherit it.
+            // Accepted connections inherit it.
             if let Err(error) = bound_unsent(&listener) {
                 tracing::warn!(%error, "what the kernel holds for apps that do not read cannot be bounded");
             }
@@ -64,7 +64,7 @@ fn bound_unsent(listener: &TcpListener) -> std::io::Result<()> {
     socket2::SockRef::from(listener).set_tcp_notsent_lowat(UNSENT_BYTES)
 }
 
-/// Other systems take what their send buffer takes.
+/// Other systems have no such limit.
 #[cfg(not(target_os = "linux"))]
 fn bound_unsent(_: &TcpListener) -> std::io::Result<()> {
     Ok(())
@@ -84,7 +84,7 @@ async fn accept(shared: Arc<Shared>, listener: TcpListener, door: Door) {
             }
             Err(error) if is_exhausted(&error) => {
                 metrics::counter!("huizhen_im_accept_failures_total").increment(1);
-                // Once for as long as it lasts.
+                // One line for each outage.
                 if !std::mem::replace(&mut is_failing, true) {
                     tracing::error!(%error, "no more connections can be taken; raise the open-file limit or lower --max-sessions");
                 }
@@ -96,7 +96,7 @@ async fn accept(shared: Arc<Shared>, listener: TcpListener, door: Door) {
 }
 
 fn take(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr, door: Door) {
-    // Frames leave when they are written; gathering is done before.
+    // The outbox coalesces frames, so the kernel need not.
     if stream.set_nodelay(true).is_err() {
         return;
     }

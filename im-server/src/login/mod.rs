@@ -1,5 +1,5 @@
-//! From a connection to a session: one function for TCP, TLS and WebSocket. Before it has succeeded nothing else can be
-//! asked for; the type that could is made here.
+//! From a connection to a session: one function for TCP, TLS and WebSocket. Only a logged-in connection becomes a
+//! [`Session`], so nothing else can make requests.
 
 mod admit;
 mod first_frame;
@@ -28,19 +28,18 @@ use crate::{
     transport::websocket,
 };
 
-/// How long a connection may take to log in, handshakes included. Bytes that dribble do not extend it.
+/// Longest login, handshakes included. Slow bytes do not extend it.
 const LOGIN_LIMIT: Duration = Duration::from_secs(5);
 
-/// A connection that has logged in.
 pub(crate) struct Established {
     pub(crate) session: Arc<Session>,
-    /// What came behind the login.
+    /// Bytes behind the login.
     pub(crate) rest: Vec<u8>,
-    /// What has been cut off the bytes before, in WebSocket.
+    /// The state of WebSocket framing.
     pub(crate) websocket: Option<Box<websocket::Reader>>,
 }
 
-/// Takes a connection through its login; none when it did not succeed (the peer has been told why, if it can be told).
+/// Logs a connection in; `None` when it failed and its app has received the reason.
 pub(crate) async fn log_in(
     shared: Arc<Shared>,
     mut stream: TcpStream,
@@ -51,7 +50,7 @@ pub(crate) async fn log_in(
     let deadline = Instant::now() + LOGIN_LIMIT;
     let origin = timeout_at(deadline, origin::read(shared, &mut stream, peer, door)).await;
     let address = origin.ok().flatten()?;
-    // Behind a proxy for WebSocket it is the head that says whose place it is.
+    // Behind a proxy for WebSocket the head names the client's address.
     let mut place = None;
     if !origin::is_in_head(shared, address, door) {
         place = shared.limits.connection(address);
@@ -71,7 +70,7 @@ pub(crate) async fn log_in(
             sentences::TOO_MANY_CONNECTIONS,
         )),
         Some(place) => match timeout_at(deadline, first_frame::first_frame(shared, &mut newcomer)).await {
-            Err(_) => Err(bye(ByeReason::NotLoggedIn, sentences::NO_LOGIN)),
+            Err(_) => Err(bye(ByeReason::NotLoggedIn, sentences::no_login(LOGIN_LIMIT))),
             Ok(Err(refused)) => Err(refused),
             Ok(Ok((request_id, login))) => admit::admit(shared, address, login)
                 .await
@@ -79,11 +78,11 @@ pub(crate) async fn log_in(
         },
     };
     match outcome {
-        // The place is given back with this: whoever has logged in counts by user.
+        // Dropping the place frees it: a session counts by user.
         Ok((request_id, admitted, _place)) => admit::establish(shared, newcomer, request_id, admitted).await,
         Err(refused) => {
-            // Boxed: the few that are refused need a buffer, and a storm of logins should not have one each.
-            Box::pin(refused::tell(newcomer, refused)).await;
+            // Boxed: only refused logins need the buffer, and a login storm should not hold one each.
+            Box::pin(refused::send_bye(newcomer, refused)).await;
             None
         }
     }

@@ -1,4 +1,4 @@
-//! A connection that has not logged in: its handshakes and its bytes.
+//! A connection before its login: handshakes and bytes.
 
 use std::{io, net::IpAddr};
 
@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use super::{forwarded, origin};
 use crate::{
     node::shared::Shared,
-    session::outbox::Dress,
+    session::outbox::Framing,
     settings::Door,
     transport::{
         Transport,
@@ -16,25 +16,24 @@ use crate::{
     },
 };
 
-/// A connection that has not logged in.
 pub(super) struct Newcomer {
     pub(super) transport: Transport,
     pub(super) door: Door,
-    /// Whom limits count until it has logged in.
+    /// The address that limits count.
     pub(super) address: IpAddr,
-    pub(super) dress: Dress,
+    pub(super) framing: Framing,
     pub(super) websocket: Option<Box<websocket::Reader>>,
-    /// What came and was not used yet.
+    /// Bytes that were read and not used.
     pub(super) input: Vec<u8>,
-    /// What its Login asks for; English before it.
+    /// The language of its Login; English before it.
     pub(super) language: Language,
 }
 
-/// Does the handshakes that come before the first frame.
+/// Completes the handshakes before the first frame.
 pub(super) async fn open(shared: &Shared, stream: TcpStream, address: IpAddr, door: Door) -> io::Result<Newcomer> {
     let transport = match (door, &shared.tls) {
         (Door::Tls, Some(acceptor)) => {
-            origin::look_before_tls(shared, &stream, address).await?;
+            origin::peek_before_tls(shared, &stream, address).await?;
             let (stream, tls) = acceptor.accept(stream).await?.into_inner();
             Transport::tls(stream, tls)
         }
@@ -45,7 +44,7 @@ pub(super) async fn open(shared: &Shared, stream: TcpStream, address: IpAddr, do
         transport,
         door,
         address,
-        dress: Dress::Length,
+        framing: Framing::Length,
         websocket: None,
         input: Vec::new(),
         language: Language::default(),
@@ -53,7 +52,7 @@ pub(super) async fn open(shared: &Shared, stream: TcpStream, address: IpAddr, do
     if door == Door::Tls {
         newcomer.read().await?;
     }
-    // Behind TLS both are spoken: a frame's length begins with 0, an HTTP request with its method.
+    // TLS carries both protocols: a frame begins with the byte 0, an HTTP request with its method.
     let is_http = newcomer.input.first().is_some_and(u8::is_ascii_uppercase);
     if door == Door::WebSocket || (door == Door::Tls && is_http) {
         newcomer.upgrade(shared).await?;
@@ -62,7 +61,6 @@ pub(super) async fn open(shared: &Shared, stream: TcpStream, address: IpAddr, do
 }
 
 impl Newcomer {
-    /// Reads what comes next.
     pub(super) async fn read(&mut self) -> io::Result<()> {
         let mut buffer = [0; 512];
         loop {
@@ -87,12 +85,12 @@ impl Newcomer {
                     self.address = forwarded::client(self.address, head, shared.gate.proxies());
                     self.input.drain(..head_bytes);
                     self.write(&response).await?;
-                    self.dress = Dress::WebSocket;
+                    self.framing = Framing::WebSocket;
                     self.websocket = Some(Box::default());
                     return Ok(());
                 }
                 Handshake::Refused(response) => {
-                    origin::look_for_header(shared, &self.input, self.address, self.door);
+                    origin::report_header(shared, &self.input, self.address, self.door);
                     self.write(&response).await?;
                     self.transport.end_writing();
                     return Err(io::ErrorKind::InvalidData.into());

@@ -1,5 +1,5 @@
-//! Who connects: the address that counts until an app has logged in. It is the peer's, what a PROXY header says, or what a
-//! trusted proxy writes into the head of a WebSocket.
+//! The client address before login: the peer, the source in a PROXY header, or the address that a trusted proxy
+//! writes into the head of a WebSocket.
 
 use std::net::IpAddr;
 
@@ -8,7 +8,7 @@ use tokio::{io, net::TcpStream};
 
 use crate::{node::shared::Shared, settings::Door};
 
-/// The address of a connection before its first own byte. `None`: it is to be closed, and the log knows why.
+/// Reads the PROXY header where one is demanded. `None` closes the connection; the reason is logged.
 pub(crate) async fn read(
     shared: &Shared,
     stream: &mut TcpStream,
@@ -30,23 +30,23 @@ pub(crate) async fn read(
     origin.ok()
 }
 
-/// Whether the address is known for certain only with the head of the WebSocket.
+/// Whether only the head of the WebSocket names the address.
 pub(crate) fn is_in_head(shared: &Shared, address: IpAddr, door: Door) -> bool {
     door != Door::Tcp && shared.gate.proxies().contains(address)
 }
 
-/// Says so when a connection begins with a PROXY header and none is taken here: to the app's protocol it is noise.
-pub(crate) fn look_for_header(shared: &Shared, beginning: &[u8], peer: IpAddr, door: Door) {
+/// Reports a PROXY header on a port that expects none.
+pub(crate) fn report_header(shared: &Shared, beginning: &[u8], peer: IpAddr, door: Door) {
     if header::begins(beginning) && !shared.settings.demands_header(door) {
         metrics::counter!("huizhen_im_proxy_headers_refused_total").increment(1);
         shared.gate.unexpected(peer, door.proxy_flag());
     }
 }
 
-/// The same before TLS, which takes the bytes away.
-pub(crate) async fn look_before_tls(shared: &Shared, stream: &TcpStream, peer: IpAddr) -> io::Result<()> {
+/// Peeks, because TLS consumes the bytes.
+pub(crate) async fn peek_before_tls(shared: &Shared, stream: &TcpStream, peer: IpAddr) -> io::Result<()> {
     let mut beginning = [0; header::FIRST_BYTES];
     let peeked = stream.peek(&mut beginning).await?;
-    look_for_header(shared, &beginning[..peeked], peer, Door::Tls);
+    report_header(shared, &beginning[..peeked], peer, Door::Tls);
     Ok(())
 }

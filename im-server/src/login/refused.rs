@@ -1,4 +1,4 @@
-//! Why a connection did not become a session, and how its app learns of it.
+//! Refused logins and their Bye.
 
 use std::{io, time::Duration};
 
@@ -14,12 +14,11 @@ use crate::{
     transport::websocket::{self, CloseCode},
 };
 
-/// How long a Bye before login may take to leave.
+/// Longest time that a Bye before login may take.
 const BYE_LIMIT: Duration = Duration::from_secs(1);
 
-/// Why a connection did not become a session.
 pub(super) enum Refused {
-    /// The peer is gone, or speaks something else; nothing can be said to it.
+    /// The peer is gone, or speaks another protocol.
     Silent,
     /// The peer closes its WebSocket.
     Closed(Option<CloseCode>),
@@ -27,7 +26,7 @@ pub(super) enum Refused {
         reason: ByeReason,
         retry_after_ms: u32,
         detail: Sentence,
-        /// The field of Login that is at fault.
+        /// The invalid field of Login.
         field: &'static str,
         close: CloseCode,
     },
@@ -53,7 +52,7 @@ pub(super) fn bye_until(reason: ByeReason, retry_after_ms: u32, detail: Sentence
     }
 }
 
-/// A Login that no password could make good. It is no guess.
+/// A Login that is invalid with any password. It does not count as a guess.
 pub(super) fn invalid(field: &'static str, detail: Sentence) -> Refused {
     let reason = ByeReason::InvalidLogin;
     Refused::Bye {
@@ -85,8 +84,8 @@ pub(super) fn unavailable() -> Refused {
     )
 }
 
-/// Says Bye on a connection that has no session.
-pub(super) async fn tell(newcomer: Newcomer, refused: Refused) {
+/// Sends Bye on a connection without a session.
+pub(super) async fn send_bye(newcomer: Newcomer, refused: Refused) {
     let (bye, close) = match refused {
         Refused::Silent => return,
         Refused::Closed(close) => (None, close),
@@ -107,7 +106,7 @@ pub(super) async fn tell(newcomer: Newcomer, refused: Refused) {
             (Some(frame::server(0, Body::Bye(bye))), Some(close))
         }
     };
-    let outbox = Outbox::new(newcomer.dress);
+    let outbox = Outbox::new(newcomer.framing);
     outbox.end(bye, false, close);
     let _ = tokio::time::timeout(BYE_LIMIT, outbox.finish(&newcomer.transport)).await;
 }

@@ -1,7 +1,7 @@
-//! The whole node: what its parts share, how it starts and how it drains.
+//! A whole node: start and drain.
 
 pub(crate) mod clock;
-mod hear;
+mod dispatch;
 pub(crate) mod outage;
 pub(crate) mod sentences;
 pub(crate) mod shared;
@@ -36,22 +36,22 @@ use crate::{
     upkeep::{self, directory, twin},
 };
 
-/// How much of a drain is left to those who are told last for coming to another node.
-const MOVE: Duration = Duration::from_secs(1);
-/// How long ended connections may take to read their last frames.
-const LAST_WORDS: Duration = Duration::from_secs(6);
+/// The end of a drain that is reserved for moving the last apps to other nodes.
+const MOVE_RESERVE: Duration = Duration::from_secs(1);
+/// Longest time that ended connections may take to read their last frames.
+const FLUSH_LIMIT: Duration = Duration::from_secs(6);
 
-/// A running node; cloning it is cheap.
+/// A running node; a clone is another handle on it.
 #[derive(Clone)]
 pub struct Node {
     shared: Arc<Shared>,
 }
 
 impl Node {
-    /// Starts a node on listeners that are bound already. It takes connections until [`Self::drain`].
+    /// Starts a node on bound listeners. It accepts connections until [`Self::drain`].
     ///
     /// # Errors
-    /// When the certificate cannot be read, or an address to advertise is not one.
+    /// When the certificate cannot be read, or an advertised address is invalid.
     pub async fn start(
         settings: &Settings,
         database: Database,
@@ -61,7 +61,7 @@ impl Node {
         Self::start_with(settings, Journal::new(database, backplane), listeners).await
     }
 
-    /// The same with a journal that others in this process use too.
+    /// Starts a node over a journal that the process shares.
     ///
     /// # Errors
     /// As [`Self::start`].
@@ -95,7 +95,7 @@ impl Node {
             let listener = weak.clone();
             let subscriber = backplane.join(Arc::new(move |channel, payload| {
                 if let Some(shared) = listener.upgrade() {
-                    hear::hear(&shared, channel, payload);
+                    dispatch::payload(&shared, channel, payload);
                 }
             }));
             let appender = Appender::start(&journal, SendOutlet::new(weak.clone()));
@@ -129,7 +129,7 @@ impl Node {
         Ok(Self { shared })
     }
 
-    /// The node's name in the fleet.
+    /// Unique in the fleet.
     pub fn node_id(&self) -> &str {
         &self.shared.node_id
     }
@@ -139,18 +139,18 @@ impl Node {
         self.shared.certificate.clone()
     }
 
-    /// Sessions now.
+    /// Number of sessions.
     pub fn sessions(&self) -> usize {
         self.shared.limits.sessions() as usize
     }
 
-    /// Whether the node is being stopped.
+    /// Whether [`Self::drain`] was called.
     pub fn is_draining(&self) -> bool {
         self.shared.draining.load(Ordering::Acquire)
     }
 
-    /// Stops: out of the directory, no more connections, a Bye DRAINING to every session so spread that all are on other
-    /// nodes within `spread`, what was handed to the journal written and answered.
+    /// Stops the node. It leaves the directory and accepts no more connections; Bye DRAINING is spread over `spread`;
+    /// messages handed to the journal are written and answered.
     pub async fn drain(&self, spread: Duration) {
         let shared = &self.shared;
         if shared.draining.swap(true, Ordering::AcqRel) {
@@ -161,13 +161,13 @@ impl Node {
         let mut sessions = shared.users.all();
         sessions.shuffle(&mut rand::rng());
         tracing::info!(sessions = sessions.len(), "draining");
-        // The last ones need time to arrive elsewhere, too.
-        let spread = spread.saturating_sub(MOVE.min(spread / 2));
+        // The last apps need time to reach another node, too.
+        let spread = spread.saturating_sub(MOVE_RESERVE.min(spread / 2));
         let pause = spread / u32::try_from(sessions.len()).unwrap_or(u32::MAX).max(1);
         let began = tokio::time::Instant::now();
         for (at, session) in sessions.iter().enumerate() {
             tokio::time::sleep_until(began + pause * u32::try_from(at).unwrap_or(u32::MAX)).await;
-            // Where time was given they are spread already.
+            // A spread drain needs no second spreading.
             let retry_after_ms = if spread.is_zero() {
                 spread_ms(500, 3_000)
             } else {
@@ -175,12 +175,12 @@ impl Node {
             };
             session.end(ByeReason::Draining, retry_after_ms, &sentences::STOPPING);
         }
-        // Those that were logging in meanwhile.
+        // Sessions whose login ended meanwhile.
         for session in shared.users.all() {
             session.end(ByeReason::Draining, spread_ms(500, 3_000), &sentences::STOPPING);
         }
         shared.connections.close();
-        if tokio::time::timeout(LAST_WORDS, shared.connections.wait())
+        if tokio::time::timeout(FLUSH_LIMIT, shared.connections.wait())
             .await
             .is_err()
         {

@@ -1,11 +1,11 @@
-//! Log lines about what the database did not do.
+//! Log lines about a failing database.
 
-/// Logs what failed beside the requests of apps. An outage has lines of its own where it begins and where it ends; what it
-/// costs in between is for a closer look.
-pub(crate) fn log(error: &database::Error, what: &'static str) {
+/// Logs a failure outside of requests. The database logs where an outage begins and ends, so a failure during one is
+/// of level debug.
+pub(crate) fn log(error: &database::Error, failed: &'static str) {
     if error.outage().is_some() {
-        tracing::debug!(%error, "{what}");
+        tracing::debug!(%error, "{failed}");
     } else {
-        tracing::warn!(%error, "{what}");
+        tracing::warn!(%error, "{failed}");
     }
 }

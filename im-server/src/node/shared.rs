@@ -1,4 +1,4 @@
-//! What the parts of a node share.
+//! State that the parts of a node share.
 
 use std::sync::{
     Arc,
@@ -17,11 +17,10 @@ use crate::{
     session::{SessionRooms, limits::Limits, marks::Marks, sending::SendContext, users::Users},
 };
 
-/// What the parts of a node share.
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) node_id: String,
-    /// As [`crate::upkeep::twin::own_process`] says.
+    /// See [`crate::upkeep::twin::own_process`].
     pub(crate) process: Option<String>,
     pub(crate) journal: Journal,
     pub(crate) backplane: Backplane,
@@ -30,26 +29,26 @@ pub(crate) struct Shared {
     pub(crate) rooms: SessionRooms,
     pub(crate) limits: Arc<Limits>,
     pub(crate) marks: Marks,
-    /// Whose PROXY headers and X-Forwarded-For count.
+    /// Trusts PROXY headers and X-Forwarded-For of configured proxies.
     pub(crate) gate: Gate,
     pub(crate) certificate: Option<Arc<Certificate>>,
     pub(crate) tls: Option<tokio_rustls::TlsAcceptor>,
-    /// Gone while the node is being stopped.
+    /// `None` once the node stops.
     pub(super) appender: Mutex<Option<Appender<SendContext>>>,
-    /// Changes of participants below this were compared with what their sessions know.
+    /// Changes of participants below this were compared with the sessions.
     pub(crate) horizon: Mutex<Horizon>,
     pub(super) next_session: AtomicU64,
     pub(super) draining: AtomicBool,
-    /// No more connections.
+    /// The node accepts no more connections.
     pub(crate) closing: CancellationToken,
-    /// Sweeps and announcements end.
+    /// The tasks of upkeep end.
     pub(crate) stopping: CancellationToken,
-    /// The tasks of connections.
+    /// Tasks of connections.
     pub(crate) connections: TaskTracker,
 }
 
 impl Shared {
-    /// What appends messages; none when the node is being stopped.
+    /// Appends messages; `None` when the node stops.
     pub(crate) fn appender(&self) -> Option<Appender<SendContext>> {
         self.appender.lock().clone()
     }
@@ -58,14 +57,14 @@ impl Shared {
         self.draining.load(Ordering::Acquire)
     }
 
-    /// A name for a new session: the node's count behind random bits, below 2^53.
+    /// Below 2^53: random bits above the node's counter.
     pub(crate) fn next_session_id(&self) -> u64 {
         let count = self.next_session.fetch_add(1, Ordering::Relaxed);
         (u64::from(rand::rng().random::<u16>()) << 36) | (count & ((1 << 36) - 1))
     }
 }
 
-/// A time to come back, milliseconds, spread at random so that many do not come back at once.
+/// A random retry time, milliseconds, so that apps do not return at the same moment.
 pub(crate) fn spread_ms(least: u32, most: u32) -> u32 {
     rand::rng().random_range(least..=most)
 }

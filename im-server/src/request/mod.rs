@@ -1,5 +1,4 @@
-//! What an app may ask for once it has logged in: one file per request. A request that is done at once gives none; one
-//! that has to wait gives the future to wait for.
+//! Requests after login, one file each; every request is one arm of [`handle`].
 
 mod history;
 mod marks;
@@ -26,19 +25,19 @@ use crate::{
     session::{Session, rate::OncePerSecond, sending::Sending},
 };
 
-/// A request that has to wait for something.
+/// A request that waits.
 pub(crate) type Pending = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// A session whose task handles a request.
+/// The session that makes a request.
 pub(crate) struct Caller<'t> {
     pub(crate) shared: &'t Arc<Shared>,
     pub(crate) session: &'t Arc<Session>,
-    /// Made at the first send.
+    /// Created by the first send.
     pub(crate) sending: &'t mut Option<Arc<Sending>>,
     pub(crate) typing: &'t mut OncePerSecond,
 }
 
-/// What became of a request.
+/// The outcome of handling a request.
 pub(crate) enum Handled {
     Done,
     Waiting(Pending),
@@ -51,7 +50,7 @@ impl From<Option<Pending>> for Handled {
     }
 }
 
-/// Does what a frame asks for; every request stands here.
+/// Handles a frame.
 pub(crate) fn handle(caller: Caller<'_>, request_id: u64, body: client_frame::Body) -> Handled {
     use client_frame::Body as Request;
 
@@ -109,10 +108,10 @@ pub(crate) fn refuse(session: &Session, request_id: u64, error: &Error) {
     session.refuse(request_id, code, field, &message);
 }
 
-/// Answers a request that the database could not serve. What it said stays here.
+/// Answers a request that the database could not serve. Its message is logged, not sent.
 pub(crate) fn unavailable(session: &Session, request_id: u64, error: &database::Error) {
     if error.outage().is_some() {
-        // It has log lines of its own, one where it begins and one where it ends.
+        // The database logs where an outage begins and ends.
         tracing::debug!(%error, session = session.id, "a request met an outage");
     } else {
         tracing::error!(%error, session = session.id, "a request could not be served");
@@ -131,7 +130,7 @@ pub(crate) fn not_now(session: &Session, request_id: u64) {
     );
 }
 
-/// A conversation's id from an app. One that cannot be is answered like one that is not there.
+/// The id of a conversation from an app. An impossible id is answered like an unknown one.
 pub(crate) fn conversation_id(session: &Session, request_id: u64, id: i64) -> Option<ConversationId> {
     let conversation = ConversationId::new(id);
     if conversation.is_none() {

@@ -1,4 +1,4 @@
-//! Recall: taking a message back.
+//! Recall: hiding a sent message.
 
 use std::sync::Arc;
 

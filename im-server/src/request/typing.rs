@@ -1,4 +1,4 @@
-//! Typing: not stored, not retried, passed on once a second.
+//! Typing: neither stored nor retried, passed on once a second.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ pub(crate) fn typing(
     typing: Typing,
 ) -> Option<Pending> {
     let conversation = conversation_id(session, request_id, typing.conversation_id)?;
-    // Whoever types has the conversation on the screen, so the session has synced and is in its room.
+    // An app that shows the conversation has synced it, so the session is attached to its room.
     let room = shared
         .rooms
         .get(conversation)

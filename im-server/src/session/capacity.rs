@@ -1,4 +1,4 @@
-//! Waiting until the outbox of a session has capacity.
+//! Awaiting capacity in the outbox of a session.
 
 use std::{future::poll_fn, task::Poll};
 
@@ -10,19 +10,19 @@ use super::{
 };
 use crate::delivery::Pushed;
 
-/// Waits until a session's outbox has room for a page. The session's task asks again whenever its socket takes more.
+/// Waits until a session's outbox has capacity for a page. The session's task polls again whenever its socket drains.
 ///
 /// # Errors
 /// When the session has ended.
-pub(crate) async fn room_in_outbox(session: &Session) -> Result<(), Ended> {
-    outbox_until(session, Outbox::has_room).await
+pub(crate) async fn outbox_capacity(session: &Session) -> Result<(), Ended> {
+    outbox_until(session, Outbox::has_capacity).await
 }
 
-/// Waits until nothing waits for the socket. The outbox takes a frame of any size then.
+/// Waits until the outbox is empty; then it accepts a frame of any size.
 ///
 /// # Errors
 /// When the session has ended.
-pub(crate) async fn empty_outbox(session: &Session) -> Result<(), Ended> {
+pub(crate) async fn outbox_empty(session: &Session) -> Result<(), Ended> {
     outbox_until(session, Outbox::is_empty).await
 }
 
@@ -41,20 +41,20 @@ async fn outbox_until(session: &Session, condition: impl Fn(&Outbox) -> bool) ->
     .await
 }
 
-/// Sends frames one by one as there is room for them.
+/// Sends frames one by one as capacity allows.
 ///
 /// # Errors
 /// When the session has ended.
-pub(crate) async fn push_when_there_is_room(session: &Session, frames: Vec<Bytes>) -> Result<(), Ended> {
+pub(crate) async fn push_all(session: &Session, frames: Vec<Bytes>) -> Result<(), Ended> {
     for frame in frames {
-        // Never more than a part of the outbox, so that live entries of other conversations find room as well.
-        if !session.outbox.has_room() {
-            room_in_outbox(session).await?;
+        // Leaves most of the outbox to live entries of other conversations.
+        if !session.outbox.has_capacity() {
+            outbox_capacity(session).await?;
         }
-        // A frame that does not fit beside the little that waits must await the end of that: to ask for room alone would be
-        // answered at once, again and again.
+        // A frame that does not fit beside a short queue awaits an empty one: awaiting capacity would return at once
+        // and spin.
         while session.queue(&frame) == Pushed::Full {
-            empty_outbox(session).await?;
+            outbox_empty(session).await?;
         }
         if session.has_ended() {
             return Err(Ended);
@@ -64,7 +64,6 @@ pub(crate) async fn push_when_there_is_room(session: &Session, frames: Vec<Bytes
     Ok(())
 }
 
-/// The session has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ended;
 
@@ -76,9 +75,9 @@ mod tests {
     use tokio::net::TcpStream;
 
     use super::*;
-    use crate::{session::outbox::Dress, transport::Transport};
+    use crate::{session::outbox::Framing, transport::Transport};
 
-    /// A socket that takes nothing and little that waits: a long frame must await the end of that, and not spin.
+    /// A long frame behind a short queue on a blocked socket awaits an empty outbox, and does not spin.
     #[tokio::test]
     async fn a_long_frame_awaits_the_end_of_what_waits() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -92,17 +91,17 @@ mod tests {
             backplane::Generation(1),
             proto::wire::Platform::Android,
             Transport::plain(stream),
-            Outbox::new(Dress::Length),
+            Outbox::new(Framing::Length),
             i64::MAX,
         ));
         let short = proto::frame::server(1, Body::Pong(Pong::default()));
         while !session.outbox.is_blocked() {
             assert_eq!(session.push(std::slice::from_ref(&short)), Pushed::Taken);
         }
-        assert!(session.outbox.has_room() && !session.outbox.is_empty());
+        assert!(session.outbox.has_capacity() && !session.outbox.is_empty());
         let (pending, is_pending) = std::sync::mpsc::sync_channel(1);
         std::thread::spawn(move || {
-            let mut push = Box::pin(push_when_there_is_room(
+            let mut push = Box::pin(push_all(
                 &session,
                 vec![Bytes::from(vec![0; 60_000])],
             ));

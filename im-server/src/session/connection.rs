@@ -1,7 +1,7 @@
-//! The task of one connection. While nothing happens it owns no buffer: bytes are read into a buffer of the thread, and
-//! only the beginning of an unfinished frame is kept; a request that has to wait is a future of its own, boxed, and
-//! nothing more is read from the socket until it is done. A session over its rate, or with too many answers owed, waits in
-//! the same way: TCP passes the pause on to the app.
+//! The task of one connection. An idle task owns no buffer: bytes are read into a buffer of the thread, and only the
+//! beginning of an incomplete frame is kept. A request that waits is a boxed future, and the socket is not read until
+//! it is done. A session over its rate, or with too many unanswered requests, waits in the same way: TCP propagates
+//! the pause to the app.
 
 use std::{
     cell::RefCell,
@@ -22,9 +22,9 @@ use tokio::net::TcpStream;
 
 use super::{
     Session,
-    cutter::{Cut, Cutter, NoFrame},
+    decoder::{Decoded, Decoder, Malformed},
     rate::{Bucket, OncePerSecond},
-    sending::{Sending, room_for_answers},
+    sending::{Sending, capacity_for_answers},
 };
 use crate::{
     login::{self, Established},
@@ -34,25 +34,24 @@ use crate::{
     transport::websocket::CloseCode,
 };
 
-/// Bytes read at once; the buffer belongs to the thread.
+/// Bytes per read; the buffer belongs to the thread.
 const READ_BYTES: usize = 64 * 1024;
-/// How long an ended session may take to read its last frames.
+/// Longest time that an ended session may take to read its last frames.
 const FINISH_LIMIT: Duration = Duration::from_secs(2);
-/// Requests other than messages that a session may make in a second.
+/// Requests a second of one session, messages excluded.
 const REQUESTS_PER_S: u32 = 50;
 
 thread_local! {
     static READ_BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
 }
 
-/// Serves one connection to its end.
 pub(crate) fn serve(
     shared: Arc<Shared>,
     stream: TcpStream,
     peer: IpAddr,
     door: Door,
 ) -> impl Future<Output = ()> + Send {
-    // In a box of its own, with all that only a login needs: the box goes when it is done.
+    // Boxed, so that the memory of a login is freed at its end.
     let login = Box::pin(login::log_in(shared.clone(), stream, peer, door));
     async move {
         let Some(Established {
@@ -64,13 +63,13 @@ pub(crate) fn serve(
             return;
         };
         let mut task = Task {
-            cutter: match websocket {
-                None => Cutter::Length(FrameReader::default()),
-                Some(reader) => Cutter::WebSocket(reader),
+            decoder: match websocket {
+                None => Decoder::Length(FrameReader::default()),
+                Some(reader) => Decoder::WebSocket(reader),
             },
             rest: rest.into(),
             request: None,
-            put_off: None,
+            deferred: None,
             finish: None,
             sending: None,
             sends: Bucket::full(shared.settings.sends_per_s, clock::uptime_ms()),
@@ -80,21 +79,21 @@ pub(crate) fn serve(
             session,
         };
         poll_fn(|cx| task.poll(cx)).await;
-        // Boxed with what is left to do: it should not make every idle connection larger.
+        // Boxed, so that it does not enlarge every idle connection.
         Box::pin(end(task)).await;
     }
 }
 
-/// Takes a connection that is over out of everything, and lets the app read its last frames.
+/// Deregisters an ended session and flushes its last frames.
 async fn end(mut task: Task) {
     task.request = None;
-    leave(&task.shared, &task.session);
+    deregister(&task.shared, &task.session);
     let finish = task.session.outbox.finish(&task.session.transport);
     let _ = tokio::time::timeout(FINISH_LIMIT, finish).await;
 }
 
-/// Takes a session out of everything that knows it.
-fn leave(shared: &Shared, session: &Arc<Session>) {
+/// Deregisters a session from the node.
+fn deregister(shared: &Shared, session: &Arc<Session>) {
     session.hang_up(Some(CloseCode::NORMAL));
     shared.users.remove(session, &shared.backplane, shared.subscriber);
     let attached = session.books.lock().take_attached();
@@ -115,33 +114,33 @@ fn leave(shared: &Shared, session: &Arc<Session>) {
 struct Task {
     shared: Arc<Shared>,
     session: Arc<Session>,
-    cutter: Cutter,
-    /// Bytes that came behind a request that waits: at most what is read at once.
+    decoder: Decoder,
+    /// Bytes behind a request that waits: at most one read.
     rest: Bytes,
     request: Option<Pending>,
-    /// A request that came too soon, and is handled next.
-    put_off: Option<Box<ClientFrame>>,
-    /// Nothing more is taken; the session ends when its sends are answered.
+    /// A request over the rate, handled next.
+    deferred: Option<Box<ClientFrame>>,
+    /// The session reads no more, and ends when its sends are answered.
     finish: Option<Finish>,
-    /// Made at the first send.
+    /// Created by the first send.
     sending: Option<Arc<Sending>>,
     sends: Bucket,
     requests: Bucket,
     typing: OncePerSecond,
 }
 
-/// Why nothing more is taken from an app.
+/// Why a session reads no more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Finish {
-    /// It will send no more.
+    /// The app has closed its side.
     HungUp,
-    /// It closes its WebSocket, which is closed with this in turn.
+    /// The app closes its WebSocket; carries the code of the answer.
     Closed(Option<CloseCode>),
     LoggedOut,
 }
 
 impl Task {
-    /// Does what there is to do; ready when the connection is to be closed.
+    /// Makes progress; ready when the connection is to be closed.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.session.waker.register(cx.waker());
         loop {
@@ -162,8 +161,8 @@ impl Task {
                     return Poll::Pending;
                 }
                 self.request = None;
-                // The node did not read meanwhile, so the app may have spoken.
-                self.session.heard();
+                // The app may have sent frames that were not read.
+                self.session.touch();
                 continue;
             }
             if let Some(finish) = self.finish {
@@ -174,13 +173,13 @@ impl Task {
                 self.request = Some(Box::pin(request::sync::look_after(shared, session)));
                 continue;
             }
-            if let Some(put_off) = self.put_off.take() {
-                self.handle(*put_off);
+            if let Some(deferred) = self.deferred.take() {
+                self.handle(*deferred);
                 continue;
             }
-            if !self.has_room_for_answer() {
+            if !self.has_capacity_for_answer() {
                 metrics::counter!("huizhen_im_pauses_total", "reason" => "answers").increment(1);
-                let room = room_for_answers(self.session.clone(), self.sending.clone());
+                let room = capacity_for_answers(self.session.clone(), self.sending.clone());
                 self.request = Some(Box::pin(room));
                 continue;
             }
@@ -209,7 +208,7 @@ impl Task {
         }
     }
 
-    /// Ends a session of which nothing more is taken, once its sends are answered.
+    /// Ends a session that reads no more, once its sends are answered.
     fn poll_finish(&self, finish: Finish) -> Poll<()> {
         if let Some(sending) = &self.sending {
             sending.set_awaited(true);
@@ -227,10 +226,10 @@ impl Task {
         Poll::Ready(())
     }
 
-    /// Whether the answer to one more request finds room, beside those that are owed.
-    fn has_room_for_answer(&self) -> bool {
+    /// Whether one more answer fits, beside the outstanding ones.
+    fn has_capacity_for_answer(&self) -> bool {
         let owed = self.sending.as_ref().map_or(0, |sending| sending.owed());
-        self.session.outbox.has_room_for_answers(owed + 1)
+        self.session.outbox.has_capacity_for_answers(owed + 1)
     }
 
     fn read(&mut self) -> io::Result<usize> {
@@ -242,25 +241,25 @@ impl Task {
         })
     }
 
-    /// Takes bytes up until they are used or a request has to wait. Gives how many were taken.
+    /// Handles frames until the bytes are used up or a request waits. Returns the number of bytes used.
     fn take(&mut self, bytes: &[u8]) -> usize {
         let limit = self.shared.settings.max_frame_bytes as usize;
         let mut input = bytes;
         while self.request.is_none()
             && self.finish.is_none()
             && !self.session.has_ended()
-            && self.has_room_for_answer()
+            && self.has_capacity_for_answer()
         {
-            match self.cutter.next(&mut input, limit) {
-                Ok(Some(Cut::Frame(frame))) => self.handle(frame),
-                Ok(Some(Cut::Ping(pong))) => {
-                    self.session.outbox.queue_bare(pong);
+            match self.decoder.next(&mut input, limit) {
+                Ok(Some(Decoded::Frame(frame))) => self.handle(frame),
+                Ok(Some(Decoded::Ping(pong))) => {
+                    self.session.outbox.queue_control(pong);
                     self.session.flush();
-                    self.session.heard();
+                    self.session.touch();
                 }
-                Ok(Some(Cut::Close(code))) => self.finish = Some(Finish::Closed(code)),
+                Ok(Some(Decoded::Close(code))) => self.finish = Some(Finish::Closed(code)),
                 Ok(None) => break,
-                Err(NoFrame { detail, close }) => {
+                Err(Malformed { detail, close }) => {
                     self.session.end_with(ByeReason::BadFrame, 0, &detail, close);
                 }
             }
@@ -268,8 +267,8 @@ impl Task {
         bytes.len() - input.len()
     }
 
-    /// Whether a request may be handled now. A session over its rate is not read until it may: refused messages would have
-    /// to be sent again, and would come behind later ones.
+    /// Whether a request may be handled now. A session over its rate pauses: a refused message would have to be
+    /// resent, behind later ones.
     fn admit(&mut self, body: &client_frame::Body) -> Result<(), Duration> {
         use client_frame::Body as Request;
 
@@ -283,8 +282,8 @@ impl Task {
     }
 
     fn handle(&mut self, frame: ClientFrame) {
-        // Only a whole frame counts: bytes that dribble keep no session alive.
-        self.session.heard();
+        // Only a complete frame proves that the app is alive.
+        self.session.touch();
         let ClientFrame { request_id, body } = frame;
         let Some(body) = body else {
             let message = &sentences::UNKNOWN_REQUEST;
@@ -295,7 +294,7 @@ impl Task {
         if let Err(wait) = self.admit(&body) {
             metrics::counter!("huizhen_im_pauses_total", "reason" => "rate").increment(1);
             let body = Some(body);
-            self.put_off = Some(Box::new(ClientFrame { request_id, body }));
+            self.deferred = Some(Box::new(ClientFrame { request_id, body }));
             self.request = Some(Box::pin(tokio::time::sleep(wait)));
             return;
         }
@@ -321,8 +320,8 @@ mod tests {
         size_of::<F>()
     }
 
-    /// What an idle connection owns: grows by accident, and then by a million. Beyond these a task (with the runtime's
-    /// own 104 bytes, in steps of 128) and a session (with its counts, up to 320) take the allocator's next size.
+    /// An idle connection is multiplied by a million. Beyond these sizes a task (with 104 bytes of the runtime, in
+    /// steps of 128) and a session (with its counts, up to 320) reach the allocator's next size class.
     #[test]
     fn an_idle_connection_is_small() {
         assert!(future_bytes(serve) <= 264, "{}", future_bytes(serve));

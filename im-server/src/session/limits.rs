@@ -13,15 +13,14 @@ use crate::{Settings, node::clock::uptime_s};
 
 type NodeLimiter = governor::DefaultDirectRateLimiter;
 
-/// Addresses whose failures are remembered; beyond that the book is begun anew, which forgives rather than blocks.
+/// Addresses whose failures are counted; overflow clears all, which forgives rather than blocks.
 const FAILING_ADDRESSES: usize = 100_000;
-/// How many times the failures that an address may have end all of its logins, right ones too: looking passwords up must
-/// not become the load. Until then the right passwords of others at the same address (a hospital, a carrier) are taken.
+/// Failures of an address, as a multiple of its limit, that block all of its logins: looking passwords up must not
+/// become the load. Below it, valid passwords from the same address (a hospital, a carrier) pass.
 const FLOOD: u32 = 50;
-/// Words of 64 users each whose first failure in a minute is told from their later ones, of each failing address.
+/// Bitmap words of 64 users each, per failing address, that tell the first failure of a user from later ones.
 const USER_WORDS: usize = 16;
 
-/// What connections and logins may cost the node.
 pub(crate) struct Limits {
     max_sessions: u32,
     failed_per_minute: u32,
@@ -37,19 +36,17 @@ pub(crate) struct Limits {
 #[derive(Default)]
 struct Failures {
     minute: u32,
-    /// All of them.
     count: u32,
-    /// Those of users who had failed before.
+    /// Failures of users who had failed before.
     repeated: u32,
-    /// Users who have failed, by one bit each. Two users may share a bit: then the second one's first failure counts.
+    /// One bit per user. Two users may share a bit: then the first failure of the second one counts as repeated.
     users: [u64; USER_WORDS],
 }
 
 impl Failures {
-    /// Counts one of this user.
     fn add(&mut self, user: i64) {
         self.count = self.count.saturating_add(1);
-        // Ids are given out one after the other, so the lowest bits spread them.
+        // Ids are sequential, so the lowest bits spread them.
         let bit = user as usize % (USER_WORDS * 64);
         let (word, mask) = (&mut self.users[bit / 64], 1 << (bit % 64));
         self.repeated = self.repeated.saturating_add(u32::from(*word & mask != 0));
@@ -57,10 +54,10 @@ impl Failures {
     }
 }
 
-/// A connection's place among those of its address that have not logged in; given back when dropped.
+/// The place of a connection before login among those of its address; freed when dropped.
 pub(crate) type AddressPlace = Place<Subscriber>;
 
-/// What follows a failed login.
+/// The consequence of a failed login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Failed {
     /// The app may try another password.
@@ -85,7 +82,7 @@ impl Limits {
         }
     }
 
-    /// A place for a connection from an address that has not logged in; none when there are as many as may be.
+    /// A place for a connection before login; `None` at the limit of its address.
     pub(crate) fn connection(&self, address: IpAddr) -> Option<AddressPlace> {
         let place = self.connections.take(Subscriber::of(address));
         if place.is_none()
@@ -100,7 +97,7 @@ impl Limits {
         place
     }
 
-    /// A place for a session; given back by [`Self::end_session`]. False when the node is full.
+    /// Counts a session until [`Self::end_session`]; false when the node is full.
     pub(crate) fn begin_session(&self) -> bool {
         let took = self
             .sessions
@@ -114,17 +111,16 @@ impl Limits {
         self.sessions.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Sessions now.
     pub(crate) fn sessions(&self) -> u32 {
         self.sessions.load(Ordering::Relaxed)
     }
 
-    /// Whether the node takes one more login in this moment.
+    /// Whether the rate of logins admits one more.
     pub(crate) fn login(&self) -> bool {
         self.logins.as_ref().is_none_or(|logins| logins.check().is_ok())
     }
 
-    /// Whether so many logins of an address have failed in this minute that no password of it is looked up any more.
+    /// Whether the address has so many failures in this minute that its passwords are not looked up.
     pub(crate) fn is_blocked(&self, address: IpAddr) -> bool {
         let minute = uptime_s() / 60;
         let most = self.failed_per_minute.saturating_mul(FLOOD);
@@ -133,8 +129,8 @@ impl Limits {
             .is_some_and(|failures| failures.minute == minute && failures.count >= most)
     }
 
-    /// Counts a failed login. The first one of a user in a minute is no guess: a node that was restarted without Redis has
-    /// forgotten everybody's password, and all the people of a hospital come back with theirs at once.
+    /// Counts a failed login. The first failure of a user in a minute is not a guess: a node that restarts without
+    /// Redis has lost all passwords, and every user of a hospital returns at once.
     pub(crate) fn failed(&self, address: IpAddr, user: i64) -> Failed {
         let repeated = self.count_failure(Subscriber::of(address), user);
         if repeated <= self.failed_per_minute {
@@ -150,7 +146,7 @@ impl Limits {
         Failed::TooMany
     }
 
-    /// Repeated failures of an address in this minute, this one included.
+    /// Repeated failures of an address in this minute, including this one.
     fn count_failure(&self, address: Subscriber, user: i64) -> u32 {
         let minute = uptime_s() / 60;
         if self.failures.len() >= FAILING_ADDRESSES {
@@ -167,7 +163,7 @@ impl Limits {
         failures.repeated
     }
 
-    /// Forgets failures of past minutes.
+    /// Drops failures of past minutes.
     pub(crate) fn forget_old(&self) {
         let minute = uptime_s() / 60;
         self.failures.retain(|_, failures| failures.minute == minute);

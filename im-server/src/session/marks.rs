@@ -1,4 +1,4 @@
-//! Marks on their way: merged for each person and conversation, saved and passed on once a second by the sweep.
+//! Unsaved marks, merged for each user and conversation; `upkeep::marks` saves them once a second.
 
 use std::collections::HashMap;
 
@@ -6,21 +6,20 @@ use parking_lot::Mutex;
 use proto::{ConversationId, Seq, UserId};
 use tokio::sync::MutexGuard;
 
-/// Marks that wait for the sweep. Beyond that the newest are let go; marks are cumulative, so the next one makes up.
+/// Unsaved marks; overflow drops new ones. Marks are cumulative, so the next mark makes up for a dropped one.
 const WAITING: usize = 50_000;
 
-/// How far somebody got.
+/// A user's position in a conversation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Mark {
     pub(crate) received_seq: Seq,
     pub(crate) read_seq: Seq,
 }
 
-/// What waits for the sweep.
 #[derive(Default)]
 pub(crate) struct Marks {
     waiting: Mutex<HashMap<(ConversationId, UserId), Mark>>,
-    /// Held while marks are saved, so that a node that stops awaits the save that is under way.
+    /// Held while marks are saved, so that a node that stops awaits the save under way.
     saving: tokio::sync::Mutex<()>,
 }
 
@@ -36,7 +35,7 @@ impl Marks {
         kept.read_seq = kept.read_seq.max(mark.read_seq);
     }
 
-    /// The marks that wait, to be saved while the guard is held.
+    /// Takes the unsaved marks, to be saved while the guard is held.
     pub(crate) async fn take(&self) -> (Vec<journal::marks::Mark>, MutexGuard<'_, ()>) {
         let saving = self.saving.lock().await;
         let waiting = std::mem::take(&mut *self.waiting.lock());

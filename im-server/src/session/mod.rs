@@ -2,7 +2,7 @@
 
 pub(crate) mod capacity;
 pub(crate) mod connection;
-mod cutter;
+mod decoder;
 pub(crate) mod limits;
 pub(crate) mod marks;
 pub(crate) mod outbox;
@@ -24,35 +24,33 @@ use proto::{
     wire::{Bye, ByeReason, Error, ErrorCode, Platform, server_frame::Body},
 };
 
-use self::outbox::{Outbox, What};
+use self::outbox::{Class, Outbox};
 use crate::{
     delivery::{Pushed, Receiver, books::Books, room::Room, rooms::Rooms},
     node::{clock, sentences},
     transport::{Transport, websocket::CloseCode},
 };
 
-/// A room of this node's sessions.
 pub(crate) type SessionRoom = Room<Arc<Session>>;
-/// The rooms of a node.
 pub(crate) type SessionRooms = Rooms<Arc<Session>>;
 
-/// One session: a device of a user, on one connection.
+/// One session: a user's device on one connection.
 pub(crate) struct Session {
     pub(crate) id: u64,
     pub(crate) user: UserId,
     pub(crate) device_id: Box<str>,
     pub(crate) generation: Generation,
     pub(crate) platform: Platform,
-    /// Of the sentences for people.
+    /// The language of sentences for the user.
     pub(crate) language: Language,
     pub(crate) transport: Transport,
     pub(crate) outbox: Outbox,
-    /// Wakes the session's task when there is something to do that its socket does not tell.
+    /// Wakes the session's task for work that its socket does not signal.
     pub(crate) waker: AtomicWaker,
-    /// When the IM password expires, epoch milliseconds.
+    /// Expiry of the IM password, epoch milliseconds.
     pub(crate) expires_at_ms: AtomicI64,
-    /// When the app said something last, seconds of the monotonic clock.
-    pub(crate) heard_s: AtomicU32,
+    /// Last complete frame of the app, seconds of the monotonic clock.
+    pub(crate) active_s: AtomicU32,
     ended: AtomicBool,
     pub(crate) books: Mutex<Books>,
 }
@@ -60,7 +58,7 @@ pub(crate) struct Session {
 impl Session {
     #[allow(
         clippy::too_many_arguments,
-        reason = "made in one place, from what a login is"
+        reason = "one call, with the parts of a login"
     )]
     pub(crate) fn new(
         id: u64,
@@ -83,63 +81,60 @@ impl Session {
             outbox,
             waker: AtomicWaker::new(),
             expires_at_ms: AtomicI64::new(expires_at_ms),
-            heard_s: AtomicU32::new(clock::uptime_s()),
+            active_s: AtomicU32::new(clock::uptime_s()),
             ended: AtomicBool::new(false),
             books: Mutex::default(),
         }
     }
 
-    /// The session with its sentences in a language.
     pub(crate) fn speaking(self, language: Language) -> Self {
         Self { language, ..self }
     }
 
-    /// Sends frames, or learns that the session is behind.
+    /// Sends frames; `Full` sets the session behind.
     pub(crate) fn push(&self, frames: &[Bytes]) -> Pushed {
         self.outbox
-            .push(&self.transport, frames, What::Entries, || self.waker.wake())
+            .push(&self.transport, frames, Class::Entries, || self.waker.wake())
     }
 
-    /// Queues a frame that leaves with the next ones pushed, or by [`Self::flush`].
+    /// Queues a frame for the next push or [`Self::flush`].
     pub(crate) fn queue(&self, frame: &Bytes) -> Pushed {
-        self.outbox.queue(frame, What::Entries)
+        self.outbox.queue(frame, Class::Entries)
     }
 
-    /// Writes what is queued.
     pub(crate) fn flush(&self) {
         if !self.outbox.flush_unless_blocked(&self.transport) {
             self.waker.wake();
         }
     }
 
-    /// Answers a request. An app that does not even read its answers is ended.
+    /// Answers a request. Ends an app that does not read its answers.
     pub(crate) fn answer(&self, request_id: u64, body: Body) {
         let frame = frame::server(request_id, body);
         let pushed = self
             .outbox
-            .push(&self.transport, &[frame], What::Answer, || self.waker.wake());
+            .push(&self.transport, &[frame], Class::Answer, || self.waker.wake());
         if pushed == Pushed::Full {
             self.end(ByeReason::Slow, 1_000, &sentences::ANSWERS_NOT_READ);
         }
     }
 
-    /// Queues an answer that leaves with the next frames pushed, or by [`Self::flush`].
+    /// Queues an answer for the next push or [`Self::flush`].
     pub(crate) fn queue_answer(&self, request_id: u64, body: Body) {
         let frame = frame::server(request_id, body);
-        if self.outbox.queue(&frame, What::Answer) == Pushed::Full {
+        if self.outbox.queue(&frame, Class::Answer) == Pushed::Full {
             self.flush();
-            if self.outbox.queue(&frame, What::Answer) == Pushed::Full {
+            if self.outbox.queue(&frame, Class::Answer) == Pushed::Full {
                 self.end(ByeReason::Slow, 1_000, &sentences::ANSWERS_NOT_READ);
             }
         }
     }
 
-    /// Answers a request that failed.
     pub(crate) fn refuse(&self, request_id: u64, code: ErrorCode, field: &str, message: &Sentence) {
         self.refuse_until(request_id, code, field, message, 0);
     }
 
-    /// The same with a time to try again, milliseconds from now.
+    /// With a time to retry, milliseconds from now.
     pub(crate) fn refuse_until(
         &self,
         request_id: u64,
@@ -158,12 +153,12 @@ impl Session {
         self.answer(request_id, Body::Error(error));
     }
 
-    /// Ends the session: a Bye, then its task closes the connection. Only the first call counts.
+    /// Ends the session: sends Bye, then its task closes the connection. Only the first call counts.
     pub(crate) fn end(&self, reason: ByeReason, retry_after_ms: u32, detail: &Sentence) {
         self.end_with(reason, retry_after_ms, detail, CloseCode::of(reason));
     }
 
-    /// The same with a close code of its own, for what breaks the rules of WebSocket.
+    /// With a close code for violations of WebSocket.
     pub(crate) fn end_with(
         &self,
         reason: ByeReason,
@@ -187,7 +182,7 @@ impl Session {
         self.waker.wake();
     }
 
-    /// Ends the session without a Bye: the app has hung up. A WebSocket is closed with `close`, or with no code.
+    /// Ends the session without Bye: the app has hung up. A WebSocket is closed with `close`, or without a code.
     pub(crate) fn hang_up(&self, close: Option<CloseCode>) {
         if !self.ended.swap(true, Ordering::AcqRel) {
             self.outbox.end(None, false, close);
@@ -200,8 +195,8 @@ impl Session {
         self.ended.load(Ordering::Acquire)
     }
 
-    pub(crate) fn heard(&self) {
-        self.heard_s.store(clock::uptime_s(), Ordering::Relaxed);
+    pub(crate) fn touch(&self) {
+        self.active_s.store(clock::uptime_s(), Ordering::Relaxed);
     }
 }
 
@@ -230,8 +225,8 @@ impl Receiver for Arc<Session> {
         Session::flush(self);
     }
 
-    fn has_room(&self) -> bool {
-        self.outbox.has_room()
+    fn has_capacity(&self) -> bool {
+        self.outbox.has_capacity()
     }
 
     fn wake(&self) {

@@ -2,10 +2,10 @@
 
 use std::{num::NonZeroU32, time::Duration};
 
-/// Lets a session do something once a second.
+/// Admits one event a second.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct OncePerSecond {
-    /// When it was let do it last, [`crate::node::clock::uptime_ms`]; `None` is never.
+    /// The last admitted event, [`crate::node::clock::uptime_ms`].
     last_ms: Option<NonZeroU32>,
 }
 
@@ -22,14 +22,14 @@ impl OncePerSecond {
     }
 }
 
-/// A bucket of tokens for one session: so many a second in the long run, five seconds' worth at once.
+/// A token bucket of one session, with a burst of five seconds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bucket {
     tokens: f32,
     at_ms: u32,
 }
 
-/// How many seconds' worth may be used at once.
+/// Seconds of tokens that a full bucket holds.
 const BURST_S: f32 = 5.0;
 
 impl Bucket {
@@ -43,9 +43,9 @@ impl Bucket {
     /// Takes a token.
     ///
     /// # Errors
-    /// How long until there is one.
+    /// The time until the next token.
     pub(crate) fn take(&mut self, per_second: u32, now_ms: i64) -> Result<(), Duration> {
-        // The low 32 bits of the time are enough for a difference.
+        // The low 32 bits suffice for a difference.
         let elapsed_ms = (now_ms as u32).wrapping_sub(self.at_ms).min(60_000);
         self.at_ms = now_ms as u32;
         let rate = per_second as f32;

@@ -1,4 +1,4 @@
-//! The sends of one session: their order, and the answers that are still to come.
+//! The sends of one session: their order, and their outstanding answers.
 
 use std::{
     future::poll_fn,
@@ -15,35 +15,33 @@ use journal::append::Stream;
 
 use super::Session;
 
-/// A session that paused since too many answers were owed goes on when so many more find room.
+/// Free answers at which a paused session resumes.
 const ANSWERS_TO_GO_ON: usize = 32;
-/// How often a session that is not read counts as heard.
+/// A paused session counts as active this often.
 const HEARD_EVERY: Duration = Duration::from_secs(1);
 
-/// A session's sends.
 #[derive(Default)]
 pub(crate) struct Sending {
-    /// Keeps their order over refusals.
+    /// Keeps their order across refusals.
     pub(crate) stream: Arc<Stream>,
-    /// Sends that are not answered yet.
+    /// Sends without an answer.
     owed: AtomicUsize,
-    /// Whether the session's task waits until there are fewer.
+    /// Whether answers wake the session's task.
     is_awaited: AtomicBool,
 }
 
 impl Sending {
-    /// How many sends are not answered yet.
     pub(crate) fn owed(&self) -> usize {
         self.owed.load(Ordering::SeqCst)
     }
 
-    /// Says whether the session's task is to be woken for each answer. Ask for [`Self::owed`] after that, never before.
+    /// Sets whether answers wake the session's task. Read [`Self::owed`] after that, never before.
     pub(crate) fn set_awaited(&self, is_awaited: bool) {
         self.is_awaited.store(is_awaited, Ordering::SeqCst);
     }
 }
 
-/// An answer that a session owes its app, until it is dropped.
+/// An outstanding answer, until it is dropped.
 pub(crate) struct Owed {
     pub(crate) session: Arc<Session>,
     pub(crate) sending: Arc<Sending>,
@@ -68,28 +66,28 @@ impl Drop for Owed {
     }
 }
 
-/// Who waits for the answer to a send.
+/// The session and request that a send is answered to.
 pub(crate) struct SendContext {
     pub(crate) owed: Owed,
     pub(crate) request_id: u64,
 }
 
-/// Waits until answers find room again, some at once, so that a session does not pause for each of them.
-pub(crate) async fn room_for_answers(session: Arc<Session>, sending: Option<Arc<Sending>>) {
+/// Waits until several answers fit again, so that a session does not pause for each.
+pub(crate) async fn capacity_for_answers(session: Arc<Session>, sending: Option<Arc<Sending>>) {
     let mut room = pin!(poll_fn(|_| {
         session.flush();
         let owed = sending.as_ref().map_or(0, |sending| {
             sending.set_awaited(true);
             sending.owed()
         });
-        if session.has_ended() || session.outbox.has_room_for_answers(owed + ANSWERS_TO_GO_ON) {
+        if session.has_ended() || session.outbox.has_capacity_for_answers(owed + ANSWERS_TO_GO_ON) {
             Poll::Ready(())
         } else {
             Poll::Pending
         }
     }));
     while tokio::time::timeout(HEARD_EVERY, &mut room).await.is_err() {
-        session.heard();
+        session.touch();
     }
     if let Some(sending) = &sending {
         sending.set_awaited(false);

@@ -1,4 +1,4 @@
-//! Who is logged in here.
+//! The sessions of this node, by user.
 
 use std::sync::Arc;
 
@@ -8,18 +8,18 @@ use proto::UserId;
 
 use super::Session;
 
-/// The sessions of this node, by user. A user's list is changed and its channel unsubscribed under one lock, so that a
-/// login that comes meanwhile subscribes after it.
+/// The sessions of this node, by user. A user's last session is removed and its channel unsubscribed under one lock,
+/// so that a concurrent login subscribes afterwards.
 #[derive(Default)]
 pub(crate) struct Users {
     sessions: DashMap<UserId, Vec<Arc<Session>>>,
 }
 
 impl Users {
-    /// Takes a session in and subscribes to its user's channel; what is announced for the user after this reaches it.
+    /// Adds a session and subscribes to its user's channel; later notices for the user reach it.
     ///
     /// # Errors
-    /// [`Unavailable`]; then the session is not taken in.
+    /// [`Unavailable`]; the session is not added.
     pub(crate) async fn add(
         &self,
         session: &Arc<Session>,
@@ -47,7 +47,6 @@ impl Users {
         });
     }
 
-    /// A user's sessions here.
     pub(crate) fn of(&self, user: UserId) -> Vec<Arc<Session>> {
         self.sessions
             .get(&user)
@@ -55,13 +54,11 @@ impl Users {
             .unwrap_or_default()
     }
 
-    /// Everybody's sessions.
     pub(crate) fn all(&self) -> Vec<Arc<Session>> {
-        self.those(|_| true)
+        self.filter(|_| true)
     }
 
-    /// The sessions that `wanted` says yes to.
-    pub(crate) fn those(&self, wanted: impl Fn(&Session) -> bool) -> Vec<Arc<Session>> {
+    pub(crate) fn filter(&self, wanted: impl Fn(&Session) -> bool) -> Vec<Arc<Session>> {
         let mut those = Vec::new();
         self.visit(|session| {
             if wanted(session) {
@@ -71,7 +68,7 @@ impl Users {
         those
     }
 
-    /// Calls `visit` for each session, a shard locked at a time.
+    /// Visits each session, one locked shard at a time.
     pub(crate) fn visit(&self, mut visit: impl FnMut(&Arc<Session>)) {
         for sessions in &self.sessions {
             for session in sessions.value() {

@@ -1,4 +1,4 @@
-//! What apps are told about where this node is: `--advertise` and `--advertise-wss`.
+//! The address that `/im/servers` hands out for this node: `--advertise` and `--advertise-wss`.
 
 use std::{
     net::{IpAddr, Ipv6Addr, SocketAddr},
@@ -11,26 +11,26 @@ use tokio::{net::lookup_host, time::timeout};
 
 use super::Settings;
 
-/// How long the name server may take.
+/// Longest DNS lookup.
 const NAME_LIMIT: Duration = Duration::from_secs(3);
 const WSS_EXAMPLES: &str = "wss://im1.example.com or wss://im.example.com:8443/im-1";
 const EXAMPLES: &str = "192.168.3.1, 192.168.3.1:9501, im1.example.com or im1.example.com:9501";
 
-/// What apps are told about where the framed TCP listener of a node is.
+/// Where apps connect to the framed TCP listener of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Advertised {
-    /// The IP address.
+    /// IPv4 or IPv6.
     pub ip: IpAddr,
-    /// The port; 0 when any free one is listened on.
+    /// 0 stands for any free port.
     pub port: u16,
-    /// The domain name, if it is one; `ip` is one of its addresses.
+    /// The domain name, if there is one; `ip` is one of its addresses.
     pub domain: Option<String>,
 }
 
-/// What apps would be told by a node of these settings.
+/// The address that a node with these settings advertises.
 ///
 /// # Errors
-/// When the name of an address cannot be looked up.
+/// When the DNS lookup of an address fails.
 pub async fn advertised(settings: &Settings) -> anyhow::Result<Advertised> {
     let listening = lookup_host(&settings.im_addr)
         .await
@@ -40,7 +40,7 @@ pub async fn advertised(settings: &Settings) -> anyhow::Result<Advertised> {
     place(settings, listening).await
 }
 
-/// A domain name is asked for its address now: apps get both.
+/// Resolves a domain name: apps receive the name and an IP.
 async fn place(settings: &Settings, listening: SocketAddr) -> anyhow::Result<Advertised> {
     let (host, port) = match &settings.advertise {
         None => (Host::Ip(listening.ip()), listening.port()),
@@ -61,7 +61,7 @@ async fn place(settings: &Settings, listening: SocketAddr) -> anyhow::Result<Adv
     Ok(Advertised { ip, port, domain })
 }
 
-/// Where apps reach this node.
+/// The addresses of a node for the directory.
 pub(crate) async fn address(
     settings: &Settings,
     tcp: SocketAddr,
@@ -71,7 +71,7 @@ pub(crate) async fn address(
     let Advertised { ip, port, domain } = place(settings, tcp).await?;
     if ip.is_unspecified() {
         tracing::warn!(
-            "apps are told to connect to {ip}, which is no address they can reach: set --advertise to this machine's IP"
+            "apps cannot reach the advertised address {ip}: set --advertise to this machine's IP"
         );
     }
     Ok(NodeAddress {
@@ -84,7 +84,7 @@ pub(crate) async fn address(
     })
 }
 
-/// Checks the form of `--advertise`; a domain name is looked up when the node starts.
+/// Validates `--advertise` without a DNS lookup.
 pub(crate) fn parse(text: &str) -> Result<String, String> {
     match host_and_port(text) {
         Ok(_) => Ok(text.to_owned()),
@@ -92,7 +92,7 @@ pub(crate) fn parse(text: &str) -> Result<String, String> {
     }
 }
 
-/// Checks the form of `--advertise-wss`.
+/// Validates `--advertise-wss`.
 pub(crate) fn parse_wss(text: &str) -> Result<String, String> {
     match check_wss(text) {
         Ok(()) => Ok(text.to_owned()),
@@ -100,7 +100,7 @@ pub(crate) fn parse_wss(text: &str) -> Result<String, String> {
     }
 }
 
-/// Asks the name server again; what it says not, stays.
+/// Resolves the domain name again; a failed lookup keeps the last address.
 pub(crate) async fn renew(address: &mut NodeAddress) {
     let Some(domain) = &address.domain else { return };
     match resolve(domain, address.ip.parse().ok()).await {
@@ -109,7 +109,7 @@ pub(crate) async fn renew(address: &mut NodeAddress) {
     }
 }
 
-/// One of a name's addresses: the one in use while it is still among them, else IPv4 before IPv6.
+/// Prefers the address in use, then IPv4 over IPv6.
 async fn resolve(name: &str, in_use: Option<IpAddr>) -> anyhow::Result<IpAddr> {
     let found = timeout(NAME_LIMIT, lookup_host((name, 0)))
         .await
@@ -123,7 +123,7 @@ async fn resolve(name: &str, in_use: Option<IpAddr>) -> anyhow::Result<IpAddr> {
     found.first().copied().context("the name has no address")
 }
 
-/// The host of `--advertise`; none when it is neither an address nor a name.
+/// The host of `--advertise`; `None` when it is invalid.
 pub(crate) fn host(text: &str) -> Option<String> {
     let (host, _) = host_and_port(text).ok()?;
     Some(match host {
@@ -139,7 +139,7 @@ enum Host {
 }
 
 fn host_and_port(text: &str) -> anyhow::Result<(Host, Option<u16>)> {
-    // An IPv6 address has colons of its own.
+    // An IPv6 address contains colons.
     if let Ok(ip) = text.parse() {
         return Ok((Host::Ip(ip), None));
     }
@@ -192,7 +192,7 @@ fn check_domain(name: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// `wss://HOST[:PORT][/PATH]`, and nothing that an app could not simply open.
+/// Accepts `wss://HOST[:PORT][/PATH]` only.
 fn check_wss(text: &str) -> anyhow::Result<()> {
     if text.starts_with("ws://") {
         bail!(
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_address_is_told() {
+    fn a_wrong_address_is_refused() {
         for (text, hint) in [
             ("", "neither"),
             (":9501", "neither"),

@@ -1,8 +1,7 @@
-//! The ports that apps connect to.
 
 use super::ProxiedPort;
 
-/// What is spoken on a listener.
+/// A port that apps connect to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Door {
     Tcp,
@@ -11,7 +10,6 @@ pub(crate) enum Door {
 }
 
 impl Door {
-    /// As settings name it.
     pub(crate) fn port(self) -> ProxiedPort {
         match self {
             Self::Tcp => ProxiedPort::Im,
@@ -20,7 +18,7 @@ impl Door {
         }
     }
 
-    /// The setting that demands a PROXY header here alone.
+    /// The setting that demands a PROXY header on this port alone.
     pub(crate) fn proxy_flag(self) -> &'static str {
         match self {
             Self::Tcp => "--proxy-protocol-ports im",

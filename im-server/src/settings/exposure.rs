@@ -1,4 +1,4 @@
-//! What of a node strangers may reach, and by which names apps do: for the warnings at the start and `huizhen check`.
+//! Exposure of a node to strangers, for the warnings at the start and `huizhen check`.
 
 use std::net::IpAddr;
 
@@ -6,14 +6,14 @@ use program::{address::Reach, advice::Advice};
 
 use super::{Door, Settings, advertise};
 
-/// The names and addresses that apps connect to, for which the certificate should be. None where the node advertises what
-/// it listens on.
+/// The hosts that apps connect to, which the certificate must cover. Empty where the node advertises its listening
+/// address.
 pub fn hosts(settings: &Settings) -> Vec<String> {
     let host = settings.advertise.as_deref().and_then(advertise::host);
     host.into_iter().collect()
 }
 
-/// Passwords and messages travel in clear where strangers may listen.
+/// Warns where passwords and messages cross a public network in clear text.
 pub fn examine(settings: &Settings, listening: IpAddr) -> Option<Advice> {
     if settings.tls_cert.is_some() || settings.demands_header(Door::Tcp) {
         return None;
@@ -45,21 +45,21 @@ mod tests {
     }
 
     #[test]
-    fn a_public_node_without_tls_is_told() {
-        let told = |flags: &[&str], address: &str| {
+    fn a_public_node_without_tls_is_reported() {
+        let advice = |flags: &[&str], address: &str| {
             examine(&settings(flags), address.parse().unwrap()).map(|advice| advice.text)
         };
-        assert!(told(&[], "203.0.113.7").unwrap().contains("a public address"));
-        assert!(told(&[], "0.0.0.0").unwrap().contains("all addresses"));
+        assert!(advice(&[], "203.0.113.7").unwrap().contains("a public address"));
+        assert!(advice(&[], "0.0.0.0").unwrap().contains("all addresses"));
         for inside in ["127.0.0.1", "10.0.0.1", "::1"] {
-            assert_eq!(told(&[], inside), None, "{inside}");
+            assert_eq!(advice(&[], inside), None, "{inside}");
         }
         for flags in [
             &["--tls-cert", "c", "--tls-key", "k"][..],
             &["--proxy-protocol"],
             &["--proxy-protocol-ports", "im,ws"],
         ] {
-            assert_eq!(told(flags, "203.0.113.7"), None, "{flags:?}");
+            assert_eq!(advice(flags, "203.0.113.7"), None, "{flags:?}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! What an operator may set.
+//! Settings of an operator.
 
 pub(crate) mod advertise;
 mod door;
@@ -11,86 +11,86 @@ use program::{address::Network, certificate::Files};
 
 pub(crate) use self::door::Door;
 
-/// Settings of a node; flags, environment and file carry the same names.
+/// Settings of a node; flags, environment and file share the names.
 #[derive(Clone, Debug, clap::Args)]
-// Flattened beside another crate's `Settings`, and clap wants the names of groups unique.
+// Flattened beside another crate's `Settings`, and clap demands unique group names.
 #[group(skip)]
 #[command(next_help_heading = "Instant messaging")]
 pub struct Settings {
-    /// Where apps connect with framed protobuf over TCP.
+    /// Address for framed protobuf over TCP.
     #[arg(long, default_value = "127.0.0.1:9501", value_name = "ADDR", value_parser = program::address::parse)]
     pub im_addr: String,
-    /// The same over WebSocket.
+    /// Address for WebSocket.
     #[arg(long, default_value = "127.0.0.1:9502", value_name = "ADDR", value_parser = program::address::parse)]
     pub ws_addr: String,
-    /// The same over TLS (framed or WebSocket), when a certificate is set.
+    /// Address for TLS (framed protobuf or WebSocket), used when a certificate is set.
     #[arg(long, default_value = "127.0.0.1:9503", value_name = "ADDR", value_parser = program::address::parse)]
     pub tls_addr: String,
-    /// The certificate chain, PEM; read again when the file changes.
+    /// Certificate chain, PEM; read again when the file changes.
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     pub tls_cert: Option<PathBuf>,
-    /// The certificate's private key, PEM.
+    /// Private key of the certificate, PEM.
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
-    /// What /im/servers hands out for this node: the IP or domain name, with or without the port of the TCP listener. Of
-    /// a domain name apps are given the IP too. Default: the address listened on.
+    /// The address of this node in /im/servers: IP or domain name, with or without the port of the TCP listener. A
+    /// domain name is resolved, and apps receive the IP too. Default: the listening address.
     #[arg(long, value_name = "HOST[:PORT]", value_parser = advertise::parse)]
     pub advertise: Option<String>,
-    /// What /im/servers hands out for WebSocket over TLS, such as a proxy's address: wss://HOST[:PORT][/PATH].
+    /// The address for WebSocket over TLS in /im/servers, such as that of a proxy: wss://HOST[:PORT][/PATH].
     #[arg(long, value_name = "URL", value_parser = advertise::parse_wss)]
     pub advertise_wss: Option<String>,
-    /// The node's name in the fleet. Default: made up at the start.
+    /// The node's name in the fleet. Default: a random name.
     #[arg(long, value_name = "ID")]
     pub node_id: Option<String>,
-    /// Every connection to any of the ports begins with a PROXY protocol header (version 1 or 2), from a load balancer in
-    /// front; whose headers count is said by --trusted-proxies.
+    /// Every connection to any of the ports begins with a PROXY protocol header (version 1 or 2) of a load balancer;
+    /// --trusted-proxies names the balancers.
     #[arg(long)]
     pub proxy_protocol: bool,
-    /// The same for some of the ports only: im, ws, tls (several with commas).
+    /// Ports whose connections begin with such a header: im, ws, tls (several with commas).
     #[arg(long, value_enum, value_name = "PORT", value_delimiter = ',')]
     pub proxy_protocol_ports: Vec<ProxiedPort>,
-    /// Proxies that are believed. REST has the same setting, so the program fills it in.
+    /// Filled in by the program: REST shares the setting.
     #[arg(skip)]
     pub trusted_proxies: Vec<Network>,
-    /// Sessions at the most; more get Bye OVERLOADED.
+    /// Maximum number of sessions; more receive Bye OVERLOADED.
     #[arg(long, default_value_t = 18_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_sessions: u32,
-    /// Connections from one address at the most that have not logged in yet (of IPv6 from one network of 64 bits); whoever
-    /// has logged in counts by user.
+    /// Maximum number of connections from one address (IPv6: one /64 network) that have not logged in. Logged-in
+    /// connections count by user.
     #[arg(long, default_value_t = 200, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub connections_per_address: u32,
-    /// Sessions of one user on this node at the most; more get Bye OVERLOADED.
+    /// Maximum number of sessions of one user on this node; more receive Bye OVERLOADED.
     #[arg(long, default_value_t = 200, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub sessions_per_user: u32,
-    /// Logins a second at the most; more get Bye OVERLOADED with a spread time to return. 0: no limit.
+    /// Maximum number of logins a second; more receive Bye OVERLOADED with a random retry time. 0: no limit.
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub logins_per_s: u32,
-    /// Failed logins a minute from one address (of IPv6 from one network of 64 bits), after which failed ones get Bye
-    /// TOO_MANY_ATTEMPTS; after 50 times as many all of its logins do.
+    /// Failed logins a minute from one address (IPv6: one /64 network); further failures receive Bye
+    /// TOO_MANY_ATTEMPTS, and beyond 50 times as many every login does.
     #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub failed_logins_per_minute: u32,
-    /// Messages a second of one session in the long run; five times as many at once. Over that the session is read more
-    /// slowly.
+    /// Sustained messages a second of one session, with bursts of five seconds. Beyond that the node reads the
+    /// session more slowly.
     #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub sends_per_s: u32,
-    /// How often an app must say something, seconds; after 2.5 times as long in silence it gets Bye IDLE.
+    /// Heartbeat interval of an app, seconds; 2.5 intervals of silence end in Bye IDLE.
     #[arg(long, default_value_t = 30, value_name = "S", value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub heartbeat_s: u32,
-    /// The largest frame from an app after login, bytes.
+    /// Largest frame from an app after login, bytes.
     #[arg(long, default_value_t = 65_536, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(1024..=1_048_576))]
     pub max_frame_bytes: u32,
-    /// How long a session may stop reading before it gets Bye SLOW, seconds.
+    /// Longest time that a session may stop reading before Bye SLOW, seconds.
     #[arg(long, default_value_t = 10, value_name = "S", value_parser = clap::value_parser!(u32).range(1..=300))]
     pub slow_limit_s: u32,
-    /// Over how long a stopping node spreads its Bye DRAINING, seconds.
+    /// Time over which a stopping node spreads its Bye DRAINING, seconds.
     #[arg(long, default_value_t = 5, value_name = "S", value_parser = clap::value_parser!(u32).range(0..=600))]
     pub drain_s: u32,
-    /// Hosts whose uris of media are taken; every program has the flag, so it is set by what puts them together.
+    /// Filled in by the program: hosts whose media URIs are accepted.
     #[arg(skip)]
     pub media_hosts: proto::media::MediaHosts,
 }
 
-/// A port whose connections may begin with a PROXY header.
+/// A port of apps, as settings name it.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProxiedPort {
     /// `--im-addr`.

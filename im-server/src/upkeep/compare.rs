@@ -1,4 +1,4 @@
-//! Compares what was announced with the database, so that a lost announcement is late and never lost.
+//! Compares announcements with the database, so that a lost announcement is late and never lost.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,15 +9,15 @@ use crate::{
     node::{outage::log, shared::Shared},
 };
 
-/// Changes that are read at once.
+/// Changes per query.
 const CHANGES: i64 = 5_000;
 
 const EVERY: Duration = Duration::from_secs(3);
-/// The least time between two comparisons, however often the backplane comes back.
+/// Minimum time between two comparisons, however often the backplane returns.
 const REST: Duration = Duration::from_millis(500);
 
-/// Compares every few seconds, and when the backplane is back: announcements were lost meanwhile.
-pub(super) async fn keep_comparing(shared: Arc<Shared>) {
+/// Compares every few seconds, and when the backplane returns: announcements were lost meanwhile.
+pub(super) async fn run(shared: Arc<Shared>) {
     let mut resumed = shared.backplane.resumed();
     let mut compared = Instant::now();
     loop {
@@ -31,7 +31,7 @@ pub(super) async fn keep_comparing(shared: Arc<Shared>) {
     }
 }
 
-/// Compares what was delivered and who was attached with the database.
+/// Compares delivered entries and attached sessions with the database.
 async fn compare(shared: &Arc<Shared>) {
     match shared.journal.last_seqs(&shared.rooms.ids()).await {
         Ok(seqs) => {
@@ -56,8 +56,8 @@ async fn compare(shared: &Arc<Shared>) {
     }
 }
 
-/// Has the sessions here looked after whose users were brought in or taken out since the last comparison: an announcement
-/// may have been lost. The horizon is read first, so a change that commits meanwhile is read next time.
+/// Feeds the sessions whose users joined or left since the last comparison: an announcement may have been lost. The
+/// horizon is read first, so that the next comparison reads changes that commit meanwhile.
 async fn compare_participants(shared: &Shared) -> Result<(), database::Error> {
     let next = shared.journal.horizon().await?;
     let mut from = shared.horizon.lock().number;
@@ -69,7 +69,7 @@ async fn compare_participants(shared: &Shared) -> Result<(), database::Error> {
             }
         }
         match changes.last() {
-            // Those of the last number once more; of one transaction never more than are read at once.
+            // Repeats those of the last number; one transaction never exceeds a query.
             Some(last) if changes.len() as i64 == CHANGES => from = last.number.max(from + 1),
             _ => break,
         }

@@ -1,4 +1,4 @@
-//! The node's line in the directory of live nodes, from which `/im/servers` is answered.
+//! The node's record in the directory of live nodes, which `/im/servers` is answered from.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,16 +10,16 @@ use crate::{
     settings::advertise,
 };
 
-/// How often the line is renewed.
+/// Interval of renewals.
 const EVERY: Duration = Duration::from_secs(2);
-/// How long it stands unrenewed: a dead node is gone from `/im/servers` within 10 s.
+/// Lifetime of a record: a dead node disappears from `/im/servers` within 10 s.
 pub(crate) const LASTS: Duration = Duration::from_secs(8);
-/// Renewals between two looks for another node of this name.
+/// Renewals between two checks for another node of this name.
 const RENEWALS_A_LOOK: u32 = 5;
-/// How often the address of a domain name is looked up again.
+/// Interval of DNS lookups of a domain name.
 const LOOK_UP_EVERY: Duration = Duration::from_secs(60);
 
-/// Puts or renews the line.
+/// Writes or renews the record.
 pub(crate) async fn announce(shared: &Shared, address: &NodeAddress) {
     let record = NodeRecord {
         node_id: shared.node_id.clone(),
@@ -34,13 +34,13 @@ pub(crate) async fn announce(shared: &Shared, address: &NodeAddress) {
         .announce_node(record, clock::now_ms(), lasts_ms)
         .await;
     if let Err(error) = announced {
-        // The backplane's own lines tell of its outage.
+        // The backplane logs its outage.
         tracing::debug!(%error, "the node could not be announced; it tries again");
     }
 }
 
-/// Renews the line until the node drains.
-pub(crate) async fn keep_announcing(shared: Arc<Shared>, mut address: NodeAddress) {
+/// Renews the record until the node drains.
+pub(crate) async fn run(shared: Arc<Shared>, mut address: NodeAddress) {
     let mut ticks = tokio::time::interval(EVERY);
     let mut looked_up = tokio::time::Instant::now();
     let mut resumed = shared.backplane.resumed();
@@ -65,6 +65,6 @@ pub(crate) async fn keep_announcing(shared: Arc<Shared>, mut address: NodeAddres
             announce(&shared, &address).await;
         }
     }
-    // Should a renewal have crossed the withdrawal.
+    // A renewal may have crossed the withdrawal.
     shared.backplane.withdraw_node(&shared.node_id).await;
 }

@@ -1,4 +1,4 @@
-//! Releases what is no longer used, and measures what is.
+//! Frees unused state, and measures the rest.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,8 +6,7 @@ use crate::node::{clock, shared::Shared};
 
 const EVERY: Duration = Duration::from_secs(1);
 
-/// Keeps house once a second.
-pub(super) async fn keep_house(shared: Arc<Shared>) {
+pub(super) async fn run(shared: Arc<Shared>) {
     let mut ticks = super::ticks(EVERY);
     loop {
         tokio::select! {

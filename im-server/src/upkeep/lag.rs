@@ -1,4 +1,4 @@
-//! How late the runtime is.
+//! Scheduling lag of the runtime.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,11 +6,10 @@ use tokio::time::Instant;
 
 use crate::node::shared::Shared;
 
-/// How often it is measured how late the runtime is.
 const LAG_EVERY: Duration = Duration::from_millis(100);
 
-/// Measures how long a task that is ready waits for a thread: what every acknowledgement waits in addition.
-pub(super) async fn keep_measuring(shared: Arc<Shared>) {
+/// Measures how long a ready task waits for a thread, which every acknowledgement waits in addition.
+pub(super) async fn run(shared: Arc<Shared>) {
     loop {
         let due = Instant::now() + LAG_EVERY;
         tokio::select! {

@@ -1,4 +1,4 @@
-//! Saves the marks that wait and passes them on.
+//! Saves marks and passes them on.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -13,11 +13,10 @@ use proto::{
 use crate::node::{outage::log, shared::Shared};
 
 const EVERY: Duration = Duration::from_secs(1);
-/// Marks in one frame: some 20 bytes each.
+/// Marks per frame: some 20 bytes each.
 const MARKS_IN_A_FRAME: usize = 1_000;
 
-/// Saves them once a second.
-pub(super) async fn keep_saving(shared: Arc<Shared>) {
+pub(super) async fn run(shared: Arc<Shared>) {
     let mut ticks = super::ticks(EVERY);
     loop {
         tokio::select! {
@@ -27,7 +26,7 @@ pub(super) async fn keep_saving(shared: Arc<Shared>) {
     }
 }
 
-/// Saves the marks that wait and passes them on, one frame for each conversation. A save that is under way ends first.
+/// Saves the waiting marks and passes them on, one frame per conversation. Awaits a save under way.
 pub(crate) async fn save(shared: &Shared) {
     let (marks, _saving) = shared.marks.take().await;
     if marks.is_empty() {
@@ -66,7 +65,7 @@ fn pass_on(shared: &Shared, conversation: ConversationId, frame: &Bytes) {
     if let Some(room) = shared.rooms.get(conversation) {
         room.pass(frame, None);
     }
-    // About nobody in particular: a user's other devices get it too.
+    // About no user: a user's other devices receive it too.
     let payload = ConversationNotice::passing(conversation, UserId::from_database(0), frame);
     shared.backplane.publish(
         Channel::Conversation(conversation),

@@ -1,5 +1,5 @@
-//! Tasks that run beside the sessions for as long as the node does. Each waits for one thing only: a database that hangs
-//! holds up marks and comparisons, and nothing else.
+//! Tasks that run beside the sessions for as long as the node does. Each waits for one thing: a database that hangs
+//! delays marks and comparisons, nothing else.
 
 mod compare;
 pub(crate) mod directory;
@@ -17,18 +17,18 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::node::shared::Shared;
 
-/// Starts them; they end when the node drains or has stopped.
+/// Starts the tasks; they end when the node drains or stops.
 pub(crate) fn start(shared: &Arc<Shared>, address: NodeAddress) {
-    tokio::spawn(directory::keep_announcing(shared.clone(), address));
-    tokio::spawn(sessions::keep_ending(shared.clone()));
-    tokio::spawn(marks::keep_saving(shared.clone()));
-    tokio::spawn(compare::keep_comparing(shared.clone()));
-    tokio::spawn(housekeeping::keep_house(shared.clone()));
-    tokio::spawn(lag::keep_measuring(shared.clone()));
-    tokio::spawn(renewal::keep_renewing(shared.clone()));
+    tokio::spawn(directory::run(shared.clone(), address));
+    tokio::spawn(sessions::run(shared.clone()));
+    tokio::spawn(marks::run(shared.clone()));
+    tokio::spawn(compare::run(shared.clone()));
+    tokio::spawn(housekeeping::run(shared.clone()));
+    tokio::spawn(lag::run(shared.clone()));
+    tokio::spawn(renewal::run(shared.clone()));
 }
 
-/// Ticks that are late rather than many.
+/// A timer that delays missed ticks instead of repeating them.
 fn ticks(every: Duration) -> Interval {
     let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -1,5 +1,5 @@
-//! Renews the logins of this node in the backplane: they are forgotten there when the node dies. Whoever missed the notice
-//! that a device has logged in elsewhere or was logged out learns of it here.
+//! Renews the logins of this node in the backplane, which expire there when the node dies. A session that missed the
+//! notice of another login or a logout ends here.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,16 +11,16 @@ use crate::{
     session::Session,
 };
 
-/// How often each login is renewed: three times while it stands unrenewed.
+/// Interval of renewals: a third of the lifetime of a login.
 const EVERY: Duration = Duration::from_secs(20);
-/// In so many parts, one after another: nodes that were started together, each with all of its logins at once, would be
-/// busy with nothing else for seconds, and Redis too (loadtest/results/README.md).
+/// Parts of an interval, so that nodes which start together do not renew all of their logins at once and occupy Redis
+/// for seconds (loadtest/results/README.md).
 const PARTS: u32 = 20;
-/// The least time between two renewals of everybody, however often the backplane comes back.
+/// Minimum time between two full renewals, however often the backplane returns.
 const REST: Duration = Duration::from_millis(500);
 
-/// Renews a part now and then, and everybody at once when the backplane is back or was emptied.
-pub(crate) async fn keep_renewing(shared: Arc<Shared>) {
+/// Renews one part at a time, and everything when the backplane returns.
+pub(crate) async fn run(shared: Arc<Shared>) {
     let mut resumed = shared.backplane.resumed();
     let mut ticks = super::ticks(EVERY / PARTS);
     let mut part = 0;
@@ -28,8 +28,8 @@ pub(crate) async fn keep_renewing(shared: Arc<Shared>) {
         tokio::select! {
             () = shared.stopping.cancelled() => return,
             _ = ticks.tick() => {
-                // Their ids are counted, so that the parts are of one size.
-                renew(&shared, shared.users.those(|session| session.id % u64::from(PARTS) == part)).await;
+                // Ids are sequential, so the parts are of equal size.
+                renew(&shared, shared.users.filter(|session| session.id % u64::from(PARTS) == part)).await;
                 part = (part + 1) % u64::from(PARTS);
             }
             Ok(()) = resumed.changed() => {
@@ -51,7 +51,7 @@ async fn renew(shared: &Shared, sessions: Vec<Arc<Session>>) {
         })
         .collect();
     let Ok(outdone) = shared.backplane.renew_sessions(&held).await else {
-        // Said by readiness and the backplane's own log lines; it is done again when it is back.
+        // Readiness and the backplane report it; its return repeats the renewal.
         return;
     };
     for (at, why) in outdone {

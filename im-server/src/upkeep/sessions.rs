@@ -1,4 +1,4 @@
-//! Ends sessions that are silent, slow or expired.
+//! Ends silent, slow and expired sessions.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -17,8 +17,8 @@ use crate::{
 
 const EVERY: Duration = Duration::from_secs(1);
 
-/// Ends them once a second. Awaits nothing but its timer, so neither database nor backplane can hold it up.
-pub(super) async fn keep_ending(shared: Arc<Shared>) {
+/// Ends them once a second. Awaits only its timer, so neither database nor backplane delays it.
+pub(super) async fn run(shared: Arc<Shared>) {
     let mut ticks = super::ticks(EVERY);
     let mut grace = Grace::new(clock::uptime_s());
     loop {
@@ -29,19 +29,19 @@ pub(super) async fn keep_ending(shared: Arc<Shared>) {
     }
 }
 
-/// Sessions that are ended in one sweep for being silent or slow; the others follow a second later. A cause that all have in
-/// common, say a network that was away, must not send them all to the next node at once.
+/// Silent or slow sessions that end in one pass; the others follow a second later. A common cause, such as a network
+/// outage, must not send all of them to the next node at once.
 const ENDED_AT_ONCE: usize = 500;
 
-/// Silence and slowness are counted while the node listens: a sweep that comes late was not listening.
+/// Silence and slowness count while the node listens; a late pass shows that it did not.
 struct Grace {
     swept_s: u32,
-    /// Nothing before this counts, seconds of the monotonic clock.
+    /// Earlier times do not count, seconds of the monotonic clock.
     since_s: u32,
 }
 
 impl Grace {
-    /// How late a sweep is before it grants grace, seconds.
+    /// Delay of a pass that grants grace, seconds.
     const LATE_S: u32 = 5;
 
     fn new(now_s: u32) -> Self {
@@ -62,7 +62,7 @@ impl Grace {
 fn end_sessions(shared: &Shared, grace: &mut Grace) {
     let (now_s, now_ms) = (clock::uptime_s(), clock::now_ms());
     grace.sweep(now_s);
-    let limits = Patience {
+    let limits = Limits {
         silence_s: shared.settings.heartbeat_s * 5 / 2,
         slow_s: shared.settings.slow_limit_s,
         since_s: grace.since_s,
@@ -73,7 +73,7 @@ fn end_sessions(shared: &Shared, grace: &mut Grace) {
             to_end.push((session.clone(), reason));
         }
     });
-    // A password that has expired is no matter of patience.
+    // Expiry grants no grace.
     let (expired, mut impatient): (Vec<_>, Vec<_>) = to_end
         .into_iter()
         .partition(|(_, reason)| *reason == ByeReason::Expired);
@@ -82,7 +82,7 @@ fn end_sessions(shared: &Shared, grace: &mut Grace) {
             .unwrap_or(60)
             .min(60);
     impatient.truncate(ENDED_AT_ONCE);
-    // Outside the lock of the shard: ending a session writes to its socket.
+    // Outside the shard lock: ending a session writes to its socket.
     for (session, reason) in expired.into_iter().chain(impatient) {
         match reason {
             ByeReason::Expired => session.end(reason, 0, &sentences::EXPIRED),
@@ -92,14 +92,13 @@ fn end_sessions(shared: &Shared, grace: &mut Grace) {
     }
 }
 
-/// How long a session may be silent or slow.
-struct Patience {
+struct Limits {
     silence_s: u32,
     slow_s: u32,
     since_s: u32,
 }
 
-impl Patience {
+impl Limits {
     fn why_to_end(&self, session: &Session, now_s: u32, now_ms: i64) -> Option<ByeReason> {
         if session.expires_at_ms.load(Ordering::Relaxed) <= now_ms {
             return Some(ByeReason::Expired);
@@ -112,7 +111,7 @@ impl Patience {
         {
             return Some(ByeReason::Slow);
         }
-        let silent = lasts(session.heard_s.load(Ordering::Relaxed)) > self.silence_s;
+        let silent = lasts(session.active_s.load(Ordering::Relaxed)) > self.silence_s;
         silent.then_some(ByeReason::Idle)
     }
 }

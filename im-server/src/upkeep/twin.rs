@@ -1,5 +1,5 @@
-//! Two nodes of one name. They would take each other's line out of the directory, so the second one does not start while
-//! the first is alive. One that was killed is followed at once: its line stays behind for some seconds and keeps nobody out.
+//! Two nodes of one name would overwrite each other's record in the directory, so the second one does not start while
+//! the first is alive. The record of a killed node outlives it by seconds, and keeps no node from starting.
 
 use std::time::Duration;
 
@@ -10,15 +10,14 @@ use tokio::time::{Instant, sleep};
 use super::directory;
 use crate::node::clock;
 
-/// How often the directory is looked at.
+/// Interval of directory reads.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// How long a backplane that answered a moment ago may take to be there.
+/// Longest wait for a backplane that has just answered.
 const BACKPLANE_LIMIT: Duration = Duration::from_secs(2);
-/// A line that stands so long was renewed: its node lives.
+/// A record of this age was renewed: its node is alive.
 const PROOF: Duration = Duration::from_millis(1_000 + directory::LASTS.as_millis() as u64);
 
-/// This process among all: the kernel's boot, the namespace of process ids, its id there, and when it was started. None
-/// where there is no /proc.
+/// Identifies this process: boot id, process-id namespace, process id, start time. `None` without /proc.
 pub(crate) fn own_process() -> Option<String> {
     let kernel = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     let namespace = std::fs::read_link("/proc/self/ns/pid").ok()?;
@@ -31,8 +30,8 @@ pub(crate) fn own_process() -> Option<String> {
     ))
 }
 
-/// Field 22 of a process's stat, ticks since the boot; none of one that has ended and is not reaped yet. The second field may
-/// hold anything, and ends with the last parenthesis.
+/// Field 22 of a process's stat, ticks since boot; `None` of a zombie. The second field is arbitrary text that ends
+/// at the last parenthesis.
 fn started(stat: &str) -> Option<u64> {
     let (_, fields) = stat.rsplit_once(')')?;
     let mut fields = fields.split_whitespace();
@@ -41,12 +40,12 @@ fn started(stat: &str) -> Option<u64> {
     (!has_ended).then_some(started)
 }
 
-/// Whether the node of a line lives.
+/// Whether the node of a record is alive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Life {
     Alive,
     Dead,
-    /// The directory will tell: a line that is not renewed expires.
+    /// A record that is not renewed expires.
     Unknown,
 }
 
@@ -59,12 +58,12 @@ fn life(record: &NodeRecord, own: Option<&str>, address: &NodeAddress) -> Life {
     {
         return life;
     }
-    // Another boot of what listens there now, in a container of its own for example.
+    // An earlier instance at the same address, in a container for example.
     let is_there = (&record.address.ip, record.address.port) == (&address.ip, address.port);
     if is_there { Life::Dead } else { Life::Unknown }
 }
 
-/// Of a process that this one can look for: of this machine, and of the same namespace.
+/// For a process of this machine and namespace; `None` for others.
 fn life_of(its: &str, own: &str) -> Option<Life> {
     let parts = |text: &str| -> Option<[String; 4]> {
         let parts: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
@@ -80,10 +79,10 @@ fn life_of(its: &str, own: &str) -> Option<Life> {
     Some(if is_same { Life::Alive } else { Life::Dead })
 }
 
-/// Waits until it is known that no node of this name is alive.
+/// Waits until no node of this name is alive.
 ///
 /// # Errors
-/// When one is. A backplane that is away keeps nobody from starting.
+/// When one is. A backplane that is away keeps no node from starting.
 pub(crate) async fn refuse(
     backplane: &Backplane,
     node_id: &str,
@@ -95,7 +94,7 @@ pub(crate) async fn refuse(
     }
     let own = own_process();
     let first_seen = Instant::now();
-    let mut has_told = false;
+    let mut is_logged = false;
     while let Some(record) = find(backplane, node_id).await {
         let is_alive = match life(&record, own.as_deref(), address) {
             Life::Dead => return Ok(()),
@@ -103,10 +102,10 @@ pub(crate) async fn refuse(
             Life::Unknown => first_seen.elapsed() > PROOF,
         };
         if is_alive {
-            bail!("{}", told(&record));
+            bail!("{}", describe(&record));
         }
-        if !has_told {
-            has_told = true;
+        if !is_logged {
+            is_logged = true;
             tracing::info!(
                 node_id,
                 limit_s = PROOF.as_secs(),
@@ -123,7 +122,7 @@ async fn find(backplane: &Backplane, node_id: &str) -> Option<NodeRecord> {
     nodes.into_iter().find(|node| node.node_id == node_id)
 }
 
-fn told(record: &NodeRecord) -> String {
+fn describe(record: &NodeRecord) -> String {
     let pid = record
         .process
         .as_deref()
@@ -137,20 +136,20 @@ fn told(record: &NodeRecord) -> String {
     )
 }
 
-/// Tells the log about a twin that started at the same moment, or while the backplane was away: once when it is seen, once
-/// when it is gone.
+/// Logs where another node of this name appears and disappears: both may have started at the same moment, or while
+/// the backplane was away.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
     is_seen: bool,
 }
 
 impl Watch {
-    /// Looks for another process under this name, before this node renews its line.
+    /// Looks for another process of this name, before the record is renewed.
     pub(crate) async fn look(&mut self, backplane: &Backplane, node_id: &str, own: Option<&str>) {
         let record = find(backplane, node_id).await;
         let other = record.filter(|record| record.process.is_some() && record.process.as_deref() != own);
         match &other {
-            Some(record) if !self.is_seen => tracing::error!("{}", told(record)),
+            Some(record) if !self.is_seen => tracing::error!("{}", describe(record)),
             None if self.is_seen => tracing::info!(node_id, "this node is the only one of its name again"),
             _ => {}
         }
@@ -205,9 +204,9 @@ mod tests {
         let parts: Vec<&str> = own.split_whitespace().collect();
         let of = |kernel: &str, namespace: &str, pid: u32| format!("{kernel} {namespace} {pid} {}", parts[3]);
         assert_eq!(life(&of(parts[0], parts[1], pid), 2), Life::Dead);
-        // A number that another process has by now.
+        // A reused process id.
         assert_eq!(life(&of(parts[0], parts[1], 1), 2), Life::Dead);
-        // Another machine, another container, a line that makes no sense: only the address speaks.
+        // Another machine or container, or an invalid record: only the address counts.
         for foreign in [
             of("another-boot", parts[1], std::process::id()),
             of(parts[0], "pid:[1]", std::process::id()),

@@ -64,7 +64,7 @@ impl App {
         frame.expect("a frame within the time").ok().flatten()
     }
 
-    /// The next frame that is no entry; entries are kept.
+    /// The next frame other than an entry; entries are kept.
     pub async fn next(&mut self) -> ServerFrame {
         loop {
             match self.receive().await.expect("the connection is open") {
@@ -77,7 +77,7 @@ impl App {
         }
     }
 
-    /// Sends a request and gives its answer, or the Bye that comes instead; entries are kept, other frames passed over.
+    /// Sends a request and returns its answer, or the Bye instead; entries are kept, other frames skipped.
     pub async fn ask(&mut self, body: Request) -> Body {
         let request_id = self.send(body).await;
         loop {
@@ -95,7 +95,7 @@ impl App {
         }
     }
 
-    /// Syncs with nothing, and gives the frames before SyncDone that are no entries.
+    /// Syncs without copies.
     pub async fn sync_all(&mut self) -> SyncDone {
         self.sync(Sync::default()).await.1
     }

@@ -166,7 +166,7 @@ impl Fleet {
         self.nodes[0].1
     }
 
-    /// Makes a consult conversation with these people.
+    /// Creates a consult conversation with these participants.
     pub async fn conversation(&self, people: &[(i64, Role)]) -> i64 {
         let id = ConversationId::from_database(self.next_conversation.fetch_add(1, Ordering::Relaxed));
         let by = UserId::from_database(people[0].0);
@@ -193,7 +193,7 @@ impl Fleet {
         id.get()
     }
 
-    /// Two people: patient 1 and doctor 2.
+    /// With two participants: patient 1 and doctor 2.
     pub async fn consult(&self) -> i64 {
         self.conversation(&[(1, Role::Patient), (2, Role::Doctor)]).await
     }
@@ -275,7 +275,7 @@ impl Fleet {
         App::connect(self.ports().tcp).await
     }
 
-    /// An app that has logged in on a node; as apps do, it comes back when it is told that something is away just now.
+    /// An app logged in on a node; it retries while the node is unavailable, as apps do.
     pub async fn log_in_on(&self, node: usize, user: i64, device: &str) -> App {
         let password = self.password(user, device).await;
         let deadline = tokio::time::Instant::now() + PATIENCE;

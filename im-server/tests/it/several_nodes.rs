@@ -95,7 +95,7 @@ async fn a_logout_ends_the_session_on_whatever_node() {
     fleet.journal.notify(user, &notice);
     fleet.journal.notify(user, &UserNotice::Disabled { generation });
     assert_eq!(pad.bye().await.reason(), ByeReason::Disabled);
-    // What is published to one person comes in its order.
+    // Notices for one user arrive in order.
     let generation = fleet
         .backplane
         .revoke_im_passwords(user, "watch")

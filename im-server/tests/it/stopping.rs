@@ -1,4 +1,4 @@
-//! Stopping a node: nothing is lost by it, and apps are told to come back.
+//! Stopping a node: nothing is lost, and apps are asked to reconnect.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ async fn a_draining_node_leaves_the_directory_and_says_bye_to_everybody() {
             .send(Request::Send(message(consult, &format!("{at}"), "hello")))
             .await;
     }
-    // What was handed over before the node stops is written.
+    // Messages handed over before the node stops are written.
     assert_eq!(doctor.seqs(21).await, (2..=22).collect::<Vec<_>>());
     fleet.nodes[0].0.drain(Duration::from_millis(100)).await;
     let bye = patient.bye().await;

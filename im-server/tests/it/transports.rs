@@ -275,7 +275,7 @@ async fn a_browser_gets_the_sub_protocol_that_it_asks_for() {
     }
 }
 
-/// RFC 6455: what a client may not send, byte by byte. The Bye is the same, the close code tells the rule.
+/// RFC 6455: violations by a client, byte by byte. The Bye is the same, the close code names the rule.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_breaks_the_rules_of_websocket_is_closed_with_their_codes() {
     let fleet = Fleet::start().await;
@@ -443,7 +443,7 @@ async fn frames_and_websocket_travel_over_tls() {
     }
     assert_eq!(patient.seqs(22).await, (1..=22).collect::<Vec<_>>());
 
-    // HTTP that is no upgrade is told so in HTTP, whatever its method.
+    // Plain HTTP is refused in HTTP, whatever its method.
     let connector = tokio_rustls::TlsConnector::from(tls.config);
     for head in [
         "GET / HTTP/1.1\r\nHost: x\r\n\r\n",

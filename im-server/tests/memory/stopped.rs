@@ -64,7 +64,7 @@ async fn a_session_that_asks_for_thirty_megabytes_and_stops_reading_costs_one_en
     );
 }
 
-/// Lets so many more devices log in, Sync everything and read nothing.
+/// Logs more devices in, which Sync everything and read nothing.
 async fn stop_reading(fleet: &Fleet, stopped: &mut Vec<TcpStream>, count: usize) {
     for _ in 0..count {
         let mut stream = logged_in(fleet, &format!("stopped {}", stopped.len())).await;
@@ -80,8 +80,8 @@ async fn stop_reading(fleet: &Fleet, stopped: &mut Vec<TcpStream>, count: usize)
     }
 }
 
-/// What is allocated once sessions have stopped pulling: they pull until the kernel takes no more. Two looks then see the
-/// same, with other people's messages acknowledged between them.
+/// Allocated bytes once sessions have stopped pulling, when the kernel buffers are full. Two equal measurements
+/// confirm it, with messages of other users acknowledged in between.
 async fn settled(patient: &mut App, consult: i64) -> usize {
     let mut last = usize::MAX;
     loop {

@@ -1,40 +1,39 @@
-//! Where feeding begins: a pure decision from where the session stands and what the app has.
+//! Where feeding begins: a pure decision on the session's position and the app's copy.
 
 use journal::overview::Overview;
 use proto::Seq;
 
 use super::copies::Copy;
 
-/// Where a session stands in a conversation before it catches up.
+/// The position of a session in a conversation before feeding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
     /// A room pushes to it.
     Live,
-    /// This session was given everything up to this.
+    /// This session received everything up to this.
     Reached(Seq),
-    /// It awaits a Sync, and was given everything up to this.
+    /// It awaits a Sync, and received everything up to this.
     Paused(Seq),
-    /// This session was given nothing that the baseline does not cover.
+    /// This session received nothing beyond the baseline.
     Unknown,
 }
 
-/// How it begins.
+/// The first entry to feed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Begin {
-    /// Nothing is owed, or is owed by another.
+    /// Nothing is owed, or another owner delivers it.
     Nothing,
-    /// Behind this.
     After(Seq),
     /// With the newest entries.
     Newest { reset: bool },
 }
 
-/// Why a session catches up.
+/// Why a session is fed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cause {
-    /// A Sync that has this session's first look at the conversation, or found it paused.
+    /// The session's first Sync of the conversation, or one that resumes a paused conversation.
     Sync { copy: Copy, limit: usize },
-    /// A notice, or a Sync of a conversation that this session has synced before.
+    /// A notice, or another Sync of a conversation that this session has synced.
     Notice,
 }
 
@@ -57,7 +56,7 @@ pub(super) fn begin(standing: Standing, overview: &Overview, cause: Cause, basel
             Copy::Have(have) => Begin::After(have),
             Copy::New => Begin::Newest { reset: false },
             Copy::Stale => Begin::Newest { reset: true },
-            // A copy that ends before the newest entries would have a hole.
+            // A copy that ends before the newest entries would have a gap.
             Copy::Unnamed => Begin::Newest {
                 reset: newest_from(overview, limit) > overview.first_visible_after(Seq::ZERO),
             },
@@ -65,8 +64,7 @@ pub(super) fn begin(standing: Standing, overview: &Overview, cause: Cause, basel
     }
 }
 
-/// Where the newest `limit` entries begin that a user may see; `None` when there are none. Spans hold each seq between
-/// their ends (I2), so this is arithmetic.
+/// The first of the newest `limit` entries that a user may see. Spans are gap-free (I2), so this is arithmetic.
 pub(super) fn newest_from(overview: &Overview, limit: usize) -> Option<Seq> {
     let mut wanted = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut from = None;

@@ -3,10 +3,9 @@
 use journal::overview::Overview;
 use proto::Seq;
 
-/// The app's copies, as it says.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Copies {
-    /// (conversation, epoch, have_seq), sorted: held while the Sync lasts, so without a map's empty places.
+    /// (conversation, epoch, have_seq), sorted: held during the Sync, so without the spare capacity of a map.
     items: Box<[(i64, i64, i64)]>,
     unnamed: Unnamed,
 }
@@ -14,7 +13,7 @@ pub(crate) struct Copies {
 /// Conversations that the app does not name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Unnamed {
-    /// They are new to the app: it has synced never before.
+    /// New to the app, which has never synced.
     #[default]
     New,
     /// The app may have a copy, and knows everything below this number of the order.
@@ -28,16 +27,15 @@ pub(crate) enum Unnamed {
 pub(crate) enum Copy {
     /// Everything up to this.
     Have(Seq),
-    /// None.
     New,
     /// It may have one that it did not name.
     Unnamed,
-    /// One that it must forget.
+    /// One that it must drop.
     Stale,
 }
 
 impl Copies {
-    /// Copies of (conversation, epoch, have_seq). Of a conversation that is named twice the first one counts.
+    /// From (conversation, epoch, have_seq); the first of duplicates counts.
     pub(crate) fn new(items: impl Iterator<Item = (i64, i64, i64)>, unnamed: Unnamed) -> Self {
         let mut items: Vec<_> = items.collect();
         items.sort_by_key(|(conversation, ..)| *conversation);
@@ -60,7 +58,7 @@ impl Copies {
     pub(crate) fn of(&self, overview: &Overview) -> Copy {
         let conversation = &overview.conversation;
         match self.find(conversation.id.get()) {
-            // An app that names a conversation without knowing its epoch has nothing of it.
+            // An app that does not know the epoch has no copy.
             Some((epoch, 0)) if epoch == conversation.epoch || epoch == 0 => Copy::New,
             Some((epoch, have_seq))
                 if epoch == conversation.epoch && have_seq <= conversation.last_seq.get() =>

@@ -1,7 +1,7 @@
-//! Catching up: a session pulls from the journal until it is live, or until its Sync's limit.
+//! Feeding: a session pulls from the journal until it is live, or until its Sync reaches the limit.
 //!
-//! Runs in the session's own task, one at a time; so `reached` has one owner at each moment. Whatever is awaited, the world
-//! may move meanwhile: nothing here relies on an earlier look, but on what each page says of itself.
+//! The session's task feeds one conversation at a time, so `reached` has one owner. Anything may happen during an
+//! await: decisions rely on what each page says of itself, never on an earlier look.
 
 mod begin;
 pub(crate) mod copies;
@@ -31,10 +31,10 @@ pub(crate) struct Request {
     pub(crate) from: ConversationId,
 }
 
-/// Syncs: catches up in each conversation of the request's range. True when the app must Sync again for more.
+/// Feeds each conversation of the requested range. True when the app must Sync again for more.
 ///
 /// # Errors
-/// [`Stopped`]; then the next Sync goes on exactly where this one stopped.
+/// [`Stopped`]; the next Sync continues exactly there.
 pub(crate) async fn sync<S: Source>(
     source: &S,
     request: &Request,
@@ -62,7 +62,7 @@ async fn sync_range<S: Source>(
         if overviews.is_empty() {
             return Ok(more);
         }
-        // All at once, since each new room costs a look at the database.
+        // All at once, since each new room costs a query.
         let rooms = source.open(&overviews).await?;
         for (overview, room) in overviews.iter().zip(rooms) {
             let id = overview.conversation.id;
@@ -80,7 +80,7 @@ async fn sync_range<S: Source>(
     }
 }
 
-/// Looks after one conversation: a notice told of it, the session fell behind in it, or its user has left it.
+/// Looks after one conversation: after a notice, after falling behind, or after its user has left.
 ///
 /// # Errors
 /// [`Stopped`].
@@ -106,8 +106,8 @@ pub(crate) async fn look_after<S: Source>(source: &S, id: ConversationId) -> Res
     Ok(())
 }
 
-/// Catches up in one conversation. `room` is there when the overview says that the user is in. True when more is owed that
-/// the next Sync gives.
+/// Feeds one conversation. `room` is present when the user is in, according to the overview. True when the next Sync
+/// owes more.
 async fn catch_up<S: Source>(
     source: &S,
     overview: &Overview,
@@ -144,13 +144,13 @@ async fn catch_up<S: Source>(
         source,
         overview,
         room,
-        // Entries before the owed one are not the user's: a room that delivers them yet must not push them.
+        // Entries before the owed one are not for this user: a room that delivers them late must not push them.
         reached: owed.map_or(reached.max(overview.last_visible()), |owed| {
             reached.max(owed.previous())
         }),
-        // The newest entries were counted already; what comes meanwhile is few.
+        // `newest_from` has applied the limit; few entries arrive meanwhile.
         budget: if newest.is_some() { usize::MAX } else { limit },
-        given: standing != Standing::Unknown,
+        is_known: standing != Standing::Unknown,
     };
     // A session that fell behind knows the conversation.
     let notes = (newest.is_some() || owed.is_some() && position.is_none()).then(|| Notes {

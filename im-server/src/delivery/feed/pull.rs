@@ -1,4 +1,4 @@
-//! A session pulling one conversation, page after page.
+//! A session pulling one conversation, page by page.
 
 use std::sync::Arc;
 
@@ -13,23 +13,22 @@ use crate::delivery::{
     room::Room,
 };
 
-/// Entries of the first page; the next ones grow while they find room, so that a page of large bodies is not read in vain.
+/// Entries of the first page; later pages grow while they fit, so that no page of large bodies is read in vain.
 const FIRST_PAGE: usize = 16;
 const LARGEST_PAGE: usize = 128;
 
-/// A session pulling one conversation.
 pub(super) struct Pull<'s, S: Source> {
     pub(super) source: &'s S,
     pub(super) overview: &'s Overview,
     pub(super) room: Option<Arc<Room<S::Receiver>>>,
     pub(super) reached: Seq,
-    /// Entries that may be sent yet.
+    /// Entries that may still be sent.
     pub(super) budget: usize,
-    /// This session knows the conversation: was told of it, or was given entries of it.
-    pub(super) given: bool,
+    /// The session knows the conversation: it was announced, or entries of it were delivered.
+    pub(super) is_known: bool,
 }
 
-/// Where pulling ended.
+/// How pulling ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
     /// The room pushes from here on.
@@ -40,26 +39,26 @@ pub(super) enum End {
     Cut,
 }
 
-/// How much of a page was sent.
+/// The sent part of a page.
 #[derive(Debug, PartialEq, Eq)]
 enum Sent {
     All,
-    /// So many of its entries.
+    /// This many of its entries.
     Some(usize),
-    /// None: the first one is as large as the outbox, which takes it only when nothing else waits.
+    /// None: the first one is as large as the outbox, which must be empty for it.
     None,
 }
 
 impl<S: Source> Pull<'_, S> {
-    /// Announces the conversation if there is a reason, then sends pages.
+    /// Announces the conversation if `notes` say so, then sends pages.
     pub(super) async fn run(&mut self, notes: Option<Notes>) -> Result<End, Stopped> {
         if let Some(notes) = notes {
             self.source.announce(self.overview, notes).await?;
-            self.given = true;
+            self.is_known = true;
         }
         let mut page = FIRST_PAGE;
-        // A room may be behind the overview, and the Sync promises what the overview saw. An overview that is older than what
-        // the session was given may not know that the user has left since.
+        // A room may be behind the overview, and the Sync promises what the overview saw. An overview older than the
+        // position may not know that the user has left.
         let mut known = self.room.is_none() || self.reached == self.overview.conversation.last_seq;
         loop {
             if known && let Some(end) = self.whole()? {
@@ -70,7 +69,7 @@ impl<S: Source> Pull<'_, S> {
                 if self.budget == 0 {
                     return Ok(End::Cut);
                 }
-                self.source.has_room().await?;
+                self.source.has_capacity().await?;
                 let id = self.overview.conversation.id;
                 let feed = self.source.feed(id, self.reached, page.min(self.budget)).await?;
                 let sent = self.send(&feed)?;
@@ -80,16 +79,16 @@ impl<S: Source> Pull<'_, S> {
                     Sent::None => 1,
                 };
                 if sent == Sent::None {
-                    // It is read again then: a session that does not read must not hold it meanwhile.
+                    // It is read again: a session that does not read must not hold a page.
                     drop(feed);
-                    self.source.is_idle().await?;
+                    self.source.is_drained().await?;
                     continue;
                 }
                 if sent != Sent::All || feed.has_more {
                     continue;
                 }
                 self.reached = feed.through;
-                // A user who is in again, unknown to the overview, has a notice that waits for this task.
+                // A user who has come back after this overview has a notice that waits for this task.
                 if feed.has_left || self.room.is_none() {
                     return Ok(End::Left);
                 }
@@ -98,7 +97,7 @@ impl<S: Source> Pull<'_, S> {
         }
     }
 
-    /// The end, if the session has everything: as the overview says, or a page that said there is no more.
+    /// The end, if the session has everything according to the overview or to the last page.
     fn whole(&self) -> Result<Option<End>, Stopped> {
         let Some(room) = &self.room else {
             return Ok((self.reached >= self.overview.last_visible()).then_some(End::Left));
@@ -110,15 +109,15 @@ impl<S: Source> Pull<'_, S> {
         }
     }
 
-    /// Sends the entries of a page for which there is room; the rest is dropped and read again later: a session that does
-    /// not read must not hold a page too.
+    /// Sends the entries of a page that fit. The others are dropped and read again: a session that does not read must
+    /// not hold a page.
     fn send(&mut self, feed: &Feed) -> Result<Sent, Stopped> {
         let receiver = self.source.receiver();
         let mut sent = Sent::All;
         for (at, entry) in feed.entries.iter().enumerate() {
             let frame = Published::new(entry.clone()).frame();
             match receiver.queue(&frame) {
-                Pushed::Taken => self.gave(entry.seq),
+                Pushed::Taken => self.delivered(entry.seq),
                 Pushed::Ended => return Err(Stopped::Ended),
                 Pushed::Full => {
                     sent = if at == 0 { Sent::None } else { Sent::Some(at) };
@@ -130,13 +129,13 @@ impl<S: Source> Pull<'_, S> {
         Ok(sent)
     }
 
-    fn gave(&mut self, seq: Seq) {
+    fn delivered(&mut self, seq: Seq) {
         self.reached = seq;
         self.budget = self.budget.saturating_sub(1);
-        self.given = true;
+        self.is_known = true;
     }
 
-    /// Writes down where the session stands now.
+    /// Records the position.
     pub(super) fn finish(self, outcome: Result<End, Stopped>, baseline: i64) -> Result<bool, Stopped> {
         let receiver = self.source.receiver();
         let id = self.overview.conversation.id;
@@ -144,7 +143,7 @@ impl<S: Source> Pull<'_, S> {
             Ok(End::Live) | Err(Stopped::Ended) => return outcome.map(|_| false),
             Ok(End::Left) => Some(Kept::Left(self.reached)),
             Ok(End::Cut) => Some(Kept::Paused(self.reached)),
-            Err(Stopped::Unavailable(_)) => self.given.then_some(Kept::Paused(self.reached)),
+            Err(Stopped::Unavailable(_)) => self.is_known.then_some(Kept::Paused(self.reached)),
         };
         match &self.room {
             Some(room) => room.detach(receiver, kept, self.source.now_s()),

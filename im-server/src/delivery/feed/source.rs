@@ -1,4 +1,4 @@
-//! The world that catching up reads from and writes to.
+//! The source and sink of feeding.
 
 use std::{future::Future, sync::Arc};
 
@@ -7,12 +7,12 @@ use proto::{ConversationId, Seq};
 
 use crate::delivery::{Receiver, room::Room};
 
-/// Why catching up stopped.
+/// Why feeding stopped.
 #[derive(Debug)]
 pub(crate) enum Stopped {
     /// The session has ended.
     Ended,
-    /// The database does not give what is needed.
+    /// The database fails.
     Unavailable(database::Error),
 }
 
@@ -31,12 +31,12 @@ impl From<journal::Error> for Stopped {
     }
 }
 
-/// The notes of a Conversation frame beside the conversation itself.
+/// Fields of a Conversation frame that depend on the feeding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Notes {
-    /// The app must forget its copy.
+    /// The app must drop its copy.
     pub(crate) reset: bool,
-    /// Where the entries that follow begin; 0 when none do.
+    /// The first entry that follows; 0 when none does.
     pub(crate) from_seq: Seq,
 }
 
@@ -59,13 +59,13 @@ pub(crate) trait Source: Sync {
         from: ConversationId,
     ) -> impl Future<Output = Result<Vec<Overview>, Stopped>> + Send;
 
-    /// One of them.
+    /// The overview of one conversation.
     fn overview(&self, id: ConversationId) -> impl Future<Output = Result<Option<Overview>, Stopped>> + Send;
 
-    /// A room that is open.
+    /// An open room.
     fn room(&self, id: ConversationId) -> Option<Arc<Room<Self::Receiver>>>;
 
-    /// The rooms of the conversations that the user is in, opened where they were not.
+    /// The rooms of the conversations that the user is in; opens missing ones.
     fn open(
         &self,
         overviews: &[Overview],
@@ -79,13 +79,13 @@ pub(crate) trait Source: Sync {
         limit: usize,
     ) -> impl Future<Output = Result<Feed, Stopped>> + Send;
 
-    /// Sends the Conversation frame that stands before a conversation's entries.
+    /// Sends the Conversation frame before a conversation's entries.
     fn announce(&self, overview: &Overview, notes: Notes)
     -> impl Future<Output = Result<(), Stopped>> + Send;
 
-    /// Waits until the socket has room for a page.
-    fn has_room(&self) -> impl Future<Output = Result<(), Stopped>> + Send;
+    /// Waits until a page fits.
+    fn has_capacity(&self) -> impl Future<Output = Result<(), Stopped>> + Send;
 
-    /// Waits until nothing waits for the socket, so that it takes a frame of any size.
-    fn is_idle(&self) -> impl Future<Output = Result<(), Stopped>> + Send;
+    /// Waits until the outbox is empty, so that it accepts a frame of any size.
+    fn is_drained(&self) -> impl Future<Output = Result<(), Stopped>> + Send;
 }

@@ -97,7 +97,7 @@ impl Receiver for Recorder {
 
     fn flush(&self) {}
 
-    fn has_room(&self) -> bool {
+    fn has_capacity(&self) -> bool {
         true
     }
 

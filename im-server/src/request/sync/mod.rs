@@ -1,5 +1,5 @@
-//! Sync: an app says what it has, and gets what it misses; from here on entries flow to the session. An app with more
-//! conversations than one frame holds syncs in parts, from the newest id to the oldest.
+//! Sync: an app names its copies, and receives the entries that it misses; later entries flow to the session. An app
+//! with more conversations than one frame holds syncs in parts, from the newest id to the oldest.
 
 mod source;
 
@@ -116,8 +116,8 @@ fn parse(session: &Session, sync: wire::Sync, unnamed: Unnamed) -> Result<Reques
     })
 }
 
-/// Looks after the conversations that the session's notices are about. One that cannot be served now ends the session with
-/// UNAVAILABLE rather than leaving it with less than it was promised; it syncs when it is back.
+/// Looks after the conversations that notices are about. A failure ends the session with UNAVAILABLE, so that it
+/// syncs again, rather than leaving it with fewer entries than promised.
 pub(crate) async fn look_after(shared: Arc<Shared>, session: Arc<Session>) {
     let source = NodeSource {
         shared: &shared,

@@ -1,4 +1,4 @@
-//! Journal, rooms and socket of one session, for catching up.
+//! Journal, rooms and socket of one session, as a source of feeding.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::{
     node::{clock, shared::Shared},
     session::{
         Session, SessionRoom,
-        capacity::{Ended, empty_outbox, push_when_there_is_room, room_in_outbox},
+        capacity::{Ended, outbox_empty, push_all, outbox_capacity},
     },
 };
 
@@ -30,7 +30,6 @@ impl From<Ended> for Stopped {
     }
 }
 
-/// The source of a real session.
 pub(crate) struct NodeSource<'n> {
     pub(crate) shared: &'n Arc<Shared>,
     pub(crate) session: &'n Arc<Session>,
@@ -81,7 +80,7 @@ impl Source for NodeSource<'_> {
             }
             rooms.push(Some(room));
         }
-        // Announcements before the subscriptions were confirmed went past the new rooms.
+        // Announcements before a confirmed subscription missed the new rooms.
         for (id, seq) in shared.journal.last_seqs(&new).await? {
             if let Some(room) = shared.rooms.get(id) {
                 fanout::exists(&room, &shared.journal, seq);
@@ -97,16 +96,16 @@ impl Source for NodeSource<'_> {
 
     async fn announce(&self, overview: &Overview, notes: Notes) -> Result<(), Stopped> {
         let frame = conversation_frame(self.shared, self.session, overview, notes).await?;
-        push_when_there_is_room(self.session, vec![frame]).await?;
+        push_all(self.session, vec![frame]).await?;
         Ok(())
     }
 
-    async fn has_room(&self) -> Result<(), Stopped> {
-        Ok(room_in_outbox(self.session).await?)
+    async fn has_capacity(&self) -> Result<(), Stopped> {
+        Ok(outbox_capacity(self.session).await?)
     }
 
-    async fn is_idle(&self) -> Result<(), Stopped> {
-        Ok(empty_outbox(self.session).await?)
+    async fn is_drained(&self) -> Result<(), Stopped> {
+        Ok(outbox_empty(self.session).await?)
     }
 }
 
@@ -120,7 +119,7 @@ async fn conversation_frame(
     let mut participants = shared.journal.participants(conversation.id).await?;
     let participant_count = u32::try_from(participants.len()).unwrap_or(u32::MAX);
     participants.truncate(MAX_PARTICIPANTS);
-    // A user who has left sees nothing of how the conversation went on, not even who is in it.
+    // A user who has left learns nothing of the present conversation, not even its participants.
     if !overview.is_in() {
         participants.clear();
     }

@@ -1,8 +1,8 @@
-//! What waits to be written to one connection.
+//! The outgoing frames of one connection.
 //!
-//! Whoever has a frame for a session writes it to the socket at once, from where they are, if nothing is queued; else
-//! the shared bytes are queued (not copied) and leave with the others in one vectored write, when the socket takes more.
-//! A full outbox takes nothing: the session is behind and is fed from the journal later.
+//! A sender writes its frame to the socket at once, on its own thread, if the queue is empty. Otherwise the shared
+//! bytes are queued, not copied, and leave with the others in one vectored write when the socket drains. A full
+//! outbox rejects frames: the session is behind, and is fed from the journal later.
 
 mod queue;
 
@@ -20,34 +20,34 @@ use crate::{
     },
 };
 
-/// Bytes that may wait for one slow reader, after what the kernel holds for it: with everything else, what it is fed from
-/// among that, a session is to cost some 64 KiB (loadtest/results/README.md). One frame is always taken when nothing waits.
+/// Bytes queued for one slow reader, beyond the kernel buffers. Together with the page that it is fed from, a session
+/// costs some 64 KiB (loadtest/results/README.md). An empty queue accepts one frame of any size.
 pub(crate) const MAX_BYTES: usize = 36 * 1024;
 const _: () = assert!(
     FRAMES_TOGETHER * 256 <= MAX_BYTES,
     "frames of usual size fit together"
 );
-/// Frames that may wait: each costs 40 bytes beside its own, which may be shared.
+/// Frames queued: each costs 40 bytes beside its own, which may be shared.
 const MAX_FRAMES: usize = 256;
-/// Answers have a bound of their own: a session that is behind in a busy room still gets its acks. A session's task takes
-/// no request whose answer might find no room, so these are never exceeded by more than what one answer has.
+/// Answers have a limit of their own: a session that is behind in a busy room still gets its acks. A session's task
+/// reads no request whose answer might not fit, so one answer at most exceeds these.
 const ANSWER_BYTES: usize = 8 * 1024;
 const ANSWER_FRAMES: usize = 64;
-/// Room reserved for each answer that is still to come.
+/// Capacity reserved for each outstanding answer.
 const EXPECTED_ANSWER_BYTES: usize = ANSWER_BYTES / ANSWER_FRAMES;
-/// How frames are dressed.
+/// The framing of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Dress {
-    /// As they are: a length in front.
+pub(crate) enum Framing {
+    /// A length before each frame.
     Length,
-    /// A WebSocket header in front instead.
+    /// A WebSocket header instead.
     WebSocket,
 }
 
-/// What frames are, for the limit that they come under.
+/// The limit that a frame counts against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum What {
-    /// Entries and what else can be fetched again.
+pub(crate) enum Class {
+    /// Entries, and frames that can be fetched again.
     Entries,
     /// The answer to a request.
     Answer,
@@ -59,25 +59,25 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
-    pub(crate) fn new(dress: Dress) -> Self {
+    pub(crate) fn new(framing: Framing) -> Self {
         Self {
-            inner: Mutex::new(Inner::new(dress)),
+            inner: Mutex::new(Inner::new(framing)),
         }
     }
 
-    /// Takes frames and writes what can be written now. `blocked` is called when the socket takes no more, so that the
-    /// session's task waits for it.
+    /// Queues frames and writes as much as the socket takes. Calls `blocked` when the socket is full, so that the
+    /// session's task awaits it.
     pub(crate) fn push(
         &self,
         transport: &Transport,
         frames: &[Bytes],
-        what: What,
+        class: Class,
         blocked: impl FnOnce(),
     ) -> Pushed {
         let mut inner = self.inner.lock();
         let pushed = match frames {
-            [frame] if inner.write_alone(transport, frame, what) => Pushed::Taken,
-            _ => inner.queue(frames, what),
+            [frame] if inner.write_alone(transport, frame, class) => Pushed::Taken,
+            _ => inner.queue(frames, class),
         };
         if pushed == Pushed::Taken && inner.blocked_since_s.is_none() && !inner.queue.is_empty() {
             inner.write(transport);
@@ -89,13 +89,13 @@ impl Outbox {
         pushed
     }
 
-    /// Takes a frame and leaves it for the next [`Self::push`] or [`Self::flush`], so that both leave together.
-    pub(crate) fn queue(&self, frame: &Bytes, what: What) -> Pushed {
-        self.inner.lock().queue(std::slice::from_ref(frame), what)
+    /// Queues a frame for the next [`Self::push`] or [`Self::flush`], so that both leave together.
+    pub(crate) fn queue(&self, frame: &Bytes, class: Class) -> Pushed {
+        self.inner.lock().queue(std::slice::from_ref(frame), class)
     }
 
-    /// Takes a last frame, whatever waits before it, and nothing after it. What has not begun to leave is let go when
-    /// `drop_waiting`. A WebSocket is closed with `close` behind it.
+    /// Queues a last frame; later ones are rejected. With `drop_waiting`, unsent frames are dropped. A WebSocket is
+    /// closed with `close`.
     pub(crate) fn end(&self, bye: Option<Bytes>, drop_waiting: bool, close: Option<CloseCode>) {
         let mut inner = self.inner.lock();
         if inner.ending {
@@ -106,9 +106,9 @@ impl Outbox {
             let keep = usize::from(inner.written > 0);
             inner.queue.truncate(keep);
         }
-        let kind = Kind::Frame(What::Answer);
+        let kind = Kind::Frame(Class::Answer);
         inner.queue.extend(bye.map(|bytes| Item { bytes, kind }));
-        if inner.dress == Dress::WebSocket {
+        if inner.framing == Framing::WebSocket {
             inner.queue.push_back(Item {
                 bytes: websocket::close(close),
                 kind: Kind::Control,
@@ -117,8 +117,7 @@ impl Outbox {
         inner.count();
     }
 
-    /// Queues a WebSocket control frame.
-    pub(crate) fn queue_bare(&self, bytes: Bytes) {
+    pub(crate) fn queue_control(&self, bytes: Bytes) {
         let mut inner = self.inner.lock();
         if !inner.ending && inner.queue.len() < MAX_FRAMES {
             inner.bytes += bytes.len();
@@ -129,7 +128,7 @@ impl Outbox {
         }
     }
 
-    /// Writes what can be written now; true when nothing waits any more.
+    /// Writes as much as the socket takes; true when the queue is empty.
     pub(crate) fn flush(&self, transport: &Transport) -> bool {
         let mut inner = self.inner.lock();
         if !inner.queue.is_empty() || inner.blocked_since_s.is_some() {
@@ -138,8 +137,7 @@ impl Outbox {
         inner.blocked_since_s.is_none()
     }
 
-    /// The same unless the socket took nothing when it was asked last; then the session's task asks when it is ready.
-    /// False when it takes nothing any more.
+    /// Writes unless the socket is blocked, which the session's task awaits. False when the socket blocks now.
     pub(crate) fn flush_unless_blocked(&self, transport: &Transport) -> bool {
         let mut inner = self.inner.lock();
         if inner.queue.is_empty() || inner.blocked_since_s.is_some() {
@@ -149,29 +147,27 @@ impl Outbox {
         inner.blocked_since_s.is_none()
     }
 
-    /// Whether the socket took nothing when it was asked last.
     pub(crate) fn is_blocked(&self) -> bool {
         self.inner.lock().blocked_since_s.is_some()
     }
 
-    /// Since when the socket has taken nothing, seconds of the monotonic clock.
+    /// Since when the socket is blocked, seconds of the monotonic clock.
     pub(crate) fn blocked_since_s(&self) -> Option<u32> {
         self.inner.lock().blocked_since_s
     }
 
-    /// Whether there is room for a page of entries beside what waits.
-    pub(crate) fn has_room(&self) -> bool {
+    /// Whether a page of entries fits beside the queue.
+    pub(crate) fn has_capacity(&self) -> bool {
         let inner = self.inner.lock();
         inner.bytes <= MAX_BYTES / 4 && inner.queue.len() <= MAX_FRAMES / 4
     }
 
-    /// Whether nothing waits for the socket.
     pub(crate) fn is_empty(&self) -> bool {
         self.inner.lock().queue.is_empty()
     }
 
-    /// Whether so many answers find room beside those that wait.
-    pub(crate) fn has_room_for_answers(&self, count: usize) -> bool {
+    /// Whether this many more answers fit.
+    pub(crate) fn has_capacity_for_answers(&self, count: usize) -> bool {
         let inner = self.inner.lock();
         inner.answer_frames + count <= ANSWER_FRAMES
             && inner.answer_bytes + count * EXPECTED_ANSWER_BYTES <= ANSWER_BYTES
@@ -182,8 +178,8 @@ impl Outbox {
         self.inner.lock().broken
     }
 
-    /// Writes what an ended outbox still holds, then waits for the peer to hang up: closing a socket with unread bytes in it
-    /// would take back what has been written.
+    /// Flushes an ended outbox, then waits for the peer to hang up: closing a socket with unread bytes resets the
+    /// connection and loses sent ones.
     pub(crate) async fn finish(&self, transport: &Transport) {
         while !self.flush(transport) {
             if self.is_broken() || transport.writable().await.is_err() {

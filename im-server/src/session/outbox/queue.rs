@@ -5,31 +5,30 @@ use std::{collections::VecDeque, io::IoSlice};
 use bytes::Bytes;
 use proto::frame::HEADER_BYTES;
 
-use super::{ANSWER_FRAMES, Dress, MAX_BYTES, MAX_FRAMES, What};
+use super::{ANSWER_FRAMES, Framing, MAX_BYTES, MAX_FRAMES, Class};
 use crate::{
     delivery::Pushed,
     node::clock,
     transport::{Transport, websocket},
 };
 
-/// Frames in one vectored write; the kernel takes 1,024 slices, and a WebSocket frame has two.
+/// Frames per vectored write; the kernel accepts 1,024 slices, and a WebSocket frame has two.
 const FRAMES_AT_ONCE: usize = 64;
 
-/// As much as this is copied into one piece and sent: an answer and the entry that goes with it.
-const GATHERED_BYTES: usize = 2 * 1024;
+/// Up to this many bytes are coalesced by copying: an answer and the entry behind it.
+const COALESCED_BYTES: usize = 2 * 1024;
 
 #[derive(Debug)]
 pub(super) struct Inner {
-    pub(super) dress: Dress,
+    pub(super) framing: Framing,
     pub(super) queue: VecDeque<Item>,
-    /// How much of the first item (its dress included) has been written.
+    /// Bytes of the first item, its header included, that have been written.
     pub(super) written: usize,
-    /// Bytes in the queue.
     pub(super) bytes: usize,
-    /// Those of them, and frames, that are answers.
+    /// Bytes and frames of answers among them.
     pub(super) answer_bytes: usize,
     pub(super) answer_frames: usize,
-    /// The socket takes nothing now; since when it has taken nothing (seconds of the monotonic clock).
+    /// Since when the socket is blocked, seconds of the monotonic clock.
     pub(super) blocked_since_s: Option<u32>,
     pub(super) ending: bool,
     pub(super) broken: bool,
@@ -43,15 +42,15 @@ pub(super) struct Item {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    Frame(What),
-    /// A WebSocket control frame, which is not to be dressed.
+    Frame(Class),
+    /// A WebSocket control frame, which has its header already.
     Control,
 }
 
 impl Inner {
-    pub(super) fn new(dress: Dress) -> Self {
+    pub(super) fn new(framing: Framing) -> Self {
         Self {
-            dress,
+            framing,
             queue: VecDeque::new(),
             written: 0,
             bytes: 0,
@@ -63,46 +62,46 @@ impl Inner {
         }
     }
 
-    pub(super) fn queue(&mut self, frames: &[Bytes], what: What) -> Pushed {
+    pub(super) fn queue(&mut self, frames: &[Bytes], class: Class) -> Pushed {
         if self.ending || self.broken {
             return Pushed::Ended;
         }
         let bytes: usize = frames.iter().map(Bytes::len).sum();
-        let full = match what {
-            What::Entries => {
+        let full = match class {
+            Class::Entries => {
                 let (waiting, count) = (
                     self.bytes - self.answer_bytes,
                     self.queue.len() - self.answer_frames,
                 );
                 !self.queue.is_empty() && (waiting + bytes > MAX_BYTES || count + frames.len() > MAX_FRAMES)
             }
-            What::Answer => self.answer_frames + frames.len() > ANSWER_FRAMES,
+            Class::Answer => self.answer_frames + frames.len() > ANSWER_FRAMES,
         };
         if full {
             return Pushed::Full;
         }
         for frame in frames {
-            self.add(frame.clone(), what);
+            self.add(frame.clone(), class);
         }
         Pushed::Taken
     }
 
-    fn add(&mut self, bytes: Bytes, what: What) {
+    fn add(&mut self, bytes: Bytes, class: Class) {
         self.bytes += bytes.len();
-        if what == What::Answer {
+        if class == Class::Answer {
             self.answer_bytes += bytes.len();
             self.answer_frames += 1;
         }
-        let kind = Kind::Frame(what);
+        let kind = Kind::Frame(class);
         self.queue.push_back(Item { bytes, kind });
     }
 
-    /// Counts anew what waits.
+    /// Recomputes the counts.
     pub(super) fn count(&mut self) {
         let answers = || {
             self.queue
                 .iter()
-                .filter(|item| item.kind == Kind::Frame(What::Answer))
+                .filter(|item| item.kind == Kind::Frame(Class::Answer))
         };
         self.answer_frames = answers().count();
         self.answer_bytes = answers().map(|item| item.bytes.len()).sum();
@@ -142,28 +141,28 @@ impl Inner {
         }
     }
 
-    /// Writes one frame when nothing waits before it, which is nearly always so, and queues what is left of it. False
-    /// when nothing was written: then it is to be queued.
-    pub(super) fn write_alone(&mut self, transport: &Transport, frame: &Bytes, what: What) -> bool {
+    /// The usual case: writes one frame past an empty queue, and queues the unwritten part. False when nothing was
+    /// written.
+    pub(super) fn write_alone(&mut self, transport: &Transport, frame: &Bytes, class: Class) -> bool {
         let alone = self.queue.is_empty() && self.blocked_since_s.is_none() && !self.ending && !self.broken;
-        if !alone || self.dress != Dress::Length {
+        if !alone || self.framing != Framing::Length {
             return false;
         }
         match transport.try_write_one(frame) {
             Ok(written) if written == frame.len() => true,
             Ok(written) => {
                 self.written = written;
-                self.add(frame.clone(), what);
+                self.add(frame.clone(), class);
                 true
             }
-            // The ordinary way finds the same.
+            // Queueing it meets the same error.
             Err(_) => false,
         }
     }
 
     fn write_once(&self, transport: &Transport) -> std::io::Result<usize> {
-        if self.dress == Dress::Length
-            && let Some(together) = self.gather()
+        if self.framing == Framing::Length
+            && let Some(together) = self.coalesce()
         {
             return transport.try_write_one(&together);
         }
@@ -171,7 +170,7 @@ impl Inner {
         let mut slices = [IoSlice::new(&[]); 2 * FRAMES_AT_ONCE];
         let mut used = 0;
         for (item, header) in self.queue.iter().zip(&mut headers) {
-            if self.dress == Dress::WebSocket && item.kind != Kind::Control {
+            if self.framing == Framing::WebSocket && item.kind != Kind::Control {
                 *header = websocket::header(item.bytes.len() - HEADER_BYTES);
             }
         }
@@ -194,9 +193,9 @@ impl Inner {
         transport.try_write(&slices[..used])
     }
 
-    /// Everything that waits as one piece, when it is little: copying it costs less than a vectored write.
-    fn gather(&self) -> Option<Vec<u8>> {
-        if self.bytes - self.written > GATHERED_BYTES {
+    /// Coalesces a short queue: copying it costs less than a vectored write.
+    fn coalesce(&self) -> Option<Vec<u8>> {
+        if self.bytes - self.written > COALESCED_BYTES {
             return None;
         }
         let mut together = Vec::with_capacity(self.bytes - self.written);
@@ -209,7 +208,7 @@ impl Inner {
     fn advance(&mut self, written: usize) {
         self.written += written;
         while let Some(first) = self.queue.front() {
-            let length = if self.dress == Dress::WebSocket && first.kind != Kind::Control {
+            let length = if self.framing == Framing::WebSocket && first.kind != Kind::Control {
                 let payload = first.bytes.len() - HEADER_BYTES;
                 payload + websocket::header(payload).1
             } else {
@@ -220,7 +219,7 @@ impl Inner {
             }
             self.written -= length;
             self.bytes -= first.bytes.len();
-            if first.kind == Kind::Frame(What::Answer) {
+            if first.kind == Kind::Frame(Class::Answer) {
                 self.answer_bytes -= first.bytes.len();
                 self.answer_frames -= 1;
             }

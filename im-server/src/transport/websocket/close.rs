@@ -2,18 +2,18 @@
 
 use proto::wire::ByeReason;
 
-/// A close code is this and the number of the Bye's reason; the range is for applications (RFC 6455, 7.4.2).
+/// A close code is this plus the number of the Bye's reason; the range is reserved for applications (RFC 6455,
+/// 7.4.2).
 const BYE_CODES: u16 = 4000;
 
-/// Why a WebSocket is closed (RFC 6455, 7.4).
+/// RFC 6455, 7.4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CloseCode(u16);
 
 impl CloseCode {
     pub(crate) const NORMAL: Self = Self(1000);
-    /// Not WebSocket.
     pub(super) const PROTOCOL_ERROR: Self = Self(1002);
-    /// Text.
+    /// Text instead of binary.
     pub(super) const UNSUPPORTED_DATA: Self = Self(1003);
     pub(super) const TOO_BIG: Self = Self(1009);
 
@@ -22,7 +22,7 @@ impl CloseCode {
         Self(BYE_CODES + reason as u16)
     }
 
-    /// What to close with in answer to a close frame: its own code, none when it has none.
+    /// The code that answers a close frame: its own, or none when it has none.
     pub(super) fn answer_to(payload: &[u8]) -> Option<Self> {
         let Some((code, reason)) = payload.split_first_chunk() else {
             return (!payload.is_empty()).then_some(Self::PROTOCOL_ERROR);

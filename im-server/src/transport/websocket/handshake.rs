@@ -1,40 +1,41 @@
-//! The request head that a WebSocket begins with, and its answer (RFC 6455, 4).
+//! The request head of a WebSocket, and its answer (RFC 6455, 4).
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 
-/// The largest request head, bytes.
+/// Largest request head, bytes.
 pub(crate) const MAX_HEAD_BYTES: usize = 8 * 1024;
-/// The sub-protocol that an app may ask for.
+/// The sub-protocol that an app may request.
 const PROTOCOL: &str = "huizhen.v1";
 /// RFC 6455, 1.3.
 const KEY_SUFFIX: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-/// A `Sec-WebSocket-Key`, bytes.
+/// Length of `Sec-WebSocket-Key`, bytes.
 const KEY_BYTES: usize = 16;
 
-/// What a request head asks for.
+/// The outcome of parsing a request head.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Handshake {
     /// More bytes are needed.
     Partial,
-    /// An upgrade; send `response`, go on after `head_bytes`.
+    /// An upgrade: send `response`, continue after `head_bytes`.
     Upgrade {
-        /// What has been used of the input.
         head_bytes: usize,
-        /// What to answer.
         response: Vec<u8>,
     },
-    /// Something else; send this and close.
+    /// Send this and close.
     Refused(Vec<u8>),
 }
 
-/// Reads a request head.
 pub(crate) fn handshake(input: &[u8]) -> Handshake {
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut request = httparse::Request::new(&mut headers);
     let head_bytes = match request.parse(input) {
         Ok(httparse::Status::Complete(head_bytes)) => head_bytes,
         Ok(httparse::Status::Partial) if input.len() < MAX_HEAD_BYTES => return Handshake::Partial,
-        _ => return refuse("400 Bad Request", "not an HTTP/1.1 request head of at most 8 KiB"),
+        _ => {
+            let limit_kib = MAX_HEAD_BYTES / 1024;
+            let why = format!("not an HTTP/1.1 request head of at most {limit_kib} KiB");
+            return refuse("400 Bad Request", &why);
+        }
     };
     let headers = &*request.headers;
     let header = |name| values(headers, name).next();
@@ -67,7 +68,7 @@ pub(crate) fn handshake(input: &[u8]) -> Handshake {
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n",
         BASE64_STANDARD.encode(accept)
     );
-    // Unlike the others, these names are compared byte by byte.
+    // Unlike the others, these names are case-sensitive.
     if tokens(headers, "sec-websocket-protocol").any(|asked| asked == PROTOCOL) {
         response.push_str(&format!("Sec-WebSocket-Protocol: {PROTOCOL}\r\n"));
     }
@@ -86,7 +87,7 @@ fn values<'h>(headers: &'h [httparse::Header<'h>], name: &'static str) -> impl I
     named.filter_map(|header| std::str::from_utf8(header.value).ok())
 }
 
-/// The parts of a list, which may be spread over several headers.
+/// The elements of a list that may span several headers.
 fn tokens<'h>(headers: &'h [httparse::Header<'h>], name: &'static str) -> impl Iterator<Item = &'h str> {
     values(headers, name)
         .flat_map(|value| value.split(','))

@@ -1,5 +1,5 @@
-//! The server's side of WebSocket (RFC 6455) on the same reading and writing as plain TCP: one binary message is one
-//! frame, without its length. Holds nothing but an unfinished message.
+//! The server side of WebSocket (RFC 6455) on the same reads and writes as plain TCP: one binary message is one
+//! frame, without its length. Buffers only an incomplete message.
 
 mod close;
 mod handshake;
@@ -23,7 +23,7 @@ mod opcode {
     pub(super) const PONG: u8 = 10;
 }
 
-/// Why a peer does not speak WebSocket as we do.
+/// A violation of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Error {
     TooLong { length: usize, limit: usize },
@@ -44,23 +44,22 @@ impl Error {
     pub(crate) fn sentence(self) -> Sentence {
         match self {
             Self::TooLong { length, limit } => Sentence::formatted(
-                format!("a message of {length} bytes is over the limit of {limit}"),
+                format!("a message of {length} bytes exceeds the limit of {limit} bytes"),
                 format!("消息长 {length} 字节，超过上限 {limit} 字节"),
             ),
             Self::Unmasked => Sentence::new(
                 "a frame from a client must be masked",
                 "客户端发送的 WebSocket 帧必须带掩码",
             ),
-            Self::NotBinary => Sentence::new("only binary messages are spoken here", "只接受二进制消息"),
-            Self::Malformed => Sentence::new("not a WebSocket frame", "收到的数据不是合法的 WebSocket 帧"),
+            Self::NotBinary => Sentence::new("only binary messages are accepted", "只接受二进制消息"),
+            Self::Malformed => Sentence::new("the data is not a valid WebSocket frame", "收到的数据不是有效的 WebSocket 帧"),
         }
     }
 }
 
-/// What came.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Incoming<'r> {
-    /// A whole message.
+    /// A complete message.
     Message(&'r [u8]),
     /// A ping; answer with [`pong`] of the same bytes.
     Ping(&'r [u8]),
@@ -68,19 +67,19 @@ pub(crate) enum Incoming<'r> {
     Close(Option<CloseCode>),
 }
 
-/// Cuts a stream of bytes into messages. Grows with the bytes that came, never with what a header announces.
+/// Decodes a stream of bytes into messages. Grows with received bytes, never with an announced length.
 #[derive(Debug, Default)]
 pub(crate) struct Reader {
-    /// The beginning of a frame's header.
+    /// The beginning of a frame header.
     header: Vec<u8>,
     frame: Option<Frame>,
     /// The message so far.
     message: Vec<u8>,
-    /// The control frame so far; it may come between the frames of a message.
+    /// The control frame so far; it may arrive between the frames of a message.
     control: Vec<u8>,
-    /// A message has begun and more frames of it follow.
+    /// More frames of the message follow.
     continued: bool,
-    /// What was given out last is to be forgotten.
+    /// The last item was returned, and its buffer is to be cleared.
     taken: bool,
 }
 
@@ -89,7 +88,7 @@ struct Frame {
     opcode: u8,
     last: bool,
     mask: [u8; 4],
-    /// How much of the payload has come, for the mask.
+    /// Received bytes of the payload, for the mask.
     at: usize,
     left: usize,
 }
@@ -101,7 +100,7 @@ impl Frame {
 }
 
 impl Reader {
-    /// The next thing that came whole; none when more bytes are needed, and then `input` has been used up.
+    /// The next complete item; `None` when `input` is used up and more bytes are needed.
     pub(crate) fn next<'r>(
         &'r mut self,
         input: &mut &[u8],
@@ -193,7 +192,7 @@ impl Reader {
             }
             length => (usize::from(length), 0),
         };
-        // Each length has one form, the shortest.
+        // Each length has one encoding, the shortest.
         if left < least {
             return Err(Error::Malformed);
         }
@@ -222,7 +221,7 @@ impl Reader {
     }
 }
 
-/// How long the header is that begins so; none while that cannot be told.
+/// Length of the header that begins with these bytes; `None` while it is undetermined.
 fn header_bytes(header: &[u8]) -> Option<usize> {
     let second = header.get(1)?;
     let length = match second & 0x7f {
@@ -231,11 +230,11 @@ fn header_bytes(header: &[u8]) -> Option<usize> {
         _ => 0,
     };
     let mask = if second & 0x80 != 0 { 4 } else { 0 };
-    // An unmasked frame is refused as soon as its first two bytes are there.
+    // An unmasked frame is rejected at its second byte.
     Some(2 + if mask == 0 { 0 } else { length + mask })
 }
 
-/// The header of a message from the server, and how many of its bytes are used.
+/// The header of a message from the server, and the number of its bytes.
 pub(crate) fn header(length: usize) -> ([u8; 10], usize) {
     let mut header = [0; 10];
     header[0] = 0x80 | opcode::BINARY;
@@ -258,12 +257,10 @@ pub(crate) fn header(length: usize) -> ([u8; 10], usize) {
     (header, used)
 }
 
-/// The answer to a ping.
 pub(crate) fn pong(payload: &[u8]) -> Bytes {
     control(opcode::PONG, payload)
 }
 
-/// The end of a connection.
 pub(crate) fn close(code: Option<CloseCode>) -> Bytes {
     let code = code.map(|code| code.number().to_be_bytes());
     control(opcode::CLOSE, code.as_ref().map_or(&[], |code| &code[..]))

@@ -1,5 +1,5 @@
-//! The simulated world. Each read and each write of a task yields before and after, so that anything may happen between;
-//! a push to a socket may run other tasks, as it may on another core.
+//! The simulated world. Each read and write of a task yields before and after, so that anything may happen in
+//! between; a push to a socket may run other tasks, as it may on another core.
 
 mod record;
 mod session;
@@ -18,16 +18,16 @@ use self::record::Record;
 pub(super) use self::session::{Answer, Frame, SimSession};
 use crate::delivery::{Receiver, feed::source::Stopped, room::Room};
 
-/// Everything that tasks read: a lock is held for one look only.
+/// State that tasks read; a lock is held for one read only.
 #[derive(Default)]
 pub(super) struct World {
     pub(super) records: Mutex<BTreeMap<i64, Record>>,
     pub(super) rooms: Mutex<BTreeMap<i64, Arc<Room<SimSession>>>>,
-    /// Published, and not yet at the node.
+    /// Published, not yet received by the node.
     pub(super) publications: Mutex<VecDeque<Published>>,
-    /// Notices of being brought in, not yet at the node: user, conversation.
+    /// Notices of joining, not yet received by the node: user, conversation.
     pub(super) notices: Mutex<VecDeque<(i64, i64)>>,
-    /// Numbers of the order.
+    /// The last number of the order.
     numbers: Mutex<i64>,
     /// Reads that fail from now on; a large number is an outage.
     pub(super) failures: Mutex<usize>,
@@ -46,12 +46,12 @@ impl World {
         Horizon::new(*self.numbers.lock() + 1, 1)
     }
 
-    /// Appends a message, publishing it.
+    /// Appends and publishes a message.
     pub(super) fn say(&self, id: i64) {
         self.append(id, EntryKind::Message, 9);
     }
 
-    /// Brings a user in; false when they are in already.
+    /// Adds a participant; false when the user is in already.
     pub(super) fn join(&self, id: i64, user: i64) -> bool {
         if self.records.lock().entry(id).or_default().has(user) {
             return false;
@@ -68,7 +68,7 @@ impl World {
         true
     }
 
-    /// Takes a user out; false when they are not in.
+    /// Removes a participant; false when the user is not in.
     pub(super) fn leave(&self, id: i64, user: i64) -> bool {
         if !self
             .records
@@ -158,14 +158,14 @@ impl World {
         next
     }
 
-    /// A notice of being brought in arrives.
+    /// A notice of joining arrives.
     pub(super) fn notify(&self, user: i64, id: i64, sessions: &[SimSession]) {
         for session in sessions.iter().filter(|session| session.user().get() == user) {
             session.feed(ConversationId::from_database(id));
         }
     }
 
-    /// Closes rooms that are empty.
+    /// Closes empty rooms.
     pub(super) fn close_empty(&self) {
         let mut rooms = self.rooms.lock();
         rooms.retain(|_, room| Arc::strong_count(room) > 1 || !room.is_empty_since(u32::MAX));

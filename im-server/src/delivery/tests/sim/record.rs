@@ -14,7 +14,6 @@ use proto::{
     wire::{ConversationKind, EntryKind, ParticipantEvent, Role, entry::Event},
 };
 
-/// One conversation of the simulated journal.
 #[derive(Default)]
 pub(in super::super) struct Record {
     pub(super) entries: Vec<(EntryKind, i64)>,
@@ -47,7 +46,7 @@ impl Record {
         Some(span.to.map_or(self.last_seq(), Seq::get))
     }
 
-    /// Spans as numbers, for a failure's text.
+    /// Spans as numbers, for the text of a failure.
     pub(in super::super) fn spans_of(&self, user: i64) -> Vec<(i64, Option<i64>)> {
         let spans = self.spans.get(&user).into_iter().flatten();
         spans

@@ -34,7 +34,7 @@ pub(in super::super) enum Answer {
     Unavailable,
 }
 
-/// A frame as it came off the socket.
+/// A frame as it left the socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) enum Frame {
     Conversation {
@@ -49,7 +49,6 @@ pub(in super::super) enum Frame {
     },
 }
 
-/// A session.
 #[derive(Clone)]
 pub(in super::super) struct SimSession {
     pub(super) inner: Arc<Inner>,
@@ -66,16 +65,16 @@ pub(super) struct Inner {
 }
 
 pub(super) struct Socket {
-    /// Frames that came off it.
+    /// Frames that left the socket.
     pub(super) frames: VecDeque<Frame>,
-    /// Frames that it takes yet before it is full.
+    /// Frames until it is full.
     pub(super) capacity: usize,
     ended: bool,
 }
 
-/// Frames that an outbox takes of a session that does not read.
+/// Outbox capacity of a session that does not read, frames.
 pub(in super::super) const CAPACITY: usize = 4;
-/// The capacity of a session that reads.
+/// Capacity of a session that reads.
 const READS: usize = usize::MAX / 2;
 
 impl SimSession {
@@ -117,7 +116,6 @@ impl SimSession {
         self.inner.socket.lock().ended
     }
 
-    /// Begins a Sync.
     pub(in super::super) fn sync(&self, request: Request, horizon: Horizon) {
         let source = SimSource {
             world: self.inner.world.clone(),
@@ -132,11 +130,11 @@ impl SimSession {
         }));
     }
 
-    /// Runs the session's task to where it waits next.
+    /// Runs the session's task to its next wait.
     pub(in super::super) fn poll(&self) {
         let mut task = match self.inner.task.lock().take() {
             Some(task) => task,
-            None if self.books().lock().has_to_feed() && self.has_room() => self.look_after(),
+            None if self.books().lock().has_to_feed() && self.has_capacity() => self.look_after(),
             None => return,
         };
         match task.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
@@ -146,7 +144,7 @@ impl SimSession {
         }
     }
 
-    /// The answer of a Sync that is done.
+    /// The answer of a completed Sync.
     pub(in super::super) fn take_answer(&self) -> Option<Answer> {
         self.inner.answer.lock().take()
     }
@@ -171,7 +169,7 @@ impl SimSession {
         })
     }
 
-    /// The connection ends: its task is dropped wherever it is.
+    /// Ends the connection; drops its task at any point.
     pub(in super::super) fn end(&self) {
         self.inner.socket.lock().ended = true;
         drop(self.inner.task.lock().take());
@@ -223,7 +221,7 @@ impl Receiver for SimSession {
     }
 
     fn push(&self, frames: &[Bytes]) -> Pushed {
-        // Tasks on the other core.
+        // Tasks on another core.
         let concurrent = std::mem::take(&mut *self.inner.world.concurrent.lock());
         for session in concurrent {
             session.poll();
@@ -237,7 +235,7 @@ impl Receiver for SimSession {
 
     fn flush(&self) {}
 
-    fn has_room(&self) -> bool {
+    fn has_capacity(&self) -> bool {
         let socket = self.inner.socket.lock();
         socket.capacity > 0
     }

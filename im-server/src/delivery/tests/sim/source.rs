@@ -31,7 +31,7 @@ pub(super) struct SimSource {
 }
 
 impl SimSource {
-    /// A look at the journal: other things happen before and after it.
+    /// A read of the journal: anything may happen before and after it.
     async fn look<T>(&self, read: impl FnOnce(&BTreeMap<i64, Record>) -> T) -> Result<T, Stopped> {
         step().await;
         self.world.fails()?;
@@ -119,7 +119,7 @@ impl Source for SimSource {
 
     async fn announce(&self, overview: &Overview, notes: Notes) -> Result<(), Stopped> {
         self.look(|_| ()).await?;
-        self.has_room().await?;
+        self.has_capacity().await?;
         let mut socket = self.session.inner.socket.lock();
         socket.capacity -= 1;
         socket.frames.push_back(Frame::Conversation {
@@ -131,19 +131,19 @@ impl Source for SimSource {
         Ok(())
     }
 
-    async fn has_room(&self) -> Result<(), Stopped> {
+    async fn has_capacity(&self) -> Result<(), Stopped> {
         loop {
             if self.session.has_ended() {
                 return Err(Stopped::Ended);
             }
-            if self.session.has_room() {
+            if self.session.has_capacity() {
                 return Ok(());
             }
             step().await;
         }
     }
 
-    async fn is_idle(&self) -> Result<(), Stopped> {
-        self.has_room().await
+    async fn is_drained(&self) -> Result<(), Stopped> {
+        self.has_capacity().await
     }
 }

@@ -8,10 +8,13 @@ use journal::{UserNotice, announcement::ConversationNotice};
 use proto::{UserId, wire::ByeReason};
 
 use super::{sentences, shared::Shared};
-use crate::delivery::{Receiver, fanout};
+use crate::{
+    delivery::{Receiver, fanout},
+    session::Session,
+};
 
-/// Takes a payload of the backplane. Called from wherever a publisher is, so it only hands over.
-pub(super) fn hear(shared: &Arc<Shared>, channel: Channel, payload: Bytes) {
+/// Dispatches a payload. Runs on the thread of the publisher, so it must not block.
+pub(super) fn payload(shared: &Arc<Shared>, channel: Channel, payload: Bytes) {
     match channel {
         Channel::Conversation(id) => {
             let Some(room) = shared.rooms.get(id) else { return };
@@ -28,37 +31,37 @@ pub(super) fn hear(shared: &Arc<Shared>, channel: Channel, payload: Bytes) {
         }
         Channel::User(user) => {
             if let Some(notice) = UserNotice::decode(&payload) {
-                heed(shared, user, notice);
+                notice(shared, user, notice);
             }
         }
     }
 }
 
-fn heed(shared: &Shared, user: UserId, notice: UserNotice) {
+fn notice(shared: &Shared, user: UserId, notice: UserNotice) {
     for session in shared.users.of(user) {
         match &notice {
             UserNotice::Added { conversation, .. } => session.feed(*conversation),
             UserNotice::Replaced {
                 device_id,
                 generation,
-            } => {
-                if *session.device_id == **device_id && session.generation.0 < *generation {
-                    session.end(ByeReason::Replaced, 0, &sentences::REPLACED);
-                }
+            } if is_older(&session, device_id, *generation) => {
+                session.end(ByeReason::Replaced, 0, &sentences::REPLACED);
             }
             UserNotice::LoggedOut {
                 device_id,
                 generation,
-            } => {
-                if *session.device_id == **device_id && session.generation.0 < *generation {
-                    session.end(ByeReason::LoggedOut, 0, &sentences::LOGGED_OUT);
-                }
+            } if is_older(&session, device_id, *generation) => {
+                session.end(ByeReason::LoggedOut, 0, &sentences::LOGGED_OUT);
             }
-            UserNotice::Disabled { generation } => {
-                if session.generation.0 < *generation {
-                    session.end(ByeReason::Disabled, 0, &sentences::DISABLED);
-                }
+            UserNotice::Disabled { generation } if session.generation.0 < *generation => {
+                session.end(ByeReason::Disabled, 0, &sentences::DISABLED);
             }
+            UserNotice::Replaced { .. } | UserNotice::LoggedOut { .. } | UserNotice::Disabled { .. } => {}
         }
     }
+}
+
+/// Whether a session is an earlier login of a device.
+fn is_older(session: &Session, device_id: &str, generation: u64) -> bool {
+    *session.device_id == *device_id && session.generation.0 < generation
 }

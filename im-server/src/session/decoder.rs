@@ -1,4 +1,4 @@
-//! Cuts the bytes of a connection into frames.
+//! Decodes the bytes of a connection into frames.
 
 use bytes::Bytes;
 use prost::Message;
@@ -13,30 +13,30 @@ use crate::{
     transport::websocket::{self, CloseCode, Incoming},
 };
 
-/// How the frames of a connection are told apart.
-pub(crate) enum Cutter {
-    /// By a length in front.
+/// The framing of a connection.
+pub(crate) enum Decoder {
+    /// A length before each frame.
     Length(FrameReader),
     WebSocket(Box<websocket::Reader>),
 }
 
 /// A complete item of the input.
-pub(crate) enum Cut {
+pub(crate) enum Decoded {
     Frame(ClientFrame),
-    /// A WebSocket ping, with its answer.
+    /// A WebSocket ping: carries the answer.
     Ping(Bytes),
-    /// The app closes a WebSocket; what it is closed with in turn.
+    /// The app closes its WebSocket; carries the code of the answer.
     Close(Option<CloseCode>),
 }
 
-/// Bytes that are no frame.
-pub(crate) struct NoFrame {
+/// Bytes that are not a frame.
+pub(crate) struct Malformed {
     pub(crate) detail: Sentence,
-    /// What a WebSocket is closed with.
+    /// The close code of a WebSocket.
     pub(crate) close: CloseCode,
 }
 
-impl From<websocket::Error> for NoFrame {
+impl From<websocket::Error> for Malformed {
     fn from(error: websocket::Error) -> Self {
         Self {
             detail: error.sentence(),
@@ -45,7 +45,7 @@ impl From<websocket::Error> for NoFrame {
     }
 }
 
-impl NoFrame {
+impl Malformed {
     pub(crate) fn new(detail: Sentence) -> Self {
         Self {
             detail,
@@ -54,20 +54,20 @@ impl NoFrame {
     }
 }
 
-impl Cutter {
-    /// The next complete item; `None` when more bytes are needed, and then `input` has been used up.
+impl Decoder {
+    /// The next complete item; `None` when `input` is used up and more bytes are needed.
     ///
     /// # Errors
-    /// The bytes are malformed; nothing more can be cut off them.
-    pub(crate) fn next(&mut self, input: &mut &[u8], limit: usize) -> Result<Option<Cut>, NoFrame> {
+    /// The bytes are malformed; decoding cannot continue.
+    pub(crate) fn next(&mut self, input: &mut &[u8], limit: usize) -> Result<Option<Decoded>, Malformed> {
         let message = match self {
             Self::Length(reader) => reader
                 .next(input, limit)
-                .map_err(|long| NoFrame::new(sentences::frame_too_long(long)))?,
+                .map_err(|long| Malformed::new(sentences::frame_too_long(long)))?,
             Self::WebSocket(reader) => match reader.next(input, limit)? {
                 Some(Incoming::Message(message)) => Some(message),
-                Some(Incoming::Ping(payload)) => return Ok(Some(Cut::Ping(websocket::pong(payload)))),
-                Some(Incoming::Close(code)) => return Ok(Some(Cut::Close(code))),
+                Some(Incoming::Ping(payload)) => return Ok(Some(Decoded::Ping(websocket::pong(payload)))),
+                Some(Incoming::Close(code)) => return Ok(Some(Decoded::Close(code))),
                 None => None,
             },
         };
@@ -75,8 +75,8 @@ impl Cutter {
             return Ok(None);
         };
         match ClientFrame::decode(message) {
-            Ok(frame) => Ok(Some(Cut::Frame(frame))),
-            Err(_) => Err(NoFrame::new(sentences::NOT_PROTOBUF)),
+            Ok(frame) => Ok(Some(Decoded::Frame(frame))),
+            Err(_) => Err(Malformed::new(sentences::NOT_PROTOBUF)),
         }
     }
 }
