@@ -6,7 +6,7 @@ use journal::{Journal, Published};
 use proto::Seq;
 
 use super::{Receiver, room::Room};
-use crate::node::outage::log;
+use crate::outage::log;
 
 /// Entries per read of a gap.
 const GAP_ENTRIES: usize = 200;

@@ -116,7 +116,10 @@ impl<R: Receiver> Members<R> {
     }
 
     pub(super) fn position(&self, receiver: &R) -> Option<Position> {
-        let member = self.list.iter().find(|member| member.receiver.id() == receiver.id());
+        let member = self
+            .list
+            .iter()
+            .find(|member| member.receiver.id() == receiver.id());
         member.map(|member| member.position)
     }
 

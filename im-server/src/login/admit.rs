@@ -10,16 +10,15 @@ use proto::{
 };
 
 use super::{
-    Established,
     newcomer::Newcomer,
     refused::{Refused, bye, bye_until, send_bye, unavailable},
 };
 use crate::{
-    node::{
-        clock, sentences,
-        shared::{Shared, spread_ms},
-    },
+    clock,
+    connection::Established,
+    sentences,
     session::{Session, limits::Failed, outbox::Outbox},
+    shared::{Shared, spread_ms},
 };
 
 /// A checked login that counts as a session.

@@ -15,10 +15,8 @@ use super::{
     refused::{Refused, bye, bye_until, invalid},
 };
 use crate::{
-    node::{
-        sentences,
-        shared::{Shared, spread_ms},
-    },
+    sentences,
+    shared::{Shared, spread_ms},
     transport::websocket::{self, Incoming},
 };
 

@@ -7,9 +7,8 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::{
     Settings,
-    node::shared::Shared,
-    session::connection,
     settings::{Door, advertise},
+    shared::Shared,
 };
 
 /// Pause while the machine lacks files or memory for connections.
@@ -100,7 +99,7 @@ fn take(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr, door: Door) {
     if stream.set_nodelay(true).is_err() {
         return;
     }
-    shared.connections.spawn(connection::serve(
+    shared.connections.spawn(super::serve(
         shared.clone(),
         stream,
         peer.ip().to_canonical(),

@@ -7,9 +7,9 @@ use tokio::net::TcpStream;
 
 use super::{forwarded, origin};
 use crate::{
-    node::shared::Shared,
     session::outbox::Framing,
     settings::Door,
+    shared::Shared,
     transport::{
         Transport,
         websocket::{self, Handshake},
@@ -30,7 +30,12 @@ pub(super) struct Newcomer {
 }
 
 /// Completes the handshakes before the first frame.
-pub(super) async fn open(shared: &Shared, stream: TcpStream, address: IpAddr, door: Door) -> io::Result<Newcomer> {
+pub(super) async fn open(
+    shared: &Shared,
+    stream: TcpStream,
+    address: IpAddr,
+    door: Door,
+) -> io::Result<Newcomer> {
     let transport = match (door, &shared.tls) {
         (Door::Tls, Some(acceptor)) => {
             origin::peek_before_tls(shared, &stream, address).await?;

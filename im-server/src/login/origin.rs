@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use program::address::{Closed, header};
 use tokio::{io, net::TcpStream};
 
-use crate::{node::shared::Shared, settings::Door};
+use crate::{settings::Door, shared::Shared};
 
 /// Reads the PROXY header where one is demanded. `None` closes the connection; the reason is logged.
 pub(crate) async fn read(

@@ -9,8 +9,9 @@ use proto::{
 
 use super::newcomer::Newcomer;
 use crate::{
-    node::{sentences, shared::spread_ms},
+    sentences,
     session::outbox::Outbox,
+    shared::spread_ms,
     transport::websocket::{self, CloseCode},
 };
 

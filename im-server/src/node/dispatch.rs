@@ -7,10 +7,11 @@ use bytes::Bytes;
 use journal::{UserNotice, announcement::ConversationNotice};
 use proto::{UserId, wire::ByeReason};
 
-use super::{sentences, shared::Shared};
 use crate::{
     delivery::{Receiver, fanout},
+    sentences,
     session::Session,
+    shared::Shared,
 };
 
 /// Dispatches a payload. Runs on the thread of the publisher, so it must not block.

@@ -1,10 +1,6 @@
 //! A whole node: start and drain.
 
-pub(crate) mod clock;
 mod dispatch;
-pub(crate) mod outage;
-pub(crate) mod sentences;
-pub(crate) mod shared;
 
 use std::{
     sync::{
@@ -26,13 +22,14 @@ use proto::wire::ByeReason;
 use rand::{RngExt, seq::SliceRandom};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::shared::{Shared, spread_ms};
 use crate::{
     Listeners, Settings,
     login::listen,
     request::send::SendOutlet,
+    sentences,
     session::{SessionRooms, limits::Limits, marks::Marks, users::Users},
     settings::{advertise, exposure},
+    shared::{Shared, spread_ms},
     upkeep::{self, directory, twin},
 };
 

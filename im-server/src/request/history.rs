@@ -11,8 +11,9 @@ use proto::{
 
 use super::{Pending, conversation_id, refuse};
 use crate::{
-    node::{sentences, shared::Shared},
+    sentences,
     session::{Session, capacity::push_all},
+    shared::Shared,
 };
 
 const DEFAULT_ENTRIES: u32 = 50;

@@ -10,8 +10,9 @@ use proto::{
 
 use super::{Pending, conversation_id, refuse, unavailable};
 use crate::{
-    node::{sentences, shared::Shared},
+    sentences,
     session::{Session, marks::Mark},
+    shared::Shared,
 };
 
 pub(crate) fn received(

@@ -18,11 +18,9 @@ use proto::{
 };
 
 use crate::{
-    node::{
-        clock, sentences,
-        shared::{Shared, spread_ms},
-    },
+    clock, sentences,
     session::{Session, rate::OncePerSecond, sending::Sending},
+    shared::{Shared, spread_ms},
 };
 
 /// A request that waits.

@@ -9,10 +9,7 @@ use proto::{
 };
 
 use super::{Pending, not_now, unavailable};
-use crate::{
-    node::{sentences, shared::Shared},
-    session::Session,
-};
+use crate::{sentences, session::Session, shared::Shared};
 
 const MAX_USERS: usize = 100;
 

@@ -8,10 +8,7 @@ use proto::{
 };
 
 use super::{Pending, conversation_id, refuse};
-use crate::{
-    node::{clock, sentences, shared::Shared},
-    session::Session,
-};
+use crate::{clock, sentences, session::Session, shared::Shared};
 
 pub(crate) fn recall(
     shared: &Arc<Shared>,

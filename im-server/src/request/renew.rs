@@ -6,10 +6,7 @@ use backplane::{Unavailable, hash_password};
 use proto::wire::{ErrorCode, Renew, RenewOk, server_frame::Body};
 
 use super::{Pending, not_now};
-use crate::{
-    node::{clock, sentences, shared::Shared},
-    session::Session,
-};
+use crate::{clock, sentences, session::Session, shared::Shared};
 
 pub(crate) fn renew(shared: &Arc<Shared>, session: &Arc<Session>, request_id: u64, renew: Renew) -> Pending {
     let (shared, session) = (shared.clone(), session.clone());

@@ -23,14 +23,12 @@ use proto::{
 use super::{Pending, conversation_id, not_now, refuse};
 use crate::{
     delivery::fanout,
-    node::{
-        sentences,
-        shared::{Shared, spread_ms},
-    },
+    sentences,
     session::{
         Session, SessionRoom,
         sending::{Owed, SendContext, Sending},
     },
+    shared::{Shared, spread_ms},
 };
 
 /// Longest `client_msg_id`, bytes.

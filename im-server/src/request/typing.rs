@@ -11,8 +11,9 @@ use proto::{
 
 use super::{Pending, conversation_id, refuse};
 use crate::{
-    node::{clock, shared::Shared},
+    clock,
     session::{Session, rate::OncePerSecond},
+    shared::Shared,
 };
 
 pub(crate) fn typing(

@@ -4,10 +4,7 @@ use std::{future::poll_fn, task::Poll};
 
 use bytes::Bytes;
 
-use super::{
-    Session,
-    outbox::Outbox,
-};
+use super::{Session, outbox::Outbox};
 use crate::delivery::Pushed;
 
 /// Waits until a session's outbox has capacity for a page. The session's task polls again whenever its socket drains.
@@ -101,10 +98,7 @@ mod tests {
         assert!(session.outbox.has_capacity() && !session.outbox.is_empty());
         let (pending, is_pending) = std::sync::mpsc::sync_channel(1);
         std::thread::spawn(move || {
-            let mut push = Box::pin(push_all(
-                &session,
-                vec![Bytes::from(vec![0; 60_000])],
-            ));
+            let mut push = Box::pin(push_all(&session, vec![Bytes::from(vec![0; 60_000])]));
             let mut cx = Context::from_waker(std::task::Waker::noop());
             let _ = pending.send(push.as_mut().poll(&mut cx).is_pending());
         });

@@ -9,7 +9,7 @@ use proto::{
 };
 
 use crate::{
-    node::sentences,
+    sentences,
     transport::websocket::{self, CloseCode, Incoming},
 };
 

@@ -9,7 +9,7 @@ use std::{
 use dashmap::DashMap;
 use program::address::{Place, Places, Refusals, Subscriber};
 
-use crate::{Settings, node::clock::uptime_s};
+use crate::{Settings, clock::uptime_s};
 
 type NodeLimiter = governor::DefaultDirectRateLimiter;
 

@@ -1,8 +1,7 @@
 //! A logged-in connection, as the rest of the node sees it. Its task is in `connection`.
 
 pub(crate) mod capacity;
-pub(crate) mod connection;
-mod decoder;
+pub(crate) mod decoder;
 pub(crate) mod limits;
 pub(crate) mod marks;
 pub(crate) mod outbox;
@@ -26,8 +25,9 @@ use proto::{
 
 use self::outbox::{Class, Outbox};
 use crate::{
+    clock,
     delivery::{Pushed, Receiver, books::Books, room::Room, rooms::Rooms},
-    node::{clock, sentences},
+    sentences,
     transport::{Transport, websocket::CloseCode},
 };
 
@@ -56,10 +56,7 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "one call, with the parts of a login"
-    )]
+    #[allow(clippy::too_many_arguments, reason = "one call, with the parts of a login")]
     pub(crate) fn new(
         id: u64,
         user: UserId,

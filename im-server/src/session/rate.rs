@@ -5,7 +5,7 @@ use std::{num::NonZeroU32, time::Duration};
 /// Admits one event a second.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct OncePerSecond {
-    /// The last admitted event, [`crate::node::clock::uptime_ms`].
+    /// The last admitted event, [`crate::clock::uptime_ms`].
     last_ms: Option<NonZeroU32>,
 }
 

@@ -70,9 +70,7 @@ pub(crate) async fn address(
 ) -> anyhow::Result<NodeAddress> {
     let Advertised { ip, port, domain } = place(settings, tcp).await?;
     if ip.is_unspecified() {
-        tracing::warn!(
-            "apps cannot reach the advertised address {ip}: set --advertise to this machine's IP"
-        );
+        tracing::warn!("apps cannot reach the advertised address {ip}: set --advertise to this machine's IP");
     }
     Ok(NodeAddress {
         ip: ip.to_string(),

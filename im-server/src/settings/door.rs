@@ -1,4 +1,3 @@
-
 use super::ProxiedPort;
 
 /// A port that apps connect to.

@@ -6,7 +6,8 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::{
     delivery::{Receiver, fanout},
-    node::{outage::log, shared::Shared},
+    outage::log,
+    shared::Shared,
 };
 
 /// Changes per query.

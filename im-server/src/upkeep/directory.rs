@@ -5,10 +5,7 @@ use std::{sync::Arc, time::Duration};
 use backplane::{NodeAddress, NodeRecord};
 
 use super::twin;
-use crate::{
-    node::{clock, shared::Shared},
-    settings::advertise,
-};
+use crate::{clock, settings::advertise, shared::Shared};
 
 /// Interval of renewals.
 const EVERY: Duration = Duration::from_secs(2);

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::node::{clock, shared::Shared};
+use crate::{clock, shared::Shared};
 
 const EVERY: Duration = Duration::from_secs(1);
 

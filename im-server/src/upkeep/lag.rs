@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::node::shared::Shared;
+use crate::shared::Shared;
 
 const LAG_EVERY: Duration = Duration::from_millis(100);
 

@@ -10,7 +10,7 @@ use proto::{
     wire::{self, server_frame::Body},
 };
 
-use crate::node::{outage::log, shared::Shared};
+use crate::{outage::log, shared::Shared};
 
 const EVERY: Duration = Duration::from_secs(1);
 /// Marks per frame: some 20 bytes each.

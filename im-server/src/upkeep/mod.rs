@@ -15,7 +15,7 @@ use std::{sync::Arc, time::Duration};
 use backplane::NodeAddress;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use crate::node::shared::Shared;
+use crate::shared::Shared;
 
 /// Starts the tasks; they end when the node drains or stops.
 pub(crate) fn start(shared: &Arc<Shared>, address: NodeAddress) {

@@ -6,10 +6,7 @@ use std::{sync::Arc, time::Duration};
 use backplane::{HeldSession, Outdone};
 use proto::wire::ByeReason;
 
-use crate::{
-    node::{sentences, shared::Shared},
-    session::Session,
-};
+use crate::{sentences, session::Session, shared::Shared};
 
 /// Interval of renewals: a third of the lifetime of a login.
 const EVERY: Duration = Duration::from_secs(20);

@@ -8,11 +8,9 @@ use std::{
 use proto::wire::ByeReason;
 
 use crate::{
-    node::{
-        clock, sentences,
-        shared::{Shared, spread_ms},
-    },
+    clock, sentences,
     session::Session,
+    shared::{Shared, spread_ms},
 };
 
 const EVERY: Duration = Duration::from_secs(1);

@@ -8,7 +8,7 @@ use backplane::{Backplane, NodeAddress, NodeRecord};
 use tokio::time::{Instant, sleep};
 
 use super::directory;
-use crate::node::clock;
+use crate::clock;
 
 /// Interval of directory reads.
 const LOOK_EVERY: Duration = Duration::from_millis(200);

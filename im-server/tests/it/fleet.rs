@@ -75,7 +75,11 @@ impl Fleet {
 
     /// Nodes with these flags.
     pub async fn start_with(flags: &[&str], nodes: usize) -> Self {
-        let place = super::STORE.place(crate::migrated).await;
+        Self::start_on(super::STORE.place(crate::migrated).await, flags, nodes).await
+    }
+
+    /// Nodes over this database.
+    pub async fn start_on(place: Place, flags: &[&str], nodes: usize) -> Self {
         let backplane = Backplane::memory();
         let journal = Journal::new(Database::open(place.url()).await.unwrap(), backplane.clone());
         let mut fleet = Self {

@@ -25,7 +25,9 @@ pub(super) enum Begin {
     Nothing,
     After(Seq),
     /// With the newest entries.
-    Newest { reset: bool },
+    Newest {
+        reset: bool,
+    },
 }
 
 /// Why a session is fed.

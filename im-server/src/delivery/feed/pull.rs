@@ -6,12 +6,7 @@ use journal::{Published, history::Feed, overview::Overview};
 use proto::Seq;
 
 use super::source::{Notes, Source, Stopped};
-use crate::delivery::{
-    Pushed, Receiver,
-    books::Kept,
-    member::Attempt,
-    room::Room,
-};
+use crate::delivery::{Pushed, Receiver, books::Kept, member::Attempt, room::Room};
 
 /// Entries of the first page; later pages grow while they fit, so that no page of large bodies is read in vain.
 const FIRST_PAGE: usize = 16;

@@ -144,7 +144,9 @@ fn a_session_attaches_while_a_message_is_fanned_out() {
             let drains = other.put([entry(2)]);
             let _ = done.send((attempts, drains));
         });
-        let (attempts, drains) = is_done.recv_timeout(PATIENCE).expect("nothing waits for the fan-out");
+        let (attempts, drains) = is_done
+            .recv_timeout(PATIENCE)
+            .expect("nothing waits for the fan-out");
         assert_eq!(attempts, [Attempt::More, Attempt::Live]);
         assert!(!drains);
     };

@@ -18,12 +18,10 @@ use crate::{
         copies::{Copies, Unnamed},
         source::Stopped,
     },
-    node::{
-        outage::log,
-        sentences,
-        shared::{Shared, spread_ms},
-    },
+    outage::log,
+    sentences,
     session::Session,
+    shared::{Shared, spread_ms},
 };
 
 const DEFAULT_ENTRIES: u32 = 50;

@@ -10,15 +10,16 @@ use proto::{
 };
 
 use crate::{
+    clock,
     delivery::{
         fanout,
         feed::source::{Notes, OpenRooms, Source, Stopped},
     },
-    node::{clock, shared::Shared},
     session::{
         Session, SessionRoom,
-        capacity::{Ended, outbox_empty, push_all, outbox_capacity},
+        capacity::{Ended, outbox_capacity, outbox_empty, push_all},
     },
+    shared::Shared,
 };
 
 /// Participants named in a Conversation frame; see the .proto file.

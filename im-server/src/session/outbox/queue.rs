@@ -5,10 +5,10 @@ use std::{collections::VecDeque, io::IoSlice};
 use bytes::Bytes;
 use proto::frame::HEADER_BYTES;
 
-use super::{ANSWER_FRAMES, Framing, MAX_BYTES, MAX_FRAMES, Class};
+use super::{ANSWER_FRAMES, Class, Framing, MAX_BYTES, MAX_FRAMES};
 use crate::{
+    clock,
     delivery::Pushed,
-    node::clock,
     transport::{Transport, websocket},
 };
 

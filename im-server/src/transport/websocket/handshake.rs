@@ -17,10 +17,7 @@ pub(crate) enum Handshake {
     /// More bytes are needed.
     Partial,
     /// An upgrade: send `response`, continue after `head_bytes`.
-    Upgrade {
-        head_bytes: usize,
-        response: Vec<u8>,
-    },
+    Upgrade { head_bytes: usize, response: Vec<u8> },
     /// Send this and close.
     Refused(Vec<u8>),
 }

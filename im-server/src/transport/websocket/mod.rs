@@ -52,7 +52,10 @@ impl Error {
                 "客户端发送的 WebSocket 帧必须带掩码",
             ),
             Self::NotBinary => Sentence::new("only binary messages are accepted", "只接受二进制消息"),
-            Self::Malformed => Sentence::new("the data is not a valid WebSocket frame", "收到的数据不是有效的 WebSocket 帧"),
+            Self::Malformed => Sentence::new(
+                "the data is not a valid WebSocket frame",
+                "收到的数据不是有效的 WebSocket 帧",
+            ),
         }
     }
 }

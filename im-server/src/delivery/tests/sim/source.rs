@@ -5,7 +5,11 @@ use std::{collections::BTreeMap, sync::Arc, task::Poll};
 use journal::{history::Feed, overview::Overview};
 use proto::{ConversationId, Seq};
 
-use super::{World, record::Record, session::{Frame, SimSession}};
+use super::{
+    World,
+    record::Record,
+    session::{Frame, SimSession},
+};
 use crate::delivery::{
     Receiver,
     feed::source::{Notes, OpenRooms, Source, Stopped},

@@ -20,7 +20,7 @@ use crate::{
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) node_id: String,
-    /// See [`crate::upkeep::twin::own_process`].
+    /// See `upkeep::twin::own_process`.
     pub(crate) process: Option<String>,
     pub(crate) journal: Journal,
     pub(crate) backplane: Backplane,
@@ -34,11 +34,11 @@ pub(crate) struct Shared {
     pub(crate) certificate: Option<Arc<Certificate>>,
     pub(crate) tls: Option<tokio_rustls::TlsAcceptor>,
     /// `None` once the node stops.
-    pub(super) appender: Mutex<Option<Appender<SendContext>>>,
+    pub(crate) appender: Mutex<Option<Appender<SendContext>>>,
     /// Changes of participants below this were compared with the sessions.
     pub(crate) horizon: Mutex<Horizon>,
-    pub(super) next_session: AtomicU64,
-    pub(super) draining: AtomicBool,
+    pub(crate) next_session: AtomicU64,
+    pub(crate) draining: AtomicBool,
     /// The node accepts no more connections.
     pub(crate) closing: CancellationToken,
     /// The tasks of upkeep end.

@@ -1,4 +1,4 @@
-//! Devices that ask for hundreds of long entries and stop reading.
+//! I7 in bytes: the memory of sessions that ask for hundreds of long entries and stop reading.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

@@ -10,8 +10,7 @@ const fn sentence(en: &'static str, zh: &'static str) -> Sentence {
 
 // Ends of connections.
 
-pub(crate) const STOPPING: Sentence =
-    sentence("the node is stopping", "服务节点正在停机，请稍后重新连接");
+pub(crate) const STOPPING: Sentence = sentence("the node is stopping", "服务节点正在停机，请稍后重新连接");
 pub(crate) const TOO_MANY_CONNECTIONS: Sentence = sentence(
     "too many connections from this address",
     "来自该地址的连接过多，请稍后重试",
@@ -30,8 +29,7 @@ pub(crate) const NOT_READ: Sentence = sentence(
     "the app did not read its frames",
     "应用未及时接收数据，连接已断开",
 );
-pub(crate) const ANSWERS_NOT_READ: Sentence =
-    sentence(
+pub(crate) const ANSWERS_NOT_READ: Sentence = sentence(
     "the app did not read its answers",
     "应用未及时接收应答，连接已断开",
 );
@@ -75,7 +73,10 @@ pub(crate) fn no_login(limit: Duration) -> Sentence {
 }
 
 pub(crate) const LOGIN_FIRST: Sentence = sentence("the first frame must be Login", "第一帧必须是 Login");
-pub(crate) const NOT_PROTOBUF: Sentence = sentence("the frame is not a valid ClientFrame", "收到的数据不是有效的 ClientFrame");
+pub(crate) const NOT_PROTOBUF: Sentence = sentence(
+    "the frame is not a valid ClientFrame",
+    "收到的数据不是有效的 ClientFrame",
+);
 
 pub(crate) fn frame_too_long(long: FrameTooLong) -> Sentence {
     let FrameTooLong { length, limit } = long;
@@ -115,7 +116,8 @@ pub(crate) const LOGGED_IN_ALREADY: Sentence = sentence(
     "this connection is already logged in",
     "此连接已登录，不能再次登录",
 );
-pub(crate) const NO_CALLS: Sentence = sentence("this node does not support calls", "该服务节点不支持音视频通话");
+pub(crate) const NO_CALLS: Sentence =
+    sentence("this node does not support calls", "该服务节点不支持音视频通话");
 pub(crate) const UNAVAILABLE: Sentence = sentence(
     "the service is temporarily unavailable; retry after retry_after_ms",
     "服务暂时不可用，请稍后重试",

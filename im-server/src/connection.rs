@@ -5,9 +5,8 @@
 
 use std::{
     cell::RefCell,
-    future::{Future, poll_fn},
+    future::Future,
     io,
-    net::IpAddr,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -18,20 +17,19 @@ use proto::{
     frame::FrameReader,
     wire::{ByeReason, ClientFrame, ErrorCode, client_frame},
 };
-use tokio::net::TcpStream;
 
-use super::{
-    Session,
-    decoder::{Decoded, Decoder, Malformed},
-    rate::{Bucket, OncePerSecond},
-    sending::{Sending, capacity_for_answers},
-};
 use crate::{
-    login::{self, Established},
-    node::{clock, sentences, shared::Shared},
+    clock,
     request::{self, Caller, Handled, Pending},
-    settings::Door,
-    transport::websocket::CloseCode,
+    sentences,
+    session::{
+        Session,
+        decoder::{Decoded, Decoder, Malformed},
+        rate::{Bucket, OncePerSecond},
+        sending::{Sending, capacity_for_answers},
+    },
+    shared::Shared,
+    transport::websocket::{self, CloseCode},
 };
 
 /// Bytes per read; the buffer belongs to the thread.
@@ -45,51 +43,13 @@ thread_local! {
     static READ_BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
 }
 
-pub(crate) fn serve(
-    shared: Arc<Shared>,
-    stream: TcpStream,
-    peer: IpAddr,
-    door: Door,
-) -> impl Future<Output = ()> + Send {
-    // Boxed, so that the memory of a login is freed at its end.
-    let login = Box::pin(login::log_in(shared.clone(), stream, peer, door));
-    async move {
-        let Some(Established {
-            session,
-            rest,
-            websocket,
-        }) = login.await
-        else {
-            return;
-        };
-        let mut task = Task {
-            decoder: match websocket {
-                None => Decoder::Length(FrameReader::default()),
-                Some(reader) => Decoder::WebSocket(reader),
-            },
-            rest: rest.into(),
-            request: None,
-            deferred: None,
-            finish: None,
-            sending: None,
-            sends: Bucket::full(shared.settings.sends_per_s, clock::uptime_ms()),
-            requests: Bucket::full(REQUESTS_PER_S, clock::uptime_ms()),
-            typing: OncePerSecond::default(),
-            shared,
-            session,
-        };
-        poll_fn(|cx| task.poll(cx)).await;
-        // Boxed, so that it does not enlarge every idle connection.
-        Box::pin(end(task)).await;
-    }
-}
-
-/// Deregisters an ended session and flushes its last frames.
-async fn end(mut task: Task) {
-    task.request = None;
-    deregister(&task.shared, &task.session);
-    let finish = task.session.outbox.finish(&task.session.transport);
-    let _ = tokio::time::timeout(FINISH_LIMIT, finish).await;
+/// A connection that has logged in.
+pub(crate) struct Established {
+    pub(crate) session: Arc<Session>,
+    /// Bytes behind the login.
+    pub(crate) rest: Vec<u8>,
+    /// The state of WebSocket framing.
+    pub(crate) websocket: Option<Box<websocket::Reader>>,
 }
 
 /// Deregisters a session from the node.
@@ -111,7 +71,7 @@ fn deregister(shared: &Shared, session: &Arc<Session>) {
     shared.limits.end_session();
 }
 
-struct Task {
+pub(crate) struct Connection {
     shared: Arc<Shared>,
     session: Arc<Session>,
     decoder: Decoder,
@@ -139,9 +99,41 @@ enum Finish {
     LoggedOut,
 }
 
-impl Task {
+impl Connection {
+    pub(crate) fn new(shared: Arc<Shared>, established: Established) -> Self {
+        let Established {
+            session,
+            rest,
+            websocket,
+        } = established;
+        Self {
+            decoder: match websocket {
+                None => Decoder::Length(FrameReader::default()),
+                Some(reader) => Decoder::WebSocket(reader),
+            },
+            rest: rest.into(),
+            request: None,
+            deferred: None,
+            finish: None,
+            sending: None,
+            sends: Bucket::full(shared.settings.sends_per_s, clock::uptime_ms()),
+            requests: Bucket::full(REQUESTS_PER_S, clock::uptime_ms()),
+            typing: OncePerSecond::default(),
+            shared,
+            session,
+        }
+    }
+
+    /// Deregisters the ended session and flushes its last frames.
+    pub(crate) async fn end(mut self) {
+        self.request = None;
+        deregister(&self.shared, &self.session);
+        let finish = self.session.outbox.finish(&self.session.transport);
+        let _ = tokio::time::timeout(FINISH_LIMIT, finish).await;
+    }
+
     /// Makes progress; ready when the connection is to be closed.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.session.waker.register(cx.waker());
         loop {
             if self.session.has_ended() || self.session.outbox.is_broken() {
@@ -309,22 +301,5 @@ impl Task {
             Handled::Waiting(request) => self.request = Some(request),
             Handled::LoggedOut => self.finish = Some(Finish::LoggedOut),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn future_bytes<A, B, C, D, F: Future>(_: impl Fn(A, B, C, D) -> F) -> usize {
-        size_of::<F>()
-    }
-
-    /// An idle connection is multiplied by a million. Beyond these sizes a task (with 104 bytes of the runtime, in
-    /// steps of 128) and a session (with its counts, up to 320) reach the allocator's next size class.
-    #[test]
-    fn an_idle_connection_is_small() {
-        assert!(future_bytes(serve) <= 264, "{}", future_bytes(serve));
-        assert!(size_of::<Session>() <= 304, "{}", size_of::<Session>());
     }
 }

@@ -1,17 +1,18 @@
-//! I7 in bytes: the memory that sessions cost which ask for much and read nothing. A binary of its own, since it counts
-//! every allocation of the process.
+//! Tests that measure their whole process, its memory or its log: a binary of its own, one test at a time.
 #![allow(
     clippy::unwrap_used,
     reason = "a test ends where something is not as it must be"
 )]
-#![allow(clippy::duplicate_mod, reason = "the test runs on both engines")]
+#![allow(clippy::duplicate_mod, reason = "tests run on both engines")]
 
 use peak_alloc::PeakAlloc;
 
 #[global_allocator]
 static ALLOCATED: PeakAlloc = PeakAlloc;
-/// One test at a time, since they share the count.
 static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+#[path = "../it/captured.rs"]
+mod captured;
 
 #[path = "../it"]
 mod on_sqlite {
@@ -21,7 +22,7 @@ mod on_sqlite {
     mod app;
     #[allow(dead_code, reason = "the other tests use the rest")]
     mod fleet;
-    #[path = "../memory/stopped.rs"]
+    #[path = "../alone/stopped.rs"]
     mod stopped;
 }
 
@@ -33,8 +34,11 @@ mod on_postgres {
     mod app;
     #[allow(dead_code, reason = "the other tests use the rest")]
     mod fleet;
-    #[path = "../memory/stopped.rs"]
+    #[path = "../alone/stopped.rs"]
     mod stopped;
+    // A server that stops, which a file cannot.
+    #[path = "../alone/outage.rs"]
+    mod outage;
 }
 
 /// Makes the database that those of the tests are copies of.
