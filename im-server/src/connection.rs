@@ -5,7 +5,6 @@
 
 use std::{
     cell::RefCell,
-    future::Future,
     io,
     sync::Arc,
     task::{Context, Poll},

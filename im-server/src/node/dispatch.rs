@@ -32,13 +32,13 @@ pub(super) fn payload(shared: &Arc<Shared>, channel: Channel, payload: Bytes) {
         }
         Channel::User(user) => {
             if let Some(notice) = UserNotice::decode(&payload) {
-                notice(shared, user, notice);
+                apply(shared, user, notice);
             }
         }
     }
 }
 
-fn notice(shared: &Shared, user: UserId, notice: UserNotice) {
+fn apply(shared: &Shared, user: UserId, notice: UserNotice) {
     for session in shared.users.of(user) {
         match &notice {
             UserNotice::Added { conversation, .. } => session.feed(*conversation),

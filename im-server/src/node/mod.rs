@@ -28,7 +28,7 @@ use crate::{
     request::send::SendOutlet,
     sentences,
     session::{SessionRooms, limits::Limits, marks::Marks, users::Users},
-    settings::{advertise, exposure},
+    settings::exposure,
     shared::{Shared, spread_ms},
     upkeep::{self, directory, twin},
 };
