@@ -15,9 +15,9 @@ pub const MAX_FRAME_BYTES: usize = 64 * 1024;
 /// A header announced a frame over the limit. The connection cannot go on: where the next frame begins is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameTooLong {
-    /// What the header said, bytes.
+    /// The announced length, bytes.
     pub length: usize,
-    /// What is allowed, bytes.
+    /// The limit, bytes.
     pub limit: usize,
 }
 
@@ -117,7 +117,7 @@ pub fn encode_into(message: &impl Message, length: usize, frame: &mut BytesMut) 
     frame.reserve(HEADER_BYTES + length);
     // No message of ours comes near 4 GiB: each is bounded by the limits above.
     frame.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
-    // Cannot fail: the room was reserved, and encoding to memory has no other error.
+    // Cannot fail: the capacity was reserved, and encoding to memory has no other error.
     let _ = message.encode(frame);
 }
 

@@ -46,7 +46,7 @@ macro_rules! id {
 }
 
 id!(
-    /// A person, whatever roles they have (`member_id`, `doctor_id`, `relation_user_id` are all this).
+    /// A user, in each of their roles (`member_id`, `doctor_id`, `relation_user_id`).
     UserId
 );
 id!(

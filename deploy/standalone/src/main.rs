@@ -6,7 +6,6 @@
 mod access;
 mod command;
 mod operator_channel;
-mod rest;
 mod standalone;
 
 use std::{ffi::OsString, process::ExitCode};

@@ -3,7 +3,7 @@
 /// How many bytes are used; the rest is padding.
 pub const USED_BYTES: usize = 32;
 
-/// What a message tells about itself.
+/// The identity of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Payload {
     /// When it was due, µs since the start of the run.

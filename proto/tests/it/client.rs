@@ -1,4 +1,4 @@
-//! What an app sees of its client while the node comes, goes and says things.
+//! An app's view of its client while a scripted node comes, goes and answers.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,11 +10,10 @@ use proto::client::{
     RequestError, Settings, Snapshot,
 };
 use proto::wire::{self, ByeReason, ClientFrame, Platform, client_frame, server_frame};
+use testkit::PATIENCE;
 use tokio::time::timeout;
 
 use crate::node::Node;
-
-const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Default)]
 struct Asked {

@@ -129,7 +129,7 @@ impl Worker {
     }
 }
 
-/// Connects and logs in; comes back when told to.
+/// Connects and logs in; comes back when asked to.
 async fn log_in(address: &Address, login: &ClientFrame) -> Result<Connection> {
     loop {
         let mut connection = Connection::connect(address).await?;

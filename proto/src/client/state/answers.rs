@@ -1,4 +1,4 @@
-//! What a client makes of each answer.
+//! The effect of each answer.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -132,7 +132,7 @@ impl Machine {
                 return;
             }
             if matches!(&online.renewal, Renewal::Asked { request_id: asked, .. } if *asked == request_id) {
-                // Ask for another password; at expires_at the node says Bye EXPIRED if none is taken.
+                // Ask for another password; at expires_at the node says Bye EXPIRED unless one was accepted.
                 online.renewal = Renewal::At(now + pause);
                 return;
             }
@@ -163,7 +163,7 @@ impl Machine {
     }
 
     pub(super) fn goodbye(&mut self, bye: wire::Bye) {
-        // The answer to the app's own Logout is no news to it.
+        // The app expects the answer to its own Logout.
         if !(self.leaving && bye.reason() == wire::ByeReason::LoggedOut) {
             self.event(Event::Bye {
                 reason: bye.reason,

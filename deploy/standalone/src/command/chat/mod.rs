@@ -2,7 +2,6 @@
 
 mod clean;
 mod command;
-mod directory;
 mod face;
 mod input;
 mod json;
@@ -17,6 +16,7 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 use anyhow::Context;
 use proto::{
     client::{Backoff, Settings},
+    rest::{Patience, Rest},
     wire::Platform,
 };
 
@@ -25,7 +25,7 @@ use self::{
     language::Language,
     talk::{Caller, Talk},
 };
-use crate::{access::Access, rest::Rest};
+use crate::access::Access;
 
 pub(super) const EXAMPLES: &str = "\
 At a terminal: type a line and press Enter; /help lists the commands, Ctrl-D leaves. Each line of a pipe is sent as it
@@ -65,7 +65,7 @@ pub(crate) struct Arguments {
 /// Talks until the user leaves or the input ends, and everything is acknowledged.
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let me = Access::read(&arguments.token)?;
-    let rest = Rest::new(&me.api)?.by(&me.access_token);
+    let rest = Rest::new(&me.api, Patience::default())?.by(&me.access_token);
     let mut settings = Settings::new(me.user_id, me.device_id.clone(), Platform::Desktop);
     settings.app_version = concat!("huizhen-chat/", env!("CARGO_PKG_VERSION")).into();
     settings.sync_limit = SHOWN_AT_START;

@@ -12,10 +12,11 @@ use std::{
 
 use anyhow::{Context, bail};
 use program::{shutdown, telemetry, wall_clock};
+use proto::rest::{Patience, Rest};
 
 use self::{people::Scene, sms::Sms};
 use super::serve;
-use crate::{access::make_private_folder, rest::Rest, standalone::Standalone};
+use crate::{access::make_private_folder, standalone::Standalone};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -37,7 +38,7 @@ pub(super) async fn run(mut settings: serve::Arguments) -> anyhow::Result<ExitCo
     let running = Box::pin(Standalone::start(&settings, metrics)).await?;
     running.announce(settings.common.ports_file.as_deref(), settings.common.log)?;
     let base = format!("http://{}", running.rest_address()?);
-    let rest = Rest::new(&base)?;
+    let rest = Rest::new(&base, Patience::default())?;
     let set_up = people::set_up(&rest, &base, &settings.data, &sms);
     let scene = tokio::select! {
         scene = Box::pin(set_up) => Some(scene.context("the demo cannot be set up")?),

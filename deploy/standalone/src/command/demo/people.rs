@@ -3,13 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use proto::rest::{CallError, Rest};
 use serde_json::{Value, json};
 
 use super::{sms::Sms, state::State};
-use crate::{
-    access::Access,
-    rest::{CallError, Rest},
-};
+use crate::access::Access;
 
 /// Somebody of the demo.
 struct Person {

@@ -13,6 +13,7 @@ use std::{
 use anyhow::bail;
 use proto::{
     client::{Client, Event, Events, Settings, Snapshot},
+    rest::{Rest, RestDirectory},
     wire::{Conversation, Entry, HistoryPage},
 };
 use tokio::{
@@ -21,8 +22,8 @@ use tokio::{
 };
 
 use self::conversation::Opening;
-use super::{directory::Rested, face::Face, language::Language, people::People, waiting::WaitingList};
-use crate::{access::Access, rest::Rest};
+use super::{face::Face, language::Language, people::People, waiting::WaitingList};
+use crate::access::Access;
 
 /// Messages that the client holds at once. A pipe is not read on while so many wait for their acknowledgement.
 const MAX_UNANSWERED: usize = 32;
@@ -39,7 +40,8 @@ pub(super) struct Caller {
 
 impl Caller {
     fn call(&self, snapshot: Snapshot) -> (Client, Events) {
-        Client::start(Rested::new(self.rest.clone()), self.settings.clone(), snapshot)
+        let directory = RestDirectory::new(self.rest.clone());
+        Client::start(directory, self.settings.clone(), snapshot)
     }
 }
 
