@@ -14,6 +14,7 @@ use std::{
 use bytes::{Buf, Bytes};
 use proto::{
     frame::FrameReader,
+    websocket::{self, CloseCode},
     wire::{ByeReason, ClientFrame, ErrorCode, client_frame},
 };
 
@@ -28,7 +29,6 @@ use crate::{
         sending::{Sending, capacity_for_answers},
     },
     shared::Shared,
-    transport::websocket::{self, CloseCode},
 };
 
 /// Bytes per read; the buffer belongs to the thread.

@@ -6,6 +6,7 @@ use proto::{
     Language, PROTOCOL_VERSION, UserId,
     frame::{FrameReader, MAX_BEFORE_LOGIN_BYTES},
     ids::MAX_DEVICE_ID_BYTES,
+    websocket::{self, Incoming},
     wire::{ByeReason, ClientFrame, Login, client_frame},
 };
 
@@ -17,7 +18,6 @@ use super::{
 use crate::{
     sentences,
     shared::{Shared, spread_ms},
-    transport::websocket::{self, Incoming},
 };
 
 /// Longest `password`, bytes; issued ones have 32.

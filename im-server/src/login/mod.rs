@@ -4,6 +4,7 @@
 mod admit;
 mod first_frame;
 mod forwarded;
+mod handshake;
 pub(crate) mod listen;
 mod newcomer;
 mod origin;

@@ -2,19 +2,15 @@
 
 use std::{io, net::IpAddr};
 
-use proto::Language;
+use proto::{Language, websocket};
 use tokio::net::TcpStream;
 
-use super::{forwarded, origin};
-use crate::{
-    session::outbox::Framing,
-    settings::Door,
-    shared::Shared,
-    transport::{
-        Transport,
-        websocket::{self, Handshake},
-    },
+use super::{
+    forwarded,
+    handshake::{Handshake, handshake},
+    origin,
 };
+use crate::{session::outbox::Framing, settings::Door, shared::Shared, transport::Transport};
 
 pub(super) struct Newcomer {
     pub(super) transport: Transport,
@@ -83,7 +79,7 @@ impl Newcomer {
 
     async fn upgrade(&mut self, shared: &Shared) -> io::Result<()> {
         loop {
-            match websocket::handshake(&self.input) {
+            match handshake(&self.input) {
                 Handshake::Partial => self.read().await?,
                 Handshake::Upgrade { head_bytes, response } => {
                     let head = &self.input[..head_bytes];

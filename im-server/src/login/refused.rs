@@ -4,16 +4,12 @@ use std::{io, time::Duration};
 
 use proto::{
     Sentence, frame,
+    websocket::{self, CloseCode},
     wire::{Bye, ByeReason, server_frame::Body},
 };
 
 use super::newcomer::Newcomer;
-use crate::{
-    sentences,
-    session::outbox::Outbox,
-    shared::spread_ms,
-    transport::websocket::{self, CloseCode},
-};
+use crate::{sentences, session::outbox::Outbox, shared::spread_ms};
 
 /// Longest time that a Bye before login may take.
 const BYE_LIMIT: Duration = Duration::from_secs(1);

@@ -5,13 +5,11 @@ use prost::Message;
 use proto::{
     Sentence,
     frame::FrameReader,
+    websocket::{self, CloseCode, Incoming},
     wire::{ByeReason, ClientFrame},
 };
 
-use crate::{
-    sentences,
-    transport::websocket::{self, CloseCode, Incoming},
-};
+use crate::sentences;
 
 /// The framing of a connection.
 pub(crate) enum Decoder {

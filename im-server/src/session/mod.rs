@@ -20,6 +20,7 @@ use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use proto::{
     Language, Sentence, UserId, frame,
+    websocket::CloseCode,
     wire::{Bye, ByeReason, Error, ErrorCode, Platform, server_frame::Body},
 };
 
@@ -28,7 +29,7 @@ use crate::{
     clock,
     delivery::{Pushed, Receiver, books::Books, room::Room, rooms::Rooms},
     sentences,
-    transport::{Transport, websocket::CloseCode},
+    transport::Transport,
 };
 
 pub(crate) type SessionRoom = Room<Arc<Session>>;

@@ -2,7 +2,6 @@
 //! readiness. Only TLS buffers bytes.
 
 mod tls;
-pub(crate) mod websocket;
 
 use std::{
     io::{self, IoSlice, Read},

@@ -10,14 +10,12 @@ use std::io;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use proto::websocket::{self, CloseCode};
 
 use self::queue::{Inner, Item, Kind};
 use crate::{
     delivery::{Pushed, room::FRAMES_TOGETHER},
-    transport::{
-        Transport,
-        websocket::{self, CloseCode},
-    },
+    transport::Transport,
 };
 
 /// Bytes queued for one slow reader, beyond the kernel buffers. Together with the page that it is fed from, a session

@@ -3,14 +3,10 @@
 use std::{collections::VecDeque, io::IoSlice};
 
 use bytes::Bytes;
-use proto::frame::HEADER_BYTES;
+use proto::{frame::HEADER_BYTES, websocket};
 
 use super::{ANSWER_FRAMES, Class, Framing, MAX_BYTES, MAX_FRAMES};
-use crate::{
-    clock,
-    delivery::Pushed,
-    transport::{Transport, websocket},
-};
+use crate::{clock, delivery::Pushed, transport::Transport};
 
 /// Frames per vectored write; the kernel accepts 1,024 slices, and a WebSocket frame has two.
 const FRAMES_AT_ONCE: usize = 64;

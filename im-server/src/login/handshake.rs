@@ -3,7 +3,7 @@
 use base64::{Engine, prelude::BASE64_STANDARD};
 
 /// Largest request head, bytes.
-pub(crate) const MAX_HEAD_BYTES: usize = 8 * 1024;
+const MAX_HEAD_BYTES: usize = 8 * 1024;
 /// The sub-protocol that an app may request.
 const PROTOCOL: &str = "huizhen.v1";
 /// RFC 6455, 1.3.
@@ -13,7 +13,7 @@ const KEY_BYTES: usize = 16;
 
 /// The outcome of parsing a request head.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Handshake {
+pub(super) enum Handshake {
     /// More bytes are needed.
     Partial,
     /// An upgrade: send `response`, continue after `head_bytes`.
@@ -22,7 +22,7 @@ pub(crate) enum Handshake {
     Refused(Vec<u8>),
 }
 
-pub(crate) fn handshake(input: &[u8]) -> Handshake {
+pub(super) fn handshake(input: &[u8]) -> Handshake {
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut request = httparse::Request::new(&mut headers);
     let head_bytes = match request.parse(input) {
@@ -176,5 +176,12 @@ mod tests {
             Handshake::Refused(_)
         ));
         assert!(matches!(handshake(b"\0\0\0\x10"), Handshake::Refused(_)));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn random_bytes_never_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
+            let _ = handshake(&bytes);
+        }
     }
 }
