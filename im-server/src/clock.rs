@@ -13,6 +13,8 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use telemetry::events::im::{self as events, Event};
+
 /// A larger offset of the wall clock is a jump, milliseconds.
 const JUMP_MS: i64 = 2_000;
 
@@ -41,12 +43,9 @@ pub(crate) fn follow() {
     let off_ms = wall_ms() - now_ms();
     BEGAN_MS.fetch_add(off_ms.clamp(-1, 1), Ordering::Relaxed);
     let before_ms = OFF_MS.swap(off_ms, Ordering::Relaxed);
-    metrics::gauge!("huizhen_im_clock_off_seconds").set(off_ms as f64 / 1000.0);
+    events::CLOCK_OFF_S.set(off_ms as f64 / 1000.0);
     if (off_ms - before_ms).abs() > JUMP_MS {
-        tracing::warn!(
-            off_ms,
-            "the wall clock has jumped; this process goes on by its own time: restart it if the new time is right"
-        );
+        Event::ClockJumped { off_ms }.emit();
     }
 }
 

@@ -17,6 +17,7 @@ use proto::{
     websocket::{self, CloseCode},
     wire::{ByeReason, ClientFrame, ErrorCode, client_frame},
 };
+use telemetry::events::im::{self as events, Event};
 
 use crate::{
     clock,
@@ -169,7 +170,7 @@ impl Connection {
                 continue;
             }
             if !self.has_capacity_for_answer() {
-                metrics::counter!("huizhen_im_pauses_total", "reason" => "answers").increment(1);
+                events::PAUSES.increment("answers");
                 let room = capacity_for_answers(self.session.clone(), self.sending.clone());
                 self.request = Some(Box::pin(room));
                 continue;
@@ -191,7 +192,11 @@ impl Connection {
                     Ok(_) => {}
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                     Err(error) => {
-                        tracing::debug!(%error, session = self.session.id, "the connection broke");
+                        Event::ConnectionBroke {
+                            error: &error,
+                            session: self.session.id,
+                        }
+                        .emit();
                         return Poll::Ready(());
                     }
                 },
@@ -283,7 +288,7 @@ impl Connection {
             return;
         };
         if let Err(wait) = self.admit(&body) {
-            metrics::counter!("huizhen_im_pauses_total", "reason" => "rate").increment(1);
+            events::PAUSES.increment("rate");
             let body = Some(body);
             self.deferred = Some(Box::new(ClientFrame { request_id, body }));
             self.request = Some(Box::pin(tokio::time::sleep(wait)));

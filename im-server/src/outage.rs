@@ -1,11 +1,13 @@
-//! Log lines about a failing database.
+//! Reports of a failing database.
 
-/// Logs a failure outside of requests. The database logs where an outage begins and ends, so a failure during one is
-/// of level debug.
-pub(crate) fn log(error: &database::Error, failed: &'static str) {
-    if error.outage().is_some() {
-        tracing::debug!(%error, "{failed}");
-    } else {
-        tracing::warn!(%error, "{failed}");
+use telemetry::events::im::Event;
+
+/// Reports failed work beside requests.
+pub(crate) fn report(error: &database::Error, failed: &'static str) {
+    Event::UpkeepFailed {
+        error,
+        failed,
+        is_outage: error.outage().is_some(),
     }
+    .emit();
 }

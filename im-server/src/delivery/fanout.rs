@@ -4,9 +4,13 @@ use std::sync::Arc;
 
 use journal::{Journal, Published};
 use proto::Seq;
+use telemetry::{
+    events::im as events,
+    task::{Name, Stopped, plant, vital},
+};
 
 use super::{Receiver, room::Room};
-use crate::outage::log;
+use crate::outage::report;
 
 /// Entries per read of a gap.
 const GAP_ENTRIES: usize = 200;
@@ -26,7 +30,11 @@ pub(crate) fn offer<R: Receiver>(
 pub(crate) fn serve<R: Receiver>(room: &Arc<Room<R>>, journal: &Journal) {
     if room.is_large() {
         let (room, journal) = (room.clone(), journal.clone());
-        tokio::spawn(async move { drain(&room, &journal) });
+        vital(Name::NodeFanOut, async move {
+            plant::here(Name::NodeFanOut);
+            drain(&room, &journal);
+            Stopped
+        });
     } else {
         drain(room, journal);
     }
@@ -51,12 +59,13 @@ fn fill<R: Receiver>(room: &Arc<Room<R>>, journal: &Journal) {
         return;
     }
     let (room, journal) = (room.clone(), journal.clone());
-    tokio::spawn(async move {
+    vital(Name::NodeGap, async move {
+        plant::here(Name::NodeGap);
         let Some((low, high)) = room.gap() else {
             room.end_filling();
-            return;
+            return Stopped;
         };
-        metrics::counter!("huizhen_im_gaps_total").increment(1);
+        events::GAPS.increment();
         let read = journal.entries(room.id, low, high, GAP_ENTRIES).await;
         room.end_filling();
         match read {
@@ -65,8 +74,9 @@ fn fill<R: Receiver>(room: &Arc<Room<R>>, journal: &Journal) {
             Ok(entries) if entries.is_empty() => {}
             Ok(entries) => offer(&room, &journal, entries.into_iter().map(Published::new)),
             Err(error) => {
-                log(&error, "a gap could not be read; the sweep tries again");
+                report(&error, "a gap could not be read; the next comparison retries");
             }
         }
+        Stopped
     });
 }

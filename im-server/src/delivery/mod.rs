@@ -4,10 +4,10 @@
 //! was delivered. Two owners hand it over to each other:
 //!
 //! - A [`room::Room`] owns it while entries are *pushed*: the room orders entries ([`order`]), each once, and its one
-//! drainer writes them to the sockets of the live members ([`member`]).
+//!   drainer writes them to the sockets of the live members ([`member`]).
 //! - The session's task owns it while entries are *pulled* from the journal ([`feed`]): after Sync, after joining,
-//! after falling behind. The task does one thing at a time. When it has reached what the room has delivered, the room
-//! takes over under its lock ([`room::Room::go_live`]).
+//!   after falling behind. The task does one thing at a time. When it has reached what the room has delivered, the room
+//!   takes over under its lock ([`room::Room::go_live`]).
 //!
 //! The session's [`books::Books`] hold it meanwhile, for conversations that the user has left and those that wait for
 //! another Sync. A failure returns `reached` to the books, so the next Sync continues exactly there.

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use journal::Published;
 use parking_lot::Mutex;
 use proto::{ConversationId, Seq, UserId};
+use telemetry::events::im::SESSIONS_BEHIND;
 
 use super::{
     Pushed, Receiver,
@@ -200,7 +201,7 @@ impl<R: Receiver> Room<R> {
         let mut full = Vec::new();
         for (receiver, skip) in recipients {
             if receiver.push(&frames[skip..]) == Pushed::Full {
-                metrics::counter!("huizhen_im_sessions_behind_total").increment(1);
+                SESSIONS_BEHIND.increment();
                 full.push((receiver.id(), entries[skip].seq.previous()));
             }
         }

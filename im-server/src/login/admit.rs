@@ -8,6 +8,7 @@ use proto::{
     UserId,
     wire::{ByeReason, Login, LoginOk, Platform, server_frame::Body},
 };
+use telemetry::events::im::{self as events, Event};
 
 use super::{
     newcomer::Newcomer,
@@ -35,7 +36,7 @@ pub(super) async fn admit(shared: &Shared, address: IpAddr, login: Login) -> Res
     }
     // Wrong users and wrong passwords are indistinguishable: one look-up, one answer, one duration.
     let wrong = || {
-        metrics::counter!("huizhen_im_login_failures_total").increment(1);
+        events::LOGIN_FAILURES.increment();
         if shared.limits.failed(address, login.user_id) == Failed::TooMany {
             return too_many_attempts();
         }
@@ -159,12 +160,12 @@ pub(super) async fn establish(
                 max_frame_bytes,
             }),
         );
-        tracing::debug!(
-            session = session.id,
-            user = user.get(),
-            app_version = login.app_version,
-            "logged in"
-        );
+        Event::LoggedIn {
+            session: session.id,
+            user: user.get(),
+            app_version: &login.app_version,
+        }
+        .emit();
     }
     Some(Established {
         session,

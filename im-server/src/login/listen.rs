@@ -3,6 +3,10 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use backplane::NodeAddress;
+use telemetry::{
+    events::im::{self as events, Event},
+    task::{Name, Stopped, vital},
+};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::{
@@ -51,9 +55,9 @@ pub(crate) fn start(shared: &Arc<Shared>, listeners: Listeners) {
         if let Some(listener) = listener {
             // Accepted connections inherit it.
             if let Err(error) = bound_unsent(&listener) {
-                tracing::warn!(%error, "what the kernel holds for apps that do not read cannot be bounded");
+                Event::SendBufferUnlimited { error: &error }.emit();
             }
-            tokio::spawn(accept(shared.clone(), listener, door));
+            vital(Name::NodeAccept, accept(shared.clone(), listener, door));
         }
     }
 }
@@ -69,11 +73,11 @@ fn bound_unsent(_: &TcpListener) -> std::io::Result<()> {
     Ok(())
 }
 
-async fn accept(shared: Arc<Shared>, listener: TcpListener, door: Door) {
+async fn accept(shared: Arc<Shared>, listener: TcpListener, door: Door) -> Stopped {
     let mut is_failing = false;
     loop {
         let accepted = tokio::select! {
-            () = shared.closing.cancelled() => return,
+            () = shared.closing.cancelled() => return Stopped,
             accepted = listener.accept() => accepted,
         };
         match accepted {
@@ -82,7 +86,7 @@ async fn accept(shared: Arc<Shared>, listener: TcpListener, door: Door) {
                 take(&shared, stream, peer, door);
             }
             Err(error) if is_exhausted(&error) => {
-                metrics::counter!("huizhen_im_accept_failures_total").increment(1);
+                events::ACCEPT_FAILURES.increment();
                 // One line for each outage.
                 if !std::mem::replace(&mut is_failing, true) {
                     tracing::error!(%error, "no more connections can be taken; raise the open-file limit or lower --max-sessions");

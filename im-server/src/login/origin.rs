@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 
 use program::address::{Closed, header};
+use telemetry::events::im::PROXY_HEADERS_REFUSED;
 use tokio::{io, net::TcpStream};
 
 use crate::{settings::Door, shared::Shared};
@@ -25,7 +26,7 @@ pub(crate) async fn read(
     };
     let origin = shared.gate.origin(stream, peer, flag).await;
     if origin == Err(Closed::Refused) {
-        metrics::counter!("huizhen_im_proxy_headers_refused_total").increment(1);
+        PROXY_HEADERS_REFUSED.increment();
     }
     origin.ok()
 }
@@ -38,7 +39,7 @@ pub(crate) fn is_in_head(shared: &Shared, address: IpAddr, door: Door) -> bool {
 /// Reports a PROXY header on a port that expects none.
 pub(crate) fn report_header(shared: &Shared, beginning: &[u8], peer: IpAddr, door: Door) {
     if header::begins(beginning) && !shared.settings.demands_header(door) {
-        metrics::counter!("huizhen_im_proxy_headers_refused_total").increment(1);
+        PROXY_HEADERS_REFUSED.increment();
         shared.gate.unexpected(peer, door.proxy_flag());
     }
 }

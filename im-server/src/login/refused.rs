@@ -7,6 +7,7 @@ use proto::{
     websocket::{self, CloseCode},
     wire::{Bye, ByeReason, server_frame::Body},
 };
+use telemetry::events::im::BYES;
 
 use super::newcomer::Newcomer;
 use crate::{sentences, session::outbox::Outbox, shared::spread_ms};
@@ -93,7 +94,7 @@ pub(super) async fn send_bye(newcomer: Newcomer, refused: Refused) {
             field,
             close,
         } => {
-            metrics::counter!("huizhen_im_byes_total", "reason" => reason.as_str_name()).increment(1);
+            BYES.increment(reason.as_str_name());
             let bye = Bye {
                 reason: reason as i32,
                 retry_after_ms,

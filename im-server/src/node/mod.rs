@@ -20,6 +20,7 @@ use program::{
 };
 use proto::wire::ByeReason;
 use rand::{RngExt, seq::SliceRandom};
+use telemetry::events::im::Event;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -157,7 +158,10 @@ impl Node {
         shared.closing.cancel();
         let mut sessions = shared.users.all();
         sessions.shuffle(&mut rand::rng());
-        tracing::info!(sessions = sessions.len(), "draining");
+        Event::Draining {
+            sessions: sessions.len(),
+        }
+        .emit();
         // The last apps need time to reach another node, too.
         let spread = spread.saturating_sub(MOVE_RESERVE.min(spread / 2));
         let pause = spread / u32::try_from(sessions.len()).unwrap_or(u32::MAX).max(1);
@@ -181,7 +185,7 @@ impl Node {
             .await
             .is_err()
         {
-            tracing::warn!("some connections did not end in time");
+            Event::DrainIncomplete.emit();
         }
         let appender = shared.appender.lock().take();
         if let Some(appender) = appender {

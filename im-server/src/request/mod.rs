@@ -16,6 +16,7 @@ use proto::{
     ConversationId,
     wire::{ErrorCode, Pong, client_frame, server_frame::Body},
 };
+use telemetry::events::im::Event;
 
 use crate::{
     clock, sentences,
@@ -108,12 +109,12 @@ pub(crate) fn refuse(session: &Session, request_id: u64, error: &Error) {
 
 /// Answers a request that the database could not serve. Its message is logged, not sent.
 pub(crate) fn unavailable(session: &Session, request_id: u64, error: &database::Error) {
-    if error.outage().is_some() {
-        // The database logs where an outage begins and ends.
-        tracing::debug!(%error, session = session.id, "a request met an outage");
-    } else {
-        tracing::error!(%error, session = session.id, "a request could not be served");
+    Event::RequestFailed {
+        error,
+        session: session.id,
+        is_outage: error.outage().is_some(),
     }
+    .emit();
     not_now(session, request_id);
 }
 

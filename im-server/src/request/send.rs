@@ -19,6 +19,7 @@ use proto::{
     mime::{self, Refused},
     wire::{ByeReason, ErrorCode, Send, SendOk, server_frame::Body},
 };
+use telemetry::events::im::Event;
 
 use super::{Pending, conversation_id, not_now, refuse};
 use crate::{
@@ -155,7 +156,12 @@ impl Outlet<SendContext> for SendOutlet {
         to_serve
             .iter()
             .for_each(|room| fanout::serve(room, &shared.journal));
-        while parts.join_next().await.is_some() {}
+        while let Some(part) = parts.join_next().await {
+            // A panic here is one of the task that settles batches.
+            if let Err(panic) = part {
+                std::panic::resume_unwind(panic.into_panic());
+            }
+        }
         for answer in &answers {
             answer.context.owed.session.flush();
         }
@@ -176,8 +182,11 @@ fn acknowledge(answer: &Settled<SendContext>) {
             session.queue_answer(*request_id, Body::SendOk(ok));
         }
         Err(journal::Error::Database(error)) => {
-            // The journal has logged it, once per batch.
-            tracing::debug!(%error, session = session.id, "a message was not written");
+            Event::SendFailed {
+                error,
+                session: session.id,
+            }
+            .emit();
             refuse_for_now(owed, *request_id, answer.retry_after);
         }
         Err(error) => refuse(session, *request_id, error),

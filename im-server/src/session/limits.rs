@@ -8,6 +8,7 @@ use std::{
 
 use dashmap::DashMap;
 use program::address::{Place, Places, Refusals, Subscriber};
+use telemetry::events::im::Event;
 
 use crate::{Settings, clock::uptime_s};
 
@@ -88,11 +89,11 @@ impl Limits {
         if place.is_none()
             && let Some(line) = self.crowded.line(address)
         {
-            tracing::warn!(
-                address = %line.address, untold = line.untold,
-                "connections are refused: as many from this address as may be have not logged in; if it is many people's \
-                 (a hospital, a carrier), raise --connections-per-address; if it is a proxy, add it to --trusted-proxies"
-            );
+            Event::AddressCrowded {
+                address: &line.address,
+                unlogged: line.untold,
+            }
+            .emit();
         }
         place
     }
@@ -137,11 +138,11 @@ impl Limits {
             return Failed::Few;
         }
         if let Some(line) = self.guessing.line(address) {
-            tracing::warn!(
-                address = %line.address, untold = line.untold,
-                "too many logins of this address fail, and are told to wait; if it is many people's (a hospital, a \
-                 carrier), raise --failed-logins-per-minute; if it is a proxy, add it to --trusted-proxies"
-            );
+            Event::AddressGuessing {
+                address: &line.address,
+                unlogged: line.untold,
+            }
+            .emit();
         }
         Failed::TooMany
     }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use parking_lot::Mutex;
 use proto::{ConversationId, Seq, UserId};
+use telemetry::events::im::MARKS_DROPPED;
 use tokio::sync::MutexGuard;
 
 /// Unsaved marks; overflow drops new ones. Marks are cumulative, so the next mark makes up for a dropped one.
@@ -27,7 +28,7 @@ impl Marks {
     pub(crate) fn keep(&self, conversation: ConversationId, user: UserId, mark: Mark) {
         let mut waiting = self.waiting.lock();
         if waiting.len() >= WAITING && !waiting.contains_key(&(conversation, user)) {
-            metrics::counter!("huizhen_im_marks_let_go_total").increment(1);
+            MARKS_DROPPED.increment();
             return;
         }
         let kept = waiting.entry((conversation, user)).or_default();

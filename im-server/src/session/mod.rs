@@ -23,6 +23,7 @@ use proto::{
     websocket::CloseCode,
     wire::{Bye, ByeReason, Error, ErrorCode, Platform, server_frame::Body},
 };
+use telemetry::events::im as events;
 
 use self::outbox::{Class, Outbox};
 use crate::{
@@ -141,7 +142,7 @@ impl Session {
         message: &Sentence,
         retry_after_ms: u32,
     ) {
-        metrics::counter!("huizhen_im_errors_total", "code" => code.as_str_name()).increment(1);
+        events::ERRORS.increment(code.as_str_name());
         let error = Error {
             code: code as i32,
             field: field.into(),
@@ -167,7 +168,7 @@ impl Session {
         if self.ended.swap(true, Ordering::AcqRel) {
             return;
         }
-        metrics::counter!("huizhen_im_byes_total", "reason" => reason.as_str_name()).increment(1);
+        events::BYES.increment(reason.as_str_name());
         let bye = Bye {
             reason: reason as i32,
             retry_after_ms,

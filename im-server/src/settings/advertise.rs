@@ -7,6 +7,7 @@ use std::{
 
 use anyhow::{Context, bail, ensure};
 use backplane::NodeAddress;
+use telemetry::events::im::Event;
 use tokio::{net::lookup_host, time::timeout};
 
 use super::Settings;
@@ -70,7 +71,7 @@ pub(crate) async fn address(
 ) -> anyhow::Result<NodeAddress> {
     let Advertised { ip, port, domain } = place(settings, tcp).await?;
     if ip.is_unspecified() {
-        tracing::warn!("apps cannot reach the advertised address {ip}: set --advertise to this machine's IP");
+        Event::AdvertisedUnreachable { ip }.emit();
     }
     Ok(NodeAddress {
         ip: ip.to_string(),
@@ -103,7 +104,11 @@ pub(crate) async fn renew(address: &mut NodeAddress) {
     let Some(domain) = &address.domain else { return };
     match resolve(domain, address.ip.parse().ok()).await {
         Ok(ip) => address.ip = ip.to_string(),
-        Err(error) => tracing::warn!(%domain, ?error, "the address of --advertise cannot be looked up"),
+        Err(error) => Event::LookupFailed {
+            error: &error,
+            domain,
+        }
+        .emit(),
     }
 }
 

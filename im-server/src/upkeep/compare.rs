@@ -2,11 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
+use telemetry::task::Stopped;
 use tokio::time::{Instant, sleep_until};
 
 use crate::{
     delivery::{Receiver, fanout},
-    outage::log,
+    outage::report,
     shared::Shared,
 };
 
@@ -18,12 +19,12 @@ const EVERY: Duration = Duration::from_secs(3);
 const REST: Duration = Duration::from_millis(500);
 
 /// Compares every few seconds, and when the backplane returns: announcements were lost meanwhile.
-pub(super) async fn run(shared: Arc<Shared>) {
+pub(super) async fn run(shared: Arc<Shared>) -> Stopped {
     let mut resumed = shared.backplane.resumed();
     let mut compared = Instant::now();
     loop {
         tokio::select! {
-            () = shared.stopping.cancelled() => return,
+            () = shared.stopping.cancelled() => return Stopped,
             Ok(()) = resumed.changed() => sleep_until(compared + REST).await,
             () = sleep_until(compared + EVERY) => {}
         }
@@ -43,16 +44,16 @@ async fn compare(shared: &Arc<Shared>) {
             }
         }
         Err(error) => {
-            log(
+            report(
                 &error,
-                "rooms could not be compared with the database; the next sweep tries again",
+                "rooms could not be compared with the database; the next comparison retries",
             );
         }
     }
     if let Err(error) = compare_participants(shared).await {
-        log(
+        report(
             &error,
-            "changes of participants could not be read; the next sweep tries again",
+            "changes of participants could not be read; the next comparison retries",
         );
     }
 }

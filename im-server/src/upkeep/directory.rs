@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use backplane::{NodeAddress, NodeRecord};
+use telemetry::{events::im::Event, task::Stopped};
 
 use super::twin;
 use crate::{clock, settings::advertise, shared::Shared};
@@ -32,12 +33,12 @@ pub(crate) async fn announce(shared: &Shared, address: &NodeAddress) {
         .await;
     if let Err(error) = announced {
         // The backplane logs its outage.
-        tracing::debug!(%error, "the node could not be announced; it tries again");
+        Event::AnnouncementFailed { error: &error }.emit();
     }
 }
 
 /// Renews the record until the node drains.
-pub(crate) async fn run(shared: Arc<Shared>, mut address: NodeAddress) {
+pub(crate) async fn run(shared: Arc<Shared>, mut address: NodeAddress) -> Stopped {
     let mut ticks = tokio::time::interval(EVERY);
     let mut looked_up = tokio::time::Instant::now();
     let mut resumed = shared.backplane.resumed();
@@ -64,4 +65,5 @@ pub(crate) async fn run(shared: Arc<Shared>, mut address: NodeAddress) {
     }
     // A renewal may have crossed the withdrawal.
     shared.backplane.withdraw_node(&shared.node_id).await;
+    Stopped
 }

@@ -2,15 +2,17 @@
 
 use std::{sync::Arc, time::Duration};
 
+use telemetry::{events::im as events, task::Stopped};
+
 use crate::{clock, shared::Shared};
 
 const EVERY: Duration = Duration::from_secs(1);
 
-pub(super) async fn run(shared: Arc<Shared>) {
+pub(super) async fn run(shared: Arc<Shared>) -> Stopped {
     let mut ticks = super::ticks(EVERY);
     loop {
         tokio::select! {
-            () = shared.stopping.cancelled() => return,
+            () = shared.stopping.cancelled() => return Stopped,
             _ = ticks.tick() => keep_once(&shared),
         }
     }
@@ -26,9 +28,9 @@ fn keep_once(shared: &Shared) {
     if let Some(certificate) = &shared.certificate {
         certificate.refresh();
         let ends = certificate.validity().not_after.as_second();
-        metrics::gauge!("huizhen_im_certificate_expires_seconds").set(ends as f64);
+        events::CERTIFICATE_EXPIRES_S.set(ends as f64);
     }
-    metrics::gauge!("huizhen_im_sessions").set(f64::from(shared.limits.sessions()));
-    metrics::gauge!("huizhen_im_sessions_max").set(f64::from(shared.settings.max_sessions));
-    metrics::gauge!("huizhen_im_rooms").set(shared.rooms.len() as f64);
+    events::SESSIONS.set(f64::from(shared.limits.sessions()));
+    events::SESSIONS_MAX.set(f64::from(shared.settings.max_sessions));
+    events::ROOMS.set(shared.rooms.len() as f64);
 }

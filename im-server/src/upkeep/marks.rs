@@ -9,18 +9,19 @@ use proto::{
     ConversationId, UserId, frame,
     wire::{self, server_frame::Body},
 };
+use telemetry::task::Stopped;
 
-use crate::{outage::log, shared::Shared};
+use crate::{outage::report, shared::Shared};
 
 const EVERY: Duration = Duration::from_secs(1);
 /// Marks per frame: some 20 bytes each.
 const MARKS_IN_A_FRAME: usize = 1_000;
 
-pub(super) async fn run(shared: Arc<Shared>) {
+pub(super) async fn run(shared: Arc<Shared>) -> Stopped {
     let mut ticks = super::ticks(EVERY);
     loop {
         tokio::select! {
-            () = shared.stopping.cancelled() => return,
+            () = shared.stopping.cancelled() => return Stopped,
             _ = ticks.tick() => save(&shared).await,
         }
     }
@@ -35,7 +36,10 @@ pub(crate) async fn save(shared: &Shared) {
     let standing = match shared.journal.save_marks(marks).await {
         Ok(standing) => standing,
         Err(error) => {
-            log(&error, "marks could not be saved; the next ones make up for them");
+            report(
+                &error,
+                "marks could not be saved; the next marks make up for them",
+            );
             return;
         }
     };

@@ -13,19 +13,20 @@ pub(crate) mod twin;
 use std::{sync::Arc, time::Duration};
 
 use backplane::NodeAddress;
+use telemetry::task::{Name, vital};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::shared::Shared;
 
 /// Starts the tasks; they end when the node drains or stops.
 pub(crate) fn start(shared: &Arc<Shared>, address: NodeAddress) {
-    tokio::spawn(directory::run(shared.clone(), address));
-    tokio::spawn(sessions::run(shared.clone()));
-    tokio::spawn(marks::run(shared.clone()));
-    tokio::spawn(compare::run(shared.clone()));
-    tokio::spawn(housekeeping::run(shared.clone()));
-    tokio::spawn(lag::run(shared.clone()));
-    tokio::spawn(renewal::run(shared.clone()));
+    vital(Name::NodeDirectory, directory::run(shared.clone(), address));
+    vital(Name::NodeSessions, sessions::run(shared.clone()));
+    vital(Name::NodeMarks, marks::run(shared.clone()));
+    vital(Name::NodeCompare, compare::run(shared.clone()));
+    vital(Name::NodeHousekeeping, housekeeping::run(shared.clone()));
+    vital(Name::NodeLag, lag::run(shared.clone()));
+    vital(Name::NodeRenewal, renewal::run(shared.clone()));
 }
 
 /// A timer that delays missed ticks instead of repeating them.

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use backplane::{HeldSession, Outdone};
 use proto::wire::ByeReason;
+use telemetry::task::Stopped;
 
 use crate::{sentences, session::Session, shared::Shared};
 
@@ -17,13 +18,13 @@ const PARTS: u32 = 20;
 const REST: Duration = Duration::from_millis(500);
 
 /// Renews one part at a time, and everything when the backplane returns.
-pub(crate) async fn run(shared: Arc<Shared>) {
+pub(crate) async fn run(shared: Arc<Shared>) -> Stopped {
     let mut resumed = shared.backplane.resumed();
     let mut ticks = super::ticks(EVERY / PARTS);
     let mut part = 0;
     loop {
         tokio::select! {
-            () = shared.stopping.cancelled() => return,
+            () = shared.stopping.cancelled() => return Stopped,
             _ = ticks.tick() => {
                 // Ids are sequential, so the parts are of equal size.
                 renew(&shared, shared.users.filter(|session| session.id % u64::from(PARTS) == part)).await;

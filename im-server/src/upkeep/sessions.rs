@@ -6,6 +6,7 @@ use std::{
 };
 
 use proto::wire::ByeReason;
+use telemetry::task::Stopped;
 
 use crate::{
     clock, sentences,
@@ -16,12 +17,12 @@ use crate::{
 const EVERY: Duration = Duration::from_secs(1);
 
 /// Ends them once a second. Awaits only its timer, so neither database nor backplane delays it.
-pub(super) async fn run(shared: Arc<Shared>) {
+pub(super) async fn run(shared: Arc<Shared>) -> Stopped {
     let mut ticks = super::ticks(EVERY);
     let mut grace = Grace::new(clock::uptime_s());
     loop {
         tokio::select! {
-            () = shared.stopping.cancelled() => return,
+            () = shared.stopping.cancelled() => return Stopped,
             _ = ticks.tick() => end_sessions(&shared, &mut grace),
         }
     }

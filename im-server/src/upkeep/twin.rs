@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 use backplane::{Backplane, NodeAddress, NodeRecord};
+use telemetry::events::im::Event;
 use tokio::time::{Instant, sleep};
 
 use super::directory;
@@ -106,11 +107,11 @@ pub(crate) async fn refuse(
         }
         if !is_logged {
             is_logged = true;
-            tracing::info!(
+            Event::TwinAwaited {
                 node_id,
-                limit_s = PROOF.as_secs(),
-                "a node of this name was there a moment ago; the start waits until its line expires"
-            );
+                limit_s: PROOF.as_secs(),
+            }
+            .emit();
         }
         sleep(LOOK_EVERY).await;
     }
@@ -149,8 +150,11 @@ impl Watch {
         let record = find(backplane, node_id).await;
         let other = record.filter(|record| record.process.is_some() && record.process.as_deref() != own);
         match &other {
-            Some(record) if !self.is_seen => tracing::error!("{}", describe(record)),
-            None if self.is_seen => tracing::info!(node_id, "this node is the only one of its name again"),
+            Some(record) if !self.is_seen => Event::TwinSeen {
+                description: &describe(record),
+            }
+            .emit(),
+            None if self.is_seen => Event::TwinGone { node_id }.emit(),
             _ => {}
         }
         self.is_seen = other.is_some();

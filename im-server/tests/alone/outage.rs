@@ -48,7 +48,13 @@ async fn an_outage_writes_few_lines_however_many_sends_it_refuses() {
     let mut senders = JoinSet::new();
     for (number, app) in apps.into_iter().enumerate() {
         let message = format!("during the outage {number}");
-        senders.spawn(send_until_accepted(app, consult, message, refused.clone(), is_over.clone()));
+        senders.spawn(send_until_accepted(
+            app,
+            consult,
+            message,
+            refused.clone(),
+            is_over.clone(),
+        ));
     }
     eventually("thousands of sends are refused", async || {
         refused.load(Ordering::Relaxed) >= REFUSED
@@ -57,7 +63,9 @@ async fn an_outage_writes_few_lines_however_many_sends_it_refuses() {
     // Comparisons, marks and renewals meet the outage too.
     tokio::time::sleep(Duration::from_secs(4)).await;
     let server = postgres.clone();
-    spawn_blocking(move || server.start_again().unwrap()).await.unwrap();
+    spawn_blocking(move || server.start_again().unwrap())
+        .await
+        .unwrap();
     is_over.store(true, Ordering::Relaxed);
     while let Some(accepted) = senders.join_next().await {
         accepted.unwrap();
@@ -65,8 +73,15 @@ async fn an_outage_writes_few_lines_however_many_sends_it_refuses() {
 
     let lines = log.lines(&[]).split_off(before);
     let refused = refused.load(Ordering::Relaxed);
-    assert!(lines.len() <= MOST_LINES, "{refused} refused: {}", lines.join("\n"));
-    for words in ["the database cannot be written", "the database can be written again"] {
+    assert!(
+        lines.len() <= MOST_LINES,
+        "{refused} refused: {}",
+        lines.join("\n")
+    );
+    for words in [
+        "the database cannot be written",
+        "the database can be written again",
+    ] {
         let said = lines.iter().filter(|line| line.contains(words)).count();
         assert_eq!(said, 1, "{words}: {}", lines.join("\n"));
     }

@@ -7,10 +7,7 @@ use proto::{
 };
 use testkit::eventually;
 
-use super::{
-    app::message,
-    fleet::Fleet,
-};
+use super::{app::message, fleet::Fleet};
 
 fn item(conversation_id: i64, have_seq: i64) -> SyncItem {
     SyncItem {

@@ -4,9 +4,7 @@
 use std::{sync::mpsc::sync_channel, time::Duration};
 
 use database::Engine;
-use proto::wire::{
-    ByeReason, ClientFrame, Ping, Read, client_frame::Body as Request, server_frame::Body,
-};
+use proto::wire::{ByeReason, ClientFrame, Ping, Read, client_frame::Body as Request, server_frame::Body};
 use testkit::{PATIENCE, eventually};
 use tokio::time::timeout;
 
@@ -65,7 +63,10 @@ async fn sessions_end_while_the_database_hangs() {
     let slow = async {
         let reason = flood(fleet.log_in(3, "tablet").await).await;
         // It may end with a reset, since the Bye found no way.
-        assert!(reason.is_none_or(|reason| reason == ByeReason::Slow), "{reason:?}");
+        assert!(
+            reason.is_none_or(|reason| reason == ByeReason::Slow),
+            "{reason:?}"
+        );
     };
     timeout(PATIENCE, async { tokio::join!(silent, expired, slow) })
         .await

@@ -7,10 +7,7 @@ use proto::wire::{
     server_frame::Body,
 };
 
-use super::{
-    app::message,
-    fleet::Fleet,
-};
+use super::{app::message, fleet::Fleet};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn both_sides_get_each_entry_once_and_in_order() {

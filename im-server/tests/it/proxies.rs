@@ -4,8 +4,8 @@ use proto::wire::ByeReason;
 use testkit::{PATIENCE, eventually};
 
 use super::{
-    clients::{Answer, Client, WAYS, Way, client, crowd, node, until, version_1, version_2},
     app::login,
+    clients::{Answer, Client, WAYS, Way, client, crowd, node, until, version_1, version_2},
 };
 use crate::captured::log;
 

@@ -3,10 +3,7 @@
 
 use proto::wire::{Role, Sync, SyncDone, SyncItem, client_frame::Body as Request};
 
-use super::{
-    app::App,
-    fleet::Fleet,
-};
+use super::{app::App, fleet::Fleet};
 
 fn item(conversation_id: i64, have_seq: i64) -> SyncItem {
     SyncItem {

@@ -18,7 +18,7 @@ use crate::{
         copies::{Copies, Unnamed},
         source::Stopped,
     },
-    outage::log,
+    outage::report,
     sentences,
     session::Session,
     shared::{Shared, spread_ms},
@@ -127,7 +127,7 @@ pub(crate) async fn look_after(shared: Arc<Shared>, session: Arc<Session>) {
             Ok(()) => {}
             Err(Stopped::Ended) => return,
             Err(Stopped::Unavailable(error)) => {
-                log(&error, "a session could not be fed");
+                report(&error, "a session could not be fed");
                 let detail = &sentences::CANNOT_FEED;
                 session.end(ByeReason::Unavailable, spread_ms(500, 3_000), detail);
                 return;
