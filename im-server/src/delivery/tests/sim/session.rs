@@ -13,7 +13,7 @@ use journal::order::Horizon;
 use parking_lot::Mutex;
 use prost::Message;
 use proto::{
-    ConversationId, UserId,
+    UserId,
     frame::HEADER_BYTES,
     wire::{ServerFrame, server_frame::Body},
 };
