@@ -134,8 +134,11 @@ names! {
     NodeSessions = "node-sessions": "ending silent, slow and expired sessions",
     NodeCompare = "node-compare": "comparing what was delivered with the database",
     NodeMarks = "node-marks": "passing on marks",
-    NodeRenewal = "node-renewal": "renewing IM passwords",
+    NodeRenewal = "node-renewal": "renewing logins",
+    NodeHousekeeping = "node-housekeeping": "closing empty rooms and reading the certificate again",
     NodeLag = "node-lag": "measuring the lag of the runtime",
+    NodeFanOut = "node-fan-out": "writing the entries of a large room to its sessions",
+    NodeGap = "node-gap": "reading the entries that a room misses",
     // api-server
     RestAccept = "rest-accept": "taking REST connections",
     RestSweep = "rest-sweep": "ending what REST has revoked",

@@ -1,4 +1,4 @@
-//! Received and Read: how far the user got.
+//! Received and Read: a user's position.
 
 use std::sync::Arc;
 
@@ -8,13 +8,11 @@ use proto::{
     wire::{self, ErrorCode},
 };
 
+use super::{Pending, conversation_id, refuse, unavailable};
 use crate::{
-    connection::Pending,
-    marks::Mark,
-    node::Shared,
-    request::{conversation_id, refuse, unavailable},
     sentences,
-    session::Session,
+    session::{Session, marks::Mark},
+    shared::Shared,
 };
 
 pub(crate) fn received(
@@ -80,8 +78,8 @@ fn mark(
         shared.marks.keep(conversation, session.user, mark);
         return None;
     }
-    // The room may be behind what the session was fed; or the session has not synced: it only marks what a push
-    // notification showed.
+    // The room may be behind the entries that the session was fed; or the session has not synced, and marks what a
+    // push notification showed.
     let (shared, session) = (shared.clone(), session.clone());
     Some(Box::pin(async move {
         match shared.journal.overview(session.user, conversation).await {

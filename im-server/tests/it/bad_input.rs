@@ -8,14 +8,18 @@ use proto::{
     wire::{ByeReason, ClientFrame, ErrorCode, client_frame::Body as Request, server_frame::Body},
 };
 use rand::RngExt;
+use testkit::PATIENCE;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
 
-use super::fleet::{App, Fleet, PATIENCE, login, message};
+use super::{
+    app::{App, login, message},
+    fleet::Fleet,
+};
 
-/// Sends bytes on a new connection and gives the reason of the Bye that comes back.
+/// Sends bytes on a new connection and returns the reason of its Bye.
 async fn bye_to_bytes(fleet: &Fleet, bytes: &[u8]) -> Option<ByeReason> {
     let mut stream = TcpStream::connect(fleet.ports().tcp).await.unwrap();
     stream.write_all(bytes).await.unwrap();
@@ -88,7 +92,7 @@ async fn dribbled_bytes_do_not_extend_the_time_to_log_in() {
 async fn after_login_an_unknown_request_is_answered_under_its_number_and_the_session_lives() {
     let fleet = Fleet::start().await;
     let mut app = raw(&fleet).await;
-    // request_id 77 and field 1000, which nobody knows; then an empty frame.
+    // request_id 77 and the unknown field 1000; then an empty frame.
     for bytes in [&[0x08, 77, 0xc2, 0x3e, 1, 9][..], &[]] {
         app.frame(bytes).await;
         let answer = app.next().await;
@@ -196,7 +200,7 @@ async fn a_reader_that_stops_is_closed_and_the_others_get_everything() {
         }
         assert_eq!(came, 2 + said);
     }
-    // What it reads now is in order and without gaps up to where it ends.
+    // Frames read now are in order and gap-free up to the end.
     let mut last = 2;
     while let Some(frame) = tokio::time::timeout(PATIENCE, stuck.connection.receive())
         .await
@@ -212,7 +216,7 @@ async fn a_reader_that_stops_is_closed_and_the_others_get_everything() {
     assert!(last < 2 + said);
 }
 
-/// What is held for a reader that stops, by the node and by the kernel together, is some dozen KiB however much is said.
+/// Node and kernel together hold some dozen KiB for a reader that stops, however many messages arrive.
 #[tokio::test(flavor = "multi_thread")]
 async fn little_is_held_for_a_reader_that_stops() {
     const RECEIVED: usize = 4 * 1024;

@@ -1,11 +1,9 @@
 //! A certificate that changes while the node serves.
 
 use std::fs;
+use testkit::eventually;
 
-use super::{
-    clients::{Answer, Paper, Way, client, node, pair, until},
-    fleet::eventually,
-};
+use super::clients::{Answer, Paper, Way, client, node, pair, until};
 
 /// Whether a client that trusts this certificate alone gets in.
 async fn serves(fleet: &super::fleet::Fleet, paper: &Paper) -> bool {
@@ -59,7 +57,7 @@ async fn one_that_has_expired_does_not_replace_a_good_one() {
     .await;
 }
 
-/// What is wrong with a certificate is said at the start, and the node starts: plain ports and balancers still work.
+/// Faults of a certificate are logged at the start, and the node starts: plain ports and balancers still work.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bad_certificate_is_told_at_the_start() {
     use std::os::unix::fs::PermissionsExt;

@@ -13,8 +13,12 @@ use proto::{
         ByeReason, ErrorCode, Login, Logout, Ping, Renew, client_frame::Body as Request, server_frame::Body,
     },
 };
+use testkit::eventually;
 
-use super::fleet::{App, Fleet, eventually, login, message, now_ms};
+use super::{
+    app::{App, login, message},
+    fleet::{Fleet, now_ms},
+};
 
 async fn bye_to(fleet: &Fleet, login: Login) -> ByeReason {
     let mut app = fleet.connect().await;
@@ -77,7 +81,8 @@ async fn what_is_no_login_is_sent_away() {
     assert_eq!(bye_to(&fleet, other_version).await, ByeReason::UnsupportedVersion);
 }
 
-/// Limits are in bytes, as in REST. Behind one address are many people: what is no guess locks nobody out.
+/// Limits are in bytes, as in REST. Many users share an address: an invalid Login that is not a guess locks none of
+/// them out.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_that_cannot_be_good_is_told_its_field_and_is_no_guess() {
     let fleet = Fleet::start_with(&["--failed-logins-per-minute", "1"], 1).await;
@@ -111,7 +116,7 @@ async fn a_login_that_cannot_be_good_is_told_its_field_and_is_no_guess() {
             (ByeReason::InvalidLogin, field)
         );
         assert!(bye.detail.contains(told), "{}", bye.detail);
-        // What an app does that is older than the reason.
+        // Steps of an app that are older than the reason.
         assert_eq!(proto::bye::advice(bye.reason), proto::bye::Advice::StayAway);
     }
     let at_the_limit = Login {
@@ -189,7 +194,7 @@ async fn an_address_that_fails_too_often_must_wait() {
     assert!(good == Some(ByeReason::TooManyAttempts) || good.is_none());
 }
 
-/// A node without Redis that was restarted has forgotten all passwords: the people of a hospital come with theirs at once.
+/// A node that restarts without Redis has lost all passwords: every user of a hospital returns at once.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_failure_of_each_user_is_no_guess() {
     let fleet = Fleet::start_with(&["--failed-logins-per-minute", "3"], 1).await;
@@ -197,7 +202,7 @@ async fn the_first_failure_of_each_user_is_no_guess() {
         let bye = bye_to(&fleet, login(user, "phone", "forgotten")).await;
         assert_eq!(bye, ByeReason::AuthFailed, "user {user}");
     }
-    // Whoever goes on with it guesses. A minute may end in between, which begins the count anew.
+    // Continued failures count as guesses. A minute may end in between, which restarts the count.
     eventually("the address has to wait", async || {
         bye_to(&fleet, login(7, "phone", "guess")).await == ByeReason::TooManyAttempts
     })
@@ -213,7 +218,7 @@ async fn bye_or_ok(fleet: &Fleet, login: Login) -> Option<ByeReason> {
 }
 
 impl App {
-    /// Sends a frame and gives whatever comes next.
+    /// Sends a frame and returns the next one.
     async fn ask_any(&mut self, body: Request) -> Body {
         self.send(body).await;
         self.next().await.body.unwrap()
@@ -255,7 +260,7 @@ async fn a_logout_ends_the_devices_sessions_at_once_and_disabling_all() {
     };
     fleet.journal.notify(user, &disabled);
     assert_eq!(pad.bye().await.reason(), ByeReason::Disabled);
-    // Whoever logs in again is not touched by what comes once more.
+    // A repeated notice does not end a later login.
     let (mut phone, mut pad) = (fleet.app(1, "phone").await, fleet.app(1, "pad").await);
     for notice in [&logged_out, &disabled] {
         fleet.journal.notify(user, notice);

@@ -15,7 +15,7 @@ async fn marks_reach_the_others_and_the_own_devices_and_clear_unread() {
     let (mut pad, mut phone) = (fleet.app_on(1, 2, "pad").await, fleet.app_on(0, 2, "phone").await);
     patient.say(consult, "a", "hello").await.unwrap();
     patient.say(consult, "b", "hello").await.unwrap();
-    // What has not come to its node yet it cannot have received.
+    // A node accepts no mark beyond the entries that it has.
     assert_eq!(pad.seqs(3).await, [2, 3, 4]);
     const TOLD: usize = 40;
     for at in 0..TOLD {

@@ -7,7 +7,7 @@ use proto::wire::{
     server_frame::Body,
 };
 
-use super::fleet::{Fleet, message};
+use super::{app::message, fleet::Fleet};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn both_sides_get_each_entry_once_and_in_order() {
@@ -312,7 +312,7 @@ async fn a_recalled_body_is_nowhere_any_more() {
     }
 }
 
-/// I5: a mention is of somebody who is in it, a reply of what its sender may see.
+/// I5: a mention is of a participant, a reply to an entry that its sender sees.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mention_and_a_reply_stay_within_the_conversation() {
     let fleet = Fleet::start_with(&[], 2).await;
@@ -334,7 +334,7 @@ async fn a_mention_and_a_reply_stay_within_the_conversation() {
     let refused = doctor.refused(Request::Send(send("a", &[3], before))).await;
     assert_eq!(refused, (ErrorCode::Invalid, "mentions".into()));
     doctor.say_as(send("b", &[1], before)).await.unwrap();
-    // What was taken is answered again, whoever has left since.
+    // An accepted message is acknowledged again, even to a sender who has left since.
     assert!(
         patient
             .say_as(send("b", &[2, 3], before))

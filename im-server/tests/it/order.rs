@@ -13,9 +13,13 @@ use proto::{
         client_frame::Body as Request, server_frame::Body,
     },
 };
+use testkit::PATIENCE;
 use tokio::time::Instant;
 
-use super::fleet::{App, Fleet, PATIENCE, message};
+use super::{
+    app::{App, message},
+    fleet::Fleet,
+};
 
 /// An app that reads and writes at the same time.
 struct Pipelined {
@@ -36,7 +40,7 @@ impl Pipelined {
         });
     }
 
-    /// Writes what is queued, as far as the node takes it, and gives the next frame.
+    /// Writes queued frames, as far as the node reads, and returns the next frame.
     async fn next(&mut self) -> Option<ServerFrame> {
         let next = async {
             loop {
@@ -65,7 +69,7 @@ impl Pipelined {
     }
 }
 
-/// Sends messages with a window of so many under way, and each refused one again after the time that it was given.
+/// Sends messages with a window of outstanding ones, and resends each refused one after its retry time.
 async fn send_all(app: &mut Pipelined, conversation: i64, messages: usize, window: usize) -> usize {
     let (mut next, mut acknowledged, mut refused, mut request_id) = (0, 0, 0, 100);
     let mut under_way: HashMap<u64, usize> = HashMap::new();

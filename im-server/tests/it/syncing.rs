@@ -3,7 +3,7 @@
 
 use proto::wire::{Role, Sync, SyncDone, SyncItem, client_frame::Body as Request};
 
-use super::fleet::{App, Fleet};
+use super::{app::App, fleet::Fleet};
 
 fn item(conversation_id: i64, have_seq: i64) -> SyncItem {
     SyncItem {
@@ -159,7 +159,7 @@ async fn i3_a_sync_in_parts_gives_each_conversation_once() {
     let newest_first = |consults: &[i64]| -> Vec<i64> { consults.iter().rev().copied().collect() };
     let (first, _) = doctor.sync(part(0, middle)).await;
     assert_eq!(ids(first), newest_first(&consults[20..]));
-    // A conversation of the parts to come is told of by those.
+    // A later part names its conversations.
     fleet.join(consults[5], 7, Role::Assistant).await;
     let (second, done) = doctor.sync(part(middle, low)).await;
     assert_eq!(ids(second), newest_first(&consults[10..20]));
@@ -210,7 +210,7 @@ async fn i3_a_copy_that_was_left_out_and_has_moved_far_is_reset() {
     }
 }
 
-/// No clock decides what an app is told of: these conversations are made and moved in 1970.
+/// No clock decides which changes an app receives: these conversations are created and changed in 1970.
 #[tokio::test(flavor = "multi_thread")]
 async fn i3_a_conversation_of_a_clock_that_is_behind_is_told_of() {
     let fleet = Fleet::start().await;

@@ -8,10 +8,14 @@ use proto::{
     client::{Address, Connection, Tls},
     wire::{ClientFrame, ServerFrame, Sync, client_frame::Body as Request, server_frame::Body},
 };
+use testkit::{PATIENCE, eventually};
 use tokio::net::TcpStream;
 use tokio_tungstenite::{WebSocketStream, tungstenite};
 
-use super::fleet::{App, Fleet, PATIENCE, login, message};
+use super::{
+    app::{App, login, message},
+    fleet::Fleet,
+};
 
 async fn ask(socket: &mut WebSocketStream<TcpStream>, request_id: u64, body: Request) -> Vec<ServerFrame> {
     let frame = ClientFrame {
@@ -99,7 +103,7 @@ async fn an_independent_websocket_client_chats() {
     };
     assert_eq!(entry.body.len(), 65_400);
     socket.close(None).await.unwrap();
-    super::fleet::eventually("the session has ended", async || fleet.nodes[0].0.sessions() == 1).await;
+    eventually("the session has ended", async || fleet.nodes[0].0.sessions() == 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -202,7 +206,7 @@ async fn a_close_of_the_app_is_answered_with_its_code_before_and_after_login() {
             assert_eq!(closed(&mut socket).await, code);
         }
     }
-    super::fleet::eventually("no session is left", async || fleet.nodes[0].0.sessions() == 0).await;
+    eventually("no session is left", async || fleet.nodes[0].0.sessions() == 0).await;
 }
 
 /// As on TCP: an app that says goodbye right behind its messages learns what became of them.
@@ -271,7 +275,7 @@ async fn a_browser_gets_the_sub_protocol_that_it_asks_for() {
     }
 }
 
-/// RFC 6455: what a client may not send, byte by byte. The Bye is the same, the close code tells the rule.
+/// RFC 6455: violations by a client, byte by byte. The Bye is the same, the close code names the rule.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_breaks_the_rules_of_websocket_is_closed_with_their_codes() {
     let fleet = Fleet::start().await;
@@ -439,7 +443,7 @@ async fn frames_and_websocket_travel_over_tls() {
     }
     assert_eq!(patient.seqs(22).await, (1..=22).collect::<Vec<_>>());
 
-    // HTTP that is no upgrade is told so in HTTP, whatever its method.
+    // Plain HTTP is refused in HTTP, whatever its method.
     let connector = tokio_rustls::TlsConnector::from(tls.config);
     for head in [
         "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
