@@ -15,6 +15,9 @@ const PAIRS_PER_TEAM: u32 = 50;
 /// How many doctors a consult of many may have.
 const MAX_PLACES: u32 = 400;
 
+/// A patient, the team's assistant and a doctor.
+const MIN_ROOM_MEMBERS: u32 = 3;
+
 /// Makes users and conversations through REST.
 #[derive(Clone, Debug)]
 pub struct Builder {
@@ -71,7 +74,10 @@ impl Builder {
     /// # Errors
     /// When the service refuses.
     pub async fn room(&self, members: u32) -> Result<World> {
-        ensure!(members >= 3, "a room needs three members at least: --members 3");
+        ensure!(
+            members >= MIN_ROOM_MEMBERS,
+            "a room needs at least {MIN_ROOM_MEMBERS} members: --members {MIN_ROOM_MEMBERS}"
+        );
         let patient = self.person(Kind::Member, 0, 0).await?;
         let doctors = self.doctors(members - 2).await?;
         let owner = &doctors[0];
