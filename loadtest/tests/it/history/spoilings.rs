@@ -1,6 +1,6 @@
 //! Ways of spoiling a good run.
 
-use loadtest::judge::{Change, Fact, Rule, Span, What};
+use loadtest::judge::{Fact, Note, Rule, What};
 
 use super::run::*;
 
