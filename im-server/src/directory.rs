@@ -62,5 +62,5 @@ pub(crate) async fn keep_announcing(shared: Arc<Shared>, mut address: NodeAddres
         }
     }
     // Should a renewal have crossed the withdrawal.
-    shared.backplane.withdraw_node(&shared.node_id).await;
+    shared.backplane.remove_node(&shared.node_id).await;
 }

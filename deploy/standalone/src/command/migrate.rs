@@ -57,7 +57,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         match sealed {
             Seal::Was => program::say!("the pages have checksums"),
             Seal::Done { bytes } => program::say!("the pages have checksums now; the file has {bytes} bytes"),
-            Seal::Without { told } => bail!(told),
+            Seal::Without { reason } => bail!(reason),
         }
     }
     let database = Database::open(&url).await?;

@@ -1,4 +1,4 @@
-//! A Redis that answers and takes no writes: nobody can log in, so it is not available, and it says why.
+//! A Redis that answers and accepts no writes: no login succeeds, so it is not available, and it says why.
 
 use backplane::{Backplane, Unavailable};
 use proto::{UserId, wire::Platform};

@@ -246,7 +246,7 @@ pub(super) async fn redis(settings: &Arguments) -> Vec<Finding> {
                 } else {
                     Finding::warn
                 };
-                say(ABOUT, complaint.what, complaint.mend)
+                say(ABOUT, complaint.problem, complaint.cure)
             }));
             return findings;
         }
