@@ -9,6 +9,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use telemetry::events::database::Event;
 
 use crate::{Error, Outage};
 
@@ -103,7 +104,7 @@ impl State {
     fn recover(&mut self) {
         self.confirmed = Some(Instant::now());
         if self.failure.take().is_some() {
-            tracing::info!("the database can be written again");
+            Event::WritesSucceed.emit();
         }
     }
 
@@ -117,7 +118,8 @@ impl State {
         let is_news = known != Some(outage);
         self.failure = Some(error.clone());
         if is_news {
-            tracing::error!(%error, cure = outage.cure(), "the database cannot be written");
+            let cure = outage.cure();
+            Event::WritesFail { error, cure }.emit();
         }
         is_news
     }

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use ::redis::{ErrorKind, RedisError};
 use bytes::Bytes;
 use proto::{UserId, wire::Platform};
+use telemetry::task::{self, Name};
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -26,7 +27,7 @@ use self::{
     cluster::{Common, Layout, Map, Routes, Shard, count_lost},
     examination::fleets::Fleets,
     link::Kept,
-    seal::{Forgeries, Records, Seal},
+    seal::{Records, Seal},
     server::refusal::is_refusal,
     subscriptions::{Distribution, Subscriptions},
 };
@@ -51,20 +52,18 @@ impl Redis {
     /// identity and gets a random one.
     pub(crate) async fn open(url: &str, identity: Option<&Identity>) -> Result<Self, OpenError> {
         let Address { way, prefix, shown } = Address::parse(url)?;
-        if let Err(error) = way.check().await {
-            if let Some(error) = permanent(&error, &shown) {
-                return Err(error);
-            }
-            tracing::warn!(%error, redis = shown, "Redis cannot be reached yet; logins wait for it");
+        if let Err(error) = way.check().await
+            && let Some(error) = permanent(&error, &shown)
+        {
+            return Err(error);
         }
         let fleets = Fleets::new(&prefix, identity.map(Identity::id));
         let identity = identity.cloned().unwrap_or_else(Identity::random);
         let names = format!("{prefix}{}:", identity.id());
-        let forgeries = Arc::new(Forgeries::default());
         let seal = Seal::new(&identity).map_err(|_| OpenError::Cipher)?;
-        let records = Records::new(&identity, forgeries.clone());
+        let records = Records::new(&identity);
         let stop = CancellationToken::new();
-        let subscriptions = Arc::new(Subscriptions::new(names.clone(), seal, forgeries));
+        let subscriptions = Arc::new(Subscriptions::new(names.clone(), seal));
         let routes = Arc::new(Routes::new(matches!(way, Way::Cluster(_))));
         let (resumed, _) = watch::channel(0);
         let common = Arc::new(Common {
@@ -95,11 +94,8 @@ impl Redis {
     /// Registers this fleet for the other users of this Redis, now and then, and logs other fleets.
     pub(crate) fn announce_fleet(&self) {
         let (fleets, routes, stop) = (self.fleets.clone(), self.routes.clone(), self.stop.clone());
-        tokio::spawn(async move {
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = fleets.keep(&routes) => {}
-            }
+        task::vital_until(Name::RedisFleets, stop.cancelled_owned(), async move {
+            fleets.keep(&routes).await;
         });
     }
 
@@ -257,12 +253,7 @@ fn start(way: Way, common: Arc<Common>, shown: &str) {
         }
         Way::Cluster(cluster) => {
             let stop = common.stop.clone();
-            tokio::spawn(async move {
-                tokio::select! {
-                    () = stop.cancelled() => {}
-                    () = cluster.keep(common) => {}
-                }
-            });
+            task::vital_until(Name::RedisCluster, stop.cancelled_owned(), cluster.keep(common));
         }
     }
 }
@@ -292,7 +283,7 @@ impl Sealed {
     pub fn new(identity: &Identity) -> Self {
         let seal = Seal::new(identity).unwrap_or_else(|error| panic!("{error}"));
         let names = format!("huizhen:{}:", identity.id());
-        Self(Subscriptions::new(names, seal, Arc::default()))
+        Self(Subscriptions::new(names, seal))
     }
 
     /// Seals a payload.

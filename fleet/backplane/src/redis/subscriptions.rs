@@ -5,9 +5,10 @@ use std::{collections::HashMap, sync::Arc};
 use dashmap::DashMap;
 use parking_lot::RwLock;
 use proto::{ConversationId, UserId};
+use telemetry::task::{self, Name, Stopped};
 use tokio::sync::mpsc;
 
-use super::seal::{Forgeries, Opened, Place, Seal};
+use super::seal::{Opened, Place, Seal, forgery};
 use crate::{Channel, Handler, SubscriberId};
 
 /// Capacity of the queue of each distributing task, payloads.
@@ -18,17 +19,15 @@ pub(super) struct Subscriptions {
     /// Of every channel: the prefix and the fleet's id.
     prefix: String,
     seal: Seal,
-    forgeries: Arc<Forgeries>,
     handlers: RwLock<HashMap<SubscriberId, Handler>>,
     wanted: DashMap<Channel, Vec<SubscriberId>>,
 }
 
 impl Subscriptions {
-    pub(super) fn new(prefix: String, seal: Seal, forgeries: Arc<Forgeries>) -> Self {
+    pub(super) fn new(prefix: String, seal: Seal) -> Self {
         Self {
             prefix,
             seal,
-            forgeries,
             handlers: RwLock::default(),
             wanted: DashMap::new(),
         }
@@ -124,7 +123,7 @@ impl Subscriptions {
             return;
         };
         let Some(opened) = self.open(&name, sealed) else {
-            return self.forgeries.found(Place::Publication);
+            return forgery::found(Place::Publication);
         };
         for subscriber in subscribers {
             if subscriber.0 == opened.but {
@@ -161,10 +160,11 @@ impl Distribution {
             .map(|_| {
                 let (sender, mut receiver) = mpsc::channel::<Incoming>(WAITING);
                 let subscriptions = subscriptions.clone();
-                tokio::spawn(async move {
+                task::vital(Name::RedisDistribution, async move {
                     while let Some(incoming) = receiver.recv().await {
                         subscriptions.distribute(incoming);
                     }
+                    Stopped
                 });
                 sender
             })

@@ -73,12 +73,12 @@ async fn an_examination_names_the_cure() {
     let complaints = backplane.complaints().await.unwrap();
     let grave: Vec<_> = complaints
         .iter()
-        .filter(|complaint| complaint.what.contains("OOM"))
+        .filter(|complaint| complaint.problem.contains("OOM"))
         .collect();
     assert!(!grave.is_empty(), "{complaints:?}");
     for complaint in grave {
         assert!(
-            complaint.is_grave && complaint.mend.contains("raise maxmemory"),
+            complaint.is_grave && complaint.cure.contains("raise maxmemory"),
             "{complaint:?}"
         );
     }

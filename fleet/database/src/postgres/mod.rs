@@ -24,6 +24,7 @@ use deadpool::{
     Runtime,
     managed::{PoolError, Timeouts},
 };
+use telemetry::events::database::Event;
 use tokio_postgres::Client;
 use tokio_util::task::TaskTracker;
 
@@ -179,7 +180,7 @@ impl Postgres {
             Ok(Err(ended)) if ended.is_panic() => Err(Error::Panicked.into()),
             Ok(Err(_)) => Err(Error::Closed.into()),
             Err(_) => {
-                metrics::counter!("huizhen_database_late_answers_total").increment(1);
+                Event::LateAnswer.emit();
                 Err(Error::Unavailable("it does not answer; what was begun goes on".into()).into())
             }
         }
@@ -203,7 +204,7 @@ impl Postgres {
             .await
             .is_err()
         {
-            tracing::warn!("the database does not answer; the program ends without waiting for it");
+            Event::UnansweredClose.emit();
         }
         self.inner.pool.close();
     }

@@ -10,6 +10,7 @@ use std::{
 
 use deadpool_postgres::ClientWrapper;
 use futures_util::{FutureExt, future::BoxFuture};
+use telemetry::events::database::Event;
 
 use super::{Postgres, TRIES, connect::Object, failure, statement};
 use crate::{Error, Outage, Row, Value, health::Health};
@@ -104,7 +105,7 @@ impl Postgres {
             };
             let outcome = AssertUnwindSafe(watched(work(open))).catch_unwind().await;
             let outcome = outcome.unwrap_or_else(|_| {
-                tracing::error!("a transaction panicked and is rolled back");
+                Event::WorkPanicked.emit();
                 Err(E::from(Error::Panicked))
             });
             let unconfirmed = postgres.unconfirmed();

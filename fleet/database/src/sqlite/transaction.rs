@@ -7,6 +7,7 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use rusqlite::{Connection, ErrorCode, ffi};
+use telemetry::events::database::{COMMIT_S, Event};
 
 use super::{Sqlite, failure, statement, vfs};
 use crate::{Error, Row, Value, health::Health};
@@ -67,7 +68,7 @@ pub fn begin_again(connection: &Connection) -> Result<(), Error> {
 
 pub(super) fn roll_back(connection: &Connection) {
     if let Err(error) = connection.execute_batch("ROLLBACK") {
-        tracing::error!(%error, "a rollback failed");
+        Event::RollbackFailed { error: &error }.emit();
     }
 }
 
@@ -77,7 +78,7 @@ pub(super) fn roll_back(connection: &Connection) {
 pub(super) fn commit(connection: &Connection) -> Result<(), Error> {
     let started = Instant::now();
     let committed = connection.execute_batch("COMMIT");
-    metrics::histogram!("huizhen_database_commit_seconds").record(started.elapsed().as_secs_f64());
+    COMMIT_S.record(started.elapsed().as_secs_f64());
     let Err(error) = committed else {
         return Ok(());
     };
@@ -90,6 +91,6 @@ pub(super) fn commit(connection: &Connection) -> Result<(), Error> {
     {
         return Err(refused);
     }
-    tracing::error!(%error, "the disk failed during a commit; the process ends so that nothing false is acknowledged");
+    Event::CommitFailed { error: &error }.emit();
     std::process::abort();
 }

@@ -187,15 +187,13 @@ fn number<N: std::str::FromStr>(text: &[u8]) -> Option<N> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
-    use std::sync::Arc;
-
     use super::*;
     use crate::Identity;
 
     const KEY: &str = "huizhen:0000000000000001:p:7";
 
     fn read(fields: &[(&[u8], &str)]) -> Logins {
-        let records = Records::new(&Identity::new(1, [7; 32]), Arc::default());
+        let records = Records::new(&Identity::new(1, [7; 32]));
         let make = |(name, text): &(&[u8], &str)| (name.to_vec(), records.make(KEY, name, text.as_bytes()));
         let mut fields: Fields = fields.iter().map(make).collect();
         fields.push((

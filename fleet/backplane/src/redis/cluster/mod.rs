@@ -11,6 +11,7 @@ mod supervisor;
 use std::{collections::HashMap, io, sync::Arc, time::Duration};
 
 use ::redis::{Client, ConnectionAddr, RedisError};
+use telemetry::events::backplane::Event;
 use tokio::{task::JoinSet, time::Instant};
 
 pub(crate) use self::{
@@ -78,11 +79,11 @@ impl Cluster {
             let seen = self.look(&map).await;
             let fresh = seen.filter(|layout| *layout != map.layout);
             if let Some(layout) = &fresh {
-                tracing::info!(
-                    masters = layout.masters.len(),
-                    whole = layout.is_whole(),
-                    "the cluster has changed"
-                );
+                Event::ClusterChanged {
+                    masters: layout.masters.len(),
+                    is_whole: layout.is_whole(),
+                }
+                .emit();
             }
             drop(map);
             common
@@ -146,7 +147,8 @@ impl Cluster {
                     Shard::start(common, Source::Server(client), Some(place.clone()), &shown)
                 }
                 (None, Err(error)) => {
-                    tracing::warn!(%error, host = place.0, "a node of the cluster has no usable address");
+                    let (host, error) = (&place.0, &error);
+                    Event::UnusableAddress { host, error }.emit();
                     return Map {
                         shards: before.shards.clone(),
                         layout: before.layout.clone(),

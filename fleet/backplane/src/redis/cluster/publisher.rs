@@ -6,6 +6,10 @@ use std::sync::{
 };
 
 use ::redis::{Cmd, Pipeline, RedisError};
+use telemetry::{
+    events::backplane::{LOST, PUBLISHED},
+    task::{self, Name},
+};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -31,12 +35,7 @@ impl Publisher {
         let (queue, waiting) = mpsc::channel(WAITING);
         let bytes = Arc::new(AtomicUsize::new(0));
         let work = work(link.clone(), routes, waiting, bytes.clone());
-        tokio::spawn(async move {
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = work => {}
-            }
-        });
+        task::vital_until(Name::RedisPublisher, stop.cancelled_owned(), work);
         Self { link, queue, bytes }
     }
 
@@ -57,7 +56,7 @@ impl Publisher {
 
 /// Counts dropped commands, with the reason.
 pub(crate) fn count_lost(why: &'static str, commands: usize) {
-    metrics::counter!("huizhen_backplane_lost_total", "why" => why).increment(commands as u64);
+    LOST.add(why, commands as u64);
 }
 
 async fn work(
@@ -88,7 +87,7 @@ async fn work(
             .iter()
             .filter(|answer| answer.as_ref().is_err_and(RedisError::is_cluster_error))
             .count();
-        metrics::counter!("huizhen_backplane_published_total").increment((count - moved) as u64);
+        PUBLISHED.add((count - moved) as u64);
         if moved > 0 {
             count_lost("moved", moved);
             routes.look.notify_one();

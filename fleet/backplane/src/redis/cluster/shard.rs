@@ -12,6 +12,10 @@ use std::{
 
 use ::redis::{PushInfo, PushKind, RedisError, Value};
 use parking_lot::Mutex;
+use telemetry::{
+    events::backplane::{Event, LOST, RECEIVED},
+    task::{self, Name},
+};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -19,7 +23,7 @@ use super::{publisher::Publisher, routes::Routes, supervisor::Supervisor};
 use crate::{
     Unavailable,
     redis::{
-        link::{Kept, Link, Source},
+        link::{Kept, Link, Outage, Source},
         server::{
             Place,
             refusal::{cure, takes_no_writes},
@@ -55,13 +59,14 @@ impl Refusal {
     fn begins(&self, error: &RedisError, redis: &str) {
         let before = self.0.lock().replace(error.to_string());
         if before.is_none() {
-            tracing::error!(%error, redis, cure = cure(error), "Redis takes no writes; nobody can log in");
+            let cure = cure(error);
+            Event::WritesRefused { redis, error, cure }.emit();
         }
     }
 
     fn ends(&self, redis: &str) {
         if self.0.lock().take().is_some() {
-            tracing::info!(redis, "Redis takes writes again");
+            Event::WritesAccepted { redis }.emit();
         }
     }
 
@@ -95,17 +100,18 @@ impl Shard {
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
         let stop = common.stop.child_token();
         let ends = Arc::new(Ends::default());
+        let outage = Arc::new(Outage::new(shown));
         let listening = Link::keep(
             common.listening.clone(),
             source.clone(),
-            shown.to_owned(),
+            outage.clone(),
             Arc::new(on_push(common.clone(), ends.clone())),
             stop.clone(),
         );
         let asking = Arc::new(Link::keep(
             common.asking.clone(),
             source,
-            shown.to_owned(),
+            outage,
             Arc::new(|_| {}),
             stop.clone(),
         ));
@@ -119,13 +125,7 @@ impl Shard {
             refusal.clone(),
             shown.to_owned(),
         );
-        let stops = stop.clone();
-        tokio::spawn(async move {
-            tokio::select! {
-                () = stops.cancelled() => {}
-                () = looking => {}
-            }
-        });
+        task::vital_until(Name::RedisProbe, stop.clone().cancelled_owned(), looking);
         Arc::new(Self {
             number,
             place,
@@ -174,9 +174,9 @@ fn on_push(common: Arc<Common>, ends: Arc<Ends>) -> impl Fn(PushInfo) + Send + S
             if let Ok([Value::BulkString(name), Value::BulkString(payload)]) =
                 <[Value; 2]>::try_from(push.data)
             {
-                metrics::counter!("huizhen_backplane_received_total").increment(1);
+                RECEIVED.increment();
                 if !common.distribution.enqueue(name, payload) {
-                    metrics::counter!("huizhen_backplane_lost_total", "why" => "slow").increment(1);
+                    LOST.increment("slow");
                     common.resumed.send_modify(|times| *times += 1);
                 }
             }
@@ -217,8 +217,7 @@ async fn look(asking: Arc<Link>, common: Arc<Common>, number: u64, refusal: Arc<
                 Some(Ok(before)) => {
                     refusal.ends(&shown);
                     if before.is_none() && !is_first {
-                        tracing::warn!("Redis has been emptied; what it held is put back");
-                        metrics::counter!("huizhen_backplane_emptied_total").increment(1);
+                        Event::Emptied.emit();
                         common.resumed.send_modify(|times| *times += 1);
                     }
                     is_first = false;

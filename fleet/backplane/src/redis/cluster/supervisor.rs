@@ -1,7 +1,18 @@
 //! Keeps Redis subscribed to the wanted channels, whatever happens to the connection.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
+use telemetry::{
+    events::backplane::{RESUMED, SUBSCRIPTIONS},
+    task::{self, Name},
+};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::{Instant, MissedTickBehavior},
@@ -52,13 +63,17 @@ struct Task {
     shown: Shown,
 }
 
-/// This shard's part of the number of subscriptions.
+/// Subscriptions of all shards of this process.
+static SUBSCRIBED: AtomicUsize = AtomicUsize::new(0);
+
+/// This shard's part of them.
 struct Shown(usize);
 
 impl Shown {
     fn set(&mut self, now: usize) {
-        let gauge = metrics::gauge!("huizhen_backplane_subscriptions");
-        gauge.increment(now as f64 - self.0 as f64);
+        SUBSCRIBED.fetch_add(now, Ordering::Relaxed);
+        let all = SUBSCRIBED.fetch_sub(self.0, Ordering::Relaxed) - self.0;
+        SUBSCRIPTIONS.set(all as f64);
         self.0 = now;
     }
 }
@@ -79,7 +94,7 @@ impl Supervisor {
     ) -> Self {
         let (sender, receiver) = mpsc::channel(WAITING);
         let changes = link.changes();
-        let task = Task {
+        let supervising = Task {
             common: common.clone(),
             ends,
             number,
@@ -90,12 +105,8 @@ impl Supervisor {
             is_behind: false,
             shown: Shown(0),
         };
-        tokio::spawn(async move {
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = task.work(receiver, changes) => {}
-            }
-        });
+        let work = supervising.work(receiver, changes);
+        task::vital_until(Name::RedisSupervisor, stop.cancelled_owned(), work);
         Self { requests: sender }
     }
 
@@ -222,7 +233,7 @@ impl Task {
     /// Notifies the listeners to compare with the database, if publications were lost.
     fn resume(&mut self) {
         if std::mem::take(&mut self.is_behind) {
-            metrics::counter!("huizhen_backplane_resumed_total").increment(1);
+            RESUMED.increment();
             self.common.resumed.send_modify(|times| *times += 1);
         }
     }

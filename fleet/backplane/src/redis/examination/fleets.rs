@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use telemetry::events::backplane::Event;
 use tokio::time::{Instant, sleep};
 
 use crate::{
@@ -43,10 +44,8 @@ impl Fleets {
     /// Registers this fleet for ever.
     pub(crate) async fn keep(self, routes: &Routes) {
         let mut warned: Option<Instant> = None;
-        tracing::info!(
-            fleet = self.own.as_deref(),
-            "this fleet's names in Redis carry its id"
-        );
+        let fleet = self.own.clone().unwrap_or_default();
+        Event::Fleet { fleet: &fleet }.emit();
         loop {
             let Ok(others) = self.register(routes).await else {
                 sleep(TRY_EVERY).await;
@@ -56,12 +55,8 @@ impl Fleets {
                 && warned.is_none_or(|warned| warned.elapsed() >= WARN_EVERY)
             {
                 warned = Some(Instant::now());
-                tracing::warn!(
-                    fleet = self.own.as_deref().unwrap_or_default(),
-                    others,
-                    "another fleet uses this Redis under the same prefix; they are kept apart, but give each a prefix= of \
-                     its own in --redis-url"
-                );
+                let (fleet, others) = (&*fleet, &*others);
+                Event::OtherFleets { fleet, others }.emit();
             }
             sleep(REGISTER_EVERY).await;
         }

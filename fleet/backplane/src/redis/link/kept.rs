@@ -5,6 +5,8 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
+use telemetry::events::backplane::UP;
+
 /// The connections of one kind, of which a cluster needs several.
 #[derive(Clone)]
 pub(crate) struct Kept {
@@ -33,7 +35,7 @@ impl Kept {
 
     fn show(&self) {
         let is_up = self.wanted.load(Ordering::Relaxed) == self.standing.load(Ordering::Relaxed);
-        metrics::gauge!("huizhen_backplane_up", "link" => self.name).set(f64::from(u8::from(is_up)));
+        UP.set(self.name, f64::from(u8::from(is_up)));
     }
 }
 

@@ -6,18 +6,13 @@ use std::{
 };
 
 use ::redis::{Cmd, FromRedisValue, Pipeline, RedisError, Value, aio::MultiplexedConnection};
-use parking_lot::Mutex;
-use tokio::{
-    sync::Notify,
-    time::{Instant, timeout},
-};
+use telemetry::events::backplane::Event;
+use tokio::{sync::Notify, time::timeout};
 
 use crate::redis::server::{ANSWER_LIMIT, refusal::takes_no_writes};
 
 /// How often an idle connection is pinged; with the limit of an answer a frozen server is noticed within 3 s.
 const PING_EVERY: Duration = Duration::from_secs(1);
-/// How often the log repeats that Redis refuses.
-const LOG_EVERY: Duration = Duration::from_secs(1);
 
 /// A connection that lives, as far as is known.
 pub(crate) struct Live {
@@ -28,8 +23,6 @@ pub(crate) struct Live {
     /// It leads to a replica, which is logged for the server and not for each connection.
     is_to_replica: AtomicBool,
     broken: Notify,
-    /// When a refusal was logged last.
-    logged: Mutex<Option<Instant>>,
 }
 
 impl Live {
@@ -40,7 +33,6 @@ impl Live {
             is_broken: AtomicBool::new(false),
             is_to_replica: AtomicBool::new(false),
             broken: Notify::new(),
-            logged: Mutex::default(),
         }
     }
 
@@ -156,16 +148,9 @@ impl Live {
         if error.is_io_error() || error.is_timeout() || error.is_unrecoverable_error() || has_changed {
             self.give_up();
         } else if !error.is_cluster_error() {
-            metrics::counter!("huizhen_backplane_refused_total").increment(1);
             // The shard logs once that its server takes no writes.
-            if takes_no_writes(error) {
-                return;
-            }
-            let mut logged = self.logged.lock();
-            if logged.is_none_or(|logged| logged.elapsed() >= LOG_EVERY) {
-                *logged = Some(Instant::now());
-                tracing::warn!(%error, "Redis refused a command");
-            }
+            let error = (!takes_no_writes(error)).then_some(error as &dyn std::fmt::Display);
+            Event::Refused { error }.emit();
         }
     }
 }

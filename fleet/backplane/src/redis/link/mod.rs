@@ -2,18 +2,23 @@
 
 mod kept;
 mod live;
+mod outage;
 mod source;
 
 use std::{sync::Arc, time::Duration};
 
 use ::redis::{PushInfo, PushKind, RedisError, Value, aio::MultiplexedConnection};
+use telemetry::{
+    events::backplane::CONNECTIONS,
+    task::{self, Name, Stopped},
+};
 use tokio::{
     sync::{Notify, watch},
-    time::{Instant, timeout},
+    time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use self::{kept::Kept, live::Live, source::Source};
+pub(crate) use self::{kept::Kept, live::Live, outage::Outage, source::Source};
 use crate::Unavailable;
 
 /// How long a command waits for a connection that is being made.
@@ -26,8 +31,6 @@ const BACKOFF: [Duration; 4] = [
 ];
 /// The wait before a server that was a replica is connected to again.
 const REPLICA_PAUSE: Duration = Duration::from_millis(500);
-/// How often the log repeats that Redis is away.
-const LOG_EVERY: Duration = Duration::from_secs(30);
 
 /// Takes pushes; it must only hand over.
 pub(crate) type OnPush = Arc<dyn Fn(PushInfo) + Send + Sync>;
@@ -42,18 +45,19 @@ impl Link {
     pub(crate) fn keep(
         kept: Kept,
         source: Source,
-        shown: String,
+        outage: Arc<Outage>,
         on_push: OnPush,
         stop: CancellationToken,
     ) -> Self {
         let (sender, current) = watch::channel(None);
-        tokio::spawn(async move {
-            let keeping = keep(&kept, &source, &shown, on_push, &sender);
+        task::vital(Name::RedisLink, async move {
+            let keeping = keep(&kept, &source, &outage, on_push, &sender);
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = keeping => {}
             }
             sender.send_replace(None);
+            Stopped
         });
         Self { current }
     }
@@ -89,15 +93,13 @@ impl Link {
 async fn keep(
     kept: &Kept,
     source: &Source,
-    shown: &str,
+    outage: &Outage,
     on_push: OnPush,
     sender: &watch::Sender<Option<Arc<Live>>>,
 ) {
     let name = kept.name;
     let _wanted = kept.count(&kept.wanted);
     let (mut number, mut failures) = (0, 0);
-    let mut logged: Option<Instant> = None;
-    let mut was_replica = false;
     loop {
         let ended = Arc::new(Notify::new());
         let (ends, hands_on) = (ended.clone(), on_push.clone());
@@ -112,11 +114,11 @@ async fn keep(
             .await;
         match usable(connection).await {
             Ok((connection, place)) => {
-                if (failures > 0 || number > 0) && !was_replica {
-                    tracing::info!(redis = shown, link = name, "Redis is back");
+                if failures > 0 {
+                    outage.ends();
                 }
-                (number, failures, logged) = (number + 1, 0, None);
-                metrics::counter!("huizhen_backplane_connections_total", "link" => name).increment(1);
+                (number, failures) = (number + 1, 0);
+                CONNECTIONS.increment(name);
                 let live = Arc::new(Live::new(connection, number));
                 let standing = kept.count(&kept.standing);
                 sender.send_replace(Some(live.clone()));
@@ -127,18 +129,16 @@ async fn keep(
                 live.give_up();
                 drop(standing);
                 sender.send_replace(None);
-                was_replica = live.is_to_replica();
-                if was_replica {
+                if live.is_to_replica() {
                     // The next connection may reach its master.
                     tokio::time::sleep(REPLICA_PAUSE).await;
                 } else {
-                    tracing::warn!(redis = shown, link = name, "the connection to Redis is gone");
+                    tracing::debug!(link = name, "a connection to Redis is gone");
                 }
             }
             Err(error) => {
-                if logged.is_none_or(|logged| logged.elapsed() >= LOG_EVERY) {
-                    logged = Some(Instant::now());
-                    tracing::warn!(%error, redis = shown, link = name, "Redis cannot be reached; trying again");
+                if failures == 0 {
+                    outage.begins(&error);
                 }
                 tokio::time::sleep(BACKOFF[failures.min(BACKOFF.len() - 1)]).await;
                 failures += 1;

@@ -5,7 +5,7 @@
 //! A sealed payload: version (1 byte), publisher (16), counter (8); sealed: the subscriber in the publisher's process that has
 //! served itself (8) and the payload; then the tag (16).
 
-mod forgery;
+pub(crate) mod forgery;
 mod record;
 
 use std::{
@@ -26,7 +26,7 @@ use ring::{
 
 use self::record::derive;
 pub(crate) use self::{
-    forgery::{Forgeries, Place},
+    forgery::Place,
     record::{AUTHENTICATOR_BYTES, Records},
 };
 use crate::{Identity, SubscriberId};

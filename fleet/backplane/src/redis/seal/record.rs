@@ -3,12 +3,10 @@
 //!
 //! An older record of the same place can be put back, and then counts until the end that it holds (docs/decisions/0006).
 
-use std::sync::Arc;
-
 use ring::hmac;
 use subtle::ConstantTimeEq;
 
-use super::forgery::{Forgeries, Place};
+use super::forgery::{self, Place};
 use crate::Identity;
 
 /// Bytes of an authenticator. Scripts know it too: they read the text behind it.
@@ -19,14 +17,12 @@ const PURPOSE: &[u8] = b"huizhen records 1";
 /// Makes and reads records.
 pub(crate) struct Records {
     key: hmac::Key,
-    forgeries: Arc<Forgeries>,
 }
 
 impl Records {
-    pub(crate) fn new(identity: &Identity, forgeries: Arc<Forgeries>) -> Self {
+    pub(crate) fn new(identity: &Identity) -> Self {
         Self {
             key: derive(identity.key(), PURPOSE),
-            forgeries,
         }
     }
 
@@ -51,7 +47,7 @@ impl Records {
             .filter(|(found, text)| found.ct_eq(&self.authenticator(key, field, text)).into())
             .map(|(_, text)| text);
         if text.is_none() {
-            self.forgeries.found(place);
+            forgery::found(place);
         }
         text
     }
@@ -81,7 +77,7 @@ mod tests {
     use super::*;
 
     fn records(identity: &Identity) -> Records {
-        Records::new(identity, Arc::default())
+        Records::new(identity)
     }
 
     #[test]

@@ -12,6 +12,7 @@ use std::{
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use parking_lot::Mutex;
+use telemetry::events::database::Event;
 use tokio::{task::JoinHandle, time::timeout};
 use tokio_postgres::{
     Client, Config,
@@ -137,10 +138,8 @@ impl Hosts {
                 if at != first {
                     self.last.store(at, Ordering::Relaxed);
                     self.leave();
-                    tracing::info!(
-                        server = self.each[at].shown,
-                        "another database server takes the writes now"
-                    );
+                    let server = &self.each[at].shown;
+                    Event::WriterMoved { server }.emit();
                 }
                 Ok(connected)
             }

@@ -9,6 +9,7 @@ use std::{
     },
 };
 
+use telemetry::events::database::Event;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     task::JoinHandle,
@@ -39,14 +40,10 @@ impl Unconfirmed {
         let text = notice.message();
         if notice.routine() == Some(GIVES_UP) {
             self.0.fetch_add(1, Ordering::AcqRel);
-            metrics::counter!("huizhen_database_unconfirmed_commits_total").increment(1);
-            tracing::error!(
-                text,
-                "a commit is not on the standby, since its wait was cancelled; what it wrote is not acknowledged before a later \
-                 commit is confirmed"
-            );
+            Event::UnconfirmedCommit { text }.emit();
         } else if notice.parsed_severity() == Some(Severity::Warning) {
-            tracing::warn!(text, code = notice.code().code(), "the database warns");
+            let code = notice.code().code();
+            Event::ServerWarning { text, code }.emit();
         } else {
             tracing::debug!(text, "the database says");
         }

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use telemetry::events::database::Event;
 use tokio_postgres::{Client, Error, SimpleQueryMessage};
 
 use super::{
@@ -53,10 +54,7 @@ pub(crate) async fn first(hosts: &Hosts, session: &str) -> Result<Connected, Awa
                 outage: Outage::Away,
             });
         }
-        Sessions::Unknown => tracing::warn!(
-            needed = CONNECTIONS,
-            "the database gives one connection and no second one: raise max_connections, or default_pool_size of PgBouncer"
-        ),
+        Sessions::Unknown => Event::OneConnection { needed: CONNECTIONS }.emit(),
     }
     client
         .batch_execute(session)

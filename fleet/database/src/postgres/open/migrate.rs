@@ -1,5 +1,6 @@
 //! The schema's version, and bringing it up to date.
 
+use telemetry::events::database::Event;
 use tokio_postgres::Client;
 
 use super::privileges::Role;
@@ -42,16 +43,16 @@ pub(crate) async fn migrate(client: &mut Client, role: &Role) -> Result<(), Erro
         .map_err(|error| failed(failure::chain(&error)))?;
     let version = version(client).await?;
     if version > migrations::LATEST_VERSION {
-        tracing::warn!(
-            schema_version = version,
-            program_version = migrations::LATEST_VERSION,
-            "the schema is newer than this program, which works with what it knows of it"
-        );
+        Event::NewerSchema {
+            schema: version,
+            program: migrations::LATEST_VERSION,
+        }
+        .emit();
         return Ok(());
     }
     if version == migrations::LATEST_VERSION && !takes_writes(client).await? {
         // History can be read meanwhile.
-        tracing::warn!("the database takes no writes; nothing can be sent before it does");
+        Event::ReadOnlyStart.emit();
         return Ok(());
     }
     if !role.may_create() {

@@ -5,6 +5,7 @@ mod privileges;
 
 use std::time::Duration;
 
+use telemetry::events::database::Event;
 use tokio_postgres::Client;
 
 use self::privileges::Role;
@@ -57,7 +58,7 @@ async fn await_schema(hosts: &Hosts, session: &str) -> Result<Connected, Error> 
             Err(away) => away.reason,
         };
         if looks.is_multiple_of(LOG_EVERY) {
-            tracing::info!(missing, "waiting for the database");
+            Event::Waiting { missing: &missing }.emit();
         }
         looks += 1;
         tokio::time::sleep(LOOK_EVERY).await;
@@ -92,7 +93,7 @@ async fn look_at_server(client: &Client, address: &mut Address) -> Result<bool, 
         )));
     }
     if row.get::<_, String>(1) == "off" {
-        tracing::error!("the server runs with fsync=off: a power loss takes acknowledged messages with it");
+        Event::FsyncOff.emit();
     }
     // An acknowledged message is on the disk (invariant I1), whatever is usual on this server.
     if row.get::<_, String>(2) == "off" {

@@ -1,5 +1,6 @@
 //! The privileges of the role. A refusal names the statement that grants the missing ones.
 
+use telemetry::events::database::Event;
 use tokio_postgres::{Client, error::SqlState};
 
 use crate::{Error, postgres::failure};
@@ -84,11 +85,12 @@ impl Role {
             )));
         }
         if let Some(tables) = row.get::<_, Option<String>>(1) {
-            tracing::warn!(
-                role = self.name,
-                tables,
-                "rows of some tables cannot be changed. {grant}"
-            );
+            Event::MissingPrivileges {
+                role: &self.name,
+                tables: &tables,
+                grant: &grant,
+            }
+            .emit();
         }
         Ok(())
     }

@@ -11,6 +11,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use telemetry::events::database::Event;
+
 use super::log::Log;
 use crate::{Part, checksum};
 
@@ -94,7 +96,8 @@ impl MarkFile {
             Err(error) => {
                 // An earlier mark holds as well: it is a lower bound.
                 self.failed = true;
-                tracing::warn!(%error, file = %self.path.display(), "the mark of the log cannot be written");
+                let (error, file) = (&error, &*self.path);
+                Event::MarkUnwritten { error, file }.emit();
             }
         }
     }

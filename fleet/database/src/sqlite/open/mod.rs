@@ -5,6 +5,7 @@ pub(super) mod migrate;
 use std::{path::Path, sync::Arc, time::Instant};
 
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
+use telemetry::events::database::CHECKPOINT_S;
 
 use super::vfs::{self, Layer, Shared};
 use crate::Error;
@@ -114,7 +115,6 @@ pub(super) fn make_durable(connection: &Connection) -> Result<bool, rusqlite::Er
     let durable = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
         Ok(row.get::<_, i64>(0)? == 0)
     });
-    metrics::histogram!("huizhen_database_checkpoint_seconds", "by" => "open")
-        .record(started.elapsed().as_secs_f64());
+    CHECKPOINT_S.record("open", started.elapsed().as_secs_f64());
     durable
 }

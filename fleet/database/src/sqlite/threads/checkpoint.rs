@@ -15,6 +15,10 @@ use std::{
 };
 
 use rusqlite::{Connection, OpenFlags, hooks::Wal};
+use telemetry::{
+    events::database::Event,
+    task::{self, Name, Stopped},
+};
 
 use crate::{
     Error,
@@ -126,6 +130,7 @@ impl Checkpointer {
         let length = log_pages.clone();
         let body = move || {
             while let Ok(wake) = woken.recv() {
+                task::plant::here(Name::SqliteCheckpoint);
                 let passes = match wake {
                     Wake::Move => 1,
                     Wake::Finish => PASSES,
@@ -139,14 +144,11 @@ impl Checkpointer {
                     if let Err(vfs::Code(code)) = synced {
                         // A file system reports a lost write once: later syncs of this connection prove nothing. The writer's
                         // own connection gets the error, too.
-                        tracing::error!(
-                            code,
-                            "the database could not be synced; its log is kept until the writer can"
-                        );
+                        Event::CheckpointUnsynced { code }.emit();
                         // In this order: a wake without a receiver is an error, and one that is lost here is not waited for.
                         drop(woken);
                         working.store(false, Ordering::Release);
-                        return;
+                        return Stopped;
                     }
                     reached.store(moved, Ordering::Relaxed);
                     if length.load(Ordering::Relaxed) - moved <= limits.left_pages {
@@ -155,11 +157,9 @@ impl Checkpointer {
                 }
                 working.store(false, Ordering::Release);
             }
+            Stopped
         };
-        let thread = std::thread::Builder::new()
-            .name("sqlite-checkpoint".into())
-            .spawn(body)
-            .map_err(|error| open_error(&error))?;
+        let thread = task::vital_thread(Name::SqliteCheckpoint, body).map_err(|error| open_error(&error))?;
         Ok(Self {
             limits,
             wake: Some(wake),
@@ -248,13 +248,17 @@ impl Drop for Checkpointer {
 fn checkpoint(connection: &Connection, by: &'static str) -> i64 {
     let started = std::time::Instant::now();
     let outcome = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(2));
-    metrics::histogram!("huizhen_database_checkpoint_seconds", "by" => by)
-        .record(started.elapsed().as_secs_f64());
-    outcome.unwrap_or_else(|error| {
-        let error = Error::from(error);
-        tracing::warn!(%error, by, "a checkpoint failed; the next one moves the rest");
-        0
-    })
+    let outcome = outcome.map_err(Error::from);
+    Event::Checkpoint {
+        by,
+        seconds: started.elapsed().as_secs_f64(),
+        error: outcome
+            .as_ref()
+            .err()
+            .map(|error| error as &dyn std::fmt::Display),
+    }
+    .emit();
+    outcome.unwrap_or(0)
 }
 
 #[cfg(test)]

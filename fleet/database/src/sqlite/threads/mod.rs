@@ -14,6 +14,7 @@ use std::{
 };
 
 use rusqlite::Connection;
+use telemetry::task::Name;
 use tokio::{sync::watch, time::timeout};
 
 use self::{
@@ -247,7 +248,7 @@ fn serve(path: &Path, layer: Layer, schema: Schema, lock: &Arc<Lock>) -> Result<
     }
     connection.busy_timeout(LOCK_LIMIT)?;
     let keeps = WriterKeeps::new(path.to_owned(), checkpointer, log);
-    let writer = Worker::start("sqlite-writer", connection, Some(lock.clone()), Some(keeps));
+    let writer = Worker::start(Name::SqliteWriter, connection, Some(lock.clone()), Some(keeps))?;
     Ok(State::Served {
         writer: Arc::new(writer),
         readers: readers(Some(lock), || open::reader(path, layer))?,
@@ -259,10 +260,7 @@ fn readers(
     lock: Option<&Arc<Lock>>,
     connect: impl Fn() -> Result<Connection, Error>,
 ) -> Result<Arc<[Worker]>, Error> {
-    let start = |at| {
-        let name = format!("sqlite-reader-{at}");
-        Ok(Worker::start(&name, connect()?, lock.cloned(), None))
-    };
+    let start = |_| Worker::start(Name::SqliteReader, connect()?, lock.cloned(), None);
     (0..READERS).map(start).collect()
 }
 

@@ -9,6 +9,10 @@ use std::{
 
 use parking_lot::Mutex;
 use rusqlite::Connection;
+use telemetry::{
+    events::database::Event,
+    task::{self, Name, Stopped},
+};
 use tokio::sync::{mpsc, oneshot};
 
 use super::checkpoint::Checkpointer;
@@ -68,7 +72,7 @@ impl WriterKeeps {
     fn end(self) {
         drop(self.checkpointer);
         if let Err(error) = guard::forget_mark(&self.path) {
-            tracing::error!(%error, "the mark of the log stays, and the next start will miss the log");
+            Event::MarkKept { error: &error }.emit();
         }
     }
 }
@@ -84,23 +88,24 @@ pub(super) struct Worker {
 pub(crate) struct Queue(mpsc::Sender<Job>);
 
 impl Worker {
-    /// Starts the thread. The lock is kept until the last connection is closed: no other process may have the file before,
+    /// Starts the thread, whose panic ends the process. The lock is kept until the last connection is closed: no other process may have the file before,
     /// and closing its handle drops SQLite's own locks.
     pub(super) fn start(
-        name: &str,
+        name: Name,
         mut connection: Connection,
         lock: Option<Arc<Lock>>,
         mut keeps: Option<WriterKeeps>,
-    ) -> Self {
+    ) -> Result<Self, Error> {
         let (queue, mut waiting) = mpsc::channel::<Job>(QUEUED_JOBS);
         let (end, ended) = oneshot::channel();
         let body = move || {
             IS_WORKER.set(true);
             while let Some(job) = waiting.blocking_recv() {
+                task::plant::here(name);
                 // A job answers through its own channel; a panic drops that, and the caller sees Error::Panicked.
                 let outcome = catch_unwind(AssertUnwindSafe(|| job(&mut connection)));
                 if outcome.is_err() {
-                    tracing::error!("a job on the database panicked; its transaction is rolled back");
+                    Event::WorkPanicked.emit();
                 }
                 if !connection.is_autocommit() {
                     roll_back(&connection);
@@ -116,14 +121,14 @@ impl Worker {
             drop(connection);
             drop(lock);
             let _ = end.send(());
+            Stopped
         };
-        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(body);
-        // Without its threads the process cannot serve at all, and this is its start.
-        thread.expect("the operating system gives a thread");
-        Self {
+        task::vital_thread(name, body)
+            .map_err(|error| Error::Open(format!("no thread for {name}: {error}")))?;
+        Ok(Self {
             queue: Mutex::new(Some(Queue(queue))),
             ended: tokio::sync::Mutex::new(Some(ended)),
-        }
+        })
     }
 
     /// The thread's queue.

@@ -3,6 +3,7 @@
 use std::{cell::RefCell, collections::BTreeSet};
 
 use parking_lot::Mutex;
+use telemetry::events::database::Event;
 
 /// Places that are remembered, so that the log names each once.
 const REMEMBERED: usize = 1_000;
@@ -15,15 +16,12 @@ thread_local! {
 
 /// Notes that a place was read and differs from what was written.
 pub(super) fn note(place: String) {
-    metrics::counter!("huizhen_database_damaged_pages_total").increment(1);
-    let mut known = KNOWN.lock();
-    if known.len() < REMEMBERED && known.insert(place.clone()) {
-        tracing::error!(
-            place,
-            "damage: it is not what was written, and is not served; docs/operations.md, Damage"
-        );
-    }
-    drop(known);
+    let is_new = {
+        let mut known = KNOWN.lock();
+        known.len() < REMEMBERED && known.insert(place.clone())
+    };
+    let named = &*place;
+    Event::DamagedPage { place: named, is_new }.emit();
     LAST.set(Some(place));
 }
 
