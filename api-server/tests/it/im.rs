@@ -62,7 +62,7 @@ async fn servers_are_the_live_nodes_the_least_loaded_first() {
             ],
         })
     );
-    service.backplane.withdraw_node("a").await;
+    service.backplane.remove_node("a").await;
     assert_eq!(
         member
             .get(&service, path)

@@ -247,7 +247,7 @@ pub(super) async fn redis(settings: &Settings) -> Vec<Finding> {
                 } else {
                     Finding::warn
                 };
-                say(ABOUT, complaint.what, complaint.mend)
+                say(ABOUT, complaint.problem, complaint.cure)
             }));
             return findings;
         }

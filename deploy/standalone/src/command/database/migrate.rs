@@ -58,7 +58,7 @@ pub(in super::super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCo
             Seal::Done { bytes } => {
                 program::say!("the pages have checksums now; the file size is {bytes} bytes")
             }
-            Seal::Without { told } => bail!(told),
+            Seal::Without { reason } => bail!(reason),
         }
     }
     let database = Database::open(&url).await?;
