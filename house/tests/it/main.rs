@@ -9,6 +9,7 @@ mod citations;
 mod copies;
 mod decisions;
 mod dependencies;
+mod figures;
 mod links;
 mod places;
 mod prose;

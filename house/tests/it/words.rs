@@ -1,5 +1,6 @@
 //! The glossary of CONTRIBUTING.md, where a program can decide.
 
+use crate::links::table;
 use crate::source::Source;
 use crate::{allowed, tree};
 
@@ -104,6 +105,13 @@ fn sentences_name_no_type_of_rust() {
         }
     }
     allowed::check("sentences with a type of Rust", &found);
+}
+
+/// A glossary that is longer is not learnt.
+#[test]
+fn the_glossary_fits_a_page() {
+    let words = table("CONTRIBUTING.md", "| word | meaning | not |");
+    assert!(words.len() <= 40, "{} words", words.len());
 }
 
 /// The lines of all comments, without the marks of a comment.
