@@ -23,7 +23,7 @@ fn each_invariant_has_a_test() {
         let cite = format!("I{number}");
         let cited = tree::sources()
             .iter()
-            .filter(|source| source.is_test())
+            .filter(|source| source.is_test)
             .any(|source| {
                 source.code.contains(&name)
                     || source

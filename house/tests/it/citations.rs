@@ -100,7 +100,7 @@ fn cited(stated: &[String]) -> (Vec<Cited>, Vec<String>) {
             match found[..] {
                 [at] if quoted.len() >= SHORTEST => {
                     // Comments of a test module within a file count as its test's.
-                    let is_test = source.is_test() || is_in_test_module(source, line);
+                    let is_test = source.is_test || is_in_test_module(source, line);
                     cited[at].test |= is_test;
                     cited[at].code |= !is_test;
                 }

@@ -17,9 +17,9 @@ fn no_file_is_too_long() {
     for source in tree::sources() {
         let lines = source.text.lines().count();
         let breach = format!("{} {lines}", source.path);
-        if source.is_test() && lines > LONGEST_TEST_FILE {
+        if source.is_test && lines > LONGEST_TEST_FILE {
             tests.push(breach);
-        } else if !source.is_test() && lines > LONGEST_FILE {
+        } else if !source.is_test && lines > LONGEST_FILE {
             files.push(breach);
         }
     }

@@ -9,6 +9,8 @@ pub(crate) struct Piece {
 pub(crate) struct Source {
     pub(crate) path: String,
     pub(crate) text: String,
+    /// A test, an example, or of a module for tests.
+    pub(crate) is_test: bool,
     /// The text with comments, literals and test modules blanked; lines stay where they are.
     pub(crate) code: String,
     pub(crate) comments: Vec<Piece>,
@@ -27,21 +29,40 @@ impl Source {
         let mut lexer = Lexer::new(text);
         lexer.run();
         let code = without_test_modules(&String::from_utf8(lexer.code).unwrap());
+        let ends = ["_tests.rs", "/tests.rs"];
+        let is_test = path.contains("/tests/")
+            || path.contains("/examples/")
+            || ends.iter().any(|end| path.ends_with(end));
         Self {
             path: path.to_owned(),
             text: text.to_owned(),
+            is_test,
             code,
             comments: lexer.comments,
             strings: lexer.strings,
         }
     }
 
-    pub(crate) fn is_test(&self) -> bool {
-        let path = &self.path;
-        path.contains("/tests/")
-            || path.contains("/examples/")
-            || path.ends_with("_tests.rs")
-            || path.ends_with("/tests.rs")
+    /// The modules in files of their own that are compiled for tests alone, as paths without their ending.
+    pub(crate) fn test_modules(&self) -> Vec<String> {
+        let (folder, file) = self.path.rsplit_once('/').unwrap_or(("", &self.path));
+        let is_folders_own = ["mod.rs", "lib.rs", "main.rs"].contains(&file);
+        let inside = if is_folders_own {
+            folder.to_owned()
+        } else {
+            format!("{folder}/{}", file.trim_end_matches(".rs"))
+        };
+        let items = self.code.split("#[cfg(test)]").skip(1).map(str::trim_start);
+        let declared = items.filter_map(|item| {
+            item.strip_prefix("pub(crate) ")
+                .unwrap_or(item)
+                .strip_prefix("mod ")
+        });
+        let names = declared.filter_map(|rest| rest.split_once(';').map(|(name, _)| name));
+        names
+            .filter(|name| !name.contains('{'))
+            .map(|name| format!("{inside}/{name}"))
+            .collect()
     }
 
     /// The words of the code, each with the number of its line.

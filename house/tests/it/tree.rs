@@ -44,17 +44,22 @@ pub(crate) fn files() -> &'static [String] {
 pub(crate) fn sources() -> &'static [Source] {
     static SOURCES: OnceLock<Vec<Source>> = OnceLock::new();
     SOURCES.get_or_init(|| {
-        files()
-            .iter()
-            .filter(|path| path.ends_with(".rs"))
-            .map(|path| Source::new(path, &read(path)))
-            .collect()
+        let rust = files().iter().filter(|path| path.ends_with(".rs"));
+        let mut sources: Vec<Source> = rust.map(|path| Source::new(path, &read(path))).collect();
+        let tests: Vec<String> = sources.iter().flat_map(Source::test_modules).collect();
+        for source in &mut sources {
+            source.is_test |= tests.iter().any(|module| {
+                let rest = source.path.strip_prefix(module);
+                rest.is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
+            });
+        }
+        sources
     })
 }
 
 /// The Rust files of programs and libraries: no tests, no examples.
 pub(crate) fn product() -> impl Iterator<Item = &'static Source> {
-    sources().iter().filter(|source| !source.is_test())
+    sources().iter().filter(|source| !source.is_test)
 }
 
 pub(crate) fn read(path: &str) -> String {
