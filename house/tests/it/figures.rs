@@ -3,7 +3,7 @@
 use crate::{allowed, tree};
 
 /// A document, what it says, the room and the text of the constant behind it.
-const FIGURES: [(&str, &str, &str, &str); 10] = [
+const FIGURES: &[(&str, &str, &str, &str)] = &[
     (
         "ARCHITECTURE.md",
         "four lanes",
@@ -60,6 +60,30 @@ const FIGURES: [(&str, &str, &str, &str); 10] = [
     ),
     (
         "docs/protocol.md",
+        "9501 by default",
+        "im-server/",
+        "\"127.0.0.1:9501\"",
+    ),
+    (
+        "docs/protocol.md",
+        "`tls_port` (9503)",
+        "im-server/",
+        "\"127.0.0.1:9503\"",
+    ),
+    (
+        "docs/protocol.md",
+        "`ws_port` (9502)",
+        "im-server/",
+        "\"127.0.0.1:9502\"",
+    ),
+    (
+        "docs/operations.md",
+        "10⁹ higher",
+        "fleet/journal/",
+        "SEQUENCE_GAP: i64 = 1_000_000_000;",
+    ),
+    (
+        "docs/protocol.md",
         "within 2 minutes",
         "fleet/journal/",
         "2 * 60 * 1000",
@@ -69,7 +93,7 @@ const FIGURES: [(&str, &str, &str, &str); 10] = [
 #[test]
 fn figures_are_those_of_the_code() {
     let mut wrong = Vec::new();
-    for (document, stated, room, constant) in FIGURES {
+    for (document, stated, room, constant) in FIGURES.iter().copied() {
         let text = tree::read(document)
             .split_whitespace()
             .collect::<Vec<_>>()
@@ -83,4 +107,58 @@ fn figures_are_those_of_the_code() {
         }
     }
     allowed::check("figures that the code does not have", &wrong);
+}
+
+/// A default that docs/operations.md names behind a flag, as in `--max-sessions` (18000), is the flag's.
+#[test]
+fn defaults_are_those_of_the_flags() {
+    let text = tree::read("docs/operations.md");
+    let mut wrong = Vec::new();
+    let mut seen = 0;
+    for part in text.split("`--").skip(1) {
+        let Some((flag, rest)) = part.split_once("` (") else {
+            continue;
+        };
+        let number = rest.split_once(')').map(|(number, _)| number).unwrap_or("");
+        let is_flag = flag.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+        if !is_flag || number.is_empty() || !number.chars().all(|c| c.is_ascii_digit()) {
+            continue;
+        }
+        seen += 1;
+        let defaults = defaults(flag);
+        if !defaults.iter().any(|default| default == number) {
+            wrong.push(format!(
+                "--{flag}: {number} in docs/operations.md, {defaults:?} in the code"
+            ));
+        }
+    }
+    assert!(seen >= 5, "docs/operations.md names {seen} defaults");
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// The defaults of a flag, without the underscores of numbers.
+fn defaults(flag: &str) -> Vec<String> {
+    let field = format!("pub {}:", flag.replace('-', "_"));
+    let mut found = Vec::new();
+    for source in tree::product() {
+        for (at, _) in source.text.match_indices(&field) {
+            let before = &source.text[..at];
+            let attribute = &before[before.rfind("#[arg(").unwrap_or(at)..];
+            let Some((_, value)) = attribute.split_once("default_value") else {
+                continue;
+            };
+            let value = value
+                .trim_start_matches("_t")
+                .trim_start_matches(" = ")
+                .trim_start_matches('"');
+            found.push(
+                value
+                    .chars()
+                    .take_while(|c| c.is_ascii_digit() || *c == '_')
+                    .filter(|c| *c != '_')
+                    .collect(),
+            );
+        }
+    }
+    found
 }
