@@ -51,7 +51,7 @@ fn the_table_of_dependencies_is_what_the_manifests_say() {
 fn tests_depend_on_the_testkit_and_no_server_but_api_servers_on_im_server() {
     for (name, depends) in manifests("dev-dependencies") {
         for other in depends {
-            let is_known = ["testkit", "proto"].contains(&other.as_str());
+            let is_known = ["testkit", "telemetry", "proto"].contains(&other.as_str());
             assert!(
                 is_known || (name == "api-server" && other == "im-server"),
                 "{name}'s tests depend on {other}"

@@ -68,6 +68,48 @@ fn unsafe_code_stands_where_architecture_md_says() {
 }
 
 #[test]
+fn the_wall_clock_is_read_where_architecture_md_says() {
+    let rooms = ["fleet/", "im-server/", "api-server/"];
+    only("the wall clock, in the fleet and its servers", |source| {
+        let is_here = rooms.iter().any(|room| source.path.starts_with(room));
+        let reads = ["SystemTime::now(", "Timestamp::now("];
+        (is_here && !source.path.starts_with("fleet/testkit/"))
+            .then(|| line_of(source, &reads))
+            .flatten()
+    });
+}
+
+#[test]
+fn status_codes_stand_where_architecture_md_says() {
+    only("HTTP status codes, in api-server", |source| {
+        source
+            .path
+            .starts_with("api-server/")
+            .then(|| line_of(source, &["StatusCode::"]))
+            .flatten()
+    });
+}
+
+#[test]
+fn outages_are_recognized_where_architecture_md_says() {
+    only(
+        "outages of the database by their kind, in the servers",
+        |source| {
+            let is_here = source.path.starts_with("api-server/") || source.path.starts_with("im-server/");
+            is_here
+                .then(|| line_of(source, &[".outage()", "Kind::Outage"]))
+                .flatten()
+        },
+    );
+}
+
+/// The first line of code that has one of these.
+fn line_of(source: &Source, texts: &[&str]) -> Option<usize> {
+    let has = |line: &str| texts.iter().any(|text| line.contains(text));
+    source.code.lines().position(has).map(|index| index + 1)
+}
+
+#[test]
 fn the_tables_have_rows() {
     assert!(table("ARCHITECTURE.md", "| thing | stands in |").len() >= 2);
 }
