@@ -113,11 +113,10 @@ fn cited(stated: &[String]) -> (Vec<Cited>, Vec<String>) {
 
 /// A test module stands at the end of its file.
 fn is_in_test_module(source: &Source, line: usize) -> bool {
-    source
-        .text
-        .lines()
-        .take(line)
-        .any(|line| line.trim() == "#[cfg(test)]")
+    let lines: Vec<&str> = source.text.lines().take(line).map(str::trim).collect();
+    lines
+        .windows(2)
+        .any(|pair| pair[0] == "#[cfg(test)]" && pair[1].ends_with('{'))
 }
 
 /// The quotations of a file's comments, with the number of their first line.
