@@ -1,4 +1,4 @@
-//! What ARCHITECTURE.md says of invariants and of the two servers.
+//! Claims of ARCHITECTURE.md about the invariants and the two servers.
 
 use std::collections::BTreeSet;
 

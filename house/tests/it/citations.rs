@@ -23,7 +23,7 @@ struct Cited {
 }
 
 impl Cited {
-    /// What a sentence lacks.
+    /// The missing citation of a sentence.
     fn lack(self) -> &'static str {
         match (self.code, self.test) {
             (true, true) => "nothing",

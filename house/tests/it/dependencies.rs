@@ -7,7 +7,7 @@ use crate::{allowed, tree};
 
 type Crates = BTreeMap<String, BTreeSet<String>>;
 
-/// What each crate depends on in the workspace, in the sections of this name.
+/// The dependencies of each crate in the workspace, from the sections of this name.
 fn manifests(section: &str) -> Crates {
     let workspace: toml::Table = toml::from_str(&tree::read("Cargo.toml")).unwrap();
     let members = workspace["workspace"]["members"].as_array().unwrap();
@@ -60,7 +60,7 @@ fn tests_depend_on_the_testkit_and_no_server_but_api_servers_on_im_server() {
     }
 }
 
-/// What stands on what, all the way down, never comes back.
+/// No crate depends on itself, directly or through others.
 #[test]
 fn dependencies_point_one_way() {
     let crates = manifests("dependencies");

@@ -138,8 +138,10 @@ fn holds(text: &str, phrase: &str) -> bool {
     })
 }
 
-/// Whether a name in lower case has the part as words of its own; of `claim` also its other forms.
+/// Whether a name in lower case has the part as words of its own; of `claim` also its other forms. An invitation in person
+/// keeps its name.
 fn has_part(name: &str, part: &str) -> bool {
+    let name = name.replace("in_person", "");
     format!("_{name}_").contains(&format!("_{part}_")) || (part == "claim" && name.contains(part))
 }
 
