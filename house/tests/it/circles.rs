@@ -147,3 +147,38 @@ fn reach<'a>(imports: &'a Imports, from: &'a String) -> BTreeSet<&'a String> {
     }
     reached
 }
+
+#[test]
+fn a_circle_is_found_and_a_chain_is_none() {
+    let imports = |edges: &[(&str, &str)]| {
+        let mut imports = Imports::new();
+        for (from, to) in edges {
+            imports.entry((*to).to_owned()).or_default();
+            imports
+                .entry((*from).to_owned())
+                .or_default()
+                .insert((*to).to_owned(), String::new());
+        }
+        imports
+    };
+    assert!(circles(&imports(&[("a", "b"), ("b", "c"), ("a", "c")])).is_empty());
+    let found = circles(&imports(&[("a", "b"), ("b", "c"), ("c", "b"), ("c", "d")]));
+    assert_eq!(found, [BTreeSet::from(["b".to_owned(), "c".to_owned()])]);
+}
+
+#[test]
+fn imports_are_read_from_uses_paths_and_re_exports() {
+    let source = Source::new(
+        "x/src/a/b.rs",
+        "use crate::{c::{D, self}, e};\npub(crate) use super::f::G;\nfn h() { crate::i::j(); super::super::k::l(); }\n",
+    );
+    let place = module(&source, "x/src");
+    let used = uses(&source)
+        .into_iter()
+        .map(|used| used.path)
+        .chain(paths(&source));
+    let mut firsts: Vec<String> = used.filter_map(|path| first_segment(&path, &place)).collect();
+    firsts.sort();
+    firsts.dedup();
+    assert_eq!(firsts, ["c", "e", "i", "k"]);
+}

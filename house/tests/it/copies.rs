@@ -31,6 +31,13 @@ type Range = (usize, usize);
 #[test]
 fn no_two_places_share_twelve_lines() {
     let sources: Vec<&Source> = tree::product().collect();
+    let (same, alike) = pairs(&sources);
+    allowed::check("pairs that share 12 lines", &same);
+    allowed::check("pairs of one shape that share 8 of 12 lines", &alike);
+}
+
+/// The pairs of places that are the same to the letter, and those that are nearly so.
+fn pairs(sources: &[&Source]) -> (Vec<String>, Vec<String>) {
     let files: Vec<Vec<Line>> = sources.iter().map(|source| lines(source)).collect();
     let mut same: BTreeMap<(usize, usize), (Range, Range)> = BTreeMap::new();
     let mut alike = same.clone();
@@ -48,13 +55,13 @@ fn no_two_places_share_twelve_lines() {
                     &files[other.file][other.line..][..SHARED],
                 );
                 let equal = a.iter().zip(b).filter(|(a, b)| a.text == b.text).count();
-                let pairs = match equal {
+                let found = match equal {
                     SHARED => &mut same,
                     TO_THE_LETTER.. => &mut alike,
                     _ => continue,
                 };
                 let (first, second) = (range(a), range(b));
-                let pair = pairs.entry((one.file, other.file)).or_insert((first, second));
+                let pair = found.entry((one.file, other.file)).or_insert((first, second));
                 pair.0 = join(pair.0, first);
                 pair.1 = join(pair.1, second);
             }
@@ -67,14 +74,28 @@ fn no_two_places_share_twelve_lines() {
             sources[*one].path, a.0, a.1, sources[*other].path, b.0, b.1
         )
     };
-    allowed::check(
-        "pairs that share 12 lines",
-        &same.iter().map(name).collect::<Vec<_>>(),
-    );
-    allowed::check(
-        "pairs of one shape that share 8 of 12 lines",
-        &alike.iter().map(name).collect::<Vec<_>>(),
-    );
+    (same.iter().map(name).collect(), alike.iter().map(name).collect())
+}
+
+#[test]
+fn a_copy_is_found_from_twelve_lines_on() {
+    let text = |count: usize, changed: usize| -> String {
+        let name = |line: usize| if line < changed { "other" } else { "value" };
+        (0..count)
+            .map(|line| format!("let {}_{line} = call_{line}(1);\n\n// why {line}\n", name(line)))
+            .collect()
+    };
+    let source = |path: &str, count, changed| Source::new(path, &text(count, changed));
+    let first = source("a/src/a.rs", 12, 0);
+    for (count, changed, same, alike) in [(12, 0, 1, 0), (11, 0, 0, 0), (12, 4, 0, 1), (12, 5, 0, 0)] {
+        let second = source("b/src/b.rs", count, changed);
+        let found = pairs(&[&first, &second]);
+        assert_eq!(
+            (found.0.len(), found.1.len()),
+            (same, alike),
+            "{count} lines, {changed} changed: {found:?}"
+        );
+    }
 }
 
 fn range(lines: &[Line]) -> Range {

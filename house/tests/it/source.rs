@@ -296,3 +296,30 @@ fn char_literal(rest: &str) -> Option<usize> {
         .starts_with('\'')
         .then(|| 1 + first.len_utf8() + 1)
 }
+
+#[test]
+fn comments_strings_and_test_modules_are_no_code() {
+    let text = "// why\nfn a<'l>(x: &'l str) -> char {\n    let _ = (r#\"fn \"b\" {\"#, \"}\\\"\"); /* { */\n    '}'\n}\n\
+                #[cfg(test)]\nmod tests {\n    fn c() {}\n}\n";
+    let source = Source::new("x/src/a.rs", text);
+    let functions: Vec<(String, usize, usize)> = source
+        .functions()
+        .into_iter()
+        .map(|found| (found.name, found.line, found.lines))
+        .collect();
+    assert_eq!(functions, [("a".to_owned(), 2, 4)]);
+    assert_eq!(
+        source.comments.iter().map(|piece| piece.line).collect::<Vec<_>>(),
+        [1, 3]
+    );
+    assert_eq!(source.strings[0].text, "fn \"b\" {");
+    assert!(!source.code.contains("fn c"));
+}
+
+#[test]
+fn a_module_for_tests_alone_is_named() {
+    let source = Source::new("x/src/a/mod.rs", "mod b;\n#[cfg(test)]\nmod scripts;\n");
+    assert_eq!(source.test_modules(), ["x/src/a/scripts"]);
+    let source = Source::new("x/src/a.rs", "#[cfg(test)]\nmod scripts;\n");
+    assert_eq!(source.test_modules(), ["x/src/a/scripts"]);
+}
