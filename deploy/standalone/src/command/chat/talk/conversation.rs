@@ -3,6 +3,7 @@
 use anyhow::bail;
 use proto::{
     client::Client,
+    rest::Rest,
     wire::{
         Conversation, ConversationKind, Entry, EntryKind, History, HistoryPage, Participant, client_frame,
         entry, server_frame,
@@ -10,7 +11,7 @@ use proto::{
 };
 
 use super::{Shown, Stage, Talk};
-use crate::{command::chat::SHOWN_AT_START, rest::Rest};
+use crate::command::chat::SHOWN_AT_START;
 
 /// The number of entries that `/history` shows.
 const OLDER_ENTRIES: u32 = 20;
