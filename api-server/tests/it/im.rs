@@ -62,7 +62,7 @@ async fn servers_are_the_live_nodes_the_least_loaded_first() {
             ],
         })
     );
-    service.backplane.withdraw_node("a").await;
+    service.backplane.remove_node("a").await;
     assert_eq!(
         member
             .get(&service, path)
@@ -170,7 +170,7 @@ async fn im_passwords_have_a_rate_of_their_own() {
     refused.refused(429, "request.rate_limited");
     let wait: u64 = refused.header("retry-after").parse().unwrap();
     assert!((1..=3).contains(&wait), "{wait}");
-    // Other requests, other devices and other people go on.
+    // Other requests, devices and users are not affected.
     member.get(&service, "/im/servers").send().await.result();
     let tablet = service.log_in(&member, "correct horse", "tablet").await;
     tablet.get(&service, "/im/password").send().await.result();

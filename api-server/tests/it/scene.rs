@@ -1,4 +1,4 @@
-//! A consult and the people around it.
+//! A consult and its users.
 
 use serde_json::Value;
 
@@ -64,7 +64,7 @@ impl Scene {
     }
 }
 
-/// The journal of a consult as its patient sees it, who was in it first: a word for each entry.
+/// The journal of a consult as its patient sees it: a word for each entry.
 pub async fn story(scene: &Scene, conversation: i64) -> Vec<String> {
     let reply = scene
         .get(&scene.patient, format!("/consult/{conversation}/messages"))

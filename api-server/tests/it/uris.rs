@@ -54,7 +54,7 @@ async fn a_consult_names_media_of_this_service_only() {
             (&json!(uri), &json!([uri]))
         );
     }
-    // Text is text, whatever it says.
+    // Text that looks like a uri is text.
     let change = json!({"symptom_content": "javascript:alert(1)"});
     begin(&service, &patient, &team, change).await.result();
 }

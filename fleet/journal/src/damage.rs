@@ -33,7 +33,7 @@ pub(crate) fn tell(conversation: ConversationId, seq: Seq, told: &'static str) -
     Error::DamagedEntry {
         conversation,
         seq,
-        told,
+        damage: told,
     }
 }
 

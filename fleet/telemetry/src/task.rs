@@ -37,6 +37,21 @@ where
     })
 }
 
+/// Spawns work that must live until `stop` is ready, or that ends with the parts that it serves.
+pub fn vital_until<S, F>(name: Name, stop: S, work: F) -> JoinHandle<()>
+where
+    S: Future<Output = ()> + Send + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    vital(name, async move {
+        tokio::select! {
+            () = stop => {}
+            () = work => {}
+        }
+        Stopped
+    })
+}
+
 /// Starts a thread that must live until it is asked to stop. Its loop calls [`plant::here`] each time around.
 ///
 /// # Errors
@@ -128,6 +143,10 @@ names! {
     RedisSupervisor = "redis-supervisor": "subscriptions on Redis",
     RedisLink = "redis-link": "commands to Redis",
     RedisPublisher = "redis-publisher": "publishing over Redis",
+    RedisDistribution = "redis-distribution": "distributing publications to subscribers",
+    RedisProbe = "redis-probe": "probing whether Redis accepts writes",
+    RedisCluster = "redis-cluster": "following the map of a Redis cluster",
+    RedisFleets = "redis-fleets": "registering the fleet on Redis",
     // im-server
     NodeAccept = "node-accept": "taking connections of apps",
     NodeDirectory = "node-directory": "announcing the node to api-servers",
@@ -142,9 +161,12 @@ names! {
     // api-server
     RestAccept = "rest-accept": "taking REST connections",
     RestSweep = "rest-sweep": "ending what REST has revoked",
+    RestCertificate = "rest-certificate": "taking a renewed certificate of REST",
     // program
     Admin = "admin": "the admin listener",
     Signals = "signals": "listening for SIGTERM and SIGINT",
+    // standalone
+    Operators = "operators": "the socket of `huizhen operator`",
 }
 
 impl std::fmt::Display for Name {

@@ -154,7 +154,7 @@ impl Node {
         if shared.draining.swap(true, Ordering::AcqRel) {
             return;
         }
-        shared.backplane.withdraw_node(&shared.node_id).await;
+        shared.backplane.remove_node(&shared.node_id).await;
         shared.closing.cancel();
         let mut sessions = shared.users.all();
         sessions.shuffle(&mut rand::rng());

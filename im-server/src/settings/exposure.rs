@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use program::{address::Reach, advice::Advice};
+use program::{address::Reach, output::Advice};
 
 use super::{Door, Settings, advertise};
 

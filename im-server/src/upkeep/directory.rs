@@ -63,7 +63,7 @@ pub(crate) async fn run(shared: Arc<Shared>, mut address: NodeAddress) -> Stoppe
             announce(&shared, &address).await;
         }
     }
-    // A renewal may have crossed the withdrawal.
-    shared.backplane.withdraw_node(&shared.node_id).await;
+    // A renewal may have crossed the removal.
+    shared.backplane.remove_node(&shared.node_id).await;
     Stopped
 }

@@ -98,7 +98,7 @@ impl Course {
                 last_seq,
                 reset,
                 ..
-            } => self.told(conversation, from_seq, last_seq, reset, who, truths, findings),
+            } => self.announced(conversation, from_seq, last_seq, reset, who, truths, findings),
             What::Entry(seen) => self.entry(&seen, who, truths, findings),
             What::Page {
                 conversation,
@@ -120,7 +120,7 @@ impl Course {
     }
 
     #[allow(clippy::too_many_arguments, reason = "the fields of one frame")]
-    fn told(
+    fn announced(
         &mut self,
         conversation: i64,
         from_seq: i64,
@@ -197,7 +197,7 @@ impl Course {
         let have = self.have.entry(conversation).or_insert(seq);
         *have = (*have).max(seq);
         let Some(place) = self.session.places.get_mut(&conversation) else {
-            findings.found(Rule::Untold, || {
+            findings.found(Rule::Unannounced, || {
                 format!("{who}: {seq} of conversation {conversation}")
             });
             self.session.places.insert(conversation, seq);

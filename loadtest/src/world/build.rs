@@ -15,6 +15,9 @@ const PAIRS_PER_TEAM: u32 = 50;
 /// How many doctors a consult of many may have.
 const MAX_PLACES: u32 = 400;
 
+/// A patient, the team's assistant and a doctor.
+const MIN_ROOM_MEMBERS: u32 = 3;
+
 /// Makes users and conversations through REST.
 #[derive(Clone, Debug)]
 pub struct Builder {
@@ -71,8 +74,11 @@ impl Builder {
     /// # Errors
     /// When the service refuses.
     pub async fn room(&self, members: u32) -> Result<World> {
-        ensure!(members >= 3, "a room needs three members at least: --members 3");
-        let patient = self.person(Kind::Member, 0, 0).await?;
+        ensure!(
+            members >= MIN_ROOM_MEMBERS,
+            "a room needs at least {MIN_ROOM_MEMBERS} members: --members {MIN_ROOM_MEMBERS}"
+        );
+        let patient = self.registered(Kind::Member, 0, 0).await?;
         let doctors = self.doctors(members - 2).await?;
         let owner = &doctors[0];
         let team = self.team(owner, 0).await?;
@@ -155,7 +161,7 @@ impl Builder {
     pub async fn loners(&self, users: u32) -> Result<World> {
         let users = each("making accounts", 0..users, |number| {
             let builder = self.clone();
-            async move { builder.person(Kind::Member, number, 0).await }
+            async move { builder.registered(Kind::Member, number, 0).await }
         })
         .await?;
         let world = World {
@@ -209,7 +215,7 @@ impl Builder {
             |(number, consult, assistant)| {
                 let builder = self.clone();
                 async move {
-                    let visitor = builder.person(Kind::Doctor, number, MAX_PLACES - 1).await?;
+                    let visitor = builder.registered(Kind::Doctor, number, MAX_PLACES - 1).await?;
                     let team = builder.rest.team_of_consult(&assistant, consult).await?;
                     builder.rest.team_doctor(&assistant, team, &visitor).await?;
                     Ok(visitor)
@@ -220,11 +226,11 @@ impl Builder {
     }
 
     async fn consult(&self, number: u32, members: u32) -> Result<(i64, Vec<User>)> {
-        let patient = self.person(Kind::Member, number, 0).await?;
+        let patient = self.registered(Kind::Member, number, 0).await?;
         let mut doctors = Vec::new();
         // A team needs a doctor to make it, also when none is in the consult.
         for place in 0..members.saturating_sub(2).max(1) {
-            doctors.push(self.person(Kind::Doctor, number, place).await?);
+            doctors.push(self.registered(Kind::Doctor, number, place).await?);
         }
         let owner = &doctors[0];
         let team = self.team(owner, number).await?;
@@ -245,12 +251,12 @@ impl Builder {
     async fn doctors(&self, count: u32) -> Result<Vec<User>> {
         each("making accounts", 0..count, |number| {
             let builder = self.clone();
-            async move { builder.person(Kind::Doctor, number, 0).await }
+            async move { builder.registered(Kind::Doctor, number, 0).await }
         })
         .await
     }
 
-    async fn person(&self, kind: Kind, number: u32, place: u32) -> Result<User> {
+    async fn registered(&self, kind: Kind, number: u32, place: u32) -> Result<User> {
         let phone = self.phone(kind, number, place)?;
         let name = format!(
             "{} {number}.{place}",

@@ -91,7 +91,7 @@ impl<D: Directory> Session<D> {
 
     pub(super) async fn run(mut self) {
         // Also after Stopped the app gets the events that are queued.
-        let _ = self.until_told_to_stay_away().await;
+        let _ = self.until_sent_away().await;
         while let Some(event) = self.backlog.pop_front() {
             if self.events.send(event).await.is_err() {
                 return;
@@ -99,7 +99,7 @@ impl<D: Directory> Session<D> {
         }
     }
 
-    async fn until_told_to_stay_away(&mut self) -> Result<(), Stopped> {
+    async fn until_sent_away(&mut self) -> Result<(), Stopped> {
         loop {
             let attempt = Box::pin(establish(
                 self.directory.clone(),

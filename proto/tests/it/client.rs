@@ -52,7 +52,7 @@ fn settings() -> Settings {
     settings
 }
 
-/// Where nobody listens, nor ever will: a port that was let go may be given to the next test.
+/// An address without a listener: a closed port may go to the next test.
 fn gone() -> SocketAddr {
     ([127, 0, 0, 1], 1).into()
 }

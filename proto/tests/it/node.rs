@@ -1,7 +1,6 @@
 //! A node that does what a test tells it, frame by frame.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use prost::Message;
 use proto::frame::{self, FrameReader};

@@ -89,11 +89,16 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    pub(crate) fn start(mut command: Command) -> Self {
+    pub(crate) fn start(command: Command) -> Self {
+        Self::start_logging(command, Stdio::inherit())
+    }
+
+    /// The same with the log elsewhere.
+    pub(crate) fn start_logging(mut command: Command, log: impl Into<Stdio>) -> Self {
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
+            .stderr(log)
             .spawn()
             .unwrap();
         let output = BufReader::new(child.stdout.take().unwrap());

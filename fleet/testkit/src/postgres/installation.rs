@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_missing_installation_is_told_with_what_to_install() {
+    fn a_missing_installation_names_the_package() {
         let empty = tempfile::tempdir().unwrap();
         match programs(empty.path()) {
             // It may be in the PATH.

@@ -350,7 +350,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_missing_installation_is_told_with_what_to_install() {
+    fn a_missing_installation_names_the_package() {
         let empty = tempfile::tempdir().unwrap();
         let error = program(&[empty.path().into()], "redis-server").unwrap_err();
         assert!(error.to_string().contains("apt-get install"), "{error}");

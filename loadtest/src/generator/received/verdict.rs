@@ -84,7 +84,7 @@ impl Verdict {
         self.lost == 0 && self.duplicated == 0 && self.reordered == 0
     }
 
-    /// Describes a fault, if there is room for more.
+    /// Describes a fault, unless there are enough already.
     pub fn example(&mut self, text: impl FnOnce() -> String) {
         if self.examples.len() < MAX_EXAMPLES {
             self.examples.push(text());

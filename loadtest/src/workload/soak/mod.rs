@@ -97,7 +97,7 @@ pub(super) async fn run(arguments: SoakArguments) -> Result<bool> {
         sending_from,
         ended.clone(),
     ));
-    let coming = tokio::spawn(visitor::come_and_go(
+    let coming = tokio::spawn(clients::visitor::come_and_go(
         visitors.clone(),
         ground.rest().clone(),
         notes.clone(),

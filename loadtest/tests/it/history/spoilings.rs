@@ -1,6 +1,6 @@
 //! Ways of spoiling a good run.
 
-use loadtest::judge::{Change, Fact, Rule, Span, What};
+use loadtest::judge::{Fact, Note, Rule, What};
 
 use super::run::*;
 
@@ -158,7 +158,7 @@ pub(super) const SPOILINGS: [Spoiling; 34] = [
         };
         *reset = true;
     }),
-    ("not told of the conversation", Rule::Untold, |run| {
+    ("not told of the conversation", Rule::Unannounced, |run| {
         let at = run.at(VISITOR, 4) - 1;
         run.notes.remove(at);
     }),

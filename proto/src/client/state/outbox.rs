@@ -24,7 +24,7 @@ pub struct Outgoing {
     pub mime_type: String,
     /// The content.
     pub body: Bytes,
-    /// People called by name.
+    /// The participants that it mentions.
     pub mentions: Vec<i64>,
     /// The entry that this one answers; 0 for none.
     pub reply_to_seq: i64,

@@ -1,32 +1,26 @@
-//! Entries as lines: who, when, what.
+//! Formats entries as lines of time, sender and text.
 
 use std::collections::HashMap;
 
 use jiff::{Timestamp, tz::TimeZone};
 use proto::wire::{Conversation, Entry, EntryKind, Role, entry};
 
-use super::{clean, language::Language};
+use super::{
+    face::{Breaks, clean},
+    language::Language,
+};
 
-/// Turns entries into lines, and remembers who people are.
+/// Formats entries, and keeps the names and roles of users.
 pub(super) struct People {
     language: Language,
     breaks: Breaks,
     me: i64,
     names: HashMap<i64, String>,
-    /// By conversation and user: the doctor of a consult is a peer in a private chat.
+    /// By conversation and user: a consult's doctor is a peer in a private chat.
     roles: HashMap<(i64, i64), Role>,
 }
 
-/// Treatment of the line breaks in a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Breaks {
-    /// They stay, for people.
-    Kept,
-    /// They become spaces: an entry is one line, for programs.
-    Joined,
-}
-
-/// Before each line of a message but its first, which begins with the time.
+/// The indent of a message's further lines; the first begins with the time.
 const INDENT: &str = "      ";
 
 impl People {
@@ -40,12 +34,11 @@ impl People {
         }
     }
 
-    /// Learns a name.
     pub(super) fn know(&mut self, user_id: i64, name: &str) {
         self.names.entry(user_id).or_insert_with(|| clean::line(name));
     }
 
-    /// Learns roles.
+    /// Learns the roles of the participants.
     pub(super) fn know_roles(&mut self, conversation: &Conversation) {
         for participant in &conversation.participants {
             self.roles.insert(
@@ -55,7 +48,7 @@ impl People {
         }
     }
 
-    /// Learns who joined.
+    /// Learns name and role from a join.
     pub(super) fn know_from(&mut self, entry: &Entry) {
         if let Some(entry::Event::Participant(participant)) = &entry.event {
             if !participant.name.is_empty() {
@@ -69,7 +62,7 @@ impl People {
         }
     }
 
-    /// The title of a conversation, or else the names of the others.
+    /// The title of a conversation, or the names of the other participants.
     pub(super) fn title(&self, conversation: &Conversation) -> String {
         if !conversation.title.is_empty() {
             return clean::line(&conversation.title);
@@ -84,7 +77,6 @@ impl People {
         self.language.between(&names)
     }
 
-    /// The line above a conversation.
     pub(super) fn heading(&self, conversation: &Conversation) -> String {
         self.language.title(
             conversation.conversation_id,
@@ -93,7 +85,7 @@ impl People {
         )
     }
 
-    /// An entry as a line.
+    /// Formats an entry.
     pub(super) fn line(&self, entry: &Entry) -> String {
         let time = time(entry.created_ms);
         let who = self.person(entry.conversation_id, entry.sender_id);
@@ -118,7 +110,7 @@ impl People {
         format!("{time} · {}", clean::line(&what))
     }
 
-    /// Name and role in a conversation, as far as they are known.
+    /// Name and role of a user in a conversation, where they are known.
     pub(super) fn person(&self, conversation_id: i64, user_id: i64) -> String {
         let role = self.roles.get(&(conversation_id, user_id)).copied();
         match (self.names.get(&user_id), role) {
@@ -133,7 +125,7 @@ impl People {
     }
 }
 
-/// Hour and minute here, with the day when it is not today.
+/// The local time of day, with the date unless it is today.
 fn time(created_ms: i64) -> String {
     let zone = TimeZone::system();
     let Ok(timestamp) = Timestamp::from_millisecond(created_ms) else {
@@ -179,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn people_have_names_once_they_joined() {
+    fn users_have_names_once_they_have_joined() {
         let mut people = People::new(Language::English, Breaks::Joined, 1);
         assert!(people.line(&text(7, "hi")).ends_with("user 7: hi"));
         people.know_from(&joined(7, "李医生", Role::Doctor));
@@ -192,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn events_are_told_in_both_languages() {
+    fn events_have_sentences_in_both_languages() {
         let finished = Entry {
             kind: EntryKind::StatusChanged.into(),
             event: Some(entry::Event::Status(StatusEvent {

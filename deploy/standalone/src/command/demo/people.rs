@@ -1,4 +1,4 @@
-//! The demo's people, their team and their consult, made through REST as an app would.
+//! The demo's accounts, their team and their consult, made through REST as an app does.
 
 use std::path::{Path, PathBuf};
 
@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use super::{sms::Sms, state::State};
 use crate::access::Access;
 
-/// Somebody of the demo.
+/// A user of the demo.
 struct Person {
-    /// Names their token file and their device.
+    /// The name of the token file and of the device.
     key: &'static str,
     phone: &'static str,
     name: &'static str,
@@ -43,7 +43,7 @@ const SECOND_DOCTOR: Person = Person {
     role: "doctor",
 };
 
-/// What the invitation speaks of.
+/// The subjects of the invitation.
 pub(super) struct Scene {
     pub(super) patient_token: PathBuf,
     pub(super) patient_name: &'static str,
@@ -52,7 +52,7 @@ pub(super) struct Scene {
     pub(super) curl: PathBuf,
 }
 
-/// Who calls REST, and where what they get is kept.
+/// The REST service, and the state to keep.
 struct Setup<'s> {
     rest: &'s Rest,
     base: &'s str,
@@ -61,7 +61,7 @@ struct Setup<'s> {
     state: State,
 }
 
-/// Makes what is not there yet.
+/// Makes the accounts, the team and the consult that are missing.
 pub(super) async fn set_up(rest: &Rest, base: &str, folder: &Path, sms: &Sms) -> anyhow::Result<Scene> {
     let mut setup = Setup {
         rest,
@@ -91,7 +91,7 @@ impl Setup<'_> {
         self.folder.join(format!("{key}.token"))
     }
 
-    /// Somebody's access: from their token file while it is good, else by logging in, else by registering.
+    /// The access of a user: from a valid token file, else by a login, else by registering.
     async fn person(&mut self, person: &Person) -> anyhow::Result<Access> {
         if let Some(access) = self.kept(person.key).await? {
             return Ok(access);
@@ -117,7 +117,7 @@ impl Setup<'_> {
             self.register(person, &password, &device_id).await?
         } else {
             match self.rest.post("/account/login", login).await {
-                // An earlier run was ended between the password and the account.
+                // An earlier run ended between the password and the account.
                 Err(CallError::Refused { status: 401, .. }) => {
                     self.register(person, &password, &device_id).await?
                 }
@@ -130,7 +130,7 @@ impl Setup<'_> {
     async fn register(&self, person: &Person, password: &str, device_id: &str) -> anyhow::Result<Value> {
         let ask = json!({"phone": person.phone});
         match self.rest.post("/account/code", ask.clone()).await {
-            // An earlier run was ended after it had asked: a phone gets one code a minute.
+            // An earlier run ended after its request: a phone gets one code a minute.
             Err(CallError::Refused {
                 status: 429,
                 retry_after: Some(wait),
@@ -165,7 +165,7 @@ impl Setup<'_> {
             .with_context(|| format!("{} cannot be registered", person.key))
     }
 
-    /// The access in a token file, if it is still good.
+    /// The access in a token file, if it is still valid.
     async fn kept(&self, key: &str) -> anyhow::Result<Option<Access>> {
         let file = self.token_file(key);
         let Ok(access) = Access::read(&file) else {
@@ -179,7 +179,7 @@ impl Setup<'_> {
         if access.api == self.base && Access::beside(&file).is_file() {
             return Ok(Some(access));
         }
-        // This run is on another port, or the folder is that of an earlier release.
+        // This run has another port, or an earlier release wrote the folder.
         let access = Access {
             api: self.base.to_owned(),
             ..access
@@ -203,7 +203,7 @@ impl Setup<'_> {
         Ok(access)
     }
 
-    /// The team of the first doctor, with the second one in it.
+    /// The team of the first doctor, which the second one has joined.
     async fn team(&mut self, doctor: &Access, second: &Access) -> anyhow::Result<i64> {
         let rest = self.rest.by(&doctor.access_token);
         let id = match self.state.team_id {
@@ -274,7 +274,7 @@ impl Setup<'_> {
         self.keep(KEY, "群助手", device_id, &answer)
     }
 
-    /// An open consult of the patient with the doctor in it; a new one when the last was closed.
+    /// An open consult of patient and doctor; a new one if the last was closed.
     async fn consult(
         &mut self,
         patient: &Access,

@@ -140,13 +140,13 @@ impl Scribe {
                     session: login.session_id,
                 }]);
             }
-            server_frame::Body::Conversation(told) => {
+            server_frame::Body::Conversation(announced) => {
                 self.note(&[What::Conversation {
-                    conversation: told.conversation_id,
-                    epoch: told.epoch,
-                    from_seq: told.from_seq,
-                    last_seq: told.last_seq,
-                    reset: told.reset,
+                    conversation: announced.conversation_id,
+                    epoch: announced.epoch,
+                    from_seq: announced.from_seq,
+                    last_seq: announced.last_seq,
+                    reset: announced.reset,
                 }]);
             }
             server_frame::Body::Entry(entry) => self.entry(entry),

@@ -19,7 +19,6 @@ use tokio::time::sleep;
 use super::clients::device::Device;
 use super::notes::Notes;
 use super::notes::scribe::Scribe;
-use super::verdict::audit;
 use crate::judge::database::Database;
 use crate::judge::history::History;
 use crate::judge::tape::PARTS;

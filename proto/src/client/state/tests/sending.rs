@@ -1,7 +1,5 @@
 //! Messages: resent, refused, bounded.
 
-use std::time::Duration;
-
 use super::*;
 
 #[test]

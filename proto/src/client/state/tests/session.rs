@@ -99,7 +99,7 @@ fn a_directory_that_is_away_does_not_end_the_session() {
 
 #[test]
 fn does_after_a_goodbye_what_its_number_says() {
-    for (reason, told_ms, advice, next, fresh) in [
+    for (reason, retry_after_ms, advice, next, fresh) in [
         (
             ByeReason::Draining,
             1500,
@@ -128,7 +128,7 @@ fn does_after_a_goodbye_what_its_number_says() {
         let sync = log_in(&mut machine, at(1.0));
         finish_sync(&mut machine, at(1.0), &sync[0]);
         machine.take_output();
-        machine.received(at(2.0), bye(reason, told_ms));
+        machine.received(at(2.0), bye(reason, retry_after_ms));
         let output = machine.take_output();
         assert!(output.hang_up.is_some());
         assert!(matches!(&output.events[..], [Event::Bye { advice: found, .. }] if *found == advice));

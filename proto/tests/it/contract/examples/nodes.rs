@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use proto::wire::{
     Bye, ByeReason, CallSignal, CallSignalKind, Conversation, ConversationKind, Entry, EntryKind, Error,
-    ErrorCode, HistoryPage, LoginOk, Mark, Marks, Participant, ParticipantEvent, Ping, Platform, Pong,
-    PresenceState, RecallOk, RenewOk, Role, SendOk, StatusEvent, Sync, SyncDone, Typing, UserPresence,
-    VasEvent, entry, server_frame,
+    ErrorCode, HistoryPage, LoginOk, Mark, Marks, Participant, ParticipantEvent, Platform, Pong,
+    PresenceState, RecallOk, RenewOk, Role, SendOk, StatusEvent, SyncDone, Typing, UserPresence, VasEvent,
+    entry, server_frame,
 };
 
 use super::{CONVERSATION, DOCTOR, Example, NOW_MS, PATIENT, event, server, text};

@@ -133,7 +133,7 @@ impl App {
                     avoided = None;
                     self.absence()
                 }
-                Over::Told { wait, new_password } => {
+                Over::SentAway { wait, new_password } => {
                     if new_password {
                         password = None;
                     }

@@ -24,7 +24,7 @@ pub(super) enum Over {
     /// The app goes away for a while.
     Absent,
     /// Bye: come back after a while.
-    Told { wait: Duration, new_password: bool },
+    SentAway { wait: Duration, new_password: bool },
     /// Bye: stay away.
     SentAway,
     /// The connection broke.
@@ -209,7 +209,7 @@ impl<'a> Session<'a> {
             .take_if(|(request_id, ..)| *request_id == frame.request_id);
         match frame.body? {
             server_frame::Body::LoginOk(login) => self.logged_in(&login),
-            server_frame::Body::Conversation(told) => self.app.copies.conversation(&told),
+            server_frame::Body::Conversation(announced) => self.app.copies.conversation(&announced),
             server_frame::Body::Entry(entry) => self.app.copies.entry(&entry),
             server_frame::Body::SyncDone(done) if done.more => return self.sync_again(Duration::ZERO),
             server_frame::Body::SyncDone(done) => self.app.copies.synced_ms = done.synced_ms,
@@ -224,7 +224,7 @@ impl<'a> Session<'a> {
             server_frame::Body::Bye(bye) => {
                 return Some(match bye.reason {
                     200.. => Over::SentAway,
-                    reason => Over::Told {
+                    reason => Over::SentAway {
                         wait: Duration::from_millis(bye.retry_after_ms.into()).min(Duration::from_secs(10)),
                         new_password: reason >= 100,
                     },
