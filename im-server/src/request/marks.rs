@@ -15,6 +15,7 @@ use crate::{
     shared::Shared,
 };
 
+// protocol: "Received, Read | none; the others get Marks"
 pub(crate) fn received(
     shared: &Arc<Shared>,
     session: &Arc<Session>,
@@ -55,6 +56,7 @@ pub(crate) fn read(
     )
 }
 
+// protocol: "Received, Read | INVALID | seq"
 fn checked_seq(session: &Session, request_id: u64, seq: i64) -> Option<Seq> {
     let checked = Seq::new(seq);
     if checked.is_none() {
