@@ -25,7 +25,9 @@ const ON_DEMAND: [Name; 2] = [Name::NodeFanOut, Name::NodeGap];
 /// Every name is tried, so that a new vital task is tested from its first day. One that no process runs fails this.
 #[test]
 fn a_panic_in_a_vital_task_ends_the_process() {
-    let tasks = Name::ALL.iter().filter(|task| **task != Name::Unknown && !ON_DEMAND.contains(task));
+    let tasks = Name::ALL
+        .iter()
+        .filter(|task| **task != Name::Unknown && !ON_DEMAND.contains(task));
     let waiting: Mutex<VecDeque<Name>> = Mutex::new(tasks.copied().collect());
     let next = || waiting.lock().unwrap().pop_front();
     std::thread::scope(|scope| {
