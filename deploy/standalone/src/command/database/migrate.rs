@@ -56,7 +56,7 @@ pub(in super::super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCo
         match sealed {
             Seal::Was => program::say!("the pages have checksums"),
             Seal::Done { bytes } => {
-                program::say!("the pages have checksums now; the file size is {bytes} bytes")
+                program::say!("the pages have checksums now; the file size is {bytes} bytes");
             }
             Seal::Without { reason } => bail!(reason),
         }
