@@ -1,4 +1,4 @@
-//! Taking a message back. The original stays sealed in the database for the record (invariant I8).
+//! Recalling a message. The original stays in the database for the record (invariant I8).
 
 use database::{Transaction, params};
 use proto::{
@@ -10,85 +10,24 @@ use crate::{
     Entry, Error, Journal,
     entry::enumeration,
     error::{beyond, unseen},
-    record::{Unpublished, blank, insert},
-    unclaimed::with_unclaimed,
+    record::{Unpublished, blank},
+    sql::Dialect,
 };
 
-/// How long a sender may take a message back, milliseconds.
+/// How long a sender may recall a message, milliseconds.
 pub const SENDER_LIMIT_MS: i64 = 2 * 60 * 1000;
 
-/// Takes the row that everything about a conversation hangs on: two who recall the same message do so one after the
-/// other, and what is read next stays so.
-const TAKE: &str = "UPDATE conversation SET last_seq = last_seq WHERE id = $1";
+/// Locks the conversation: recalls of one message run one after another, and later reads stay true.
+const LOCK: &str = "UPDATE conversation SET last_seq = last_seq WHERE id = $1";
 
-const FACTS: &str = "SELECT p.role, c.open, e.sender_id, e.kind, e.created_ms, e.recalled
-    FROM participant p
-    JOIN conversation c ON c.id = p.conversation_id
-    JOIN entry e ON e.conversation_id = p.conversation_id AND e.seq = $3
-    WHERE p.conversation_id = $1 AND p.user_id = $2 AND p.to_seq IS NULL
-      AND EXISTS (SELECT 1 FROM participant s WHERE s.conversation_id = $1 AND s.user_id = $2
-                    AND s.from_seq <= $3 AND (s.to_seq IS NULL OR s.to_seq >= $3))";
-
-/// Where a conversation stands, for somebody who is in it.
+/// `last_seq`, for a participant.
 const NEWEST: &str = "SELECT c.last_seq FROM participant p JOIN conversation c ON c.id = p.conversation_id
     WHERE p.conversation_id = $1 AND p.user_id = $2 AND p.to_seq IS NULL";
 
-/// The RECALLED entry comes after what it is about; there is one, so the first found is it.
-const RECALLED_BY: &str = "SELECT seq FROM entry
-    WHERE conversation_id = $1 AND seq > $2 AND corrects_seq = $2 AND kind = $3 ORDER BY seq LIMIT 1";
+/// Every statement here.
+pub(crate) const STATEMENTS: &[&str] = &[LOCK, NEWEST];
 
-/// What the checksum becomes: see [`crate::entry::Seals`].
-macro_rules! withhold {
-    () => {
-        "UPDATE entry SET recalled = $2, checksum = CASE WHEN recalled THEN checksum ELSE ~checksum END WHERE "
-    };
-}
-
-const WITHHOLD: &str = concat!(withhold!(), "conversation_id = $1 AND seq = $3");
-
-/// In a file, an entry of the conversation `$1` by its seq `$3`.
-macro_rules! entry_in_file {
-    () => {
-        "(SELECT entry_id FROM entry_index WHERE conversation_id = $1 AND seq = $3
-          UNION ALL SELECT id FROM unclaimed WHERE seq = $3)"
-    };
-}
-
-const FACTS_IN_FILE: &str = concat!(
-    with_unclaimed!("AND c.claimed_seq < $3"),
-    "SELECT p.role, c.open, e.sender_id, e.kind, e.created_ms, e.recalled
-     FROM participant p
-     JOIN conversation c ON c.id = p.conversation_id
-     JOIN entry e ON e.id = ",
-    entry_in_file!(),
-    " WHERE p.conversation_id = $1 AND p.user_id = $2 AND p.to_seq IS NULL
-       AND EXISTS (SELECT 1 FROM participant s WHERE s.conversation_id = $1 AND s.user_id = $2
-                     AND s.from_seq <= $3 AND (s.to_seq IS NULL OR s.to_seq >= $3))"
-);
-
-const RECALLED_BY_IN_FILE: &str = concat!(
-    with_unclaimed!(),
-    "SELECT i.seq AS seq FROM entry_index i CROSS JOIN entry e ON e.id = i.entry_id
-       WHERE i.conversation_id = $1 AND i.seq > $2 AND e.corrects_seq = $2 AND e.kind = $3
-     UNION ALL
-     SELECT u.seq AS seq FROM unclaimed u CROSS JOIN entry e ON e.id = u.id
-       WHERE u.seq > $2 AND e.corrects_seq = $2 AND e.kind = $3
-     ORDER BY seq LIMIT 1"
-);
-
-const WITHHOLD_IN_FILE: &str = concat!(
-    with_unclaimed!("AND c.claimed_seq < $3"),
-    withhold!(),
-    "id = ",
-    entry_in_file!()
-);
-
-/// Every statement here, for the tests that explain them.
-pub(crate) const STATEMENTS: &[&str] = &[TAKE, NEWEST];
-pub(crate) const STATEMENTS_OF_FILE: &[&str] = &[FACTS_IN_FILE, RECALLED_BY_IN_FILE, WITHHOLD_IN_FILE];
-pub(crate) const STATEMENTS_OF_SERVER: &[&str] = &[FACTS, RECALLED_BY, WITHHOLD];
-
-/// What decides whether a message may be taken back.
+/// The facts of the decision.
 #[derive(Clone, Copy, Debug)]
 struct Facts {
     by: UserId,
@@ -101,12 +40,12 @@ struct Facts {
 }
 
 impl Journal {
-    /// Takes a message back and tells the seq of the RECALLED entry. A repeated request adds nothing and tells the
-    /// first one's seq. What must be published comes beside it.
+    /// Recalls a message. Returns the seq of the RECALLED entry, and what the caller publishes. A repeated request writes
+    /// nothing and returns the first one's seq.
     ///
     /// # Errors
-    /// [`Error::NoAccess`] when they are not in it, [`Error::Forbidden`] when it is not theirs or too old,
-    /// [`Error::Invalid`] when it lies beyond the newest entry, is not for them to see, or is no message,
+    /// [`Error::NoAccess`] when the user is not in it, [`Error::Forbidden`] when the message is another user's or too old,
+    /// [`Error::Invalid`] when it lies beyond the newest entry, outside the user's spans, or is an event,
     /// [`Error::Closed`].
     pub async fn recall(
         &self,
@@ -119,26 +58,26 @@ impl Journal {
         self.database
             .transaction(move |tx| {
                 Box::pin(async move {
-                    tx.execute(TAKE, params![conversation.get()]).await?;
-                    let facts = facts(tx, conversation, by, seq).await?;
+                    tx.execute(LOCK, params![conversation.get()]).await?;
+                    let dialect = journal.dialect;
+                    let facts = facts(tx, dialect, conversation, by, seq).await?;
                     may_recall(facts)?;
-                    // What is withheld is sealed again: a damaged entry would read as whole from then on.
+                    // The UPDATE below writes a new checksum, which would make a damaged entry look whole.
                     journal.verify_entry(tx, conversation, seq).await?;
                     if facts.recalled
-                        && let Some(first) = recalled_by(tx, conversation, seq).await?
+                        && let Some(first) = recalled_by(tx, dialect, conversation, seq).await?
                     {
                         return Ok((first, Unpublished::default()));
                     }
                     decide(facts, now_ms)?;
                     let recalled_seq = journal.lock_next_seq(tx, conversation, now_ms).await?;
-                    let withhold = tx.text(WITHHOLD_IN_FILE, WITHHOLD);
-                    tx.execute(withhold, params![conversation.get(), true, seq.get()])
-                        .await?;
+                    let withheld = params![conversation.get(), true, seq.get()];
+                    tx.execute(dialect.withhold, withheld).await?;
                     let entry = Entry {
                         corrects_seq: seq,
                         ..blank(conversation, recalled_seq, by, EntryKind::Recalled, now_ms)
                     };
-                    let published = insert(tx, entry).await?;
+                    let published = journal.insert(tx, entry).await?;
                     Ok((
                         recalled_seq,
                         Unpublished {
@@ -154,16 +93,13 @@ impl Journal {
 
 async fn facts(
     tx: &mut Transaction<'_>,
+    dialect: &Dialect,
     conversation: ConversationId,
     by: UserId,
     seq: Seq,
 ) -> Result<Facts, Error> {
-    let row = tx
-        .query_first(
-            tx.text(FACTS_IN_FILE, FACTS),
-            params![conversation.get(), by.get(), seq.get()],
-        )
-        .await?;
+    let params = params![conversation.get(), by.get(), seq.get()];
+    let row = tx.query_first(dialect.recall_facts, params).await?;
     let Some(row) = row else {
         return Err(why_not_seen(tx, conversation, by, seq).await?);
     };
@@ -178,7 +114,7 @@ async fn facts(
     })
 }
 
-/// Why there are no [`Facts`].
+/// Why the user sees no such entry.
 async fn why_not_seen(
     tx: &mut Transaction<'_>,
     conversation: ConversationId,
@@ -200,12 +136,13 @@ async fn why_not_seen(
 
 async fn recalled_by(
     tx: &mut Transaction<'_>,
+    dialect: &Dialect,
     conversation: ConversationId,
     seq: Seq,
 ) -> Result<Option<Seq>, Error> {
     let row = tx
         .query_first(
-            tx.text(RECALLED_BY_IN_FILE, RECALLED_BY),
+            dialect.recalled_by,
             params![
                 conversation.get(),
                 seq.get(),
@@ -216,7 +153,7 @@ async fn recalled_by(
     row.map(|row| Ok(Seq::from_database(row.get(0)?))).transpose()
 }
 
-/// Whether this is something that this person may take back, ever.
+/// Whether this user may recall this entry at any time.
 fn may_recall(facts: Facts) -> Result<(), Error> {
     if facts.kind != EntryKind::Message {
         return Err(Error::Invalid {
@@ -239,7 +176,7 @@ fn may_recall(facts: Facts) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether they may take it back now.
+/// Whether they may recall it now.
 fn decide(facts: Facts, now_ms: i64) -> Result<(), Error> {
     may_recall(facts)?;
     if facts.role != Role::Assistant && now_ms - facts.created_ms > SENDER_LIMIT_MS {

@@ -53,12 +53,15 @@ const LOCK_LIMIT: Duration = Duration::from_secs(3);
 /// Reader threads: enough that a long list does not hold up a login; each costs a page cache.
 const READERS: usize = 3;
 
-/// Gives up what a job on the writer's thread has done so far and begins its transaction anew.
+/// Gives up what a job on the writer's thread has done so far and begins its transaction anew. After a failed read SQLite
+/// has rolled it back already.
 ///
 /// # Errors
 /// As SQLite says.
 pub fn begin_again(connection: &Connection) -> Result<(), Error> {
-    connection.execute_batch("ROLLBACK")?;
+    if !connection.is_autocommit() {
+        connection.execute_batch("ROLLBACK")?;
+    }
     if let Some(log) = vfs::shared(connection) {
         log.drop_gathered();
     }

@@ -22,6 +22,9 @@ use testkit::{
 };
 use tokio::sync::oneshot;
 
+/// The participants of most tests.
+pub(crate) const PAIR: [(i64, Role); 2] = [(1, Role::Patient), (2, Role::Doctor)];
+
 pub(crate) type Answer = oneshot::Sender<Result<Accepted, Error>>;
 
 /// Answers senders and keeps what was published.
@@ -71,6 +74,23 @@ pub(crate) fn text(conversation: ConversationId, sender: i64, client_msg_id: &st
         reply_to_seq: Seq::ZERO,
         stream: None,
     }
+}
+
+pub(crate) fn duplicate_of(outcome: Result<Accepted, Error>, seq: i64) {
+    let accepted = outcome.unwrap();
+    assert_eq!((accepted.seq.get(), accepted.duplicate), (seq, true));
+}
+
+/// The field that a refusal names.
+pub(crate) fn refused_field(outcome: &Result<Accepted, Error>) -> &'static str {
+    match outcome {
+        Err(Error::Invalid { field, .. }) => field,
+        other => panic!("{other:?}"),
+    }
+}
+
+pub(crate) fn is_away(outcome: &Result<Accepted, Error>) -> bool {
+    matches!(outcome, Err(Error::Database(database::Error::Unavailable(_))))
 }
 
 pub(crate) fn participant(id: i64, role: Role) -> NewParticipant {
