@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::catalogue::CPU_SECONDS;
+use ::telemetry::metric::CPU_SECONDS;
 
 /// Ticks of /proc/self/stat in a second: a constant of Linux towards programs, whatever the kernel's own clock is.
 const TICKS_PER_S: f64 = 100.0;
