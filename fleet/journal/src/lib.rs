@@ -9,11 +9,11 @@
 
 pub mod announcement;
 pub mod append;
+pub mod audit;
 pub mod conversation;
 mod entry;
 mod error;
 pub mod history;
-pub mod recall;
 pub mod record;
 mod sql;
 
@@ -24,9 +24,10 @@ use database::Database;
 pub use self::{
     announcement::{Published, UserNotice},
     conversation::{clocks, marks, order, overview},
-    entry::{Entry, audit},
+    entry::Entry,
     error::Error,
-    sql::{moved, statements},
+    record::recall,
+    sql::moved,
 };
 use self::{append::Engine, sql::Dialect};
 
@@ -87,4 +88,26 @@ impl Journal {
         self.backplane
             .publish(Channel::User(user), Bytes::from(notice.encode()), None);
     }
+}
+
+/// The text of every statement that this crate runs on the engine in use, for tests that prepare and explain them.
+#[doc(hidden)]
+pub fn statements(engine: &database::Engine) -> Vec<String> {
+    let of_engine = match engine {
+        database::Engine::Sqlite(_) => {
+            [sql::sqlite::STATEMENTS, &append::sqlite::STATEMENTS.concat()].concat()
+        }
+        database::Engine::Postgres(_) => [sql::postgres::STATEMENTS, append::postgres::STATEMENTS].concat(),
+    };
+    let constants = [
+        of_engine,
+        Dialect::of(engine).statements(),
+        conversation::STATEMENTS.concat(),
+        history::STATEMENTS.to_vec(),
+        record::recall::STATEMENTS.to_vec(),
+        record::STATEMENTS.to_vec(),
+    ];
+    let mut statements: Vec<String> = constants.concat().into_iter().map(str::to_owned).collect();
+    statements.push(conversation::last_seqs_sql());
+    statements
 }

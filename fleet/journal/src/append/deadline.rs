@@ -11,6 +11,7 @@ use std::{
 };
 
 use proto::ConversationId;
+use telemetry::{events::journal as events, task::Stopped};
 use tokio::{
     sync::{
         OwnedSemaphorePermit,
@@ -171,9 +172,10 @@ impl<C: Send + 'static, W: Writer<C>> Lane<C, W> {
     }
 
     /// Writes what arrives until the last sender is gone and the last sender of a batch is answered.
-    pub(super) async fn run(mut self, waiting: mpsc::Receiver<Waiting<C>>) {
+    pub(super) async fn run(mut self, waiting: mpsc::Receiver<Waiting<C>>) -> Stopped {
         // Without an outlet there is no sender to answer.
         let _ = self.write_batches(waiting).await;
+        Stopped
     }
 
     async fn write_batches(&mut self, mut waiting: mpsc::Receiver<Waiting<C>>) -> Result<(), Gone> {
@@ -231,7 +233,7 @@ impl<C: Send + 'static, W: Writer<C>> Lane<C, W> {
             let now = Instant::now();
             let Started { refused, running } = self.writer.start(now);
             self.running = running.map(|(work, held)| {
-                metrics::histogram!("huizhen_journal_batch_sends").record(held.len() as f64);
+                events::BATCH_SENDS.record(held.len() as f64);
                 Running {
                     work,
                     held,
@@ -283,7 +285,7 @@ async fn finish<C, D>(running: &mut Option<Running<C, D>>) -> (D, Vec<Held<C>>) 
     };
     match running.take() {
         Some(Running { held, started, .. }) => {
-            metrics::histogram!("huizhen_journal_commit_seconds").record(started.elapsed().as_secs_f64());
+            events::COMMIT_S.record(started.elapsed().as_secs_f64());
             (done, held)
         }
         None => std::future::pending().await,

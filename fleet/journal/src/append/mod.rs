@@ -22,8 +22,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use database::Error as DatabaseError;
-use proto::{ConversationId, Seq, UserId};
+use database::{Error as DatabaseError, Part};
+use proto::{ConversationId, Seq, UserId, wire};
+use telemetry::{
+    events::journal::{self as events, Event},
+    task::{self, Name, Stopped},
+};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 pub(crate) use self::engine::Engine;
@@ -111,7 +115,7 @@ impl<C> Settled<C> {
 
     /// The answer to a send beyond [`SEND_LIMIT`].
     fn late(context: C, turn: &Turn, now: Instant) -> Self {
-        metrics::counter!("huizhen_journal_late_sends_total").increment(1);
+        Event::LateSend.emit();
         let reason = "no answer in time; the message may still be appended, a resend finds out";
         Self::new(context, turn, unavailable(reason), now)
     }
@@ -188,26 +192,32 @@ impl<C: Send + 'static> Appender<C> {
     pub fn start(journal: &Journal, outlet: impl Outlet<C>) -> Self {
         let outlet = Arc::new(outlet);
         let (end, ended) = oneshot::channel();
-        let mut settlers = tokio::task::JoinSet::new();
+        let mut settlers = Vec::new();
         let mut settling = || {
             let (settling, settled) = mpsc::channel(SETTLING_BATCHES - 1);
-            settlers.spawn(settle_batches(settled, outlet.clone()));
+            settlers.push(task::vital(
+                Name::JournalSettle,
+                settle_batches(settled, outlet.clone()),
+            ));
             settling
         };
         let doors = match &journal.engine {
             Engine::Sqlite(sqlite, cache) => {
                 let writer = sqlite::BatchWriter::new(sqlite.clone(), cache.clone());
-                vec![Door::open(writer, 1, settling())]
+                vec![Door::open(Name::JournalWriter, writer, 1, settling())]
             }
             Engine::Postgres(postgres, cache) => (0..LANES)
                 .map(|_| {
                     let writer = postgres::BatchWriter::new(postgres.clone(), cache.clone());
-                    Door::open(writer, LANES, settling())
+                    Door::open(Name::JournalLane, writer, LANES, settling())
                 })
                 .collect(),
         };
         tokio::spawn(async move {
-            while settlers.join_next().await.is_some() {}
+            // A settler ends after its lane, or by a panic, which ends the process.
+            for settler in settlers {
+                let _ = settler.await;
+            }
             let _ = end.send(());
         });
         Self {
@@ -283,11 +293,11 @@ impl<C: Send + 'static> Appender<C> {
 
 impl<C: Send + 'static> Door<C> {
     /// Starts one of `lanes`; half of its sends wait in the channel, half in the writer's queue.
-    fn open(writer: impl Writer<C>, lanes: usize, settling: mpsc::Sender<Batch<C>>) -> Self {
+    fn open(name: Name, writer: impl Writer<C>, lanes: usize, settling: mpsc::Sender<Batch<C>>) -> Self {
         let capacity = WAITING_SENDS / lanes / 2;
         let (sends, waiting) = mpsc::channel(capacity);
         let lane = Lane::new(writer, capacity, settling.clone());
-        tokio::spawn(lane.run(waiting));
+        task::vital(name, lane.run(waiting));
         Self { sends, settling }
     }
 }
@@ -303,14 +313,18 @@ fn kib(message: &NewMessage) -> u32 {
         .min(WAITING_KIB as u32)
 }
 
-async fn settle_batches<C: Send>(mut settled: mpsc::Receiver<Batch<C>>, outlet: Arc<impl Outlet<C>>) {
+async fn settle_batches<C: Send>(
+    mut settled: mpsc::Receiver<Batch<C>>,
+    outlet: Arc<impl Outlet<C>>,
+) -> Stopped {
     while let Some(Batch { answers, entries }) = settled.recv().await {
         let started = Instant::now();
         outlet
             .settle(answers, entries.into_iter().map(Published::new).collect())
             .await;
-        metrics::histogram!("huizhen_journal_settle_seconds").record(started.elapsed().as_secs_f64());
+        events::SETTLE_S.record(started.elapsed().as_secs_f64());
     }
+    Stopped
 }
 
 /// The entry of an accepted message.
@@ -319,7 +333,7 @@ fn entry(message: NewMessage, seq: Seq, created_ms: i64) -> Entry {
         conversation: message.conversation,
         seq,
         sender: message.sender,
-        kind: proto::wire::EntryKind::Message,
+        kind: wire::EntryKind::Message,
         created_ms,
         client_msg_id: message.client_msg_id,
         mime_type: message.mime_type,
@@ -330,6 +344,23 @@ fn entry(message: NewMessage, seq: Seq, created_ms: i64) -> Entry {
         event: None,
         recalled: false,
     }
+}
+
+/// The checksum of a new message, as its columns will hold it.
+fn checksum_of_message(message: &NewMessage, seq: Seq, created_ms: i64, extra: Option<&[u8]>) -> i64 {
+    database::checksum([
+        Part::Integer(message.conversation.get()),
+        Part::Integer(seq.get()),
+        Part::Integer(message.sender.get()),
+        Part::Integer(i64::from(wire::EntryKind::Message as i32)),
+        Part::Integer(created_ms),
+        Part::Text(message.client_msg_id.as_bytes()),
+        Part::Text(message.mime_type.as_bytes()),
+        Part::Bytes(&message.body),
+        Part::Integer(message.reply_to_seq.get()),
+        Part::Integer(0),
+        extra.into(),
+    ])
 }
 
 fn now_ms() -> i64 {

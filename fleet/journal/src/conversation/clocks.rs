@@ -3,6 +3,8 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use telemetry::events::journal::Event;
+
 use crate::Journal;
 
 /// Smaller differences are usual, milliseconds.
@@ -63,19 +65,12 @@ impl Journal {
         if let Ok(Some(ahead_ms)) = self.newest_ahead_ms().await
             && ahead_ms > GRAVE_MS
         {
-            tracing::warn!(
-                behind_s = ahead_ms / 1_000,
-                "the clock of this machine is behind what the database has: it is wrong now, or was when that was written. Set \
-                 it (sudo timedatectl set-ntp true) and restart"
-            );
+            let behind_s = ahead_ms / 1_000;
+            Event::ClockBehind { behind_s }.emit();
         }
         for Difference { of, ahead_ms } in self.clock_differences().await {
             if ahead_ms.abs() > TOLERATED_MS {
-                tracing::warn!(
-                    of,
-                    ahead_ms,
-                    "the clocks of this machine and of another one differ by more than a second; let both follow a time server"
-                );
+                Event::ClocksDiffer { of, ahead_ms }.emit();
             }
         }
     }

@@ -1,11 +1,7 @@
 //! The checksum of an entry (docs/decisions/0007-damage.md): of its columns as the database holds them, inverted while the
 //! entry is recalled, so that no single bit brings back what was withheld.
 
-use database::{Part, checksum};
-use proto::{Seq, wire};
-
 use super::damage;
-use crate::append::NewMessage;
 
 /// Which entries carry a checksum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,26 +28,4 @@ impl Checksums {
             _ => Err(damage::CHECKSUM),
         }
     }
-}
-
-/// The checksum of a new message, as its columns will hold it.
-pub(crate) fn checksum_of_message(
-    message: &NewMessage,
-    seq: Seq,
-    created_ms: i64,
-    extra: Option<&[u8]>,
-) -> i64 {
-    checksum([
-        Part::Integer(message.conversation.get()),
-        Part::Integer(seq.get()),
-        Part::Integer(message.sender.get()),
-        Part::Integer(i64::from(wire::EntryKind::Message as i32)),
-        Part::Integer(created_ms),
-        Part::Text(message.client_msg_id.as_bytes()),
-        Part::Text(message.mime_type.as_bytes()),
-        Part::Bytes(&message.body),
-        Part::Integer(message.reply_to_seq.get()),
-        Part::Integer(0),
-        extra.into(),
-    ])
 }

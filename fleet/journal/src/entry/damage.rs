@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use database::Error;
 use parking_lot::Mutex;
 use proto::{ConversationId, Seq};
+use telemetry::events::journal::Event;
 
 pub(crate) const CHECKSUM: &str = "its checksum differs";
 pub(crate) const NO_CHECKSUM: &str = "its checksum is gone";
@@ -19,24 +20,23 @@ static LOGGED: Mutex<Option<HashSet<(i64, i64)>>> = Mutex::new(None);
 
 /// Counts a damaged entry, logs its place the first time, and makes the error.
 pub(crate) fn report(conversation: ConversationId, seq: Seq, reason: &'static str) -> Error {
-    metrics::counter!("huizhen_journal_damaged_entries_total").increment(1);
-    let (conversation, seq) = (conversation.get(), seq.get());
-    if is_first(conversation, seq) {
-        tracing::error!(
-            conversation_id = conversation,
-            seq,
-            "an entry is damaged and is not served: {reason}; `huizhen check --deep` finds all of them"
-        );
+    let (conversation_id, seq) = (conversation.get(), seq.get());
+    Event::DamagedEntry {
+        conversation_id,
+        seq,
+        reason,
+        is_logged: is_logged(conversation_id, seq),
     }
+    .emit();
     Error::DamagedEntry {
-        conversation,
+        conversation: conversation_id,
         seq,
         told: reason,
     }
 }
 
-fn is_first(conversation: i64, seq: i64) -> bool {
+fn is_logged(conversation: i64, seq: i64) -> bool {
     let mut logged = LOGGED.lock();
     let logged = logged.get_or_insert_default();
-    logged.len() >= LOGGED_PLACES || logged.insert((conversation, seq))
+    logged.len() < LOGGED_PLACES && !logged.insert((conversation, seq))
 }

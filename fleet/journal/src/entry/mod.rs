@@ -1,6 +1,5 @@
 //! One entry: its columns in the database and its form on the wire.
 
-pub mod audit;
 mod checksum;
 pub(crate) mod damage;
 
@@ -9,7 +8,7 @@ use database::{Part, Row, Value, params};
 use prost::Message;
 use proto::{ConversationId, Seq, UserId, wire};
 
-pub(crate) use self::checksum::{Checksums, checksum_of_message};
+pub(crate) use self::checksum::Checksums;
 use self::damage::OTHER;
 
 /// The columns of `entry` in the order of [`Entry::from_row`] and [`Entry::params`].

@@ -1,4 +1,4 @@
-//! Entries by seq, whoever may see them.
+//! Entries by seq, without regard to a reader.
 
 use database::{Error, Transaction, params};
 use proto::{ConversationId, Seq};

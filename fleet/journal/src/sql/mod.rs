@@ -65,7 +65,7 @@ pub(crate) mod sqlite;
 
 use database::Engine;
 
-use crate::{Error, append, conversation, entry::Checksums, history, recall, record};
+use crate::{Error, entry::Checksums};
 
 macro_rules! dialect {
     ($($(#[$doc:meta])* $name:ident,)*) => {
@@ -76,7 +76,7 @@ macro_rules! dialect {
         }
 
         impl Dialect {
-            fn statements(&self) -> Vec<&'static str> {
+            pub(crate) fn statements(&self) -> Vec<&'static str> {
                 vec![$(self.$name),*]
             }
         }
@@ -122,24 +122,4 @@ fn moved_under_lock() -> Error {
     Error::Database(database::Error::Engine(
         "a conversation advanced while its row was locked".into(),
     ))
-}
-
-/// The text of every statement that this crate runs on the engine in use, for tests that prepare and explain them.
-#[doc(hidden)]
-pub fn statements(engine: &Engine) -> Vec<String> {
-    let of_engine = match engine {
-        Engine::Sqlite(_) => [sqlite::STATEMENTS, &append::sqlite::STATEMENTS.concat()].concat(),
-        Engine::Postgres(_) => [postgres::STATEMENTS, append::postgres::STATEMENTS].concat(),
-    };
-    let constants = [
-        of_engine,
-        Dialect::of(engine).statements(),
-        conversation::STATEMENTS.concat(),
-        history::STATEMENTS.to_vec(),
-        recall::STATEMENTS.to_vec(),
-        record::STATEMENTS.to_vec(),
-    ];
-    let mut statements: Vec<String> = constants.concat().into_iter().map(str::to_owned).collect();
-    statements.push(conversation::last_seqs_sql());
-    statements
 }

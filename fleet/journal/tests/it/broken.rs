@@ -14,8 +14,8 @@ use testkit::{
 
 use crate::world::{World, migrated, text};
 
-/// The wire promises an answer within 5 s. What a busy machine adds is no fault of ours; without a limit there would be
-/// none at all for as long as the server hangs.
+/// The wire promises an answer within 5 s. The rest is for a busy machine; without our limit a send
+/// would wait for as long as the server hangs.
 pub(crate) const ANSWER: Duration = Duration::from_secs(20);
 /// How long anything awaited may take, on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
@@ -38,7 +38,7 @@ impl Broken {
         Self { postgres, world }
     }
 
-    /// Waits until a query past the appender gives this.
+    /// Waits until a query returns this.
     pub(crate) async fn eventually(&self, sql: &str, wanted: &str) {
         let deadline = Instant::now() + PATIENCE;
         while self.psql(sql) != wanted {

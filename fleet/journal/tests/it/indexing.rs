@@ -1,5 +1,4 @@
-//! Where entries lie: a file puts them into its indexes some at a time, and nobody may see a difference, wherever that
-//! stands.
+//! SQLite indexes entries some at a time: reads and resends are the same for indexed and unindexed ones.
 
 use journal::{Error, Journal, history::Direction};
 use proto::{ConversationId, Seq, wire::Role};
@@ -8,7 +7,7 @@ use testkit::store::Store;
 use crate::world::{World, card, now_ms, record, seq, text, user};
 
 const PEOPLE: [(i64, Role); 3] = [(1, Role::Patient), (2, Role::Doctor), (3, Role::Assistant)];
-/// More than is ever left unclaimed by one who writes entries one by one.
+/// More entries than stay unindexed when they are written one by one.
 const MANY: i64 = 40;
 
 async fn history(world: &World, id: ConversationId, direction: Direction, limit: usize) -> Vec<i64> {
@@ -20,7 +19,7 @@ async fn history(world: &World, id: ConversationId, direction: Direction, limit:
     page.entries.iter().map(|entry| entry.seq.get()).collect()
 }
 
-async fn entries_are_claimed_whoever_writes_them(store: Store) {
+async fn events_and_messages_are_indexed(store: Store) {
     let world = World::new(store).await;
     let (by_events, by_messages) = (
         world.conversation(&PEOPLE).await,
@@ -35,9 +34,9 @@ async fn entries_are_claimed_whoever_writes_them(store: Store) {
     }
     for id in [by_events, by_messages] {
         world.all(id).await;
-        let (claimed, unclaimed) = world.claims(id).await;
-        assert_eq!(claimed + unclaimed, 3 * MANY + 3);
-        assert!(unclaimed < MANY, "{unclaimed}");
+        let (indexed, unindexed) = world.index_sizes(id).await;
+        assert_eq!(indexed + unindexed, 3 * MANY + 3);
+        assert!(unindexed < MANY, "{unindexed}");
     }
 }
 
@@ -69,7 +68,7 @@ async fn a_page_is_the_same_wherever_it_begins_and_ends(store: Store) {
     world.all(id).await;
 }
 
-async fn what_is_unread_is_counted_wherever_it_lies(store: Store) {
+async fn unread_messages_are_counted_wherever_they_lie(store: Store) {
     let world = World::new(store).await;
     let id = world.conversation(&PEOPLE).await;
     for at in 1..=3 * MANY {
@@ -129,7 +128,7 @@ async fn each_message_is_recalled_once_wherever_it_lies(store: Store) {
     }
 }
 
-/// What a node does not know of a conversation it reads from the chain; a resend is found there as elsewhere.
+/// An uncached conversation is read from its chain, and resends are found there.
 async fn a_restart_goes_on_in_the_middle_of_a_chain(store: Store) {
     let mut world = World::new(store).await;
     let id = world.conversation(&PEOPLE).await;
@@ -149,8 +148,8 @@ async fn a_restart_goes_on_in_the_middle_of_a_chain(store: Store) {
     }
 }
 
-/// One batch with more messages of a conversation than are ever left unclaimed.
-async fn a_batch_of_one_conversation_is_claimed_as_a_whole(store: Store) {
+/// One batch with more messages of a conversation than stay unindexed.
+async fn a_batch_of_one_conversation_is_indexed_as_a_whole(store: Store) {
     let world = World::new(store).await;
     let id = world.conversation(&PEOPLE).await;
     for round in 0..3 {
@@ -161,8 +160,8 @@ async fn a_batch_of_one_conversation_is_claimed_as_a_whole(store: Store) {
             assert!(!outcome.unwrap().duplicate);
         }
         world.all(id).await;
-        let (_, unclaimed) = world.claims(id).await;
-        assert!(unclaimed < MANY, "{unclaimed}");
+        let (_, unindexed) = world.index_sizes(id).await;
+        assert!(unindexed < MANY, "{unindexed}");
     }
 }
 
@@ -182,8 +181,8 @@ async fn a_resend_is_found_in_a_conversation_of_any_length(store: Store) {
     assert_eq!(all.len() as i64, 60 * MANY + 3);
 }
 
-/// A batch that would claim, and does not come to its end: what it and those before it sent is found by resends.
-async fn a_claim_that_fails_leaves_everything_as_it_was(store: Store) {
+/// A batch fails while it indexes: resends of its messages and of earlier ones are found.
+async fn failed_indexing_changes_nothing(store: Store) {
     let world = World::new(store).await;
     let (id, other) = (
         world.conversation(&PEOPLE).await,
@@ -201,16 +200,16 @@ async fn a_claim_that_fails_leaves_everything_as_it_was(store: Store) {
     let mut sent = 0;
     while world.send(message(sent)).await.is_ok() {
         sent += 1;
-        assert!(sent < MANY, "nothing was claimed");
+        assert!(sent < MANY, "nothing was indexed");
     }
-    let before = world.claims(id).await;
+    let before = world.index_sizes(id).await;
     // Again and again, and with what belongs to others in the same batch.
     for _ in 0..3 {
         assert!(world.send(message(sent)).await.is_err());
         world
             .send_all(vec![message(sent), text(other, 1, "theirs", "x")])
             .await;
-        assert_eq!(world.claims(id).await, before);
+        assert_eq!(world.index_sizes(id).await, before);
     }
     world
         .execute("DROP TRIGGER planted", "DROP TRIGGER planted ON sent")
@@ -228,26 +227,26 @@ async fn a_claim_that_fails_leaves_everything_as_it_was(store: Store) {
     assert_eq!(world.all(other).await.len(), 4);
 }
 
-/// A batch that claims in one conversation and finds that another one has moved begins again, and claims once.
-async fn a_batch_that_begins_again_claims_once(store: Store) {
+/// A batch that indexes one conversation and finds another one stale is retried, and indexes once.
+async fn a_retried_batch_indexes_once(store: Store) {
     let world = World::new(store).await;
     let behind = Journal::new(
         world.journal.database().clone(),
         world.journal.backplane().clone(),
     );
     for round in 0..8 {
-        let (claims, moved) = (
+        let (indexed, moved) = (
             world.conversation(&PEOPLE).await,
             world.conversation(&PEOPLE).await,
         );
         let message = |id, at: i64| text(id, 1, &at.to_string(), "x");
         for at in 0..round + 24 {
-            world.send(message(claims, at)).await.unwrap();
+            world.send(message(indexed, at)).await.unwrap();
         }
         world.send(message(moved, 0)).await.unwrap();
         record(&behind, moved, card()).await.unwrap();
         let batch = (100..110)
-            .map(|at| message(claims, at))
+            .map(|at| message(indexed, at))
             .chain([message(moved, 1)]);
         for outcome in world.send_all(batch.clone().collect()).await {
             assert!(!outcome.unwrap().duplicate);
@@ -255,15 +254,14 @@ async fn a_batch_that_begins_again_claims_once(store: Store) {
         for outcome in world.send_all(batch.collect()).await {
             assert!(outcome.unwrap().duplicate);
         }
-        assert_eq!(world.all(claims).await.len() as i64, round + 24 + 10 + 3);
+        assert_eq!(world.all(indexed).await.len() as i64, round + 24 + 10 + 3);
         assert_eq!(world.all(moved).await.len(), 6);
     }
 }
 
-/// Nothing of ours makes such a file. Whoever talks elsewhere does not notice, and nothing is written where it might
-/// make things worse.
+/// No program of ours writes such a file. Other conversations go on, and the broken one is not written to.
 #[tokio::test]
-async fn a_conversation_whose_chain_is_broken_takes_nothing_and_keeps_nobody_from_sending() {
+async fn a_conversation_with_a_broken_chain_refuses_messages_alone() {
     let world = World::new(Store::Sqlite).await;
     let (id, other) = (
         world.conversation(&PEOPLE).await,
@@ -292,7 +290,7 @@ async fn a_conversation_whose_chain_is_broken_takes_nothing_and_keeps_nobody_fro
     }
     world.all(other).await;
     assert_eq!(world.last_seq(id).await, 6);
-    // What is left of it has a hole, so it is not shown.
+    // The rest of it has a gap, so it is not served.
     let page = world
         .journal
         .history(id, user(1), Direction::Before(seq(99)), 99)
@@ -306,17 +304,17 @@ async fn a_conversation_whose_chain_is_broken_takes_nothing_and_keeps_nobody_fro
     for _ in 0..MANY {
         refused += i64::from(world.record(id, card()).await.is_err());
     }
-    assert!(refused > 0, "claiming goes on");
+    assert!(refused > 0, "a broken chain is indexed");
 }
 
 testkit::on_both!(
-    a_claim_that_fails_leaves_everything_as_it_was,
-    a_batch_that_begins_again_claims_once,
-    entries_are_claimed_whoever_writes_them,
+    failed_indexing_changes_nothing,
+    a_retried_batch_indexes_once,
+    events_and_messages_are_indexed,
     a_page_is_the_same_wherever_it_begins_and_ends,
-    what_is_unread_is_counted_wherever_it_lies,
+    unread_messages_are_counted_wherever_they_lie,
     each_message_is_recalled_once_wherever_it_lies,
     a_restart_goes_on_in_the_middle_of_a_chain,
-    a_batch_of_one_conversation_is_claimed_as_a_whole,
+    a_batch_of_one_conversation_is_indexed_as_a_whole,
     a_resend_is_found_in_a_conversation_of_any_length,
 );

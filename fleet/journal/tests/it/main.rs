@@ -10,6 +10,7 @@ mod announcements;
 mod broken;
 mod damage;
 mod deadlines;
+mod dice;
 mod durability;
 mod indexing;
 mod keeping_order;

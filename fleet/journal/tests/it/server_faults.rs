@@ -26,10 +26,10 @@ use crate::{
 /// Fewer acknowledged messages say nothing.
 const ENOUGH: usize = 100;
 
-/// What one app has been told: the seq of each of its messages.
-type Told = BTreeMap<String, i64>;
+/// The acknowledged seq of each message of one app.
+type Acknowledged = BTreeMap<String, i64>;
 
-/// What all apps have met so far.
+/// The progress of all apps.
 #[derive(Default)]
 struct Course {
     apps: AtomicUsize,
@@ -38,19 +38,19 @@ struct Course {
     slowest: parking_lot::Mutex<Duration>,
     /// Messages that were acknowledged.
     acknowledged: AtomicUsize,
-    /// Who was told that the server is away, since this was last emptied.
+    /// Senders that were refused since this was last cleared.
     refused: parking_lot::Mutex<BTreeSet<i64>>,
 }
 
 impl Course {
-    /// Waits until each app was told that the server is away.
+    /// Waits until each app was refused.
     async fn all_are_refused(&self) {
         self.refused.lock().clear();
         let deadline = Instant::now() + PATIENCE;
         while self.refused.lock().len() < self.apps.load(Ordering::Relaxed) {
             assert!(
                 Instant::now() < deadline,
-                "I7: somebody waits for a server that hangs"
+                "I7: an app waits for a server that hangs"
             );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -63,8 +63,8 @@ async fn app(
     conversation: ConversationId,
     sender: i64,
     course: Arc<Course>,
-) -> Told {
-    let mut told = Told::new();
+) -> Acknowledged {
+    let mut acked = Acknowledged::new();
     for at in 0.. {
         if course.stop.load(Ordering::Relaxed) {
             break;
@@ -90,7 +90,7 @@ async fn app(
             match outcome {
                 Ok(accepted) => {
                     assert!(!again || accepted.duplicate);
-                    let first = told.insert(id.clone(), accepted.seq.get());
+                    let first = acked.insert(id.clone(), accepted.seq.get());
                     assert!(first.is_none_or(|first| first == accepted.seq.get()), "I4");
                     if first.is_none() {
                         course.acknowledged.fetch_add(1, Ordering::Relaxed);
@@ -104,23 +104,23 @@ async fn app(
             }
         }
     }
-    told
+    acked
 }
 
 /// Runs apps while something is done to the server, and judges what became of their messages.
 async fn survives(broken: &Broken, harm: impl AsyncFn(&Broken, &Course)) {
     let mut ids = Vec::new();
     for at in 0..6 {
-        let people: Vec<_> = (0..3)
+        let participants: Vec<_> = (0..3)
             .map(|person| (10 * at + person, Role::Doctor))
             .filter(|(id, _)| *id > 0)
             .collect();
-        ids.push((broken.world.conversation(&people).await, people));
+        ids.push((broken.world.conversation(&participants).await, participants));
     }
     let course = Arc::new(Course::default());
     let mut apps = Vec::new();
-    for (id, people) in &ids {
-        for (person, _) in people {
+    for (id, participants) in &ids {
+        for (person, _) in participants {
             let app = app(broken.world.appender.clone(), *id, *person, course.clone());
             apps.push((*id, *person, tokio::spawn(app)));
         }
@@ -142,15 +142,15 @@ async fn survives(broken: &Broken, harm: impl AsyncFn(&Broken, &Course)) {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     course.stop.store(true, Ordering::Relaxed);
-    let mut told = BTreeMap::new();
+    let mut acked = BTreeMap::new();
     for (id, person, app) in apps {
         let of_one = tokio::time::timeout(PATIENCE, app).await.unwrap().unwrap();
-        told.insert((id, person), of_one);
+        acked.insert((id, person), of_one);
     }
     for (id, _) in &ids {
         // Gap-free (I2).
         let entries = broken.world.all(*id).await;
-        let mut found: BTreeMap<i64, Told> = BTreeMap::new();
+        let mut found: BTreeMap<i64, Acknowledged> = BTreeMap::new();
         for entry in entries
             .iter()
             .filter(|entry| entry.client_msg_id.starts_with('m'))
@@ -161,11 +161,11 @@ async fn survives(broken: &Broken, harm: impl AsyncFn(&Broken, &Course)) {
                 .insert(entry.client_msg_id.clone(), entry.seq.get());
             assert_eq!(first, None, "I4: {} stands twice", entry.client_msg_id);
         }
-        for ((of, person), told) in told.iter().filter(|((of, _), _)| of == id) {
-            assert_eq!(found.get(person), Some(told), "I1, I4: {of} {person}");
+        for ((of, person), acked) in acked.iter().filter(|((of, _), _)| of == id) {
+            assert_eq!(found.get(person), Some(acked), "I1, I4: {of} {person}");
             // In the order of sending.
             let number = |id: &str| id[1..].parse::<u64>().unwrap();
-            let mut in_order: Vec<_> = told.iter().map(|(id, seq)| (*seq, number(id))).collect();
+            let mut in_order: Vec<_> = acked.iter().map(|(id, seq)| (*seq, number(id))).collect();
             in_order.sort();
             assert!(in_order.is_sorted_by_key(|(_, number)| *number), "I2");
         }

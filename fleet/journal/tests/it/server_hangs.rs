@@ -55,9 +55,9 @@ async fn i7_every_send_is_answered_in_time_while_the_server_hangs_or_is_away() {
     }
 }
 
-/// Somebody holds the row of one conversation: those who send to it are told in time, and nobody else waits for them.
+/// Another transaction holds the row of one conversation: its senders are answered in time, and no others wait.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn i7_a_conversation_that_somebody_holds_holds_up_nobody_else() {
+async fn i7_a_locked_conversation_delays_no_other() {
     let broken = Broken::new().await;
     let mut ids = Vec::new();
     // All on one lane.
@@ -96,15 +96,15 @@ async fn i7_a_conversation_that_somebody_holds_holds_up_nobody_else() {
     };
     let (held, free) = tokio::join!(held, free);
     assert!(is_away(&held), "{held:?}");
-    // Each of those who wait for the row waits half a second: behind them there would be a handful at the most.
+    // A batch that waits for the row takes half a second: behind it there would be a handful of rounds.
     assert!(free > 20, "{free} rounds of the others while one waited");
-    // Those who come back while it is held are told again; let go, they get through.
+    // A resend is refused while the row is held, and accepted after its release.
     let again = async { broken.send(ids[0], "held").await };
-    let let_go = async {
+    let release = async {
         tokio::time::sleep(Duration::from_secs(1)).await;
         holder.batch_execute("COMMIT").await.unwrap();
     };
-    let (again, ()) = tokio::join!(again, let_go);
+    let (again, ()) = tokio::join!(again, release);
     assert_eq!(again.unwrap().seq.get(), 2);
     assert_eq!(broken.world.all(ids[0]).await.len(), 2);
 }
@@ -125,7 +125,7 @@ async fn i7_an_appender_ends_while_the_server_hangs() {
     assert!(is_away(&answered.await.unwrap()));
 }
 
-/// Sends of a client that asks for more than there is room for wait at the door, and are answered in time all the same.
+/// Sends beyond the capacity of the queue are answered in time as well.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn i7_a_flood_while_the_server_is_away_is_answered_in_time() {
     let broken = Broken::new().await;
@@ -139,9 +139,9 @@ async fn i7_a_flood_while_the_server_is_away_is_answered_in_time() {
     assert!(outcomes.iter().all(is_away));
 }
 
-/// Nothing of what people write is in a log, at whatever level: tokio-postgres tells the parameters of each statement.
+/// No message content is in a log at any level: tokio-postgres logs the parameters of each statement.
 #[test]
-fn what_people_write_is_in_no_log() {
+fn message_content_is_in_no_log() {
     #[derive(Clone, Default)]
     struct Log(Arc<parking_lot::Mutex<Vec<u8>>>);
     impl std::io::Write for Log {

@@ -5,6 +5,7 @@ use database::{
     postgres::{Postgres, Unconfirmed},
 };
 use futures_util::future::try_join_all;
+use telemetry::events::journal::Event;
 use tokio_postgres::{Client, Row, Statement, types::ToSql};
 
 use super::fate::Trouble;
@@ -138,7 +139,7 @@ impl Link {
             false => client
                 .prepare(AT_ONCE)
                 .await
-                .inspect_err(|error| tracing::warn!(%error, "small batches are written in parts"))
+                .inspect_err(|error| Event::WritesInParts { error }.emit())
                 .ok(),
         };
         let mut next = || {

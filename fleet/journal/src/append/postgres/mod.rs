@@ -15,6 +15,7 @@ use std::{
 };
 
 use database::{Error as DatabaseError, postgres::Postgres};
+use telemetry::events::journal::Event;
 
 pub(crate) use self::link::STATEMENTS;
 use self::{
@@ -170,7 +171,7 @@ impl<C> BatchWriter<C> {
                 self.pause = None;
                 link.report(Ok(()));
                 if std::mem::take(&mut self.away) {
-                    tracing::debug!("messages are appended again");
+                    Event::BatchesResumed.emit();
                 }
                 if is_one(held)
                     && let Some(held) = held.first()
@@ -188,21 +189,23 @@ impl<C> BatchWriter<C> {
                 });
             }
             Some(Trouble::Locked) => {
-                metrics::counter!("huizhen_journal_locked_batches_total").increment(1);
+                Event::LockedBatch.emit();
                 match held.first().filter(|_| is_one(held)) {
                     Some(held) => self.queue.pause(held.conversation(), now),
                     None => self.queue.set_apart(held.len()),
                 }
             }
             Some(Trouble::Refused(reason)) => {
-                tracing::error!(reason, sends = held.len(), "a batch of messages was refused");
+                let (sends, error) = (held.len(), reason);
+                Event::FailedBatch { sends, error }.emit();
                 self.queue.set_apart(held.len());
             }
             Some(Trouble::Away(error)) => {
                 // The database logs an outage once for all lanes.
                 link.report(Err(error));
                 if !std::mem::replace(&mut self.away, true) {
-                    tracing::debug!(%error, "messages cannot be appended; trying again");
+                    let sends = held.len();
+                    Event::BatchInOutage { sends, error }.emit();
                 }
                 let length = self
                     .pause

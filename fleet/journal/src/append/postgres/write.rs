@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, HashSet};
 
 use database::{Error as DatabaseError, postgres::Sealed};
 use proto::{ConversationId, wire};
+use telemetry::events::journal::Event;
 use tokio_postgres::types::ToSql;
 
 use super::{
+    super::checksum_of_message,
     attempt::{Attempt, Touched, Verdict},
     fate::{Fate, Trouble},
     link::Live,
 };
-use crate::entry::{checksum_of_message, extra};
+use crate::entry::extra;
 
 const BEGIN: &str = "BEGIN";
 const BEGIN_PROBE: &str = "BEGIN; SET LOCAL lock_timeout = '20ms'";
@@ -230,7 +232,7 @@ impl Attempt {
             if !winners.contains(id)
                 && let Some(touched) = touched.get_mut(&ConversationId::from_database(*id))
             {
-                metrics::counter!("huizhen_journal_stale_conversations_total").increment(1);
+                Event::StaleConversation.emit();
                 touched.again = true;
             }
         }

@@ -8,10 +8,11 @@ use std::collections::HashMap;
 use database::Error as DatabaseError;
 use proto::{ConversationId, Seq, UserId, wire};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
+use telemetry::events::journal::Event;
 
 use super::{
     super::{
-        Accepted, NewMessage,
+        Accepted, NewMessage, checksum_of_message,
         decide::{Standing, decide, mentioned},
         entry,
         known::{Known, Participation},
@@ -22,7 +23,7 @@ use super::{
 };
 use crate::{
     Entry, Error,
-    entry::{self as entries, checksum_of_message, enumeration, extra},
+    entry::{self as entries, enumeration, extra},
     sql::sqlite::chain::INDEX_AT,
 };
 
@@ -124,7 +125,7 @@ pub(super) fn append(
             Ok(appended) => break appended,
             // Another handle wrote to the file.
             Err(Failure::Stale) if !was_stale => {
-                metrics::counter!("huizhen_journal_stale_batches_total").increment(1);
+                Event::StaleBatch.emit();
                 cache.conversations.forget_all();
                 was_stale = true;
             }
@@ -157,7 +158,12 @@ pub(super) fn append(
 }
 
 fn log_refused(conversation: ConversationId, error: &DatabaseError) {
-    tracing::error!(conversation_id = conversation.get(), %error, "a message was refused");
+    let conversation_id = conversation.get();
+    Event::RefusedMessage {
+        conversation_id,
+        error,
+    }
+    .emit();
 }
 
 fn try_append(

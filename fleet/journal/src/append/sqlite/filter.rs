@@ -53,7 +53,7 @@ impl Filter {
         })
     }
 
-    /// Whether so many more fit.
+    /// Whether as many messages still fit.
     pub(super) fn has_capacity(&self, messages: usize) -> bool {
         messages <= self.free
     }

@@ -5,6 +5,7 @@ use std::hash::BuildHasher;
 use database::Error as DatabaseError;
 use proto::{ConversationId, Seq, UserId, wire};
 use rusqlite::{CachedStatement, Connection};
+use telemetry::events::journal::Event;
 
 use super::{Cache, Tracked, filter::Filter};
 use crate::sql::sqlite::chain::{BROKEN_CHAIN, with_unindexed};
@@ -101,12 +102,8 @@ impl<'c> Indexer<'c> {
             let sent = self.send.execute([*id, wire::EntryKind::Message as i64])?;
             if indexed == 0 || sent == 0 && self.is_message(*id)? {
                 // No program of ours writes such a file. It cannot be repaired here, and must not keep others from sending.
-                metrics::counter!("huizhen_journal_double_entries_total").increment(1);
-                tracing::error!(
-                    conversation_id = conversation.get(),
-                    seq = seq.get(),
-                    "an entry stands twice in its conversation"
-                );
+                let (conversation_id, seq) = (conversation.get(), seq.get());
+                Event::DoubleEntry { conversation_id, seq }.emit();
             }
         }
         tracked.indexed_seq = tracked.known.standing.last_seq;

@@ -9,6 +9,7 @@ use std::{collections::VecDeque, hash::RandomState, sync::Arc, time::Instant};
 
 use database::{Error as DatabaseError, sqlite::Sqlite};
 use proto::Seq;
+use telemetry::events::journal::Event;
 
 pub(super) use self::batch::Written;
 use self::{
@@ -138,12 +139,11 @@ impl<C: Send + 'static> Writer<C> for BatchWriter<C> {
 impl<C> BatchWriter<C> {
     fn report(&self, error: &DatabaseError, sends: usize) {
         self.sqlite.report(error);
-        // The database logs an outage once for all requests.
-        if error.outage().is_some() {
-            tracing::debug!(%error, sends, "a batch of messages was not written");
-        } else {
-            tracing::error!(%error, sends, "a batch of messages was not written");
+        match error.outage() {
+            Some(_) => Event::BatchInOutage { sends, error },
+            None => Event::FailedBatch { sends, error },
         }
+        .emit();
     }
 }
 

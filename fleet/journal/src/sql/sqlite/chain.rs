@@ -13,6 +13,7 @@
 
 use database::{Transaction, params};
 use proto::{ConversationId, Seq, wire};
+use telemetry::events::journal::Event;
 
 use super::super::moved_under_lock;
 use crate::{
@@ -95,12 +96,12 @@ async fn index(tx: &mut Transaction<'_>, conversation: ConversationId, unindexed
     let message = i64::from(wire::EntryKind::Message as i32);
     let indexed = tx.execute(INDEX, params![conversation.get()]).await?;
     if indexed != unindexed {
-        tracing::error!(
-            conversation_id = conversation.get(),
-            indexed,
-            unindexed,
-            "{BROKEN_CHAIN}"
-        );
+        Event::BrokenChain {
+            conversation_id: conversation.get(),
+            found: indexed,
+            expected: unindexed,
+        }
+        .emit();
         return Err(Error::Database(database::Error::Damaged(BROKEN_CHAIN)));
     }
     tx.execute(SEND, params![conversation.get(), message]).await?;

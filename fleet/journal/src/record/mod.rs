@@ -3,6 +3,8 @@
 //! The caller publishes them after the commit ([`Journal::publish`]). A lost publication is late by seconds only, since
 //! nodes compare their seqs with the database.
 
+pub mod recall;
+
 use bytes::Bytes;
 use database::{Transaction, params};
 use prost::Message;

@@ -6,7 +6,7 @@ mod sqlite;
 
 use database::{Database, Engine, Error, Row, params};
 
-use super::damage;
+use crate::entry::damage;
 
 /// Rows in one read: entries have up to 64 KiB.
 const BATCH_ROWS: i64 = 200;

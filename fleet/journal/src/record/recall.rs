@@ -6,11 +6,11 @@ use proto::{
     wire::{EntryKind, Role},
 };
 
+use super::{Unpublished, blank};
 use crate::{
     Entry, Error, Journal,
     entry::enumeration,
     error::{beyond, unseen},
-    record::{Unpublished, blank},
     sql::Dialect,
 };
 
