@@ -1,4 +1,4 @@
-//! What every request works with.
+//! The state that all requests share, and how a write runs.
 
 use std::{ops::Deref, sync::Arc};
 
@@ -7,21 +7,25 @@ use database::{Database, Transaction, TransactionFuture};
 use journal::{Journal, UserNotice, record::Unpublished};
 use program::address::TrustedProxies;
 use proto::{UserId, media::MediaHosts};
+use telemetry::events::rest::Event;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    account::{Budgets, CountryCode, Device, Passwords, Sms, Tokens, hold, log_out},
-    answer::Answer,
+    account::{Budgets, CountryCode, Device, Passwords, Sms, Tokens, lock_device, log_out},
     clock::now_ms,
-    error::{Error, Word},
+    http::{
+        answer::Answer,
+        error::{Error, ErrorCode},
+        limits::Limits,
+        once::{self, Once, Running},
+    },
     im::{ImPasswordRates, Spread},
     invitation::Links,
-    limits::Limits,
-    once::{self, Once, Running},
     settings::Settings,
+    subscribers::{self, Subscribers},
 };
 
-/// The work of a write.
+/// A write, in its transaction.
 type Work = Box<
     dyn for<'t, 'c> FnOnce(&'t mut Transaction<'c>) -> TransactionFuture<'t, Written, Error> + Send + 'static,
 >;
@@ -30,56 +34,54 @@ type Work = Box<
 #[derive(Clone)]
 pub struct App(Arc<Parts>);
 
-/// What the handle stands for.
+/// The shared state behind [`App`].
 pub struct Parts {
-    /// The truth.
     pub database: Database,
-    /// Conversations.
     pub journal: Journal,
-    /// IM passwords and the directory of nodes.
     pub backplane: Backplane,
-    /// When access tokens were used last.
+    /// Last uses of access tokens.
     pub tokens: Tokens,
-    /// Rates of users and addresses.
+    /// Request rates of users and addresses.
     pub limits: Limits,
-    /// Budgets for passwords and codes that are tried, and for SMS.
+    /// Budgets for guesses and SMS.
     pub budgets: Arc<Budgets>,
-    /// Spreads those who ask for nodes.
+    /// Spreads sessions over the IM nodes.
     pub spread: Spread,
-    /// Password hashing.
     pub passwords: Passwords,
-    /// The way of SMS codes.
+    /// Sends SMS codes.
     pub sms: Sms,
-    /// Requests with an Idempotency-Key that are running here.
+    /// Requests with an Idempotency-Key that this process is running.
     pub running: Running,
-    /// Countries whose phones get SMS codes.
+    /// Countries whose phones receive SMS codes.
     pub sms_countries: Vec<CountryCode>,
-    /// Proxies that are believed.
+    /// Proxies whose X-Forwarded-For is trusted.
     pub trusted_proxies: TrustedProxies,
-    /// Hosts whose uris of media are taken.
+    /// Hosts whose media uris are accepted.
     pub media_hosts: MediaHosts,
-    /// How often a device gets an IM password.
+    /// Rates of IM passwords.
     pub im_passwords: ImPasswordRates,
     /// Signs and checks invitation links.
     pub links: Links,
-    /// Set when the service is to end.
+    /// Who acts on the events of domains.
+    pub(crate) subscribers: Subscribers,
+    /// Cancelled when the service ends.
     pub shutdown: CancellationToken,
 }
 
-/// What a write did: its answer, and what must follow the commit.
+/// The outcome of a write: its answer, and the effects that follow the commit.
 pub struct Written {
-    /// The answer, now and for repeated requests.
+    /// The answer to this request and its repetitions.
     pub answer: Answer,
-    /// Entries that nobody has been told of.
+    /// Entries to publish.
     pub unpublished: Unpublished,
-    /// Devices whose tokens this write removed.
+    /// Devices whose access tokens this write removed.
     pub logged_out: Vec<Device>,
-    /// Whose account this write disabled: sessions end, also those whose devices nobody knows.
+    /// The user whose account this write disabled. All their sessions end, also those of unknown devices.
     pub disabled: Option<UserId>,
 }
 
 impl Written {
-    /// A write with nothing to follow.
+    /// A write without further effects.
     pub fn new(answer: Answer) -> Self {
         Self {
             answer,
@@ -89,7 +91,7 @@ impl Written {
         }
     }
 
-    /// With entries to announce.
+    /// With entries to publish.
     #[must_use]
     pub fn publishing(mut self, unpublished: Unpublished) -> Self {
         self.unpublished = unpublished;
@@ -135,15 +137,16 @@ impl App {
             media_hosts: settings.media_hosts.clone(),
             im_passwords: ImPasswordRates::default(),
             links,
+            subscribers: subscribers::ALL,
             shutdown,
         })))
     }
 
-    /// Runs a write once: its effect, the answer under its Idempotency-Key, and the check that the caller is still logged
-    /// in, in one transaction; then what must follow. It runs to its end also when the caller goes away.
+    /// Runs a write once. One transaction holds its effect, the answer under its Idempotency-Key, and the check that the
+    /// caller is still logged in; the further effects follow the commit. It completes also when the caller disconnects.
     ///
     /// # Errors
-    /// What the write gives; [`Word::KeyReused`] and [`Word::KeyRunning`].
+    /// Those of the write; [`ErrorCode::KeyReused`] and [`ErrorCode::KeyRunning`].
     pub async fn write<F>(&self, once: Once, work: F) -> Result<Answer, Error>
     where
         F: for<'t, 'c> FnOnce(&'t mut Transaction<'c>) -> TransactionFuture<'t, Written, Error>
@@ -153,7 +156,7 @@ impl App {
         self.write_erased(once, Box::new(work)).await
     }
 
-    /// The same for all callers, so that it is compiled once.
+    /// Not generic, so that it is compiled once.
     async fn write_erased(&self, once: Once, work: Work) -> Result<Answer, Error> {
         if let Some(answer) = once.first_answer(&self.database).await? {
             return Ok(answer);
@@ -167,23 +170,23 @@ impl App {
                 .transaction(move |tx| {
                     Box::pin(async move {
                         if let Some(claim) = &claim
-                            && !once::take(tx, claim, now_ms()).await?
+                            && !once::reserve(tx, claim, now_ms()).await?
                         {
                             return Ok(None);
                         }
                         let written = work(tx).await?;
                         if let Some(claim) = &claim {
-                            once::keep(tx, claim, &written.answer).await?;
+                            once::store(tx, claim, &written.answer).await?;
                         }
-                        hold(tx, &user, now_ms()).await?;
+                        lock_device(tx, &user, now_ms()).await?;
                         Ok::<_, Error>(Some(written))
                     })
                 })
                 .await?;
             let Some(written) = outcome else {
-                // Another process was faster: its answer is there, unless it is being rolled back right now.
+                // Another process ran the request first: its answer exists, unless it is being rolled back.
                 let first = once.first_answer(&app.database).await?;
-                return first.ok_or_else(|| Word::KeyRunning.into());
+                return first.ok_or_else(|| ErrorCode::KeyRunning.into());
             };
             app.journal.publish(written.unpublished);
             if let Some(user) = written.disabled {
@@ -195,10 +198,10 @@ impl App {
         .await
     }
 
-    /// Runs work to its end also when the request's future is dropped: what follows a commit must not be left out.
+    /// Completes work even if the request's future is dropped: the effects after a commit must not be skipped.
     ///
     /// # Errors
-    /// What the work gives; [`Word::Internal`] when it panics.
+    /// Those of the work; [`ErrorCode::Internal`] when it panics.
     pub async fn to_the_end<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, Error>> + Send + 'static,
@@ -207,8 +210,8 @@ impl App {
     }
 }
 
-/// Ends the live sessions of a disabled account. One that logs in once it is enabled again stands, however late or often
-/// the notice comes.
+/// Ends the live sessions of a disabled account. The generation protects sessions that log in after it was enabled again
+/// from a late or repeated notice.
 async fn end_sessions(app: &App, user: UserId) {
     match app.backplane.next_generation(user).await {
         Ok(generation) => {
@@ -216,8 +219,10 @@ async fn end_sessions(app: &App, user: UserId) {
             app.journal.notify(user, &UserNotice::Disabled { generation });
         }
         // A notice would not arrive either.
-        Err(error) => {
-            tracing::warn!(user = user.get(), %error, "live sessions of a disabled account that no device is known of live on");
+        Err(error) => Event::DisabledSessionsStay {
+            user: user.get(),
+            error: &error,
         }
+        .emit(),
     }
 }

@@ -1,4 +1,4 @@
-//! The one place that asks the time.
+//! The wall clock.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -1,37 +1,29 @@
 //! The REST service: the records around conversations, and what opens, changes and closes them.
 //!
 //! A folder is a domain: `mod.rs` names its routes, `table.rs` holds all its SQL, the other files are one thing done
-//! each. [`error`] lists every refusal; `observe` is what each request passes; `once` makes writes happen once.
+//! each. `http/` serves all of them: [`error`] lists the refusals, `observe` wraps all routes, `once` deduplicates writes.
+//! `caller/` holds the callers as types.
 
 mod account;
-mod answer;
 mod app;
-mod budget;
+mod caller;
 mod chat;
 mod clinic;
 mod clock;
 mod consult;
-mod cors;
-mod docs;
 mod doctor;
-pub mod error;
-pub mod exposure;
 mod family;
-mod health;
+mod http;
 mod im;
-mod input;
 mod invitation;
-mod limits;
 mod member;
-mod observe;
-mod once;
 pub mod operator;
 #[cfg(test)]
 mod plan;
+mod profile;
 mod routes;
-mod secret;
-mod server;
 mod settings;
+mod subscribers;
 mod sweep;
 mod team;
 mod vas;
@@ -42,34 +34,36 @@ use axum::middleware;
 use backplane::Backplane;
 use database::Database;
 use journal::Journal;
+use telemetry::{events::rest::Event, task};
 use tokio_util::sync::CancellationToken;
 
-use crate::app::App;
+use crate::{
+    app::App,
+    http::{cors, server},
+};
 pub use program::address::Network;
 
 pub use crate::{
     account::{CountryCode, FORGET_LOGINS},
-    cors::Origin,
-    health::FEATURE_LEVEL,
-    routes::document,
-    server::Listeners,
-    settings::{RestPort, Settings, SmsProvider},
+    http::{cors::Origin, error, health::FEATURE_LEVEL, server::Listeners},
+    routes::{Caller, ROUTES, Route, document},
+    settings::{RestPort, Settings, SmsProvider, exposure},
 };
 
-/// The REST service, able to serve: what it needs of the database is read.
+/// The REST service, prepared: its settings are checked and its secrets loaded.
 pub struct Service {
     app: App,
     router: axum::Router,
-    room: server::Room,
+    limits: server::ConnectionLimits,
     settings: Settings,
     shutdown: CancellationToken,
 }
 
 impl Service {
-    /// Gets everything ready that can fail; a program calls itself ready after this.
+    /// Prepares everything that can fail; a program reports itself ready afterwards.
     ///
     /// # Errors
-    /// When the settings cannot be carried out, or the database is away.
+    /// When the settings are inconsistent, or the database is away.
     pub async fn prepare(
         settings: Settings,
         database: Database,
@@ -77,12 +71,12 @@ impl Service {
         backplane: Backplane,
         shutdown: CancellationToken,
     ) -> anyhow::Result<Self> {
-        let room = server::Room::new(&settings);
+        let limits = server::ConnectionLimits::new(&settings);
         journal.warn_of_clocks().await;
-        // Where nothing can be written now, a sweep does it later; until then such names are found as they are spelt.
+        // Where the database is read-only, a sweep folds them later; until then such names are found by their exact spelling.
         if let Err(error) = sweep::fold_names(&database).await {
             let inner = error.inner().unwrap_or_default();
-            tracing::warn!(inner, "names that an earlier release wrote are folded later");
+            Event::NamesFoldedLater { inner }.emit();
         }
         let app = App::new(&settings, database, journal, backplane, shutdown.clone()).await?;
         let mut router = routes::router(app.clone())?;
@@ -93,24 +87,23 @@ impl Service {
         Ok(Self {
             app,
             router,
-            room,
+            limits,
             settings,
             shutdown,
         })
     }
 
-    /// Serves on its listeners until the `shutdown` of [`Self::prepare`]; then requests that are running end, and no others
-    /// begin.
+    /// Serves until the `shutdown` of [`Self::prepare`], then drains.
     ///
     /// # Errors
-    /// When a listener has no address, or what removes expired records panicked.
+    /// When a listener has no address, or TLS cannot be set up.
     pub async fn serve(self, listeners: impl Into<Listeners>) -> anyhow::Result<()> {
         let listeners = listeners.into();
         for advice in exposure::examine(&self.settings, listeners.plain.local_addr()?.ip()) {
             advice.log();
         }
-        let sweep = tokio::spawn(sweep::run(self.app));
-        server::run(listeners, self.router, self.room, self.shutdown).await?;
+        let sweep = task::vital(task::Name::RestSweep, sweep::run(self.app));
+        server::run(listeners, self.router, self.limits, self.shutdown).await?;
         sweep.await?;
         Ok(())
     }

@@ -1,9 +1,9 @@
-//! How each engine carries out a statement: a list must not read a whole table that grows.
+//! Query plans: no statement may scan a table that grows.
 
 use database::{Database, Value};
 use testkit::{postgres::Postgres, store::Store};
 
-/// Checks that a statement scans no table and, when it is a list, sorts nothing: it walks an index and stops.
+/// Checks that a statement walks an index: it scans no table, and a list sorts nothing.
 pub(crate) async fn walks_an_index(sql: &str, params: Vec<Value>) {
     on_postgres(sql, params.len()).await;
     on_sqlite(sql, params).await;
@@ -21,13 +21,13 @@ async fn on_sqlite(sql: &str, params: Vec<Value>) {
         let parent: i64 = row.get(1).unwrap();
         let step: String = row.get(3).unwrap();
         assert!(!step.starts_with("SCAN"), "{sql}: {step}");
-        // Within a subquery of one row's ids sorting is right: they are few.
+        // A subquery over one row's ids may sort: they are few.
         assert!(parent != 0 || !step.contains("TEMP B-TREE"), "{sql}: {step}");
     }
     database.close().await;
 }
 
-/// What remains of a scan or a sort when the planner may not choose it has no index to stand on.
+/// With scans and sorts disabled, the planner keeps only those for which no index exists.
 async fn on_postgres(sql: &str, params: usize) {
     let place = Store::Postgres.place(migrated).await;
     let explain = format!(
@@ -35,11 +35,11 @@ async fn on_postgres(sql: &str, params: usize) {
          SET plan_cache_mode = force_generic_plan; PREPARE explained AS {sql}; EXPLAIN EXECUTE explained({})",
         vec!["NULL"; params].join(", ")
     );
-    // Without parameters it takes no brackets.
+    // EXECUTE takes no parentheses without parameters.
     let explain = explain.replace("explained()", "explained");
     let plan = Postgres::shared().psql(place.database(), &explain).unwrap();
     assert!(!plan.contains("Seq Scan"), "{sql}:\n{plan}");
-    // As above, within a subquery sorting is right.
+    // As above, a subquery may sort.
     let outer = plan.split("SubPlan").next().unwrap_or_default();
     assert!(!outer.contains("Sort"), "{sql}:\n{plan}");
 }

@@ -1,64 +1,74 @@
-//! What is tidied up now and then: forgotten keys, expired codes, times of last use, sessions of devices that have ended.
+//! Periodic clean-up: old idempotency keys, expired codes and budgets, last uses, devices that have ended.
 
 use std::time::Duration;
 
 use database::Database;
+use telemetry::{events::rest::Event, task::Stopped};
 
-use crate::{account, app::App, budget, clinic, clock::now_ms, error::Error, once, team};
+use crate::{
+    account::{self, budget},
+    app::App,
+    clinic,
+    clock::now_ms,
+    http::{error::Error, once},
+    team,
+};
 
-/// How often.
+/// The interval between sweeps.
 const EVERY: Duration = Duration::from_secs(30);
 
-/// Sweeps until the service ends.
-pub(crate) async fn run(app: App) {
+/// Sweeps until the service ends. A job that fails is retried by the next sweep, and does not keep others from running.
+pub(crate) async fn run(app: App) -> Stopped {
     let mut ticks = tokio::time::interval(EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = app.shutdown.cancelled() => break,
-            _ = ticks.tick() => {}
-        }
-        if let Err(error) = sweep(&app).await {
-            let inner = error.inner().unwrap_or("");
-            if error.is_outage() {
-                tracing::debug!(inner, "sweeping met an outage; it is tried again");
-            } else {
-                tracing::warn!(inner, "sweeping failed; it is tried again");
-            }
+            _ = ticks.tick() => sweep(&app).await,
         }
     }
     if let Err(error) = account::save_last_use(&app).await {
-        tracing::warn!(
-            inner = error.inner().unwrap_or(""),
-            "times of last use could not be saved"
-        );
+        let inner = error.inner().unwrap_or("");
+        Event::LastUsesLost { inner }.emit();
     }
+    Stopped
 }
 
-async fn sweep(app: &App) -> Result<(), Error> {
+async fn sweep(app: &App) {
     let now_ms = now_ms();
     app.limits.forget_full();
     app.im_passwords.forget_full();
     app.backplane.forget_expired(now_ms);
-    account::sweep_ended(app, now_ms).await?;
-    account::save_last_use(app).await?;
-    account::forget_codes(&app.database, now_ms).await?;
-    while budget::forget_full(&app.database, now_ms).await? {
-        tokio::task::yield_now().await;
-    }
-    while once::forget_old(&app.database, now_ms).await? {
-        tokio::task::yield_now().await;
-    }
-    fold_names(&app.database).await
+    report(account::sweep_ended(app, now_ms).await);
+    report(account::save_last_use(app).await);
+    report(account::forget_codes(&app.database, now_ms).await);
+    report(until_done(|| budget::forget_full(&app.database, now_ms)).await);
+    report(until_done(|| once::forget_old(&app.database, now_ms)).await);
+    report(fold_names(&app.database).await);
 }
 
-/// Folds the names that servers of an earlier release have written.
-pub(crate) async fn fold_names(database: &Database) -> Result<(), Error> {
-    while clinic::fold_names(database).await? {
-        tokio::task::yield_now().await;
+fn report(outcome: Result<(), Error>) {
+    let Err(error) = outcome else {
+        return;
+    };
+    let inner = error.inner().unwrap_or("");
+    if error.is_outage() {
+        Event::SweepMetOutage { inner }.emit();
+    } else {
+        Event::SweepFailed { inner }.emit();
     }
-    while team::fold_names(database).await? {
+}
+
+/// Repeats a job that does a little at a time while more may follow.
+async fn until_done<F: Future<Output = Result<bool, Error>>>(some: impl Fn() -> F) -> Result<(), Error> {
+    while some().await? {
         tokio::task::yield_now().await;
     }
     Ok(())
+}
+
+/// Folds the names of rows that an earlier release wrote.
+pub(crate) async fn fold_names(database: &Database) -> Result<(), Error> {
+    until_done(|| clinic::fold_names(database)).await?;
+    until_done(|| team::fold_names(database)).await
 }

@@ -1,9 +1,9 @@
-//! The clocks. Decisions take a time as an argument; only loops and handlers ask for it here.
+//! The clocks. Decisions receive a time as an argument; only loops and handlers read it here.
 //!
-//! Silence, slowness and rates are measured by [`uptime_s`] and [`uptime_ms`], which no setting of the clock moves. Times
-//! of day come from [`now_ms`]: the wall clock as the process found it, carried on by the uptime. A wall clock that jumps is
-//! followed by a thousandth of the elapsed time, which is more than a clock drifts; so two times of one process always
-//! differ by what has passed between them.
+//! [`uptime_s`] and [`uptime_ms`] measure silence, slowness and rates; setting the wall clock never moves them.
+//! [`now_ms`] is the time of day: the wall clock at the start of the process, plus the uptime. It follows a wall
+//! clock that jumps by a thousandth of the elapsed time, which exceeds the drift of a clock. So the difference of two
+//! times is the time that has passed.
 
 use std::{
     sync::{
@@ -13,12 +13,14 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-/// A wall clock that is off by more has jumped, milliseconds.
+use telemetry::events::im::{self as events, Event};
+
+/// A larger offset of the wall clock is a jump, milliseconds.
 const JUMP_MS: i64 = 2_000;
 
-/// The wall clock when the process began, less the uptime then.
+/// The wall clock at uptime 0.
 static BEGAN_MS: LazyLock<AtomicI64> = LazyLock::new(|| AtomicI64::new(wall_ms() - boot_ms()));
-/// How far the wall clock was off when it was looked at last.
+/// The last measured offset of the wall clock.
 static OFF_MS: AtomicI64 = AtomicI64::new(0);
 
 /// Epoch milliseconds.
@@ -26,27 +28,24 @@ pub(crate) fn now_ms() -> i64 {
     BEGAN_MS.load(Ordering::Relaxed) + boot_ms()
 }
 
-/// Milliseconds of the monotonic clock; they go on while the machine is suspended.
+/// Milliseconds of the monotonic clock, which includes suspension of the machine.
 pub(crate) fn uptime_ms() -> i64 {
     boot_ms()
 }
 
-/// Seconds of the same, in 32 bits: for the many places where a second is fine enough.
+/// Seconds of the same in 32 bits, where a second is fine enough.
 pub(crate) fn uptime_s() -> u32 {
     u32::try_from(boot_ms() / 1000).unwrap_or(u32::MAX)
 }
 
-/// Follows the wall clock by at most a millisecond, and logs when it has jumped. Call it once a second.
+/// Follows the wall clock by at most a millisecond, and logs a jump. Call it once a second.
 pub(crate) fn follow() {
     let off_ms = wall_ms() - now_ms();
     BEGAN_MS.fetch_add(off_ms.clamp(-1, 1), Ordering::Relaxed);
     let before_ms = OFF_MS.swap(off_ms, Ordering::Relaxed);
-    metrics::gauge!("huizhen_im_clock_off_seconds").set(off_ms as f64 / 1000.0);
+    events::CLOCK_OFF_S.set(off_ms as f64 / 1000.0);
     if (off_ms - before_ms).abs() > JUMP_MS {
-        tracing::warn!(
-            off_ms,
-            "the wall clock has jumped; this process goes on by its own time: restart it if the new time is right"
-        );
+        Event::ClockJumped { off_ms }.emit();
     }
 }
 
@@ -61,7 +60,7 @@ fn boot_ms() -> i64 {
     now.tv_sec * 1000 + now.tv_nsec / 1_000_000
 }
 
-/// Other systems have no such clock here; theirs may stand still while the machine is suspended.
+/// Other systems lack this clock; theirs may stop while the machine is suspended.
 #[cfg(not(target_os = "linux"))]
 fn boot_ms() -> i64 {
     static BEGAN: LazyLock<std::time::Instant> = LazyLock::new(std::time::Instant::now);

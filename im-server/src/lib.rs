@@ -1,37 +1,29 @@
-//! One TCP node of a fleet: it takes logins, hands what people send to the journal, and gives every session each entry
-//! that its user may see, once and in order.
+//! One TCP node of a fleet: it authenticates apps, appends their messages to the journal, and delivers each entry to
+//! every session whose user may see it, once and in order.
 //!
-//! How to read it: [`Node`] is the whole; `listen` accepts, `origin` finds out who connects, `login` turns a connection into a `session`, `connection` is
-//! the task of one session, `cutter` finds its frames, `request` holds one file per request, `delivery` gives each session
-//! its entries, `outbox` queues the frames of one socket, `sweep` is the one timer for all sessions.
+//! Where to start: [`Node`] is the whole. `login` accepts connections and turns each into a `session`;
+//! `connection` is the task of one session. `request` handles frames, one file each. `delivery` feeds
+//! sessions with entries. `upkeep` holds the tasks that run beside the sessions, `transport` the bytes of one
+//! connection.
 
-mod advertise;
 mod clock;
 mod connection;
-mod cutter;
 mod delivery;
-mod directory;
-pub mod exposure;
-mod limits;
-mod listen;
 mod login;
-mod marks;
 mod node;
-mod origin;
 mod outage;
-mod outbox;
-mod renewal;
 mod request;
-mod sending;
 mod sentences;
 mod session;
 mod settings;
-mod sweep;
+mod shared;
 mod transport;
-mod twin;
-mod users;
+mod upkeep;
 
-pub use advertise::{Advertised, advertised};
-pub use listen::Listeners;
+pub use login::listen::Listeners;
 pub use node::Node;
-pub use settings::{ProxiedPort, Settings};
+pub use settings::{
+    ProxiedPort, Settings,
+    advertise::{Advertised, advertised},
+    exposure,
+};

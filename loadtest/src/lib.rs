@@ -1,19 +1,15 @@
 //! The load generator: it makes load as many apps would, checks what every member receives, and measures what it costs.
 //!
-//! How to read it: [`arguments`] (what people type) → [`workload`] (one file per workload) → [`world`] (people and
-//! conversations, made through REST) and [`generator`] (sessions, schedule, checks) → [`report`]. [`relay`] is the bare
-//! relay that shows what the machine could do at best; it runs as a process of its own, so that its cost is measured
-//! like that of a server ([`server`]); [`crowd`] are clients in processes of their own.
+//! How to read it: [`arguments`] (the command line) → [`workload`] (one file per workload) → [`world`] (users and
+//! conversations, made through REST) and [`generator`] (sessions, schedule, checks) → [`report`]. [`server::relay`] is
+//! the bare relay that shows what the machine could do at best; it runs as a process of its own, so that its cost is
+//! measured like that of a server; [`generator::crowd`] are clients in processes of their own.
 
 pub mod arguments;
-pub mod crowd;
 pub mod generator;
 pub mod judge;
-pub mod link;
 pub mod progress;
-pub mod relay;
 pub mod report;
 pub mod server;
-pub mod system;
 pub mod workload;
 pub mod world;

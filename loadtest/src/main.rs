@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use loadtest::arguments::{Arguments, Command};
-use loadtest::{crowd, relay, system, workload};
+use loadtest::generator::crowd;
+use loadtest::server::{relay, system};
+use loadtest::workload;
 use tokio::signal::unix::{SignalKind, signal};
 
 #[global_allocator]

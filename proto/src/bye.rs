@@ -1,8 +1,8 @@
-//! What an app does after a `Bye`: the range of its number says it, also to an app that is older than the reason.
+//! An app's next step after a `Bye`: the range of its number says it, also to an app that is older than the reason.
 
 use crate::wire::ByeReason;
 
-/// What to do after a connection was closed with a given reason.
+/// An app's next step after a `Bye`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Advice {
     /// 1–99 (and numbers of no range): come back after `retry_after_ms`, to another node if there is one.
@@ -13,7 +13,7 @@ pub enum Advice {
     StayAway,
 }
 
-/// What to do after a `Bye` with this number.
+/// The advice of a `Bye` with this number.
 pub fn advice(reason: i32) -> Advice {
     match reason {
         100..=199 => Advice::NewPassword,

@@ -6,29 +6,30 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{
+    budget::{Attempt, Guesser},
     code::{self, Code},
-    device::{Login, NewLogin, Opened, Platform, open},
-    guesses::{Attempt, Guesser},
+    device::{Login, NewLogin, Opened, Platform, PushToken, open},
     password::Password,
     phone::Phone,
-    push_token::PushToken,
     table,
 };
 use crate::{
-    answer::{Answer, Envelope},
     app::App,
     clock::now_ms,
-    error::{Error, Word},
-    input::{DeviceId, Json},
-    observe::ClientAddress,
+    http::{
+        answer::{Answer, Envelope},
+        error::{Error, ErrorCode},
+        input::{DeviceId, Json},
+        observe::ClientAddress,
+    },
 };
 
-/// Who logs in, by what proof, and on which device.
+/// A login: the phone, a password or a code, and the device.
 #[derive(Deserialize, ToSchema)]
 #[schema(example = json!({"phone": "13800138000", "password": "correct horse 1", "device_id": "phone-1", "platform": "ios"}))]
 pub(crate) struct LogIn {
     phone: Phone,
-    /// This, or `code`.
+    /// Either this or `code`.
     password: Option<Password>,
     /// From POST /account/code.
     code: Option<Code>,
@@ -40,8 +41,8 @@ pub(crate) struct LogIn {
 
 /// Logs a device in
 ///
-/// A device has one access token: the same device_id again ends its old one. At most 10 devices a user; one more logs out
-/// the one that was used least recently. An unknown phone and a wrong password look alike.
+/// A device has one access token: another login with the same device_id ends the old one. A user has at most 10 devices; one
+/// more logs out the least recently used one. An unknown phone and a wrong password get the same answer.
 #[utoipa::path(
     operation_id = "logIn",
     post, path = "/account/login", tag = "account", request_body = LogIn,
@@ -72,8 +73,8 @@ pub(crate) async fn log_in(
         (None, None) => {
             return Err(Error::invalid(
                 "password",
-                "须提供 password 或短信验证码 code",
-                "either password or an SMS code must be given",
+                "必须提供，或提供短信验证码 code",
+                "must be given, or code instead",
             ));
         }
     };
@@ -92,15 +93,15 @@ pub(crate) async fn log_in(
     .await
 }
 
-/// What proves who it is.
+/// The proof of a login.
 enum Proof {
-    /// A password did, which has this hash.
+    /// A verified password, with its hash.
     Password {
         user: UserId,
         verified: String,
         attempt: Attempt,
     },
-    /// A code will, within the transaction that consumes it.
+    /// A code, which the transaction checks and consumes.
     Code {
         phone: Phone,
         code: Code,
@@ -117,7 +118,7 @@ async fn by_password(
     let account = table::account_of_phone(&app.database, phone).await?;
     let (user, hash) = account.map_or((None, None), |account| (Some(account.id), account.password_hash));
     let attempt = app.budgets.begin_password(&app.database, guesser(user)).await?;
-    // The same work and the same answer, whether the phone has no account, the account no password, or this is wrong.
+    // The same work and answer without an account, without a password, and for a wrong password.
     let right = attempt.verify(app, password, hash.clone()).await?;
     match (user, hash) {
         (Some(user), Some(verified)) if right => Ok(Proof::Password {
@@ -125,7 +126,7 @@ async fn by_password(
             verified,
             attempt,
         }),
-        _ => Err(Word::LoginRefused.into()),
+        _ => Err(ErrorCode::LoginRefused.into()),
     }
 }
 
@@ -145,10 +146,10 @@ async fn store(
                         verified,
                         attempt,
                     } => {
-                        attempt.was_right_password(tx).await?;
-                        // A password change that came in between ends this login too.
-                        if !table::hold_password(tx, user, &verified).await? {
-                            return Err(Word::LoginRefused.into());
+                        attempt.clear_passwords(tx).await?;
+                        // A concurrent password change refuses this login.
+                        if !table::lock_password(tx, user, &verified).await? {
+                            return Err(ErrorCode::LoginRefused.into());
                         }
                         user
                     }
@@ -159,14 +160,14 @@ async fn store(
                     } => {
                         guesser.user = table::user_of_phone(tx, &phone).await?;
                         if !code::check(tx, &handle, &guesser, &phone, &code, now_ms).await? {
-                            // Committed, so that the try is counted.
-                            return Ok(Err(Error::new(Word::CodeRefused).field("code")));
+                            // Committed, so that the attempt counts.
+                            return Ok(Err(Error::new(ErrorCode::CodeRefused).field("code")));
                         }
                         let Some(user) = table::user_of_phone(tx, &phone).await? else {
-                            // The code stays good: it can be used to register.
-                            return Ok(Err(Error::new(Word::AccountUnknown).field("phone")));
+                            // The code stays valid, for registering.
+                            return Ok(Err(Error::new(ErrorCode::AccountUnknown).field("phone")));
                         };
-                        table::use_up_code(tx, &phone).await?;
+                        table::consume_code(tx, &phone).await?;
                         user
                     }
                 };

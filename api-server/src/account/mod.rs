@@ -1,56 +1,35 @@
 //! Accounts and devices: registering, logging in and out, SMS codes, passwords, push tokens.
 //!
-//! A device has one access token at a time. What ends a device (logout, a login on the same device, a password change, the
-//! eleventh login, an operator) ends its token, its IM passwords and its live sessions: see [`log_out`]. The devices on which
-//! a doctor logged a team's assistant in end with the doctor: by a password change, an operator, leaving the team.
+//! A device has one access token at a time. Logout, a login on the same device, a password change, the eleventh login or an
+//! operator ends a device, and with it its token, IM passwords and live sessions: see [`log_out`]. Devices on which a doctor
+//! logged a team's assistant in end with the doctor's password, account or membership in the team.
 
-mod code;
-mod device;
-mod devices;
-mod guesses;
-mod login;
-mod password;
+pub(crate) mod budget;
+pub(crate) mod code;
+pub(crate) mod device;
+pub(crate) mod login;
+pub(crate) mod password;
 mod phone;
-mod push_token;
-mod register;
-mod sms;
+pub(crate) mod register;
 mod table;
 mod token;
-mod user;
 
-use utoipa_axum::{router::OpenApiRouter, routes};
-
+pub use budget::Budgets;
+pub(crate) use budget::Guesser;
+pub use code::Sms;
 pub use device::Device;
-pub use guesses::Budgets;
-pub(crate) use guesses::Guesser;
+pub(crate) use device::PushToken;
 pub(crate) use password::Password;
 pub use password::Passwords;
 pub use phone::CountryCode;
 pub(crate) use phone::{Phone, PhoneShown};
-pub(crate) use push_token::PushToken;
-pub use sms::Sms;
 pub use table::FORGET_LOGINS;
 pub use token::Tokens;
-pub use user::{Authentication, Role, User};
 
 pub(crate) use code::forget_old as forget_codes;
 pub(crate) use device::{Login, NewLogin, Platform, log_out, open, sweep_ended};
 pub(crate) use table::{
-    NewAccount, SEQUENCE, hold, hold_enabled, hold_password, new_account, person, phone_in, phone_of,
-    remove_devices, remove_opened_devices, rename, set_password, take,
+    NewAccount, SEQUENCE, identity, lock, lock_device, lock_enabled, lock_password, new_account, phone_in,
+    phone_of, remove_devices, remove_opened_devices, rename, set_password,
 };
 pub(crate) use token::{authenticate, is_valid, save_last_use};
-
-use crate::app::App;
-
-pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(code::ask))
-        .routes(routes!(register::register))
-        .routes(routes!(login::log_in))
-        .routes(routes!(devices::log_out_here))
-        .routes(routes!(push_token::put))
-        .routes(routes!(devices::list))
-        .routes(routes!(devices::remove))
-        .routes(routes!(password::change))
-}

@@ -1,4 +1,4 @@
-//! Passwords: argon2id, few at a time and off the threads that serve.
+//! Passwords: argon2id, hashed on blocking threads, few at a time.
 
 use std::{fmt, time::Duration};
 
@@ -16,27 +16,29 @@ use utoipa::{
 };
 
 use super::{
-    User,
+    budget::{Attempt, Guesser},
     code::{self, Code},
     device::{Device, log_out},
-    guesses::{Attempt, Guesser},
     phone::Phone,
     table,
 };
 use crate::{
-    answer::{Answer, Empty, Envelope},
     app::App,
+    caller::User,
     clock::now_ms,
-    error::{Error, Word},
-    input::{Json, broken},
-    observe::ClientAddress,
+    http::{
+        answer::{Answer, Empty, Envelope},
+        error::{Error, ErrorCode},
+        input::{Json, broken},
+        observe::ClientAddress,
+    },
 };
 
-/// Hashes at a time: each takes 19 MiB and a core for some 20 ms.
+/// Concurrent hashes: each takes 19 MiB and a core for some 20 ms.
 const AT_ONCE: usize = 2;
-/// How long a request waits for its turn.
+/// The longest wait for a hash to begin.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
-/// Verified when there is no account or no password, so that this takes as long as a wrong password. Nothing hashes to it.
+/// Verified without an account or password, so that this takes as long as a wrong password. No password has this hash.
 const NOBODY: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
@@ -45,17 +47,17 @@ const MIN_CHARACTERS: usize = 8;
 /// The longest password, characters.
 const MAX_CHARACTERS: usize = 128;
 
-/// A password as somebody chose it.
+/// A password.
 #[derive(Clone)]
 pub(crate) struct Password(String);
 
 impl Password {
-    /// One that nobody chose: 144 random bits.
+    /// A random one: 144 bits.
     pub(crate) fn random() -> Self {
         Self(URL_SAFE_NO_PAD.encode(rand::random::<[u8; 18]>()))
     }
 
-    /// For the one line that shows it.
+    /// For the output that shows it once.
     pub(crate) fn into_string(self) -> String {
         self.0
     }
@@ -74,8 +76,8 @@ impl<'de> Deserialize<'de> for Password {
             Ok(Self(text))
         } else {
             Err(broken(
-                format_args!("密码应为 {MIN_CHARACTERS} 到 {MAX_CHARACTERS} 个字符"),
-                format_args!("a password has {MIN_CHARACTERS} to {MAX_CHARACTERS} characters"),
+                format_args!("应为 {MIN_CHARACTERS} 到 {MAX_CHARACTERS} 个字符"),
+                format_args!("must have {MIN_CHARACTERS} to {MAX_CHARACTERS} characters"),
             ))
         }
     }
@@ -93,7 +95,7 @@ impl PartialSchema for Password {
 
 impl ToSchema for Password {}
 
-/// The hashing, with its turns.
+/// Hashes and verifies passwords, few at a time.
 pub struct Passwords(Semaphore);
 
 impl Default for Passwords {
@@ -103,7 +105,7 @@ impl Default for Passwords {
 }
 
 impl Passwords {
-    /// The hash of a password, with a salt of its own.
+    /// Hashes a password with a random salt.
     pub(crate) async fn hash(&self, password: Password) -> Result<String, Error> {
         self.in_turn(move || {
             Argon2::default()
@@ -114,7 +116,7 @@ impl Passwords {
         .await
     }
 
-    /// Whether a password is the one of a hash. Takes as long when there is none.
+    /// Whether a password has this hash. Takes as long without one.
     pub(crate) async fn verify(&self, password: Password, hash: Option<String>) -> Result<bool, Error> {
         self.in_turn(move || {
             let hash = hash.as_deref().unwrap_or(NOBODY);
@@ -138,21 +140,21 @@ impl Passwords {
     }
 }
 
-/// A new password, and a proof that this is its owner: the current password, or a code sent to the phone.
+/// A new password, and a proof of ownership: the current password, or a code sent to the phone.
 #[derive(Deserialize, ToSchema)]
 #[schema(example = json!({"current_password": "correct horse 1", "new_password": "correct horse 2"}))]
 pub(crate) struct ChangePassword {
-    /// The password in force, if there is one.
+    /// The current password, if there is one.
     current_password: Option<Password>,
-    /// A code from POST /account/code, instead.
+    /// A code from POST /account/code instead.
     code: Option<Code>,
     new_password: Password,
 }
 
 /// Changes the password
 ///
-/// Ends all other devices of the user, and those on which they logged a team's assistant in. An access token alone is not enough: the current password or an SMS code is asked
-/// for as well.
+/// Logs out all other devices of the user, and those on which they logged a team's assistant in. An access token alone is not
+/// enough: the request needs the current password or an SMS code.
 #[utoipa::path(
     operation_id = "changePassword",
     put, path = "/account/password", tag = "account", request_body = ChangePassword,
@@ -165,16 +167,16 @@ pub(crate) struct ChangePassword {
 )]
 pub(crate) async fn change(
     State(app): State<App>,
-    ClientAddress(address): ClientAddress,
     user: User,
+    ClientAddress(address): ClientAddress,
     Json(body): Json<ChangePassword>,
 ) -> Result<Answer, Error> {
     let Some(account) = table::account(&app.database, user.id).await? else {
-        return Err(Word::AuthRequired.into());
+        return Err(ErrorCode::AuthRequired.into());
     };
     let Some(phone) = account.phone.as_deref().and_then(Phone::parse) else {
-        // A team's assistant is logged in by the team's owner.
-        return Err(Word::PasswordRefused.into());
+        // The team's owner logs an assistant in.
+        return Err(ErrorCode::PasswordRefused.into());
     };
     let guesser = Guesser::of_phone(&phone, Some(user.id), Some(&user.device_id), address);
     let proof = match (body.current_password, body.code) {
@@ -190,8 +192,8 @@ pub(crate) async fn change(
         (None, None) => {
             return Err(Error::invalid(
                 "current_password",
-                "须提供 current_password 或短信验证码 code",
-                "either current_password or an SMS code must be given",
+                "必须提供，或提供短信验证码 code",
+                "must be given, or code instead",
             ));
         }
     };
@@ -205,11 +207,11 @@ pub(crate) async fn change(
     .await
 }
 
-/// What proves that the owner changes the password.
+/// The proof that the owner changes the password.
 enum Proof {
-    /// The current password did, which has this hash.
+    /// The verified current password, with its hash.
     Password { verified: String, attempt: Attempt },
-    /// A code will, within the transaction that consumes it.
+    /// A code, which the transaction checks and consumes.
     Code {
         phone: Phone,
         code: Code,
@@ -218,10 +220,10 @@ enum Proof {
 }
 
 fn wrong() -> Error {
-    Error::new(Word::PasswordRefused).field("current_password")
+    Error::new(ErrorCode::PasswordRefused).field("current_password")
 }
 
-/// The account's row is locked first: a login that races is ended here, or refused by the password's new hash.
+/// Locks the account first: a concurrent login is ended here, or refused by the new hash.
 async fn store(app: &App, user: User, proof: Proof, hash: String) -> Result<Vec<Device>, Error> {
     let handle = app.clone();
     app.database
@@ -230,22 +232,22 @@ async fn store(app: &App, user: User, proof: Proof, hash: String) -> Result<Vec<
                 let now_ms = now_ms();
                 match proof {
                     Proof::Password { verified, attempt } => {
-                        attempt.was_right_password(tx).await?;
+                        attempt.clear_passwords(tx).await?;
                         if !table::replace_password(tx, user.id, &verified, &hash).await? {
                             return Err(wrong());
                         }
                     }
                     Proof::Code { phone, code, guesser } => {
-                        if !code::take(tx, &handle, &guesser, &phone, &code, now_ms).await? {
-                            // Committed, so that the try is counted.
-                            return Ok(Err(Error::new(Word::CodeRefused).field("code")));
+                        if !code::consume(tx, &handle, &guesser, &phone, &code, now_ms).await? {
+                            // Committed, so that the attempt counts.
+                            return Ok(Err(Error::new(ErrorCode::CodeRefused).field("code")));
                         }
                         table::set_password(tx, user.id, &hash).await?;
                     }
                 }
                 let gone = table::remove_other_devices(tx, user.id, &user.device_id, now_ms).await?;
                 table::forget_other_known_devices(tx, user.id, &user.device_id).await?;
-                table::hold(tx, &user, now_ms).await?;
+                table::lock_device(tx, &user, now_ms).await?;
                 Ok::<_, Error>(Ok(gone))
             })
         })

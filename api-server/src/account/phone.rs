@@ -1,4 +1,4 @@
-//! Phone numbers, in one form.
+//! Phone numbers in E.164 form.
 
 use std::{fmt, str::FromStr};
 
@@ -8,14 +8,14 @@ use utoipa::{
     openapi::{ObjectBuilder, RefOr, Schema, schema::Type},
 };
 
-use crate::input::broken;
+use crate::http::input::broken;
 
 /// A phone number in E.164 form: `+8613800138000`.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Phone(String);
 
 impl Phone {
-    /// Reads a number as people write it; without a country it is one of mainland China.
+    /// Parses a number as users write it. Without a country code it is one of mainland China.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let plain: String = text
             .trim()
@@ -49,7 +49,7 @@ impl Phone {
     }
 }
 
-/// The beginning of the phone numbers of a country, or of a part of one: `+86`.
+/// The prefix of a country's phone numbers: `+86`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CountryCode(String);
 
@@ -70,7 +70,7 @@ impl Default for CountryCode {
 impl FromStr for CountryCode {
     type Err = String;
 
-    /// The + may be left out: in a file of settings `86` is a number.
+    /// The + is optional: in a settings file `86` is a number.
     fn from_str(text: &str) -> Result<Self, String> {
         let digits = text.strip_prefix('+').unwrap_or(text);
         let is_prefix = (1..=7).contains(&digits.len())
@@ -84,7 +84,7 @@ impl FromStr for CountryCode {
     }
 }
 
-/// The last two digits alone: numbers stay out of logs.
+/// Shows the last two digits only: numbers stay out of logs.
 impl fmt::Debug for Phone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Phone(…{})", &self.0[self.0.len() - 2..])
@@ -96,16 +96,16 @@ impl<'de> Deserialize<'de> for Phone {
         Self::parse(&String::deserialize(deserializer)?).ok_or_else(|| {
             broken(
                 "应为 11 位手机号，或以 + 和国家代码开头的号码",
-                "it must be a mobile number of 11 digits, or a number that begins with + and the country",
+                "must be a mobile number of 11 digits, or a number that begins with + and the country code",
             )
         })
     }
 }
 
-/// Numbers of mainland China, with or without the country, and E.164 numbers of other countries. What people put between
-/// digits is left out of the contract: an app sends digits.
+/// Numbers of mainland China, with or without the country code, and E.164 numbers of other countries. The contract leaves
+/// out separators between digits: an app sends digits.
 const PATTERN: &str = "^((\\+?86)?1[0-9]{10}|\\+([1-79][0-9]{6,14}|8[0-57-9][0-9]{5,13}))$";
-/// As [`Phone::as_str`] is.
+/// Of [`Phone::as_str`].
 const SHOWN_PATTERN: &str = "^\\+(861[0-9]{10}|[1-79][0-9]{6,14}|8[0-57-9][0-9]{5,13})$";
 
 impl PartialSchema for Phone {
@@ -179,7 +179,7 @@ mod tests {
         }
     }
 
-    /// The pattern in the document takes the phones that the parser takes, and phones are shown by the second one.
+    /// The documented pattern accepts the phones that the parser accepts; the second one accepts the phones of answers.
     #[test]
     fn the_patterns_are_of_what_is_read() {
         let (asked, shown) = (
@@ -195,7 +195,7 @@ mod tests {
             for length in 0..=digits.len() {
                 let text = format!("{begin}{}", &digits[..length]);
                 let read = Phone::parse(&text);
-                // The international 00 is read as well, and not in the contract.
+                // The parser accepts the prefix 00 beyond the contract.
                 if !text.starts_with("00") {
                     assert_eq!(read.is_some(), asked.is_match(&text), "{text}");
                 }

@@ -6,22 +6,23 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{
+    budget::Guesser,
     code::{self, Code},
-    device::{Login, NewLogin, Platform, open},
-    guesses::Guesser,
+    device::{Login, NewLogin, Platform, PushToken, open},
     password::Password,
     phone::Phone,
-    push_token::PushToken,
     table::{self, NewAccount},
-    user::Role,
 };
 use crate::{
-    answer::{Answer, Envelope},
     app::App,
+    caller::Role,
     clock::now_ms,
-    error::{Error, Word},
-    input::{DeviceId, Json, Line},
-    observe::ClientAddress,
+    http::{
+        answer::{Answer, Envelope},
+        error::{Error, ErrorCode},
+        input::{DeviceId, Json, Line},
+        observe::ClientAddress,
+    },
 };
 
 /// A new account, and the device that it is made on.
@@ -33,7 +34,7 @@ pub(crate) struct Register {
     code: Code,
     name: Line<1, 64>,
     role: RegisteredRole,
-    /// 8 to 128 characters; without it one logs in by code.
+    /// 8 to 128 characters; without a password the user logs in by code.
     password: Option<Password>,
     /// Chosen by the app once for each installation; 1 to 64 bytes.
     device_id: DeviceId,
@@ -41,7 +42,7 @@ pub(crate) struct Register {
     push_token: Option<PushToken>,
 }
 
-/// What one can register as.
+/// The roles that register themselves.
 #[derive(Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum RegisteredRole {
@@ -49,7 +50,7 @@ pub(crate) enum RegisteredRole {
     Doctor,
 }
 
-/// Makes an account and logs in
+/// Creates an account and logs in
 #[utoipa::path(
     operation_id = "registerAccount",
     post, path = "/account/register", tag = "account", request_body = Register,
@@ -67,7 +68,7 @@ pub(crate) async fn register(
 ) -> Result<Answer, Error> {
     let guesser = Guesser::of_phone(&body.phone, None, None, address);
     let password_hash = match body.password.clone() {
-        // The code comes first: nobody without one makes us hash.
+        // The code comes first: without one the service does not hash.
         Some(password) => {
             check_code(&app, &body, guesser.clone()).await?;
             Some(app.passwords.hash(password).await?)
@@ -81,8 +82,8 @@ pub(crate) async fn register(
         .transaction(move |tx| {
             Box::pin(async move {
                 let now_ms = now_ms();
-                if !code::take(tx, &handle, &guesser, &body.phone, &body.code, now_ms).await? {
-                    // Committed, so that the try is counted.
+                if !code::consume(tx, &handle, &guesser, &body.phone, &body.code, now_ms).await? {
+                    // Committed, so that the attempt counts.
                     return Ok(Err(refused()));
                 }
                 let account = NewAccount {
@@ -123,5 +124,5 @@ async fn check_code(app: &App, body: &Register, guesser: Guesser) -> Result<(), 
 }
 
 fn refused() -> Error {
-    Error::new(Word::CodeRefused).field("code")
+    Error::new(ErrorCode::CodeRefused).field("code")
 }

@@ -6,36 +6,35 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use dashmap::DashMap;
 use sha2::{Digest, Sha256};
 
-use super::{Role, User, table};
-use crate::{app::App, clock::now_ms, error::Error};
+use super::table;
+use crate::{
+    app::App,
+    caller::{Role, TokenHash, User},
+    clock::now_ms,
+    http::error::Error,
+};
 
-/// The SHA-256 of an access token.
-pub type TokenHash = [u8; 32];
-
-/// How long a token is good, milliseconds: 90 days.
+/// The lifetime of a token, milliseconds: 90 days.
 pub(crate) const LIFETIME_MS: i64 = 90 * 24 * 60 * 60 * 1000;
-/// A time of last use is written when it moved by this, milliseconds.
+/// A last use is written once it is this much newer, milliseconds.
 const SAVE_USE_MS: i64 = 60_000;
-/// Tokens whose last use is kept in memory; of more it stays as the database has it.
+/// Tokens whose last use is kept in memory; that of others is not updated.
 const MAX_KNOWN: usize = 200_000;
-/// Times of last use in one transaction: a few milliseconds.
+/// Last uses in one transaction: a few milliseconds.
 const SAVED_AT_ONCE: usize = 500;
 
-/// An access token on its way to the app; nothing else ever sees it.
+/// An access token on its way to the app.
 pub(crate) struct AccessToken(String);
 
 impl AccessToken {
-    /// A new one.
     pub(crate) fn random() -> Self {
         Self(URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>()))
     }
 
-    /// What is kept of it.
     pub(crate) fn hash(&self) -> TokenHash {
         hash(&self.0)
     }
 
-    /// For the answer.
     pub(crate) fn into_string(self) -> String {
         self.0
     }
@@ -51,8 +50,8 @@ fn hash(token: &str) -> TokenHash {
     Sha256::digest(token.as_bytes()).into()
 }
 
-/// When tokens were used last, until it is written. Whether a token is good stands in the database alone: it is read for
-/// each request, so that a token that ended on one process has ended on all.
+/// Last uses of tokens that are not written yet. Validity stands in the database only: each request reads it, so that a
+/// token that ends on one process ends on all.
 #[derive(Default)]
 pub struct Tokens(DashMap<TokenHash, Used>);
 
@@ -81,14 +80,14 @@ impl Tokens {
         }
     }
 
-    /// When a token was used last, if this process knows.
+    /// The last use of a token, if this process has seen one.
     pub(crate) fn last_used_ms(&self, token: &TokenHash) -> Option<i64> {
         self.0.get(token).map(|used| used.used_ms)
     }
 }
 
-/// The user of an access token; none when it is unknown, expired or revoked. Writes ask once more, as they commit:
-/// [`table::hold`].
+/// The user of an access token; none when it is unknown, expired or revoked. Writes check again before they commit:
+/// [`table::lock_device`].
 pub(crate) async fn authenticate(app: &App, token: &str) -> Result<Option<User>, Error> {
     let token = hash(token);
     let now_ms = now_ms();
@@ -99,14 +98,14 @@ pub(crate) async fn authenticate(app: &App, token: &str) -> Result<Option<User>,
     Ok(Some(found.user))
 }
 
-/// Whether the token of a request is still good.
+/// Whether the token of a request is still valid.
 pub(crate) async fn is_valid(app: &App, user: &User) -> Result<bool, Error> {
     Ok(table::device_of_token(&app.database, &user.token, now_ms())
         .await?
         .is_some())
 }
 
-/// Writes times of last use that have moved, and forgets tokens that were not used for a while.
+/// Writes last uses, and forgets tokens that were not used recently.
 pub(crate) async fn save_last_use(app: &App) -> Result<(), Error> {
     let moved: HashMap<TokenHash, i64> = app
         .tokens
@@ -133,14 +132,14 @@ pub(crate) async fn save_last_use(app: &App) -> Result<(), Error> {
     Ok(())
 }
 
-/// What the database knows of a token.
+/// A token's row.
 pub(crate) struct Found {
     pub(crate) user: User,
     pub(crate) last_used_ms: i64,
 }
 
 impl Found {
-    /// A row of `device_of_token`: user, device, role, last use.
+    /// From the columns user, device, role, last use.
     pub(crate) fn from_row(row: &database::Row, token: TokenHash) -> Result<Self, Error> {
         let role: String = row.get(2)?;
         Ok(Self {

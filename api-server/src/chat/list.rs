@@ -4,12 +4,14 @@ use axum::extract::State;
 
 use super::{Chat, table};
 use crate::{
-    account::User,
-    answer::{Answer, ListEnvelope, Page},
     app::App,
-    docs::PageParams,
-    error::Error,
-    input::{Cursor, PageQuery},
+    caller::User,
+    http::{
+        answer::{Answer, ListEnvelope},
+        docs::PageParams,
+        error::Error,
+        input::PageQuery,
+    },
 };
 
 /// One's private chats
@@ -20,19 +22,6 @@ use crate::{
     security(("access_token" = []), ("bearer" = []))
 )]
 pub(crate) async fn list(State(app): State<App>, user: User, page: PageQuery) -> Result<Answer, Error> {
-    let total = if page.count {
-        Some(table::count(&app.database, user.id).await?)
-    } else {
-        None
-    };
-    let mut items = table::list(&app.database, user.id, &page).await?;
-    let next_cursor = page.cut(&mut items, |last| Cursor {
-        at: last.created,
-        id: last.conversation_id,
-    });
-    Answer::page(Page {
-        items,
-        next_cursor,
-        total,
-    })
+    let list = table::list(user.id);
+    Answer::page(list.page(&app.database, &page).await?)
 }

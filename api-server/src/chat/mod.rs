@@ -1,29 +1,20 @@
 //! Private chats: conversations of two.
 
-mod list;
-mod open;
+pub(crate) mod list;
+pub(crate) mod open;
 mod table;
 
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::app::App;
-
-pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(open::open))
-        .routes(routes!(list::list))
-}
-
-/// A private chat, as one of the two has it.
+/// A private chat, as one of its users sees it.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Chat {
-    /// On the wire.
+    /// Its id on the wire.
     conversation_id: i64,
-    /// The other one.
+    /// The other user.
     user_id: i64,
-    /// The other one's name.
+    /// The other user's name.
     name: String,
     /// Epoch milliseconds.
     created: i64,

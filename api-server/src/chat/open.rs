@@ -12,19 +12,22 @@ use utoipa::ToSchema;
 
 use super::{Chat, table};
 use crate::{
-    account::{self, Role, User},
-    answer::{Answer, Envelope},
+    account,
     app::{App, Written},
+    caller::{Role, User},
     clinic,
     clock::now_ms,
     consult,
-    docs::IdempotencyKey,
-    error::{Error, Word},
-    input::{Id, Write},
+    http::{
+        answer::{Answer, Envelope},
+        docs::IdempotencyKey,
+        error::{Error, ErrorCode},
+        input::{Id, Write},
+    },
     team,
 };
 
-/// Whom to chat with.
+/// The other user.
 #[derive(Deserialize, ToSchema)]
 #[schema(example = json!({"user_id": 9}))]
 pub(crate) struct OpenChat {
@@ -33,8 +36,8 @@ pub(crate) struct OpenChat {
 
 /// Opens a private chat, or finds it
 ///
-/// Between doctors who are in a team or a clinic together, and between a patient and a doctor who is or was in a consult of theirs. Each
-/// two people have one.
+/// Between doctors who are in a team or a clinic together, and between a patient and a doctor who is or was in a consult of
+/// theirs. Two users have one chat.
 #[utoipa::path(
     operation_id = "openChat",
     post, path = "/chat", tag = "chat", request_body = OpenChat, params(IdempotencyKey),
@@ -53,8 +56,8 @@ pub(crate) async fn open(
     if other == user.id {
         return Err(Error::invalid(
             "user_id",
-            "应为他人的 id",
-            "it must be somebody else's id",
+            "应为其他用户的 id",
+            "must be the id of another user",
         ));
     }
     let conversation = ConversationId::from_database(app.database.allocate_id(CONVERSATION_SEQUENCE).await?);
@@ -67,10 +70,12 @@ pub(crate) async fn open(
             let now_ms = now_ms();
             let name = may_chat(tx, &user, other)
                 .await?
-                .ok_or_else(|| Error::new(Word::ChatNotFound).field("user_id"))?;
-            let own = account::person(tx, user.id).await?.ok_or(Word::AuthRequired)?;
+                .ok_or_else(|| Error::new(ErrorCode::ChatNotFound).field("user_id"))?;
+            let own = account::identity(tx, user.id)
+                .await?
+                .ok_or(ErrorCode::AuthRequired)?;
             if !table::put_chat(tx, [user.id, other], conversation, now_ms).await? {
-                // Another request was faster.
+                // Another request opened it first.
                 let chat = table::chat(tx, user.id, other).await?;
                 let chat = chat.ok_or_else(|| Error::internal("a chat has one row only"))?;
                 return Ok(Written::new(Answer::one(&chat)?));
@@ -101,9 +106,9 @@ pub(crate) async fn open(
     .await
 }
 
-/// The other one's name, when these two may chat.
+/// The other user's name, when the two may chat.
 async fn may_chat(tx: &mut Transaction<'_>, user: &User, other: UserId) -> Result<Option<String>, Error> {
-    let Some(person) = account::person(tx, other).await? else {
+    let Some(person) = account::identity(tx, other).await? else {
         return Ok(None);
     };
     let may = match (user.role, person.role) {

@@ -1,10 +1,10 @@
 //! The SQL of private chats.
 
-use database::{Database, Row, Transaction, params};
+use database::{Row, Transaction, params};
 use proto::{ConversationId, UserId};
 
 use super::Chat;
-use crate::{error::Error, input::PageQuery};
+use crate::http::{answer::List, error::Error, input::Cursor};
 
 const COLUMNS: &str = "c.conversation_id, c.other_id, a.name, c.created_ms";
 
@@ -17,7 +17,7 @@ fn chat_row(row: &Row) -> Result<Chat, Error> {
     })
 }
 
-/// The chat of two, as the first has it.
+/// The chat of two users, as the first sees it.
 pub(super) async fn chat(
     tx: &mut Transaction<'_>,
     user: UserId,
@@ -35,8 +35,8 @@ pub(super) async fn chat(
     row.as_ref().map(chat_row).transpose()
 }
 
-/// Puts a chat of two; false when there is one. The row of the lower id comes first, so that requests of both sides that
-/// race meet there.
+/// Inserts the chat of two users; false when it exists. The row of the lower id comes first, so that racing requests of both
+/// sides collide there.
 pub(super) async fn put_chat(
     tx: &mut Transaction<'_>,
     pair: [UserId; 2],
@@ -63,7 +63,7 @@ pub(super) async fn put_chat(
     Ok(true)
 }
 
-pub(super) fn list_sql() -> String {
+fn list_sql() -> String {
     format!(
         "SELECT {COLUMNS} FROM chat c JOIN account a ON a.id = c.other_id
          WHERE c.user_id = $1 AND (c.created_ms, c.conversation_id) < ($2, $3)
@@ -71,33 +71,28 @@ pub(super) fn list_sql() -> String {
     )
 }
 
-pub(super) const COUNT: &str = "SELECT count(*) FROM chat WHERE user_id = $1";
+const COUNT: &str = "SELECT count(*) FROM chat WHERE user_id = $1";
 
-/// One more than the page holds, the newest first.
-pub(super) async fn list(database: &Database, user: UserId, page: &PageQuery) -> Result<Vec<Chat>, Error> {
-    let start = page.start();
-    let rows = database
-        .query(
-            list_sql(),
-            params![user.get(), start.at, start.id, page.limit + 1],
-        )
-        .await?;
-    rows.iter().map(chat_row).collect()
-}
-
-pub(super) async fn count(database: &Database, user: UserId) -> Result<i64, Error> {
-    let row = database.query_first(COUNT, params![user.get()]).await?;
-    Ok(row.map_or(Ok(0), |row| row.get(0))?)
+/// A user's chats, the newest first.
+pub(super) fn list(user: UserId) -> List<Chat> {
+    List {
+        items: list_sql().into(),
+        count: COUNT.into(),
+        keys: params![user.get()],
+        item: chat_row,
+        place: |chat| Cursor {
+            at: chat.created,
+            id: chat.conversation_id,
+        },
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::walks_an_index;
 
     #[tokio::test]
-    async fn lists_walk_an_index() {
-        walks_an_index(&list_sql(), params![1_i64, 1_i64, 1_i64, 51_i64]).await;
-        walks_an_index(COUNT, params![1_i64]).await;
+    async fn statements_walk_an_index() {
+        list(UserId::from_database(1)).walks_an_index().await;
     }
 }

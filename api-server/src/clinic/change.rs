@@ -6,15 +6,17 @@ use utoipa::ToSchema;
 
 use super::{Clinic, table};
 use crate::{
-    account::User,
-    answer::{Answer, Envelope},
     app::{App, Written},
-    docs::IdempotencyKey,
-    error::{Error, Word},
-    input::{Line, PathId, Text, Write},
+    caller::{Led, User},
+    http::{
+        answer::{Answer, Envelope},
+        docs::IdempotencyKey,
+        error::Error,
+        input::{Line, PathId, Text, Write},
+    },
 };
 
-/// What changes on a clinic's page. What is left out stays as it is.
+/// Changes of a clinic's page. Absent fields stay as they are.
 #[derive(Deserialize, ToSchema)]
 #[schema(example = json!({"introduction": "妇产科、儿科与皮肤科"}))]
 pub(crate) struct ChangeClinic {
@@ -45,10 +47,7 @@ pub(crate) async fn change(
 ) -> Result<Answer, Error> {
     app.write(once, move |tx| {
         Box::pin(async move {
-            let mut clinic = table::take(tx, id.get()).await?;
-            if !table::leads(tx, &clinic, user.id).await? {
-                return Err(Word::ClinicForbidden.into());
-            }
+            let mut clinic = Led::<Clinic>::lock(tx, id.get(), &user).await?.into_inner();
             let present = clinic.name.clone();
             if let Some(name) = body.name {
                 clinic.name = name.into_string();

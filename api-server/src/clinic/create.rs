@@ -4,18 +4,20 @@ use axum::extract::State;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{Clinic, MAX_CLINICS, table};
+use super::{Caller, Clinic, MAX_CLINICS, table};
 use crate::{
-    account::{self, Role, User},
-    answer::{Answer, Envelope},
+    account,
     app::{App, Written},
     clock::now_ms,
-    docs::IdempotencyKey,
-    error::{Error, Word},
-    input::{Line, Text, Write},
+    http::{
+        answer::{Answer, Envelope},
+        docs::IdempotencyKey,
+        error::{Error, ErrorCode},
+        input::{Line, Text, Write},
+    },
 };
 
-/// A clinic to be founded.
+/// A new clinic.
 #[derive(Deserialize, ToSchema)]
 #[schema(example = json!({"name": "仁心诊所", "introduction": "妇产科与儿科"}))]
 pub(crate) struct NewClinic {
@@ -25,7 +27,7 @@ pub(crate) struct NewClinic {
 
 /// Founds a clinic
 ///
-/// By a doctor, who is its founder and first doctor. A doctor founds at most 5. A name is there once.
+/// By a doctor, who is its founder and first doctor. A doctor founds at most 5 clinics. Names are unique.
 #[utoipa::path(
     operation_id = "createClinic",
     post, path = "/clinic", tag = "clinic", request_body = NewClinic, params(IdempotencyKey),
@@ -38,19 +40,16 @@ pub(crate) struct NewClinic {
 )]
 pub(crate) async fn create(
     State(app): State<App>,
-    user: User,
+    user: Caller,
     Write { body, once }: Write<NewClinic>,
 ) -> Result<Answer, Error> {
-    if user.role != Role::Doctor {
-        return Err(Word::ClinicDoctorsOnly.into());
-    }
     let clinic_id = app.database.allocate_id(table::SEQUENCE).await?;
     app.write(once, move |tx| {
         Box::pin(async move {
             let now_ms = now_ms();
-            account::take(tx, user.id).await?;
+            account::lock(tx, user.id).await?;
             if table::founded(tx, user.id).await? >= MAX_CLINICS {
-                return Err(Word::ClinicLimit.into());
+                return Err(ErrorCode::ClinicLimit.into());
             }
             let clinic = Clinic {
                 clinic_id,

@@ -1,44 +1,37 @@
-//! Clinics: a founder, doctors who have accepted an invitation, supervisors among them. Patients find a clinic by its name, however it is spelt.
+//! Clinics: a founder, and doctors who have accepted an invitation, supervisors among them. Patients find a clinic by its
+//! name, however it is spelt.
 
-mod change;
-mod create;
-mod doctor;
-mod doctors;
-mod invitation;
-mod join;
-mod mine;
-mod show;
-mod supervisor;
+mod access;
+pub(crate) mod change;
+pub(crate) mod create;
+pub(crate) mod find;
+pub(crate) mod roster;
 mod table;
 
+use proto::UserId;
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
 
-pub(crate) use join::join;
+pub(crate) use roster::join::on_invitation;
 pub(crate) use table::{fold_names, share_a_clinic};
 
-use crate::app::App;
+use crate::{
+    caller::{self, DoctorsOnly},
+    http::error::ErrorCode,
+};
 
-/// The most clinics that a doctor founds.
-const MAX_CLINICS: i64 = 5;
+/// Endpoints of clinics that serve doctors only.
+pub(crate) struct Clinics;
 
-pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(create::create, show::find))
-        .routes(routes!(show::show, change::change))
-        .routes(routes!(doctor::add))
-        .routes(routes!(doctor::remove))
-        .routes(routes!(doctors::list))
-        .routes(routes!(supervisor::appoint))
-        .routes(routes!(invitation::invite))
-        .routes(routes!(invitation::withdraw))
-        .routes(routes!(invitation::invite_phone))
-        .routes(routes!(invitation::list))
-        .routes(routes!(join::join_clinic))
-        .routes(routes!(join::leave))
-        .routes(routes!(mine::list))
+impl DoctorsOnly for Clinics {
+    const REFUSAL: ErrorCode = ErrorCode::ClinicDoctorsOnly;
 }
+
+/// The doctor who calls.
+type Caller = caller::Doctor<Clinics>;
+
+/// Clinics that one doctor founds at most.
+const MAX_CLINICS: i64 = ErrorCode::ClinicLimit.limit();
 
 /// A clinic.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -48,6 +41,12 @@ pub(crate) struct Clinic {
     introduction: String,
     founder_id: i64,
     created_ms: i64,
+}
+
+impl Clinic {
+    fn is_founded_by(&self, user: UserId) -> bool {
+        self.founder_id == user.get()
+    }
 }
 
 /// A doctor of a clinic.
@@ -60,12 +59,12 @@ pub(crate) struct ClinicDoctor {
     photo_id: Option<String>,
     title: String,
     department: String,
-    /// Who invited them; of the founder: themselves.
+    /// The user who invited the doctor; a founder's own id.
     inviter_id: i64,
     is_supervisor: bool,
-    /// By whom they are supervisor (主管): the founder unless another inviter was named. Null while they are none.
+    /// Of a supervisor (主管), the inviter who was recorded; null of other doctors.
     #[schema(required = true)]
     supervisor_inviter_id: Option<i64>,
-    /// 0 of a doctor who is invited and has not accepted.
+    /// 0 until an invited doctor has accepted.
     joined_ms: i64,
 }

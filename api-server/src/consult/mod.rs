@@ -1,46 +1,37 @@
-//! Consults (咨询): begun by a member with a team, answered by doctors whom the team's assistant brings in.
+//! Consults (咨询): opened by a member with a team, answered by doctors whom the team's assistant adds.
 //!
-//! [`life`] says which state follows which. Every step is written into the consult's conversations in the same transaction
-//! as its record: the main conversation, whose id is the consult's, and the staff room, which the patient never sees.
+//! [`life`] decides which act leads to which state. Each act is recorded in the consult's conversations in the transaction
+//! of its row: in the main conversation, which has the consult's id, and in the staff room, which the patient never sees.
+//! Higher domains act on the [`Event`]s of a consult in that transaction, too.
 
-mod close;
-mod create;
-mod doctor;
+pub(crate) mod act;
 mod entry;
-mod handover;
-mod hide;
-mod life;
-mod list;
-mod messages;
+mod event;
+pub(crate) mod life;
+pub(crate) mod read;
 mod record;
-mod show;
 mod table;
-mod team_list;
-
-use utoipa_axum::{router::OpenApiRouter, routes};
+pub(crate) mod team_doctor;
 
 pub(crate) use entry::EntryItem;
+pub(crate) use event::{Event, Happened, Subscriber};
 pub(crate) use life::Status;
-pub(crate) use record::Consult;
+pub(crate) use record::Record;
 pub(crate) use table::{
-    check_seated, check_seated_in, count_finished, count_served, running_of, shared_a_consult, take_consult,
-    take_row,
+    check_seated, check_seated_in, count_finished, count_served, lock_row, shared_a_consult,
 };
-pub(crate) use team_list::{list_finished, list_served};
 
-use crate::app::App;
+use crate::{
+    caller::{self, MembersOnly},
+    http::error::ErrorCode,
+};
 
-pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(create::create))
-        .routes(routes!(list::in_process))
-        .routes(routes!(list::history, hide::hide_all))
-        .routes(routes!(hide::hide_one))
-        .routes(routes!(show::show))
-        .routes(routes!(doctor::bring_in))
-        .routes(routes!(doctor::take_out))
-        .routes(routes!(handover::hand_over))
-        .routes(routes!(close::finish))
-        .routes(routes!(close::cancel))
-        .routes(routes!(messages::list))
+/// The opening of consults.
+pub(crate) struct Opening;
+
+impl MembersOnly for Opening {
+    const REFUSAL: ErrorCode = ErrorCode::MembersOnly;
 }
+
+/// The member who calls.
+type Caller = caller::Member<Opening>;

@@ -5,8 +5,11 @@ use proto::{ConversationId, UserId};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::life::{Seat, Status};
-use crate::{answer::Answer, docs, error::Error, team};
+use super::life::{self, Life, Seat, Status};
+use crate::{
+    http::{answer::Answer, docs, error::Error, input::Cursor},
+    team,
+};
 
 /// A consult (1.3 to 1.6).
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -21,7 +24,7 @@ pub(crate) struct Consult {
     target_member_name: String,
     team_id: i64,
     team_name: String,
-    /// The doctors who are in it, in the order of coming in.
+    /// The doctors in it, in the order of joining.
     doctor_ids: Vec<i64>,
     /// Text, or the uri of a voice upload.
     symptom_content: String,
@@ -47,9 +50,9 @@ pub(crate) struct ConsultEnvelope {
     created: i64,
 }
 
-/// What is known of a consult.
+/// A consult's row.
 #[derive(Clone, Debug)]
-pub(crate) struct Known {
+pub(crate) struct Record {
     pub(crate) id: ConversationId,
     pub(crate) status: Status,
     pub(crate) team_id: i64,
@@ -57,19 +60,19 @@ pub(crate) struct Known {
     shown: Consult,
 }
 
-/// The columns of [`Known::from_row`]; `c` is the consult.
+/// The columns of [`Record::from_row`]; `c` is the consult.
 pub(super) const COLUMNS: &str =
     "c.id, c.status, c.creator_id, creator.name, c.target_id, target.name, c.team_id, t.name,
      c.symptom_content, c.symptom_type, c.images, c.created_ms, c.staff_conversation_id,
      (SELECT string_agg(CAST(d.user_id AS TEXT), ',' ORDER BY d.joined_ms, d.user_id)
       FROM consult_person d WHERE d.consult_id = c.id AND d.role = 'doctor' AND d.shelf <> 'removed')";
 
-/// What [`COLUMNS`] need beside the consult.
+/// The joins of [`COLUMNS`].
 pub(super) const JOINS: &str = "JOIN team t ON t.id = c.team_id
      JOIN account creator ON creator.id = c.creator_id
      JOIN account target ON target.id = c.target_id";
 
-impl Known {
+impl Record {
     pub(super) fn from_row(row: &Row) -> Result<Self, Error> {
         let status: String = row.get(1)?;
         let status =
@@ -100,28 +103,42 @@ impl Known {
         })
     }
 
-    /// When it was made and which it is: what lists are ordered by.
-    pub(super) fn place(&self) -> (i64, i64) {
-        (self.shown.created, self.id.get())
+    /// The order of lists.
+    pub(super) fn place(&self) -> Cursor {
+        Cursor {
+            at: self.shown.created,
+            id: self.id.get(),
+        }
     }
 
-    /// Who began it and decides about value-added services.
+    /// The member who opened it, and decides about its value-added services.
     pub(crate) fn patient(&self) -> UserId {
         UserId::from_database(self.shown.creator_member_id)
     }
 
-    /// Whether a doctor is in it.
-    pub(super) fn has_doctor(&self, doctor: UserId) -> bool {
-        self.shown.doctor_ids.contains(&doctor.get())
+    /// The facts on which decisions rest.
+    pub(super) fn life(&self) -> Life {
+        let ids = self.shown.doctor_ids.iter();
+        Life {
+            status: self.status,
+            doctors: ids.map(|id| UserId::from_database(*id)).collect(),
+        }
     }
 
-    /// Once a doctor has gone: who takes themselves out can read it no more, and still gets an answer.
+    pub(super) fn conversation(&self, conversation: life::Conversation) -> ConversationId {
+        match conversation {
+            life::Conversation::Main => self.id,
+            life::Conversation::Staff => self.staff_room,
+        }
+    }
+
+    /// The record once a doctor has left.
     pub(super) fn without(mut self, doctor: UserId) -> Self {
         self.shown.doctor_ids.retain(|id| *id != doctor.get());
         self
     }
 
-    /// As somebody in it may see it.
+    /// In the form that a seat may see.
     pub(super) fn show(self, seat: Seat) -> Consult {
         let mut shown = self.shown;
         if !seat.is_staff() {
@@ -130,7 +147,7 @@ impl Known {
         shown
     }
 
-    /// As an item of a list: as the seed document has it and nothing else.
+    /// As an item of a list: with the fields of the seed document alone.
     pub(super) fn into_item(self) -> Consult {
         Consult {
             staff_conversation_id: None,
@@ -138,7 +155,7 @@ impl Known {
         }
     }
 
-    /// As an answer to somebody in it.
+    /// As the answer to a user on a seat.
     pub(super) fn answer(self, seat: Seat) -> Result<Answer, Error> {
         let result = self.show(seat);
         Answer::whole(&ConsultEnvelope {

@@ -1,21 +1,23 @@
-//! 2.1: a doctor fills in their page.
+//! 2.1: changing a doctor's page.
 
 use axum::extract::State;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{Doctor, table};
+use super::{Caller, Doctor, table};
 use crate::{
-    account::{self, Role, User},
-    answer::{Answer, Envelope},
+    account,
     app::{App, Written},
     clock::now_ms,
-    docs::IdempotencyKey,
-    error::{Error, Word},
-    input::{Given, Line, PhotoId, Text, Write},
+    http::{
+        answer::{Answer, Envelope},
+        docs::IdempotencyKey,
+        error::{Error, ErrorCode},
+        input::{Given, Line, PhotoId, Text, Write},
+    },
 };
 
-/// What changes on a doctor's page (2.1). What is left out stays as it is; an empty text clears.
+/// Changes of a doctor's page (2.1). An absent field stays as it is; an empty text clears it.
 #[derive(Deserialize, ToSchema)]
 #[schema(example = json!({
     "photo_id": "photo-7", "title": "主任医师", "department": "妇产科", "expertise": "高危妊娠",
@@ -55,9 +57,9 @@ impl DoctorDetail {
     }
 }
 
-/// Fills in one's page (2.1)
+/// Changes one's own page (2.1)
 ///
-/// By a doctor, of themselves. The answer is the page as everybody sees it.
+/// By the doctor. The answer is the page as all users see it.
 #[utoipa::path(
     operation_id = "updateDoctor",
     post, path = "/doctor/detail", tag = "doctor", request_body = DoctorDetail, params(IdempotencyKey),
@@ -66,18 +68,15 @@ impl DoctorDetail {
 )]
 pub(crate) async fn put(
     State(app): State<App>,
-    user: User,
+    user: Caller,
     Write { body, once }: Write<DoctorDetail>,
 ) -> Result<Answer, Error> {
-    if user.role != Role::Doctor {
-        return Err(Word::DoctorPageForbidden.into());
-    }
     app.write(once, move |tx| {
         Box::pin(async move {
-            account::take(tx, user.id).await?;
+            account::lock(tx, user.id).await?;
             let mut doctor = table::doctor_in(tx, user.id.get())
                 .await?
-                .ok_or(Word::AuthRequired)?;
+                .ok_or(ErrorCode::AuthRequired)?;
             body.change(&mut doctor);
             account::rename(tx, user.id, doctor.name.clone()).await?;
             table::put(tx, &doctor, now_ms()).await?;

@@ -1,20 +1,26 @@
-//! What doctors tell of themselves. There is no money on it: 医生个人信息内无钱包信息.
+//! Doctors' pages. They show no wallet: 医生个人信息内无钱包信息.
 
-mod detail;
-mod show;
+pub(crate) mod detail;
+pub(crate) mod show;
 mod table;
 
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::app::App;
+use crate::{
+    caller::{self, DoctorsOnly},
+    http::error::ErrorCode,
+};
 
-pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(show::show))
-        .routes(routes!(detail::put))
+/// Doctors' pages.
+pub(crate) struct Pages;
+
+impl DoctorsOnly for Pages {
+    const REFUSAL: ErrorCode = ErrorCode::DoctorPageForbidden;
 }
+
+/// A doctor who calls.
+type Caller = caller::Doctor<Pages>;
 
 /// A doctor's page.
 #[derive(Debug, Serialize, ToSchema)]

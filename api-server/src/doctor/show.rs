@@ -1,19 +1,21 @@
-//! Looking at a doctor.
+//! Reading a doctor's page.
 
 use axum::extract::State;
 
 use super::{Doctor, table};
 use crate::{
-    account::User,
-    answer::{Answer, Envelope},
     app::App,
-    error::{Error, Word},
-    input::PathId,
+    caller::User,
+    http::{
+        answer::{Answer, Envelope},
+        error::{Error, ErrorCode},
+        input::PathId,
+    },
 };
 
 /// A doctor's page
 ///
-/// For everybody who is logged in: patients choose by it.
+/// For every logged-in user: patients choose by it.
 #[utoipa::path(
     operation_id = "getDoctor",
     get, path = "/doctor/{id}", tag = "doctor", params(("id" = i64, Path, minimum = 1)),
@@ -23,6 +25,6 @@ use crate::{
 pub(crate) async fn show(State(app): State<App>, _: User, PathId(id): PathId) -> Result<Answer, Error> {
     let doctor = table::doctor(&app.database, id.get())
         .await?
-        .ok_or(Word::DoctorNotFound)?;
+        .ok_or(ErrorCode::DoctorNotFound)?;
     Answer::one(&doctor)
 }

@@ -3,7 +3,7 @@
 use database::{Database, Row, Transaction, params};
 
 use super::Doctor;
-use crate::error::Error;
+use crate::http::error::Error;
 
 const DOCTOR: &str = "SELECT a.id, a.name, p.photo_id, coalesce(p.title, ''), coalesce(p.department, ''),
             coalesce(p.expertise, ''), coalesce(p.honours, ''), coalesce(p.introduction, '')

@@ -1,4 +1,4 @@
-//! Somebody comes into a family, or is invited.
+//! Adding a dependant to a family, or inviting a user into it.
 
 use axum::extract::State;
 use database::Transaction;
@@ -7,34 +7,37 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    FamilyMember, Kind, MAX_FAMILY, Relation, SentInvitation,
+    Caller, FamilyMember, Kind, MAX_FAMILY, Relation, SentInvitation,
     table::{self, NewInvitation},
 };
 use crate::{
-    account::{self, NewAccount, Phone, Role, User},
-    answer::{Answer, Envelope},
+    account::{self, NewAccount, Phone},
     app::{App, Written},
+    caller::Role,
     clock::now_ms,
-    docs::IdempotencyKey,
-    error::{Error, Word},
-    input::{BirthDate, Line, PhotoId, Write},
-    member::{self, Gender, Profile},
+    http::{
+        answer::{Answer, Envelope},
+        docs::IdempotencyKey,
+        error::{Error, ErrorCode},
+        input::{BirthDate, Line, PhotoId, Write},
+    },
+    profile::{self, Gender, Profile},
 };
 
-/// How long an invitation can be accepted, milliseconds.
+/// The lifetime of an invitation, milliseconds.
 const LIFETIME_MS: i64 = 30 * 24 * 60 * 60 * 1000;
 
-/// Somebody for the family: with `phone` an invitation, else a dependant.
+/// A new relative: with `phone` an invitation, else a dependant.
 #[derive(Deserialize, ToSchema)]
 #[schema(example = json!({
     "relation_type": "child", "name": "小明", "gender": "male", "birth_date": "2020-03-01"
 }))]
 pub(crate) struct NewRelative {
-    /// What they are to the caller.
+    /// Their relation to the caller.
     relation_type: Relation,
-    /// Of somebody with a phone of their own, who must accept. The other fields are theirs then and not taken.
+    /// Of a user with a phone of their own, who must accept. The fields below are ignored then: that data is theirs.
     phone: Option<Phone>,
-    /// Of a dependant: needed.
+    /// Required for a dependant.
     name: Option<Line<1, 64>>,
     /// Of an upload.
     photo_id: Option<PhotoId>,
@@ -42,7 +45,7 @@ pub(crate) struct NewRelative {
     birth_date: Option<BirthDate>,
 }
 
-/// Who came in, or who was invited.
+/// The new dependant, or the invitation.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 pub(crate) enum Added {
@@ -50,11 +53,11 @@ pub(crate) enum Added {
     Invitation(SentInvitation),
 }
 
-/// Adds a dependant to one's family, or invites a person into it
+/// Adds a dependant to one's family, or invites a user into it
 ///
-/// By a member. Without `phone` a dependant, who is there at once. With `phone` an invitation that its owner accepts or
-/// declines within 30 days; the answer is the same whether or not the phone has an account. At most 20 people and open
-/// invitations together.
+/// By a member. Without `phone`: a dependant, who is in the family at once. With `phone`: an invitation, which its owner
+/// accepts or declines within 30 days; the answer is the same whether or not the phone has an account. A family has at most 20
+/// relatives and open invitations together.
 #[utoipa::path(
     operation_id = "addFamilyMember",
     post, path = "/family", tag = "family", request_body = NewRelative, params(IdempotencyKey),
@@ -67,12 +70,9 @@ pub(crate) enum Added {
 )]
 pub(crate) async fn create(
     State(app): State<App>,
-    user: User,
+    user: Caller,
     Write { mut body, once }: Write<NewRelative>,
 ) -> Result<Answer, Error> {
-    if user.role != Role::Member {
-        return Err(Word::MemberOnly.into());
-    }
     if let Some(phone) = body.phone.take() {
         let id = app.database.allocate_id(table::INVITATION_SEQUENCE).await?;
         return app
@@ -87,8 +87,8 @@ pub(crate) async fn create(
     let Some(name) = body.name.take() else {
         return Err(Error::invalid(
             "name",
-            "没有 phone 时须提供 name",
-            "without phone it must be given",
+            "未提供 phone 时必须提供",
+            "must be given when phone is not",
         ));
     };
     let id = UserId::from_database(app.database.allocate_id(account::SEQUENCE).await?);
@@ -101,7 +101,7 @@ pub(crate) async fn create(
     .await
 }
 
-/// Makes a dependant: an account of its own without a phone, so that nobody logs in to it.
+/// Makes a dependant: an account without a phone, which cannot log in.
 async fn add(
     tx: &mut Transaction<'_>,
     user: UserId,
@@ -125,7 +125,7 @@ async fn add(
         birth_date: body.birth_date.map(|date| date.to_string()),
         ..Profile::default()
     };
-    member::put_profile(tx, id, &profile, now_ms).await?;
+    profile::put(tx, id, &profile, now_ms).await?;
     table::put_relative(tx, user, id, body.relation_type, Kind::Dependant, now_ms).await?;
     table::member_in(tx, user, id).await
 }
@@ -143,7 +143,7 @@ async fn invite(
         return Err(Error::invalid(
             "phone",
             "应为他人的手机号",
-            "it must be somebody else's",
+            "must be another user's phone",
         ));
     }
     let new = NewInvitation {
@@ -157,12 +157,12 @@ async fn invite(
     table::put_invitation(tx, new).await
 }
 
-/// Takes the user's row, so that requests that race are counted one after the other, and refuses when the family is full.
+/// Locks the user's account, so that concurrent requests are counted one by one, and refuses when the family is full.
 async fn make_room(tx: &mut Transaction<'_>, user: UserId, now_ms: i64) -> Result<(), Error> {
-    account::take(tx, user).await?;
+    account::lock(tx, user).await?;
     table::forget_expired(tx, user, now_ms).await?;
     if table::size(tx, user).await? >= MAX_FAMILY {
-        return Err(Word::FamilyLimit.into());
+        return Err(ErrorCode::FamilyLimit.into());
     }
     Ok(())
 }

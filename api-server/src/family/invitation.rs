@@ -1,23 +1,25 @@
-//! What becomes of an invitation.
+//! Accepting, declining and revoking an invitation.
 
 use axum::extract::State;
 use database::Transaction;
 use proto::UserId;
 
-use super::{Kind, ReceivedInvitation, one::members_only, table};
+use super::{Caller, Kind, ReceivedInvitation, table};
 use crate::{
-    account::{self, User},
-    answer::{Answer, Empty, Envelope},
+    account,
     app::{App, Written},
     clock::now_ms,
-    docs::IdempotencyKey,
-    error::{Error, Word},
-    input::{Nothing, PathId, Write},
+    http::{
+        answer::{Answer, Empty, Envelope},
+        docs::IdempotencyKey,
+        error::{Error, ErrorCode},
+        input::{Nothing, PathId, Write},
+    },
 };
 
 /// Accepts an invitation into a family
 ///
-/// By the member whose phone was invited. From now on the inviter may begin consults for them; declining later ends that.
+/// By the member whose phone was invited. The inviter may begin consults for them from now on; declining later ends that.
 #[utoipa::path(
     operation_id = "acceptFamilyInvitation",
     post, path = "/family/invitation/{id}/accept", tag = "family",
@@ -31,24 +33,23 @@ use crate::{
 )]
 pub(crate) async fn accept(
     State(app): State<App>,
-    user: User,
+    user: Caller,
     PathId(id): PathId,
     Write {
         body: Nothing {},
         once,
     }: Write<Nothing>,
 ) -> Result<Answer, Error> {
-    members_only(&user)?;
     app.write(once, move |tx| {
         Box::pin(async move {
             let now_ms = now_ms();
             let phone = own_phone(tx, user.id).await?;
             let accepted = table::accept(tx, &phone, id.get(), user.id, now_ms).await?;
-            let (inviter, relation) = accepted.ok_or(Word::FamilyInvitationNotFound)?;
+            let (inviter, relation) = accepted.ok_or(ErrorCode::FamilyInvitationNotFound)?;
             table::put_relative(tx, inviter, user.id, relation, Kind::Person, now_ms).await?;
             let shown = table::received_in(tx, &phone, id.get()).await?;
             Ok(Written::new(Answer::one(
-                &shown.ok_or(Word::FamilyInvitationNotFound)?,
+                &shown.ok_or(ErrorCode::FamilyInvitationNotFound)?,
             )?))
         })
     })
@@ -57,8 +58,8 @@ pub(crate) async fn accept(
 
 /// Declines an invitation into a family, or ends what was accepted
 ///
-/// By the member whose phone was invited. The inviter is not told. After it was accepted: the caller leaves the inviter's
-/// family, and no consult can be begun for them any more.
+/// By the member whose phone was invited. The inviter is not notified. After acceptance: the caller leaves the inviter's
+/// family, and the inviter can no longer begin consults for them.
 #[utoipa::path(
     operation_id = "declineFamilyInvitation",
     post, path = "/family/invitation/{id}/decline", tag = "family",
@@ -72,14 +73,13 @@ pub(crate) async fn accept(
 )]
 pub(crate) async fn decline(
     State(app): State<App>,
-    user: User,
+    user: Caller,
     PathId(id): PathId,
     Write {
         body: Nothing {},
         once,
     }: Write<Nothing>,
 ) -> Result<Answer, Error> {
-    members_only(&user)?;
     app.write(once, move |tx| {
         Box::pin(async move {
             let phone = own_phone(tx, user.id).await?;
@@ -90,7 +90,7 @@ pub(crate) async fn decline(
     .await
 }
 
-/// Withdraws an invitation that one sent
+/// Revokes an invitation that one sent
 #[utoipa::path(
     operation_id = "revokeFamilyInvitation",
     delete, path = "/family/invitation/{id}", tag = "family",
@@ -102,27 +102,26 @@ pub(crate) async fn decline(
     ),
     security(("access_token" = []), ("bearer" = []))
 )]
-pub(crate) async fn withdraw(
+pub(crate) async fn revoke(
     State(app): State<App>,
-    user: User,
+    user: Caller,
     PathId(id): PathId,
     Write {
         body: Nothing {},
         once,
     }: Write<Nothing>,
 ) -> Result<Answer, Error> {
-    members_only(&user)?;
     app.write(once, move |tx| {
         Box::pin(async move {
-            table::withdraw(tx, user.id, id.get(), now_ms()).await?;
+            table::revoke(tx, user.id, id.get(), now_ms()).await?;
             Ok(Written::new(Answer::empty()?))
         })
     })
     .await
 }
 
-/// A member has one; without one nothing can be theirs.
+/// The member's phone. Invitations are addressed to phones.
 async fn own_phone(tx: &mut Transaction<'_>, user: UserId) -> Result<String, Error> {
     let phone = account::phone_in(tx, user).await?;
-    Ok(phone.ok_or(Word::FamilyInvitationNotFound)?)
+    Ok(phone.ok_or(ErrorCode::FamilyInvitationNotFound)?)
 }

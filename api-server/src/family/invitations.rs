@@ -1,21 +1,23 @@
-//! Invitations that one got or sent.
+//! Lists of received and sent invitations.
 
 use axum::extract::State;
 
-use super::{ReceivedInvitation, SentInvitation, one::members_only, table};
+use super::{Caller, ReceivedInvitation, SentInvitation, table};
 use crate::{
-    account::{self, User},
-    answer::{Answer, ListEnvelope, Page},
+    account,
     app::App,
     clock::now_ms,
-    docs::PageParams,
-    error::{Error, Word},
-    input::{Cursor, PageQuery},
+    http::{
+        answer::{Answer, ListEnvelope},
+        docs::PageParams,
+        error::{Error, ErrorCode},
+        input::PageQuery,
+    },
 };
 
-/// Invitations into families that one got
+/// Invitations into families that one received
 ///
-/// By a member: those that are open, and those that were accepted, which can still be declined.
+/// By a member: open ones, and accepted ones, which can still be declined.
 #[utoipa::path(
     operation_id = "listFamilyInvitations",
     get, path = "/family/invitation_list", tag = "family", params(PageParams),
@@ -25,32 +27,17 @@ use crate::{
     ),
     security(("access_token" = []), ("bearer" = []))
 )]
-pub(crate) async fn received(State(app): State<App>, user: User, page: PageQuery) -> Result<Answer, Error> {
-    members_only(&user)?;
+pub(crate) async fn received(State(app): State<App>, user: Caller, page: PageQuery) -> Result<Answer, Error> {
     let phone = account::phone_of(&app.database, user.id)
         .await?
-        .ok_or(Word::AuthRequired)?;
-    let now_ms = now_ms();
-    let total = if page.count {
-        Some(table::count_received(&app.database, &phone, now_ms).await?)
-    } else {
-        None
-    };
-    let mut items = table::received(&app.database, &phone, now_ms, &page).await?;
-    let next_cursor = page.cut(&mut items, |last| Cursor {
-        at: last.created_ms,
-        id: last.invitation_id,
-    });
-    Answer::page(Page {
-        items,
-        next_cursor,
-        total,
-    })
+        .ok_or(ErrorCode::AuthRequired)?;
+    let list = table::received(phone, now_ms());
+    Answer::page(list.page(&app.database, &page).await?)
 }
 
 /// Invitations into one's family that are open
 ///
-/// By a member. Nothing in it tells whether a phone has an account, or its owner has declined.
+/// By a member. The list does not reveal whether a phone has an account, or whether its owner has declined.
 #[utoipa::path(
     operation_id = "listSentFamilyInvitations",
     get, path = "/family/sent_invitation_list", tag = "family", params(PageParams),
@@ -60,22 +47,7 @@ pub(crate) async fn received(State(app): State<App>, user: User, page: PageQuery
     ),
     security(("access_token" = []), ("bearer" = []))
 )]
-pub(crate) async fn sent(State(app): State<App>, user: User, page: PageQuery) -> Result<Answer, Error> {
-    members_only(&user)?;
-    let now_ms = now_ms();
-    let total = if page.count {
-        Some(table::count_sent(&app.database, user.id, now_ms).await?)
-    } else {
-        None
-    };
-    let mut items = table::sent(&app.database, user.id, now_ms, &page).await?;
-    let next_cursor = page.cut(&mut items, |last| Cursor {
-        at: last.created_ms,
-        id: last.invitation_id,
-    });
-    Answer::page(Page {
-        items,
-        next_cursor,
-        total,
-    })
+pub(crate) async fn sent(State(app): State<App>, user: Caller, page: PageQuery) -> Result<Answer, Error> {
+    let list = table::sent(user.id, now_ms());
+    Answer::page(list.page(&app.database, &page).await?)
 }

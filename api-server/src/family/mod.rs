@@ -1,15 +1,14 @@
-//! A member's family: whom they may begin consults for.
+//! Families: members begin consults for them.
 //!
-//! A *dependant* (a child, say) has no phone: they get an account of their own id that nobody logs in to, and the member
-//! keeps their record. A *person* has an account of their own and must accept first. An invitation is kept by phone and
-//! nobody looks whether the phone has an account, so the answer tells nothing about it; whoever has proved to have the
-//! phone, today or when they register, finds it in their list. Who declines is not told of either: to the inviter the
-//! invitation looks open until it expires.
+//! A *dependant*, such as a child, has an account without a phone, which cannot log in; the member keeps their record. A
+//! *person* has an account of their own and must accept an invitation. Invitations are addressed to phones, without looking up
+//! the phone's account, so that the answer reveals nothing about it. The owner of the phone finds the invitation in their list,
+//! also when they register later. A declined invitation looks open to its inviter until it expires.
 
-mod create;
-mod invitation;
-mod invitations;
-mod one;
+pub(crate) mod create;
+pub(crate) mod invitation;
+pub(crate) mod invitations;
+pub(crate) mod one;
 mod relation;
 mod table;
 
@@ -18,28 +17,31 @@ use utoipa::{
     ToSchema,
     openapi::{RefOr, Schema},
 };
-use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub(crate) use relation::Relation;
-pub(crate) use table::{relatives, relatives_in, take_relative};
+pub(crate) use table::{lock_relative, relatives, relatives_in};
 
-use crate::{account::PhoneShown, app::App, docs::one_of, member::Gender};
+use crate::{
+    account::PhoneShown,
+    caller::{self, MembersOnly},
+    http::{docs::one_of, error::ErrorCode},
+    profile::Gender,
+};
 
-/// The most people and open invitations together.
-const MAX_FAMILY: i64 = 20;
+/// The limit of relatives and open invitations together.
+const MAX_FAMILY: i64 = ErrorCode::FamilyLimit.limit();
 
-pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(create::create, one::list))
-        .routes(routes!(one::show, one::change, one::remove))
-        .routes(routes!(invitations::received))
-        .routes(routes!(invitations::sent))
-        .routes(routes!(invitation::accept))
-        .routes(routes!(invitation::decline))
-        .routes(routes!(invitation::withdraw))
+/// Families.
+pub(crate) struct Families;
+
+impl MembersOnly for Families {
+    const REFUSAL: ErrorCode = ErrorCode::MemberOnly;
 }
 
-/// Somebody of a family, as the seed document lists them in a member's record.
+/// A member who calls.
+type Caller = caller::Member<Families>;
+
+/// A relative, as a member's record lists them.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct Relative {
     relation_user_id: i64,
@@ -50,7 +52,7 @@ pub(crate) struct Relative {
     photo_id: Option<String>,
 }
 
-/// Somebody of a family.
+/// A relative.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct FamilyMember {
     relation_user_id: i64,
@@ -66,18 +68,18 @@ pub(crate) struct FamilyMember {
     /// Of a dependant, YYYY-MM-DD; null when unknown, and of a person.
     #[schema(required = true)]
     birth_date: Option<String>,
-    /// When they came into the family.
+    /// When they joined the family, epoch milliseconds.
     created_ms: i64,
 }
 
-/// Who keeps somebody's record.
+/// The keeper of a relative's record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = FamilyKind)]
 pub(crate) enum Kind {
-    /// Kept by the member.
+    /// The member keeps it.
     Dependant,
-    /// Somebody with an account of their own.
+    /// A user with an account of their own.
     Person,
 }
 
@@ -90,27 +92,27 @@ impl Kind {
     }
 }
 
-/// An invitation that the caller sent. Nothing in it tells whether the phone has an account or its owner has declined.
+/// An invitation that the caller sent. It does not reveal whether the phone has an account, or whether its owner has declined.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct SentInvitation {
     invitation_id: i64,
     #[schema(value_type = PhoneShown)]
     phone: String,
     relation_type: Relation,
-    /// Once accepted, they are in the family.
+    /// Accepted ones are not listed: the relative is in the family.
     #[schema(schema_with = sent_state)]
     state: &'static str,
     created_ms: i64,
     expires_ms: i64,
 }
 
-/// An invitation that the caller got.
+/// An invitation that the caller received.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct ReceivedInvitation {
     invitation_id: i64,
     inviter_id: i64,
     inviter_name: String,
-    /// What the caller is to the inviter.
+    /// The caller's relation to the inviter.
     relation_type: Relation,
     #[schema(schema_with = received_state)]
     state: String,

@@ -1,20 +1,22 @@
-//! The family and each of it: looking, changing, removing.
+//! Reading, changing and removing relatives.
 
 use axum::extract::State;
 use proto::UserId;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{FamilyMember, Kind, Relation, table};
+use super::{Caller, FamilyMember, Kind, Relation, table};
 use crate::{
-    account::{self, Role, User},
-    answer::{Answer, Empty, Envelope, ListEnvelope, Page},
+    account,
     app::{App, Written},
     clock::now_ms,
-    docs::{IdempotencyKey, PageParams},
-    error::{Error, Word},
-    input::{BirthDate, Cursor, Given, Line, Nothing, PageQuery, PathId, PhotoId, Write},
-    member::{self, Gender},
+    http::{
+        answer::{Answer, Empty, Envelope, ListEnvelope},
+        docs::{IdempotencyKey, PageParams},
+        error::{Error, ErrorCode},
+        input::{BirthDate, Given, Line, Nothing, PageQuery, PathId, PhotoId, Write},
+    },
+    profile::{self, Gender},
 };
 
 /// One's family
@@ -29,26 +31,11 @@ use crate::{
     ),
     security(("access_token" = []), ("bearer" = []))
 )]
-pub(crate) async fn list(State(app): State<App>, user: User, page: PageQuery) -> Result<Answer, Error> {
-    members_only(&user)?;
-    let total = if page.count {
-        Some(table::count(&app.database, user.id).await?)
-    } else {
-        None
-    };
-    let mut items = table::list(&app.database, user.id, &page).await?;
-    let next_cursor = page.cut(&mut items, |last| Cursor {
-        at: last.created_ms,
-        id: last.relation_user_id,
-    });
-    Answer::page(Page {
-        items,
-        next_cursor,
-        total,
-    })
+pub(crate) async fn list(State(app): State<App>, user: Caller, page: PageQuery) -> Result<Answer, Error> {
+    Answer::page(table::list(user.id).page(&app.database, &page).await?)
 }
 
-/// Somebody of one's family
+/// A relative of one's family
 #[utoipa::path(
     operation_id = "getFamilyMember",
     get, path = "/family/{relation_user_id}", tag = "family",
@@ -60,17 +47,16 @@ pub(crate) async fn list(State(app): State<App>, user: User, page: PageQuery) ->
     ),
     security(("access_token" = []), ("bearer" = []))
 )]
-pub(crate) async fn show(State(app): State<App>, user: User, PathId(id): PathId) -> Result<Answer, Error> {
-    members_only(&user)?;
+pub(crate) async fn show(State(app): State<App>, user: Caller, PathId(id): PathId) -> Result<Answer, Error> {
     Answer::one(&table::member(&app.database, user.id, UserId::from_database(id.get())).await?)
 }
 
-/// What changes about somebody of a family. What is left out stays as it is; null is unknown.
+/// Changes of a relative. An absent field stays as it is; null clears it.
 #[derive(Deserialize, ToSchema)]
 #[schema(example = json!({"relation_type": "child", "name": "小明", "birth_date": "2020-03-02"}))]
 pub(crate) struct ChangeRelative {
     relation_type: Option<Relation>,
-    /// Of a dependant only, as all that follows.
+    /// Of dependants only, as all fields below.
     name: Option<Line<1, 64>>,
     #[serde(default)]
     #[schema(value_type = Option<PhotoId>)]
@@ -90,9 +76,9 @@ impl ChangeRelative {
     }
 }
 
-/// Changes somebody of one's family
+/// Changes a relative of one's family
 ///
-/// Of a dependant everything; of a person with an account of their own what they are to the caller.
+/// Of a dependant all fields; of a user with an account of their own the relation alone.
 #[utoipa::path(
     operation_id = "updateFamilyMember",
     put, path = "/family/{relation_user_id}", tag = "family", request_body = ChangeRelative,
@@ -106,29 +92,28 @@ impl ChangeRelative {
 )]
 pub(crate) async fn change(
     State(app): State<App>,
-    user: User,
+    user: Caller,
     PathId(id): PathId,
     Write { body, once }: Write<ChangeRelative>,
 ) -> Result<Answer, Error> {
-    members_only(&user)?;
     app.write(once, move |tx| {
         Box::pin(async move {
             let relative = UserId::from_database(id.get());
-            // Their account before the family's row, as everywhere.
-            account::take(tx, relative).await?;
-            if !table::take_relative(tx, user.id, relative).await? {
-                return Err(Word::FamilyNotFound.into());
+            // Lock order: the account, then the family's row.
+            account::lock(tx, relative).await?;
+            if !table::lock_relative(tx, user.id, relative).await? {
+                return Err(ErrorCode::FamilyNotFound.into());
             }
             let present = table::member_in(tx, user.id, relative).await?;
             if body.changes_their_data() {
                 if present.kind != Kind::Dependant {
-                    return Err(Word::FamilyOwnData.into());
+                    return Err(ErrorCode::FamilyOwnData.into());
                 }
-                let mut profile = member::profile_in(tx, relative).await?;
+                let mut profile = profile::read_in(tx, relative).await?;
                 profile.photo_id = body.photo_id.over(profile.photo_id, PhotoId::into_string);
                 profile.gender = body.gender.over(profile.gender, |gender| gender);
                 profile.birth_date = body.birth_date.over(profile.birth_date, |date| date.to_string());
-                member::put_profile(tx, relative, &profile, now_ms()).await?;
+                profile::put(tx, relative, &profile, now_ms()).await?;
                 if let Some(name) = body.name {
                     account::rename(tx, relative, name.into_string()).await?;
                 }
@@ -144,9 +129,9 @@ pub(crate) async fn change(
     .await
 }
 
-/// Removes somebody from one's family
+/// Removes a relative from one's family
 ///
-/// No consult can be begun for them any more; those that were stay as they are and can be read.
+/// The caller can no longer begin consults for them; existing ones stay and can be read.
 #[utoipa::path(
     operation_id = "removeFamilyMember",
     delete, path = "/family/{relation_user_id}", tag = "family",
@@ -160,14 +145,13 @@ pub(crate) async fn change(
 )]
 pub(crate) async fn remove(
     State(app): State<App>,
-    user: User,
+    user: Caller,
     PathId(id): PathId,
     Write {
         body: Nothing {},
         once,
     }: Write<Nothing>,
 ) -> Result<Answer, Error> {
-    members_only(&user)?;
     app.write(once, move |tx| {
         Box::pin(async move {
             table::remove_relative(tx, user.id, UserId::from_database(id.get())).await?;
@@ -175,12 +159,4 @@ pub(crate) async fn remove(
         })
     })
     .await
-}
-
-pub(super) fn members_only(user: &User) -> Result<(), Error> {
-    if user.role == Role::Member {
-        Ok(())
-    } else {
-        Err(Word::MemberOnly.into())
-    }
 }

@@ -1,9 +1,9 @@
-//! What somebody is to a member.
+//! Relations of relatives to a member.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// What somebody is to the member whose family they are in.
+/// The relation of a relative to the member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Relation {

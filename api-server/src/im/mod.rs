@@ -1,19 +1,9 @@
-//! How an app comes to an IM node: where the nodes are, and a password for one.
+//! An app's way to an IM node: the directory of nodes, and a password.
 
-mod password;
+pub(crate) mod password;
 mod rate;
-mod servers;
+pub(crate) mod servers;
 mod spread;
 
 pub use rate::ImPasswordRates;
 pub use spread::Spread;
-
-use utoipa_axum::{router::OpenApiRouter, routes};
-
-use crate::app::App;
-
-pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(servers::list))
-        .routes(routes!(password::get))
-}

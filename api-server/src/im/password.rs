@@ -6,20 +6,23 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    account::{User, is_valid},
-    answer::{Answer, Envelope},
+    account::is_valid,
     app::App,
+    caller::User,
     clock::now_ms,
-    error::{Error, Word},
+    http::{
+        answer::{Answer, Envelope},
+        error::{Error, ErrorCode},
+    },
 };
 
-/// How long an IM password is good, seconds.
+/// The lifetime of an IM password, seconds.
 const EXPIRE_S: i64 = 3600;
 
 /// A password for the IM nodes.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ImPassword {
-    /// How long it is good, seconds.
+    /// Its lifetime, seconds.
     expire: i64,
     /// 32 hexadecimal digits.
     password: String,
@@ -27,14 +30,16 @@ pub(crate) struct ImPassword {
 
 /// A password for the IM nodes (1.2)
 ///
-/// Bound to this user and device; good until it expires or the device logs out. Several are good at once. A device gets 30
-/// at once and then one every 3 seconds, a user 100 and one a second.
+/// Bound to this user and device; valid until it expires or the device logs out. A device may have several. A device gets a
+/// burst of 30 and then one every 3 seconds, a user a burst of 100 and then one a second.
 #[utoipa::path(
     operation_id = "createImPassword",
     get, path = "/im/password", tag = "im",
     responses((status = 200, body = Envelope<ImPassword>)),
     security(("access_token" = []), ("bearer" = []))
 )]
+// protocol: "It is bound to this user and this device"
+// protocol: "GET /im/password with the access token returns"
 pub(crate) async fn get(State(app): State<App>, user: User) -> Result<Answer, Error> {
     app.im_passwords.take(user.id, &user.device_id)?;
     let password = hex::encode(rand::random::<[u8; 16]>());
@@ -42,12 +47,12 @@ pub(crate) async fn get(State(app): State<App>, user: User) -> Result<Answer, Er
     app.backplane
         .put_im_password(user.id, &user.device_id, hash_password(&password), expires_at_ms)
         .await?;
-    // A logout that ran beside this request may have ended the device's passwords before this one was there.
+    // A concurrent logout may have revoked the device's passwords before this one was stored.
     if !is_valid(&app, &user).await? {
         app.backplane
             .revoke_im_passwords(user.id, &user.device_id)
             .await?;
-        return Err(Word::AuthRequired.into());
+        return Err(ErrorCode::AuthRequired.into());
     }
     Answer::one(&ImPassword {
         expire: EXPIRE_S,

@@ -1,4 +1,4 @@
-//! How often IM passwords are made: each is kept for an hour, on every node's side of the backplane.
+//! Rates of IM passwords: the backplane keeps each for an hour.
 
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
@@ -8,18 +8,19 @@ use governor::{
 };
 use proto::UserId;
 
-use crate::error::{Error, Word};
+use crate::http::error::{Error, ErrorCode};
 
-/// Passwords of one device at once: an app that meets refusals asks for one before each of its tries.
+// protocol: "An app that asks too often"
+/// Burst of one device: an app that nodes refuse asks for a password before each attempt.
 const DEVICE_BURST: u32 = 30;
-/// After those a device gets one in this time. A password is good for an hour and several connections.
+/// The interval of one device after its burst. A password serves several connections for an hour.
 const DEVICE_INTERVAL: Duration = Duration::from_secs(3);
-/// Passwords of one user at once, whose devices are up to ten.
+/// Burst of one user, who has up to ten devices.
 const USER_BURST: u32 = 100;
-/// After those a user gets one in this time.
+/// The interval of one user after their burst.
 const USER_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The rates of everybody who asks this process.
+/// The rates of the users and devices of this process.
 pub struct ImPasswordRates {
     devices: DefaultKeyedRateLimiter<(UserId, Arc<str>)>,
     users: DefaultKeyedRateLimiter<UserId>,
@@ -44,10 +45,10 @@ fn quota(burst: u32, interval: Duration) -> Quota {
 }
 
 impl ImPasswordRates {
-    /// Takes one password from the rates of a device and its user.
+    /// Spends one password of the rates of a device and its user.
     ///
     /// # Errors
-    /// [`Word::RateLimited`] with the seconds until there is one.
+    /// [`ErrorCode::RateLimited`] with the seconds to wait.
     pub fn take(&self, user: UserId, device_id: &Arc<str>) -> Result<(), Error> {
         let of_device = self.devices.check_key(&(user, device_id.clone()));
         let refused = match of_device {
@@ -58,10 +59,10 @@ impl ImPasswordRates {
             Err(refused) => refused,
         };
         let wait_s = refused.wait_time_from(self.clock.now()).as_secs() + 1;
-        Err(Error::new(Word::RateLimited).retry_after(wait_s))
+        Err(Error::new(ErrorCode::RateLimited).retry_after(wait_s))
     }
 
-    /// Forgets those whose rate is full again.
+    /// Forgets devices and users whose rate is full again.
     pub(crate) fn forget_full(&self) {
         self.devices.retain_recent();
         self.users.retain_recent();
@@ -83,7 +84,7 @@ mod tests {
             rates.take(user, &device("a")).unwrap();
         }
         let refused = rates.take(user, &device("a")).unwrap_err();
-        assert_eq!(refused.word(), Word::RateLimited);
+        assert_eq!(refused.code(), ErrorCode::RateLimited);
         assert!((1..=3).contains(&refused.retry_after_s().unwrap()));
         rates.take(UserId::from_database(2), &device("a")).unwrap();
         let taken = (0..USER_BURST * 2).filter(|at| rates.take(user, &device(&at.to_string())).is_ok());

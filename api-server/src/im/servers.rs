@@ -5,11 +5,13 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    account::User,
-    answer::{Answer, Envelope},
     app::App,
+    caller::User,
     clock::now_ms,
-    error::Error,
+    http::{
+        answer::{Answer, Envelope},
+        error::Error,
+    },
 };
 
 /// An IM node.
@@ -25,7 +27,7 @@ pub(crate) struct Server {
     /// The same over WebSocket, if the node listens for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     ws_port: Option<u16>,
-    /// The node's domain name, if it has one: for the ports above instead of `ip`, and what its certificate must name.
+    /// The node's domain name, if it has one: connect to it instead of `ip`, and verify its certificate by it.
     #[serde(skip_serializing_if = "Option::is_none")]
     domain: Option<String>,
     /// The node's address for WebSocket over TLS, if it has one.
@@ -35,13 +37,14 @@ pub(crate) struct Server {
 
 /// Where the IM nodes are (1.1)
 ///
-/// The live nodes, the least loaded first; one that drains or died is absent within 10 s.
+/// The live nodes, the least loaded first; a draining or dead node is absent within 10 s.
 #[utoipa::path(
     operation_id = "listImServers",
     get, path = "/im/servers", tag = "im",
     responses((status = 200, body = Envelope<Vec<Server>>)),
     security(("access_token" = []), ("bearer" = []))
 )]
+// protocol: "lists the live nodes, the least loaded first"
 pub(crate) async fn list(State(app): State<App>, _: User) -> Result<Answer, Error> {
     let now_ms = now_ms();
     let mut nodes = app.backplane.nodes(now_ms).await?;

@@ -1,31 +1,30 @@
-//! Spreads those who ask at the same time over the nodes. What the directory says of a node's load is as old as its last
-//! announcement; by that alone, everybody who comes between two announcements would be sent to the same node.
+//! Spreads concurrent requests over the nodes. The load in the directory is as old as the node's last announcement: by it
+//! alone, all apps that ask between two announcements would connect to the same node.
 
 use std::collections::HashMap;
 
 use backplane::NodeRecord;
 use parking_lot::Mutex;
 
-/// How long those who were sent to a node count when its load does not change, milliseconds: two announcements.
+/// How long referrals count for a node whose load does not change, milliseconds: two announcements.
 const COUNTED_MS: i64 = 4_000;
 
-/// Whom this process has sent where since the nodes last told their load.
+/// The referrals of this process to each node since its last announcement.
 #[derive(Default)]
 pub struct Spread {
     handed: Mutex<HashMap<String, Handed>>,
 }
 
 struct Handed {
-    /// The load that the node told.
+    /// The load of the last announcement.
     sessions: u64,
-    /// How many were sent to it since.
+    /// Referrals since then.
     count: u64,
     since_ms: i64,
 }
 
 impl Spread {
-    /// Puts `nodes`, which come in order, in the order for one more who asks: of those of one version the one first that
-    /// has the fewest sessions, those counted that were sent there lately.
+    /// Orders `nodes` for one more app: within a version by sessions, recent referrals included.
     pub(crate) fn arrange(&self, nodes: &mut [NodeRecord], now_ms: i64) {
         let mut handed = self.handed.lock();
         handed.retain(|node_id, _| nodes.iter().any(|node| node.node_id == *node_id));
@@ -81,7 +80,7 @@ mod tests {
         }
     }
 
-    /// How many of so many who ask at once are sent to each node.
+    /// Referrals to each node when many apps ask at once.
     fn sent(spread: &Spread, nodes: &[NodeRecord], times: usize, now_ms: i64) -> HashMap<String, usize> {
         let mut sent = HashMap::new();
         for _ in 0..times {
@@ -109,11 +108,11 @@ mod tests {
         let spread = Spread::default();
         let nodes = [node("a", 0, "1.0.0"), node("b", 0, "1.0.0")];
         assert_eq!(sent(&spread, &nodes, 10, 0).len(), 2);
-        // They came, and some of b's have gone again.
+        // The referred apps connected, and some sessions of b have ended since.
         let nodes = [node("b", 2, "1.0.0"), node("a", 5, "1.0.0")];
         let sent_now = sent(&spread, &nodes, 3, 2_000);
         assert_eq!(sent_now.get("a"), None);
-        // Nobody came: after a while those who were sent there do not count any more.
+        // No app connected: after a while the referrals expire.
         let sent_later = sent(&spread, &nodes, 3, 6_000);
         assert_eq!(sent_later["b"], 3);
     }

@@ -1,30 +1,25 @@
-//! Answers of invited doctors.
+//! A doctor accepts or declines an invitation in person.
 
 use axum::extract::State;
 use database::Transaction;
 use proto::UserId;
 
-use super::{
-    Place,
-    received::{DoctorInvitation, doctors_only},
-    table,
-};
+use super::{Accepted, Caller, received::DoctorInvitation, table};
 use crate::{
-    account::{self, User},
-    answer::{Answer, Empty, Envelope},
+    account,
     app::{App, Written},
-    clinic,
     clock::now_ms,
-    docs::IdempotencyKey,
-    error::{Error, Word},
-    input::{Nothing, PathId, Write},
-    team,
+    http::{
+        answer::{Answer, Empty, Envelope},
+        docs::IdempotencyKey,
+        error::{Error, ErrorCode},
+        input::{Nothing, PathId, Write},
+    },
 };
 
 /// Accepts an invitation into a team or clinic
 ///
-/// By the doctor whose phone or id was invited, who is in it from now on. Into at most 5 teams, created and joined counted
-/// together.
+/// By the doctor whose phone or id was invited, who joins the team or clinic. A doctor creates or joins at most 5 teams.
 #[utoipa::path(
     operation_id = "acceptInvitation",
     post, path = "/invitation/{id}/accept", tag = "invitation",
@@ -39,28 +34,31 @@ use crate::{
 )]
 pub(crate) async fn accept(
     State(app): State<App>,
-    user: User,
+    user: Caller,
     PathId(id): PathId,
-    Write {
-        body: Nothing {},
-        once,
-    }: Write<Nothing>,
+    write: Write<Nothing>,
 ) -> Result<Answer, Error> {
-    doctors_only(&user)?;
-    app.write(once, move |tx| {
+    let subscribers = app.subscribers.invitation;
+    app.write(write.once, move |tx| {
         Box::pin(async move {
             let now_ms = now_ms();
             let phone = own_phone(tx, user.id).await?;
-            let missing = || Error::new(Word::DoctorInvitationNotFound);
+            let missing = || Error::new(ErrorCode::DoctorInvitationNotFound);
             let found = table::received_one(tx, &phone, id.get(), now_ms)
                 .await?
                 .ok_or_else(missing)?;
             let inviter = UserId::from_database(found.inviter_id);
-            match found.place {
-                Place::Team => team::join(tx, found.place_id, user.id, inviter, now_ms).await?,
-                Place::Clinic => clinic::join(tx, found.place_id, user.id, inviter, now_ms).await?,
+            let accepted = Accepted {
+                place: found.place,
+                place_id: found.place_id,
+                doctor: user.id,
+                inviter,
+                now_ms,
+            };
+            for subscriber in subscribers {
+                subscriber(tx, &accepted).await?;
             }
-            // Both are checked once more behind the locks that joining has taken.
+            // Both are checked again under the locks of joining.
             if !table::may_invite(tx, found.place, found.place_id, inviter).await?
                 || !table::consume_in_person(tx, &phone, id.get(), now_ms).await?
             {
@@ -75,7 +73,7 @@ pub(crate) async fn accept(
 
 /// Declines an invitation into a team or clinic
 ///
-/// By the doctor whose phone or id was invited. The inviter is not told.
+/// By the doctor whose phone or id was invited. The inviter gets no notice.
 #[utoipa::path(
     operation_id = "declineInvitation",
     post, path = "/invitation/{id}/decline", tag = "invitation",
@@ -89,19 +87,15 @@ pub(crate) async fn accept(
 )]
 pub(crate) async fn decline(
     State(app): State<App>,
-    user: User,
+    user: Caller,
     PathId(id): PathId,
-    Write {
-        body: Nothing {},
-        once,
-    }: Write<Nothing>,
+    write: Write<Nothing>,
 ) -> Result<Answer, Error> {
-    doctors_only(&user)?;
-    app.write(once, move |tx| {
+    app.write(write.once, move |tx| {
         Box::pin(async move {
             let phone = own_phone(tx, user.id).await?;
             if !table::decline(tx, &phone, id.get(), now_ms()).await? {
-                return Err(Word::DoctorInvitationNotFound.into());
+                return Err(ErrorCode::DoctorInvitationNotFound.into());
             }
             Ok(Written::new(Answer::empty()?))
         })
@@ -109,8 +103,8 @@ pub(crate) async fn decline(
     .await
 }
 
-/// A doctor has one; without one nothing can be theirs.
+/// The phone of a doctor; without one no invitation can be theirs.
 async fn own_phone(tx: &mut Transaction<'_>, user: UserId) -> Result<String, Error> {
     let phone = account::phone_in(tx, user).await?;
-    Ok(phone.ok_or(Word::DoctorInvitationNotFound)?)
+    Ok(phone.ok_or(ErrorCode::DoctorInvitationNotFound)?)
 }

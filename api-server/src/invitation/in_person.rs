@@ -13,39 +13,39 @@ use super::{
     table::{self, NewInPerson},
 };
 use crate::{
-    account::{self, Phone, PhoneShown, Role},
-    answer::{Answer, Page},
-    app::App,
+    account::{self, Phone, PhoneShown},
+    caller::Role,
     clock::now_ms,
-    docs::one_of,
-    error::Error,
-    input::{Cursor, PageQuery},
+    http::{
+        docs::one_of,
+        error::{Error, ErrorCode},
+    },
 };
 
-/// The most open invitations in person of a team or clinic.
-const MAX_IN_PERSON: i64 = 100;
-/// How long an invitation can be accepted, milliseconds.
+/// Open invitations in person of a team or clinic, at most.
+const MAX_IN_PERSON: i64 = ErrorCode::InvitationLimit.limit();
+/// The lifetime of an invitation, milliseconds.
 const LIFETIME_MS: i64 = 30 * 24 * 60 * 60 * 1000;
 
-/// Whose phone is invited.
+/// The phone of the invited doctor.
 #[derive(Deserialize, ToSchema)]
 #[schema(example = json!({"phone": "13800138000"}))]
 pub(crate) struct InviteByPhone {
     pub(crate) phone: Phone,
 }
 
-/// An open invitation of one doctor. Nothing in it tells whether a phone has an account or the doctor has declined.
+/// An open invitation of one doctor. It does not reveal whether a phone has an account, or the doctor has declined.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct SentDoctorInvitation {
     pub(super) invitation_id: i64,
-    /// Who was invited by id; null when by phone.
+    /// The doctor, when invited by id; null when invited by phone.
     #[schema(required = true)]
     pub(super) doctor_id: Option<i64>,
-    /// Who was invited by phone; null when by id.
+    /// The phone, when invited by phone; null when invited by id.
     #[schema(required = true, value_type = Option<PhoneShown>)]
     pub(super) phone: Option<String>,
     pub(super) inviter_id: i64,
-    /// Who has accepted is among the doctors.
+    /// A doctor who has accepted is among the doctors instead.
     #[schema(schema_with = sent_state)]
     pub(super) state: &'static str,
     pub(super) created_ms: i64,
@@ -57,7 +57,7 @@ fn sent_state() -> RefOr<Schema> {
     one_of(["invited"])
 }
 
-/// Invites a doctor by id into a team or clinic whose row is locked. False when there is no such doctor.
+/// Invites a doctor by id into a locked team or clinic. False when the doctor does not exist.
 pub(crate) async fn invite_by_id(
     tx: &mut Transaction<'_>,
     place: Place,
@@ -66,7 +66,7 @@ pub(crate) async fn invite_by_id(
     doctor: UserId,
     id: i64,
 ) -> Result<bool, Error> {
-    let person = account::person(tx, doctor).await?;
+    let person = account::identity(tx, doctor).await?;
     let is_doctor = person.is_some_and(|person| person.role == Role::Doctor);
     let phone = account::phone_in(tx, doctor).await?.filter(|_| is_doctor);
     let Some(phone) = phone else {
@@ -76,8 +76,8 @@ pub(crate) async fn invite_by_id(
     Ok(true)
 }
 
-/// Invites a phone into a team or clinic whose row is locked.
-pub(crate) async fn invite_by_phone(
+/// Invites a phone into a locked team or clinic.
+pub(super) async fn invite_by_phone(
     tx: &mut Transaction<'_>,
     place: Place,
     place_id: i64,
@@ -88,7 +88,8 @@ pub(crate) async fn invite_by_phone(
     invite(tx, place, place_id, inviter, phone.as_str().to_owned(), 0, id).await
 }
 
-/// One that is open, or was declined, stays as it is: asking again is no way to find out or to pester.
+/// An invitation that is open or was declined stays as it is: repeating it neither reveals the answer nor pesters the
+/// doctor.
 async fn invite(
     tx: &mut Transaction<'_>,
     place: Place,
@@ -118,29 +119,4 @@ async fn invite(
     };
     table::put_in_person(tx, &new).await?;
     Ok(new.sent())
-}
-
-/// The open invitations of a team or clinic.
-pub(crate) async fn list_sent(
-    app: &App,
-    place: Place,
-    place_id: i64,
-    page: &PageQuery,
-) -> Result<Answer, Error> {
-    let now_ms = now_ms();
-    let total = if page.count {
-        Some(table::count_sent(&app.database, place, place_id, now_ms).await?)
-    } else {
-        None
-    };
-    let mut items = table::list_sent(&app.database, place, place_id, now_ms, page).await?;
-    let next_cursor = page.cut(&mut items, |last| Cursor {
-        at: last.created_ms,
-        id: last.invitation_id,
-    });
-    Answer::page(Page {
-        items,
-        next_cursor,
-        total,
-    })
 }

@@ -1,92 +1,37 @@
 //! Invitations of doctors into teams and clinics: joining needs the doctor's consent.
 //!
-//! By a signed *link* for any doctor who has it, or of one doctor *in person*, by phone or by id. One in person is kept by
-//! phone and nobody looks whether the phone has an account, so the answer tells nothing about it; the doctor who has proved
-//! to have the phone, today or when they register, finds it in their list. To the inviter it looks open until it expires,
-//! also when it was declined. An invitation ends with the rights of its inviter.
+//! An invitation is a signed *link* for any doctor who has it, or *in person* for one doctor, by phone or by id. One in person
+//! is stored by phone, without a look at accounts: the answer reveals no account. The doctor who has proved to have the
+//! phone, now or when they register, finds it in their list. To its inviter it looks open until it expires, also when it was
+//! declined. An invitation ends with the rights of its inviter.
 
-mod answer;
-mod by_link;
+pub(crate) mod answer;
+mod event;
 mod in_person;
 mod link;
-mod qr;
-mod received;
+mod place;
+pub(crate) mod received;
+mod send;
 mod table;
 
-use serde::Serialize;
-use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
-
-pub(crate) use by_link::{JoinByLink, NewLink, consume_link, invite_by_link, withdraw};
-pub(crate) use in_person::{InviteByPhone, SentDoctorInvitation, invite_by_id, invite_by_phone, list_sent};
-pub(crate) use link::{Invited, Links};
+pub(crate) use event::{Accepted, Subscriber};
+pub(crate) use in_person::{InviteByPhone, SentDoctorInvitation, invite_by_id};
+pub(crate) use link::{Invited, JoinByLink, Links, MadeLink, NewLink, consume_link};
+pub(crate) use place::{Inviting, Place, Target};
+pub(crate) use send::{by_link, by_phone, list_sent, revoke};
 pub(crate) use table::{SEQUENCE, forget_of_inviter};
 
-use crate::{app::App, error::Word};
+use crate::{
+    caller::{self, DoctorsOnly},
+    http::error::ErrorCode,
+};
 
-pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(received::list))
-        .routes(routes!(answer::accept))
-        .routes(routes!(answer::decline))
+/// Invitations that a doctor received.
+pub(crate) struct Received;
+
+impl DoctorsOnly for Received {
+    const REFUSAL: ErrorCode = ErrorCode::InvitationDoctorsOnly;
 }
 
-/// What a doctor is invited into.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-#[schema(as = InvitationPlace)]
-pub(crate) enum Place {
-    Team,
-    Clinic,
-}
-
-impl Place {
-    /// As the database has it.
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Team => "team",
-            Self::Clinic => "clinic",
-        }
-    }
-
-    fn from_database(text: &str) -> Option<Self> {
-        [Self::Team, Self::Clinic]
-            .into_iter()
-            .find(|place| place.as_str() == text)
-    }
-
-    const fn refused(self) -> Word {
-        match self {
-            Self::Team => Word::InvitationRefused,
-            Self::Clinic => Word::ClinicInvitationRefused,
-        }
-    }
-
-    const fn expired(self) -> Word {
-        match self {
-            Self::Team => Word::InvitationExpired,
-            Self::Clinic => Word::ClinicInvitationExpired,
-        }
-    }
-
-    const fn used_up(self) -> Word {
-        match self {
-            Self::Team => Word::InvitationUsedUp,
-            Self::Clinic => Word::ClinicInvitationUsedUp,
-        }
-    }
-
-    const fn not_found(self) -> Word {
-        match self {
-            Self::Team => Word::InvitationNotFound,
-            Self::Clinic => Word::ClinicInvitationNotFound,
-        }
-    }
-
-    const fn limit(self) -> Word {
-        match self {
-            Self::Team => Word::InvitationLimit,
-            Self::Clinic => Word::ClinicInvitationLimit,
-        }
-    }
-}
+/// The doctor who calls.
+type Caller = caller::Doctor<Received>;

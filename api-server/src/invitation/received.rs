@@ -1,21 +1,23 @@
-//! Invitations that a doctor got.
+//! Invitations that a doctor received.
 
 use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Place, table};
+use super::{Caller, Place, table};
 use crate::{
-    account::{self, Role, User},
-    answer::{Answer, ListEnvelope, Page},
+    account,
     app::App,
     clock::now_ms,
-    docs::PageParams,
-    error::{Error, Word},
-    input::{Cursor, PageQuery},
+    http::{
+        answer::{Answer, ListEnvelope},
+        docs::PageParams,
+        error::{Error, ErrorCode},
+        input::PageQuery,
+    },
 };
 
-/// An invitation that the caller got.
+/// An invitation that the caller received.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct DoctorInvitation {
     pub(super) invitation_id: i64,
@@ -30,9 +32,9 @@ pub(crate) struct DoctorInvitation {
     pub(super) expires_ms: i64,
 }
 
-/// Invitations into teams and clinics that one got
+/// Invitations into teams and clinics that one received
 ///
-/// By a doctor: those that are open, by phone and by id.
+/// For a doctor: open ones, by phone and by id.
 #[utoipa::path(
     operation_id = "listInvitations",
     get, path = "/invitation_list", tag = "invitation", params(PageParams),
@@ -42,33 +44,10 @@ pub(crate) struct DoctorInvitation {
     ),
     security(("access_token" = []), ("bearer" = []))
 )]
-pub(crate) async fn list(State(app): State<App>, user: User, page: PageQuery) -> Result<Answer, Error> {
-    doctors_only(&user)?;
+pub(crate) async fn list(State(app): State<App>, user: Caller, page: PageQuery) -> Result<Answer, Error> {
     let phone = account::phone_of(&app.database, user.id)
         .await?
-        .ok_or(Word::AuthRequired)?;
-    let now_ms = now_ms();
-    let total = if page.count {
-        Some(table::count_received(&app.database, &phone, now_ms).await?)
-    } else {
-        None
-    };
-    let mut items = table::received(&app.database, &phone, now_ms, &page).await?;
-    let next_cursor = page.cut(&mut items, |last| Cursor {
-        at: last.created_ms,
-        id: last.invitation_id,
-    });
-    Answer::page(Page {
-        items,
-        next_cursor,
-        total,
-    })
-}
-
-pub(super) fn doctors_only(user: &User) -> Result<(), Error> {
-    if user.role == Role::Doctor {
-        Ok(())
-    } else {
-        Err(Word::InvitationDoctorsOnly.into())
-    }
+        .ok_or(ErrorCode::AuthRequired)?;
+    let list = table::received(phone, now_ms());
+    Answer::page(list.page(&app.database, &page).await?)
 }

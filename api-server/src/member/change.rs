@@ -4,19 +4,22 @@ use axum::extract::State;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{Gender, Member, Profile, table};
+use super::{Caller, Member};
 use crate::{
-    account::{self, Role, User},
-    answer::{Answer, Envelope},
+    account,
     app::{App, Written},
     clock::now_ms,
-    docs::IdempotencyKey,
-    error::{Error, Word},
     family,
-    input::{BirthDate, Given, Line, PhotoId, Within, Write},
+    http::{
+        answer::{Answer, Envelope},
+        docs::IdempotencyKey,
+        error::{Error, ErrorCode},
+        input::{BirthDate, Given, Line, PhotoId, Within, Write},
+    },
+    profile::{self, Gender, Profile},
 };
 
-/// What changes in a member's record. What is left out stays as it is; null is unknown.
+/// Changes of a member's record. An absent field stays as it is; null clears it.
 #[derive(Deserialize, ToSchema)]
 #[schema(example = json!({
     "gender": "female", "birth_date": "1990-05-17", "pregnancies": 2, "births": 1, "menstrual_cycle_days": 28,
@@ -38,7 +41,7 @@ pub(crate) struct MemberDetail {
     #[serde(default)]
     #[schema(value_type = Option<Within<0, 30>>)]
     pregnancies: Given<Within<0, 30>>,
-    /// 产几: not more than pregnancies.
+    /// 产几: at most pregnancies.
     #[serde(default)]
     #[schema(value_type = Option<Within<0, 30>>)]
     births: Given<Within<0, 30>>,
@@ -70,7 +73,7 @@ impl MemberDetail {
 
 /// Changes one's record
 ///
-/// By a member, of themselves.
+/// By the member.
 #[utoipa::path(
     operation_id = "updateMember",
     put, path = "/member/detail", tag = "member", request_body = MemberDetail, params(IdempotencyKey),
@@ -79,24 +82,21 @@ impl MemberDetail {
 )]
 pub(crate) async fn change(
     State(app): State<App>,
-    user: User,
+    user: Caller,
     Write { mut body, once }: Write<MemberDetail>,
 ) -> Result<Answer, Error> {
-    if user.role != Role::Member {
-        return Err(Word::MemberOnly.into());
-    }
     app.write(once, move |tx| {
         Box::pin(async move {
-            account::take(tx, user.id).await?;
+            account::lock(tx, user.id).await?;
             if let Some(name) = body.name.take() {
                 account::rename(tx, user.id, name.into_string()).await?;
             }
-            let (name, present) = table::named_profile_in(tx, user.id)
+            let (name, present) = profile::named_in(tx, user.id)
                 .await?
-                .ok_or(Word::AuthRequired)?;
+                .ok_or(ErrorCode::AuthRequired)?;
             let profile = body.over(present);
             profile.check()?;
-            table::put_profile(tx, user.id, &profile, now_ms()).await?;
+            profile::put(tx, user.id, &profile, now_ms()).await?;
             let member = Member {
                 member_id: user.id.get(),
                 name,

@@ -1,30 +1,35 @@
-//! A member's own record. Balance and total consumed come from the ledger, which is not there yet, so they are absent.
+//! A member's own record. Balance and total consumed are absent until the ledger exists.
 
-mod change;
-mod profile;
-mod show;
-mod table;
+pub(crate) mod change;
+pub(crate) mod show;
 
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
 
-pub(crate) use profile::{Gender, Profile};
-pub(crate) use table::{profile_in, put_profile};
+use crate::{
+    caller::{self, MembersOnly},
+    family::Relative,
+    http::error::ErrorCode,
+    profile::Profile,
+};
 
-use crate::{app::App, family::Relative};
+/// Members' own records.
+pub(crate) struct Records;
 
-pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(show::show, change::change))
+impl MembersOnly for Records {
+    const REFUSAL: ErrorCode = ErrorCode::MemberOnly;
 }
 
-/// A member's record, for themselves.
+/// A member who calls.
+type Caller = caller::Member<Records>;
+
+/// A member's own record.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Member {
     member_id: i64,
     name: String,
     #[serde(flatten)]
     profile: Profile,
-    /// Everybody, the newest first.
+    /// All relatives, the newest first.
     family: Vec<Relative>,
 }

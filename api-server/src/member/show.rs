@@ -1,32 +1,31 @@
-//! Looking at one's record.
+//! Reading one's record.
 
 use axum::extract::State;
 
-use super::{Member, table};
+use super::{Caller, Member};
 use crate::{
-    account::{Role, User},
-    answer::{Answer, Envelope},
     app::App,
-    error::{Error, Word},
     family,
+    http::{
+        answer::{Answer, Envelope},
+        error::{Error, ErrorCode},
+    },
+    profile,
 };
 
 /// One's record
 ///
-/// By a member, of themselves, with their whole family.
+/// By the member, with their whole family.
 #[utoipa::path(
     operation_id = "getMember",
     get, path = "/member/detail", tag = "member",
     responses((status = 200, body = Envelope<Member>), (status = 403, description = "`member.members_only`")),
     security(("access_token" = []), ("bearer" = []))
 )]
-pub(crate) async fn show(State(app): State<App>, user: User) -> Result<Answer, Error> {
-    if user.role != Role::Member {
-        return Err(Word::MemberOnly.into());
-    }
-    let (name, profile) = table::named_profile(&app.database, user.id)
+pub(crate) async fn show(State(app): State<App>, user: Caller) -> Result<Answer, Error> {
+    let (name, profile) = profile::named(&app.database, user.id)
         .await?
-        .ok_or(Word::AuthRequired)?;
+        .ok_or(ErrorCode::AuthRequired)?;
     Answer::one(&Member {
         member_id: user.id.get(),
         name,

@@ -6,22 +6,24 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{
-    Operator,
     audit::{Act, Row, write},
     person::Person,
     table,
 };
 use crate::{
     account,
-    answer::{Answer, Envelope},
     app::{App, Written},
+    caller::Operator,
     clock::now_ms,
-    docs::IdempotencyKey,
-    error::{Error, Word},
-    input::{PathId, Text, Write},
+    http::{
+        answer::{Answer, Envelope},
+        docs::IdempotencyKey,
+        error::{Error, ErrorCode},
+        input::{PathId, Text, Write},
+    },
 };
 
-/// Why an operator does it; kept in the audit log.
+/// The reason for an act; the audit log keeps it.
 #[derive(Deserialize, ToSchema)]
 #[schema(example = json!({"reason": "冒用他人手机号，工单 2026-118"}))]
 pub(crate) struct Because {
@@ -30,8 +32,8 @@ pub(crate) struct Because {
 
 /// Disables an account
 ///
-/// Its access tokens, IM passwords and live IM sessions end at once, on whatever node, and so do those of a team's assistant
-/// that it logged in; logins are refused. Again gives the same answer. Operators are disabled on the command line.
+/// Its access tokens, IM passwords and live IM sessions end at once, on all nodes, and so do those of a team's assistant that
+/// it logged in; logins are refused. A repetition gets the same answer. Operators are disabled on the command line.
 #[utoipa::path(
     operation_id = "disableAccount",
     post, path = "/operator/account/{id}/disable", tag = "operator", request_body = Because,
@@ -45,7 +47,7 @@ pub(crate) struct Because {
 )]
 pub(crate) async fn disable_account(
     State(app): State<App>,
-    Operator(operator): Operator,
+    operator: Operator,
     PathId(id): PathId,
     Write { body, once }: Write<Because>,
 ) -> Result<Answer, Error> {
@@ -56,7 +58,7 @@ pub(crate) async fn disable_account(
             let changed = table::disable(tx, user, now_ms).await?;
             let person = table::person_in(tx, id.get())
                 .await?
-                .ok_or(Word::OperatorPersonNotFound)?;
+                .ok_or(ErrorCode::OperatorPersonNotFound)?;
             let mut written = Written::new(Answer::one(&person)?);
             if changed {
                 written.logged_out = account::remove_devices(tx, user, now_ms).await?;
@@ -72,7 +74,7 @@ pub(crate) async fn disable_account(
 
 /// Enables an account again
 ///
-/// Its owner can log in again. Again gives the same answer.
+/// Its owner can log in again. A repetition gets the same answer.
 #[utoipa::path(
     operation_id = "enableAccount",
     post, path = "/operator/account/{id}/enable", tag = "operator", request_body = Because,
@@ -86,7 +88,7 @@ pub(crate) async fn disable_account(
 )]
 pub(crate) async fn enable_account(
     State(app): State<App>,
-    Operator(operator): Operator,
+    operator: Operator,
     PathId(id): PathId,
     Write { body, once }: Write<Because>,
 ) -> Result<Answer, Error> {
@@ -96,7 +98,7 @@ pub(crate) async fn enable_account(
             let changed = table::enable(tx, UserId::from_database(id.get())).await?;
             let person = table::person_in(tx, id.get())
                 .await?
-                .ok_or(Word::OperatorPersonNotFound)?;
+                .ok_or(ErrorCode::OperatorPersonNotFound)?;
             if changed {
                 let row = Row::by(operator.id, Act::AccountEnabled).account(id.get());
                 write(tx, row.because(body.reason.into_string()), now_ms).await?;

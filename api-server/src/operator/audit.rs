@@ -1,4 +1,4 @@
-//! The audit log: what operators did, newest first.
+//! The audit log of operators' acts.
 
 use axum::extract::State;
 use database::{Transaction, params};
@@ -6,16 +6,19 @@ use proto::UserId;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Operator, table};
+use super::table;
 use crate::{
-    answer::{Answer, ListEnvelope, Page},
     app::App,
-    docs::PageParams,
-    error::Error,
-    input::{Cursor, PageQuery},
+    caller::Operator,
+    http::{
+        answer::{Answer, ListEnvelope, Page},
+        docs::PageParams,
+        error::Error,
+        input::{Cursor, PageQuery},
+    },
 };
 
-/// What an operator can do.
+/// The acts of operators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ToSchema)]
 #[schema(as = AuditAct, rename_all = "snake_case")]
 pub(super) enum Act {
@@ -48,7 +51,7 @@ impl Act {
     }
 }
 
-/// A row to be written.
+/// A new row.
 pub(super) struct Row {
     operator: Option<UserId>,
     act: Act,
@@ -66,7 +69,7 @@ impl Row {
         }
     }
 
-    /// Of whoever may run commands on the machine.
+    /// Of the command line.
     pub(super) fn of_the_command_line(act: Act) -> Self {
         Self {
             operator: None,
@@ -93,8 +96,7 @@ impl Row {
     }
 }
 
-/// Writes a row in the transaction of its act. Its id is taken within the transaction too: were it taken before, two acts
-/// could stand in the log in another order than they were committed.
+/// Writes a row in the transaction of its act. The transaction allocates the id too, so that ids follow the commit order.
 pub(super) async fn write(tx: &mut Transaction<'_>, row: Row, now_ms: i64) -> Result<(), Error> {
     let next = tx
         .query_first(
@@ -128,7 +130,7 @@ pub(super) async fn write(tx: &mut Transaction<'_>, row: Row, now_ms: i64) -> Re
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct AuditItem {
     pub(super) audit_id: i64,
-    /// Who did it; absent for the command line.
+    /// The operator; absent for the command line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) operator_id: Option<i64>,
     /// The operator's name; absent for the command line.
@@ -136,20 +138,20 @@ pub(crate) struct AuditItem {
     pub(super) operator_name: Option<String>,
     #[schema(value_type = Act)]
     pub(super) act: String,
-    /// The account that it was about.
+    /// The account in question.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) account_id: Option<i64>,
-    /// The consult that it was about.
+    /// The consult in question.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) consultation_id: Option<i64>,
-    /// As the operator gave it; empty where none is asked for.
+    /// The operator's reason; empty for acts without one.
     pub(super) reason: String,
     pub(super) created_ms: i64,
 }
 
-/// What operators did
+/// The audit log
 ///
-/// Every administrative act, the newest first. Rows are never changed or deleted.
+/// Every act of the operators, the newest first. Rows are never changed or deleted.
 #[utoipa::path(
     operation_id = "listAuditRecords",
     get, path = "/operator/audit", tag = "operator", params(PageParams),
@@ -162,14 +164,9 @@ pub(crate) async fn list(State(app): State<App>, _: Operator, page: PageQuery) -
     } else {
         None
     };
-    let mut items = table::audit(&app.database, &page).await?;
-    let next_cursor = page.cut(&mut items, |last| Cursor {
+    let items = table::audit(&app.database, &page).await?;
+    Answer::page(Page::cut(items, total, &page, |last| Cursor {
         at: last.audit_id,
         id: 0,
-    });
-    Answer::page(Page {
-        items,
-        next_cursor,
-        total,
-    })
+    }))
 }

@@ -10,15 +10,17 @@ use super::{
 };
 use crate::{
     account::{self, Guesser, Login, NewLogin, Password, Platform},
-    answer::{Answer, Envelope},
     app::App,
     clock::now_ms,
-    error::{Error, Word},
-    input::{DeviceId, Json, Text},
-    observe::ClientAddress,
+    http::{
+        answer::{Answer, Envelope},
+        error::{Error, ErrorCode},
+        input::{DeviceId, Json, Text},
+        observe::ClientAddress,
+    },
 };
 
-/// An operator, by name and password, and the device.
+/// A login of an operator: name, password and device.
 #[derive(Deserialize, ToSchema)]
 #[schema(example = json!({"name": "张伟", "password": "q3Zf0mYw5pT8kX2vB7nR4sJ1", "device_id": "desk", "platform": "web"}))]
 pub(crate) struct OperatorLogIn {
@@ -31,7 +33,7 @@ pub(crate) struct OperatorLogIn {
 
 /// Logs an operator in on a device
 ///
-/// Accounts are made by `huizhen operator add`. An unknown name and a wrong password look alike.
+/// `huizhen operator add` creates accounts. An unknown name and a wrong password get the same answer.
 #[utoipa::path(
     operation_id = "logInOperator",
     post, path = "/operator/login", tag = "operator", request_body = OperatorLogIn,
@@ -50,7 +52,7 @@ pub(crate) async fn log_in(
     let known = table::operator(&app.database, &body.name).await?;
     let (user, hash) = known.map_or((None, None), |known| (Some(known.user), known.password_hash));
     let guesser = Guesser {
-        // Apart from phones, which begin with +.
+        // Distinct from phones, which begin with +.
         login: format!("operator {}", &*body.name),
         user,
         device_id: Some(body.device_id.to_string()),
@@ -59,7 +61,7 @@ pub(crate) async fn log_in(
     let attempt = app.budgets.begin_password(&app.database, guesser).await?;
     let right = attempt.verify(&app, body.password, hash.clone()).await?;
     let (Some(user), Some(verified), true) = (user, hash, right) else {
-        return Err(Word::OperatorLoginRefused.into());
+        return Err(ErrorCode::OperatorLoginRefused.into());
     };
     let handle = app.clone();
     app.to_the_end(async move {
@@ -69,7 +71,7 @@ pub(crate) async fn log_in(
             .transaction(move |tx| {
                 Box::pin(async move {
                     let now_ms = now_ms();
-                    attempt.was_right_password(tx).await?;
+                    attempt.clear_passwords(tx).await?;
                     let new = NewLogin {
                         user,
                         device_id: body.device_id,
@@ -77,9 +79,9 @@ pub(crate) async fn log_in(
                         push_token: None,
                         opened_by: None,
                     };
-                    // A reset that came in between ends this login too.
-                    if !account::hold_password(tx, user, &verified).await? {
-                        return Err(Word::OperatorLoginRefused.into());
+                    // A concurrent reset refuses this login.
+                    if !account::lock_password(tx, user, &verified).await? {
+                        return Err(ErrorCode::OperatorLoginRefused.into());
                     }
                     let opened = account::open(&opener, tx, new, now_ms).await?;
                     write(tx, Row::by(user, Act::OperatorLoggedIn), now_ms).await?;

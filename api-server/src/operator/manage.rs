@@ -8,20 +8,20 @@ use super::{
     table,
 };
 use crate::{
-    account::{self, NewAccount, Password, Passwords, Role},
+    account::{self, NewAccount, Password, Passwords},
+    caller::Role,
     clock::now_ms,
-    error::Error,
-    input::Line,
+    http::{error::Error, input::Line},
 };
 
 /// The longest name, characters.
 const MAX_NAME_CHARS: usize = 64;
 
-/// A new operator, or one with a new password. Nothing else ever has the password.
+/// A new operator, or one with a new password.
 pub struct Made {
     /// The account.
     pub user_id: i64,
-    /// To be shown once.
+    /// Shown once, and stored as a hash only.
     pub password: String,
 }
 
@@ -30,7 +30,7 @@ pub struct Made {
 pub struct Listed {
     /// The account.
     pub user_id: i64,
-    /// What they log in by.
+    /// The name for logging in.
     pub name: String,
     /// Epoch milliseconds.
     pub created_ms: i64,
@@ -40,7 +40,7 @@ pub struct Listed {
     pub disabled: bool,
 }
 
-/// Makes an operator account with a password of its own.
+/// Makes an operator account with a random password.
 ///
 /// # Errors
 /// When the name is empty or too long, or taken.
@@ -88,7 +88,7 @@ pub async fn add(database: &Database, name: &str) -> anyhow::Result<Made> {
 /// All operators, in the order of names.
 ///
 /// # Errors
-/// As the database says.
+/// Those of the database.
 pub async fn list(database: &Database) -> anyhow::Result<Vec<Listed>> {
     table::operators(database).await.map_err(told)
 }
@@ -96,7 +96,7 @@ pub async fn list(database: &Database) -> anyhow::Result<Vec<Listed>> {
 /// Disables an operator: tokens end, logins are refused.
 ///
 /// # Errors
-/// When there is none of this name.
+/// When no operator has this name.
 pub async fn disable(database: &Database, name: &str) -> anyhow::Result<()> {
     let operator = known(database, name).await?;
     database
@@ -115,10 +115,10 @@ pub async fn disable(database: &Database, name: &str) -> anyhow::Result<()> {
         .map_err(told)
 }
 
-/// Gives an operator a new password and ends what they are logged in on; one who was disabled may log in again.
+/// Sets a new password and ends all devices of an operator. A disabled one may log in again.
 ///
 /// # Errors
-/// When there is none of this name.
+/// When no operator has this name.
 pub async fn reset(database: &Database, name: &str) -> anyhow::Result<Made> {
     let operator = known(database, name).await?;
     let (password, hash) = new_password().await?;
@@ -154,7 +154,7 @@ async fn new_password() -> anyhow::Result<(String, String)> {
     Ok((password.into_string(), hash))
 }
 
-/// On the command line the inner text is what helps.
+/// The command line shows the inner text.
 fn told(error: Error) -> anyhow::Error {
-    anyhow::anyhow!("{}", error.inner().unwrap_or(error.word().as_str()))
+    anyhow::anyhow!("{}", error.inner().unwrap_or(error.code().as_str()))
 }

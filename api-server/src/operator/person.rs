@@ -1,4 +1,4 @@
-//! A person, as an operator sees them.
+//! Accounts, as operators see them.
 
 use serde::Serialize;
 use utoipa::{
@@ -6,10 +6,7 @@ use utoipa::{
     openapi::{RefOr, Schema},
 };
 
-use crate::{
-    account::{PhoneShown, Role},
-    docs::one_of,
-};
+use crate::{account::PhoneShown, caller::Role, http::docs::one_of};
 
 /// An account, as an operator sees it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -22,14 +19,14 @@ pub(crate) struct Person {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<PhoneShown>)]
     pub(super) phone: Option<String>,
-    /// Since when it is disabled, epoch milliseconds; absent while it is good.
+    /// When it was disabled, epoch milliseconds; absent while it is enabled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) disabled_ms: Option<i64>,
     pub(super) created_ms: i64,
     pub(super) last_login_ms: i64,
 }
 
-/// Operators are not found.
+/// Searches do not find operators.
 fn role() -> RefOr<Schema> {
     one_of([Role::Member, Role::Doctor, Role::Assistant].map(Role::as_str))
 }

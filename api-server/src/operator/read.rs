@@ -1,4 +1,4 @@
-//! Reading what was said in a consult, with a reason that is logged (invariant I8).
+//! Reading the conversations of a consult, with a reason that is logged (invariant I8).
 
 use axum::extract::State;
 use proto::{ConversationId, Seq};
@@ -6,51 +6,53 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{
-    Operator,
     audit::{Act, Row, write},
     table,
 };
 use crate::{
     account,
-    answer::{Answer, ListEnvelope, Page},
     app::App,
+    caller::Operator,
     clock::now_ms,
     consult::EntryItem,
-    docs::PageParams,
-    error::{Error, Word},
-    input::{Cursor, Json, PageQuery, PathId, Text},
+    http::{
+        answer::{Answer, ListEnvelope, Page},
+        docs::PageParams,
+        error::{Error, ErrorCode},
+        input::{Cursor, Json, PageQuery, PathId, Text},
+    },
 };
 
-/// A page ends early when its bodies come to this many bytes: 200 messages of 64 KiB would be 13 MB.
+/// A page ends early at this many bytes of bodies: 200 messages of 64 KiB would be 13 MB.
 const MAX_PAGE_BYTES: usize = 1024 * 1024;
 
-/// What is read, and why.
+/// The conversation to read, and the reason.
 #[derive(Deserialize, ToSchema)]
 #[schema(example = json!({"reason": "投诉 2026-118，需核对记录"}))]
 pub(crate) struct ReadConsult {
-    /// Kept in the audit log with each page that is read.
+    /// The audit log keeps it for each page.
     reason: Text<4, 500>,
-    /// The conversation with the patient by default.
+    /// By default the conversation with the patient.
     #[serde(default)]
     room: Room,
 }
 
-/// Which of a consult's two conversations.
+/// The two conversations of a consult.
 #[derive(Clone, Copy, Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = ConsultRoom)]
 pub(crate) enum Room {
-    /// The one with the patient.
+    /// With the patient.
     #[default]
     Consult,
-    /// The one of the staff.
+    /// Of the staff.
     Staff,
 }
 
-/// Reads what was said in a consult
+/// Reads the messages of a consult
 ///
-/// Everything, the newest first: also what a recalled message said, marked by `recalled`. The operator, the consult and the
-/// reason are in the audit log before anything is shown. A page may hold fewer than `limit` when the messages are long.
+/// All entries, the newest first; recalled messages are included and marked by `recalled`. The audit log has the operator, the
+/// consult and the reason before anything is shown. A page may have fewer items than `limit` when messages are long.
 #[utoipa::path(
     operation_id = "readConsult",
     post, path = "/operator/consult/{id}/read", tag = "operator", request_body = ReadConsult,
@@ -64,7 +66,7 @@ pub(crate) enum Room {
 )]
 pub(crate) async fn read(
     State(app): State<App>,
-    Operator(operator): Operator,
+    operator: Operator,
     PathId(id): PathId,
     page: PageQuery,
     Json(body): Json<ReadConsult>,
@@ -77,7 +79,7 @@ pub(crate) async fn read(
             Box::pin(async move {
                 let staff_room = table::staff_room(tx, id.get())
                     .await?
-                    .ok_or(Word::ConsultNotFound)?;
+                    .ok_or(ErrorCode::ConsultNotFound)?;
                 let (act, conversation) = match room {
                     Room::Consult => (Act::ConsultRead, id.get()),
                     Room::Staff => (Act::StaffRoomRead, staff_room),
@@ -85,14 +87,14 @@ pub(crate) async fn read(
                 let row = Row::by(operator.id, act).consult(id.get()).because(reason);
                 let now_ms = now_ms();
                 write(tx, row, now_ms).await?;
-                account::hold(tx, &operator, now_ms).await?;
+                account::lock_device(tx, &operator, now_ms).await?;
                 Ok::<_, Error>(ConversationId::from_database(conversation))
             })
         })
         .await?;
     let known = app.journal.conversation(conversation).await?;
     let last = known.map_or(0, |known| known.last_seq.get());
-    // Seqs have no gaps: the page is the range below where it begins.
+    // Seqs have no gaps: the page is a range.
     let high = last.min(page.start().at.saturating_sub(1));
     let low = (high - page.limit + 1).max(1);
     let limit = usize::try_from(page.limit).unwrap_or(1);

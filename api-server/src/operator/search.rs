@@ -1,27 +1,29 @@
-//! Finding people and consults. By POST: a phone does not belong into a URL, which proxies log.
+//! Finding users and consults. By POST: phones stay out of URLs, which proxies log.
 
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    Operator,
     audit::{Act, Row, write},
     person::Person,
     table,
 };
 use crate::{
     account::{self, Phone},
-    answer::{Answer, ListEnvelope, Page},
     app::App,
+    caller::Operator,
     clock::now_ms,
     consult::Status,
-    docs::PageParams,
-    error::Error,
-    input::{Cursor, Id, Json, PageQuery},
+    http::{
+        answer::{Answer, ListEnvelope, Page},
+        docs::PageParams,
+        error::Error,
+        input::{Cursor, Id, Json, PageQuery},
+    },
 };
 
-/// Whom to look for: exactly one of the two.
+/// The user to find: exactly one of the two.
 #[derive(Deserialize, ToSchema)]
 #[schema(example = json!({"phone": "+8613800138000"}))]
 pub(crate) struct SearchPeople {
@@ -29,18 +31,18 @@ pub(crate) struct SearchPeople {
     phone: Option<Phone>,
 }
 
-/// Which consults to look for: exactly one of the three.
+/// The consults to find: exactly one of the three.
 #[derive(Deserialize, ToSchema)]
 #[schema(example = json!({"user_id": 1234}))]
 pub(crate) struct SearchConsults {
     consultation_id: Option<Id>,
-    /// Consults that somebody is or was in.
+    /// Consults that this user is or was in.
     user_id: Option<Id>,
     /// As `user_id`, by phone.
     phone: Option<Phone>,
 }
 
-/// A consult, as an operator finds it: nothing of what was said in it.
+/// A consult without its messages.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct FoundConsult {
     pub(super) consultation_id: i64,
@@ -60,7 +62,7 @@ pub(crate) struct FoundConsult {
     pub(super) ended_ms: Option<i64>,
 }
 
-/// What one looks by.
+/// The key of a search.
 pub(super) enum By {
     User(i64),
     Phone(String),
@@ -80,16 +82,16 @@ impl By {
             (None, None, Some(consult)) => Ok(Self::Consult(consult.get())),
             _ => Err(Error::invalid(
                 "body",
-                format!("须且只须提供其一：{names}"),
-                format!("exactly one of these must be given: {names}"),
+                format!("应提供且只提供其中一项：{names}"),
+                format!("must hold exactly one of {names}"),
             )),
         }
     }
 }
 
-/// Finds people
+/// Finds users
 ///
-/// By id or by phone; nobody or one. Operators are not found. The search is in the audit log.
+/// By id or by phone; none or one. Operators are not found. The audit log has the search.
 #[utoipa::path(
     operation_id = "searchPeople",
     post, path = "/operator/people/search", tag = "operator", request_body = SearchPeople,
@@ -98,7 +100,7 @@ impl By {
 )]
 pub(crate) async fn people(
     State(app): State<App>,
-    Operator(operator): Operator,
+    operator: Operator,
     Json(body): Json<SearchPeople>,
 ) -> Result<Answer, Error> {
     let by = By::one_of(body.user_id, body.phone, None, "user_id, phone")?;
@@ -113,22 +115,18 @@ pub(crate) async fn people(
                 }
                 let now_ms = now_ms();
                 write(tx, row, now_ms).await?;
-                account::hold(tx, &operator, now_ms).await?;
+                account::lock_device(tx, &operator, now_ms).await?;
                 Ok::<_, Error>(person)
             })
         })
         .await?;
-    Answer::page(Page {
-        items: found.into_iter().collect::<Vec<Person>>(),
-        next_cursor: None,
-        total: None,
-    })
+    Answer::page(Page::whole(Vec::<Person>::from_iter(found)))
 }
 
 /// Finds consults
 ///
-/// By id, or those that somebody is or was in, the newest first. Who, when and in which state; what was said is read by POST
-/// /operator/consult/{id}/read, with a reason. The search is in the audit log.
+/// By id, or the consults that a user is or was in, the newest first: participants, times and state. POST
+/// /operator/consult/{id}/read reads the messages, with a reason. The audit log has the search.
 #[utoipa::path(
     operation_id = "searchConsults",
     post, path = "/operator/consults/search", tag = "operator", request_body = SearchConsults, params(PageParams),
@@ -137,7 +135,7 @@ pub(crate) async fn people(
 )]
 pub(crate) async fn consults(
     State(app): State<App>,
-    Operator(operator): Operator,
+    operator: Operator,
     page: PageQuery,
     Json(body): Json<SearchConsults>,
 ) -> Result<Answer, Error> {
@@ -147,7 +145,7 @@ pub(crate) async fn consults(
         body.consultation_id,
         "consultation_id, user_id, phone",
     )?;
-    let (mut found, total, page) = app
+    let found = app
         .database
         .transaction(move |tx| {
             Box::pin(async move {
@@ -166,19 +164,14 @@ pub(crate) async fn consults(
                     Some(by) => table::find_consults(tx, by, &page).await?,
                     None => (Vec::new(), 0),
                 };
+                account::lock_device(tx, &operator, now_ms()).await?;
                 let total = page.count.then_some(total);
-                account::hold(tx, &operator, now_ms()).await?;
-                Ok::<_, Error>((found, total, page))
+                Ok::<_, Error>(Page::cut(found, total, &page, |last| Cursor {
+                    at: last.created,
+                    id: last.consultation_id,
+                }))
             })
         })
         .await?;
-    let next_cursor = page.cut(&mut found, |last| Cursor {
-        at: last.created,
-        id: last.consultation_id,
-    });
-    Answer::page(Page {
-        items: found,
-        next_cursor,
-        total,
-    })
+    Answer::page(found)
 }

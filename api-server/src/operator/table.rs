@@ -1,4 +1,4 @@
-//! The SQL of operators: their accounts, the audit log, and what they search.
+//! The SQL of operators: their accounts, the audit log, and their searches.
 
 use database::{Database, Row, Transaction, params};
 use proto::UserId;
@@ -10,18 +10,20 @@ use super::{
     search::{By, FoundConsult},
 };
 use crate::{
-    error::{Error, Word},
-    input::PageQuery,
+    http::{
+        error::{Error, ErrorCode},
+        input::PageQuery,
+    },
     team,
 };
 
-/// An operator, as logging in needs them.
+/// An operator, for logging in.
 pub(super) struct Known {
     pub(super) user: UserId,
     pub(super) password_hash: Option<String>,
 }
 
-/// Puts a name; false when it is taken.
+/// Inserts a name; false when it is taken.
 pub(super) async fn new_operator(
     tx: &mut Transaction<'_>,
     user: UserId,
@@ -73,8 +75,8 @@ pub(super) async fn operators(database: &Database) -> Result<Vec<Listed>, Error>
         .collect()
 }
 
-/// Disables an account that is no operator's; false when it is disabled already. Takes its row, so that a login that races
-/// is either before it, and ended by it, or refused.
+/// Disables an account that is not an operator's; false when it is disabled already. Locks the account, so that a concurrent
+/// login is either earlier, and ended by this, or refused.
 pub(super) async fn disable(tx: &mut Transaction<'_>, user: UserId, now_ms: i64) -> Result<bool, Error> {
     let disabled = tx
         .execute(
@@ -85,7 +87,7 @@ pub(super) async fn disable(tx: &mut Transaction<'_>, user: UserId, now_ms: i64)
     Ok(disabled == 1)
 }
 
-/// As [`disable`], whoever's account it is.
+/// As [`disable`], for any account.
 pub(super) async fn disable_any(tx: &mut Transaction<'_>, user: UserId, now_ms: i64) -> Result<bool, Error> {
     let disabled = tx
         .execute(
@@ -96,7 +98,7 @@ pub(super) async fn disable_any(tx: &mut Transaction<'_>, user: UserId, now_ms: 
     Ok(disabled == 1)
 }
 
-/// Enables an account that is no operator's; false when it is good already.
+/// Enables an account that is not an operator's; false when it is enabled already.
 pub(super) async fn enable(tx: &mut Transaction<'_>, user: UserId) -> Result<bool, Error> {
     let enabled = tx
         .execute(
@@ -108,7 +110,7 @@ pub(super) async fn enable(tx: &mut Transaction<'_>, user: UserId) -> Result<boo
     Ok(enabled == 1)
 }
 
-/// As [`enable`], whoever's account it is.
+/// As [`enable`], for any account.
 pub(super) async fn enable_any(tx: &mut Transaction<'_>, user: UserId) -> Result<(), Error> {
     tx.execute(
         "UPDATE account SET disabled_ms = NULL WHERE id = $1",
@@ -132,7 +134,7 @@ fn person_row(row: &Row) -> Result<Person, Error> {
     })
 }
 
-/// An account that is no operator's.
+/// An account that is not an operator's.
 pub(super) async fn person_in(tx: &mut Transaction<'_>, user: i64) -> Result<Option<Person>, Error> {
     find_person(tx, By::User(user)).await
 }
@@ -199,7 +201,7 @@ fn consult_sql() -> String {
 
 const COUNT_CONSULTS: &str = "SELECT count(*) FROM consult_person WHERE user_id = $1";
 
-/// One more than the page holds, the newest first, and how many there are in all if that is asked for.
+/// One more than the page holds, the newest first, and the total if it is wanted.
 pub(super) async fn find_consults(
     tx: &mut Transaction<'_>,
     by: By,
@@ -222,10 +224,10 @@ pub(super) async fn find_consults(
             let rows = tx.query(consult_sql(), params![consult]).await?;
             let found: Vec<FoundConsult> = rows.iter().map(consult_row).collect::<Result<_, _>>()?;
             let total = i64::try_from(found.len()).unwrap_or(1);
-            // A page further on has nothing of one.
+            // A single consult is on the first page.
             Ok((if page.cursor.is_none() { found } else { Vec::new() }, total))
         }
-        By::Phone(_) => Err(Word::OperatorPersonNotFound.into()),
+        By::Phone(_) => Err(ErrorCode::OperatorPersonNotFound.into()),
     }
 }
 
@@ -266,7 +268,7 @@ pub(super) async fn audit(database: &Database, page: &PageQuery) -> Result<Vec<A
         .collect()
 }
 
-/// Ids have no gaps that were committed: rows are never deleted.
+/// Committed ids have no gaps: rows are never deleted.
 pub(super) async fn count_audit(database: &Database) -> Result<i64, Error> {
     let row = database.query_first("SELECT max(id) FROM audit", vec![]).await?;
     Ok(row

@@ -7,15 +7,18 @@ use utoipa::ToSchema;
 
 use super::table;
 use crate::{
-    account::{self, Login, NewLogin, Platform, PushToken, User},
-    answer::{Answer, Envelope},
+    account::{self, Login, NewLogin, Platform, PushToken},
     app::App,
+    caller::User,
     clock::now_ms,
-    error::{Error, Word},
-    input::{DeviceId, Json, PathId},
+    http::{
+        answer::{Answer, Envelope},
+        error::{Error, ErrorCode},
+        input::{DeviceId, Json, PathId},
+    },
 };
 
-/// The device that somebody acts as the assistant on.
+/// The device that is logged in as the assistant.
 #[derive(Deserialize, ToSchema)]
 #[schema(example = json!({"device_id": "desk-1", "platform": "web"}))]
 pub(crate) struct AssistantLogIn {
@@ -27,8 +30,8 @@ pub(crate) struct AssistantLogIn {
 
 /// Logs a device in as the team's assistant
 ///
-/// By the team's owner. At most 10 devices, as with every account. The device ends with its opener: when an operator
-/// disables them, they change their password or leave the team.
+/// By the team's owner. An assistant has at most 10 devices, like every account. The device is logged out when the owner is
+/// disabled by an operator, changes their password or leaves the team.
 #[utoipa::path(
     operation_id = "logInTeamAssistant",
     post, path = "/team/{id}/assistant/login", tag = "team", request_body = AssistantLogIn,
@@ -54,14 +57,16 @@ pub(crate) async fn log_in(
             .transaction(move |tx| {
                 Box::pin(async move {
                     let now_ms = now_ms();
-                    // The opener's account before the assistant's: an operator who disables it waits for this login, or
-                    // has ended it.
-                    if !account::hold_enabled(tx, user.id).await? {
-                        return Err(Word::AccountDisabled.into());
+                    // The opener's account is locked before the assistant's: an operator who disables it waits for
+                    // this login, or has refused it.
+                    if !account::lock_enabled(tx, user.id).await? {
+                        return Err(ErrorCode::AccountDisabled.into());
                     }
-                    let team = table::team_in(tx, id.get()).await?.ok_or(Word::TeamNotFound)?;
+                    let team = table::team_in(tx, id.get())
+                        .await?
+                        .ok_or(ErrorCode::TeamNotFound)?;
                     if team.owner_id != user.id.get() {
-                        return Err(Error::new(Word::TeamForbidden));
+                        return Err(Error::new(ErrorCode::TeamForbidden));
                     }
                     let new = NewLogin {
                         user: UserId::from_database(team.assistant_id),
@@ -71,7 +76,7 @@ pub(crate) async fn log_in(
                         opened_by: Some(user.id),
                     };
                     let opened = account::open(&opener, tx, new, now_ms).await?;
-                    account::hold(tx, &user, now_ms).await?;
+                    account::lock_device(tx, &user, now_ms).await?;
                     Ok(opened)
                 })
             })

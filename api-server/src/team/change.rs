@@ -6,22 +6,24 @@ use utoipa::ToSchema;
 
 use super::{Team, table};
 use crate::{
-    account::User,
-    answer::{Answer, Envelope},
     app::{App, Written},
+    caller::User,
     clock::now_ms,
-    docs::IdempotencyKey,
-    error::{Error, Word},
-    input::{Fen, Line, PathId, Text, Write},
+    http::{
+        answer::{Answer, Envelope},
+        docs::IdempotencyKey,
+        error::{Error, ErrorCode},
+        input::{Fen, Line, PathId, Text, Write},
+    },
 };
 
-/// What changes about a team. What is left out stays as it is.
+/// Changes of a team. Absent fields stay as they are.
 #[derive(Deserialize, ToSchema)]
 #[schema(example = json!({"agreement": "会员加入协议，第二版", "consult_price_fen": 3000}))]
 pub(crate) struct ChangeTeam {
     name: Option<Line<1, 64>>,
     introduction: Option<Text<0, 2000>>,
-    /// Another text is a new version; members who join from then on accept that one.
+    /// A different text becomes a new version, which members accept from then on.
     agreement: Option<Text<0, 20000>>,
     membership_fee_fen: Option<Fen>,
     consult_price_fen: Option<Fen>,
@@ -49,9 +51,9 @@ pub(crate) async fn change(
 ) -> Result<Answer, Error> {
     app.write(once, move |tx| {
         Box::pin(async move {
-            let present = table::take(tx, id.get()).await?;
+            let present = table::lock(tx, id.get()).await?;
             if present.owner_id != user.id.get() {
-                return Err(Word::TeamForbidden.into());
+                return Err(ErrorCode::TeamForbidden.into());
             }
             let now_ms = now_ms();
             let mut team = present.clone();

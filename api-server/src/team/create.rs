@@ -1,22 +1,25 @@
-//! Making a team.
+//! Creating a team.
 
 use axum::extract::State;
 use proto::UserId;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{Team, table};
+use super::{Caller, Team, table};
 use crate::{
-    account::{self, NewAccount, Role, User},
-    answer::{Answer, Envelope},
+    account::{self, NewAccount},
     app::{App, Written},
+    caller::Role,
     clock::now_ms,
-    docs::IdempotencyKey,
-    error::{Error, Word},
-    input::{Fen, Line, Text, Write},
+    http::{
+        answer::{Answer, Envelope},
+        docs::IdempotencyKey,
+        error::Error,
+        input::{Fen, Line, Text, Write},
+    },
 };
 
-/// A team to be made.
+/// A new team.
 #[derive(Deserialize, ToSchema)]
 #[schema(example = json!({
     "name": "儿科", "introduction": "介绍", "agreement": "会员加入协议", "membership_fee_fen": 10000,
@@ -31,10 +34,10 @@ pub(crate) struct NewTeam {
     consult_price_fen: Fen,
 }
 
-/// Makes a team
+/// Creates a team
 ///
 /// By a doctor, who is its owner and first doctor. A doctor creates or joins at most 5 teams, counted together. The team's
-/// assistant account is made with it.
+/// assistant account is created with it.
 #[utoipa::path(
     operation_id = "createTeam",
     post, path = "/team", tag = "team", request_body = NewTeam, params(IdempotencyKey),
@@ -47,12 +50,9 @@ pub(crate) struct NewTeam {
 )]
 pub(crate) async fn create(
     State(app): State<App>,
-    user: User,
+    user: Caller,
     Write { body, once }: Write<NewTeam>,
 ) -> Result<Answer, Error> {
-    if user.role != Role::Doctor {
-        return Err(Word::DoctorsOnly.into());
-    }
     let team_id = app.database.allocate_id(table::SEQUENCE).await?;
     let assistant = UserId::from_database(app.database.allocate_id(account::SEQUENCE).await?);
     app.write(once, move |tx| {

@@ -1,31 +1,31 @@
-//! What ends a proposal: confirming, declining, withdrawing.
+//! The end of a proposal: confirmed, declined or retracted.
 
 use axum::extract::State;
-use database::Transaction;
-use journal::{Journal, record::Unpublished};
-use proto::{ConversationId, UserId};
+use database::{Transaction, TransactionFuture};
+use journal::record::Unpublished;
 
 use super::{
-    life::{State as VasState, Step},
+    life::{self, State as VasState, Step},
     record::Vas,
     table,
 };
 use crate::{
-    account::User,
-    answer::{Answer, Envelope},
     app::{App, Written},
+    caller::User,
     clock::now_ms,
-    consult,
-    docs::IdempotencyKey,
-    error::{Error, Word},
-    input::{Id, Nothing, PathId, Write},
-    once::Once,
+    consult::{self, Happened},
+    http::{
+        answer::{Answer, Envelope},
+        docs::IdempotencyKey,
+        error::{Error, ErrorCode},
+        input::{Id, Nothing, PathId, Write},
+        once::Once,
+    },
 };
 
 /// Confirms a value-added service
 ///
-/// By the patient. However often and from however many devices it is pressed, it is confirmed once; again gives the same
-/// answer.
+/// By the patient. Repeated requests, from any of their devices, confirm it once and get the same answer.
 #[utoipa::path(
     operation_id = "confirmVas",
     post, path = "/vas/{id}/confirm", tag = "vas",
@@ -42,17 +42,14 @@ pub(crate) async fn confirm(
     State(app): State<App>,
     user: User,
     PathId(id): PathId,
-    Write {
-        body: Nothing {},
-        once,
-    }: Write<Nothing>,
+    write: Write<Nothing>,
 ) -> Result<Answer, Error> {
-    decide(&app, user, id, once, Step::Confirm).await
+    decide(&app, user, id, write.once, Step::Confirm).await
 }
 
 /// Declines a value-added service
 ///
-/// By the patient. Again gives the same answer.
+/// By the patient. A repeated request gets the same answer.
 #[utoipa::path(
     operation_id = "declineVas",
     post, path = "/vas/{id}/decline", tag = "vas",
@@ -69,18 +66,15 @@ pub(crate) async fn decline(
     State(app): State<App>,
     user: User,
     PathId(id): PathId,
-    Write {
-        body: Nothing {},
-        once,
-    }: Write<Nothing>,
+    write: Write<Nothing>,
 ) -> Result<Answer, Error> {
-    decide(&app, user, id, once, Step::Decline).await
+    decide(&app, user, id, write.once, Step::Decline).await
 }
 
-/// Withdraws a value-added service
+/// Retracts the proposal of a value-added service
 ///
-/// By the doctor who proposed it, before the patient has decided. Again gives the same answer. What is still proposed when
-/// the consult ends or the doctor goes is withdrawn by itself.
+/// By the doctor who made it, before the patient has decided. A repeated request gets the same answer. A proposal that is
+/// open when the consult ends or its doctor leaves is retracted, too.
 #[utoipa::path(
     operation_id = "withdrawVas",
     post, path = "/vas/{id}/withdraw", tag = "vas",
@@ -93,16 +87,13 @@ pub(crate) async fn decline(
     ),
     security(("access_token" = []), ("bearer" = []))
 )]
-pub(crate) async fn withdraw(
+pub(crate) async fn retract(
     State(app): State<App>,
     user: User,
     PathId(id): PathId,
-    Write {
-        body: Nothing {},
-        once,
-    }: Write<Nothing>,
+    write: Write<Nothing>,
 ) -> Result<Answer, Error> {
-    decide(&app, user, id, once, Step::Withdraw).await
+    decide(&app, user, id, write.once, Step::Retract).await
 }
 
 async fn decide(app: &App, user: User, id: Id, once: Once, step: Step) -> Result<Answer, Error> {
@@ -110,46 +101,44 @@ async fn decide(app: &App, user: User, id: Id, once: Once, step: Step) -> Result
     app.write(once, move |tx| {
         Box::pin(async move {
             let now_ms = now_ms();
-            // Which consult it belongs to never changes, so this may be read before the row is taken.
-            let consult = table::consult_of(tx, id.get()).await?.ok_or(Word::VasNotFound)?;
-            consult::take_row(tx, consult).await?;
-            let vas = table::vas_in(tx, id.get()).await?.ok_or(Word::VasNotFound)?;
+            // The consult of a service never changes, so it may be read before the consult is locked.
+            let consult = table::consult_of(tx, id.get())
+                .await?
+                .ok_or(ErrorCode::VasNotFound)?;
+            consult::lock_row(tx, consult).await?;
+            let vas = table::vas_in(tx, id.get()).await?.ok_or(ErrorCode::VasNotFound)?;
             let side = table::side_in(tx, &vas, user.id).await?;
-            if !step.is_of(side) {
-                return Err(Word::VasForbidden.into());
-            }
-            let Some(next) = vas.state.after(step)? else {
+            let Some(next) = vas.state.decide(side, step)? else {
                 return Ok(Written::new(Answer::one(&vas.show())?));
             };
             table::decide(tx, id.get(), next, now_ms).await?;
             let vas = vas.decided(next, now_ms);
-            let told = journal
+            let unpublished = journal
                 .record(tx, vas.conversation(), user.id, vas.event(), now_ms)
                 .await?;
-            Ok(Written::new(Answer::one(&vas.show())?).publishing(told))
+            Ok(Written::new(Answer::one(&vas.show())?).publishing(unpublished))
         })
     })
     .await
 }
 
-/// Withdraws what is still proposed in a consult, by one doctor or by all, when they go or it ends. The consult's row is
-/// taken already.
-pub(crate) async fn withdraw_open(
-    tx: &mut Transaction<'_>,
-    journal: &Journal,
-    consult: ConversationId,
-    of_doctor: Option<UserId>,
-    by: UserId,
-    now_ms: i64,
-) -> Result<Unpublished, Error> {
-    let mut told = Unpublished::default();
-    for vas in table::open_of_consult(tx, consult.get()).await? {
-        if of_doctor.is_some_and(|doctor| !vas.is_by(doctor)) {
-            continue;
+/// Retracts the open proposals that a consult's event ends.
+pub(crate) fn on_consult<'t>(
+    tx: &'t mut Transaction<'_>,
+    happened: &'t Happened,
+) -> TransactionFuture<'t, Unpublished, Error> {
+    Box::pin(async move {
+        let (consult, now_ms) = (happened.consult, happened.now_ms);
+        let mut unpublished = Unpublished::default();
+        for vas in table::open_of_consult(tx, consult.get()).await? {
+            if !life::retracts(happened.event, vas.doctor()) {
+                continue;
+            }
+            table::decide(tx, vas.id(), VasState::Retracted, now_ms).await?;
+            let event = vas.decided(VasState::Retracted, now_ms).event();
+            let record = happened.journal.record(tx, consult, happened.by, event, now_ms);
+            unpublished.extend(record.await?);
         }
-        table::decide(tx, vas.id(), VasState::Withdrawn, now_ms).await?;
-        let vas = vas.decided(VasState::Withdrawn, now_ms);
-        told.extend(journal.record(tx, consult, by, vas.event(), now_ms).await?);
-    }
-    Ok(told)
+        Ok(unpublished)
+    })
 }

@@ -1,20 +1,22 @@
-//! Taking value-added services from one's own lists (标记删除). Nothing is destroyed.
+//! Hiding value-added services from one's own lists (标记删除). Nothing is deleted.
 
 use axum::extract::State;
 
 use super::table;
 use crate::{
-    account::User,
-    answer::{Answer, Empty, Envelope},
     app::{App, Written},
-    docs::IdempotencyKey,
-    error::Error,
-    input::{Nothing, PathId, Write},
+    caller::User,
+    http::{
+        answer::{Answer, Empty, Envelope},
+        docs::IdempotencyKey,
+        error::Error,
+        input::{Nothing, PathId, Write},
+    },
 };
 
-/// Takes a value-added service from one's own lists
+/// Hides a value-added service from one's own lists
 ///
-/// By its doctor or its patient, once it is decided. The other one keeps it, and GET /vas/{id} still shows it.
+/// By its doctor or its patient, once it is decided. It stays on the other's lists, and GET /vas/{id} still shows it.
 #[utoipa::path(
     operation_id = "hideVas",
     delete, path = "/vas/{id}", tag = "vas", params(("id" = i64, Path, minimum = 1), IdempotencyKey),
@@ -30,12 +32,9 @@ pub(crate) async fn hide_one(
     State(app): State<App>,
     user: User,
     PathId(id): PathId,
-    Write {
-        body: Nothing {},
-        once,
-    }: Write<Nothing>,
+    write: Write<Nothing>,
 ) -> Result<Answer, Error> {
-    app.write(once, move |tx| {
+    app.write(write.once, move |tx| {
         Box::pin(async move {
             table::hide(tx, id.get(), user.id).await?;
             Ok(Written::new(Answer::empty()?))
@@ -44,7 +43,7 @@ pub(crate) async fn hide_one(
     .await
 }
 
-/// Takes all decided value-added services from one's own lists
+/// Hides all decided value-added services from one's own lists
 #[utoipa::path(
     operation_id = "hideAllVas",
     delete, path = "/vas", tag = "vas", params(IdempotencyKey),
@@ -54,12 +53,9 @@ pub(crate) async fn hide_one(
 pub(crate) async fn hide_all(
     State(app): State<App>,
     user: User,
-    Write {
-        body: Nothing {},
-        once,
-    }: Write<Nothing>,
+    write: Write<Nothing>,
 ) -> Result<Answer, Error> {
-    app.write(once, move |tx| {
+    app.write(write.once, move |tx| {
         Box::pin(async move {
             table::hide_all(tx, user.id).await?;
             Ok(Written::new(Answer::empty()?))

@@ -3,23 +3,25 @@
 use axum::extract::State;
 
 use super::{
-    record::Vas,
-    table::{self, List},
+    record::{Record, Vas},
+    table::Shown,
 };
 use crate::{
-    account::User,
-    answer::{Answer, ListEnvelope, Page},
     app::App,
+    caller::User,
     consult,
-    docs::PageParams,
-    error::{Error, Word},
-    input::{Cursor, PageQuery, PathId},
+    http::{
+        answer::{Answer, ListEnvelope},
+        docs::PageParams,
+        error::{Error, ErrorCode},
+        input::{PageQuery, PathId},
+    },
     team,
 };
 
 /// One's own value-added services
 ///
-/// Those that a doctor proposed, or that a member was proposed. What was deleted is left out.
+/// Those that a doctor proposed, or that were proposed to a member; hidden ones are left out.
 #[utoipa::path(
     operation_id = "listMyVas",
     get, path = "/vas", tag = "vas", params(PageParams),
@@ -27,12 +29,12 @@ use crate::{
     security(("access_token" = []), ("bearer" = []))
 )]
 pub(crate) async fn own(State(app): State<App>, user: User, page: PageQuery) -> Result<Answer, Error> {
-    list(&app, List::Own(user.id), &page).await
+    list(&app, Shown::Own(user.id), &page).await
 }
 
 /// The value-added services of a consult
 ///
-/// For everybody who is in it.
+/// For every user in it.
 #[utoipa::path(
     operation_id = "listConsultVas",
     get, path = "/consult/{id}/vas", tag = "vas", params(("id" = i64, Path, minimum = 1), PageParams),
@@ -46,12 +48,12 @@ pub(crate) async fn of_consult(
     page: PageQuery,
 ) -> Result<Answer, Error> {
     consult::check_seated(&app.database, id.get(), user.id).await?;
-    list(&app, List::OfConsult(id.get()), &page).await
+    list(&app, Shown::OfConsult(id.get()), &page).await
 }
 
-/// The value-added services that the doctor who asks proposed in consults of a team
+/// One's own proposals of value-added services in consults of a team
 ///
-/// For doctors of the team. What was deleted is left out.
+/// For doctors of the team; hidden ones are left out.
 #[utoipa::path(
     operation_id = "listMyTeamVas",
     get, path = "/team/{id}/my_vas_list", tag = "vas", params(("id" = i64, Path, minimum = 1), PageParams),
@@ -69,28 +71,14 @@ pub(crate) async fn of_team(
     page: PageQuery,
 ) -> Result<Answer, Error> {
     match team::has_doctor(&app.database, id.get(), user.id).await? {
-        None => return Err(Word::TeamNotFound.into()),
-        Some(false) => return Err(Word::VasTeamDoctorsOnly.into()),
+        None => return Err(ErrorCode::TeamNotFound.into()),
+        Some(false) => return Err(ErrorCode::VasTeamDoctorsOnly.into()),
         Some(true) => {}
     }
-    list(&app, List::OfTeam(user.id, id.get()), &page).await
+    list(&app, Shown::OfTeam(user.id, id.get()), &page).await
 }
 
-async fn list(app: &App, list: List, page: &PageQuery) -> Result<Answer, Error> {
-    let total = if page.count {
-        Some(table::count(&app.database, list).await?)
-    } else {
-        None
-    };
-    let mut found = table::list(&app.database, list, page).await?;
-    let next_cursor = page.cut(&mut found, |last| {
-        let (at, id) = last.place();
-        Cursor { at, id }
-    });
-    let items: Vec<Vas> = found.into_iter().map(super::record::Known::show).collect();
-    Answer::page(Page {
-        items,
-        next_cursor,
-        total,
-    })
+async fn list(app: &App, shown: Shown, page: &PageQuery) -> Result<Answer, Error> {
+    let found = shown.list().page(&app.database, page).await?;
+    Answer::page(found.map(Record::show))
 }

@@ -4,19 +4,21 @@ use axum::extract::State;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{MAX_OPEN, record::Vas, table};
+use super::{life, record::Vas, table};
 use crate::{
-    account::User,
-    answer::{Answer, Envelope},
     app::{App, Written},
+    caller::{Seated, User},
     clock::now_ms,
     consult,
-    docs::IdempotencyKey,
-    error::{Error, Word},
-    input::{Fen, Line, PathId, Text, Write},
+    http::{
+        answer::{Answer, Envelope},
+        docs::IdempotencyKey,
+        error::{Error, ErrorCode},
+        input::{Fen, Line, PathId, Text, Write},
+    },
 };
 
-/// A value-added service to be proposed.
+/// A new value-added service.
 #[derive(Deserialize, ToSchema)]
 #[schema(example = json!({"name": "视频复诊", "description": "一次 15 分钟的视频复诊", "price_fen": 9900}))]
 pub(crate) struct ProposeVas {
@@ -27,8 +29,8 @@ pub(crate) struct ProposeVas {
 
 /// Proposes a value-added service in a consult
 ///
-/// By a doctor who is in it. All who are in the consult see the card at once; its patient decides. At most 20 are proposed
-/// in a consult at a time.
+/// By a doctor in it. Every user in the consult sees the card at once; its patient decides. At most 20 proposals of a
+/// consult are open at a time.
 #[utoipa::path(
     operation_id = "proposeVas",
     post, path = "/consult/{id}/vas", tag = "vas", request_body = ProposeVas,
@@ -52,16 +54,9 @@ pub(crate) async fn propose(
     app.write(once, move |tx| {
         Box::pin(async move {
             let now_ms = now_ms();
-            let (consult, seat) = consult::take_consult(tx, id.get(), user.id).await?;
-            if !seat.may_propose() {
-                return Err(Word::ConsultForbidden.into());
-            }
-            if !consult.status.is_open() {
-                return Err(Word::ConsultEnded.into());
-            }
-            if table::count_open(tx, id.get()).await? >= MAX_OPEN {
-                return Err(Word::VasLimit.into());
-            }
+            let consult = Seated::<consult::Record>::lock(tx, id.get(), &user).await?;
+            let open = table::count_open(tx, id.get()).await?;
+            let state = life::propose(consult.seat(), consult.status, open)?;
             let new = table::NewVas {
                 id: vas,
                 consult: consult.id,
@@ -72,12 +67,12 @@ pub(crate) async fn propose(
                 description: body.description.into_string(),
                 price_fen: body.price_fen.get(),
             };
-            table::new_vas(tx, new, now_ms).await?;
-            let known = table::vas_in(tx, vas).await?.ok_or(Word::VasNotFound)?;
-            let told = journal
+            table::new_vas(tx, new, state, now_ms).await?;
+            let known = table::vas_in(tx, vas).await?.ok_or(ErrorCode::VasNotFound)?;
+            let unpublished = journal
                 .record(tx, consult.id, user.id, known.event(), now_ms)
                 .await?;
-            Ok(Written::new(Answer::one(&known.show())?).publishing(told))
+            Ok(Written::new(Answer::one(&known.show())?).publishing(unpublished))
         })
     })
     .await

@@ -1,4 +1,4 @@
-//! A value-added service, as REST shows it and as the journal tells of it.
+//! A value-added service, in REST and in the journal.
 
 use database::Row;
 use journal::record::Event;
@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::life::State;
-use crate::error::Error;
+use crate::http::{error::Error, input::Cursor};
 
 /// A value-added service (增值服务).
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -17,7 +17,7 @@ pub(crate) struct Vas {
     consultation_id: i64,
     team_id: i64,
     team_name: String,
-    /// Who proposed it.
+    /// The doctor who proposed it.
     doctor_id: i64,
     doctor_name: String,
     /// The patient, who decides.
@@ -35,24 +35,24 @@ pub(crate) struct Vas {
     decided_ms: Option<i64>,
 }
 
-/// What is known of one.
+/// A service's row.
 #[derive(Clone, Debug)]
-pub(super) struct Known {
+pub(super) struct Record {
     pub(super) state: State,
     shown: Vas,
 }
 
-/// The columns of [`Known::from_row`]; `v` is the service.
+/// The columns of [`Record::from_row`]; `v` is the service.
 pub(super) const COLUMNS: &str =
     "v.id, v.consult_id, v.team_id, t.name, v.doctor_id, doctor.name, v.member_id, member.name,
      v.name, v.description, v.price_fen, v.state, v.created_ms, v.decided_ms";
 
-/// What [`COLUMNS`] need beside the service.
+/// The joins of [`COLUMNS`].
 pub(super) const JOINS: &str = "JOIN team t ON t.id = v.team_id
      JOIN account doctor ON doctor.id = v.doctor_id
      JOIN account member ON member.id = v.member_id";
 
-impl Known {
+impl Record {
     pub(super) fn from_row(row: &Row) -> Result<Self, Error> {
         let state: String = row.get(11)?;
         let state = State::from_database(&state).ok_or_else(|| Error::internal("vas.state is unknown"))?;
@@ -86,20 +86,28 @@ impl Known {
         ConversationId::from_database(self.shown.consultation_id)
     }
 
+    /// The doctor who proposed it.
+    pub(super) fn doctor(&self) -> UserId {
+        UserId::from_database(self.shown.doctor_id)
+    }
+
     pub(super) fn is_by(&self, user: UserId) -> bool {
-        self.shown.doctor_id == user.get()
+        self.doctor() == user
     }
 
     pub(super) fn is_for(&self, user: UserId) -> bool {
         self.shown.member_id == user.get()
     }
 
-    /// When it was proposed and which it is: what lists are ordered by.
-    pub(super) fn place(&self) -> (i64, i64) {
-        (self.shown.created_ms, self.shown.vas_id)
+    /// The order of lists.
+    pub(super) fn place(&self) -> Cursor {
+        Cursor {
+            at: self.shown.created_ms,
+            id: self.shown.vas_id,
+        }
     }
 
-    /// Once it has been decided.
+    /// The row after a decision.
     pub(super) fn decided(mut self, state: State, now_ms: i64) -> Self {
         self.state = state;
         self.shown.state = state.as_str();
@@ -107,7 +115,7 @@ impl Known {
         self
     }
 
-    /// What the journal tells.
+    /// The journal entry of its state.
     pub(super) fn event(&self) -> Event {
         Event::Vas(
             self.state.entry(),

@@ -1,19 +1,21 @@
-//! Looking at a value-added service.
+//! A value-added service, by id.
 
 use axum::extract::State;
 
 use super::{record::Vas, table};
 use crate::{
-    account::User,
-    answer::{Answer, Envelope},
     app::App,
-    error::Error,
-    input::PathId,
+    caller::User,
+    http::{
+        answer::{Answer, Envelope},
+        error::Error,
+        input::PathId,
+    },
 };
 
 /// A value-added service
 ///
-/// For everybody who is in its consult, and for the doctor who proposed it also later.
+/// For every user in its consult, and for the doctor who proposed it, also after they left.
 #[utoipa::path(
     operation_id = "getVas",
     get, path = "/vas/{id}", tag = "vas", params(("id" = i64, Path, minimum = 1)),

@@ -5,25 +5,27 @@ use proto::{ConversationId, UserId};
 
 use super::{
     life::{Side, State},
-    record::{COLUMNS, JOINS, Known},
+    record::{COLUMNS, JOINS, Record},
 };
 use crate::{
     consult,
-    error::{Error, Word},
-    input::PageQuery,
+    http::{
+        answer::List,
+        error::{Error, ErrorCode},
+    },
 };
 
 /// The sequence of their ids.
 pub(super) const SEQUENCE: &str = "vas";
 
-/// Which list of its doctor or member a value-added service stands on.
+/// The list of its doctor or member on which a value-added service stands.
 mod shelf {
     pub(super) const OPEN: &str = "open";
     pub(super) const DECIDED: &str = "decided";
     pub(super) const HIDDEN: &str = "hidden";
 }
 
-/// One to be made.
+/// A new service.
 pub(super) struct NewVas {
     pub(super) id: i64,
     pub(super) consult: ConversationId,
@@ -35,7 +37,12 @@ pub(super) struct NewVas {
     pub(super) price_fen: i64,
 }
 
-pub(super) async fn new_vas(tx: &mut Transaction<'_>, new: NewVas, now_ms: i64) -> Result<(), Error> {
+pub(super) async fn new_vas(
+    tx: &mut Transaction<'_>,
+    new: NewVas,
+    state: State,
+    now_ms: i64,
+) -> Result<(), Error> {
     tx.execute(
         "INSERT INTO vas (id, consult_id, team_id, doctor_id, member_id, name, description, price_fen, state,
                           created_ms, decided_ms)
@@ -49,7 +56,7 @@ pub(super) async fn new_vas(tx: &mut Transaction<'_>, new: NewVas, now_ms: i64) 
             new.name,
             new.description,
             new.price_fen,
-            State::Proposed.as_str(),
+            state.as_str(),
             now_ms
         ],
     )
@@ -84,15 +91,15 @@ fn one_sql() -> String {
     format!("SELECT {COLUMNS} FROM vas v {JOINS} WHERE v.id = $1")
 }
 
-pub(super) async fn vas_in(tx: &mut Transaction<'_>, vas: i64) -> Result<Option<Known>, Error> {
+pub(super) async fn vas_in(tx: &mut Transaction<'_>, vas: i64) -> Result<Option<Record>, Error> {
     let row = tx.query_first(one_sql(), params![vas]).await?;
-    row.as_ref().map(Known::from_row).transpose()
+    row.as_ref().map(Record::from_row).transpose()
 }
 
-/// One, for somebody who may see it. The same refusal when there is none.
-pub(super) async fn vas_of(database: &Database, vas: i64, user: UserId) -> Result<Known, Error> {
+/// A service, for a user who may see it; otherwise refused as if it did not exist.
+pub(super) async fn vas_of(database: &Database, vas: i64, user: UserId) -> Result<Record, Error> {
     let row = database.query_first(one_sql(), params![vas]).await?;
-    let vas = Known::from_row(&row.ok_or(Word::VasNotFound)?)?;
+    let vas = Record::from_row(&row.ok_or(ErrorCode::VasNotFound)?)?;
     if vas.is_by(user) || vas.is_for(user) {
         return Ok(vas);
     }
@@ -101,8 +108,8 @@ pub(super) async fn vas_of(database: &Database, vas: i64, user: UserId) -> Resul
     Ok(vas)
 }
 
-/// What somebody is to a value-added service; refused as if there were none when they may not see it.
-pub(super) async fn side_in(tx: &mut Transaction<'_>, vas: &Known, user: UserId) -> Result<Side, Error> {
+/// The side of a user who may see a service; otherwise refused as if it did not exist.
+pub(super) async fn side_in(tx: &mut Transaction<'_>, vas: &Record, user: UserId) -> Result<Side, Error> {
     if vas.is_for(user) {
         return Ok(Side::Member);
     }
@@ -115,10 +122,10 @@ pub(super) async fn side_in(tx: &mut Transaction<'_>, vas: &Known, user: UserId)
     Ok(Side::Onlooker)
 }
 
-/// Who is not in the consult is told that there is no such service.
+/// To a user outside the consult, its services do not exist.
 fn hidden_behind_the_service(error: Error) -> Error {
-    if error.word() == Word::ConsultNotFound {
-        Word::VasNotFound.into()
+    if error.code() == ErrorCode::ConsultNotFound {
+        ErrorCode::VasNotFound.into()
     } else {
         error
     }
@@ -130,13 +137,13 @@ fn open_sql() -> String {
     )
 }
 
-/// What is proposed in a consult, in the order of ids.
-pub(super) async fn open_of_consult(tx: &mut Transaction<'_>, consult: i64) -> Result<Vec<Known>, Error> {
+/// The open proposals of a consult, in the order of ids.
+pub(super) async fn open_of_consult(tx: &mut Transaction<'_>, consult: i64) -> Result<Vec<Record>, Error> {
     let rows = tx.query(open_sql(), params![consult]).await?;
-    rows.iter().map(Known::from_row).collect()
+    rows.iter().map(Record::from_row).collect()
 }
 
-/// Ends a proposal. The consult's row is taken, so nobody can have been faster.
+/// Ends a proposal, whose consult is locked.
 pub(super) async fn decide(
     tx: &mut Transaction<'_>,
     vas: i64,
@@ -151,7 +158,7 @@ pub(super) async fn decide(
         .await?;
     if decided != 1 {
         return Err(Error::internal(
-            "a value-added service changed while its consult was taken",
+            "a value-added service changed while its consult was locked",
         ));
     }
     tx.execute(
@@ -162,19 +169,19 @@ pub(super) async fn decide(
     Ok(())
 }
 
-/// A list.
+/// A list of value-added services.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum List {
+pub(super) enum Shown {
     /// Of a doctor or a member.
     Own(UserId),
-    /// Of a consult, whoever's.
+    /// Of a consult, by any doctor.
     OfConsult(i64),
-    /// What a doctor proposed in consults of a team.
+    /// A doctor's proposals in consults of a team.
     OfTeam(UserId, i64),
 }
 
-impl List {
-    /// What stands before the page's own conditions.
+impl Shown {
+    /// The clauses before the page's conditions.
     const fn source(self) -> &'static str {
         match self {
             Self::Own(_) => {
@@ -188,7 +195,7 @@ impl List {
         }
     }
 
-    fn parameters(self) -> Vec<Value> {
+    fn keys(self) -> Vec<Value> {
         match self {
             Self::Own(user) => params![user.get(), true],
             Self::OfConsult(consult) => params![consult],
@@ -196,7 +203,7 @@ impl List {
         }
     }
 
-    /// Where the columns are that lists are ordered by.
+    /// The columns that lists are ordered by.
     const fn order(self) -> (&'static str, &'static str) {
         match self {
             Self::OfConsult(_) => ("v.created_ms", "v.id"),
@@ -207,7 +214,7 @@ impl List {
     fn sql(self) -> String {
         let source = self.source().replace("{joins}", JOINS);
         let (at, id) = self.order();
-        let first = self.parameters().len() + 1;
+        let first = self.keys().len() + 1;
         let (second, third) = (first + 1, first + 2);
         format!(
             "SELECT {COLUMNS} {source} AND ({at}, {id}) < (${first}, ${second})
@@ -219,34 +226,31 @@ impl List {
         let source = self.source().replace("{joins}", "");
         format!("SELECT count(*) {source}")
     }
-}
 
-/// One more than the page holds, the newest first.
-pub(super) async fn list(database: &Database, list: List, page: &PageQuery) -> Result<Vec<Known>, Error> {
-    let start = page.start();
-    let mut parameters = list.parameters();
-    parameters.extend(params![start.at, start.id, page.limit + 1]);
-    let rows = database.query(list.sql(), parameters).await?;
-    rows.iter().map(Known::from_row).collect()
-}
-
-pub(super) async fn count(database: &Database, list: List) -> Result<i64, Error> {
-    let row = database.query_first(list.count_sql(), list.parameters()).await?;
-    Ok(row.map_or(Ok(0), |row| row.get(0))?)
+    /// The newest first.
+    pub(super) fn list(self) -> List<Record> {
+        List {
+            items: self.sql().into(),
+            count: self.count_sql().into(),
+            keys: self.keys(),
+            item: Record::from_row,
+            place: Record::place,
+        }
+    }
 }
 
 const COUNT_CONFIRMED: &str = "SELECT count(*) FROM vas_person p JOIN vas v ON v.id = p.vas_id
      WHERE p.user_id = $1 AND p.team_id = $2 AND p.role = 'doctor' AND v.state = 'confirmed'";
 
-/// How many a doctor proposed in a team that were confirmed, whether or not they still stand on a list.
-pub(crate) async fn count_confirmed(database: &Database, team: i64, doctor: UserId) -> Result<i64, Error> {
+/// Counts the confirmed services of a doctor in a team, hidden ones included.
+pub(super) async fn count_confirmed(database: &Database, team: i64, doctor: UserId) -> Result<i64, Error> {
     let row = database
         .query_first(COUNT_CONFIRMED, params![doctor.get(), team])
         .await?;
     Ok(row.map_or(Ok(0), |row| row.get(0))?)
 }
 
-/// Takes one from somebody's lists.
+/// Hides a service from a user's lists.
 pub(super) async fn hide(tx: &mut Transaction<'_>, vas: i64, user: UserId) -> Result<(), Error> {
     let hidden = tx
         .execute(
@@ -257,16 +261,16 @@ pub(super) async fn hide(tx: &mut Transaction<'_>, vas: i64, user: UserId) -> Re
     if hidden == 1 {
         return Ok(());
     }
-    let vas = vas_in(tx, vas).await?.ok_or(Word::VasNotFound)?;
+    let vas = vas_in(tx, vas).await?.ok_or(ErrorCode::VasNotFound)?;
     match side_in(tx, &vas, user).await? {
-        Side::Member | Side::Doctor => Err(Word::VasUndecided.into()),
-        Side::Onlooker => Err(Word::VasForbidden.into()),
+        Side::Member | Side::Doctor => Err(ErrorCode::VasUndecided.into()),
+        Side::Onlooker => Err(ErrorCode::VasForbidden.into()),
     }
 }
 
 const HIDE_ALL: &str = "UPDATE vas_person SET shelf = $1, listed = $2 WHERE user_id = $3 AND shelf = $4";
 
-/// Takes everything decided from somebody's lists.
+/// Hides all decided services from a user's lists.
 pub(super) async fn hide_all(tx: &mut Transaction<'_>, user: UserId) -> Result<(), Error> {
     tx.execute(
         HIDE_ALL,
@@ -284,11 +288,8 @@ mod tests {
     #[tokio::test]
     async fn statements_walk_an_index() {
         let user = UserId::from_database(1);
-        for list in [List::Own(user), List::OfConsult(1), List::OfTeam(user, 1)] {
-            let mut parameters = list.parameters();
-            walks_an_index(&list.count_sql(), parameters.clone()).await;
-            parameters.extend(params![1_i64, 1_i64, 51_i64]);
-            walks_an_index(&list.sql(), parameters).await;
+        for shown in [Shown::Own(user), Shown::OfConsult(1), Shown::OfTeam(user, 1)] {
+            shown.list().walks_an_index().await;
         }
         walks_an_index(COUNT_OPEN, params![1_i64]).await;
         walks_an_index(COUNT_CONFIRMED, params![1_i64, 1_i64]).await;

@@ -1,4 +1,4 @@
-//! Everything that this process logs, whatever it says.
+//! The log lines of this process.
 
 use std::{
     collections::BTreeSet,

@@ -70,7 +70,7 @@ pub fn is_update() -> bool {
 }
 
 fn file() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/docs/recorded.json")
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/http/docs/recorded.json")
 }
 
 /// Changes the recorded answers; a change that changes nothing writes nothing.

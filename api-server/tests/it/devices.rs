@@ -1,4 +1,4 @@
-//! Devices: listed, logged out, replaced; what ends with them.
+//! Devices: listing, logging out, replacing, and the effects on sessions.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::{people::Person, service::Service};
 
 const PASSWORD: &str = "correct horse battery";
 
-/// The notices that go to the nodes of a person.
+/// The notices for a user's nodes.
 pub async fn notices(service: &Service, person: &Person) -> Arc<Mutex<Vec<UserNotice>>> {
     let seen: Arc<Mutex<Vec<UserNotice>>> = Arc::default();
     let into = seen.clone();
@@ -27,7 +27,7 @@ pub async fn notices(service: &Service, person: &Person) -> Arc<Mutex<Vec<UserNo
 pub fn logged_out(device_id: &str) -> UserNotice {
     UserNotice::LoggedOut {
         device_id: device_id.to_owned(),
-        // Nobody has logged in to a node.
+        // The user has no session on a node.
         generation: 1,
     }
 }
@@ -267,8 +267,7 @@ async fn a_push_token_is_on_one_device_only() {
     assert!(!has(&pat).await, "the phone is Sam's now");
 }
 
-/// Requests of two phones for one push token, again and again at the same instant: one of them has it, and whoever was a
-/// moment late is asked to come again.
+/// Two phones set one push token concurrently, again and again: one of them gets it, and the later one may have to retry.
 #[tokio::test]
 async fn a_push_token_is_on_one_device_also_when_requests_race() {
     let service = Service::start().await;
@@ -288,7 +287,7 @@ async fn a_push_token_is_on_one_device_also_when_requests_race() {
             });
             service.post("/account/login").json(body).send()
         });
-        // Password hashing takes turns of its own, so every third round logs in.
+        // Password hashing is limited, so that every third round logs in.
         let replies = if round % 3 == 0 {
             futures_util::future::join_all(logins).await
         } else {

@@ -35,7 +35,7 @@ async fn a_doctor_fills_in_their_page_and_everybody_sees_it_without_a_wallet() {
         assert_eq!(person.get(&service, &path).send().await.json, whole);
     }
 
-    // What is left out stays; an empty text and null clear; a name is the account's.
+    // An absent field stays; an empty text and null clear; the name is the account's.
     let changed = doctor
         .post(
             &service,

@@ -1,4 +1,4 @@
-//! `docs/http/*.http`: a file for each area, which people run in their editor and this test against a service.
+//! `docs/http/*.http`: a file for each area, for editors; this test runs them against a service.
 //!
 //! A file is requests with `###` and a title between them. A request is a line with method and path, headers, an empty line,
 //! a body. In all of it `{{name}}` stands for a variable: `host`, or one that an earlier request left. Lines that begin with
@@ -6,7 +6,7 @@
 //!
 //! - `# @status 409`: the status that must come; 200 without it.
 //! - `# @error team.limit_reached`: the error word that must come.
-//! - `# @capture name result.user_id`: leaves what stands there in the answer as a variable.
+//! - `# @capture name result.user_id`: stores that part of the answer in a variable.
 //! - `# @operator name 张伟`: makes an operator and leaves their password as a variable, before the request is sent.
 //! - `# @sms name 13800138001`: leaves the code that the phone got last as a variable, before the request is sent.
 
@@ -99,7 +99,7 @@ fn filled(text: &str, variables: &HashMap<String, String>) -> String {
     text
 }
 
-/// What was sent, and what came back.
+/// A request and its reply.
 #[derive(Default)]
 struct Done {
     /// Methods and paths.

@@ -1,4 +1,4 @@
-//! Families: dependants, people who accept, consults for them.
+//! Families: dependants, invitations, consults for relatives.
 
 use serde_json::{Value, json};
 
@@ -147,7 +147,7 @@ async fn a_person_accepts_and_can_end_it() {
             "state": "invited", "created_ms": sent["created_ms"], "expires_ms": sent["expires_ms"],
         }])
     );
-    // Before it is accepted they are nobody's family.
+    // Before acceptance the user is in no family.
     let mut consult = new_consult(&inviter, service.team("儿科").await.id);
     consult["target_member_id"] = person.id.into();
     inviter
@@ -169,7 +169,7 @@ async fn a_person_accepts_and_can_end_it() {
     }
     let accepted = person.post(&service, &accept, json!({})).send().await.result();
     assert_eq!(accepted["state"], "accepted");
-    // Again is no harm.
+    // A repetition is harmless.
     assert_eq!(
         person.post(&service, &accept, json!({})).send().await.result(),
         accepted
@@ -230,7 +230,7 @@ async fn a_person_accepts_and_can_end_it() {
             .result()["relation_type"],
         "other"
     );
-    // The person ends it.
+    // The relative ends it.
     person.post(&service, &decline, json!({})).send().await.result();
     inviter
         .get(&service, &path)
@@ -245,7 +245,8 @@ async fn a_person_accepts_and_can_end_it() {
     assert_eq!(received(&service, &person).await, json!([]));
 }
 
-/// The same answers whether a phone has an account, its owner declined, or nobody has it; who registers later finds it.
+/// The answers are the same for a phone with an account, a phone whose owner declined, and an unregistered phone, whose owner
+/// finds the invitation after registering.
 #[tokio::test]
 async fn a_phone_cannot_be_probed() {
     let service = Service::start().await;
@@ -290,7 +291,7 @@ async fn a_phone_cannot_be_probed() {
         messages.push(again.json["message"].clone());
     }
     assert!(messages.windows(2).all(|two| two[0] == two[1]));
-    // Somebody gets the phone that nobody had.
+    // The unregistered phone gets an account.
     let code = service.code(&nobody).await;
     let body = json!({
         "phone": nobody, "code": code, "name": "Late", "role": "member", "device_id": "d", "platform": "ios",
@@ -304,7 +305,7 @@ async fn a_phone_cannot_be_probed() {
         .await
         .result();
     assert_eq!(got[0]["invitation_id"], ids[3]);
-    // Withdrawn: gone for both, also the declined one, whatever became of it.
+    // Revoked: gone for both sides, also the declined one.
     for id in &ids {
         let path = format!("/family/invitation/{id}");
         inviter.delete(&service, &path).send().await.result();
@@ -447,7 +448,7 @@ async fn a_consult_is_begun_for_a_child_and_stays_readable() {
             "images": ["media/1", "media/2"], "created": begun["created"],
         })
     );
-    // Somebody else's child is nobody's business, nor is an account of any other kind.
+    // Relatives of other members, and accounts of other kinds, are not found.
     for target in [id, parent.id, team.owner.id, team.assistant.id, 999_999] {
         let mut body = new_consult(&stranger, team.id);
         body["target_member_id"] = target.into();

@@ -87,7 +87,7 @@ async fn paths_and_queries_are_percent_encoded_text() {
         .field("path");
     let search = service.get("/clinic?limit=1&name=%E5%BC").token(&member.token);
     search.send().await.refused(400, "request.invalid").field("name");
-    // What is text is looked up: no such device.
+    // Valid text is looked up: no such device.
     for odd in ["%0A", "%E2%80%8B", "%F0%9F%98%80", "%25", "a%20b"] {
         let path = format!("/account/devices/{odd}");
         let reply = member.delete(&service, &path).send().await;
@@ -201,7 +201,7 @@ async fn a_request_has_one_token() {
 /// As long as documented, every character escaped.
 #[tokio::test]
 async fn bodies_hold_what_their_fields_may_hold() {
-    /// Text of so many characters beyond the basic plane.
+    /// Text of that many characters beyond the basic plane.
     fn long(characters: usize) -> String {
         "😀".repeat(characters)
     }

@@ -1,11 +1,11 @@
-//! What holds for all requests: envelopes, limits, slow and oversized input, the end of the service.
+//! Rules of all requests: envelopes, limits, slow and oversized input, the end of the service.
 
 use std::{
     num::NonZeroU32,
     time::{Duration, Instant},
 };
 
-use api_server::Settings;
+use api_server::{Caller, Settings};
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -14,6 +14,8 @@ use tokio::{
 };
 
 use super::{
+    endpoints::concrete,
+    operators::operator,
     people::{new_consult, new_team},
     scene::PATIENCE,
     service::{Service, roomy},
@@ -85,7 +87,7 @@ async fn unknown_paths_and_methods_have_the_envelope() {
     );
 }
 
-/// The HTTP client follows: what comes is the page.
+/// The HTTP client follows the redirect to the page.
 #[tokio::test]
 async fn the_root_leads_to_the_documentation() {
     let service = Service::start().await;
@@ -148,7 +150,7 @@ async fn heads_over_16_kib_are_refused() {
     }
 }
 
-/// What is slow on purpose: each is cut off after 10 s, however it dribbles, and others do not notice.
+/// Slow connections end after 10 s, also while bytes trickle in, and do not affect others.
 #[tokio::test]
 async fn slow_heads_and_bodies_are_cut_off() {
     let service = Service::start().await;
@@ -269,7 +271,7 @@ async fn each_address_has_a_budget_also_without_a_user() {
         .expect("a limit")
         .refused(429, "request.rate_limited")
         .header("retry-after");
-    // Nobody writes another address over this one. What a slow machine has given back meanwhile is soon used up.
+    // The forwarded address does not hide the peer's. Requests that a slow machine refilled meanwhile are soon spent.
     let mut refused = None;
     for at in 0..40 {
         let from = format!("9.9.9.{at}");
@@ -412,11 +414,67 @@ async fn browser_apps_of_named_origins_may_call_and_no_others() {
             assert_eq!(reply.header("vary"), "origin");
         }
     }
-    // Unless somebody is named, nobody is.
+    // Without the setting no origin may call.
     let service = Service::start().await;
     ask(&service, APP)
         .await
         .refused(405, "request.method_not_allowed");
     let read = service.get("/livez").header("Origin", APP).send().await;
     assert!(!read.headers.contains_key("access-control-allow-origin"));
+}
+
+/// Every endpoint refuses bodies that are not declared as JSON, so that web pages of other origins cannot send them.
+#[tokio::test]
+async fn a_body_says_that_it_is_json() {
+    let service = Service::start().await;
+    let (operator, _) = operator(&service, "张伟").await;
+    let doctor = service.doctor("Dr. A").await;
+    let member = service.member("Pat").await;
+    let document = api_server::document();
+    let mut bodies = 0;
+    for route in api_server::ROUTES {
+        // Without a body of its own none is read, or an empty object is taken.
+        let takes_none = ["/account/logout", "/account/devices/{device_id}"].contains(&route.path);
+        if route.method == "GET" || takes_none {
+            continue;
+        }
+        let method = route.method.to_lowercase();
+        bodies += usize::from(
+            document["paths"][route.path][&method]
+                .get("requestBody")
+                .is_some(),
+        );
+        let token = match route.caller {
+            Caller::Doctor => &doctor.token,
+            Caller::Member => &member.token,
+            Caller::Anyone | Caller::User | Caller::Operator => &operator.token,
+        };
+        let path = concrete(route.path);
+        let call = || service.call(route.method.parse().unwrap(), &path).token(token);
+        let send = async |types: &[&str]| {
+            let mut call = call().body("{}");
+            for kind in types {
+                call = call.header("Content-Type", kind);
+            }
+            call.send().await
+        };
+        for types in [
+            &[][..],
+            &["text/plain"],
+            &["text/plain;charset=UTF-8"],
+            &["application/x-www-form-urlencoded"],
+            &["application/jsonp"],
+            &["text/plain; application/json"],
+            &["application/json", "text/plain"],
+        ] {
+            send(types).await.refused(415, "request.not_json");
+        }
+        for types in ["application/json; charset=utf-8", "Application/JSON"] {
+            let reply = send(&[types]).await;
+            assert_ne!(reply.status, 415, "{} {path}: {}", route.method, reply.text);
+        }
+    }
+    assert!(bodies > 25, "{bodies}");
+    // A body that is left out needs no type.
+    doctor.delete(&service, "/vas").send().await.result();
 }

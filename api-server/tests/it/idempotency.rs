@@ -262,7 +262,7 @@ async fn a_request_is_the_same_however_it_is_written() {
     reply.refused(400, "request.invalid").field("Idempotency-Key");
 }
 
-/// Sets what the one row of the table has.
+/// Changes the only row of the table.
 async fn rewrite(service: &Service, request_hash: Option<[u8; 32]>, keeps_meaning: bool) {
     service
         .database
@@ -313,7 +313,7 @@ async fn keys_of_an_earlier_release_stay_good() {
     assert_eq!(send(body).await.text, first.text);
     send(spaced).await.refused(422, "idempotency.key_reused");
 
-    // What it took and this release does not: done is done.
+    // The earlier release accepted it, this one would not: its answer stands.
     let refused_now = "{\"name\":\"仁\\u200b心\",\"introduction\":\"\"}";
     rewrite(&service, Some(old_hash("/clinic", refused_now)), false).await;
     let again = send(refused_now).await;
@@ -337,7 +337,7 @@ async fn what_an_earlier_release_wrote_over_has_no_meaning() {
     };
     let body = r#"{"name":"仁心","introduction":""}"#;
     send(body).await.result();
-    // It takes a key again that has expired, and leaves the column that it does not know.
+    // It reuses an expired key, and keeps the column that it does not know.
     let other = r#"{"name":"仁爱","introduction":""}"#;
     rewrite(&service, Some(old_hash("/clinic", other)), true).await;
     send(body).await.refused(422, "idempotency.key_reused");

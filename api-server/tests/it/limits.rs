@@ -15,7 +15,7 @@ struct Try {
     is_allowed: bool,
 }
 
-/// Somebody of each kind, and what they ask.
+/// A caller of each role, and their requests.
 struct Asker {
     service: Service,
     person: Person,
@@ -26,7 +26,7 @@ struct Asker {
 impl Asker {
     async fn start() -> Self {
         let service = Service::start().await;
-        // Whose id the least id is: nobody asks about themselves.
+        // Takes the lowest id: no caller asks about themselves.
         service.member("张三").await;
         let person = service.team("儿科").await.owner;
         let (operator, _) = super::operators::operator(&service, "张伟").await;
@@ -38,7 +38,7 @@ impl Asker {
         }
     }
 
-    /// Sends a request of an operation; whether `field` was refused for what it holds.
+    /// Sends a request of an operation. True when `field` was refused.
     async fn is_refused(
         &mut self,
         operation: &Operation,
@@ -206,7 +206,7 @@ async fn idempotency_keys_end_where_the_document_says() {
             } in tries(name, &parameter["schema"])
             {
                 let Some(key) = value.as_str() else { continue };
-                // A header cannot hold what is only white space.
+                // A header cannot consist of white space.
                 if key.trim().is_empty() && !key.is_empty() {
                     continue;
                 }
@@ -257,7 +257,7 @@ async fn fields_end_where_the_document_says() {
     assert!(asker.asked > 500, "{}", asker.asked);
 }
 
-/// Puts a value where `a.b` is; what a nested field needs beside it comes from the document.
+/// Sets the field `a.b`; required neighbours of a nested field come from the document.
 fn put(body: &mut Value, field: &str, value: Value) {
     match field.split_once('.') {
         None => body[field] = value,

@@ -5,8 +5,10 @@
 #![allow(clippy::duplicate_mod, reason = "each test runs on both engines")]
 
 mod captured;
+mod circles;
 mod contract;
 mod schema;
+mod script;
 
 // All tests, once on each kind of database: the two lists are the same.
 
@@ -15,13 +17,18 @@ mod on_sqlite {
     const STORE: testkit::store::Store = testkit::store::Store::Sqlite;
 
     mod accounts;
+    mod audits;
     mod budgets;
     mod chats;
     mod clinics;
+    mod codes;
+    mod consult_acts;
+    mod consult_lists;
     mod consults;
     mod devices;
     mod doctors;
     mod document;
+    mod endpoints;
     mod examples;
     mod families;
     mod handover;
@@ -32,7 +39,9 @@ mod on_sqlite {
     mod invitations;
     mod joining;
     mod limits;
+    mod links;
     mod lists;
+    mod lives;
     mod members;
     mod messages;
     mod operators;
@@ -52,6 +61,7 @@ mod on_sqlite {
     mod tls;
     mod uris;
     mod vas;
+    mod vas_steps;
 }
 
 #[path = "."]
@@ -59,13 +69,18 @@ mod on_postgres {
     const STORE: testkit::store::Store = testkit::store::Store::Postgres;
 
     mod accounts;
+    mod audits;
     mod budgets;
     mod chats;
     mod clinics;
+    mod codes;
+    mod consult_acts;
+    mod consult_lists;
     mod consults;
     mod devices;
     mod doctors;
     mod document;
+    mod endpoints;
     mod examples;
     mod families;
     mod handover;
@@ -76,7 +91,9 @@ mod on_postgres {
     mod invitations;
     mod joining;
     mod limits;
+    mod links;
     mod lists;
+    mod lives;
     mod members;
     mod messages;
     mod operators;
@@ -96,6 +113,7 @@ mod on_postgres {
     mod tls;
     mod uris;
     mod vas;
+    mod vas_steps;
 }
 
 /// Makes the database that those of the tests are copies of.

@@ -49,7 +49,7 @@ async fn a_members_record_has_the_fields_that_the_document_names() {
     assert_eq!(changed.json, whole);
     assert_eq!(member.get(&service, "/member/detail").send().await.json, whole);
 
-    // What is left out stays, null is unknown; what is not a field assigns nothing.
+    // An absent field stays, null clears it, an unknown field is ignored.
     let changed = member
         .put(
             &service,
@@ -116,7 +116,7 @@ async fn a_record_is_a_members_own_and_its_ranges_are_checked() {
             .await;
         reply.refused(400, "request.invalid").field(field);
     }
-    // The rule is told.
+    // The message names the rule.
     let reply = member
         .put(&service, "/member/detail", json!({"menarche_age": 5}))
         .header("Accept-Language", "en")

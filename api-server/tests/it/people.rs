@@ -1,4 +1,4 @@
-//! People who use the service.
+//! Users of the service.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::service::{Call, Reply, Service};
 
-/// Somebody who is logged in.
+/// A logged-in user.
 #[derive(Clone, Debug)]
 pub struct Person {
     pub id: i64,
@@ -26,7 +26,7 @@ pub struct Team {
 
 static NEXT: AtomicU32 = AtomicU32::new(1);
 
-/// A phone that nobody has yet, in the form that REST keeps.
+/// An unregistered phone, in the stored form.
 pub fn new_phone() -> String {
     format!("+861380{:07}", NEXT.fetch_add(1, Ordering::Relaxed))
 }
@@ -60,7 +60,7 @@ impl Service {
         self.sms.code(phone).expect("the phone got a code")
     }
 
-    /// Lets a phone ask for its next code at once.
+    /// Permits a phone's next code at once.
     pub async fn pass_the_minute(&self, phone: &str) {
         let phone = phone.to_owned();
         self.database
@@ -134,7 +134,7 @@ impl Service {
         }
     }
 
-    /// The doctor accepts the newest invitation that they got.
+    /// The doctor accepts their newest invitation.
     pub async fn accept(&self, doctor: &Person) -> Reply {
         let list = doctor.get(self, "/invitation_list").send().await.result();
         let path = format!("/invitation/{}/accept", list[0]["invitation_id"]);

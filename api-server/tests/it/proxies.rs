@@ -1,4 +1,4 @@
-//! Who a client is behind balancers, and what limits of addresses bound.
+//! Clients' addresses behind balancers, and limits by address.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -232,7 +232,7 @@ async fn a_flood_of_guesses_is_bounded_whatever_tokens_it_carries() {
     assert_eq!(ask(&mut elsewhere, Some(&member.token)).await, 200);
 }
 
-/// What a start has to say about codes in the log and plain REST behind a proxy.
+/// The advice at the start: codes in the log and plain REST behind a proxy.
 #[tokio::test]
 async fn codes_in_the_log_are_warned_of_where_others_come() {
     log();

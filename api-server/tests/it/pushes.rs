@@ -1,4 +1,4 @@
-//! What happens to a consult reaches the people concerned on all their devices at once: real sockets, the real client.
+//! Events of a consult reach its participants on all their devices at once: real sockets, the real client.
 
 use std::time::Duration;
 
@@ -9,12 +9,10 @@ use proto::{
     wire::{self, EntryKind, Platform},
 };
 use serde_json::json;
+use testkit::PATIENCE;
 use tokio::{net::TcpListener, time::timeout};
 
 use super::{people::Person, scene::Scene, service::Service};
-
-/// How long a push may take on a busy machine; it takes milliseconds.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(clap::Parser)]
 struct Flags {
@@ -66,7 +64,7 @@ impl Directory for ByRest {
     }
 }
 
-/// Somebody's device, online.
+/// A device, online.
 pub struct Device {
     who: i64,
     _client: Client,
@@ -193,7 +191,7 @@ async fn every_step_of_a_consult_reaches_all_devices_of_the_people_concerned() {
         assert_eq!(card.sender_id, patient.id);
     }
 
-    // Handed over: the one who came has both conversations, the one who went sees themselves go, and then nothing.
+    // Handed over: the new doctor has both conversations; the former one sees their own leave, and nothing later.
     let body = json!({"doctor_id": other.id});
     scene
         .post(&scene.doctor, format!("/consult/{consult}/handover"), body)

@@ -1,4 +1,4 @@
-//! What is revoked has ended: on every api-server, for those who are just asking, and for what others opened by it.
+//! A revoked login has ended on every api-server, also for concurrent requests and logins that it opened.
 
 use bytes::Bytes;
 use database::params;
@@ -293,7 +293,7 @@ async fn an_operator_who_is_disabled_finds_nothing_by_a_request_underway() {
     .await;
 }
 
-/// Makes what processes have left look older than a process takes to end it.
+/// Ages unfinished logouts, so that a sweep completes them.
 async fn age_ended(service: &Service) {
     service
         .database
@@ -409,7 +409,7 @@ async fn live_sessions_end_with_what_opened_them() {
     node.drain(std::time::Duration::from_secs(1)).await;
 }
 
-/// An answer that is kept for an Idempotency-Key is none for those who are logged out.
+/// A logged-out user does not get the answer stored under an Idempotency-Key.
 #[tokio::test]
 async fn a_kept_answer_is_not_for_a_token_that_has_ended() {
     let service = Service::start().await;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use api_server::{Caller, Route};
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -44,7 +45,7 @@ const ACTORS: [&str; 10] = [
     "operator",
 ];
 
-/// What one of the people is to get.
+/// The expected outcome for an actor.
 #[derive(Debug, PartialEq)]
 enum Expected {
     Ok,
@@ -83,7 +84,7 @@ impl Row {
     }
 }
 
-/// The people of the table, and the team.
+/// The actors of the table, and the team.
 struct World {
     people: BTreeMap<&'static str, Person>,
     team: Team,
@@ -315,22 +316,28 @@ fn names(text: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// Every route that is served.
-fn served() -> BTreeSet<String> {
+/// Every route that is served, with its caller.
+fn served() -> BTreeMap<String, Caller> {
+    let named = |route: &Route| (format!("{} {}", route.method, route.path), route.caller);
+    api_server::ROUTES.iter().map(named).collect()
+}
+
+#[test]
+fn every_route_that_is_served_is_documented() {
     let document = serde_json::to_value(api_server::document()).unwrap();
-    let mut served = BTreeSet::new();
+    let mut documented = BTreeSet::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         for method in item.as_object().unwrap().keys() {
-            served.insert(format!("{} {path}", method.to_uppercase()));
+            documented.insert(format!("{} {path}", method.to_uppercase()));
         }
     }
-    served
+    assert_eq!(documented, served().into_keys().collect());
 }
 
 #[test]
 fn every_route_that_is_served_has_a_row_and_every_row_a_route() {
     let rows: BTreeSet<String> = table().into_keys().collect();
-    let served = served();
+    let served: BTreeSet<String> = served().into_keys().collect();
     let missing: Vec<_> = served.difference(&rows).collect();
     let left_over: Vec<_> = rows.difference(&served).collect();
     assert!(missing.is_empty(), "rights.toml has no row for {missing:?}");
@@ -338,6 +345,34 @@ fn every_route_that_is_served_has_a_row_and_every_row_a_route() {
         left_over.is_empty(),
         "rights.toml has rows for routes that are not served: {left_over:?}"
     );
+}
+
+/// A handler asks for what its row says: the other callers of a role are refused before it runs, all by the same code.
+#[test]
+fn handlers_ask_for_the_callers_of_their_rows() {
+    let doctors: &[&str] = &["doctor", "colleague", "owner", "outsider"];
+    let rows = table();
+    for (route, caller) in served() {
+        let row = &rows[&route];
+        assert_eq!(row.public, caller == Caller::Anyone, "{route}");
+        let served: &[&str] = match caller {
+            Caller::Anyone | Caller::User => continue,
+            Caller::Doctor => doctors,
+            Caller::Member => &["patient", "member"],
+            Caller::Operator => &["operator"],
+        };
+        let mut refusals = BTreeSet::new();
+        for actor in ACTORS {
+            if actor == "anonymous" || served.contains(&actor) {
+                continue;
+            }
+            match row.expected(&route, actor) {
+                Expected::Refused(403, code) => refusals.insert(code),
+                other => panic!("{route} serves {caller:?} alone, and its row gives {actor} {other:?}"),
+            };
+        }
+        assert_eq!(refusals.len(), 1, "{route}: {refusals:?}");
+    }
 }
 
 #[test]
@@ -351,7 +386,7 @@ fn the_table_is_well_formed() {
             let Expected::Refused(status, word) = row.expected(&route, actor) else {
                 continue;
             };
-            let word = api_server::error::Word::ALL
+            let word = api_server::error::ErrorCode::ALL
                 .iter()
                 .find(|known| known.as_str() == word);
             let word = word.unwrap_or_else(|| panic!("{route}: there is no such word for {actor}"));
@@ -404,7 +439,7 @@ async fn each_cell_is_allowed_or_refused_as_the_table_says() {
                 ));
                 continue;
             }
-            // What one may not see looks as what is not there.
+            // A hidden record looks like one that does not exist.
             if matches!(expected, Expected::Refused(404, _)) && !names(call).is_empty() {
                 let nowhere = names(call).iter().fold(call.to_owned(), |path, name| {
                     path.replace(&format!("{{{name}}}"), "9007199254740991")

@@ -1,4 +1,4 @@
-//! A consult and the people around it.
+//! A consult and its users.
 
 use serde_json::Value;
 
@@ -7,8 +7,7 @@ use super::{
     service::{Reply, Service},
 };
 
-/// How long anything awaited may take, on a busy machine.
-pub const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+pub use testkit::{PATIENCE, eventually};
 
 /// A service with a team, one of its doctors, and a patient.
 pub struct Scene {
@@ -64,7 +63,7 @@ impl Scene {
     }
 }
 
-/// The journal of a consult as its patient sees it, who was in it first: a word for each entry.
+/// The journal of a consult as its patient sees it: a word for each entry.
 pub async fn story(scene: &Scene, conversation: i64) -> Vec<String> {
     let reply = scene
         .get(&scene.patient, format!("/consult/{conversation}/messages"))
@@ -88,13 +87,4 @@ pub async fn story(scene: &Scene, conversation: i64) -> Vec<String> {
             other => panic!("{other}"),
         })
         .collect()
-}
-
-/// Waits until something holds.
-pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    while !holds().await {
-        assert!(tokio::time::Instant::now() < deadline, "{what}: not in time");
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
 }

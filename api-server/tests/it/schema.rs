@@ -10,7 +10,7 @@ use serde_json::Value;
 /// Keywords that say nothing about a value.
 const SILENT: [&str; 6] = ["$ref", "default", "description", "example", "examples", "title"];
 
-/// Adds a line for each thing that is not as it must be.
+/// Adds a line for each violation.
 pub fn fits(document: &Value, at: &str, schema: &Value, value: &Value, wrong: &mut Vec<String>) {
     if let Some(reference) = schema["$ref"].as_str() {
         fits(document, at, resolve(document, reference), value, wrong);
@@ -58,7 +58,7 @@ pub fn fits(document: &Value, at: &str, schema: &Value, value: &Value, wrong: &m
     }
 }
 
-/// What a reference names.
+/// Resolves a reference.
 pub fn resolve<'d>(document: &'d Value, reference: &str) -> &'d Value {
     let pointer = reference.strip_prefix('#').unwrap();
     document.pointer(pointer).unwrap_or_else(|| panic!("{reference}"))
@@ -119,7 +119,7 @@ fn matches(pattern: &str, text: &str) -> bool {
     regex.is_match(text)
 }
 
-/// The form of a value without what it says: the types of its fields, and the forms of a list's items.
+/// The shape of a value: the types of its fields, and the shapes of a list's items.
 pub fn form(value: &Value) -> Value {
     match value {
         Value::Object(fields) => fields

@@ -1,4 +1,4 @@
-//! Nothing that is secret or personal is ever in a log.
+//! Logs contain nothing secret or personal.
 
 use serde_json::json;
 
@@ -85,7 +85,7 @@ async fn planted_markers_are_in_no_log() {
         .refused(503, "account.sms_unavailable");
 
     let text = String::from_utf8_lossy(&log.0.lock()).into_owned();
-    // Only lines of this service and what it stands on; the test's own client logs what it likes.
+    // Lines of this service and its crates only: the test's own client logs freely.
     assert!(text.contains("api_server"), "the log is read");
     assert!(text.contains("account.sms_unavailable"), "a fault is in the log");
     let secrets = [

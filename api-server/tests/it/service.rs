@@ -1,4 +1,4 @@
-//! A running service and what is around it.
+//! A running service and its surroundings.
 
 use std::{
     collections::HashMap,
@@ -75,7 +75,7 @@ impl Inbox {
     }
 }
 
-/// What came back.
+/// A reply.
 #[derive(Clone, Debug)]
 pub struct Reply {
     pub status: u16,

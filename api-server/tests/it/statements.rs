@@ -1,5 +1,5 @@
 //! Every statement of the service is explained by the engine: none reads a table that grows from its beginning to its end,
-//! and none that reads a page sorts. What is put together at run time is explained as it ran.
+//! and none that reads a page sorts. Statements that are assembled at run time are explained as they ran.
 
 use std::{fs, path::Path, process::Command};
 
@@ -13,7 +13,7 @@ use crate::captured;
 /// Tables that do not grow with use, which may be read whole.
 const SMALL: [&str; 2] = ["secret", "operator"];
 
-/// A statement as it stands in the sources: its parts between what is put in at run time.
+/// A statement in the sources: its parts between run-time insertions.
 struct Written {
     place: String,
     parts: Vec<String>,
@@ -73,7 +73,7 @@ impl Written {
     }
 }
 
-/// What the requests of docs/http leave out.
+/// Statements that the requests of docs/http do not run.
 async fn the_rest() {
     let scene = Scene::new().await;
     let service = &scene.service;
@@ -177,14 +177,14 @@ async fn plan(service: &Service, sql: &str) -> Vec<String> {
                 .collect()
         }
         Engine::Postgres(_) => {
-            // A table of the tests has few rows: what still reads it whole has no index to walk.
+            // Tables of tests have few rows: a scan that is left has no index to walk.
             let nulls = vec!["NULL"; parameters].join(", ");
             let explain = format!(
                 "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off;
                  SET enable_mergejoin = off; SET plan_cache_mode = force_generic_plan;
                  PREPARE explained AS {sql}; EXPLAIN EXECUTE explained({nulls})"
             );
-            // Without parameters it takes no brackets.
+            // EXECUTE takes no parentheses without parameters.
             let explain = explain.replace("explained()", "explained");
             let plan = Postgres::shared().psql(service.place.database(), &explain);
             let plan = plan.unwrap_or_else(|error| panic!("{sql}: {error:#}"));
@@ -193,7 +193,7 @@ async fn plan(service: &Service, sql: &str) -> Vec<String> {
     }
 }
 
-/// What is wrong with a plan.
+/// The fault of a plan, if it has one.
 fn fault(sql: &str, plan: &[String]) -> Option<String> {
     let is_page = sql.contains("ORDER BY") && sql.contains("LIMIT");
     for step in plan {
@@ -221,7 +221,7 @@ fn fault(sql: &str, plan: &[String]) -> Option<String> {
     None
 }
 
-/// In a process of its own: what other tests ask the database themselves is none of it.
+/// In a process of its own, apart from the statements of other tests.
 #[test]
 fn every_statement_walks_an_index() {
     let (_, module) = module_path!().split_once("::").unwrap();

@@ -1,4 +1,4 @@
-//! What people write: names that cannot be mistaken for others, and text without what nobody sees.
+//! Users' text: names that cannot be mistaken for others, and text without invisible characters.
 
 use database::params;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use super::{
     service::{Reply, Service},
 };
 
-/// Names that nobody can read, or that read as something else.
+/// Names that are unreadable or misleading.
 const BAD_NAMES: [&str; 12] = [
     "\u{200b}",
     "\u{3164}",
@@ -40,7 +40,7 @@ async fn clinic_of_name(service: &Service, person: &Person, name: &str) -> Reply
     person.get(service, &format!("/clinic?name={query}")).send().await
 }
 
-/// Every place where a name comes in: who sends it, how, and the body without it.
+/// Every input of a name: caller, request, and the body without it.
 struct Door<'p> {
     person: &'p Person,
     method: reqwest::Method,
@@ -190,7 +190,7 @@ async fn two_clinics_do_not_look_alike() {
         let found = clinic_of_name(&service, &other, alike).await.result();
         assert_eq!(found["clinic_id"], first["clinic_id"], "{alike}");
     }
-    // What a name may not hold finds what it looks like all the same.
+    // A search by forbidden characters finds the look-alike.
     let found = clinic_of_name(&service, &other, "ABC 仁\u{200b}心诊所\u{202e}")
         .await
         .result();
@@ -207,7 +207,7 @@ async fn two_clinics_do_not_look_alike() {
         .result();
     assert_eq!(found["clinic_id"], composed["clinic_id"]);
 
-    // A clinic may spell its own name in another way, and not take another's.
+    // A clinic may change the spelling of its name, but not to another clinic's.
     let path = format!("/clinic/{}", first["clinic_id"]);
     for own in ["abc 仁心诊所", "ABC仁心诊所"] {
         let changed = doctor.put(&service, &path, json!({"name": own})).send().await;
@@ -220,7 +220,7 @@ async fn two_clinics_do_not_look_alike() {
     reply.refused(409, "clinic.name_taken").field("name");
 }
 
-/// What a release before 2026-12 has written: two clinics that look alike, teams by their small letters.
+/// Rows of a release before 2026-12: two clinics that look alike, teams in lower case.
 #[tokio::test]
 async fn names_of_an_earlier_release_are_kept_and_folded() {
     let service = Service::start().await;
@@ -259,7 +259,7 @@ async fn names_of_an_earlier_release_are_kept_and_folded() {
         .await
         .unwrap();
 
-    // The next start folds them, whatever else runs.
+    // The next start folds them.
     let service = service.beside().await;
     let _again = service.beside().await;
     let find = |name: &'static str| clinic_of_name(&service, &doctor, name);

@@ -64,7 +64,7 @@ async fn rest_is_served_with_tls_beside_the_plain_port() {
     let answer = ask(secure, &secure.certificate()).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
     service.get("/livez").send().await.result();
-    // Another client altogether, with what apps do.
+    // Another client, with an app's requests.
     let root = reqwest::Certificate::from_pem(secure.certificate().as_bytes()).unwrap();
     let client = reqwest::Client::builder()
         .no_proxy()
@@ -116,7 +116,7 @@ async fn a_new_pair_is_taken_when_its_second_file_is_there() {
     let end = std::time::Instant::now() + PATIENCE;
     while !String::from_utf8_lossy(&log().0.lock())
         .lines()
-        .any(|line| line.contains("is not taken") && line.contains(folder))
+        .any(|line| line.contains("is refused") && line.contains(folder))
     {
         assert!(std::time::Instant::now() < end, "the mismatch is said");
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;

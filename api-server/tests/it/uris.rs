@@ -33,6 +33,7 @@ async fn begin(service: &Service, patient: &Person, team: &Team, change: Value) 
     patient.post(service, "/consult", body).send().await
 }
 
+// protocol: "REST accepts the same in images"
 #[tokio::test]
 async fn a_consult_names_media_of_this_service_only() {
     let service = Service::start().await;
@@ -54,7 +55,7 @@ async fn a_consult_names_media_of_this_service_only() {
             (&json!(uri), &json!([uri]))
         );
     }
-    // Text is text, whatever it says.
+    // Text that looks like a uri is text.
     let change = json!({"symptom_content": "javascript:alert(1)"});
     begin(&service, &patient, &team, change).await.result();
 }

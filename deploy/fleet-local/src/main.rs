@@ -20,7 +20,7 @@ struct Arguments {
     /// How many api-servers
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=50))]
     api_servers: u32,
-    /// What Redis is
+    /// The topology of Redis
     #[arg(long, value_enum, value_name = "KIND", default_value_t = Kind::Single)]
     redis: Kind,
     /// The folder of im-server and api-server; by default that of this program

@@ -1,4 +1,4 @@
-//! A token file: who somebody is and where their REST service is, for `huizhen chat`; and beside it one for curl.
+//! Token files: a login and its REST service, for `huizhen chat`, with a companion file for curl.
 
 use std::{
     io::Write,
@@ -12,15 +12,14 @@ use serde::{Deserialize, Serialize};
 /// A logged-in device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Access {
-    /// Where REST is, as in `http://127.0.0.1:8080`.
+    /// The REST service, as in `http://127.0.0.1:8080`.
     pub(crate) api: String,
-    /// Who.
     pub(crate) user_id: i64,
-    /// Their name, for people.
+    /// The user's name, for display.
     pub(crate) name: String,
-    /// The device that the token was made for.
+    /// The device of the token.
     pub(crate) device_id: String,
-    /// Goes into X-AUTH-TOKEN.
+    /// The value of X-AUTH-TOKEN.
     pub(crate) access_token: String,
 }
 
@@ -41,21 +40,21 @@ impl Access {
         })
     }
 
-    /// Writes a token file that only its owner may read, and one with the same access for curl beside it.
+    /// Writes a token file with mode 0600, and its companion for curl.
     pub(crate) fn write(&self, path: &Path) -> anyhow::Result<()> {
         write_private(path, &serde_json::to_string_pretty(self)?)?;
         write_private(&Self::beside(path), &self.for_curl())
     }
 
-    /// Where the file for curl stands that goes with a token file.
+    /// The path of a token file's companion for curl.
     pub(crate) fn beside(path: &Path) -> PathBuf {
         path.with_extension("curl")
     }
 
-    /// What `curl -K` reads: who calls, and that an answer is a line of its own.
+    /// The settings for `curl -K`: the caller, and a line end after each answer.
     fn for_curl(&self) -> String {
         format!(
-            "# curl -K this-file {}/... calls REST as this person.\n\
+            "# curl -K this-file {}/... calls REST as this user.\n\
              header = \"X-AUTH-TOKEN: {}\"\n\
              header = \"Content-Type: application/json\"\n\
              silent\n\
@@ -67,7 +66,7 @@ impl Access {
     }
 }
 
-/// Writes a file with mode 0600; it appears whole or not at all.
+/// Writes a file with mode 0600 atomically.
 pub(crate) fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(format!(".{}", std::process::id()));
@@ -86,7 +85,7 @@ pub(crate) fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
     write().with_context(|| format!("{} cannot be written", path.display()))
 }
 
-/// Makes a folder that only its owner may look into, if it is not there: it holds the records of patients.
+/// Creates a folder with mode 0700 if it is missing: it holds the records of patients.
 pub(crate) fn make_private_folder(folder: &Path) -> anyhow::Result<()> {
     if folder.is_dir() {
         return Ok(());

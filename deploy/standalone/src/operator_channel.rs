@@ -1,35 +1,38 @@
-//! A running server's door for `huizhen operator`: a socket in the data folder, which its owner alone may open. A SQLite
-//! file belongs to one process, so the command asks that process.
+//! The socket of a running server for `huizhen operator`, in the data folder, with mode 0600. One process owns a SQLite
+//! file, so the command asks that process.
 //!
-//! A connection carries one request and one answer, a line of JSON each.
+//! A connection carries one request and one answer, each a line of JSON.
 
 use std::{
     io,
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
 use anyhow::{Context, bail};
 use api_server::operator;
 use database::Database;
+use program::accept::{self, Door};
 use serde::{Deserialize, Serialize};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{UnixListener, UnixStream},
+    sync::Semaphore,
     time::timeout,
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 const NAME: &str = "operator.sock";
 /// The longest wait for a request, and for an answer: a new password is hashed meanwhile.
 const LIMIT: Duration = Duration::from_secs(30);
-/// The longest line, bytes: some thousand operators.
+/// The longest line, bytes: enough for some thousand operators.
 const MAX_LINE_BYTES: u64 = 1024 * 1024;
-/// The wait after an accept that failed: descriptors come back when connections end.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Connections at once: one owner types the commands.
+const MAX_CONNECTIONS: usize = 8;
 
-/// What to do with operators' accounts.
+/// A request about operators' accounts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Request {
@@ -39,11 +42,11 @@ pub(crate) enum Request {
     Reset { name: String },
 }
 
-/// What came of it.
+/// The outcome of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Answer {
-    /// Of [`Request::Add`] and [`Request::Reset`].
+    /// The outcome of [`Request::Add`] and [`Request::Reset`].
     Made {
         user_id: i64,
         password: String,
@@ -62,7 +65,7 @@ pub(crate) struct Account {
     pub(crate) disabled: bool,
 }
 
-/// Carries a request out on a database that this process has open.
+/// Carries out a request on an open database.
 pub(crate) async fn carry_out(database: &Database, request: &Request) -> Answer {
     let done = match request {
         Request::Add { name } => operator::add(database, name).await.map(made),
@@ -92,18 +95,18 @@ pub(crate) fn beside(file: &Path) -> PathBuf {
     file.with_file_name(NAME)
 }
 
-/// Opens the door beside a file that this process serves.
+/// Opens the socket beside a file that this process serves.
 ///
 /// # Errors
-/// As the kernel says; a path of more than some 100 bytes is too long for a socket.
+/// Those of bind(2); a path of more than some 100 bytes is too long.
 pub(crate) fn open(file: &Path) -> io::Result<UnixListener> {
     let path = beside(file);
-    // The file's lock is this process's, so a socket that lies there is of one that was killed.
+    // This process holds the lock of the file, so that an existing socket is one of a killed process.
     match std::fs::remove_file(&path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    // Nobody else may connect at any moment: it gets its name when it has its mode.
+    // The socket gets its name after its mode, so that no other user can connect at any moment.
     let unnamed = path.with_extension(std::process::id().to_string());
     let _ = std::fs::remove_file(&unnamed);
     let listener = UnixListener::bind(&unnamed)?;
@@ -112,7 +115,7 @@ pub(crate) fn open(file: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-/// Answers, one after the other, until the server stops; the socket goes with it.
+/// Answers requests until `stop`, then removes the socket.
 pub(crate) async fn serve(
     listener: UnixListener,
     path: PathBuf,
@@ -122,25 +125,30 @@ pub(crate) async fn serve(
     let owner = std::fs::metadata(&path)
         .map(|socket| socket.uid())
         .unwrap_or_default();
-    loop {
-        let accepted = tokio::select! {
-            () = stop.cancelled() => break,
-            accepted = listener.accept() => accepted,
-        };
-        match accepted {
-            // The mode keeps others out; this does where a file system keeps no modes.
-            Ok((stream, _)) if !is_of(&stream, owner) => tracing::warn!("another user's command is refused"),
-            Ok((stream, _)) => {
-                if let Ok(Err(error)) = timeout(LIMIT, answer(stream, &database)).await {
-                    tracing::debug!(%error, "an operator's command was not answered");
-                }
-            }
-            Err(error) => {
-                tracing::warn!(%error, "operators' commands cannot be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
+    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let connections = TaskTracker::new();
+    let door = Door {
+        name: "operator",
+        remedy: "raise the open-file limit",
+        failures: None,
+    };
+    let take = move |stream, _| {
+        // The mode excludes other users, except on a file system without modes.
+        if !is_of(&stream, owner) {
+            return tracing::warn!("another user's command is refused");
         }
-    }
+        let Ok(slot) = slots.clone().try_acquire_owned() else {
+            return;
+        };
+        let database = database.clone();
+        connections.spawn(async move {
+            if let Ok(Err(error)) = timeout(LIMIT, answer(stream, &database)).await {
+                tracing::debug!(%error, "an operator's command was not answered");
+            }
+            drop(slot);
+        });
+    };
+    accept::run(listener, door, stop, take).await;
     let _ = std::fs::remove_file(path);
 }
 
@@ -164,10 +172,10 @@ async fn answer(stream: UnixStream, database: &Database) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Asks the process that serves a file.
+/// Sends a request to the process that serves a file.
 ///
 /// # Errors
-/// When it has no door, with what to do, or does not answer.
+/// When it has no socket (with the remedy), or does not answer.
 pub(crate) async fn ask(file: &Path, request: &Request) -> anyhow::Result<Answer> {
     let path = beside(file);
     let mut stream = UnixStream::connect(&path).await.with_context(|| {

@@ -1,137 +1,94 @@
 //! Everything in one process: an im-server node and the REST service on one database.
 
-use std::{net::SocketAddr, path::Path, time::Duration};
+use std::time::Duration;
 
 use anyhow::Context;
 use api_server::{Listeners as RestListeners, Service};
-use backplane::{Backplane, Identity};
 use database::Database;
 use im_server::{Listeners, Node};
 use journal::Journal;
-use metrics_exporter_prometheus::PrometheusHandle;
-use program::{
-    admin::{self, About, Readiness},
-    listener::{self, Ports},
-    memory, open_files,
-    telemetry::LogFormat,
-};
-use proto::media::MediaHosts;
+use program::serve::{Connected, Process};
+use telemetry::task::{self, Name, Stopped};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use crate::{access, command::serve::Arguments, operator_channel};
+use crate::{access, operator_channel, settings::Settings};
 
 /// How long REST's last answers may take after a signal.
 const REST_GRACE: Duration = Duration::from_secs(10);
 
 /// The running servers.
 pub(crate) struct Standalone {
-    ports: Ports,
-    database: Database,
     node: Node,
     drain: Duration,
     rest: JoinHandle<anyhow::Result<()>>,
     stop_rest: CancellationToken,
-    readiness: Readiness,
-    stop_admin: CancellationToken,
+    stop_operators: CancellationToken,
 }
 
 struct Bound {
-    ports: Ports,
     im: Listeners,
     rest: TcpListener,
     rest_tls: Option<TcpListener>,
-    admin: TcpListener,
 }
 
 impl Standalone {
     /// Binds all listeners, opens the database and starts to serve.
-    pub(crate) async fn start(arguments: &Arguments, metrics: PrometheusHandle) -> anyhow::Result<Self> {
-        if let Err(error) = open_files::raise() {
-            tracing::warn!(%error, "the open-file limit cannot be raised");
-        }
-        if let Err(error) = memory::use_small_pages() {
-            tracing::warn!(%error, "huge pages cannot be switched off; connections cost more memory");
-        }
-        access::make_private_folder(&arguments.data)?;
-        let media_hosts = MediaHosts::parse(&arguments.common.media_hosts)
-            .map_err(|error| anyhow::anyhow!("--media-hosts: {error}"))?;
-        let (mut api, mut im) = (arguments.api.clone(), node_settings(arguments));
-        api.media_hosts = media_hosts.clone();
-        im.media_hosts = media_hosts;
-        arguments.set_layer();
-        let bound = bind(arguments).await?;
-        let database = Database::open(&arguments.database_url()).await?;
-        let fleet = database.fleet().await?;
-        let backplane = match &arguments.common.redis_url {
-            Some(url) => Backplane::open(url, &Identity::new(fleet.id, fleet.key)).await?,
-            None => Backplane::memory(),
-        };
+    pub(crate) async fn start(settings: &Settings) -> anyhow::Result<(Connected, Self)> {
+        let mut process = Process::start("huizhen", &settings.common)?;
+        process.use_small_pages();
+        access::make_private_folder(&settings.data)?;
+        let (api, im) = of_servers(settings)?;
+        settings.set_layer();
+        let bound = bind(&mut process, settings).await?;
+        let process = process
+            .open(Database::open(&settings.database_url()), None)
+            .await?;
 
-        let journal = Journal::new(database.clone(), backplane.clone());
+        let stores = process.stores();
+        let journal = Journal::new(stores.database.clone(), stores.backplane.clone());
         let stop_rest = CancellationToken::new();
         let rest = Service::prepare(
             api,
-            database.clone(),
+            stores.database.clone(),
             journal.clone(),
-            backplane.clone(),
+            stores.backplane.clone(),
             stop_rest.clone(),
         )
         .await?;
-        // Last of what can fail: from here on people come in.
+        // The last step that can fail: sessions begin with it.
         let node = Node::start_with(&im, journal, bound.im).await?;
         let rest = tokio::spawn(rest.serve(RestListeners {
             plain: bound.rest,
-            // One certificate for all listeners, so that it changes for all at once.
+            // One certificate for all listeners, so that a renewed one reaches all of them at once.
             tls: bound.rest_tls.zip(node.certificate()),
         }));
-        let about = About::new("huizhen", fleet.id_text(), &bound.ports);
-        let readiness = readiness(&database, &backplane).with_about(about);
-        let stop_admin = CancellationToken::new();
-        tokio::spawn(admin::serve(
-            bound.admin,
-            metrics,
-            readiness.clone(),
-            stop_admin.clone(),
-        ));
-        open_to_operators(arguments, &database, &stop_admin);
-        Ok(Self {
-            ports: bound.ports,
-            database,
+        let stop_operators = CancellationToken::new();
+        open_to_operators(settings, &stores.database, &stop_operators);
+        let standalone = Self {
             node,
-            drain: Duration::from_secs(arguments.im.drain_s.into()),
+            drain: Duration::from_secs(im.drain_s.into()),
             rest,
             stop_rest,
-            readiness,
-            stop_admin,
-        })
+            stop_operators,
+        };
+        Ok((process, standalone))
     }
 
-    /// Tells where the listeners are.
-    pub(crate) fn announce(&self, ports_file: Option<&Path>, format: LogFormat) -> anyhow::Result<()> {
-        self.ports.announce(ports_file, format)
-    }
-
-    /// Where REST is.
-    pub(crate) fn rest_address(&self) -> anyhow::Result<SocketAddr> {
-        self.ports.get("rest").context("REST has no listener")
-    }
-
-    /// Serves until the signal, then drains: out of the directory, Bye to sessions, journal flushed.
-    pub(crate) async fn until(mut self, signal: CancellationToken) -> anyhow::Result<()> {
+    /// Serves until `stop`, then drains the node and lets REST's requests end.
+    pub(crate) async fn until(mut self, stop: CancellationToken) -> anyhow::Result<()> {
         let ended = tokio::select! {
-            () = signal.cancelled() => None,
+            () = stop.cancelled() => None,
             ended = &mut self.rest => Some(ended),
         };
-        self.readiness.drain();
+        stop.cancel();
         self.stop_rest.cancel();
         self.node.drain(self.drain).await;
         let ended = match ended {
             Some(ended) => Some(ended),
             None => tokio::time::timeout(REST_GRACE, &mut self.rest).await.ok(),
         };
-        self.stop_admin.cancel();
-        self.database.close().await;
+        self.stop_operators.cancel();
         match ended {
             Some(ended) => ended.context("the REST service panicked")?,
             None => {
@@ -145,89 +102,66 @@ impl Standalone {
     }
 }
 
-/// Lets `huizhen operator` in while this process has the database file. On a server each command has its own connection.
-fn open_to_operators(arguments: &Arguments, database: &Database, stop: &CancellationToken) {
-    let Some(file) = arguments.database_file() else {
+/// Opens the socket of `huizhen operator` while this process owns the database file. On PostgreSQL each command connects
+/// by itself.
+fn open_to_operators(settings: &Settings, database: &Database, stop: &CancellationToken) {
+    let Some(file) = settings.database_file() else {
         return;
     };
     match operator_channel::open(&file) {
         Ok(listener) => {
             let path = operator_channel::beside(&file);
-            tokio::spawn(operator_channel::serve(
-                listener,
-                path,
-                database.clone(),
-                stop.clone(),
-            ));
+            let serving = operator_channel::serve(listener, path, database.clone(), stop.clone());
+            task::vital(Name::Operators, async move {
+                serving.await;
+                Stopped
+            });
         }
         Err(error) => {
-            tracing::warn!(%error, "`huizhen operator` cannot reach this process; it works when it is stopped");
+            tracing::warn!(%error, "`huizhen operator` cannot reach this process; it works while the process is stopped");
         }
     }
 }
 
-/// Of the node: which proxies are believed is set once for both servers.
-fn node_settings(arguments: &Arguments) -> im_server::Settings {
-    im_server::Settings {
-        trusted_proxies: arguments.api.trusted_proxies.clone(),
-        ..arguments.im.clone()
-    }
+/// The settings of both servers. Media hosts and trusted proxies are set once for both.
+fn of_servers(settings: &Settings) -> anyhow::Result<(api_server::Settings, im_server::Settings)> {
+    let media_hosts = settings.common.media_hosts()?;
+    let im = im_server::Settings {
+        trusted_proxies: settings.api.trusted_proxies.clone(),
+        media_hosts: media_hosts.clone(),
+        ..settings.im.clone()
+    };
+    let api = api_server::Settings {
+        media_hosts,
+        ..settings.api.clone()
+    };
+    Ok((api, im))
 }
 
-async fn bind(arguments: &Arguments) -> anyhow::Result<Bound> {
-    let mut ports = Ports::default();
-    let im = listener::bind("--im-addr", &arguments.im.im_addr).await?;
-    ports.add("im", &im)?;
-    let ws = listener::bind("--ws-addr", &arguments.im.ws_addr).await?;
-    ports.add("ws", &ws)?;
-    let tls = match &arguments.im.tls_cert {
-        Some(_) => {
-            let tls = listener::bind("--tls-addr", &arguments.im.tls_addr).await?;
-            ports.add("tls", &tls)?;
-            Some(tls)
-        }
+async fn bind(process: &mut Process, settings: &Settings) -> anyhow::Result<Bound> {
+    let (im, api) = (&settings.im, &settings.api);
+    let tcp = process.listen("im", &im.im_addr).await?;
+    let ws = process.listen("ws", &im.ws_addr).await?;
+    let tls = match im.certificate() {
+        Some(_) => Some(process.listen("tls", &im.tls_addr).await?),
         None => None,
     };
-    let rest = listener::bind("--rest-addr", &arguments.api.rest_addr).await?;
-    ports.add("rest", &rest)?;
-    let rest_tls = match &arguments.api.rest_tls_addr {
+    let rest = process.listen("rest", &api.rest_addr).await?;
+    let rest_tls = match &api.rest_tls_addr {
         Some(address) => {
-            arguments
-                .im
-                .certificate()
+            im.certificate()
                 .context("--rest-tls-addr needs a certificate: set --tls-cert and --tls-key")?;
-            let rest_tls = listener::bind("--rest-tls-addr", address).await?;
-            ports.add("rest-tls", &rest_tls)?;
-            Some(rest_tls)
+            Some(process.listen("rest-tls", address).await?)
         }
         None => None,
     };
-    let admin = listener::bind("--admin-addr", &arguments.common.admin_addr).await?;
-    ports.add("admin", &admin)?;
     Ok(Bound {
-        ports,
         im: Listeners {
-            tcp: im,
+            tcp,
             ws: Some(ws),
             tls,
         },
         rest,
         rest_tls,
-        admin,
     })
-}
-
-fn readiness(database: &Database, backplane: &Backplane) -> Readiness {
-    let database = database.clone();
-    let backplane = backplane.clone();
-    Readiness::builder()
-        .require("database", move || {
-            let database = database.clone();
-            async move { database.is_ready().await }
-        })
-        .degrade("backplane", move || {
-            let backplane = backplane.clone();
-            async move { backplane.is_ready().await }
-        })
-        .build()
 }

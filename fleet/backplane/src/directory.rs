@@ -26,18 +26,18 @@ pub struct NodeAddress {
 pub struct NodeRecord {
     /// Unique in the fleet.
     pub node_id: String,
-    /// What `/im/servers` hands out.
+    /// The address in `/im/servers`.
     pub address: NodeAddress,
     /// Sessions on it now.
     pub sessions: u64,
     /// The version of the program.
     pub version: String,
-    /// The process among all of the fleet's machines, where it says so: a restarted node tells itself from a living one.
+    /// The process among all of the fleet's machines, if it is known: so a restarted node differs from a living one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process: Option<String>,
 }
 
-/// Those of the newest version first, of those the least loaded: what is being replaced gets no new load.
+/// Nodes of the newest version first, among them the least loaded: nodes that are being replaced get no new load.
 pub(crate) fn sort(nodes: &mut [NodeRecord]) {
     nodes.sort_by(|a, b| {
         version(&b.version)
@@ -67,7 +67,7 @@ mod tests {
         let mut record: NodeRecord = serde_json::from_str(OLD).unwrap();
         assert_eq!((&record.address.domain, &record.address.wss), (&None, &None));
         assert_eq!(record.process, None);
-        // What a node without the new settings writes is what the old one wrote.
+        // A node without the new settings writes the line of the old one.
         assert_eq!(serde_json::to_string(&record).unwrap(), OLD);
         record.address.domain = Some("im1.example.com".into());
         record.address.wss = Some("wss://im1.example.com/".into());

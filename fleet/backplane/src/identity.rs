@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// The identity of a fleet, as its database keeps it. Two fleets may share a Redis under one prefix: all names there carry
-/// the id, and nothing is taken that was not made with the key.
+/// the id, and records that were not made with the key are ignored.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Identity {
     id: u64,
@@ -16,7 +16,7 @@ impl Identity {
         Self { id, key }
     }
 
-    /// The identity of nobody else.
+    /// An identity that no fleet has.
     pub fn random() -> Self {
         Self::new(rand::random(), rand::random())
     }

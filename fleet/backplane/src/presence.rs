@@ -1,13 +1,15 @@
-//! Who is logged in.
+//! Presence: the devices that users are logged in on.
 
 use proto::{UserId, wire::Platform};
 
-use crate::Generation;
+/// A login's place among the logins of its device: the higher one wins, wherever it arrived first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Generation(pub u64);
 
-/// Whether a person is logged in, and how.
+/// A user's logins, as others see them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Presence {
-    /// The person.
+    /// The user.
     pub user: UserId,
     /// Their logged-in devices; empty when they are away.
     pub devices: Vec<DevicePresence>,
@@ -27,13 +29,13 @@ pub struct DevicePresence {
 /// A login that a node holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeldSession {
-    /// Whose.
+    /// Its user.
     pub user: UserId,
-    /// Of which device.
+    /// Its device.
     pub device_id: Box<str>,
-    /// Of which kind the device is.
+    /// The kind of the device.
     pub platform: Platform,
-    /// What the login was given.
+    /// The login's generation.
     pub generation: Generation,
 }
 

@@ -1,4 +1,4 @@
-//! What checksums cost, of an entry and of a page: `cargo run --release -p database --example checksum_cost`.
+//! The cost of checksums, of an entry and of a page: `cargo run --release -p database --example checksum_cost`.
 
 use std::hint::black_box;
 

@@ -1,7 +1,7 @@
 //! A checksum over the values of a row, the same on every engine.
 //!
 //! SQLite has no checksum of its own, and PostgreSQL's are of pages and may be off. A row that carries one is verified by
-//! whoever reads it (docs/decisions/0007-damage.md).
+//! each reader (docs/decisions/0007-damage.md).
 
 use std::cell::RefCell;
 
@@ -44,7 +44,7 @@ impl<'v> From<ValueRef<'v>> for Part<'v> {
         match value {
             ValueRef::Null => Self::Null,
             ValueRef::Integer(integer) => Self::Integer(integer),
-            // No column of ours holds one: any part that no row of ours has will do.
+            // No column of ours holds one: any part that no row of ours has is right.
             ValueRef::Real(_) => Self::Bytes(b"a floating-point number"),
             ValueRef::Text(text) => Self::Text(text),
             ValueRef::Blob(bytes) => Self::Bytes(bytes),
@@ -100,7 +100,7 @@ impl Row {
     }
 }
 
-/// Gives a connection the function `row_checksum(…)`, for migrations.
+/// Adds the function `row_checksum(…)` to a connection, for migrations.
 pub(crate) fn register(connection: &Connection) -> Result<(), rusqlite::Error> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
     connection.create_scalar_function("row_checksum", -1, flags, |context| {

@@ -1,11 +1,11 @@
-//! What can go wrong with a database, and whose fault it is.
+//! Errors of a database, and their kinds.
 
 use std::time::Duration;
 
 /// An error of the database.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
-    /// The URL names no engine of ours.
+    /// The URL names neither engine.
     #[error("{0}")]
     Url(String),
     /// The database could not be opened.
@@ -14,29 +14,29 @@ pub enum Error {
     /// A constraint refused the statement.
     #[error("constraint {} is broken", .0.constraint)]
     Violation(Violation),
-    /// The engine refused or failed; what it says may hold values, so it goes to the log and never to a caller outside.
+    /// The engine refused or failed; its text may hold values, so it goes to the log and never to a client.
     #[error("the database failed: {0}")]
     Engine(String),
-    /// The engine gave up this transaction for the sake of another one, or waited too long for a lock: nothing was
-    /// written, and the same may succeed at once.
+    /// The engine aborted this transaction for the sake of another one, or waited too long for a lock: nothing was
+    /// written, and a retry may succeed at once.
     #[error("the database is busy: {0}")]
     Busy(String),
     /// There is no connection, it was lost, or there was no answer in time. A transaction may still be committed.
     #[error("the database cannot be reached: {0}")]
     Unavailable(String),
-    /// The disk of the database has no room left: nothing was written, and what is there can be read.
+    /// The disk of the database has no room left: nothing was written, and reading goes on.
     #[error("the disk of the database is full: {0}")]
     Full(String),
-    /// The database takes no writes: its file system or its server is read-only.
+    /// The database accepts no writes: its file system or its server is read-only.
     #[error("the database is read-only: {0}")]
     ReadOnly(String),
-    /// The server is a standby of another one, which takes the writes.
+    /// The server is a standby of another one, which accepts the writes.
     #[error("the database server is a standby: {0}")]
     Standby(String),
-    /// A statement of the transaction was refused, and the work went on and wanted to commit; nothing was written.
+    /// A statement of the transaction was refused, and its work went on and wanted to commit; nothing was written.
     #[error("a transaction went on after a statement was refused")]
     Refused,
-    /// A column does not hold what the code expects.
+    /// A column holds another type than expected.
     #[error("column {column} holds no {expected}")]
     Column {
         /// Its position, from 0.
@@ -47,20 +47,20 @@ pub enum Error {
     /// Rows contradict each other; nothing was written.
     #[error("the database is damaged: {0}")]
     Damaged(&'static str),
-    /// An entry is not there, or is not what was written. It is never served.
-    #[error("entry {seq} of conversation {conversation} is damaged: {told}")]
+    /// An entry is missing, or differs from the one that was written. It is never served.
+    #[error("entry {seq} of conversation {conversation} is damaged: {damage}")]
     DamagedEntry {
         /// Its conversation.
         conversation: i64,
         /// Its place.
         seq: i64,
-        /// What is wrong.
-        told: &'static str,
+        /// The damage.
+        damage: &'static str,
     },
-    /// A page of a file, or of its log, is not what was written. Nothing of it is served.
+    /// A page of a file, or of its log, differs from the one that was written. Nothing of it is served.
     #[error("{0}")]
     DamagedPage(String),
-    /// A transaction awaited something else than its own statements; nothing was written.
+    /// A transaction awaited more than its own statements; nothing was written.
     #[error("a transaction awaited something else than its statements")]
     Suspended,
     /// The work panicked; nothing was written.
@@ -86,14 +86,14 @@ pub struct Violation {
     pub constraint: String,
 }
 
-/// Whose matter an error is.
+/// The kinds of errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// The caller's: other input or other settings mend it.
     Caller,
-    /// The database's: it cannot do now what it could before, and may again.
+    /// The database cannot do now what it could before, and may again.
     Outage(Outage),
-    /// What is stored is damaged.
+    /// Stored rows or pages are damaged.
     Damage,
     /// A fault of the program or the engine.
     Fault,
@@ -104,11 +104,11 @@ pub enum Kind {
 pub enum Outage {
     /// There is no connection or no answer.
     Away,
-    /// Another program or transaction holds what is needed.
+    /// Another program or transaction holds a needed lock.
     Busy,
     /// There is no room left.
     Full,
-    /// It takes no writes.
+    /// It accepts no writes.
     ReadOnly,
     /// The server is a standby.
     Standby,
@@ -120,26 +120,29 @@ impl Outage {
         matches!(self, Self::Full | Self::ReadOnly | Self::Standby)
     }
 
-    /// When to try again.
+    /// When to retry.
     pub const fn retry_after(self) -> Duration {
         match self {
             // A transaction takes milliseconds.
             Self::Busy => Duration::from_secs(1),
             // A restart or a failover.
             Self::Away | Self::Standby => Duration::from_secs(5),
-            // Somebody has to make room, or to lift a lock.
+            // The operator has to free room, or to lift a lock.
             Self::Full | Self::ReadOnly => Duration::from_secs(30),
         }
     }
 
-    /// What the operator does.
+    /// The operator's remedy.
     pub const fn cure(self) -> &'static str {
         match self {
-            Self::Away => "start the database, or correct host and port in the URL",
+            Self::Away => {
+                "start the database, or correct host and port in the URL; a SQLite file that does not answer: look at its disk \
+                 (dmesg, iostat)"
+            }
             Self::Busy => "find who holds the lock: on PostgreSQL in pg_locks, for a file with lsof",
             Self::Full => "free or add disk space (df -h); the service goes on by itself",
             Self::ReadOnly => {
-                "let the database take writes: remount a read-only file system; on PostgreSQL look at \
+                "let the database accept writes: remount a read-only file system; on PostgreSQL look at \
                  default_transaction_read_only, which some providers switch on when the disk is full"
             }
             Self::Standby => {
@@ -150,7 +153,7 @@ impl Outage {
 }
 
 impl Error {
-    /// Whose matter it is.
+    /// Its kind.
     pub fn kind(&self) -> Kind {
         match self {
             Self::Url(_) | Self::Violation(_) | Self::Copy(_) | Self::Backup(_) => Kind::Caller,
@@ -169,7 +172,7 @@ impl Error {
         }
     }
 
-    /// Why the database cannot be used now, if that is what went wrong.
+    /// The outage, if it is one.
     pub fn outage(&self) -> Option<Outage> {
         match self.kind() {
             Kind::Outage(outage) => Some(outage),
@@ -177,75 +180,11 @@ impl Error {
         }
     }
 
-    /// The name of the broken constraint, if that is what went wrong.
+    /// The name of the broken constraint, if it is a violation.
     pub fn constraint(&self) -> Option<&str> {
         match self {
             Self::Violation(violation) => Some(&violation.constraint),
             _ => None,
         }
     }
-
-    /// Whether SQLite read something that is not what was written.
-    pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
-        let code = error.sqlite_error().map(|error| error.extended_code);
-        code == Some(rusqlite::ffi::SQLITE_IOERR_DATA)
-    }
-}
-
-impl From<rusqlite::Error> for Error {
-    fn from(error: rusqlite::Error) -> Self {
-        if Self::is_damage(&error) {
-            let place = crate::sqlite::take_damage().unwrap_or_else(|| "a page".to_owned());
-            return Self::DamagedPage(format!(
-                "{place} is damaged: it is not what was written, and nothing of it is served. huizhen check --deep names all that \
-                 is damaged; restore the newest backup from before it; docs/operations.md, Damage"
-            ));
-        }
-        match violation(&error) {
-            Some(constraint) => Self::Violation(Violation { constraint }),
-            None => sqlite_failure(&error),
-        }
-    }
-}
-
-/// SQLite's own code says what happened; where it says no more than that a write failed, see `sqlite::worker`.
-fn sqlite_failure(error: &rusqlite::Error) -> Error {
-    use rusqlite::ErrorCode;
-    let told = error.to_string();
-    match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => Error::Full(told),
-        Some(ErrorCode::ReadOnly) => Error::ReadOnly(told),
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::Busy(told),
-        _ => Error::Engine(told),
-    }
-}
-
-/// SQLite tells table and columns, not the constraint's name: build the name that PostgreSQL would give.
-fn violation(error: &rusqlite::Error) -> Option<String> {
-    let rusqlite::Error::SqliteFailure(failure, Some(message)) = error else {
-        return None;
-    };
-    if failure.code != rusqlite::ErrorCode::ConstraintViolation {
-        return None;
-    }
-    let (_, subject) = message.split_once(": ").unwrap_or(("", "foreign_key"));
-    let columns: Vec<(&str, &str)> = subject
-        .split(", ")
-        .filter_map(|column| column.split_once('.'))
-        .collect();
-    let Some((table, _)) = columns.first() else {
-        // A check's name, or `index 'name'` of an index on an expression.
-        let name = subject.trim_start_matches("index ").trim_matches('\'');
-        return Some(name.to_owned());
-    };
-    Some(match failure.extended_code {
-        rusqlite::ffi::SQLITE_CONSTRAINT_PRIMARYKEY | rusqlite::ffi::SQLITE_CONSTRAINT_ROWID => {
-            format!("{table}_pkey")
-        }
-        rusqlite::ffi::SQLITE_CONSTRAINT_NOTNULL => format!("{table}_{}_not_null", columns[0].1),
-        _ => {
-            let columns: Vec<&str> = columns.iter().map(|(_, column)| *column).collect();
-            format!("{table}_{}_key", columns.join("_"))
-        }
-    })
 }

@@ -1,7 +1,7 @@
-//! Whether writes go: what the last ones said, one log line for each change.
+//! Whether writes succeed: by the last outcomes, with one log line for each change.
 //!
 //! Every write reports its outcome here. An outage is logged once when it begins and once when it ends, however many
-//! requests it costs in between. Readiness asks with a write of its own ([`Health::ask`]), at most once in [`FRESH`].
+//! requests it costs in between. Readiness probes with a write of its own ([`Health::ask`]), at most once in [`FRESH`].
 
 use std::{
     future::Future,
@@ -9,10 +9,11 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use telemetry::events::database::Event;
 
 use crate::{Error, Outage};
 
-/// How long an outcome stands for what the next write would meet.
+/// How long an outcome stands for that of the next write.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// The state of one handle.
@@ -25,14 +26,14 @@ pub(crate) struct Health {
 
 #[derive(Debug, Default)]
 struct State {
-    /// What the last failure said, until a write goes again.
+    /// The last failure, until a write succeeds again.
     failure: Option<Error>,
     /// When the state was last confirmed.
     confirmed: Option<Instant>,
 }
 
 impl Health {
-    /// A write went through. Where reading went on meanwhile, only a probe ends the outage: a small write may go where the
+    /// A write succeeded. Where reading went on meanwhile, only a probe ends the outage: a small write may succeed where the
     /// next large one finds no room, and a transaction that changed nothing commits anywhere.
     pub(crate) fn wrote(&self) {
         let mut state = self.state.lock();
@@ -42,24 +43,35 @@ impl Health {
         state.recover();
     }
 
-    /// A write or the way to it failed. Gives whether that is news.
+    /// A write or the way to it failed. Returns whether that is news.
     pub(crate) fn failed(&self, error: &Error) -> bool {
         let Some(outage) = error.outage() else {
             return false;
         };
-        // A lock that one transaction met says nothing of others, and a closed handle is being stopped.
+        // A lock that one transaction met does not stop others, and a closed handle is being stopped.
         if outage == Outage::Busy || matches!(error, Error::Closed) {
             return false;
         }
         self.state.lock().fail(error, outage)
     }
 
-    /// Why writes do not go, as far as is known.
+    /// Notes the outcome of a statement of a transaction. A broken connection is no outage yet; the attempt to make
+    /// another one decides.
+    pub(crate) fn of_statement<T>(&self, outcome: Result<T, Error>) -> Result<T, Error> {
+        if let Err(error) = &outcome
+            && error.outage().is_some_and(Outage::is_readable)
+        {
+            self.failed(error);
+        }
+        outcome
+    }
+
+    /// Why writes fail, as far as is known.
     pub(crate) fn outage(&self) -> Option<Outage> {
         self.state.lock().outage()
     }
 
-    /// Whether writes go, by the last outcome when it is fresh, else by what `probe` finds.
+    /// Whether writes succeed: by the last outcome when it is fresh, else by the probe's.
     pub(crate) async fn ask(&self, probe: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
         let _one = self.probing.lock().await;
         if let Some(known) = self.state.lock().fresh() {
@@ -92,21 +104,22 @@ impl State {
     fn recover(&mut self) {
         self.confirmed = Some(Instant::now());
         if self.failure.take().is_some() {
-            tracing::info!("the database can be written again");
+            Event::WritesSucceed.emit();
         }
     }
 
     fn fail(&mut self, error: &Error, outage: Outage) -> bool {
         self.confirmed = Some(Instant::now());
         let known = self.outage();
-        // A statement that is refused does not say why the server takes none; the probe has asked.
+        // A refused statement does not say why the server accepts none; the probe has asked.
         if known == Some(Outage::Standby) && outage == Outage::ReadOnly {
             return false;
         }
         let is_news = known != Some(outage);
         self.failure = Some(error.clone());
         if is_news {
-            tracing::error!(%error, cure = outage.cure(), "the database cannot be written");
+            let cure = outage.cure();
+            Event::WritesFail { error, cure }.emit();
         }
         is_news
     }

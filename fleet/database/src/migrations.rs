@@ -1,8 +1,8 @@
-//! The schema, as numbered steps that every engine runs. A step that has been released is never changed.
+//! The schema, as numbered steps that both engines run. A step that has been released is never changed.
 
 /// `V{number}__{name}` and the text of each step. In the text, `{without_rowid}` stands where SQLite should keep a
-/// narrow table as one B-tree; other engines see nothing there. A line that begins with `{in_file}` is SQLite's alone, one
-/// with `{on_server}` PostgreSQL's.
+/// narrow table as one B-tree; PostgreSQL sees nothing there. A line that begins with `{in_file}` is for SQLite only, one
+/// with `{on_server}` for PostgreSQL only.
 pub const MIGRATIONS: &[(&str, &str)] = &[
     ("V1__journal", include_str!("../migrations/V1__journal.sql")),
     ("V2__account", include_str!("../migrations/V2__account.sql")),
@@ -30,16 +30,27 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
     ("V15__text", include_str!("../migrations/V15__text.sql")),
 ];
 
-/// Steps that change nothing but how a file keeps what every engine holds; others run them as nothing.
-const OF_FILES: &[&str] = &["V9__entry_index"];
+/// Steps that only change how SQLite keeps the rows that both engines hold; PostgreSQL runs them as nothing.
+const SQLITE_ONLY: &[&str] = &["V9__entry_index"];
 
-/// What a file alone has, for the same reason: tables, and columns of others. All of it follows from the rest.
-pub(crate) const TABLES_OF_FILES: &[&str] = &["entry_index"];
-pub(crate) const COLUMNS_OF_FILES: &[(&str, &str)] = &[
+/// Tables, and columns of other tables, that SQLite alone has for the same reason. All of them follow from the rest.
+pub(crate) const SQLITE_TABLES: &[&str] = &["entry_index"];
+pub(crate) const SQLITE_COLUMNS: &[(&str, &str)] = &[
     ("conversation", "unclaimed_entry_id"),
     ("entry", "id"),
     ("entry", "previous_id"),
 ];
+
+/// The migration at a start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Schema {
+    /// This program, at its start.
+    Migrate,
+    /// Another program, where another can: this one waits until it is done.
+    Await,
+    /// None: the database is opened as it is.
+    Leave,
+}
 
 /// The version that this program works with.
 pub const LATEST_VERSION: i64 = number(MIGRATIONS[MIGRATIONS.len() - 1].0);
@@ -56,7 +67,7 @@ const fn number(name: &str) -> i64 {
 }
 
 /// The steps for SQLite.
-pub(crate) fn of_files() -> Result<Vec<refinery::Migration>, refinery::Error> {
+pub(crate) fn for_sqlite() -> Result<Vec<refinery::Migration>, refinery::Error> {
     steps(|_, sql| {
         let sql = sql.replace("{without_rowid}", "WITHOUT ROWID");
         without_lines(&sql, "{on_server}").replace("{in_file}", "")
@@ -64,8 +75,8 @@ pub(crate) fn of_files() -> Result<Vec<refinery::Migration>, refinery::Error> {
 }
 
 /// The steps for PostgreSQL.
-pub(crate) fn of_servers() -> Result<Vec<refinery::Migration>, refinery::Error> {
-    steps(|name, sql| match OF_FILES.contains(&name) {
+pub(crate) fn for_postgres() -> Result<Vec<refinery::Migration>, refinery::Error> {
+    steps(|name, sql| match SQLITE_ONLY.contains(&name) {
         true => String::new(),
         false => without_lines(&sql.replace("{without_rowid}", ""), "{in_file}").replace("{on_server}", ""),
     })

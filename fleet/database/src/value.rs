@@ -1,10 +1,13 @@
-//! Parameters and columns.
+//! Statements, parameters and columns.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use bytes::Bytes;
 
 use crate::Error;
+
+/// The text of a statement.
+pub type Sql = Cow<'static, str>;
 
 /// A parameter or a column.
 #[derive(Clone, PartialEq, Eq)]
@@ -13,7 +16,7 @@ pub enum Value {
     Null,
     /// BIGINT.
     Integer(i64),
-    /// BOOLEAN; SQLite gives it back as an integer.
+    /// BOOLEAN; SQLite returns it as an integer.
     Boolean(bool),
     /// TEXT.
     Text(String),
@@ -21,7 +24,7 @@ pub enum Value {
     Bytes(Bytes),
 }
 
-/// Without what people wrote: tokio-postgres logs the parameters of each statement.
+/// Without texts of users: tokio-postgres logs the parameters of each statement.
 impl fmt::Debug for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -78,7 +81,7 @@ impl Row {
     }
 }
 
-/// What a column can be read as.
+/// A type that columns can be read as.
 pub trait FromValue: Sized {
     /// The value, unless it is of another type.
     fn from_value(value: &Value) -> Option<Self>;

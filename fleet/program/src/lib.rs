@@ -1,30 +1,19 @@
-//! What every program of a fleet is made of, so that each `main.rs` only wires: settings from file, environment and
-//! flags ([`settings`]), logs and metrics ([`telemetry`]), addresses of listeners and clients ([`address`]), listeners and
-//! their announcement ([`listener`]), the admin listener ([`admin`]), the names of all metrics ([`catalogue`]), the TLS
-//! certificate ([`certificate`]), advice to operators ([`advice`]), signals ([`shutdown`]), memory ([`memory`]), the
-//! open-file limit ([`open_files`]), free space ([`free_space`]), the clock at the start ([`wall_clock`]) and what commands
-//! print ([`output`]).
+//! The parts that every program of a fleet shares, so that each `main.rs` only wires them.
 //!
-//! Nothing here knows what a program does: it gets a clap command, checks and sockets, and hands them back.
+//! [`serve`] assembles a server: settings from file, environment and flags ([`settings`]), logs and metrics ([`telemetry`]),
+//! listeners and the one accept loop ([`accept`]), database, backplane, readiness and the admin listener ([`admin`]).
+//! [`address`] is the one notion of a client, [`certificate`] the TLS certificate, [`machine`] the limits of the machine, and
+//! [`output`] the lines and the advice that operators read.
 
-/// The commit that this program was built from, 12 hexadecimal digits; "unknown" when it was not built in a checkout.
+/// The commit that this program was built from, 12 hexadecimal digits; "unknown" outside a checkout.
 pub const COMMIT: &str = env!("HUIZHEN_COMMIT");
 
-mod about;
+pub mod accept;
 pub mod address;
 pub mod admin;
-pub mod advice;
-pub mod catalogue;
 pub mod certificate;
-pub mod free_space;
-pub mod listener;
-mod log_lines;
-pub mod memory;
-mod notify;
-pub mod open_files;
+pub mod machine;
 pub mod output;
-mod process;
+pub mod serve;
 pub mod settings;
-pub mod shutdown;
 pub mod telemetry;
-pub mod wall_clock;

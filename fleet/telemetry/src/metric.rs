@@ -230,6 +230,7 @@ pub fn all() -> Vec<Metric> {
 pub const CPU_SECONDS: &str = "huizhen_process_cpu_seconds_total";
 
 /// Describes all metrics to the recorder, and starts every counter at 0.
+#[expect(clippy::disallowed_macros, reason = "the home of all metrics")]
 pub fn declare() {
     for Metric {
         name,

@@ -37,6 +37,21 @@ where
     })
 }
 
+/// Spawns work that must live until `stop` is ready, or that ends with the parts that it serves.
+pub fn vital_until<S, F>(name: Name, stop: S, work: F) -> JoinHandle<()>
+where
+    S: Future<Output = ()> + Send + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    vital(name, async move {
+        tokio::select! {
+            () = stop => {}
+            () = work => {}
+        }
+        Stopped
+    })
+}
+
 /// Starts a thread that must live until it is asked to stop. Its loop calls [`plant::here`] each time around.
 ///
 /// # Errors
@@ -128,20 +143,30 @@ names! {
     RedisSupervisor = "redis-supervisor": "subscriptions on Redis",
     RedisLink = "redis-link": "commands to Redis",
     RedisPublisher = "redis-publisher": "publishing over Redis",
+    RedisDistribution = "redis-distribution": "distributing publications to subscribers",
+    RedisProbe = "redis-probe": "probing whether Redis accepts writes",
+    RedisCluster = "redis-cluster": "following the map of a Redis cluster",
+    RedisFleets = "redis-fleets": "registering the fleet on Redis",
     // im-server
     NodeAccept = "node-accept": "taking connections of apps",
     NodeDirectory = "node-directory": "announcing the node to api-servers",
     NodeSessions = "node-sessions": "ending silent, slow and expired sessions",
     NodeCompare = "node-compare": "comparing what was delivered with the database",
     NodeMarks = "node-marks": "passing on marks",
-    NodeRenewal = "node-renewal": "renewing IM passwords",
+    NodeRenewal = "node-renewal": "renewing logins",
+    NodeHousekeeping = "node-housekeeping": "closing empty rooms and reading the certificate again",
     NodeLag = "node-lag": "measuring the lag of the runtime",
+    NodeFanOut = "node-fan-out": "writing the entries of a large room to its sessions",
+    NodeGap = "node-gap": "reading the entries that a room misses",
     // api-server
     RestAccept = "rest-accept": "taking REST connections",
     RestSweep = "rest-sweep": "ending what REST has revoked",
+    RestCertificate = "rest-certificate": "taking a renewed certificate of REST",
     // program
     Admin = "admin": "the admin listener",
     Signals = "signals": "listening for SIGTERM and SIGINT",
+    // standalone
+    Operators = "operators": "the socket of `huizhen operator`",
 }
 
 impl std::fmt::Display for Name {

@@ -21,14 +21,14 @@ use crate::{
 /// The name of the fleet's database.
 pub const DATABASE: &str = "huizhen";
 
-/// What a fleet is made of.
+/// The parts of a fleet.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// How many im-servers.
     pub nodes: u32,
     /// How many api-servers.
     pub api_servers: u32,
-    /// What Redis is.
+    /// The topology of Redis.
     pub redis: Kind,
     /// The folder of the programs; by default that of this program.
     pub programs: Option<PathBuf>,
@@ -337,7 +337,7 @@ impl Server {
         }
     }
 
-    /// Freezes it for so long (SIGSTOP, SIGCONT).
+    /// Freezes it for this long (SIGSTOP, SIGCONT).
     pub async fn pause_for(&self, length: Duration) {
         if let Some(spawned) = &self.spawned {
             spawned.pause();
@@ -347,10 +347,10 @@ impl Server {
     }
 }
 
-/// Does what waits for other processes on a thread where waiting harms nobody.
+/// Runs work that waits for other processes on a thread of its own.
 ///
 /// # Errors
-/// What the work gives.
+/// The work's own.
 pub async fn apart<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work).await.context("it panicked")?
 }

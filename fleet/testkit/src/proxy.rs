@@ -23,14 +23,14 @@ pub struct Proxy {
     accepting: AbortHandle,
 }
 
-/// What holds for all connections; a connection compares the numbers with those that were in force when it began.
+/// The rules for all connections; a connection compares the numbers with those in force when it began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Rules {
     /// Where new connections go; without it they are closed at once.
     upstream: Option<SocketAddr>,
     /// How long each piece of data waits.
     delay: Duration,
-    /// The most bytes of one piece; without it as many as one read gives.
+    /// The most bytes of one piece; without it as many as one read returns.
     piece_bytes: Option<usize>,
     /// Nothing is carried while this holds; connections stay open.
     stalled: bool,
@@ -44,7 +44,7 @@ impl Proxy {
     /// Listens on a free port of 127.0.0.1 and passes connections on to `upstream`.
     ///
     /// # Errors
-    /// When there is no port to be had.
+    /// When no port is free.
     pub async fn start(upstream: SocketAddr) -> io::Result<Self> {
         let proxy = Self::listen().await?;
         proxy.lead_to(upstream);
@@ -54,7 +54,7 @@ impl Proxy {
     /// Listens on a free port of 127.0.0.1 for a server that is not there yet.
     ///
     /// # Errors
-    /// When there is no port to be had.
+    /// When no port is free.
     pub async fn listen() -> io::Result<Self> {
         let listener = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
@@ -78,12 +78,12 @@ impl Proxy {
         self.rules.send_modify(|rules| rules.upstream = Some(upstream));
     }
 
-    /// Lets every piece of data wait for so long, in both directions; zero: no more.
+    /// Delays each piece of data, in both directions; zero: not any more.
     pub fn delay(&self, delay: Duration) {
         self.rules.send_modify(|rules| rules.delay = delay);
     }
 
-    /// Carries data in pieces of at most so many bytes; `None`: no more.
+    /// Carries data in pieces of at most this many bytes; `None`: not any more.
     pub fn dribble(&self, piece_bytes: Option<usize>) {
         self.rules.send_modify(|rules| rules.piece_bytes = piece_bytes);
     }

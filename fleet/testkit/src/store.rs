@@ -24,7 +24,7 @@ pub struct Place {
 
 impl Store {
     /// A new database. A server's is a copy of one that `prepare`, given its address, has filled once for this process,
-    /// leaving no connection behind; a file is made by whoever opens it.
+    /// leaving no connection behind; a file is made by its first opener.
     ///
     /// # Panics
     /// When there is none to be had.

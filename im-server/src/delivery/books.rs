@@ -1,19 +1,19 @@
-//! What a session knows of conversations that no room holds for it.
+//! Positions of a session in conversations where no room holds its position.
 
 use std::collections::BTreeMap;
 
 use proto::{ConversationId, Seq};
 
-/// The conversations of a session. Bounded by how many its user has.
 #[derive(Debug)]
 pub(crate) struct Books {
-    /// Conversations from this id on are synced: an app syncs from the newest id to the oldest, in one part or in many.
+    /// Conversations from this id on are synced: an app syncs from the newest id to the oldest, in one part or in
+    /// several.
     synced_from: i64,
-    /// The horizon (see [`journal::order`]) that the first Sync began with.
+    /// The horizon (see [`journal::order`]) at the first Sync.
     baseline: i64,
-    /// Rooms that it is a member of.
+    /// Rooms that the session is attached to.
     attached: Vec<ConversationId>,
-    /// Boxed, since nearly always there is nothing.
+    /// Boxed, because it is nearly always absent.
     rare: Option<Box<Rare>>,
 }
 
@@ -24,12 +24,12 @@ struct Rare {
     kept: BTreeMap<ConversationId, Kept>,
 }
 
-/// Where a session stands in a conversation that it is not attached to.
+/// A session's position in a conversation that it is not attached to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kept {
-    /// The user has left; everything up to this was given.
+    /// The user has left; everything up to this seq was delivered.
     Left(Seq),
-    /// More is owed, and is given by the next Sync only.
+    /// More is owed, and only the next Sync delivers it.
     Paused(Seq),
 }
 
@@ -45,8 +45,9 @@ impl Default for Books {
 }
 
 impl Books {
-    /// Begins a Sync of the conversations from `from` on. Notices about them are heeded from now on: what they tell may
-    /// come too late for what the Sync reads. Returns what [`Self::sync_failed`] needs.
+    // protocol: "Before the first Sync no entry is sent to you"
+    /// Begins a Sync of the conversations from `from` on. Notices about them count from now on, since they may be
+    /// newer than what the Sync reads. Returns the argument of [`Self::sync_failed`].
     pub(crate) fn begin_sync(&mut self, from: ConversationId, horizon: i64) -> i64 {
         let before = self.synced_from;
         if before == i64::MAX {
@@ -56,12 +57,12 @@ impl Books {
         before
     }
 
-    /// Conversations below the last one that was `done` are not synced after all: the next Sync reads them.
+    /// Conversations below the last one that was `done` count as not synced: the next Sync reads them.
     pub(crate) fn sync_failed(&mut self, before: i64, done: ConversationId) {
         self.synced_from = before.min(done.get());
     }
 
-    /// Where the next part of a Sync must begin at the latest; `None` before the first part.
+    /// Upper bound of where the next part of a Sync begins; `None` before the first part.
     pub(crate) fn synced_from(&self) -> Option<i64> {
         (self.synced_from != i64::MAX).then_some(self.synced_from)
     }
@@ -70,13 +71,13 @@ impl Books {
         conversation.get() >= self.synced_from
     }
 
-    /// The horizon of the session's first Sync: of a conversation that is not in these books, everything below it was
-    /// given.
+    // protocol: "A conversation that you do not name counts as known"
+    /// The horizon of the first Sync: everything below it was delivered in conversations that are not in these books.
     pub(crate) fn baseline(&self) -> i64 {
         self.baseline
     }
 
-    /// Puts a conversation on the list of the session's task; false when a Sync is to read it anyway.
+    /// Enqueues a conversation for the session's task; false when a Sync is still to read it.
     pub(crate) fn feed(&mut self, conversation: ConversationId) -> bool {
         if !self.is_synced(conversation) {
             return false;
@@ -98,13 +99,13 @@ impl Books {
         to_feed.unwrap_or_default()
     }
 
-    /// A room holds its position from now on.
+    /// A room holds the position from now on.
     pub(crate) fn attach(&mut self, conversation: ConversationId) {
         self.forget(conversation);
         self.attached.push(conversation);
     }
 
-    /// No room holds its position any more.
+    /// No room holds the position any more.
     pub(crate) fn detach(&mut self, conversation: ConversationId) {
         if let Some(at) = self.attached.iter().rposition(|of| *of == conversation) {
             self.attached.swap_remove(at);
@@ -120,6 +121,7 @@ impl Books {
         rare.kept.insert(conversation, kept);
     }
 
+    // protocol: "a session never gets an entry twice"
     pub(crate) fn kept(&self, conversation: ConversationId) -> Option<Kept> {
         let rare = self.rare.as_ref()?;
         rare.kept.get(&conversation).copied()
@@ -132,7 +134,7 @@ impl Books {
         self.tidy();
     }
 
-    /// Gives the box back when it is empty.
+    /// Frees the box when it is empty.
     fn tidy(&mut self) {
         if let Some(rare) = &self.rare
             && rare.to_feed.is_empty()

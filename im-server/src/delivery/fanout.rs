@@ -1,19 +1,23 @@
-//! Entries into rooms, by one door: own commits, other nodes' publications, and gaps read from the journal.
+//! Entries into rooms through one door: own commits, publications of other nodes, and gaps read from the journal.
 
 use std::sync::Arc;
 
 use journal::{Journal, Published};
 use proto::Seq;
+use telemetry::{
+    events::im as events,
+    task::{Name, Stopped, plant, vital},
+};
 
-use super::rooms::SessionRoom;
-use crate::outage::log;
+use super::{Receiver, room::Room};
+use crate::outage::report;
 
-/// Entries that are read at once to fill a gap.
+/// Entries per read of a gap.
 const GAP_ENTRIES: usize = 200;
 
-/// Puts entries into a room and delivers those whose turn it is.
-pub(crate) fn offer(
-    room: &Arc<SessionRoom>,
+/// Puts entries into a room and delivers those that are due.
+pub(crate) fn offer<R: Receiver>(
+    room: &Arc<Room<R>>,
     journal: &Journal,
     entries: impl IntoIterator<Item = Published>,
 ) {
@@ -22,50 +26,57 @@ pub(crate) fn offer(
     }
 }
 
-/// Delivers what was put into a room, in a task of its own where that takes long.
-pub(crate) fn serve(room: &Arc<SessionRoom>, journal: &Journal) {
+/// Delivers the entries of a room; a large room has a task of its own for it.
+pub(crate) fn serve<R: Receiver>(room: &Arc<Room<R>>, journal: &Journal) {
     if room.is_large() {
         let (room, journal) = (room.clone(), journal.clone());
-        tokio::spawn(async move { drain(&room, &journal) });
+        vital(Name::NodeFanOut, async move {
+            plant::here(Name::NodeFanOut);
+            drain(&room, &journal);
+            Stopped
+        });
     } else {
         drain(room, journal);
     }
 }
 
-/// Tells a room that entries up to `seq` exist, as the database says.
-pub(crate) fn exists(room: &Arc<SessionRoom>, journal: &Journal, seq: Seq) {
+/// Informs a room that entries up to `seq` exist in the database.
+pub(crate) fn exists<R: Receiver>(room: &Arc<Room<R>>, journal: &Journal, seq: Seq) {
     if room.exists(seq) {
         fill(room, journal);
     }
 }
 
-fn drain(room: &Arc<SessionRoom>, journal: &Journal) {
+fn drain<R: Receiver>(room: &Arc<Room<R>>, journal: &Journal) {
     if room.drain() {
         fill(room, journal);
     }
 }
 
-/// Reads a part of the missing entries, in a task of its own, one at a time. Putting them in finds the next part.
-fn fill(room: &Arc<SessionRoom>, journal: &Journal) {
+/// Reads a part of the gap in a task of its own, one part at a time. Putting it in finds the next part.
+fn fill<R: Receiver>(room: &Arc<Room<R>>, journal: &Journal) {
     if !room.begin_filling() {
         return;
     }
     let (room, journal) = (room.clone(), journal.clone());
-    tokio::spawn(async move {
+    vital(Name::NodeGap, async move {
+        plant::here(Name::NodeGap);
         let Some((low, high)) = room.gap() else {
             room.end_filling();
-            return;
+            return Stopped;
         };
-        metrics::counter!("huizhen_im_gaps_total").increment(1);
+        events::GAPS.increment();
         let read = journal.entries(room.id, low, high, GAP_ENTRIES).await;
         room.end_filling();
         match read {
-            // An announced entry is committed, so this conversation is of another epoch; the sweep looks again.
+            // An announced entry is committed, so this conversation is of another epoch; the next comparison finds
+            // it.
             Ok(entries) if entries.is_empty() => {}
             Ok(entries) => offer(&room, &journal, entries.into_iter().map(Published::new)),
             Err(error) => {
-                log(&error, "a gap could not be read; the sweep tries again");
+                report(&error, "a gap could not be read; the next comparison retries");
             }
         }
+        Stopped
     });
 }

@@ -1,22 +1,21 @@
-//! The next entry of one conversation: a small state machine without I/O.
+//! The order of one conversation's entries: a state machine without I/O.
 //!
-//! A node delivers the entries of a conversation in the order of seq, each once, whatever the backplane loses, duplicates
-//! or reorders. An entry with the expected seq is delivered, with those that waited for it; a lower one is dropped; a
-//! higher one waits, and the gap before it is fetched from the primary database.
+//! A node delivers the entries of a conversation in the order of seq, each once, whatever the backplane loses,
+//! duplicates or reorders. An entry with the expected seq is delivered, with those that waited for it; a lower one is
+//! dropped; a higher one waits, and the gap before it is read from the database.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use journal::Published;
 use proto::Seq;
 
-/// Capacity for entries that came before their turn; overflow drops the highest, which are fetched with the gap.
+/// Capacity for early entries; overflow drops the highest, which are read with the gap.
 const EARLY_ENTRIES: usize = 256;
 
-/// The order of one conversation.
 #[derive(Debug)]
 pub(crate) struct Order {
     delivered: Seq,
-    /// The highest seq that is known to exist.
+    /// The highest seq known to exist.
     known: Seq,
     early: BTreeMap<Seq, Published>,
 }
@@ -31,12 +30,12 @@ impl Order {
         }
     }
 
-    /// The last entry that was delivered.
     pub(crate) fn delivered(&self) -> Seq {
         self.delivered
     }
 
-    /// Takes an entry that came; the entries that can be delivered now are appended to `ready`, in order.
+    // protocol: "Each entry arrives once and in order"
+    /// Accepts an entry; appends those that are due to `ready`, in order.
     pub(crate) fn offer(&mut self, entry: Published, ready: &mut VecDeque<Published>) {
         self.known = self.known.max(entry.seq);
         if entry.seq <= self.delivered {
@@ -54,12 +53,13 @@ impl Order {
         }
     }
 
-    /// Learns that entries up to `seq` exist.
+    /// Records that entries up to `seq` exist.
     pub(crate) fn exists(&mut self, seq: Seq) {
         self.known = self.known.max(seq);
     }
 
-    /// The entries to be fetched, both ends included; `None` when nothing is missing.
+    // protocol: "Entry frames, of each conversation in the order of seq"
+    /// The missing entries, both ends included.
     pub(crate) fn gap(&self) -> Option<(Seq, Seq)> {
         if self.known <= self.delivered {
             return None;
@@ -119,7 +119,7 @@ mod tests {
     }
 
     proptest! {
-        /// I3: whatever is lost, doubled or put out of order on the way, filling the gaps gives each entry once, in order.
+        /// I3: filling the gaps of a lossy, duplicating, reordering channel delivers each entry once, in order.
         #[test]
         fn each_entry_once_in_order(
             begin in 0i64..5,

@@ -6,37 +6,38 @@ use backplane::{Backplane, Channel, SubscriberId};
 use dashmap::{DashMap, Entry};
 use proto::{ConversationId, Seq};
 
-use super::room::Room;
-use crate::session::Session;
+use super::{Receiver, room::Room};
 
-/// How long a room is kept when its last member has left, seconds: people come back soon.
+/// An empty room is kept this long, seconds: users come back soon.
 const KEEP_EMPTY_S: u32 = 20;
 
-/// A room of this node's sessions.
-pub(crate) type SessionRoom = Room<Arc<Session>>;
-
-/// The rooms of a node.
-#[derive(Default)]
-pub(crate) struct Rooms {
-    rooms: DashMap<ConversationId, Arc<SessionRoom>>,
+pub(crate) struct Rooms<R> {
+    rooms: DashMap<ConversationId, Arc<Room<R>>>,
 }
 
-impl Rooms {
-    /// A room, if it is here.
-    pub(crate) fn get(&self, id: ConversationId) -> Option<Arc<SessionRoom>> {
+impl<R> Default for Rooms<R> {
+    fn default() -> Self {
+        Self {
+            rooms: DashMap::default(),
+        }
+    }
+}
+
+impl<R: Receiver> Rooms<R> {
+    pub(crate) fn get(&self, id: ConversationId) -> Option<Arc<Room<R>>> {
         self.rooms.get(&id).map(|room| room.clone())
     }
 
-    /// A room; a new one counts entries up to `delivered` as delivered and is subscribed to. True when it is new: then ask
-    /// the database for its newest seq once more, since announcements before the subscription went past it. While the
-    /// backplane is away the room is here all the same: comparing with the database brings its entries until then.
+    /// Opens and subscribes to a room; a new one counts entries up to `delivered` as delivered. True when it is new:
+    /// then read the newest seq once more, since announcements before the subscription missed it. While the backplane
+    /// is away, comparisons with the database bring the entries of the room.
     pub(crate) async fn open(
         &self,
         id: ConversationId,
         delivered: Seq,
         backplane: &Backplane,
         subscriber: SubscriberId,
-    ) -> (Arc<SessionRoom>, bool) {
+    ) -> (Arc<Room<R>>, bool) {
         let room = match self.rooms.entry(id) {
             Entry::Occupied(room) => return (room.get().clone(), false),
             Entry::Vacant(vacant) => vacant.insert(Arc::new(Room::new(id, delivered))).clone(),
@@ -45,8 +46,8 @@ impl Rooms {
         (room, true)
     }
 
-    /// Closes rooms that have been empty for a while. Unsubscribes while holding the shard's lock, so that a concurrent
-    /// [`Self::open`] subscribes after it.
+    /// Closes rooms that have been empty for a while. Unsubscribes while holding the shard lock, so that a concurrent
+    /// [`Self::open`] re-subscribes afterwards.
     pub(crate) fn close_empty(&self, now_s: u32, backplane: &Backplane, subscriber: SubscriberId) {
         self.rooms.retain(|id, room| {
             // A task that is about to attach holds a reference.

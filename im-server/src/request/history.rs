@@ -9,19 +9,21 @@ use proto::{
     wire::{self, ErrorCode, HistoryPage, server_frame::Body},
 };
 
+use super::{Pending, conversation_id, refuse};
 use crate::{
-    connection::{Pending, push_when_there_is_room},
-    node::Shared,
-    request::{conversation_id, refuse},
     sentences,
-    session::Session,
+    session::{Session, capacity::push_all},
+    shared::Shared,
 };
 
 const DEFAULT_ENTRIES: u32 = 50;
+// protocol: "entries of a HistoryPage | 50 by default, 200 at most"
 const MAX_ENTRIES: u32 = 200;
-/// What else stands in the frame beside its entries, bytes.
+/// Bytes of the frame beside its entries.
 const FRAME_OVERHEAD_BYTES: usize = 64;
 
+// protocol: "History | HistoryPage | NO_ACCESS"
+// protocol: "History | INVALID | before_seq, after_seq, limit"
 pub(crate) fn history(
     shared: &Arc<Shared>,
     session: &Arc<Session>,
@@ -68,14 +70,15 @@ pub(crate) fn history(
                     has_more: page.has_more || cut,
                 };
                 let frame = frame::server(request_id, Body::HistoryPage(page));
-                let _ = push_when_there_is_room(&session, vec![frame]).await;
+                let _ = push_all(&session, vec![frame]).await;
             }
             Err(error) => refuse(&session, request_id, &error),
         }
     }))
 }
 
-/// As many entries as fit into `room` bytes, at least one, nearest to where reading began; true when some did not fit.
+/// Keeps as many entries as fit into `room` bytes, at least one, nearest to where reading began; true when some did
+/// not fit.
 fn fit(entries: Vec<Entry>, direction: Direction, room: usize) -> (Vec<wire::Entry>, bool) {
     let mut entries: Vec<wire::Entry> = entries.into_iter().map(Entry::into_wire).collect();
     let backwards = matches!(direction, Direction::Before(_));
@@ -129,6 +132,7 @@ mod tests {
             .collect()
     }
 
+    // protocol: "entries of a HistoryPage | 50 by default, 200 at most"
     #[test]
     fn a_page_is_cut_at_the_far_end_and_never_empty() {
         let seqs = |(entries, cut): (Vec<wire::Entry>, bool)| {

@@ -1,4 +1,4 @@
-//! Received and Read: how far the user got.
+//! Received and Read: a user's position.
 
 use std::sync::Arc;
 
@@ -8,33 +8,25 @@ use proto::{
     wire::{self, ErrorCode},
 };
 
+use super::{Pending, conversation_id, refuse, unavailable};
 use crate::{
-    connection::Pending,
-    marks::Mark,
-    node::Shared,
-    request::{conversation_id, refuse, unavailable},
     sentences,
-    session::Session,
+    session::{Session, marks::Mark},
+    shared::Shared,
 };
 
+// protocol: "Received, Read | none; the others get Marks"
 pub(crate) fn received(
     shared: &Arc<Shared>,
     session: &Arc<Session>,
     request_id: u64,
     received: wire::Received,
 ) -> Option<Pending> {
-    let conversation = conversation_id(session, request_id, received.conversation_id)?;
-    let seq = checked_seq(session, request_id, received.seq)?;
-    mark(
-        shared,
-        session,
-        request_id,
-        conversation,
-        Mark {
-            received_seq: seq,
-            read_seq: Seq::ZERO,
-        },
-    )
+    let wire::Received { conversation_id, seq } = received;
+    mark(shared, session, request_id, conversation_id, seq, |seq| Mark {
+        received_seq: seq,
+        read_seq: Seq::ZERO,
+    })
 }
 
 pub(crate) fn read(
@@ -43,36 +35,35 @@ pub(crate) fn read(
     request_id: u64,
     read: wire::Read,
 ) -> Option<Pending> {
-    let conversation = conversation_id(session, request_id, read.conversation_id)?;
-    let seq = checked_seq(session, request_id, read.seq)?;
     mark(
         shared,
         session,
         request_id,
-        conversation,
-        Mark {
+        read.conversation_id,
+        read.seq,
+        |seq| Mark {
             received_seq: seq,
             read_seq: seq,
         },
     )
 }
 
-fn checked_seq(session: &Session, request_id: u64, seq: i64) -> Option<Seq> {
-    let checked = Seq::new(seq);
-    if checked.is_none() {
-        let message = sentences::not_negative("seq");
-        session.refuse(request_id, ErrorCode::Invalid, "seq", &message);
-    }
-    checked
-}
-
+// protocol: "Received, Read | INVALID | seq"
 fn mark(
     shared: &Arc<Shared>,
     session: &Arc<Session>,
     request_id: u64,
-    conversation: ConversationId,
-    mark: Mark,
+    conversation: i64,
+    seq: i64,
+    mark_at: fn(Seq) -> Mark,
 ) -> Option<Pending> {
+    let conversation = conversation_id(session, request_id, conversation)?;
+    let Some(seq) = Seq::new(seq) else {
+        let message = sentences::not_negative("seq");
+        session.refuse(request_id, ErrorCode::Invalid, "seq", &message);
+        return None;
+    };
+    let mark = mark_at(seq);
     if let Some(room) = shared.rooms.get(conversation)
         && room.has_user(session.user)
         && mark.received_seq <= room.delivered()
@@ -80,8 +71,8 @@ fn mark(
         shared.marks.keep(conversation, session.user, mark);
         return None;
     }
-    // The room may be behind what the session was fed; or the session has not synced: it only marks what a push
-    // notification showed.
+    // The room may be behind the entries that the session was fed; or the session has not synced, and marks what a
+    // push notification showed.
     let (shared, session) = (shared.clone(), session.clone());
     Some(Box::pin(async move {
         match shared.journal.overview(session.user, conversation).await {

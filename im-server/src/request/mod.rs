@@ -1,19 +1,100 @@
-//! What an app may ask for once it has logged in: one file per request. A request that is done at once gives none; one
-//! that has to wait gives the future to wait for.
+//! Requests after login, one file each; every request is one arm of [`handle`].
 
-pub(crate) mod history;
-pub(crate) mod marks;
-pub(crate) mod presence;
-pub(crate) mod recall;
-pub(crate) mod renew;
+mod history;
+mod marks;
+mod presence;
+mod recall;
+mod renew;
 pub(crate) mod send;
 pub(crate) mod sync;
-pub(crate) mod typing;
+mod typing;
+
+use std::{future::Future, pin::Pin, sync::Arc};
 
 use journal::Error;
-use proto::{ConversationId, wire::ErrorCode};
+use proto::{
+    ConversationId,
+    wire::{ErrorCode, Pong, client_frame, server_frame::Body},
+};
+use telemetry::events::im::Event;
 
-use crate::{node::spread_ms, sentences, session::Session};
+use crate::{
+    clock, sentences,
+    session::{Session, rate::OncePerSecond, sending::Sending},
+    shared::{Shared, spread_ms},
+};
+
+/// A request that waits.
+pub(crate) type Pending = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// The session that makes a request.
+pub(crate) struct Caller<'t> {
+    pub(crate) shared: &'t Arc<Shared>,
+    pub(crate) session: &'t Arc<Session>,
+    /// Created by the first send.
+    pub(crate) sending: &'t mut Option<Arc<Sending>>,
+    pub(crate) typing: &'t mut OncePerSecond,
+}
+
+/// The outcome of handling a request.
+pub(crate) enum Handled {
+    Done,
+    Waiting(Pending),
+    LoggedOut,
+}
+
+impl From<Option<Pending>> for Handled {
+    fn from(pending: Option<Pending>) -> Self {
+        pending.map_or(Self::Done, Self::Waiting)
+    }
+}
+
+// protocol: "it answers an unknown body with Error UNSUPPORTED"
+// protocol: "Ping | Pong | none"
+/// Handles a frame.
+pub(crate) fn handle(caller: Caller<'_>, request_id: u64, body: client_frame::Body) -> Handled {
+    use client_frame::Body as Request;
+
+    let Caller {
+        shared,
+        session,
+        sending,
+        typing,
+    } = caller;
+    let pending = match body {
+        // protocol: "Login | INVALID | login"
+        Request::Login(_) => {
+            let message = &sentences::LOGGED_IN_ALREADY;
+            session.refuse(request_id, ErrorCode::Invalid, "login", message);
+            None
+        }
+        Request::Renew(renew) => Some(renew::renew(shared, session, request_id, renew)),
+        Request::Ping(_) => {
+            let server_time_ms = clock::now_ms();
+            session.answer(request_id, Body::Pong(Pong { server_time_ms }));
+            None
+        }
+        Request::Logout(_) => return Handled::LoggedOut,
+        Request::Send(send) => {
+            let sending = sending.get_or_insert_default();
+            send::send(shared, session, sending, request_id, send)
+        }
+        Request::Recall(recall) => recall::recall(shared, session, request_id, recall),
+        Request::Sync(sync) => sync::sync(shared, session, request_id, sync),
+        Request::History(history) => history::history(shared, session, request_id, history),
+        Request::Received(received) => marks::received(shared, session, request_id, received),
+        Request::Read(read) => marks::read(shared, session, request_id, read),
+        Request::Typing(body) => typing::typing(shared, session, typing, request_id, body),
+        Request::Presence(query) => presence::presence(shared, session, request_id, query),
+        // protocol: "CallSignal | none yet"
+        Request::CallSignal(_) => {
+            let message = &sentences::NO_CALLS;
+            session.refuse(request_id, ErrorCode::Unsupported, "call_signal", message);
+            None
+        }
+    };
+    pending.into()
+}
 
 /// Answers a request that the journal refused.
 pub(crate) fn refuse(session: &Session, request_id: u64, error: &Error) {
@@ -30,14 +111,14 @@ pub(crate) fn refuse(session: &Session, request_id: u64, error: &Error) {
     session.refuse(request_id, code, field, &message);
 }
 
-/// Answers a request that the database could not serve. What it said stays here.
+/// Answers a request that the database could not serve. Its message is logged, not sent.
 pub(crate) fn unavailable(session: &Session, request_id: u64, error: &database::Error) {
-    if error.outage().is_some() {
-        // It has log lines of its own, one where it begins and one where it ends.
-        tracing::debug!(%error, session = session.id, "a request met an outage");
-    } else {
-        tracing::error!(%error, session = session.id, "a request could not be served");
+    Event::RequestFailed {
+        error,
+        session: session.id,
+        is_outage: error.outage().is_some(),
     }
+    .emit();
     not_now(session, request_id);
 }
 
@@ -52,7 +133,8 @@ pub(crate) fn not_now(session: &Session, request_id: u64) {
     );
 }
 
-/// A conversation's id from an app. One that cannot be is answered like one that is not there.
+// protocol: "all that name a conversation | NO_ACCESS"
+/// The id of a conversation from an app. An impossible id is answered like an unknown one.
 pub(crate) fn conversation_id(session: &Session, request_id: u64, id: i64) -> Option<ConversationId> {
     let conversation = ConversationId::new(id);
     if conversation.is_none() {

@@ -1,4 +1,4 @@
-//! Presence: who is there, among the people one shares a conversation with.
+//! Presence of users who share a conversation with the caller.
 
 use std::sync::Arc;
 
@@ -8,16 +8,14 @@ use proto::{
     wire::{ErrorCode, PresenceQuery, PresenceState, UserPresence, server_frame::Body},
 };
 
-use crate::{
-    connection::Pending,
-    node::Shared,
-    request::{not_now, unavailable},
-    sentences,
-    session::Session,
-};
+use super::{Pending, not_now, unavailable};
+use crate::{sentences, session::Session, shared::Shared};
 
+// protocol: "users in a PresenceQuery | 100"
+// protocol: "PresenceQuery | INVALID | user_ids"
 const MAX_USERS: usize = 100;
 
+// protocol: "PresenceQuery | Presence"
 pub(crate) fn presence(
     shared: &Arc<Shared>,
     session: &Arc<Session>,
@@ -25,11 +23,11 @@ pub(crate) fn presence(
     query: PresenceQuery,
 ) -> Option<Pending> {
     if query.user_ids.len() > MAX_USERS {
-        let message = sentences::too_many_people(query.user_ids.len(), MAX_USERS);
+        let message = sentences::too_many_users(query.user_ids.len(), MAX_USERS);
         session.refuse(request_id, ErrorCode::Invalid, "user_ids", &message);
         return None;
     }
-    // Somebody who cannot exist is left out like somebody one has nothing to do with.
+    // An impossible id is left out like that of a stranger.
     let users: Vec<UserId> = query.user_ids.into_iter().filter_map(UserId::new).collect();
     let (shared, session) = (shared.clone(), session.clone());
     Some(Box::pin(async move {

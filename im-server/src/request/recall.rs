@@ -1,4 +1,4 @@
-//! Recall: taking a message back.
+//! Recall: hiding a sent message.
 
 use std::sync::Arc;
 
@@ -7,15 +7,10 @@ use proto::{
     wire::{ErrorCode, Recall, RecallOk, server_frame::Body},
 };
 
-use crate::{
-    clock,
-    connection::Pending,
-    node::Shared,
-    request::{conversation_id, refuse},
-    sentences,
-    session::Session,
-};
+use super::{Pending, conversation_id, refuse};
+use crate::{clock, sentences, session::Session, shared::Shared};
 
+// protocol: "Recall | RecallOk"
 pub(crate) fn recall(
     shared: &Arc<Shared>,
     session: &Arc<Session>,

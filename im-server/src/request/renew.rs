@@ -5,8 +5,11 @@ use std::sync::{Arc, atomic::Ordering};
 use backplane::{Unavailable, hash_password};
 use proto::wire::{ErrorCode, Renew, RenewOk, server_frame::Body};
 
-use crate::{clock, connection::Pending, node::Shared, request::not_now, sentences, session::Session};
+use super::{Pending, not_now};
+use crate::{clock, sentences, session::Session, shared::Shared};
 
+// protocol: "Renew | RenewOk"
+// protocol: "Renew | AUTH_FAILED | password"
 pub(crate) fn renew(shared: &Arc<Shared>, session: &Arc<Session>, request_id: u64, renew: Renew) -> Pending {
     let (shared, session) = (shared.clone(), session.clone());
     Box::pin(async move {

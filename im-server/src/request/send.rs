@@ -1,4 +1,4 @@
-//! Send: a message for a conversation. Its shape is checked here, the rest by the journal within the append.
+//! Send: a message for a conversation. Its shape is checked here; the journal checks the rest within the append.
 
 use std::{
     collections::HashMap,
@@ -19,31 +19,30 @@ use proto::{
     mime::{self, Refused},
     wire::{ByeReason, ErrorCode, Send, SendOk, server_frame::Body},
 };
+use telemetry::events::im::Event;
 
+use super::{Pending, conversation_id, not_now, refuse};
 use crate::{
-    connection::Pending,
-    delivery::{fanout, rooms::SessionRoom},
-    node::{Shared, spread_ms},
-    request::{conversation_id, not_now, refuse},
-    sending::{Owed, Sending},
+    delivery::fanout,
     sentences,
-    session::Session,
+    session::{
+        Session, SessionRoom,
+        sending::{Owed, SendContext, Sending},
+    },
+    shared::{Shared, spread_ms},
 };
 
-/// The longest `client_msg_id`, bytes.
+// protocol: "unique for a sender in a conversation"
+/// Longest `client_msg_id`, bytes.
 const MAX_CLIENT_MSG_ID_BYTES: usize = 64;
-/// The most people called by name.
+// protocol: "50 users, each a participant at that moment"
+/// Maximum number of mentioned users.
 const MAX_MENTIONS: usize = 50;
 
 /// Rooms of a batch that one task serves: some hundred writes.
 const ROOMS_TOGETHER: usize = 24;
 
-/// Who waits for the answer to a send.
-pub(crate) struct SendContext {
-    owed: Owed,
-    request_id: u64,
-}
-
+// protocol: "Send | SendOk | NO_ACCESS"
 pub(crate) fn send(
     shared: &Arc<Shared>,
     session: &Arc<Session>,
@@ -60,7 +59,7 @@ pub(crate) fn send(
         }
     };
     let Some(appender) = shared.appender() else {
-        // The node is being stopped.
+        // The node stops.
         not_now(session, request_id);
         return None;
     };
@@ -69,13 +68,16 @@ pub(crate) fn send(
         request_id,
     };
     let (message, context) = appender.try_submit(message, context).err()?;
-    // The queue is full: this session waits, and reads no further.
+    // The queue is full: the session waits and reads no further.
     Some(Box::pin(async move {
-        // Only a node that has stopped takes nothing; its sessions have ended then.
+        // Fails only on a node that has stopped, whose sessions have ended.
         let _ = appender.submit(message, context).await;
     }))
 }
 
+// protocol: "Send | INVALID | client_msg_id"
+// protocol: "Send | INVALID | mime_type, body"
+// protocol: "Send | FORBIDDEN | mime_type"
 fn check(
     media: &MediaHosts,
     conversation: ConversationId,
@@ -130,7 +132,7 @@ impl Outlet<SendContext> for SendOutlet {
         let Some(shared) = self.shared.upgrade() else {
             return;
         };
-        // The answers first: they are queued, and leave in one write with the entry that the sender gets as well.
+        // Answers are queued first, so that each leaves in one write with the sender's own entry.
         for answer in &answers {
             acknowledge(answer);
         }
@@ -143,14 +145,14 @@ impl Outlet<SendContext> for SendOutlet {
             );
             rooms.entry(entry.conversation).or_default().push(entry);
         }
-        // In the order of batches into the rooms; from there on each room keeps its own order.
+        // Rooms receive batches in order; from here on each room keeps its own order.
         let mut to_serve: Vec<Arc<SessionRoom>> = rooms
             .into_iter()
             .filter_map(|(conversation, entries)| {
                 shared.rooms.get(conversation).filter(|room| room.put(entries))
             })
             .collect();
-        // The writes to sockets are most of the work: shared out, so that every core does some.
+        // Writing to sockets is most of the work, so all cores share it.
         let mut parts = JoinSet::new();
         while to_serve.len() > ROOMS_TOGETHER {
             let part = to_serve.split_off(to_serve.len() - ROOMS_TOGETHER);
@@ -160,13 +162,19 @@ impl Outlet<SendContext> for SendOutlet {
         to_serve
             .iter()
             .for_each(|room| fanout::serve(room, &shared.journal));
-        while parts.join_next().await.is_some() {}
+        while let Some(part) = parts.join_next().await {
+            // A panic here is one of the task that settles batches.
+            if let Err(panic) = part {
+                std::panic::resume_unwind(panic.into_panic());
+            }
+        }
         for answer in &answers {
             answer.context.owed.session.flush();
         }
     }
 }
 
+// protocol: "An acknowledged message is durable"
 fn acknowledge(answer: &Settled<SendContext>) {
     let SendContext { owed, request_id } = &answer.context;
     let session = &owed.session;
@@ -181,15 +189,18 @@ fn acknowledge(answer: &Settled<SendContext>) {
             session.queue_answer(*request_id, Body::SendOk(ok));
         }
         Err(journal::Error::Database(error)) => {
-            // The journal has logged it, once for a whole batch.
-            tracing::debug!(%error, session = session.id, "a message was not written");
+            Event::SendFailed {
+                error,
+                session: session.id,
+            }
+            .emit();
             refuse_for_now(owed, *request_id, answer.retry_after);
         }
         Err(error) => refuse(session, *request_id, error),
     }
 }
 
-/// Refuses a message that is to be sent again: later ones of its conversation are refused until it has come.
+/// Refuses a message until it is resent; later messages of its conversation are refused until then.
 fn refuse_for_now(owed: &Owed, request_id: u64, retry_after: Duration) {
     let retry_after_ms = match u32::try_from(retry_after.as_millis()) {
         Ok(0) | Err(_) => spread_ms(500, 2_000),

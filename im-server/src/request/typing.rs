@@ -1,4 +1,4 @@
-//! Typing: not stored, not retried, passed on once a second.
+//! Typing: neither stored nor retried, passed on once a second.
 
 use std::sync::Arc;
 
@@ -9,15 +9,14 @@ use proto::{
     wire::{Typing, server_frame::Body},
 };
 
+use super::{Pending, conversation_id, refuse};
 use crate::{
     clock,
-    connection::Pending,
-    limits::OncePerSecond,
-    node::Shared,
-    request::{conversation_id, refuse},
-    session::Session,
+    session::{Session, rate::OncePerSecond},
+    shared::Shared,
 };
 
+// protocol: "Typing | none; the others get Typing"
 pub(crate) fn typing(
     shared: &Arc<Shared>,
     session: &Arc<Session>,
@@ -26,7 +25,7 @@ pub(crate) fn typing(
     typing: Typing,
 ) -> Option<Pending> {
     let conversation = conversation_id(session, request_id, typing.conversation_id)?;
-    // Whoever types has the conversation on the screen, so the session has synced and is in its room.
+    // An app that shows the conversation has synced it, so the session is attached to its room.
     let room = shared
         .rooms
         .get(conversation)

@@ -1,9 +1,7 @@
-//! One connection's bytes: TCP, with or without TLS. Reading and writing never wait; who wants to wait asks for
-//! readiness first. Nothing is buffered here but what TLS itself holds.
+//! One connection's bytes: TCP, with or without TLS. Reads and writes never block; a caller that waits polls for
+//! readiness. Only TLS buffers bytes.
 
-pub(crate) mod forwarded;
 mod tls;
-pub(crate) mod websocket;
 
 use std::{
     io::{self, IoSlice, Read},
@@ -14,10 +12,9 @@ use parking_lot::Mutex;
 use rustls::ServerConnection;
 use tokio::{io::Interest, net::TcpStream};
 
-/// A connection.
 pub(crate) struct Transport {
     stream: TcpStream,
-    /// Locked for one read or write, after the outbox's lock where both are held.
+    /// Locked for one read or write; after the outbox's lock where both are held.
     tls: Option<Box<Mutex<ServerConnection>>>,
 }
 
@@ -33,10 +30,10 @@ impl Transport {
         }
     }
 
-    /// Reads what is there; 0 at the end.
+    /// Reads available bytes; 0 at the end.
     ///
     /// # Errors
-    /// `WouldBlock` when nothing is there now.
+    /// `WouldBlock` when none are available.
     pub(crate) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         match &self.tls {
             None => try_read(&self.stream, buffer),
@@ -44,10 +41,10 @@ impl Transport {
         }
     }
 
-    /// Writes what can be written now and tells how many bytes were taken.
+    /// Writes as much as the socket takes; returns the number of bytes.
     ///
     /// # Errors
-    /// `WouldBlock` when the peer takes nothing now.
+    /// `WouldBlock` when the socket is full.
     pub(crate) fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match &self.tls {
             None => self.stream.try_write_vectored(slices),
@@ -55,10 +52,10 @@ impl Transport {
         }
     }
 
-    /// The same for bytes that lie together: on a plain socket that is `send`, which costs less than `writev`.
+    /// For contiguous bytes: on a plain socket that is `send`, which costs less than `writev`.
     ///
     /// # Errors
-    /// `WouldBlock` when the peer takes nothing now.
+    /// `WouldBlock` when the socket is full.
     pub(crate) fn try_write_one(&self, bytes: &[u8]) -> io::Result<usize> {
         match &self.tls {
             None => self.stream.try_write(bytes),
@@ -66,10 +63,10 @@ impl Transport {
         }
     }
 
-    /// Writes what TLS still holds.
+    /// Writes the bytes that TLS buffers.
     ///
     /// # Errors
-    /// `WouldBlock` when the peer takes nothing now.
+    /// `WouldBlock` when the socket is full.
     pub(crate) fn try_flush(&self) -> io::Result<()> {
         match &self.tls {
             None => Ok(()),
@@ -93,7 +90,7 @@ impl Transport {
         self.stream.writable().await
     }
 
-    /// Tells the peer that nothing more comes.
+    /// Signals the end of output to the peer.
     pub(crate) fn end_writing(&self) {
         if let Some(tls) = &self.tls {
             let mut tls = tls.lock();
@@ -104,8 +101,8 @@ impl Transport {
     }
 }
 
-/// A read that does not fill the buffer has emptied the socket (epoll(7)), so it is taken as not readable from then on: else
-/// every read would be followed by one that finds nothing. What comes later, or the end, makes it readable again.
+/// A read that does not fill the buffer has emptied the socket (epoll(7)), so readiness is cleared: otherwise every
+/// read would be followed by one that finds nothing. New bytes or the end set it again.
 fn try_read(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
     let mut emptied = 0;
     let read = stream.try_io(Interest::READABLE, || {

@@ -1,11 +1,11 @@
-//! TLS on a socket that never waits.
+//! TLS on a socket that never blocks.
 
 use std::io::{self, IoSlice, Read, Write};
 
 use rustls::ServerConnection;
 use tokio::net::TcpStream;
 
-/// The socket as rustls wants it: without waiting.
+/// A non-blocking socket for rustls.
 struct Now<'s>(&'s TcpStream);
 
 impl Read for Now<'_> {
@@ -42,7 +42,7 @@ pub(super) fn try_read(
             return Ok(0);
         }
         let processed = tls.process_new_packets();
-        // An alert or a key update that answers what came.
+        // An alert or a key update in answer.
         let flushed = try_flush(tls, stream);
         processed.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
         match flushed {
@@ -57,7 +57,7 @@ pub(super) fn try_write(
     stream: &TcpStream,
     slices: &[IoSlice<'_>],
 ) -> io::Result<usize> {
-    // What was taken before must have left, so that at most one write's worth is held here.
+    // Earlier bytes must have left, so that at most one write is buffered here.
     try_flush(tls, stream)?;
     let taken = tls.writer().write_vectored(slices)?;
     match try_flush(tls, stream) {

@@ -8,14 +8,18 @@ use proto::{
     wire::{ByeReason, ClientFrame, ErrorCode, client_frame::Body as Request, server_frame::Body},
 };
 use rand::RngExt;
+use testkit::PATIENCE;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
 
-use super::fleet::{App, Fleet, PATIENCE, login, message};
+use super::{
+    app::{App, login, message},
+    fleet::Fleet,
+};
 
-/// Sends bytes on a new connection and gives the reason of the Bye that comes back.
+/// Sends bytes on a new connection and returns the reason of its Bye.
 async fn bye_to_bytes(fleet: &Fleet, bytes: &[u8]) -> Option<ByeReason> {
     let mut stream = TcpStream::connect(fleet.ports().tcp).await.unwrap();
     stream.write_all(bytes).await.unwrap();
@@ -34,6 +38,7 @@ async fn last_bye(stream: &mut TcpStream) -> Option<ByeReason> {
     }
 }
 
+// protocol: "A frame before login has at most 1 KiB"
 #[tokio::test(flavor = "multi_thread")]
 async fn before_login_only_a_small_login_is_taken() {
     let fleet = Fleet::start().await;
@@ -56,6 +61,7 @@ async fn before_login_only_a_small_login_is_taken() {
     );
 }
 
+// protocol: "It must be complete within 5 s"
 #[tokio::test(flavor = "multi_thread")]
 async fn dribbled_bytes_do_not_extend_the_time_to_log_in() {
     let fleet = Fleet::start().await;
@@ -84,11 +90,13 @@ async fn dribbled_bytes_do_not_extend_the_time_to_log_in() {
     dribble.abort();
 }
 
+// protocol: "it answers an unknown body with Error UNSUPPORTED"
+// protocol: "Its answer, or its Error, carries the same number"
 #[tokio::test(flavor = "multi_thread")]
 async fn after_login_an_unknown_request_is_answered_under_its_number_and_the_session_lives() {
     let fleet = Fleet::start().await;
     let mut app = raw(&fleet).await;
-    // request_id 77 and field 1000, which nobody knows; then an empty frame.
+    // request_id 77 and the unknown field 1000; then an empty frame.
     for bytes in [&[0x08, 77, 0xc2, 0x3e, 1, 9][..], &[]] {
         app.frame(bytes).await;
         let answer = app.next().await;
@@ -109,6 +117,8 @@ async fn after_login_an_unknown_request_is_answered_under_its_number_and_the_ses
     assert!(matches!(app.next().await.body, Some(Body::Pong(_))));
 }
 
+// protocol: "Bytes that are not protobuf end the connection with Bye BAD_FRAME"
+// protocol: "A longer length closes the connection"
 #[tokio::test(flavor = "multi_thread")]
 async fn after_login_what_is_no_frame_ends_the_session() {
     let fleet = Fleet::start().await;
@@ -158,6 +168,7 @@ async fn frames_cut_anywhere_are_put_together_and_random_bytes_end_only_themselv
     assert_eq!(witness.seqs(2).await, [2, 3]);
 }
 
+// protocol: "After login yours have at most max_frame_bytes of LoginOk"
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_may_be_as_long_as_a_frame_and_no_longer() {
     let fleet = Fleet::start().await;
@@ -174,6 +185,7 @@ async fn a_message_may_be_as_long_as_a_frame_and_no_longer() {
 }
 
 /// I7: who stops reading is closed SLOW; the others do not notice.
+// protocol: "A session that stops reading is closed with Bye SLOW"
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_that_stops_is_closed_and_the_others_get_everything() {
     let fleet = Fleet::start_with(&["--slow-limit-s", "1", "--sends-per-s", "10000"], 1).await;
@@ -196,7 +208,7 @@ async fn a_reader_that_stops_is_closed_and_the_others_get_everything() {
         }
         assert_eq!(came, 2 + said);
     }
-    // What it reads now is in order and without gaps up to where it ends.
+    // Frames read now are in order and gap-free up to the end.
     let mut last = 2;
     while let Some(frame) = tokio::time::timeout(PATIENCE, stuck.connection.receive())
         .await
@@ -212,7 +224,7 @@ async fn a_reader_that_stops_is_closed_and_the_others_get_everything() {
     assert!(last < 2 + said);
 }
 
-/// What is held for a reader that stops, by the node and by the kernel together, is some dozen KiB however much is said.
+/// Node and kernel together hold some dozen KiB for a reader that stops, however many messages arrive.
 #[tokio::test(flavor = "multi_thread")]
 async fn little_is_held_for_a_reader_that_stops() {
     const RECEIVED: usize = 4 * 1024;

@@ -1,4 +1,4 @@
-//! What this process logs.
+//! The log of this process.
 
 use std::{
     io::Write,

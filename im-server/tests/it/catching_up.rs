@@ -5,8 +5,9 @@ use proto::{
     ConversationId, Seq, UserId,
     wire::{ErrorCode, History, Role, Sync, SyncItem, client_frame::Body as Request, server_frame::Body},
 };
+use testkit::eventually;
 
-use super::fleet::{Fleet, eventually, message};
+use super::{app::message, fleet::Fleet};
 
 fn item(conversation_id: i64, have_seq: i64) -> SyncItem {
     SyncItem {
@@ -16,6 +17,9 @@ fn item(conversation_id: i64, have_seq: i64) -> SyncItem {
     }
 }
 
+// protocol: "Sync | Conversation and Entry frames"
+// protocol: "From the first Sync on you get each entry once"
+// protocol: "Entry frames, of each conversation in the order of seq"
 #[tokio::test(flavor = "multi_thread")]
 async fn an_app_gets_what_it_missed_and_goes_on_live() {
     let fleet = Fleet::start().await;
@@ -58,6 +62,8 @@ async fn an_app_gets_what_it_missed_and_goes_on_live() {
     pad.nothing_came().await;
 }
 
+// protocol: "While more is true, send Sync again with the have_seq"
+// protocol: "entries of a conversation in one Sync | 50 by default, 500 at most"
 #[tokio::test(flavor = "multi_thread")]
 async fn beyond_the_limit_an_app_syncs_again_and_no_hole_can_arise() {
     let fleet = Fleet::start_with(&["--sends-per-s", "1000"], 1).await;
@@ -95,7 +101,7 @@ async fn beyond_the_limit_an_app_syncs_again_and_no_hole_can_arise() {
         have += 1;
         assert_eq!(doctor.entry().await.seq, have);
     }
-    // What is new to an app comes with its newest entries; the older ones by History.
+    // A new conversation begins with its newest entries; History has the older ones.
     let mut pad = fleet.log_in(2, "new pad").await;
     let (conversations, done) = pad
         .sync(Sync {
@@ -122,6 +128,7 @@ async fn beyond_the_limit_an_app_syncs_again_and_no_hole_can_arise() {
     assert!(!page.has_more);
 }
 
+// protocol: "reset = true: delete your copy first"
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_of_another_epoch_or_from_the_future_is_reset() {
     let fleet = Fleet::start().await;
@@ -160,6 +167,7 @@ async fn a_copy_of_another_epoch_or_from_the_future_is_reset() {
     );
 }
 
+// protocol: "Before the first Sync no entry is sent to you"
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_flows_before_the_first_sync() {
     let fleet = Fleet::start().await;
@@ -172,6 +180,7 @@ async fn nothing_flows_before_the_first_sync() {
     assert_eq!(quiet.seqs(2).await, [2, 3]);
 }
 
+// protocol: "there they begin at from_seq"
 #[tokio::test(flavor = "multi_thread")]
 async fn being_added_brings_the_conversation_and_then_its_entries() {
     let fleet = Fleet::start().await;
@@ -202,6 +211,9 @@ async fn being_added_brings_the_conversation_and_then_its_entries() {
     assert!(page.entries.is_empty() && !page.has_more);
 }
 
+// protocol: "The Conversation frame then has no participants"
+// protocol: "keeps seeing the entries from their joining to their leaving"
+// protocol: "Sync and History return them"
 #[tokio::test(flavor = "multi_thread")]
 async fn who_left_while_away_still_gets_the_end_of_their_span() {
     let fleet = Fleet::start().await;
@@ -223,7 +235,8 @@ async fn who_left_while_away_still_gets_the_end_of_their_span() {
     doctor.nothing_came().await;
 }
 
-/// I3: announcements may be lost; that somebody was out again before anybody noticed changes nothing.
+/// I3: announcements may be lost; a user who has left again before any was heard changes nothing.
+// protocol: "A user who rejoins sees the entries of all their stays"
 #[tokio::test(flavor = "multi_thread")]
 async fn i3_who_is_brought_in_and_out_unheard_gets_every_span_once() {
     let fleet = Fleet::start().await;
@@ -238,7 +251,7 @@ async fn i3_who_is_brought_in_and_out_unheard_gets_every_span_once() {
             .unwrap()
             .seq
     };
-    // Found by the sweep, with nobody in; twice, since who left once is remembered.
+    // Found by the comparison, with no user in; twice, since a user who left once is remembered.
     for _ in 0..2 {
         let came = fleet.join_unheard(consult, 3).await;
         say().await;
@@ -275,7 +288,7 @@ async fn i5_who_comes_back_to_a_room_that_is_behind_gets_nothing_of_before() {
     let left = fleet.leave(consult, 3).await;
     assert_eq!(guest.seqs(2).await, [came, left]);
     for other in 4..6 {
-        // Not for the guest, and heard of by nobody; nor is the guest's coming, of which only they are told.
+        // The guest sees neither this entry nor, their own unpublished joining; a notice announces it.
         fleet.join_unheard(consult, other).await;
         let back = fleet.join_unheard(consult, 3).await;
         fleet.journal.notify(
@@ -294,7 +307,7 @@ async fn i5_who_comes_back_to_a_room_that_is_behind_gets_nothing_of_before() {
     guest.nothing_came().await;
 }
 
-/// What the sweep looks at was told already to whoever was there for it: by Sync, or live.
+/// A comparison repeats nothing that a session received by Sync or live.
 #[tokio::test(flavor = "multi_thread")]
 async fn i3_the_sweep_repeats_nothing() {
     let fleet = Fleet::start().await;
@@ -313,7 +326,7 @@ async fn i3_the_sweep_repeats_nothing() {
     synced.nothing_came().await;
 }
 
-/// Waits until the sweep has found somebody of whom nobody heard; everything before that it has looked at as well.
+/// Waits until the comparison has found an unannounced participant; it has read everything before as well.
 async fn a_sweep_has_passed(fleet: &Fleet) {
     let conversation = fleet.conversation(&[(9, Role::Patient)]).await;
     let user = 1_000 + conversation;
@@ -322,6 +335,7 @@ async fn a_sweep_has_passed(fleet: &Fleet) {
     assert_eq!(witness.seqs(1).await, [came]);
 }
 
+// protocol: "History | HistoryPage | NO_ACCESS"
 #[tokio::test(flavor = "multi_thread")]
 async fn history_says_what_is_wrong_with_a_request() {
     let fleet = Fleet::start().await;

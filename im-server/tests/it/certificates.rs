@@ -1,11 +1,9 @@
 //! A certificate that changes while the node serves.
 
 use std::fs;
+use testkit::eventually;
 
-use super::{
-    clients::{Answer, Paper, Way, client, node, pair, until},
-    fleet::eventually,
-};
+use super::clients::{Answer, Paper, Way, client, node, pair, until};
 
 /// Whether a client that trusts this certificate alone gets in.
 async fn serves(fleet: &super::fleet::Fleet, paper: &Paper) -> bool {
@@ -20,7 +18,7 @@ async fn a_certificate_written_long_before_its_key_is_taken_when_both_are_there(
     assert_eq!(kept.0, Answer::In);
     let new = pair();
     fs::write(paper.folder.path().join("cert.pem"), &new.chain).unwrap();
-    let said = || crate::captured::log().lines(&["is not taken", paper.folder.path().to_str().unwrap()]);
+    let said = || crate::captured::log().lines(&["is refused", paper.folder.path().to_str().unwrap()]);
     crate::captured::log();
     // A second write, so that the node certainly has seen a mismatch after the log was there.
     fs::write(paper.folder.path().join("cert.pem"), &new.chain).unwrap();
@@ -49,7 +47,7 @@ async fn one_that_has_expired_does_not_replace_a_good_one() {
     fs::write(paper.folder.path().join("cert.pem"), expired.pem()).unwrap();
     let folder = paper.folder.path().to_str().unwrap();
     eventually("it is said", async || {
-        !log.lines(&["is not taken", folder, "has expired at 2021"])
+        !log.lines(&["is refused", folder, "has expired at 2021"])
             .is_empty()
     })
     .await;
@@ -59,7 +57,7 @@ async fn one_that_has_expired_does_not_replace_a_good_one() {
     .await;
 }
 
-/// What is wrong with a certificate is said at the start, and the node starts: plain ports and balancers still work.
+/// Faults of a certificate are logged at the start, and the node starts: plain ports and balancers still work.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bad_certificate_is_told_at_the_start() {
     use std::os::unix::fs::PermissionsExt;

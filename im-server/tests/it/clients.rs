@@ -8,13 +8,17 @@ use proto::wire::{
     ByeReason, ClientFrame, Login, ServerFrame, client_frame::Body as Request, server_frame::Body,
 };
 use rustls_pki_types::{CertificateDer, ServerName};
+use testkit::PATIENCE;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpSocket, TcpStream},
 };
 use tokio_tungstenite::{WebSocketStream, tungstenite};
 
-use super::fleet::{Fleet, PATIENCE, Ports, login};
+use super::{
+    app::login,
+    fleet::{Fleet, Ports},
+};
 
 /// A way to a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,13 +87,12 @@ pub async fn node(others: &[&str]) -> (Fleet, Paper) {
     (Fleet::start_with(&flags, 1).await, paper)
 }
 
-/// What a client does before it speaks.
+/// A client's steps before its first frame.
 #[derive(Clone, Debug)]
 pub struct Client {
     pub way: Way,
     /// Where it connects from.
     pub from: [u8; 4],
-    /// What stands before everything else.
     pub header: Vec<u8>,
     /// X-Forwarded-For, on WebSocket.
     pub forwarded: Option<String>,
@@ -129,7 +132,7 @@ pub enum Open {
 pub trait AsyncDuplex: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> AsyncDuplex for S {}
 
-/// What became of a login.
+/// The outcome of a login.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Answer {
     In,
@@ -189,7 +192,7 @@ impl Client {
         Some(Open::Socket(Box::new(socket)))
     }
 
-    /// Logs in, and gives the connection along, which lives as long as it is kept.
+    /// Logs in; the returned connection stays open.
     pub async fn log_in(&self, fleet: &Fleet, paper: &Paper, login: Login) -> (Answer, Option<Open>) {
         let Some(mut open) = self.open(fleet, paper).await else {
             return (Answer::Closed, None);

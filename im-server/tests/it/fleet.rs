@@ -17,18 +17,14 @@ use journal::{
 use program::address::ProxySettings;
 use proto::{
     ConversationId, UserId,
-    client::{Address, Connection},
     wire::{
-        Bye, ByeReason, ClientFrame, ConversationKind, Entry, ErrorCode, Login, LoginOk, Platform, Role,
-        Send, SendOk, ServerFrame, StatusEvent, Sync, SyncDone, client_frame::Body as Request,
-        server_frame::Body,
+        ByeReason, ConversationKind, Role, StatusEvent, client_frame::Body as Request, server_frame::Body,
     },
 };
-use testkit::store::Place;
+use testkit::{PATIENCE, store::Place};
 use tokio::net::TcpListener;
 
-/// How long anything awaited may take, on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+use super::app::{App, login};
 
 #[derive(clap::Parser)]
 struct Flags {
@@ -79,7 +75,11 @@ impl Fleet {
 
     /// Nodes with these flags.
     pub async fn start_with(flags: &[&str], nodes: usize) -> Self {
-        let place = super::STORE.place(crate::migrated).await;
+        Self::start_on(super::STORE.place(crate::migrated).await, flags, nodes).await
+    }
+
+    /// Nodes over this database.
+    pub async fn start_on(place: Place, flags: &[&str], nodes: usize) -> Self {
         let backplane = Backplane::memory();
         let journal = Journal::new(Database::open(place.url()).await.unwrap(), backplane.clone());
         let mut fleet = Self {
@@ -170,7 +170,7 @@ impl Fleet {
         self.nodes[0].1
     }
 
-    /// Makes a consult conversation with these people.
+    /// Creates a consult conversation with these participants.
     pub async fn conversation(&self, people: &[(i64, Role)]) -> i64 {
         let id = ConversationId::from_database(self.next_conversation.fetch_add(1, Ordering::Relaxed));
         let by = UserId::from_database(people[0].0);
@@ -197,7 +197,7 @@ impl Fleet {
         id.get()
     }
 
-    /// Two people: patient 1 and doctor 2.
+    /// With two participants: patient 1 and doctor 2.
     pub async fn consult(&self) -> i64 {
         self.conversation(&[(1, Role::Patient), (2, Role::Doctor)]).await
     }
@@ -279,7 +279,7 @@ impl Fleet {
         App::connect(self.ports().tcp).await
     }
 
-    /// An app that has logged in on a node; as apps do, it comes back when it is told that something is away just now.
+    /// An app logged in on a node; it retries while the node is unavailable, as apps do.
     pub async fn log_in_on(&self, node: usize, user: i64, device: &str) -> App {
         let password = self.password(user, device).await;
         let deadline = tokio::time::Instant::now() + PATIENCE;
@@ -325,199 +325,4 @@ pub fn now_ms() -> i64 {
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap();
     i64::try_from(since.as_millis()).unwrap()
-}
-
-pub fn login(user: i64, device: &str, password: &str) -> Login {
-    Login {
-        protocol_version: proto::PROTOCOL_VERSION,
-        user_id: user,
-        password: password.into(),
-        device_id: device.into(),
-        platform: Platform::Android as i32,
-        app_version: "test 1".into(),
-        ..Login::default()
-    }
-}
-
-/// One connection of an app, frame by frame.
-pub struct App {
-    pub connection: Connection,
-    next_request: u64,
-    /// Entries that came while something else was awaited.
-    pub entries: Vec<Entry>,
-}
-
-impl App {
-    pub async fn connect(address: SocketAddr) -> Self {
-        Self::over(Connection::connect(&Address::tcp(address)).await.unwrap())
-    }
-
-    pub fn over(connection: Connection) -> Self {
-        Self {
-            connection,
-            next_request: 1,
-            entries: Vec::new(),
-        }
-    }
-
-    pub async fn send(&mut self, body: Request) -> u64 {
-        let request_id = self.next_request;
-        self.next_request += 1;
-        // A node that has said Bye may have hung up; what it said is still read.
-        let _ = self
-            .connection
-            .send(&ClientFrame {
-                request_id,
-                body: Some(body),
-            })
-            .await;
-        request_id
-    }
-
-    /// The next frame; none at the end of the connection.
-    pub async fn receive(&mut self) -> Option<ServerFrame> {
-        let frame = tokio::time::timeout(PATIENCE, self.connection.receive()).await;
-        frame.expect("a frame within the time").ok().flatten()
-    }
-
-    /// The next frame that is no entry; entries are kept.
-    pub async fn next(&mut self) -> ServerFrame {
-        loop {
-            match self.receive().await.expect("the connection is open") {
-                ServerFrame {
-                    body: Some(Body::Entry(entry)),
-                    ..
-                } => self.entries.push(entry),
-                frame => return frame,
-            }
-        }
-    }
-
-    /// Sends a request and gives its answer, or the Bye that comes instead; entries are kept, other frames passed over.
-    pub async fn ask(&mut self, body: Request) -> Body {
-        let request_id = self.send(body).await;
-        loop {
-            let frame = self.next().await;
-            if frame.request_id == request_id || matches!(frame.body, Some(Body::Bye(_))) {
-                return frame.body.unwrap();
-            }
-        }
-    }
-
-    pub async fn log_in(&mut self, user: i64, device: &str, password: &str) -> LoginOk {
-        match self.ask(Request::Login(login(user, device, password))).await {
-            Body::LoginOk(ok) => ok,
-            other => panic!("no LoginOk but {other:?}"),
-        }
-    }
-
-    /// Syncs with nothing, and gives the frames before SyncDone that are no entries.
-    pub async fn sync_all(&mut self) -> SyncDone {
-        self.sync(Sync::default()).await.1
-    }
-
-    pub async fn sync(&mut self, sync: Sync) -> (Vec<proto::wire::Conversation>, SyncDone) {
-        let request_id = self.send(Request::Sync(sync)).await;
-        let mut conversations = Vec::new();
-        loop {
-            match self.next().await {
-                ServerFrame {
-                    body: Some(Body::Conversation(conversation)),
-                    ..
-                } => conversations.push(conversation),
-                ServerFrame {
-                    request_id: answered,
-                    body: Some(Body::SyncDone(done)),
-                } if answered == request_id => {
-                    return (conversations, done);
-                }
-                ServerFrame {
-                    body: Some(Body::Error(error)),
-                    ..
-                } => panic!("{error:?}"),
-                _ => {}
-            }
-        }
-    }
-
-    pub async fn say(&mut self, conversation: i64, id: &str, text: &str) -> Result<SendOk, ErrorCode> {
-        self.say_as(message(conversation, id, text)).await
-    }
-
-    pub async fn say_as(&mut self, send: Send) -> Result<SendOk, ErrorCode> {
-        match self.ask(Request::Send(send)).await {
-            Body::SendOk(ok) => Ok(ok),
-            Body::Error(error) => Err(error.code()),
-            other => panic!("no answer to Send but {other:?}"),
-        }
-    }
-
-    /// The code of the error that answers a request.
-    pub async fn refused(&mut self, body: Request) -> (ErrorCode, String) {
-        match self.ask(body).await {
-            Body::Error(error) => (error.code(), error.field),
-            other => panic!("not refused but {other:?}"),
-        }
-    }
-
-    /// The next entry.
-    pub async fn entry(&mut self) -> Entry {
-        while self.entries.is_empty() {
-            if let Some(Body::Entry(entry)) = self.receive().await.expect("the connection is open").body {
-                self.entries.push(entry);
-            }
-        }
-        self.entries.remove(0)
-    }
-
-    /// The seqs of the next entries.
-    pub async fn seqs(&mut self, count: usize) -> Vec<i64> {
-        let mut seqs = Vec::new();
-        for _ in 0..count {
-            seqs.push(self.entry().await.seq);
-        }
-        seqs
-    }
-
-    /// The Bye that ends the connection, and nothing after it.
-    pub async fn bye(&mut self) -> Bye {
-        loop {
-            match self.receive().await.expect("a Bye before the end").body {
-                Some(Body::Bye(bye)) => {
-                    assert!(self.receive().await.is_none(), "nothing after Bye");
-                    return bye;
-                }
-                _ => continue,
-            }
-        }
-    }
-
-    /// Proves that nothing came: whatever was on its way stands before the answer to a Ping.
-    pub async fn nothing_came(&mut self) {
-        let pong = self.ask(Request::Ping(proto::wire::Ping {})).await;
-        assert!(matches!(pong, Body::Pong(_)));
-        assert_eq!(self.entries, [], "nothing was to come");
-    }
-}
-
-pub fn message(conversation: i64, id: &str, text: &str) -> Send {
-    Send {
-        conversation_id: conversation,
-        client_msg_id: id.into(),
-        mime_type: "text/plain".into(),
-        body: text.to_owned().into(),
-        ..Default::default()
-    }
-}
-
-/// Waits until something holds.
-pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    while !holds().await {
-        assert!(
-            tokio::time::Instant::now() < deadline,
-            "{what}: not within {PATIENCE:?}"
-        );
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
 }

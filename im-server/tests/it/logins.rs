@@ -13,8 +13,12 @@ use proto::{
         ByeReason, ErrorCode, Login, Logout, Ping, Renew, client_frame::Body as Request, server_frame::Body,
     },
 };
+use testkit::eventually;
 
-use super::fleet::{App, Fleet, eventually, login, message, now_ms};
+use super::{
+    app::{App, login, message},
+    fleet::{Fleet, now_ms},
+};
 
 async fn bye_to(fleet: &Fleet, login: Login) -> ByeReason {
     let mut app = fleet.connect().await;
@@ -22,6 +26,8 @@ async fn bye_to(fleet: &Fleet, login: Login) -> ByeReason {
     app.bye().await.reason()
 }
 
+// protocol: "Login | INVALID | login"
+// protocol: "The answer is LoginOk, or a Bye"
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_is_told_what_it_needs_to_know() {
     let fleet = Fleet::start().await;
@@ -39,6 +45,7 @@ async fn a_login_is_told_what_it_needs_to_know() {
     assert_eq!(again.0, ErrorCode::Invalid);
 }
 
+// protocol: "Only a wrong user, device or password is AUTH_FAILED"
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_users_wrong_passwords_and_those_of_others_look_the_same() {
     let fleet = Fleet::start().await;
@@ -63,6 +70,7 @@ async fn wrong_users_wrong_passwords_and_those_of_others_look_the_same() {
     assert_eq!(fleet.nodes[0].0.sessions(), 0);
 }
 
+// protocol: "Login | LoginOk, or Bye"
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_login_is_sent_away() {
     let fleet = Fleet::start().await;
@@ -77,7 +85,12 @@ async fn what_is_no_login_is_sent_away() {
     assert_eq!(bye_to(&fleet, other_version).await, ByeReason::UnsupportedVersion);
 }
 
-/// Limits are in bytes, as in REST. Behind one address are many people: what is no guess locks nobody out.
+/// Limits are in bytes, as in REST. Many users share an address: an invalid Login that is not a guess locks none of
+/// them out.
+// protocol: "A malformed Login (a field too long, no device_id) gets INVALID_LOGIN"
+// protocol: "device_id | 1 to 64 bytes"
+// protocol: "password | 1 to 128 bytes"
+// protocol: "app_version | 32 bytes"
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_that_cannot_be_good_is_told_its_field_and_is_no_guess() {
     let fleet = Fleet::start_with(&["--failed-logins-per-minute", "1"], 1).await;
@@ -111,7 +124,7 @@ async fn a_login_that_cannot_be_good_is_told_its_field_and_is_no_guess() {
             (ByeReason::InvalidLogin, field)
         );
         assert!(bye.detail.contains(told), "{}", bye.detail);
-        // What an app does that is older than the reason.
+        // Steps of an app that are older than the reason.
         assert_eq!(proto::bye::advice(bye.reason), proto::bye::Advice::StayAway);
     }
     let at_the_limit = Login {
@@ -123,6 +136,8 @@ async fn a_login_that_cannot_be_good_is_told_its_field_and_is_no_guess() {
     }
 }
 
+// protocol: "are in the language of Login.language"
+// protocol: "An app that names no language gets English"
 #[tokio::test(flavor = "multi_thread")]
 async fn sentences_are_in_the_language_of_the_session() {
     let fleet = Fleet::start().await;
@@ -189,7 +204,7 @@ async fn an_address_that_fails_too_often_must_wait() {
     assert!(good == Some(ByeReason::TooManyAttempts) || good.is_none());
 }
 
-/// A node without Redis that was restarted has forgotten all passwords: the people of a hospital come with theirs at once.
+/// A node that restarts without Redis has lost all passwords: every user of a hospital returns at once.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_failure_of_each_user_is_no_guess() {
     let fleet = Fleet::start_with(&["--failed-logins-per-minute", "3"], 1).await;
@@ -197,7 +212,7 @@ async fn the_first_failure_of_each_user_is_no_guess() {
         let bye = bye_to(&fleet, login(user, "phone", "forgotten")).await;
         assert_eq!(bye, ByeReason::AuthFailed, "user {user}");
     }
-    // Whoever goes on with it guesses. A minute may end in between, which begins the count anew.
+    // Continued failures count as guesses. A minute may end in between, which restarts the count.
     eventually("the address has to wait", async || {
         bye_to(&fleet, login(7, "phone", "guess")).await == ByeReason::TooManyAttempts
     })
@@ -213,7 +228,7 @@ async fn bye_or_ok(fleet: &Fleet, login: Login) -> Option<ByeReason> {
 }
 
 impl App {
-    /// Sends a frame and gives whatever comes next.
+    /// Sends a frame and returns the next one.
     async fn ask_any(&mut self, body: Request) -> Body {
         self.send(body).await;
         self.next().await.body.unwrap()
@@ -255,7 +270,7 @@ async fn a_logout_ends_the_devices_sessions_at_once_and_disabling_all() {
     };
     fleet.journal.notify(user, &disabled);
     assert_eq!(pad.bye().await.reason(), ByeReason::Disabled);
-    // Whoever logs in again is not touched by what comes once more.
+    // A repeated notice does not end a later login.
     let (mut phone, mut pad) = (fleet.app(1, "phone").await, fleet.app(1, "pad").await);
     for notice in [&logged_out, &disabled] {
         fleet.journal.notify(user, notice);
@@ -264,6 +279,8 @@ async fn a_logout_ends_the_devices_sessions_at_once_and_disabling_all() {
     pad.nothing_came().await;
 }
 
+// protocol: "To leave, send Logout"
+// protocol: "Logout | Bye LOGGED_OUT"
 #[tokio::test(flavor = "multi_thread")]
 async fn logout_is_answered_and_frees_the_place() {
     let fleet = Fleet::start_with(&["--max-sessions", "1"], 1).await;
@@ -281,6 +298,9 @@ async fn logout_is_answered_and_frees_the_place() {
     .await;
 }
 
+// protocol: "get a new password and send Renew on the same connection"
+// protocol: "Renew | RenewOk"
+// protocol: "Renew | AUTH_FAILED | password"
 #[tokio::test(flavor = "multi_thread")]
 async fn a_renewed_session_outlives_its_first_password_and_others_do_not() {
     let fleet = Fleet::start().await;
@@ -307,6 +327,8 @@ async fn a_renewed_session_outlives_its_first_password_and_others_do_not() {
     kept.nothing_came().await;
 }
 
+// protocol: "Send something at least every heartbeat_s"
+// protocol: "Ping | Pong | none"
 #[tokio::test(flavor = "multi_thread")]
 async fn silence_ends_a_session_and_pings_keep_it() {
     let fleet = Fleet::start_with(&["--heartbeat-s", "2"], 1).await;

@@ -13,6 +13,10 @@ mod captured;
 mod on_sqlite {
     const STORE: testkit::store::Store = testkit::store::Store::Sqlite;
 
+    // A statement that hangs for as long as a test wants.
+    mod hanging;
+
+    mod app;
     mod bad_input;
     mod catching_up;
     mod certificates;
@@ -36,6 +40,7 @@ mod on_postgres {
     // Several processes' worth of nodes, which one file cannot serve.
     mod several_nodes;
 
+    mod app;
     mod bad_input;
     mod catching_up;
     mod certificates;

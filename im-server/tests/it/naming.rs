@@ -2,9 +2,10 @@
 
 use backplane::{NodeAddress, NodeRecord};
 use im_server::{Listeners, Node};
+use testkit::PATIENCE;
 use tokio::net::TcpListener;
 
-use super::fleet::{Fleet, PATIENCE, now_ms, settings};
+use super::fleet::{Fleet, now_ms, settings};
 
 /// Longer than any start waits.
 const FOR_LONG_MS: i64 = 3_600_000;

@@ -1,10 +1,11 @@
-//! Who a client is behind proxies, and what limits of addresses bound.
+//! Client addresses behind proxies, and the limits per address.
 
 use proto::wire::ByeReason;
+use testkit::{PATIENCE, eventually};
 
 use super::{
+    app::login,
     clients::{Answer, Client, WAYS, Way, client, crowd, node, until, version_1, version_2},
-    fleet::{eventually, login},
 };
 use crate::captured::log;
 
@@ -154,7 +155,7 @@ async fn the_switch_is_for_each_port_of_its_own() {
     }
 }
 
-/// What does not begin with a header of a trusted proxy is closed without a word to the peer, and with one to the operator.
+/// A connection without the header of a trusted proxy is closed silently, and logged for the operator.
 #[tokio::test(flavor = "multi_thread")]
 async fn headers_of_strangers_and_missing_ones_are_refused_and_said_once() {
     let log = log();
@@ -188,7 +189,7 @@ async fn headers_of_strangers_and_missing_ones_are_refused_and_said_once() {
     let lines = log.lines(&[&text(balancer)]);
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(lines[0].contains("--proxy-protocol"), "{lines:?}");
-    // Where none is taken, the operator is told how it would be.
+    // On a port without PROXY headers, the log names the setting.
     let sender = own(6);
     let (fleet, paper) = node(&[]).await;
     for way in WAYS {
@@ -211,13 +212,13 @@ async fn a_header_that_does_not_come_is_not_waited_for() {
         let mut stream = tokio::net::TcpStream::connect(fleet.ports().tcp).await.unwrap();
         stream.write_all(beginning).await.unwrap();
         let mut rest = Vec::new();
-        let read = tokio::time::timeout(super::fleet::PATIENCE, stream.read_to_end(&mut rest));
+        let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut rest));
         let _ = read.await.expect("the node hangs up");
         assert_eq!(rest, b"");
     }
 }
 
-/// A hospital behind one address: whoever has logged in counts by user.
+/// A hospital behind one address: logged-in connections count by user.
 #[tokio::test(flavor = "multi_thread")]
 async fn people_who_have_logged_in_do_not_use_up_the_places_of_their_address() {
     let log = log();
@@ -229,7 +230,7 @@ async fn people_who_have_logged_in_do_not_use_up_the_places_of_their_address() {
         let user = i64::try_from(at).unwrap() + 1;
         let password = fleet.password(user, "phone").await;
         // The place of the one before is given back a moment after its answer.
-        let deadline = tokio::time::Instant::now() + super::fleet::PATIENCE;
+        let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
             let (answer, open) = app.log_in(&fleet, &paper, login(user, "phone", &password)).await;
             if answer == Answer::In {

@@ -8,13 +8,18 @@ use proto::{
     wire::{ByeReason, Role, client_frame::Body as Request},
 };
 use testkit::{
+    PATIENCE,
     cluster::{Cluster, Shape},
+    eventually,
     redis::{Options, Redis},
     sentinel::{self, SentinelSet},
 };
 use tokio::time::timeout;
 
-use super::fleet::{App, Fleet, PATIENCE, login, named, now_ms};
+use super::{
+    app::{App, login},
+    fleet::{Fleet, named, now_ms},
+};
 
 async fn redis() -> Redis {
     tokio::task::spawn_blocking(|| Redis::start(Options::default()).unwrap())
@@ -22,14 +27,7 @@ async fn redis() -> Redis {
         .unwrap()
 }
 
-async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    while !holds().await {
-        assert!(tokio::time::Instant::now() < deadline, "{what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
+// protocol: "Each entry arrives once and in order"
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_reaches_everybody_on_whatever_node_once_and_in_order() {
     let fleet = Fleet::start_apart(&Redis::shared().prefixed_url(), 3).await;
@@ -98,7 +96,7 @@ async fn a_logout_ends_the_session_on_whatever_node() {
     fleet.journal.notify(user, &notice);
     fleet.journal.notify(user, &UserNotice::Disabled { generation });
     assert_eq!(pad.bye().await.reason(), ByeReason::Disabled);
-    // What is published to one person comes in its order.
+    // Notices for one user arrive in order.
     let generation = fleet
         .backplane
         .revoke_im_passwords(user, "watch")

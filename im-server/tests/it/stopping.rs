@@ -1,10 +1,13 @@
-//! Stopping a node: nothing is lost by it, and apps are told to come back.
+//! Stopping a node: nothing is lost, and apps are asked to reconnect.
 
 use std::time::Duration;
 
 use proto::wire::{ByeReason, client_frame::Body as Request};
 
-use super::fleet::{Fleet, message, now_ms};
+use super::{
+    app::message,
+    fleet::{Fleet, now_ms},
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_draining_node_leaves_the_directory_and_says_bye_to_everybody() {
@@ -18,7 +21,7 @@ async fn a_draining_node_leaves_the_directory_and_says_bye_to_everybody() {
             .send(Request::Send(message(consult, &format!("{at}"), "hello")))
             .await;
     }
-    // What was handed over before the node stops is written.
+    // Messages handed over before the node stops are written.
     assert_eq!(doctor.seqs(21).await, (2..=22).collect::<Vec<_>>());
     fleet.nodes[0].0.drain(Duration::from_millis(100)).await;
     let bye = patient.bye().await;

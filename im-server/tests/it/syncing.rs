@@ -3,7 +3,7 @@
 
 use proto::wire::{Role, Sync, SyncDone, SyncItem, client_frame::Body as Request};
 
-use super::fleet::{App, Fleet};
+use super::{app::App, fleet::Fleet};
 
 fn item(conversation_id: i64, have_seq: i64) -> SyncItem {
     SyncItem {
@@ -92,6 +92,7 @@ async fn i3_a_user_who_is_taken_out_between_two_syncs_and_comes_back_after_the_l
 }
 
 /// An app may repeat a Sync, say because it took an answer for lost: it gets nothing twice.
+// protocol: "a session never gets an entry twice"
 #[tokio::test(flavor = "multi_thread")]
 async fn i3_a_repeated_sync_gives_nothing_twice() {
     let fleet = Fleet::start_with(&["--sends-per-s", "1000"], 1).await;
@@ -119,6 +120,10 @@ async fn i3_a_repeated_sync_gives_nothing_twice() {
     doctor.nothing_came().await;
 }
 
+// protocol: "Each part names the copies with from_conversation_id"
+// protocol: "before_conversation_id is 0 in the first part"
+// protocol: "from_conversation_id is 0 in the last part"
+// protocol: "Entries of a part's conversations flow from that part on"
 #[tokio::test(flavor = "multi_thread")]
 async fn i3_a_sync_in_parts_gives_each_conversation_once() {
     let fleet = Fleet::start().await;
@@ -159,7 +164,7 @@ async fn i3_a_sync_in_parts_gives_each_conversation_once() {
     let newest_first = |consults: &[i64]| -> Vec<i64> { consults.iter().rev().copied().collect() };
     let (first, _) = doctor.sync(part(0, middle)).await;
     assert_eq!(ids(first), newest_first(&consults[20..]));
-    // A conversation of the parts to come is told of by those.
+    // A later part names its conversations.
     fleet.join(consults[5], 7, Role::Assistant).await;
     let (second, done) = doctor.sync(part(middle, low)).await;
     assert_eq!(ids(second), newest_first(&consults[10..20]));
@@ -179,6 +184,8 @@ async fn i3_a_sync_in_parts_gives_each_conversation_once() {
 }
 
 /// An app that left out a conversation that has moved on far must forget its copy: else it had a hole.
+// protocol: "A conversation that you do not name counts as known"
+// protocol: "If it has, its newest entries come"
 #[tokio::test(flavor = "multi_thread")]
 async fn i3_a_copy_that_was_left_out_and_has_moved_far_is_reset() {
     let fleet = Fleet::start_with(&["--sends-per-s", "1000"], 1).await;
@@ -210,7 +217,7 @@ async fn i3_a_copy_that_was_left_out_and_has_moved_far_is_reset() {
     }
 }
 
-/// No clock decides what an app is told of: these conversations are made and moved in 1970.
+/// No clock decides which changes an app receives: these conversations are created and changed in 1970.
 #[tokio::test(flavor = "multi_thread")]
 async fn i3_a_conversation_of_a_clock_that_is_behind_is_told_of() {
     let fleet = Fleet::start().await;
@@ -264,6 +271,7 @@ async fn many_consults(fleet: &Fleet) {
 }
 
 /// A doctor of many years: the app names 20,000 copies, in as many parts as the node's frames ask for.
+// protocol: "Items that do not fit into one frame"
 #[tokio::test(flavor = "multi_thread")]
 async fn an_app_with_twenty_thousand_copies_syncs_in_parts() {
     let fleet = Fleet::start().await;

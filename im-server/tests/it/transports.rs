@@ -8,10 +8,14 @@ use proto::{
     client::{Address, Connection, Tls},
     wire::{ClientFrame, ServerFrame, Sync, client_frame::Body as Request, server_frame::Body},
 };
+use testkit::{PATIENCE, eventually};
 use tokio::net::TcpStream;
 use tokio_tungstenite::{WebSocketStream, tungstenite};
 
-use super::fleet::{App, Fleet, PATIENCE, login, message};
+use super::{
+    app::{App, login, message},
+    fleet::Fleet,
+};
 
 async fn ask(socket: &mut WebSocketStream<TcpStream>, request_id: u64, body: Request) -> Vec<ServerFrame> {
     let frame = ClientFrame {
@@ -42,6 +46,8 @@ async fn ask(socket: &mut WebSocketStream<TcpStream>, request_id: u64, body: Req
     }
 }
 
+// protocol: "On WebSocket one binary message is one frame"
+// protocol: "The node sends each message unfragmented"
 #[tokio::test(flavor = "multi_thread")]
 async fn an_independent_websocket_client_chats() {
     let fleet = Fleet::start().await;
@@ -99,9 +105,10 @@ async fn an_independent_websocket_client_chats() {
     };
     assert_eq!(entry.body.len(), 65_400);
     socket.close(None).await.unwrap();
-    super::fleet::eventually("the session has ended", async || fleet.nodes[0].0.sessions() == 1).await;
+    eventually("the session has ended", async || fleet.nodes[0].0.sessions() == 1).await;
 }
 
+// protocol: "Only binary messages are frames"
 #[tokio::test(flavor = "multi_thread")]
 async fn a_text_message_or_a_long_one_ends_a_websocket_with_a_bye() {
     let fleet = Fleet::start().await;
@@ -153,6 +160,7 @@ async fn log_in(fleet: &Fleet, user: i64, device: &str) -> WebSocketStream<TcpSt
 }
 
 /// An app that sees nothing but the close knows whether to come back.
+// protocol: "a close frame whose code is 4000 plus"
 #[tokio::test(flavor = "multi_thread")]
 async fn the_close_code_is_4000_and_the_reason_of_the_bye() {
     let fleet = Fleet::start().await;
@@ -184,6 +192,7 @@ async fn the_close_code_is_4000_and_the_reason_of_the_bye() {
     assert_eq!(closed(&mut socket).await, Some(4205));
 }
 
+// protocol: "An app that closes gets its own code back"
 #[tokio::test(flavor = "multi_thread")]
 async fn a_close_of_the_app_is_answered_with_its_code_before_and_after_login() {
     use tungstenite::protocol::{CloseFrame, frame::coding::CloseCode};
@@ -202,10 +211,11 @@ async fn a_close_of_the_app_is_answered_with_its_code_before_and_after_login() {
             assert_eq!(closed(&mut socket).await, code);
         }
     }
-    super::fleet::eventually("no session is left", async || fleet.nodes[0].0.sessions() == 0).await;
+    eventually("no session is left", async || fleet.nodes[0].0.sessions() == 0).await;
 }
 
 /// As on TCP: an app that says goodbye right behind its messages learns what became of them.
+// protocol: "Its earlier requests are answered first"
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_sent_before_a_close_is_answered() {
     const MESSAGES: u64 = 20;
@@ -240,6 +250,7 @@ async fn what_was_sent_before_a_close_is_answered() {
     assert_eq!(answered, (100..100 + MESSAGES).collect::<Vec<_>>());
 }
 
+// protocol: "A ping is answered with a pong, before login as well"
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ping_is_answered_before_login_too() {
     let fleet = Fleet::start().await;
@@ -252,6 +263,9 @@ async fn a_ping_is_answered_before_login_too() {
     assert_eq!(pong.unwrap().unwrap(), tungstenite::Message::Pong("hello".into()));
 }
 
+// protocol: "The node does not check Origin"
+// protocol: "An app may ask for the sub-protocol"
+// protocol: "An app that asks for none gets none"
 #[tokio::test(flavor = "multi_thread")]
 async fn a_browser_gets_the_sub_protocol_that_it_asks_for() {
     use tungstenite::client::IntoClientRequest;
@@ -271,7 +285,9 @@ async fn a_browser_gets_the_sub_protocol_that_it_asks_for() {
     }
 }
 
-/// RFC 6455: what a client may not send, byte by byte. The Bye is the same, the close code tells the rule.
+/// RFC 6455: violations by a client, byte by byte. The Bye is the same, the close code names the rule.
+// protocol: "A breach of the rules above gets Bye BAD_FRAME"
+// protocol: "An app masks its fragments"
 #[tokio::test(flavor = "multi_thread")]
 async fn what_breaks_the_rules_of_websocket_is_closed_with_their_codes() {
     let fleet = Fleet::start().await;
@@ -383,6 +399,7 @@ async fn a_login_in_parts_is_a_login() {
     assert!(matches!(frame.body, Some(Body::LoginOk(_))), "{frame:?}");
 }
 
+// protocol: "is answered with 426"
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_upgrade_is_told_so() {
     let fleet = Fleet::start().await;
@@ -397,6 +414,7 @@ async fn what_is_no_upgrade_is_told_so() {
     assert!(answer.starts_with("HTTP/1.1 426 "), "{answer}");
 }
 
+// protocol: "tls_port speaks both kinds behind TLS"
 #[tokio::test(flavor = "multi_thread")]
 async fn frames_and_websocket_travel_over_tls() {
     let folder = tempfile::tempdir().unwrap();
@@ -439,7 +457,7 @@ async fn frames_and_websocket_travel_over_tls() {
     }
     assert_eq!(patient.seqs(22).await, (1..=22).collect::<Vec<_>>());
 
-    // HTTP that is no upgrade is told so in HTTP, whatever its method.
+    // Plain HTTP is refused in HTTP, whatever its method.
     let connector = tokio_rustls::TlsConnector::from(tls.config);
     for head in [
         "GET / HTTP/1.1\r\nHost: x\r\n\r\n",

@@ -1,4 +1,4 @@
-//! What people type for a fleet of our own: recover and scale.
+//! Arguments of recover and scale, which start a fleet of their own.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -26,7 +26,7 @@ pub struct RecoverArguments {
     /// How many conversations are talked in.
     #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub conversations: u32,
-    /// How many people are in each.
+    /// The members of each.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(2..=1000))]
     pub members: u32,
     /// Sends a second over all conversations.
@@ -84,10 +84,11 @@ pub struct ScaleArguments {
     /// How many conversations.
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub conversations: u32,
-    /// How many people in each, spread over the nodes.
+    /// The members of each, spread over the nodes.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(2..=1000))]
     pub members: u32,
-    /// Sends a second over all conversations; must be below what the machine can do, so that the load is the same each time.
+    /// Sends a second over all conversations; must be below what the machine can do, so that the load is the same each
+    /// time.
     #[arg(long, default_value_t = 1000.0, value_parser = positive)]
     pub rate: f64,
     /// How long is measured, each time.

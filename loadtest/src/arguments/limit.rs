@@ -1,4 +1,4 @@
-//! What people type after `loadtest limit`.
+//! Arguments of `loadtest limit`.
 
 use std::time::Duration;
 
@@ -20,9 +20,9 @@ pub struct LimitArguments {
 pub enum LimitShape {
     /// Chats of two; acknowledged after a group commit into SQLite.
     Direct(LimitDirect),
-    /// Conversations of a few people, in memory.
+    /// Conversations of a few members, in memory.
     Chat(LimitChat),
-    /// One conversation with many people, in memory.
+    /// One conversation with many members, in memory.
     Room(LimitRoom),
     /// Connections that do nothing.
     Idle(LimitIdle),
@@ -33,7 +33,7 @@ pub enum LimitShape {
 /// `loadtest limit direct`
 #[derive(Clone, Debug, Args)]
 pub struct LimitDirect {
-    /// What is sent.
+    /// The load.
     #[command(flatten)]
     pub shape: DirectShape,
     /// How it is measured.
@@ -44,7 +44,7 @@ pub struct LimitDirect {
 /// `loadtest limit chat`
 #[derive(Clone, Debug, Args)]
 pub struct LimitChat {
-    /// What is sent.
+    /// The load.
     #[command(flatten)]
     pub shape: ChatShape,
     /// How it is measured.
@@ -55,7 +55,7 @@ pub struct LimitChat {
 /// `loadtest limit room`
 #[derive(Clone, Debug, Args)]
 pub struct LimitRoom {
-    /// What is sent.
+    /// The load.
     #[command(flatten)]
     pub shape: RoomShape,
     /// How it is measured.
@@ -66,7 +66,7 @@ pub struct LimitRoom {
 /// `loadtest limit idle`
 #[derive(Clone, Debug, Args)]
 pub struct LimitIdle {
-    /// Who connects; over TCP only.
+    /// The connections; over TCP only.
     #[command(flatten)]
     pub shape: QuietShape,
     /// How long the connections are held before memory is read.
@@ -80,7 +80,7 @@ pub struct LimitIdle {
 /// `loadtest limit login`
 #[derive(Clone, Debug, Args)]
 pub struct LimitLogin {
-    /// Who connects; over TCP only.
+    /// The connections; over TCP only.
     #[command(flatten)]
     pub shape: QuietShape,
     /// Accepted for symmetry with the other shapes; a storm lasts as long as it lasts.

@@ -1,4 +1,4 @@
-//! What people type.
+//! Arguments of the command line.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -7,8 +7,9 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use testkit::backplane::Kind;
 
-use crate::relay::RelayArguments;
+use crate::server::relay::RelayArguments;
 
+pub mod fault;
 mod fleet;
 mod limit;
 mod soak;
@@ -47,19 +48,19 @@ The exit status is 1 when a check failed, 2 when the run could not be made.";
 #[derive(Debug, Parser)]
 #[command(name = "loadtest", version, after_help = EXAMPLES)]
 pub struct Arguments {
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What to do.
+/// The command.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Conversations of a few people, at a rate, random senders.
+    /// Conversations of a few members, at a rate, random senders.
     Chat(ChatArguments),
     /// Chats of two in a closed loop: the ceiling of acknowledged sends.
     Direct(DirectArguments),
-    /// One conversation with many people.
+    /// One conversation with many members.
     Room(RoomArguments),
     /// Connections that do nothing: what each costs in memory.
     Idle(IdleArguments),
@@ -88,7 +89,7 @@ pub enum Command {
 /// `loadtest chat`
 #[derive(Clone, Debug, Args)]
 pub struct ChatArguments {
-    /// What is sent.
+    /// The load.
     #[command(flatten)]
     pub shape: ChatShape,
     /// How it is measured.
@@ -108,7 +109,7 @@ pub struct ChatShape {
     /// How many conversations.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub conversations: u32,
-    /// How many people in each: a patient, the team's assistant, doctors.
+    /// The members of each: a patient, the team's assistant, doctors.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(2..=5000))]
     pub members: u32,
     /// Sends a second over all conversations: a number, `max` (find the saturated rate), or a part of that, like `50%`.
@@ -117,8 +118,8 @@ pub struct ChatShape {
     /// With `--rate max`: how many sends are on their way at once, over all conversations.
     #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
     pub window: u32,
-    /// With `--nodes`: so many more people are logged in all the while and say nothing, in processes of their own, since a
-    /// process may have so many files open only.
+    /// With `--nodes`: this many more users are logged in all the while and send nothing, in processes of their own,
+    /// since a process may open a limited number of files only.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=1_000_000))]
     pub idle_connections: u32,
     /// How many of those a process has.
@@ -129,7 +130,7 @@ pub struct ChatShape {
 /// `loadtest direct`
 #[derive(Clone, Debug, Args)]
 pub struct DirectArguments {
-    /// What is sent.
+    /// The load.
     #[command(flatten)]
     pub shape: DirectShape,
     /// How it is measured.
@@ -141,8 +142,8 @@ pub struct DirectArguments {
     /// How often.
     #[command(flatten)]
     pub repeat: Repeat,
-    /// Runs the same load before and after each run against a relay that writes each message by an INSERT of its own into
-    /// PostgreSQL, and prints the ratios.
+    /// Runs the same load before and after each run against a relay that writes each message by an INSERT of its own
+    /// into PostgreSQL, and prints the ratios.
     #[arg(long, conflicts_with = "beside_limit")]
     pub beside_single_inserts: bool,
     /// How many connections that relay has to PostgreSQL; a conversation always uses the same one.
@@ -164,7 +165,7 @@ pub struct DirectShape {
 /// `loadtest room`
 #[derive(Clone, Debug, Args)]
 pub struct RoomArguments {
-    /// What is sent.
+    /// The load.
     #[command(flatten)]
     pub shape: RoomShape,
     /// How it is measured.
@@ -181,7 +182,7 @@ pub struct RoomArguments {
 /// The shape of `room`.
 #[derive(Clone, Debug, Args)]
 pub struct RoomShape {
-    /// How many people are in the room.
+    /// The members of the room.
     #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(2..=19_000))]
     pub members: u32,
     /// Sends a second: a number, `max` (find the saturated rate), or a part of that, like `50%`.
@@ -190,8 +191,8 @@ pub struct RoomShape {
     /// With `--rate max`: how many sends are on their way at once.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
     pub window: u32,
-    /// So many more people are in the room, read until the load has warmed up, and then read nothing: what that costs and
-    /// what becomes of them is reported. Not on the bare relay.
+    /// This many more members are in the room, read until the load has warmed up, and then read nothing: what that
+    /// costs and what becomes of them is reported. Not on the bare relay.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=10_000))]
     pub stopped_readers: u32,
 }
@@ -199,7 +200,7 @@ pub struct RoomShape {
 /// `loadtest idle`
 #[derive(Clone, Debug, Args)]
 pub struct IdleArguments {
-    /// Who connects.
+    /// The connections.
     #[command(flatten)]
     pub shape: QuietShape,
     /// How long the connections are held before memory is read.
@@ -216,7 +217,7 @@ pub struct IdleArguments {
 /// `loadtest login`
 #[derive(Clone, Debug, Args)]
 pub struct LoginArguments {
-    /// Who connects.
+    /// The connections.
     #[command(flatten)]
     pub shape: QuietShape,
     /// Where to.
@@ -233,7 +234,7 @@ pub struct QuietShape {
     /// How many connections, each of a user of its own.
     #[arg(long, default_value_t = 15_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub connections: u32,
-    /// What the connections speak.
+    /// The transport of the connections.
     #[arg(long, value_enum, default_value_t = Transport::Tcp)]
     pub transport: Transport,
     /// How many connections are being made at once.
@@ -241,7 +242,7 @@ pub struct QuietShape {
     pub concurrency: u32,
 }
 
-/// What a connection speaks.
+/// The transport of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Transport {
     /// Frames over TCP.
@@ -255,10 +256,10 @@ pub enum Transport {
 /// `loadtest rest`
 #[derive(Clone, Debug, Args)]
 pub struct RestArguments {
-    /// What is called.
+    /// The calls.
     #[arg(long, value_enum, default_value_t = Mix::Records)]
     pub mix: Mix,
-    /// How many calls are on their way at once, each of people of their own.
+    /// How many calls are on their way at once, each of users of its own.
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=2000))]
     pub workers: u32,
     /// With `--mix lists`: how many consults the doctor with many has.
@@ -285,7 +286,7 @@ pub enum Mix {
     Records,
     /// Pages of a doctor with very many consults beside those of one with few.
     Lists,
-    /// What moves money.
+    /// Calls that move money.
     Money,
 }
 
@@ -332,20 +333,20 @@ pub struct Output {
     pub report: Option<PathBuf>,
 }
 
-/// What load is sent to.
+/// The target of the load.
 #[derive(Clone, Debug, Args)]
 pub struct Target {
     /// The REST service of a running fleet. Without it a server is started in a temporary folder and ended.
     #[arg(long, value_name = "URL")]
     pub api: Option<String>,
-    /// Starts a fleet of so many nodes with PostgreSQL, Redis and api-servers, all on loopback, instead of one process;
-    /// 0: one process.
+    /// Starts a fleet of this many nodes with PostgreSQL, Redis and api-servers, all on loopback, instead of one
+    /// process; 0: one process.
     #[arg(long, default_value_t = 0, conflicts_with_all = ["api", "server"], value_parser = clap::value_parser!(u32).range(0..=50))]
     pub nodes: u32,
     /// How many api-servers such a fleet has.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=50))]
     pub api_servers: u32,
-    /// What the Redis of such a fleet is.
+    /// The topology of such a fleet's Redis.
     #[arg(long, value_enum, value_name = "KIND", default_value_t = Kind::Single, requires = "nodes")]
     pub redis: Kind,
     /// The folder of `im-server` and `api-server`; by default that of this program.

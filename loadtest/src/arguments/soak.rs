@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::word::{duration, positive};
 use super::{Output, Target};
-use crate::workload::Fault;
+use crate::arguments::fault::Fault;
 
 /// A fault by its name, or `none`.
 #[derive(Clone, Copy, Debug)]
@@ -42,14 +42,14 @@ pub struct SoakArguments {
     /// How many conversations.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub conversations: u32,
-    /// How many people in each. The first of them has two devices.
+    /// The members of each. The first of them has two devices.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(2..=1000))]
     pub members: u32,
-    /// How many of a hundred sends of somebody with two devices go out from both at once.
+    /// How many of a hundred sends of a user with two devices go out from both at once.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=100))]
     pub doubled_percent: u32,
-    /// Which faults disturb the server or the fleet; may be given several times or as a list with commas. By default all that
-    /// can happen to one process, or to a fleet with its `--redis`; `none`: none.
+    /// Which faults disturb the server or the fleet; may be given several times or as a list with commas. By default
+    /// all that can happen to one process, or to a fleet with its `--redis`; `none`: none.
     #[arg(long, value_delimiter = ',', value_name = "FAULT")]
     pub faults: Vec<FaultWord>,
     /// How long nothing happens between two faults, about.

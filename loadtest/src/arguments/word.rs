@@ -6,7 +6,7 @@ use std::time::Duration;
 /// How fast to send.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Rate {
-    /// So many a second, open loop.
+    /// This many a second, open loop.
     PerSecond(f64),
     /// As fast as it goes.
     Max,

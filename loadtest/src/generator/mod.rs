@@ -1,14 +1,14 @@
 //! Sessions that send at a pace and check what they receive. A few threads drive all of them, since they share the
 //! machine with what they measure.
 
+pub mod crowd;
 pub mod payload;
 pub mod quiet;
+pub mod received;
 pub mod recorder;
 pub mod scan;
 pub mod schedule;
 mod session;
-pub mod tally;
-pub mod verdict;
 mod worker;
 
 use std::collections::BTreeMap;
@@ -25,13 +25,13 @@ use tokio::time::{sleep, timeout};
 use crate::progress::Progress;
 use crate::server::usage::{Backplane, Usage, Watch};
 use crate::world::World;
+use received::verdict::{Got, Own, Verdict};
 use recorder::Recorder;
 use schedule::Pace;
-use verdict::{Got, Own, Verdict};
 
 /// How long after the last send everything acknowledged must have been delivered.
 const DRAIN_LIMIT: Duration = Duration::from_secs(30);
-/// Without any progress for so long, waiting on is of no use.
+/// After this long without progress waiting ends.
 const DRAIN_STALL: Duration = Duration::from_secs(5);
 /// How long connecting, logging in and catching up of all sessions may take.
 const CONNECT_LIMIT: Duration = Duration::from_secs(180);
@@ -41,7 +41,7 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(180);
 pub struct Plan {
     /// The nodes; sessions are spread over them in turn.
     pub addresses: Vec<SocketAddr>,
-    /// Who talks where.
+    /// Users and their conversations.
     pub world: Arc<World>,
     /// How fast.
     pub pace: Pace,
@@ -59,14 +59,14 @@ pub struct Plan {
     pub payload_bytes: usize,
 }
 
-/// What a run showed.
+/// The outcome of a run.
 #[derive(Debug)]
 pub struct Outcome {
     /// Counts and times.
     pub recorder: Recorder,
     /// Whether each member got each entry once, in order, without gaps.
     pub verdict: Verdict,
-    /// What else went wrong: lost connections, messages without an answer.
+    /// Other failures: lost connections, messages without an answer.
     pub faults: Vec<String>,
     /// Refused messages by error code.
     pub refused: BTreeMap<String, u64>,
@@ -74,17 +74,17 @@ pub struct Outcome {
     pub connections: usize,
     /// How long connecting, login and Sync of all of them took.
     pub connect: Duration,
-    /// What was measured.
+    /// The measurements.
     pub measured: Duration,
-    /// What the server processes used while it was measured.
+    /// The server processes' usage while it was measured.
     pub usage: Vec<Usage>,
-    /// What nodes told each other while it was measured.
+    /// Publications between nodes while it was measured.
     pub backplane: Option<Backplane>,
     /// CPU time of this process while it was measured, s.
     pub generator_cpu_s: f64,
 }
 
-/// What all threads are to do.
+/// The stage of all threads.
 #[derive(Clone, Copy, Debug)]
 enum Stage {
     Connect,
@@ -92,7 +92,7 @@ enum Stage {
     Stop,
 }
 
-/// One thread's counters, for the others and for whoever watches; written by that thread alone.
+/// One thread's counters, read by the others; written by that thread alone.
 #[derive(Debug, Default)]
 struct Slot {
     connected: AtomicU64,
@@ -131,7 +131,7 @@ impl Board {
     }
 }
 
-/// What one thread brings back.
+/// The outcome of one thread.
 #[derive(Debug, Default)]
 struct Share {
     recorder: Recorder,
@@ -172,13 +172,13 @@ pub async fn run(plan: Plan, watch: &Watch) -> Result<Outcome> {
     stage.send_replace(Stage::Load { start });
     sleep(start + plan.warm_up - Instant::now()).await;
     let (before, own_before) = (watch.sample().await?, crate::server::usage::own_cpu_s()?);
-    let told_before = watch.backplane().await?;
+    let counts_before = watch.backplane().await?;
     let measuring = Instant::now();
     show_load(&plan, &board, start).await;
     let measured = measuring.elapsed();
     let usage = watch.since(&before, connections).await?;
     let generator_cpu_s = crate::server::usage::own_cpu_s()? - own_before;
-    let told = told_before.zip(watch.backplane().await?);
+    let counts = counts_before.zip(watch.backplane().await?);
 
     let mut faults = drain(&board).await;
     stage.send_replace(Stage::Stop);
@@ -205,7 +205,7 @@ pub async fn run(plan: Plan, watch: &Watch) -> Result<Outcome> {
         connect,
         measured,
         usage,
-        backplane: told.map(|(before, after)| Backplane {
+        backplane: counts.map(|(before, after)| Backplane {
             published: after.published - before.published,
             received: after.received - before.received,
         }),

@@ -3,7 +3,7 @@
 /// How many bytes are used; the rest is padding.
 pub const USED_BYTES: usize = 32;
 
-/// What a message tells about itself.
+/// The identity of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Payload {
     /// When it was due, µs since the start of the run.
@@ -34,7 +34,7 @@ impl Mark {
 }
 
 impl Payload {
-    /// Writes it to the front of `body`, which has room for [`USED_BYTES`].
+    /// Writes it to the front of `body`, which holds at least [`USED_BYTES`].
     pub fn write(self, body: &mut [u8]) {
         hex(self.due_us, &mut body[..16]);
         hex(self.mark.0, &mut body[16..USED_BYTES]);

@@ -44,7 +44,7 @@ impl Times {
         self.0.len()
     }
 
-    /// So many percent took at most so long, milliseconds.
+    /// The time within which this many percent ended, milliseconds.
     pub fn percentile_ms(&self, percent: f64) -> f64 {
         self.0.value_at_percentile(percent) as f64 / 1000.0
     }
@@ -82,7 +82,7 @@ impl Counts {
 /// One second of a run.
 #[derive(Clone, Debug)]
 pub struct Second {
-    /// What happened in it.
+    /// Its counts and times.
     pub counts: Counts,
     /// Acknowledgements that came in it.
     pub ack: Times,
@@ -103,12 +103,12 @@ impl Default for Second {
 /// Counts and times of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Recorder {
-    /// What is measured, µs since the start: after the warm-up, until sending stops.
+    /// The measured span, µs since the start: after the warm-up, until sending stops.
     from_us: u64,
     until_us: u64,
     /// From the first to the last, warm-up included.
     pub whole: Counts,
-    /// What happened while it was measured.
+    /// The counts and times of the measured span.
     pub measured: Counts,
     /// From when a message was due to its acknowledgement; of messages that were due while it was measured.
     pub ack: Times,
@@ -119,7 +119,7 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Measures from the end of the warm-up for so long.
+    /// Measures from the end of the warm-up for this long.
     pub fn new(warm_up: Duration, measured: Duration) -> Self {
         Self {
             from_us: warm_up.as_micros() as u64,

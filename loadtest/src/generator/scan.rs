@@ -1,7 +1,7 @@
 //! Reads of a `ServerFrame` only what the checks need, and writes a `Send`, without allocating: the generator shares
 //! the machine with what it measures. Field numbers are those of the .proto files; a test holds both sides together.
 
-/// What the generator looks at.
+/// The parts of a frame that the checks need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scanned<'a> {
     /// `SendOk`
@@ -25,7 +25,7 @@ pub enum Scanned<'a> {
         sender_id: i64,
         /// `EntryKind`
         kind: u64,
-        /// What it says.
+        /// Its body.
         body: &'a [u8],
     },
     /// Anything else: to be decoded in full.
@@ -157,7 +157,7 @@ pub struct SendFields<'a> {
     pub conversation_id: i64,
     /// The sender's name for it.
     pub client_msg_id: &'a [u8],
-    /// What it says.
+    /// Its body.
     pub body: &'a [u8],
 }
 

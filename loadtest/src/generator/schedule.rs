@@ -5,17 +5,17 @@ use std::time::Duration;
 /// How a run is paced.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Pace {
-    /// So many sends a second whether or not the last ones were answered; each is timed from when it was due.
+    /// This many sends a second whether or not the last ones were answered; each is timed from when it was due.
     Open {
         /// Over all conversations.
         per_second: f64,
     },
-    /// So many sends on their way at once over all conversations; one is on its way until every member has it.
+    /// This many sends in flight over all conversations; one is in flight until each member has it.
     Outstanding {
         /// How many.
         window: u32,
     },
-    /// So many sends of the first member of each conversation on their way at once, each until it is acknowledged.
+    /// This many sends in flight of the first member of each conversation, each until it is acknowledged.
     Windows {
         /// How many.
         window: u32,
@@ -24,7 +24,7 @@ pub enum Pace {
 
 /// How a report words the way of sending.
 impl Pace {
-    /// For people.
+    /// A description for reports.
     pub fn method(self) -> String {
         match self {
             Self::Open { per_second } => format!(
@@ -59,7 +59,7 @@ pub struct Due {
 }
 
 impl Schedule {
-    /// So many a second for so long.
+    /// This many a second for this long.
     pub fn new(per_second: f64, length: Duration) -> Self {
         Self {
             per_second,
@@ -92,14 +92,14 @@ pub struct Chance(u64);
 impl Chance {
     /// From a seed.
     pub fn new(seed: u64) -> Self {
-        Self(super::tally::mixed(seed))
+        Self(super::received::mixed(seed))
     }
 
     /// A number below `bound`, which is not 0.
     pub fn below(&mut self, bound: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        // The upper half of the product: as even as anybody can see for bounds of this size.
-        ((u128::from(super::tally::mixed(self.0)) * bound as u128) >> 64) as usize
+        // The upper half of the product: even enough for bounds of this size.
+        ((u128::from(super::received::mixed(self.0)) * bound as u128) >> 64) as usize
     }
 }
 

@@ -8,9 +8,9 @@ use proto::client::Writer;
 use proto::wire::{self, ClientFrame, EntryKind, ServerFrame, client_frame, server_frame};
 
 use super::payload::{Mark, Payload};
+use super::received::Tally;
+use super::received::verdict::{Got, Own};
 use super::scan::{self, Scanned};
-use super::tally::Tally;
-use super::verdict::{Got, Own};
 use super::worker::Worker;
 
 /// Requests of the session itself; those of sends begin after it.
@@ -30,7 +30,7 @@ pub(super) struct Session {
 
 struct State {
     memberships: Vec<Membership>,
-    /// Conversations that nobody sends to here, but that the user is in as well: staff rooms.
+    /// Conversations of the user that this run does not send to: staff rooms.
     others: BTreeMap<i64, Tally>,
     /// Sends without an answer, by number; the first one's number is `first_outstanding`.
     outstanding: VecDeque<Option<Outstanding>>,
@@ -54,12 +54,12 @@ struct Outstanding {
     membership: usize,
 }
 
-/// What a frame meant for the session's pace.
+/// The effect of a frame on the session's pace.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Effect {
     pub(super) acked: u32,
     pub(super) received: u64,
-    /// A refused message may be replaced by another after so long, ms.
+    /// A refused message may be replaced by another after this time, ms.
     pub(super) refused_for_ms: Option<u32>,
     pub(super) synced_now: bool,
 }
@@ -134,7 +134,7 @@ impl Session {
         });
     }
 
-    /// Queues a message that was due at `due_us`; gives how many members are to get it.
+    /// Queues a message that was due at `due_us`; returns the number of members that are to get it.
     pub(super) fn queue_send(&self, worker: &Worker, membership: usize, due_us: u64) -> u32 {
         let mut state = self.state.borrow_mut();
         let number = state.next_number;
@@ -213,7 +213,7 @@ impl Session {
                 Some(tally) => tally.see(seq, content),
                 None => {
                     return worker.fault(format!(
-                        "user {} got an entry of conversation {conversation_id}, which it was not told of",
+                        "user {} got an entry of conversation {conversation_id}, which was not announced to it",
                         self.user_id
                     ));
                 }
@@ -303,7 +303,7 @@ impl Session {
         }
     }
 
-    /// What it got and what it knows of its own messages.
+    /// Its entries and its own messages.
     pub(super) fn into_results(self) -> (Vec<Got>, Own) {
         let state = self.state.into_inner();
         let mut got: Vec<Got> = state

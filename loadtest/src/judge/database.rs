@@ -151,7 +151,8 @@ fn fact(sender: i64, kind: i64, client_msg_id: &str, body: &[u8], extra: Option<
     }
 }
 
-/// A message's name as a number: those of this program are 16 digits, of others it is a hash; 0 for what is no message.
+/// A message's name as a number: those of this program are 16 digits, of others it is a hash; 0 for an entry that is
+/// not a message.
 pub fn id_of(kind: i32, client_msg_id: &str) -> u64 {
     if kind != EntryKind::Message as i32 {
         return 0;
@@ -162,7 +163,7 @@ pub fn id_of(kind: i32, client_msg_id: &str) -> u64 {
     }
 }
 
-/// Who came or went by an entry.
+/// The participant who joined or left by an entry.
 pub fn change_of(kind: i32, event: Option<&entry::Event>) -> Option<Change> {
     let joined = kind == EntryKind::ParticipantJoined as i32;
     let left = kind == EntryKind::ParticipantLeft as i32;

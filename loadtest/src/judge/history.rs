@@ -1,4 +1,4 @@
-//! The notes of a run as JSON lines, so that somebody else's checker can judge it too. `docs/histories.md` tells what each
+//! The notes of a run as JSON lines, so that another checker can judge it too. `docs/histories.md` defines each
 //! line means.
 
 use std::fmt::{self, Display};
@@ -107,7 +107,7 @@ impl<W: Write> History<W> {
         )
     }
 
-    /// Ends it; gives where the lines went.
+    /// Ends it; returns the writer.
     ///
     /// # Errors
     /// When the last ones cannot be written.
@@ -117,7 +117,7 @@ impl<W: Write> History<W> {
     }
 }
 
-/// What a device saw or did, as fields.
+/// A device's observation or act, as fields.
 struct Line(What);
 
 impl Display for Line {

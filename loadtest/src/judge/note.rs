@@ -1,4 +1,4 @@
-//! What a device saw or did: numbers only, so that noting costs little while a run goes on.
+//! A device's observations and acts: numbers only, so that noting costs little while a run goes on.
 
 /// One thing that one device saw or did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -7,7 +7,7 @@ pub struct Note {
     pub t_us: u64,
     /// The device, by its number.
     pub device: u32,
-    /// What it was.
+    /// Its kind, with its numbers.
     pub what: What,
 }
 
@@ -18,17 +18,17 @@ pub struct Seen {
     pub conversation: i64,
     /// Its place.
     pub seq: i64,
-    /// Who wrote or caused it.
+    /// The user who wrote or caused it.
     pub sender: i64,
     /// The wire's EntryKind.
     pub kind: i32,
-    /// The sender's name for it, as a number; 0 for what is no message.
+    /// The sender's name for it, as a number; 0 for an entry that is not a message.
     pub id: u64,
     /// [`hash`] of its body.
     pub body: u64,
 }
 
-/// What a device saw or did.
+/// A device's observation or act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
     /// The app hands a message to its client.
@@ -315,7 +315,8 @@ impl What {
     }
 }
 
-/// FNV-1a of 64 bits: short, the same everywhere, and it finds what accidents and faults change. It is no seal.
+/// FNV-1a of 64 bits: short, the same everywhere, and it finds what accidents and faults change. It does not prove
+/// authorship.
 pub fn hash(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)

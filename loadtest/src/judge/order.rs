@@ -7,7 +7,7 @@ use proto::wire::EntryKind;
 use super::rules::{Findings, Rule};
 use super::truth::Truth;
 
-/// What is known of one message.
+/// The facts of one message.
 #[derive(Clone, Debug)]
 struct Message {
     user_id: i64,
@@ -130,7 +130,7 @@ impl Messages {
         }
     }
 
-    /// What was acknowledged before another one was sent stands before it.
+    /// A message that was acknowledged before another one was sent stands before it.
     fn judge_order(&self, conversation: i64, truth: &Truth, findings: &mut Findings) {
         let sent: BTreeMap<i64, &Message> = truth
             .facts()

@@ -1,11 +1,11 @@
-//! What must hold, each rule with its name. `check_history.py` has the same names.
+//! The rules, each with its name. `check_history.py` has the same names.
 
 use std::collections::BTreeMap;
 
-/// How many examples of each rule are told.
+/// The most examples of each rule that are described.
 const EXAMPLES: usize = 5;
 
-/// What a broken rule means for people.
+/// The harm of a broken rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
     /// Something is not there.
@@ -14,7 +14,7 @@ pub enum Class {
     Duplicated,
     /// Something is at another place.
     Reordered,
-    /// Somebody got or wrote what they may not.
+    /// A user got or wrote an entry outside of their rights.
     Leaked,
     /// Something says something else.
     Changed,
@@ -52,7 +52,7 @@ pub enum Rule {
     EntryReordered,
     RealTime,
     Reset,
-    Untold,
+    Unannounced,
     PageOrder,
     SpansDiffer,
     Leaked,
@@ -154,13 +154,13 @@ pub const RULES: [(Rule, &str, Class, &str); 25] = [
         Rule::Reset,
         "reset",
         Class::Reordered,
-        "an app was told to forget its copy",
+        "an app was asked to drop its copy",
     ),
     (
-        Rule::Untold,
+        Rule::Unannounced,
         "untold",
         Class::Reordered,
-        "a session got an entry of a conversation that it was not told of",
+        "a session got an entry of a conversation that was not announced to it",
     ),
     (
         Rule::PageOrder,
@@ -178,13 +178,13 @@ pub const RULES: [(Rule, &str, Class, &str); 25] = [
         Rule::Leaked,
         "leaked",
         Class::Leaked,
-        "somebody got an entry outside of their spans (I5)",
+        "a user got an entry outside of their spans (I5)",
     ),
     (
         Rule::Invented,
         "invented",
         Class::Leaked,
-        "somebody got an entry that the database does not have",
+        "a user got an entry that the database does not have",
     ),
     (
         Rule::OutsideSendersTime,
@@ -208,7 +208,7 @@ pub const RULES: [(Rule, &str, Class, &str); 25] = [
         Rule::NobodySent,
         "nobody-sent",
         Class::Changed,
-        "a journal has a message that nobody sent there",
+        "a journal has a message that was never sent there",
     ),
     (
         Rule::AckUnsent,
@@ -229,7 +229,7 @@ impl Rule {
         self.line().1
     }
 
-    /// What it means when it is broken.
+    /// The harm when it is broken.
     pub fn class(self) -> Class {
         self.line().2
     }
@@ -250,7 +250,7 @@ impl Findings {
         self.found_often(rule, 1, example);
     }
 
-    /// Notes that a rule was broken so many times at one place; nothing when that is 0.
+    /// Counts breaks of a rule at one place; 0 counts nothing.
     pub fn found_often(&mut self, rule: Rule, times: u64, example: impl FnOnce() -> String) {
         if times == 0 {
             return;

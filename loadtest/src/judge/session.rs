@@ -1,4 +1,5 @@
-//! What one device got, session by session: each entry that its user may see once, in order, and no other (I3, I5). Pure.
+//! The entries of one device, session by session: each that its user may see once, in order, and no other (I3, I5).
+//! Pure.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -7,16 +8,16 @@ use super::rules::{Findings, Rule};
 use super::trial::Who;
 use super::truth::{Truth, View};
 
-/// What a device got so far, and where its session stands.
+/// A device's entries so far, and the state of its session.
 #[derive(Debug, Default)]
 pub(super) struct Course {
     /// The last entry that came, of each conversation, over all sessions.
     have: HashMap<i64, i64>,
     session: Session,
-    /// What the user may see, of each conversation.
+    /// The user's rights, by conversation.
     views: HashMap<i64, View>,
     page: Option<Page>,
-    /// Whether the app was ever told of anything.
+    /// Whether the app ever got an entry or a conversation.
     is_used: bool,
 }
 
@@ -97,7 +98,7 @@ impl Course {
                 last_seq,
                 reset,
                 ..
-            } => self.told(conversation, from_seq, last_seq, reset, who, truths, findings),
+            } => self.announced(conversation, from_seq, last_seq, reset, who, truths, findings),
             What::Entry(seen) => self.entry(&seen, who, truths, findings),
             What::Page {
                 conversation,
@@ -119,7 +120,7 @@ impl Course {
     }
 
     #[allow(clippy::too_many_arguments, reason = "the fields of one frame")]
-    fn told(
+    fn announced(
         &mut self,
         conversation: i64,
         from_seq: i64,
@@ -130,7 +131,7 @@ impl Course {
         findings: &mut Findings,
     ) {
         if reset {
-            // Of a conversation that was not named there is no copy that could be forgotten.
+            // A conversation that was not named has no copy to drop.
             if self.session.places.remove(&conversation).is_some() {
                 findings.found(Rule::Reset, || format!("{who}: conversation {conversation}"));
             }
@@ -148,8 +149,8 @@ impl Course {
             return;
         };
         let Some(place) = place else {
-            // New to the app: what is older than the entries that follow is there for History. But of one that it is brought
-            // into while it listens, its coming must not be behind that.
+            // New to the app: what is older than the entries that follow is there for History. But of one that it is
+            // brought into while it listens, its coming must not be behind that.
             let is_live = self.session.is_synced;
             if let Some(joined) = truth.joined_before(who.user_id, last_seq)
                 && is_live
@@ -183,7 +184,7 @@ impl Course {
         let nothing = Truth::default();
         let truth = truths.get(&conversation).unwrap_or(&nothing);
         if !truth.compare(seen, findings, || who.to_string()) {
-            // What is invented says nothing about the place.
+            // An invented entry says nothing about the place.
             return;
         }
         let view = view(&mut self.views, conversation, who.user_id, truth);
@@ -196,7 +197,7 @@ impl Course {
         let have = self.have.entry(conversation).or_insert(seq);
         *have = (*have).max(seq);
         let Some(place) = self.session.places.get_mut(&conversation) else {
-            findings.found(Rule::Untold, || {
+            findings.found(Rule::Unannounced, || {
                 format!("{who}: {seq} of conversation {conversation}")
             });
             self.session.places.insert(conversation, seq);

@@ -1,4 +1,5 @@
-//! Where notes go while a run goes on: into files, in parts, so that neither the run nor the judgement holds all of them.
+//! Where notes go while a run goes on: into files, in parts, so that neither the run nor the judgement holds all of
+//! them.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -13,7 +14,7 @@ use super::note::Note;
 
 /// Into how many parts the notes are divided: one is judged at a time.
 pub const PARTS: usize = 32;
-/// What gathers in memory before it is written, of each part.
+/// Bytes of each part that are buffered before a write.
 const BUFFER_BYTES: usize = 64 * 1024;
 /// How much of a part is read at once.
 const READ_BYTES: usize = 256 * 1024;
@@ -30,7 +31,7 @@ pub struct Tape {
 struct Part {
     file: File,
     waiting: Vec<u8>,
-    /// The disk refused; told when it is read.
+    /// An error of the disk; returned when the tape is read.
     error: Option<std::io::Error>,
 }
 
@@ -38,7 +39,7 @@ impl Tape {
     /// Makes an empty one in a folder of its own, which goes with it.
     ///
     /// # Errors
-    /// When there is no place for it.
+    /// When the file cannot be made.
     pub fn create() -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("loadtest-tape-").tempdir()?;
         let parts = (0..PARTS)

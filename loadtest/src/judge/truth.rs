@@ -10,19 +10,19 @@ use super::rules::{Findings, Rule};
 /// An entry of the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fact {
-    /// Who wrote or caused it.
+    /// The user who wrote or caused it.
     pub sender: i64,
     /// The wire's EntryKind.
     pub kind: i32,
-    /// The sender's name for it, as a number; 0 for what is no message.
+    /// The sender's name for it, as a number; 0 for an entry that is not a message.
     pub id: u64,
     /// [`hash`](super::hash) of its body.
     pub body: u64,
-    /// Who came or went by it.
+    /// The participant who joined or left by it.
     pub change: Option<Change>,
 }
 
-/// Somebody came or went.
+/// A participant joined or left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Change {
     /// Who.
@@ -49,7 +49,7 @@ pub struct Truth {
     /// Seqs that the journal has twice.
     doubled: Vec<i64>,
     spans: Vec<Span>,
-    /// Whether spans were read from the database; else the entries of joining and leaving tell of them.
+    /// Whether spans were read from the database; else they follow from the entries of joining and leaving.
     has_spans: bool,
 }
 
@@ -92,7 +92,7 @@ impl Truth {
         self.stays(user_id).len()
     }
 
-    /// What this user may see.
+    /// This user's rights.
     pub fn view(&self, user_id: i64) -> View {
         let ranges: Vec<(i64, i64)> = if self.has_spans {
             let own = self.spans.iter().filter(|span| span.user_id == user_id);
@@ -254,7 +254,7 @@ impl Truth {
     }
 }
 
-/// What a user may see of a conversation.
+/// A user's rights in a conversation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct View(Vec<(i64, i64)>);
 

@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Bar {
-    /// What was measured.
+    /// The measurements.
     pub what: String,
-    /// What it was; none where it was never reached.
+    /// The measured value; none where it was never reached.
     pub value: Option<f64>,
-    /// What it must be.
+    /// The bar.
     pub bar: f64,
     /// Of both.
     pub unit: String,
@@ -57,7 +57,7 @@ impl Bar {
     }
 }
 
-/// A number as people read it.
+/// A number in a readable form.
 pub(super) fn short(number: f64) -> String {
     if number.abs() >= 100.0 || number.fract() == 0.0 {
         format!("{number:.0}")

@@ -46,7 +46,7 @@ impl Machine {
             memory_bytes: memory_kib * 1024,
             kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
             system: value(&read("/etc/os-release"), "PRETTY_NAME"),
-            open_files: crate::system::open_files(),
+            open_files: crate::server::system::open_files(),
         }
     }
 

@@ -1,4 +1,4 @@
-//! What a run showed: `report.json` for scripts, `report.html` for people, a few lines on the terminal.
+//! The report of a run: `report.json` for scripts, `report.html` for people, a few lines on the terminal.
 
 mod bar;
 mod compare;
@@ -17,7 +17,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::generator::Outcome;
-use crate::generator::verdict::Verdict;
+use crate::generator::received::verdict::Verdict;
 use crate::server::usage::Usage;
 
 pub use bar::Bar;
@@ -35,7 +35,7 @@ const DISTURBED_CORES: f64 = 1.45;
 pub struct Report {
     /// chat, direct, room, idle, login, soak, recover, scale; with `limit ` in front when it ran on the bare relay.
     pub workload: String,
-    /// What was asked for.
+    /// The target.
     pub parameters: BTreeMap<String, serde_json::Value>,
     /// How sends were paced, in words.
     pub method: String,
@@ -49,11 +49,11 @@ pub struct Report {
     pub acked: u64,
     /// Entries of others received.
     pub delivered: u64,
-    /// Acknowledged, and somebody did not get it.
+    /// Acknowledged, and a member did not get it.
     pub lost: u64,
-    /// Somebody got it twice.
+    /// A session got it twice.
     pub duplicated: u64,
-    /// Somebody got it after a later one.
+    /// A session got it after a later one.
     pub reordered: u64,
     /// It came, or stands in the database, otherwise than it was written.
     pub changed: u64,
@@ -77,7 +77,7 @@ pub struct Report {
     pub logins_per_s: f64,
     /// From the beginning of a connection to its login.
     pub login_ms: Percentiles,
-    /// Logins that were told to come back later.
+    /// Logins that were asked to come back later.
     pub logins_sent_away: u64,
     /// How often the server was killed.
     pub kills: u64,
@@ -85,13 +85,13 @@ pub struct Report {
     pub disturbances: BTreeMap<String, u64>,
     /// By fault: the longest time from its heal to the first acknowledgement of a send that was due since.
     pub recovery_ms: BTreeMap<String, f64>,
-    /// By fault: the longest time from its heal until somebody was logged in and synced who had begun to log in then.
+    /// By fault: the longest time from its heal until a user who began to log in then was logged in and synced.
     pub login_after_ms: BTreeMap<String, f64>,
-    /// How often somebody was brought into a conversation or taken out.
+    /// How often a participant was added to a conversation or removed.
     pub participation_changes: u64,
-    /// Spans of participation of those people.
+    /// Their spans of participation.
     pub spans: u64,
-    /// Entries that somebody got outside of their spans of participation.
+    /// Entries that a user got outside of their spans of participation.
     pub leaked: u64,
     /// Those who read nothing.
     pub stopped_readers: Option<StoppedReaders>,
@@ -101,9 +101,9 @@ pub struct Report {
     pub published_per_send: Option<f64>,
     /// Messages that nodes got from Redis, for each acknowledged send.
     pub received_per_send: Option<f64>,
-    /// What is held to a bar.
+    /// Values that are held to a bar.
     pub bars: Vec<Bar>,
-    /// What else was found, by name.
+    /// Other findings, by name.
     pub figures: BTreeMap<String, f64>,
     /// The runs that this one is made of.
     pub parts: Vec<Report>,
@@ -125,11 +125,11 @@ pub struct Report {
     pub course: Vec<Moment>,
     /// Where it ran.
     pub machine: Machine,
-    /// What was typed.
+    /// The command line.
     pub command: String,
     /// The commit that the server says it was built from.
     pub server_commit: Option<String>,
-    /// The commit of this program's sources, where git can tell.
+    /// The commit of this program's sources, where git knows it.
     pub commit: Option<String>,
 }
 
@@ -139,8 +139,8 @@ pub struct Report {
 pub struct StoppedReaders {
     /// How many.
     pub count: u64,
-    /// The most that the servers' memory grew from when they stopped (the load had warmed up then), shared out among them.
-    /// Whatever else grew is in it.
+    /// The most that the servers' memory grew from when they stopped (the load had warmed up then), shared out among
+    /// them. It includes all other growth.
     pub most_bytes_each: f64,
     /// The same at the end.
     pub bytes_each_afterwards: f64,
@@ -158,9 +158,10 @@ pub struct IdleConnections {
     pub count: u64,
     /// Processes that held them.
     pub processes: u64,
-    /// From the start of those processes until all were logged in and synced, s; passwords were asked for in that time, too.
+    /// From the start of those processes until all were logged in and synced, s; passwords were asked for in that time,
+    /// too.
     pub logged_in_s: f64,
-    /// Logins that were told to come back later.
+    /// Logins that were asked to come back later.
     pub sent_away: u64,
     /// Connections that had ended when the load was over.
     pub lost: u64,
@@ -168,8 +169,8 @@ pub struct IdleConnections {
     pub node_bytes_each: f64,
     /// By how much Redis grew, for each of them.
     pub redis_bytes_each: f64,
-    /// By how much the kernel's tables grew (Slab in /proc/meminfo), for each of them: both ends, everything else that grew
-    /// in it included.
+    /// By how much the kernel's tables grew (Slab in /proc/meminfo), for each of them: both ends, everything else that
+    /// grew in it included.
     pub kernel_bytes_each: f64,
 }
 
@@ -214,8 +215,8 @@ impl Report {
         }
         self.generator_cpu_s = outcome.generator_cpu_s;
         let acked = recorder.measured.acked.max(1) as f64;
-        self.published_per_send = outcome.backplane.map(|told| told.published / acked);
-        self.received_per_send = outcome.backplane.map(|told| told.received / acked);
+        self.published_per_send = outcome.backplane.map(|counts| counts.published / acked);
+        self.received_per_send = outcome.backplane.map(|counts| counts.received / acked);
         self.with_verdict(verdict);
         self.faults.extend(outcome.faults);
         self.refused = outcome.refused;
@@ -337,7 +338,7 @@ impl Report {
         self.cores_used = (servers + self.generator_cpu_s) / self.duration_s.max(1e-9);
     }
 
-    /// Writes report.json and report.html into a folder, and tells on the terminal.
+    /// Writes report.json and report.html into a folder, and prints a summary.
     ///
     /// # Errors
     /// When the files cannot be written.

@@ -16,11 +16,11 @@ pub struct Moment {
     pub acked: u64,
     /// Entries of others received in it.
     pub delivered: u64,
-    /// 99 of 100 acknowledgements that came in it took at most so long.
+    /// 99 of 100 acknowledgements that came in it took at most this long.
     pub ack_p99_ms: f64,
-    /// Half of the deliveries that came in it took at most so long.
+    /// Half of the deliveries that came in it took at most this long.
     pub delivery_p50_ms: f64,
-    /// 99 of 100 deliveries that came in it took at most so long.
+    /// 99 of 100 deliveries that came in it took at most this long.
     pub delivery_p99_ms: f64,
 }
 

@@ -8,7 +8,7 @@ use crate::generator::recorder::Times;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Percentiles {
-    /// Half took at most so long.
+    /// Half took at most this long.
     pub p50: f64,
     /// Nine of ten.
     pub p90: f64,

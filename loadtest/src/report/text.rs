@@ -90,7 +90,7 @@ fn write_summary(report: &Report, text: &mut String) -> std::fmt::Result {
             report.logins_per_s,
             match report.logins_sent_away {
                 0 => String::new(),
-                count => format!(", {count} times told to come back later"),
+                count => format!(", {count} times asked to come back later"),
             }
         )?;
     }

@@ -1,7 +1,10 @@
-//! Processes that are measured: the server that a workload starts for itself, the bare relay, and those it is told of.
+//! Processes that are measured: the server that a workload starts for itself, the bare relay, and those that arguments
+//! name.
 
 mod certificate;
 pub(crate) mod own;
+pub mod relay;
+pub mod system;
 pub mod unlimited;
 pub mod usage;
 

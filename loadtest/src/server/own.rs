@@ -15,7 +15,7 @@ use super::{Ports, Spawned};
 /// Its name in logs, and in its environment.
 pub const NAME: &str = "server";
 
-/// What a workload needs of its server.
+/// A workload's demands on its server.
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
     /// The program; by default the one beside this program.
@@ -146,7 +146,7 @@ impl OwnServer {
         Ok(())
     }
 
-    /// Freezes it for so long (SIGSTOP, SIGCONT).
+    /// Freezes it for this long (SIGSTOP, SIGCONT).
     pub async fn pause_for(&self, length: Duration) {
         if let Some(spawned) = &self.spawned {
             spawned.pause();

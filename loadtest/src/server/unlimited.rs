@@ -2,7 +2,7 @@
 
 const UNLIMITED: &str = "1000000";
 
-/// For a node that is to hold so many sessions, all of them from this machine.
+/// For a node that is to hold this many sessions, all of them from this machine.
 pub fn node_arguments(sessions: usize) -> Vec<String> {
     let sessions = (sessions + 1000).to_string();
     [

@@ -1,4 +1,4 @@
-//! What processes use: CPU time and memory, from /proc or from their /metrics.
+//! Usage of processes: CPU time and memory, from /proc or from their /metrics.
 
 use std::fs;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 const TICKS_PER_S: f64 = 100.0;
 const METRICS_LIMIT: Duration = Duration::from_secs(5);
 
-/// What one process has used so far.
+/// One process's usage so far.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sample {
     name: String,
@@ -20,7 +20,7 @@ pub struct Sample {
     pss_bytes: Option<u64>,
 }
 
-/// What one server process used in a run; the names of `report.json`.
+/// One server process's usage in a run; the names of `report.json`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Usage {
     /// Which process.
@@ -87,7 +87,7 @@ impl Watch {
         self
     }
 
-    /// Also asks these /metrics for what only a server can tell; its use is not counted twice.
+    /// Also asks these /metrics for values that only a server knows; its use is not counted twice.
     #[must_use]
     pub fn telling(mut self, metrics: impl IntoIterator<Item = String>) -> Self {
         self.telling.extend(metrics);
@@ -99,10 +99,10 @@ impl Watch {
         self.metrics.iter().chain(&self.telling).map(String::as_str)
     }
 
-    /// What they have used so far.
+    /// Their usage so far.
     ///
     /// # Errors
-    /// When one of them is gone or does not tell.
+    /// When one of them is gone or does not answer.
     pub async fn sample(&self) -> Result<Vec<Sample>> {
         let mut samples = Vec::new();
         for (name, pid) in &self.pids {
@@ -117,7 +117,7 @@ impl Watch {
         Ok(samples)
     }
 
-    /// What the nodes have published to each other so far, and what they received; none where no /metrics tells.
+    /// The nodes' publications to each other so far, sent and received; none where no /metrics has them.
     ///
     /// # Errors
     /// When a server does not answer.
@@ -126,17 +126,17 @@ impl Watch {
         for url in self.metrics_addresses() {
             let text = fetch(url).await?;
             let value = |name: &str| metric(&text, name).unwrap_or_default();
-            let told: &mut Backplane = sum.get_or_insert_default();
-            told.published += value("huizhen_backplane_published_total");
-            told.received += value("huizhen_backplane_received_total");
+            let counts: &mut Backplane = sum.get_or_insert_default();
+            counts.published += value("huizhen_backplane_published_total");
+            counts.received += value("huizhen_backplane_received_total");
         }
         Ok(sum)
     }
 
-    /// What they have used since, growth of memory shared out among `connections`.
+    /// Their usage since, growth of memory divided among `connections`.
     ///
     /// # Errors
-    /// When one of them is gone or does not tell.
+    /// When one of them is gone or does not answer.
     pub async fn since(&self, before: &[Sample], connections: usize) -> Result<Vec<Usage>> {
         let after = self.sample().await?;
         Ok(before
@@ -193,7 +193,7 @@ fn of_process(name: &str, pid: u32) -> Result<Sample> {
         pid: Some(pid),
         cpu_s: cpu_s(&read("stat")?)?,
         rss_bytes: kib_field(&read("status")?, "VmRSS:").context("no VmRSS in /proc")?,
-        // Absent when the process belongs to somebody else.
+        // Absent when the process belongs to another user.
         pss_bytes: rollup.and_then(|rollup| kib_field(&rollup, "Pss:")),
     })
 }

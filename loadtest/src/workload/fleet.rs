@@ -1,4 +1,4 @@
-//! What load is sent to: a running fleet, a server of our own, or the bare relay.
+//! The target of the load: a running fleet, a server of our own, or the bare relay.
 
 use std::env;
 use std::fs;
@@ -14,11 +14,11 @@ use testkit::fleet::{Fleet as Processes, Plan, apart};
 use testkit::postgres::{self, Postgres};
 
 use crate::arguments::{Target, Transport};
-use crate::link::Endpoint;
+use crate::generator::quiet::link::Endpoint;
+use crate::server::system;
 use crate::server::unlimited::{api_arguments, node_arguments};
 use crate::server::usage::Watch;
 use crate::server::{Certificate, OwnServer, Spawned, Wanted};
-use crate::system;
 use crate::world::rest::{Rest, reachable};
 use crate::world::{Builder, SmsWebhook};
 
@@ -37,7 +37,7 @@ pub(super) struct Fleet {
 }
 
 impl Fleet {
-    /// Finds the fleet, or starts a server for so many connections of this process and so many of others.
+    /// Finds the fleet, or starts a server for these connections of this process and of others.
     pub(super) async fn open(
         target: Target,
         seed: u64,
@@ -109,7 +109,7 @@ impl Fleet {
         reachable(&rest)
             .await
             .context("the REST service does not answer")?;
-        // On a running fleet there may be people of earlier runs, who cannot be registered again.
+        // On a running fleet there may be users of earlier runs, who cannot be registered again.
         let run = if own.is_some() || processes.is_some() {
             seed
         } else {
@@ -126,7 +126,7 @@ impl Fleet {
         })
     }
 
-    /// Where the nodes listen; `access_token` is anybody's.
+    /// Where the nodes listen; any `access_token` will do.
     pub(super) async fn endpoints(&self, access_token: &str) -> Result<Vec<Endpoint>> {
         let mut addresses: Vec<SocketAddr> = Vec::new();
         if let Some(own) = &self.own {
@@ -150,11 +150,14 @@ impl Fleet {
             }
         } else {
             for server in self.rest.servers(access_token).await? {
-                addresses.push(match self.transport {
-                    Transport::Tcp => server.tcp()?,
-                    Transport::Ws => server.ws()?,
-                    Transport::Tls => server.tls()?,
-                });
+                let address = match self.transport {
+                    Transport::Tcp => server.tcp(),
+                    Transport::Ws => server.ws(),
+                    Transport::Tls => server.tls(),
+                };
+                addresses.push(address.with_context(|| {
+                    format!("the node at {} does not listen for this transport", server.ip)
+                })?);
             }
         }
         ensure!(!addresses.is_empty(), "GET /im/servers names no node");
@@ -236,7 +239,7 @@ impl Size {
     }
 }
 
-/// Starts a whole fleet for so many connections.
+/// Starts a whole fleet for this many connections.
 pub(super) async fn start_processes(
     size: &Size,
     sms: &SmsWebhook,
@@ -259,7 +262,7 @@ pub(super) async fn start_processes(
     .await
 }
 
-/// Every process of a fleet: the nodes, which also tell what they publish, the api-servers, Redis and PostgreSQL.
+/// Every process of a fleet: the nodes, which also count their publications, the api-servers, Redis and PostgreSQL.
 pub(super) fn watch_processes(processes: &Processes) -> Watch {
     let mut watch = Watch::default();
     for node in &processes.nodes {
@@ -298,12 +301,12 @@ pub(super) enum Keeps {
     Nothing,
     /// By group commit into SQLite.
     Entries,
-    /// By an INSERT for each into PostgreSQL, over so many connections.
+    /// By an INSERT for each into PostgreSQL, over this many connections.
     SingleInserts(u32),
 }
 
 impl Relay {
-    /// Starts one for so many users, in conversations of so many.
+    /// Starts one for `users`, in conversations of `members`.
     pub(super) async fn start(users: u32, conversations: u32, members: u32, keeps: Keeps) -> Result<Self> {
         enough_files(users as usize)?;
         let folder = tempfile::Builder::new().prefix("loadtest-").tempdir()?;

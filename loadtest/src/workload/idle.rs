@@ -1,4 +1,4 @@
-//! Connections that say nothing beside a load: people by the ten thousands, in processes of their own.
+//! Connections that send nothing beside a load: users by the ten thousands, in processes of their own.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use tokio::time::sleep;
 
 use super::fleet::Fleet;
 use crate::arguments::ChatShape;
-use crate::crowd::{Crowd, Kind};
+use crate::generator::crowd::{Crowd, Kind};
 use crate::report::{IdleConnections, Report};
 use crate::world::seed;
 
@@ -34,11 +34,11 @@ impl Idle {
             .context("--idle-connections need a fleet of our own: --nodes 10")?;
         let room = u64::from(chat.idle_connections) / processes.nodes.len() as u64 + 1;
         ensure!(
-            room + super::fleet::SPARE_FILES < crate::system::open_files(),
+            room + super::fleet::SPARE_FILES < crate::server::system::open_files(),
             "{room} idle connections for each node are more than a process may have files open: more --nodes"
         );
         let postgres = processes.postgres.clone();
-        let people = apart(move || seed::people(&postgres, DATABASE, count)).await?;
+        let users = apart(move || seed::users(&postgres, DATABASE, count)).await?;
         let addresses: Vec<_> = processes
             .nodes
             .iter()
@@ -50,7 +50,7 @@ impl Idle {
         let begun = Instant::now();
         let mut crowd = Crowd::start(
             Kind::Quiet,
-            &people,
+            &users,
             &processes.rest_urls(),
             &addresses,
             chat.idle_per_process as usize,
@@ -85,14 +85,14 @@ impl Idle {
         Ok(Self { crowd, found })
     }
 
-    /// Tells how they fared, and ends them.
+    /// Reports their state, and ends them.
     pub(super) async fn end(mut self, report: &mut Report) -> Result<()> {
-        let told = self.crowd.tell().await?;
-        self.found.lost = told.disconnected;
-        if told.disconnected > 0 {
+        let state = self.crowd.report().await?;
+        self.found.lost = state.disconnected;
+        if state.disconnected > 0 {
             report
                 .faults
-                .push(format!("{} idle connections were lost", told.disconnected));
+                .push(format!("{} idle connections were lost", state.disconnected));
         }
         report.idle = Some(self.found);
         self.crowd.end().await;
@@ -100,7 +100,7 @@ impl Idle {
     }
 }
 
-/// What the kernel's tables take; sockets are among them.
+/// The memory of the kernel's tables; sockets are among them.
 fn slab_bytes() -> Result<f64> {
     let text = fs::read_to_string("/proc/meminfo").context("cannot read /proc/meminfo")?;
     let line = text.lines().find(|line| line.starts_with("Slab:"));

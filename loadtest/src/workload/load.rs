@@ -17,7 +17,7 @@ use crate::report::{Bar, Report};
 use crate::server::usage::Watch;
 use crate::world::World;
 
-/// What batches must bring beside single inserts.
+/// The least gain of batches over single inserts.
 const SINGLE_INSERTS_RATIO: f64 = 10.0;
 /// How long the saturated rate is looked for when a part of it was asked for.
 const SATURATE: Duration = Duration::from_secs(10);
@@ -29,12 +29,13 @@ pub(super) struct Site {
     pub(super) watch: Watch,
 }
 
-/// What a run is put beside.
+/// The reference of a run.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Beside(Keeps);
 
 impl Beside {
-    /// What was asked for: the bare relay, a relay that inserts one by one over so many connections, or nothing.
+    /// The reference that was asked for: the bare relay, a relay that inserts one by one over several connections, or
+    /// none.
     pub(super) fn of(shape: &Shape, repeat: &Repeat, inserts: Option<u32>) -> Option<Self> {
         match inserts {
             Some(connections) => Some(Self(Keeps::SingleInserts(connections))),
@@ -43,7 +44,7 @@ impl Beside {
     }
 }
 
-/// What the limit of a shape keeps before it acknowledges.
+/// The store of a shape's limit before it acknowledges.
 fn limit_keeps(shape: &Shape) -> Keeps {
     match shape {
         Shape::Direct(_) => Keeps::Entries,
@@ -51,7 +52,7 @@ fn limit_keeps(shape: &Shape) -> Keeps {
     }
 }
 
-/// Numbers the runs of this program, so that their messages can be told apart.
+/// Numbers the runs of this program, so that their messages can be distinguished.
 #[derive(Default)]
 pub(super) struct Runs(u8);
 
@@ -88,12 +89,12 @@ pub(super) async fn run(
         _ => None,
     };
     let mut world = Box::pin(shape.build(&fleet.builder)).await?;
-    // Whoever reads nothing is no part of what is checked.
+    // Sessions that read nothing are not checked.
     let stopped = world.split_off(shape.stopped_readers() as usize);
     let world = Arc::new(world);
-    let anybody = world.users.first().context("nobody was made")?;
+    let first = world.users.first().context("no user was made")?;
     let site = Site {
-        addresses: fleet.addresses(&anybody.access_token).await?,
+        addresses: fleet.addresses(&first.access_token).await?,
         world: world.clone(),
         watch: fleet.watch(),
     };

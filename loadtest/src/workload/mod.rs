@@ -13,15 +13,13 @@ mod stopped;
 use anyhow::Result;
 
 use crate::arguments::{Arguments, Command, LimitShape};
-use crate::crowd;
-use crate::relay;
+use crate::generator::crowd;
 use crate::report::{Report, compare};
+use crate::server::relay;
 use load::Beside;
 use shape::Shape;
 
-pub use soak::faults::kinds::Fault;
-
-/// Does what was typed; tells whether every check passed.
+/// Runs the command; true when each check passed.
 ///
 /// # Errors
 /// When it cannot be done.

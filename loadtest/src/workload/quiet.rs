@@ -7,8 +7,8 @@ use tokio::time::sleep;
 
 use super::fleet::{Fleet, Keeps, Relay};
 use crate::arguments::{IdleArguments, LimitIdle, LimitLogin, LoginArguments, Output, QuietShape, Transport};
+use crate::generator::quiet::link::Endpoint;
 use crate::generator::quiet::{AfterLogin, Quiet};
-use crate::link::Endpoint;
 use crate::progress::Progress;
 use crate::report::{Percentiles, Report, per_us};
 use crate::server::usage::Watch;
@@ -17,7 +17,7 @@ use crate::world::World;
 /// How long a process is left alone before its memory is read.
 const SETTLE: Duration = Duration::from_secs(2);
 
-/// What idle connections cost.
+/// The cost of idle connections.
 pub(super) async fn idle(arguments: IdleArguments) -> Result<bool> {
     let (fleet, world, endpoints) = prepare(&arguments.shape, arguments.target, &arguments.output).await?;
     let mut report = Box::pin(hold(
@@ -52,7 +52,7 @@ pub(super) async fn login(arguments: LoginArguments) -> Result<bool> {
     finish(report, &arguments.output)
 }
 
-/// What idle connections cost on the bare relay.
+/// The cost of idle connections on the bare relay.
 pub(super) async fn limit_idle(arguments: LimitIdle) -> Result<bool> {
     let (relay, world) = prepare_relay(&arguments.shape).await?;
     let report = Box::pin(hold(
@@ -93,8 +93,8 @@ async fn prepare(
     let connections = shape.connections as usize;
     let fleet = Box::pin(Fleet::open(target, output.seed, connections, 0, shape.transport)).await?;
     let world = Box::pin(fleet.builder.loners(shape.connections)).await?;
-    let anybody = world.users.first().context("nobody was made")?;
-    let endpoints = fleet.endpoints(&anybody.access_token).await?;
+    let first = world.users.first().context("no user was made")?;
+    let endpoints = fleet.endpoints(&first.access_token).await?;
     Ok((fleet, world, endpoints))
 }
 

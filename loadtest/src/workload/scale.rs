@@ -1,5 +1,5 @@
-//! scale: the same load on a fleet that grows. Members of a conversation are spread over the nodes, so that with more nodes
-//! more deliveries go across.
+//! scale: the same load on a fleet that grows. Members of a conversation are spread over the nodes, so that with more
+//! nodes more deliveries go across.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::report::{Bar, Report};
 use crate::world::rest::{Rest, reachable};
 use crate::world::{Builder, SmsWebhook};
 
-/// What a delivery may cost across nodes beside one within a node.
+/// The highest cost of a delivery across nodes, over one within a node.
 const ACROSS_RATIO: f64 = 1.6;
 
 /// Runs `loadtest scale`.
@@ -83,7 +83,7 @@ pub(super) async fn run(arguments: ScaleArguments) -> Result<bool> {
     report.server_commit = Some(rest.commit().await?);
     Box::pin(fleet.end()).await?;
     report.method =
-        "open loop at one rate, the same people and conversations each time; members spread over the nodes \
+        "open loop at one rate, the same users and conversations each time; members spread over the nodes \
                      in turn"
             .to_owned();
     let of = |count: u32| {

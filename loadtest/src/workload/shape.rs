@@ -7,9 +7,9 @@ use crate::generator::schedule::Pace;
 use crate::report::Report;
 use crate::world::{Builder, World};
 
-/// What `chat` sends when nothing is said, sends/s.
+/// The default rate of `chat`, sends/s.
 const CHAT_PER_SECOND: f64 = 2000.0;
-/// What `room` sends when nothing is said, sends/s.
+/// The default rate of `room`, sends/s.
 const ROOM_PER_SECOND: f64 = 50.0;
 
 /// A shape of load.
@@ -29,7 +29,7 @@ impl Shape {
         }
     }
 
-    /// How many conversations, and how many people in each.
+    /// The number of conversations, and of members in each.
     pub(super) fn size(&self) -> (u32, u32) {
         match self {
             Self::Chat(chat) => (chat.conversations, chat.members),
@@ -99,7 +99,7 @@ impl Shape {
         }
     }
 
-    /// What was asked for, for the report.
+    /// The target, for the report.
     pub(super) fn describe(&self, mut report: Report, load: &Load) -> Report {
         report = report
             .parameter("payload_bytes", load.payload_bytes)

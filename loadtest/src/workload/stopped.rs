@@ -27,7 +27,7 @@ const LOGIN_LIMIT: Duration = Duration::from_secs(30);
 /// How long it may take to find that a connection was ended, once everything it holds is read.
 const END_LIMIT: Duration = Duration::from_secs(2);
 
-/// Connections that are read until the load has warmed up, and then by nobody.
+/// Connections that are read until the load has warmed up, and not after.
 #[derive(Debug)]
 pub(super) struct Stopped {
     count: usize,
@@ -36,7 +36,7 @@ pub(super) struct Stopped {
     stop: watch::Sender<bool>,
 }
 
-/// Connections that nobody reads any more.
+/// Connections that are not read any more.
 #[derive(Debug)]
 struct Unread {
     streams: Vec<TcpStream>,
@@ -46,8 +46,8 @@ struct Unread {
 }
 
 impl Stopped {
-    /// Connects them. They read for `warm_up` from the first entry on, like everybody else, so that what is measured then is
-    /// what stopping costs and not what the load itself does.
+    /// Connects them. They read for `warm_up` from the first entry on, like everybody else, so that what is measured
+    /// then is what stopping costs and not what the load itself does.
     ///
     /// # Errors
     /// When one cannot log in.
@@ -102,10 +102,10 @@ impl Stopped {
         })
     }
 
-    /// What they cost, and what became of them.
+    /// Their cost, and their end.
     ///
     /// # Errors
-    /// When the server does not tell, or one was ended while it read.
+    /// When the server does not answer, or one was ended while it read.
     pub(super) async fn end(self) -> Result<StoppedReaders> {
         self.stop.send_replace(true);
         let Unread {
@@ -133,7 +133,7 @@ impl Stopped {
     }
 }
 
-/// Reads until it is told to stop; says when something came. None when the connection ended.
+/// Reads until it is stopped; returns the time of each read. None when the connection ended.
 async fn read(
     mut stream: TcpStream,
     come: mpsc::Sender<()>,

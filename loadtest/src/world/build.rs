@@ -1,4 +1,4 @@
-//! Makes people and conversations through REST.
+//! Makes users and conversations through REST.
 
 use std::sync::Arc;
 
@@ -15,7 +15,10 @@ const PAIRS_PER_TEAM: u32 = 50;
 /// How many doctors a consult of many may have.
 const MAX_PLACES: u32 = 400;
 
-/// Makes people and conversations through REST.
+/// A patient, the team's assistant and a doctor.
+const MIN_ROOM_MEMBERS: u32 = 3;
+
+/// Makes users and conversations through REST.
 #[derive(Clone, Debug)]
 pub struct Builder {
     rest: Rest,
@@ -26,7 +29,7 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// At this service; `run` tells the people of this run from those of others.
+    /// At this service; `run` distinguishes the users of this run from those of others.
     pub fn new(rest: Rest, sms: Arc<SmsWebhook>, run: u64) -> Self {
         Self {
             rest: rest.patient(),
@@ -43,7 +46,7 @@ impl Builder {
         self
     }
 
-    /// Consults of so many people: a patient, the team's assistant, doctors. Each has a team of its own, so that nobody
+    /// Consults of `members`: a patient, the team's assistant, doctors. Each has a team of its own, so that no user
     /// is in two.
     ///
     /// # Errors
@@ -55,24 +58,27 @@ impl Builder {
         })
         .await?;
         let mut world = World::default();
-        for (id, people) in made {
+        for (id, users) in made {
             let first = world.users.len() as u32;
             world.conversations.push(Conversation {
                 id,
-                members: (first..first + people.len() as u32).collect(),
+                members: (first..first + users.len() as u32).collect(),
             });
-            world.users.extend(people);
+            world.users.extend(users);
         }
         self.with_passwords(world).await
     }
 
-    /// One consult with so many people in it.
+    /// One consult with this many members.
     ///
     /// # Errors
     /// When the service refuses.
     pub async fn room(&self, members: u32) -> Result<World> {
-        ensure!(members >= 3, "a room needs three people at least: --members 3");
-        let patient = self.person(Kind::Member, 0, 0).await?;
+        ensure!(
+            members >= MIN_ROOM_MEMBERS,
+            "a room needs at least {MIN_ROOM_MEMBERS} members: --members {MIN_ROOM_MEMBERS}"
+        );
+        let patient = self.registered(Kind::Member, 0, 0).await?;
         let doctors = self.doctors(members - 2).await?;
         let owner = &doctors[0];
         let team = self.team(owner, 0).await?;
@@ -148,14 +154,14 @@ impl Builder {
         self.with_passwords(World { users, conversations }).await
     }
 
-    /// People without conversations.
+    /// Users without conversations.
     ///
     /// # Errors
     /// When the service refuses.
     pub async fn loners(&self, users: u32) -> Result<World> {
         let users = each("making accounts", 0..users, |number| {
             let builder = self.clone();
-            async move { builder.person(Kind::Member, number, 0).await }
+            async move { builder.registered(Kind::Member, number, 0).await }
         })
         .await?;
         let world = World {
@@ -209,7 +215,7 @@ impl Builder {
             |(number, consult, assistant)| {
                 let builder = self.clone();
                 async move {
-                    let visitor = builder.person(Kind::Doctor, number, MAX_PLACES - 1).await?;
+                    let visitor = builder.registered(Kind::Doctor, number, MAX_PLACES - 1).await?;
                     let team = builder.rest.team_of_consult(&assistant, consult).await?;
                     builder.rest.team_doctor(&assistant, team, &visitor).await?;
                     Ok(visitor)
@@ -220,11 +226,11 @@ impl Builder {
     }
 
     async fn consult(&self, number: u32, members: u32) -> Result<(i64, Vec<User>)> {
-        let patient = self.person(Kind::Member, number, 0).await?;
+        let patient = self.registered(Kind::Member, number, 0).await?;
         let mut doctors = Vec::new();
         // A team needs a doctor to make it, also when none is in the consult.
         for place in 0..members.saturating_sub(2).max(1) {
-            doctors.push(self.person(Kind::Doctor, number, place).await?);
+            doctors.push(self.registered(Kind::Doctor, number, place).await?);
         }
         let owner = &doctors[0];
         let team = self.team(owner, number).await?;
@@ -245,12 +251,12 @@ impl Builder {
     async fn doctors(&self, count: u32) -> Result<Vec<User>> {
         each("making accounts", 0..count, |number| {
             let builder = self.clone();
-            async move { builder.person(Kind::Doctor, number, 0).await }
+            async move { builder.registered(Kind::Doctor, number, 0).await }
         })
         .await
     }
 
-    async fn person(&self, kind: Kind, number: u32, place: u32) -> Result<User> {
+    async fn registered(&self, kind: Kind, number: u32, place: u32) -> Result<User> {
         let phone = self.phone(kind, number, place)?;
         let name = format!(
             "{} {number}.{place}",
@@ -273,7 +279,7 @@ impl Builder {
         let tokens: Vec<String> = world.users.iter().map(|user| user.access_token.clone()).collect();
         let passwords = each("asking for passwords", tokens.into_iter(), |token| {
             let rest = self.rest.clone();
-            async move { Ok(rest.im_password(&token).await?.0) }
+            async move { Ok(rest.im_password(&token).await?) }
         })
         .await?;
         for (user, password) in world.users.iter_mut().zip(passwords) {
@@ -282,8 +288,8 @@ impl Builder {
         Ok(world)
     }
 
-    /// E.164, which is how codes name the phone they are for: 7 (nobody here has one of those), what they are, whose run
-    /// it is, and their number in it.
+    /// E.164, which is how codes name the phone they are for: 7 (not a prefix of real phones here), what they are,
+    /// whose run it is, and their number in it.
     fn phone(&self, kind: Kind, number: u32, place: u32) -> Result<String> {
         let (kind, number) = match kind {
             Kind::Member => (0, u64::from(number)),
@@ -297,7 +303,7 @@ impl Builder {
         };
         ensure!(
             number < 10_000_000,
-            "too many people: there are not enough phone numbers"
+            "too many users: there are not enough phone numbers"
         );
         Ok(format!("+7{kind}{:06}{number:07}", self.run))
     }

@@ -1,4 +1,4 @@
-//! People and conversations: made through REST as apps would make them, or numbered, for the bare relay.
+//! Users and conversations: made through REST as apps would make them, or numbered, for the bare relay.
 
 mod build;
 mod parallel;
@@ -9,19 +9,19 @@ mod sms;
 pub use build::Builder;
 pub use sms::SmsWebhook;
 
-/// Who talks where.
+/// Users and their conversations.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct World {
-    /// Everybody.
+    /// All users.
     pub users: Vec<User>,
     /// Everything they talk in.
     pub conversations: Vec<Conversation>,
 }
 
-/// Somebody, on one device.
+/// A user on one device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
-    /// The person.
+    /// The user's id.
     pub user_id: i64,
     /// The device.
     pub device_id: String,
@@ -36,12 +36,12 @@ pub struct User {
 pub struct Conversation {
     /// Its id on the wire.
     pub id: i64,
-    /// Who is in it.
+    /// Its members.
     pub members: Vec<u32>,
 }
 
 impl World {
-    /// Conversations of so many members each, nobody in two; numbered from 1. The bare relay counts the same way.
+    /// Conversations of `members` each, no user in two; numbered from 1. The bare relay counts the same way.
     pub fn of_strangers(conversations: u32, members: u32) -> Self {
         Self {
             users: (0..conversations * members).map(stranger).collect(),
@@ -54,16 +54,16 @@ impl World {
         }
     }
 
-    /// Takes out the last so many people, who must be in one conversation or none.
-    pub fn split_off(&mut self, people: usize) -> Vec<User> {
-        let left = self.users.len().saturating_sub(people);
+    /// Removes the last users, who must be in one conversation or none.
+    pub fn split_off(&mut self, users: usize) -> Vec<User> {
+        let left = self.users.len().saturating_sub(users);
         for conversation in &mut self.conversations {
             conversation.members.retain(|member| (*member as usize) < left);
         }
         self.users.split_off(left)
     }
 
-    /// People without conversations.
+    /// Users without conversations.
     pub fn of_loners(users: u32) -> Self {
         Self {
             users: (0..users).map(stranger).collect(),

@@ -1,130 +1,38 @@
 //! The calls of an app to the REST service.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use proto::client::{Address, Directory, DirectoryError, Password};
-use reqwest::{Method, StatusCode};
+use proto::rest::{Patience, RestDirectory, Server};
+use reqwest::Method;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use thiserror::Error;
-use tokio::time::sleep;
+
+pub use proto::rest::CallError;
 
 use super::User;
 use super::sms::SmsWebhook;
 
-/// How long one call may take.
-const CALL_LIMIT: Duration = Duration::from_secs(30);
+/// How long a call waits for its answer, and how often it is repeated when it is asked to come later.
+const PATIENCE: Patience = Patience {
+    answer: Duration::from_secs(30),
+    attempts: 20,
+};
 /// The same where another api-server can be asked instead.
-const SWITCH_LIMIT: Duration = Duration::from_secs(5);
-/// How often a call is made that is told to come later.
-const ATTEMPTS: u32 = 20;
-/// The longest pause that is kept when a call is told to come later; a phone gets one code a minute.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// A connection is not used again after this time: services close idle ones, and a call may cross with that.
-const IDLE_LIMIT: Duration = Duration::from_secs(3);
+const SWITCHING: Patience = Patience {
+    answer: Duration::from_secs(5),
+    ..PATIENCE
+};
 
 /// The password of those who log in on a second device.
 pub(super) const LOGIN_PASSWORD: &str = "load test, second device";
 
-/// Why a call gave no result.
-#[derive(Debug, Error)]
-pub enum CallError {
-    /// The service answered, and refuses.
-    #[error("{method} {path} answers {status} {error}: {message}")]
-    Refused {
-        /// The call.
-        method: Method,
-        /// The call.
-        path: String,
-        /// Of the answer.
-        status: StatusCode,
-        /// The stable word.
-        error: String,
-        /// For people.
-        message: String,
-    },
-    /// There was no answer, or one that is none.
-    #[error("{path}: {cause}")]
-    Failed {
-        /// The call.
-        path: String,
-        /// What happened.
-        cause: String,
-    },
-}
-
-impl CallError {
-    fn status(&self) -> Option<StatusCode> {
-        match self {
-            Self::Refused { status, .. } => Some(*status),
-            Self::Failed { .. } => None,
-        }
-    }
-}
-
 /// A REST service: one api-server, or several that are interchangeable.
 #[derive(Clone, Debug)]
-pub struct Rest {
-    bases: Arc<[String]>,
-    /// Which of them is asked; the next one when it does not answer.
-    preferred: Arc<AtomicUsize>,
-    client: reqwest::Client,
-    /// How long one call may take.
-    limit: Duration,
-}
+pub struct Rest(proto::rest::Rest);
 
-/// Where a node listens, as `GET /im/servers` says.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Server {
-    ip: String,
-    port: u16,
-    #[serde(default)]
-    tls_port: Option<u16>,
-    #[serde(default)]
-    ws_port: Option<u16>,
-}
-
-impl Server {
-    /// Framed TCP.
-    ///
-    /// # Errors
-    /// When the service names something that is no IP address.
-    pub fn tcp(&self) -> Result<SocketAddr> {
-        self.at(Some(self.port), "TCP")
-    }
-
-    /// TLS.
-    ///
-    /// # Errors
-    /// When the node has no TLS listener.
-    pub fn tls(&self) -> Result<SocketAddr> {
-        self.at(self.tls_port, "TLS")
-    }
-
-    /// WebSocket.
-    ///
-    /// # Errors
-    /// When the node has no WebSocket listener.
-    pub fn ws(&self) -> Result<SocketAddr> {
-        self.at(self.ws_port, "WebSocket")
-    }
-
-    fn at(&self, port: Option<u16>, what: &str) -> Result<SocketAddr> {
-        let port = port.with_context(|| format!("the node at {} has no {what} listener", self.ip))?;
-        let ip = self
-            .ip
-            .parse()
-            .with_context(|| format!("`{}` is not an IP address", self.ip))?;
-        Ok(SocketAddr::new(ip, port))
-    }
-}
-
-/// Who somebody is.
+/// The role of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Member,
@@ -142,43 +50,32 @@ struct Version {
     commit: String,
 }
 
-#[derive(Deserialize)]
-struct ImPassword {
-    expire: u64,
-    password: String,
-}
-
 impl Rest {
     /// The service at a URL like `http://127.0.0.1:8080`, or at several with commas between them.
     ///
     /// # Errors
-    /// When there is no HTTP client to be had.
+    /// When the HTTP client cannot be made.
     pub fn new(base: &str) -> Result<Self> {
-        let bases: Arc<[String]> = base
-            .split(',')
-            .map(|base| base.trim().trim_end_matches('/').to_owned())
-            .collect();
-        let limit = if bases.len() > 1 { SWITCH_LIMIT } else { CALL_LIMIT };
-        Ok(Self {
-            bases,
-            preferred: Arc::default(),
-            limit,
-            client: reqwest::Client::builder()
-                .pool_idle_timeout(IDLE_LIMIT)
-                .build()
-                .context("cannot make an HTTP client")?,
-        })
+        let patience = if base.contains(',') { SWITCHING } else { PATIENCE };
+        Ok(Self(proto::rest::Rest::new(base, patience)?))
     }
 
-    /// The same, which waits for an answer as long as if there were nobody else to ask: for what is done while nothing is
-    /// disturbed, where a slow answer is better than none.
+    /// The same, which waits for an answer as long as if there were no other api-server: for what is done while nothing
+    /// is disturbed, where a slow answer is better than none.
     #[must_use]
-    pub fn patient(mut self) -> Self {
-        self.limit = CALL_LIMIT;
-        self
+    pub fn patient(self) -> Self {
+        Self(self.0.with(PATIENCE))
     }
 
-    /// Makes a call, again when it is told to come later, and gives the `result` of its answer.
+    fn by(&self, token: &str) -> proto::rest::Rest {
+        if token.is_empty() {
+            self.0.clone()
+        } else {
+            self.0.by(token)
+        }
+    }
+
+    /// Makes a call, again when it is asked to come later; returns the `result` of its answer.
     ///
     /// # Errors
     /// When the service refuses or cannot be reached.
@@ -189,72 +86,12 @@ impl Rest {
         token: &str,
         body: Option<Value>,
     ) -> Result<T, CallError> {
-        let failed = |cause: String| CallError::Failed {
-            path: path.to_owned(),
-            cause,
-        };
-        let mut attempt = 0;
-        let mut unanswered = 0;
-        loop {
-            attempt += 1;
-            let preferred = self.preferred.load(Ordering::Relaxed);
-            let base = &self.bases[preferred % self.bases.len()];
-            let mut request = self.client.request(method.clone(), format!("{base}{path}"));
-            request = request.timeout(self.limit);
-            if !token.is_empty() {
-                request = request.header("X-AUTH-TOKEN", token);
-            }
-            if let Some(body) = &body {
-                request = request.json(body);
-            }
-            let answer = match request.send().await {
-                Ok(answer) => answer,
-                Err(error) => {
-                    // Of those who fail at once only one moves on.
-                    let _ = self.preferred.compare_exchange(
-                        preferred,
-                        preferred.wrapping_add(1),
-                        Ordering::Relaxed,
-                        Ordering::Relaxed,
-                    );
-                    unanswered += 1;
-                    // What only asks may ask again.
-                    if method == Method::GET && unanswered < self.bases.len() {
-                        continue;
-                    }
-                    return Err(failed(format!("{:#}", anyhow::Error::new(error))));
-                }
-            };
-            let status = answer.status();
-            let pause = answer
-                .headers()
-                .get("retry-after")
-                .and_then(|value| value.to_str().ok()?.parse().ok())
-                .map_or(Duration::from_millis(200), Duration::from_secs);
-            let text = answer.text().await.map_err(|error| failed(error.to_string()))?;
-            let later = matches!(
-                status,
-                StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
-            );
-            if later && attempt < ATTEMPTS {
-                sleep(pause.min(LONGEST_PAUSE)).await;
-                continue;
-            }
-            let mut envelope: Value = serde_json::from_str(&text)
-                .map_err(|_| failed(format!("answers {status} and something that is not JSON")))?;
-            if !status.is_success() || envelope["success"] != json!(true) {
-                let word = |name: &str| envelope[name].as_str().unwrap_or_default().to_owned();
-                return Err(CallError::Refused {
-                    method,
-                    path: path.to_owned(),
-                    status,
-                    error: word("error"),
-                    message: word("message"),
-                });
-            }
-            return serde_json::from_value(envelope["result"].take())
-                .map_err(|error| failed(format!("the result has another form: {error}")));
-        }
+        self.by(token).call(method, path, None, body).await
+    }
+
+    /// The directory of a good client, for the device of this access token.
+    pub fn directory(&self, access_token: &str) -> RestDirectory {
+        RestDirectory::new(self.by(access_token))
     }
 
     /// `GET /im/servers`
@@ -262,7 +99,7 @@ impl Rest {
     /// # Errors
     /// When the call fails.
     pub async fn servers(&self, token: &str) -> Result<Vec<Server>, CallError> {
-        self.call(Method::GET, "/im/servers", token, None).await
+        self.by(token).servers().await
     }
 
     /// `GET /version`: the commit that the service was built from.
@@ -274,16 +111,15 @@ impl Rest {
         Ok(got.commit)
     }
 
-    /// `GET /im/password`: the password and how long it is good, s.
+    /// `GET /im/password`
     ///
     /// # Errors
     /// When the call fails.
-    pub async fn im_password(&self, token: &str) -> Result<(String, u64), CallError> {
-        let got: ImPassword = self.call(Method::GET, "/im/password", token, None).await?;
-        Ok((got.password, got.expire))
+    pub async fn im_password(&self, token: &str) -> Result<String, CallError> {
+        Ok(self.by(token).im_password().await?.password)
     }
 
-    /// Registers somebody with a code by SMS.
+    /// Registers a user with a code by SMS.
     pub(super) async fn account(
         &self,
         sms: &SmsWebhook,
@@ -319,7 +155,7 @@ impl Rest {
         Ok(user(account, device_id))
     }
 
-    /// `POST /team`; gives its id.
+    /// `POST /team`; returns the team's id.
     pub(super) async fn team(&self, owner: &User, name: &str) -> Result<i64> {
         let body = json!({
             "name": name, "introduction": "load test", "agreement": "load test",
@@ -328,7 +164,7 @@ impl Rest {
         let team: Value = self
             .call(Method::POST, "/team", &owner.access_token, Some(body))
             .await?;
-        team["team_id"].as_i64().context("POST /team gives no team_id")
+        team["team_id"].as_i64().context("POST /team returns no team_id")
     }
 
     /// Brings a doctor into a team: the owner invites them, and they accept.
@@ -341,7 +177,7 @@ impl Rest {
         let got: Value = self.call(Method::GET, "/invitation_list", token, None).await?;
         let id = got[0]["invitation_id"]
             .as_i64()
-            .context("GET /invitation_list gives no invitation_id")?;
+            .context("GET /invitation_list returns no invitation_id")?;
         let path = format!("/invitation/{id}/accept");
         self.call::<Value>(Method::POST, &path, token, Some(json!({})))
             .await?;
@@ -358,7 +194,7 @@ impl Rest {
         Ok(user(account, device_id))
     }
 
-    /// `POST /consult` for oneself; gives its id, which is also that of its conversation.
+    /// `POST /consult` for oneself; returns its id, which is also that of its conversation.
     pub(crate) async fn consult(&self, patient: &User, team_id: i64) -> Result<i64> {
         let body = json!({
             "creator_member_id": patient.user_id, "target_member_id": patient.user_id, "team_id": team_id,
@@ -369,7 +205,7 @@ impl Rest {
             .await?;
         consult["consultation_id"]
             .as_i64()
-            .context("POST /consult gives no consultation_id")
+            .context("POST /consult returns no consultation_id")
     }
 
     /// The team that a consult is with.
@@ -378,7 +214,7 @@ impl Rest {
         let consult: Value = self.call(Method::GET, &path, &user.access_token, None).await?;
         consult["team_id"]
             .as_i64()
-            .context("GET /consult/:id gives no team_id")
+            .context("GET /consult/:id returns no team_id")
     }
 
     /// Brings a doctor into a consult.
@@ -395,7 +231,7 @@ impl Rest {
         Ok(())
     }
 
-    /// `POST /chat`; gives the conversation.
+    /// `POST /chat`; returns the conversation.
     pub(super) async fn chat(&self, user: &User, other: i64) -> Result<i64> {
         let body = json!({"user_id": other});
         let chat: Value = self
@@ -403,7 +239,7 @@ impl Rest {
             .await?;
         chat["conversation_id"]
             .as_i64()
-            .context("POST /chat gives no conversation_id")
+            .context("POST /chat returns no conversation_id")
     }
 
     async fn code(&self, sms: &SmsWebhook, phone: &str) -> Result<String> {
@@ -424,61 +260,13 @@ fn user(account: Account, device_id: &str) -> User {
     }
 }
 
-/// What a good client asks for, of this service and for one device.
-#[derive(Clone, Debug)]
-pub struct RestDirectory {
-    rest: Rest,
-    access_token: String,
-}
-
-impl RestDirectory {
-    /// For the device that this access token is of.
-    pub fn new(rest: Rest, access_token: &str) -> Self {
-        Self {
-            rest,
-            access_token: access_token.to_owned(),
-        }
-    }
-}
-
-impl Directory for RestDirectory {
-    async fn servers(&self) -> Result<Vec<Address>, DirectoryError> {
-        let servers = self
-            .rest
-            .servers(&self.access_token)
-            .await
-            .map_err(refused_or_away)?;
-        Ok(servers
-            .iter()
-            .filter_map(|server| server.tcp().ok())
-            .map(Address::tcp)
-            .collect())
-    }
-
-    async fn password(&self) -> Result<Password, DirectoryError> {
-        let (password, expire_s) = self
-            .rest
-            .im_password(&self.access_token)
-            .await
-            .map_err(refused_or_away)?;
-        Ok(Password { password, expire_s })
-    }
-}
-
-fn refused_or_away(error: CallError) -> DirectoryError {
-    match error.status() {
-        Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => DirectoryError::Refused(error.to_string()),
-        _ => DirectoryError::Unavailable(error.to_string()),
-    }
-}
-
-/// Ends with an error when a service at `base` does not answer at all.
+/// Ends with an error when a service does not answer at all.
 ///
 /// # Errors
 /// When it does not.
 pub async fn reachable(rest: &Rest) -> Result<()> {
     match rest.servers("").await {
-        Err(CallError::Failed { path, cause }) => bail!("{}{path}: {cause}", rest.bases.join(",")),
+        Err(error @ CallError::Failed { .. }) => bail!(error),
         _ => Ok(()),
     }
 }

@@ -1,20 +1,20 @@
-//! People by the ten thousands, put into the database of a fleet of our own with one statement: registering each of them
-//! by a code would take longer than what is measured. From there on they do what apps do.
+//! Users by the ten thousands, inserted into the database of a fleet of our own with one statement: registering each of
+//! them by a code would take longer than what is measured. From there on they do what apps do.
 
 use anyhow::Result;
 use testkit::postgres::Postgres;
 
 use super::User;
 
-/// Ids that the fleet gives out begin far below.
+/// The fleet's own ids begin far below.
 const FIRST_ID: i64 = 1 << 40;
 const DEVICE: &str = "loadtest-crowd";
 
-/// Puts so many people, each with a device that is logged in, into a database.
+/// Inserts users, each with a logged-in device, into a database.
 ///
 /// # Errors
 /// When the database refuses, for instance since they are there already.
-pub fn people(postgres: &Postgres, database: &str, count: u32) -> Result<Vec<User>> {
+pub fn users(postgres: &Postgres, database: &str, count: u32) -> Result<Vec<User>> {
     let first = FIRST_ID;
     let now_ms = "(extract(epoch FROM now()) * 1000)::bigint";
     postgres.psql(

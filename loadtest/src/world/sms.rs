@@ -1,4 +1,4 @@
-//! The phones of our people: where the server's SMS webhook delivers the codes.
+//! The phones of our users: where the server's SMS webhook delivers the codes.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -68,7 +68,7 @@ impl SmsWebhook {
         })
     }
 
-    /// What to give to `--sms-webhook-url`.
+    /// The value for `--sms-webhook-url`.
     pub fn url(&self) -> String {
         format!("http://{}/", self.address)
     }
@@ -111,7 +111,7 @@ impl ExpectedCode {
 async fn deliver(State(waiting): State<Waiting>, Json(delivery): Json<Delivery>) -> StatusCode {
     let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(sender) = waiting.remove(&delivery.phone) {
-        // Whoever waited may have given up.
+        // The caller may have given up.
         let _ = sender.send(delivery.code);
     }
     StatusCode::OK

@@ -15,7 +15,7 @@ pub fn programs() -> &'static Path {
     folder
 }
 
-/// A short soak, judged by the program and by somebody else; gives its report.
+/// A short soak, judged by the program and by the independent checker; returns its report.
 fn soak(redis: &str, duration: &str, seed: &str, faults: &str) -> serde_json::Value {
     let folder = tempfile::tempdir().unwrap();
     let history = folder.path().join("history.jsonl");
@@ -53,7 +53,7 @@ fn soak(redis: &str, duration: &str, seed: &str, faults: &str) -> serde_json::Va
             assert!(ms <= 10_000.0, "{fault}: {said}");
         }
     }
-    // Somebody else's judgement.
+    // The judgement of another run.
     let checked = Command::new("python3")
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/check_history.py"))
         .arg(&history)
@@ -106,7 +106,7 @@ fn a_fleet_loses_nothing_whatever_is_done_to_its_cluster() {
     assert!(met.len() >= 2 && met.contains_key("kill-master"), "{report}");
 }
 
-/// Runs a workload on a fleet of its own; gives its report and whether it passed.
+/// Runs a workload on a fleet of its own; returns its report and whether it passed.
 fn report(arguments: &[&str]) -> (serde_json::Value, bool) {
     let folder = tempfile::tempdir().unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_loadtest"))
@@ -164,8 +164,8 @@ fn idle_connections_of_other_processes_stay_beside_a_load() {
         .map(|server| server["name"].as_str().unwrap())
         .collect();
     assert_eq!(names, ["im-1", "im-2", "api-1", "redis", "postgresql"]);
-    // Members on both nodes: every message goes to Redis once, and comes to the other node. The metrics are read while the
-    // load goes on; on a slow machine that takes a part of it.
+    // Members on both nodes: every message goes to Redis once, and comes to the other node. The metrics are read while
+    // the load goes on; on a slow machine that takes a part of it.
     let published = report["published_per_send"].as_f64().unwrap();
     assert!(published > 0.0 && published < 1.5, "{report}");
     assert!(report["received_per_send"].as_f64().unwrap() > 0.0, "{report}");

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use loadtest::generator::schedule::Pace;
 use loadtest::generator::{self, Outcome, Plan};
-use loadtest::relay::{self, Fault, RelayArguments};
+use loadtest::server::relay::{self, Fault, RelayArguments};
 use loadtest::server::usage::Watch;
 use loadtest::server::{Ports, Spawned};
 use loadtest::world::World;

@@ -7,20 +7,21 @@ use std::time::Duration;
 
 use loadtest::world::rest::Rest;
 use proto::wire::ByeReason;
+use testkit::eventually;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::people::{Person, Running, assert_heard_alike, eventually};
+use super::running::{Member, Running, assert_heard_alike};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_is_started_takes_load() {
     let mut running = Box::pin(Running::start(1, 2, &[])).await;
     let world = running.builder.loners(30).await.unwrap();
-    let _first = running.people(&world.users[..20]).await;
+    let _first = running.members(&world.users[..20]).await;
     running.sessions_become(&[0], 20).await;
     running.fleet.add_node().await.unwrap();
     let new = running.fleet.nodes[1].address().unwrap();
-    // Both api-servers hand it out, in front: it has nobody yet.
+    // Both api-servers name it first: it has no session yet.
     for url in running.fleet.rest_urls() {
         let rest = Rest::new(&url).unwrap();
         eventually("the new node comes first", async || {
@@ -29,18 +30,18 @@ async fn a_node_that_is_started_takes_load() {
         })
         .await;
     }
-    let _second = running.people(&world.users[20..]).await;
+    let _second = running.members(&world.users[20..]).await;
     running.sessions_become(&[1], 10).await;
     assert_eq!(running.sessions(0).await, 20);
     Box::pin(running.fleet.end()).await.unwrap();
 }
 
-/// Says something every now and then until told to stop; gives what was said.
-async fn talk(person: Arc<Person>, conversation_id: i64, stop: Arc<AtomicBool>) -> Vec<String> {
+/// Sends now and then until it is stopped; returns the texts.
+async fn talk(member: Arc<Member>, conversation_id: i64, stop: Arc<AtomicBool>) -> Vec<String> {
     let mut said = Vec::new();
     while !stop.load(Ordering::Relaxed) {
-        let text = format!("{}-{}", person.user_id, said.len());
-        person.say(conversation_id, &text).await;
+        let text = format!("{}-{}", member.user_id, said.len());
+        member.say(conversation_id, &text).await;
         said.push(text);
         sleep(Duration::from_millis(40)).await;
     }
@@ -51,8 +52,8 @@ async fn talk(person: Arc<Person>, conversation_id: i64, stop: Arc<AtomicBool>) 
 async fn a_node_that_is_stopped_hands_its_sessions_over_and_no_send_fails() {
     let mut running = Box::pin(Running::start(3, 1, &["--drain-s=5"])).await;
     let world = running.builder.consults(12, 3).await.unwrap();
-    let people: Vec<Arc<Person>> = running
-        .people(&world.users)
+    let members: Vec<Arc<Member>> = running
+        .members(&world.users)
         .await
         .into_iter()
         .map(Arc::new)
@@ -66,45 +67,45 @@ async fn a_node_that_is_stopped_hands_its_sessions_over_and_no_send_fails() {
     let mut talking = JoinSet::new();
     for conversation in &world.conversations {
         for member in &conversation.members {
-            let (person, id) = (people[*member as usize].clone(), conversation.id);
-            let talk = talk(person, id, stop.clone());
+            let (member, id) = (members[*member as usize].clone(), conversation.id);
+            let talk = talk(member, id, stop.clone());
             talking.spawn(async move { (id, talk.await) });
         }
     }
     eventually("sends are acknowledged", async || {
-        people.iter().all(|person| !person.log().acked.is_empty())
+        members.iter().all(|member| !member.log().acked.is_empty())
     })
     .await;
 
     running.fleet.nodes[0].terminate().await.unwrap();
     // Talk goes on on the other nodes for a while.
-    let acked = |people: &[Arc<Person>]| {
-        people
+    let acked = |members: &[Arc<Member>]| {
+        members
             .iter()
-            .map(|person| person.log().acked.len())
+            .map(|member| member.log().acked.len())
             .sum::<usize>()
     };
-    let so_far = acked(&people);
-    eventually("talk goes on", async || acked(&people) > so_far + 200).await;
-    // The sessions are told over a part of the drain time: talk goes on until the last of them has been.
+    let so_far = acked(&members);
+    eventually("talk goes on", async || acked(&members) > so_far + 200).await;
+    // Sessions are sent away over a part of the drain time: sends go on until the last one is.
     let sent_away = || {
-        people
+        members
             .iter()
-            .filter(|person| !person.log().byes.is_empty())
+            .filter(|member| !member.log().byes.is_empty())
             .count() as u64
     };
     eventually("all of the node's are sent away", async || sent_away() >= moving).await;
-    running.sessions_become(&[1, 2], people.len() as u64).await;
+    running.sessions_become(&[1, 2], members.len() as u64).await;
     stop.store(true, Ordering::Relaxed);
     let mut said: Vec<(i64, Vec<String>)> = Vec::new();
     while let Some(one) = talking.join_next().await {
         said.push(one.unwrap());
     }
     let all: usize = said.iter().map(|(_, texts)| texts.len()).sum();
-    eventually("everything is acknowledged", async || acked(&people) == all).await;
+    eventually("everything is acknowledged", async || acked(&members) == all).await;
 
-    for person in &people {
-        let log = person.log();
+    for member in &members {
+        let log = member.log();
         assert!(log.failed.is_empty(), "{:?}", log.failed);
         assert!(
             log.byes.iter().all(|bye| *bye == ByeReason::Draining),
@@ -112,17 +113,17 @@ async fn a_node_that_is_stopped_hands_its_sessions_over_and_no_send_fails() {
             log.byes
         );
     }
-    let moved: Vec<_> = people
+    let moved: Vec<_> = members
         .iter()
-        .filter(|person| !person.log().byes.is_empty())
+        .filter(|member| !member.log().byes.is_empty())
         .collect();
     assert_eq!(
         moved.len() as u64,
         moving,
         "others were sent away, or not all of the node's"
     );
-    for person in moved {
-        let log = person.log();
+    for member in moved {
+        let log = member.log();
         assert_eq!(log.disconnected, 1, "one way, without detours");
     }
     for conversation in &world.conversations {
@@ -131,10 +132,10 @@ async fn a_node_that_is_stopped_hands_its_sessions_over_and_no_send_fails() {
             .filter(|(id, _)| *id == conversation.id)
             .flat_map(|(_, texts)| texts.iter().cloned())
             .collect();
-        let members: Vec<&Person> = conversation
+        let members: Vec<&Member> = conversation
             .members
             .iter()
-            .map(|member| &*people[*member as usize])
+            .map(|member| &*members[*member as usize])
             .collect();
         eventually("everything is heard", async || {
             members.iter().all(|member| {
@@ -154,7 +155,7 @@ async fn a_node_that_is_stopped_hands_its_sessions_over_and_no_send_fails() {
 async fn the_clients_of_a_killed_node_are_back_on_the_others_without_a_storm() {
     let mut running = Box::pin(Running::start(3, 2, &[])).await;
     let world = running.builder.loners(300).await.unwrap();
-    let people = running.people(&world.users).await;
+    let members = running.members(&world.users).await;
     running.sessions_become(&[0, 1, 2], 300).await;
     let before = [
         running.sessions(0).await,
@@ -167,20 +168,20 @@ async fn the_clients_of_a_killed_node_are_back_on_the_others_without_a_storm() {
 
     running.fleet.nodes[0].kill().unwrap();
     eventually("its clients notice", async || {
-        people
+        members
             .iter()
-            .filter(|person| person.log().disconnected > 0)
+            .filter(|member| member.log().disconnected > 0)
             .count() as u64
             >= before[0]
     })
     .await;
     eventually("everybody is back", async || {
-        people.iter().all(|person| person.log().is_synced)
+        members.iter().all(|member| member.log().is_synced)
     })
     .await;
-    let lost: Vec<&Person> = people
+    let lost: Vec<&Member> = members
         .iter()
-        .filter(|person| person.log().disconnected > 0)
+        .filter(|member| member.log().disconnected > 0)
         .collect();
     assert_eq!(
         lost.len() as u64,
@@ -188,9 +189,9 @@ async fn the_clients_of_a_killed_node_are_back_on_the_others_without_a_storm() {
         "clients of other nodes were disturbed"
     );
     // The dead node's address is handed out for some seconds more; a good client tries another one first.
-    let attempts: Vec<u32> = lost.iter().map(|person| person.log().disconnected).collect();
+    let attempts: Vec<u32> = lost.iter().map(|member| member.log().disconnected).collect();
     assert!(attempts.iter().all(|attempts| *attempts == 1), "{attempts:?}");
-    assert!(lost.iter().all(|person| person.log().byes.is_empty()));
+    assert!(lost.iter().all(|member| member.log().byes.is_empty()));
     running.sessions_become(&[1, 2], 300).await;
     for node in [1, 2] {
         let got = running.sessions(node).await - before[node];
@@ -231,14 +232,14 @@ async fn api_servers_stand_in_for_each_other() {
     for killed in [0, 1] {
         let urls = running.fleet.rest_urls();
         running.fleet.api_servers[killed].kill().unwrap();
-        // The other one knows whoever registered at either.
+        // The other one knows the users who registered at either.
         let other = Rest::new(&urls[1 - killed]).unwrap();
         for user in &world.users {
             other.im_password(&user.access_token).await.unwrap();
         }
         let newcomers = &world.users[killed * 20..killed * 20 + 20];
-        let people = running.people(newcomers).await;
-        assert!(people.iter().all(|person| person.log().is_synced));
+        let members = running.members(newcomers).await;
+        assert!(members.iter().all(|member| member.log().is_synced));
         running.fleet.api_servers[killed].start().await.unwrap();
         // It listens elsewhere now, as a new one would.
         let again = running.fleet.api_servers[killed].address().unwrap();

@@ -1,4 +1,4 @@
-//! The program as people start it.
+//! The program from its command line.
 
 use std::path::Path;
 use std::process::{Command, Output};

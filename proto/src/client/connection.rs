@@ -20,7 +20,7 @@ use super::directory::Address;
 use crate::frame::{self, FrameReader, FrameTooLong};
 use crate::wire::{ClientFrame, ServerFrame};
 
-/// The most bytes that one read takes; shared by all connections of a thread, so that a connection without traffic
+/// The most bytes of one read; the buffer is shared by all connections of a thread, so that a connection without traffic
 /// owns no buffer.
 const READ_BYTES: usize = 64 * 1024;
 /// A node sends no frame longer than twice the `max_frame_bytes` of its LoginOk; until that is known, of its default.
@@ -39,7 +39,7 @@ pub enum ReceiveError {
     /// The node announced a frame longer than it may send.
     #[error("the node announced a frame of {} bytes; {} are allowed", .0.length, .0.limit)]
     TooLong(FrameTooLong),
-    /// What came is not a `ServerFrame`.
+    /// A frame is not a `ServerFrame`.
     #[error("the node sent something that is not a frame: {0}")]
     NotAFrame(#[from] prost::DecodeError),
 }
@@ -132,7 +132,7 @@ impl Connection {
     }
 }
 
-/// What comes from the node.
+/// The direction from the node.
 #[derive(Debug)]
 pub struct Reader {
     side: ReadSide,
@@ -206,7 +206,7 @@ impl Reader {
     }
 }
 
-/// What goes to the node.
+/// The direction to the node.
 #[derive(Debug)]
 pub struct Writer {
     side: WriteSide,
@@ -264,8 +264,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Sends what the socket takes at once, without waiting; false when some is left. Nobody is woken when the rest can
-    /// be sent: call again, or [`flush`](Self::flush).
+    /// Writes until the socket's buffer is full, without waiting; false when bytes are left. No task is woken when the
+    /// rest can be sent: call again, or [`flush`](Self::flush).
     ///
     /// # Errors
     /// When the socket fails.

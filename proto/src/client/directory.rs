@@ -1,4 +1,4 @@
-//! What a client asks the REST side for; how is left to the app, so that `proto` needs no HTTP.
+//! The questions of a client to the REST service. An app may ask them in its own way; `proto::rest` is one.
 
 use std::fmt;
 use std::future::Future;

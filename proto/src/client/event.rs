@@ -1,11 +1,11 @@
-//! What a client tells its app.
+//! Events for the app.
 
 use std::time::Duration;
 
 use crate::bye::Advice;
 use crate::wire;
 
-/// What a client tells its app, in the order in which it happened.
+/// An event for the app, in the order in which it happened.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// Logged in; entries follow as Sync brings them.
@@ -13,9 +13,9 @@ pub enum Event {
         /// Names the session in the node's logs.
         session_id: u64,
     },
-    /// Everything that was missed has been told; what follows is live.
+    /// All missed entries have come; later ones are live.
     Synced {
-        /// What the node gave to be told next time; part of the [`Snapshot`](super::Snapshot).
+        /// The node's mark for the next Sync; part of the [`Snapshot`](super::Snapshot).
         synced_ms: i64,
     },
     /// A conversation is new or has moved. `reset`: forget the copy of it before taking what follows.
@@ -55,7 +55,7 @@ pub enum Event {
     },
     /// How far participants got.
     Marks(wire::Marks),
-    /// Somebody is typing.
+    /// A participant is typing.
     Typing(wire::Typing),
     /// A signal of a call.
     CallSignal(wire::CallSignal),
@@ -63,7 +63,7 @@ pub enum Event {
     Bye {
         /// A [`wire::ByeReason`], or a number that is newer than this client.
         reason: i32,
-        /// What the client does about it.
+        /// The client's next step.
         advice: Advice,
         /// A sentence for people, in the language of the settings.
         detail: String,

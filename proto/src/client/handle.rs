@@ -1,23 +1,21 @@
-//! What an app holds of its client: one half to tell it things, one to hear from it.
+//! The app's two handles on its client: one sends requests, one receives events.
 
 use bytes::Bytes;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-use super::copies::Snapshot;
 use super::directory::Directory;
 use super::event::Event;
-use super::outbox::Outgoing;
 use super::session::Session;
 use super::settings::Settings;
-use super::state::Machine;
+use super::state::{Machine, Outgoing, Snapshot};
 use crate::wire::{self, client_frame, server_frame};
 
 /// How many calls of the app may wait for the client's attention.
 const COMMAND_CAPACITY: usize = 64;
 
-/// The client has ended: it was told to stay away, or to stop.
+/// The client has ended: a node sent it away, or the app closed it.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("the client has ended")]
 pub struct Ended;
@@ -45,12 +43,12 @@ pub(super) type Answer = Result<server_frame::Body, RequestError>;
 pub(super) enum Command {
     Send(Outgoing),
     Ask(client_frame::Body, oneshot::Sender<Answer>),
-    Tell(client_frame::Body),
+    Report(client_frame::Body),
     Logout,
     Close,
 }
 
-/// Tells the client what to do. Clones tell the same client; it ends when the last one is dropped.
+/// Requests to the client. Clones belong to the same client; it ends when the last one is dropped.
 #[derive(Clone, Debug)]
 pub struct Client {
     commands: mpsc::Sender<Command>,
@@ -60,9 +58,9 @@ impl Client {
     /// Starts a client on the current runtime. `snapshot` is what the app already has.
     pub fn start(directory: impl Directory, settings: Settings, snapshot: Snapshot) -> (Self, Events) {
         let (commands, commanded) = mpsc::channel(COMMAND_CAPACITY);
-        let (told, events) = mpsc::channel(settings.event_capacity.max(1));
+        let (sender, events) = mpsc::channel(settings.event_capacity.max(1));
         let machine = Machine::new(settings.clone(), snapshot.clone());
-        let session = Session::new(directory, settings, machine, commanded, told);
+        let session = Session::new(directory, settings, machine, commanded, sender);
         tokio::spawn(session.run());
         (
             Self { commands },
@@ -73,7 +71,7 @@ impl Client {
         )
     }
 
-    /// Sends a message and gives the name under which [`Event::Sent`] or [`Event::SendFailed`] will speak of it. It is
+    /// Sends a message; returns the id by which [`Event::Sent`] or [`Event::SendFailed`] names it. It is
     /// sent again until it is answered. Waits while too many messages wait for their answers.
     ///
     /// # Errors
@@ -102,7 +100,7 @@ impl Client {
     /// # Errors
     /// When the client has ended.
     pub async fn send_message(&self, message: Outgoing) -> Result<(), Ended> {
-        self.tell(Command::Send(message)).await
+        self.command(Command::Send(message)).await
     }
 
     /// The app has everything up to `seq`.
@@ -111,7 +109,7 @@ impl Client {
     /// When the client has ended.
     pub async fn received(&self, conversation_id: i64, seq: i64) -> Result<(), Ended> {
         let body = client_frame::Body::Received(wire::Received { conversation_id, seq });
-        self.tell(Command::Tell(body)).await
+        self.command(Command::Report(body)).await
     }
 
     /// The user has read everything up to `seq`.
@@ -120,7 +118,7 @@ impl Client {
     /// When the client has ended.
     pub async fn read(&self, conversation_id: i64, seq: i64) -> Result<(), Ended> {
         let body = client_frame::Body::Read(wire::Read { conversation_id, seq });
-        self.tell(Command::Tell(body)).await
+        self.command(Command::Report(body)).await
     }
 
     /// The user is typing.
@@ -132,7 +130,7 @@ impl Client {
             conversation_id,
             user_id: 0,
         });
-        self.tell(Command::Tell(body)).await
+        self.command(Command::Report(body)).await
     }
 
     /// Asks the node something (History, Recall, PresenceQuery …) and waits for the answer. Not repeated by itself.
@@ -141,34 +139,34 @@ impl Client {
     /// When the node refuses, there is no connection, or the client has ended.
     pub async fn ask(&self, question: client_frame::Body) -> Result<server_frame::Body, RequestError> {
         let (answer, answered) = oneshot::channel();
-        self.tell(Command::Ask(question, answer))
+        self.command(Command::Ask(question, answer))
             .await
             .map_err(|Ended| RequestError::Ended)?;
         answered.await.map_err(|_| RequestError::Ended)?
     }
 
-    /// Logs this session out and ends the client. Messages without an answer are given up.
+    /// Logs this session out and ends the client. Messages without an answer are dropped.
     ///
     /// # Errors
     /// When the client has ended already.
     pub async fn logout(&self) -> Result<(), Ended> {
-        self.tell(Command::Logout).await
+        self.command(Command::Logout).await
     }
 
-    /// Closes the connection and ends the client. Messages without an answer are given up.
+    /// Closes the connection and ends the client. Messages without an answer are dropped.
     ///
     /// # Errors
     /// When the client has ended already.
     pub async fn close(&self) -> Result<(), Ended> {
-        self.tell(Command::Close).await
+        self.command(Command::Close).await
     }
 
-    async fn tell(&self, command: Command) -> Result<(), Ended> {
+    async fn command(&self, command: Command) -> Result<(), Ended> {
         self.commands.send(command).await.map_err(|_| Ended)
     }
 }
 
-/// What the client tells. The app must keep reading: while it does not, the client reads nothing from the node either,
+/// The client's events. The app must keep reading: while it does not, the client reads nothing from the node either,
 /// and in the end the node closes the connection as slow.
 #[derive(Debug)]
 pub struct Events {
@@ -177,7 +175,7 @@ pub struct Events {
 }
 
 impl Events {
-    /// The next event; none once the client has ended and everything was told.
+    /// The next event; none once the client has ended and all events were returned.
     pub async fn next(&mut self) -> Option<Event> {
         let event = self.events.recv().await?;
         match &event {
@@ -193,8 +191,8 @@ impl Events {
         Some(event)
     }
 
-    /// What the app has once it has dealt with every event that [`next`](Self::next) gave; to be stored with it, and
-    /// given to [`Client::start`] the next time.
+    /// The app's copies once it has handled each event that [`next`](Self::next) returned; to be stored with them, and
+    /// passed to [`Client::start`] the next time.
     pub fn snapshot(&self) -> &Snapshot {
         &self.seen
     }

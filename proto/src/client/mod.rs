@@ -2,9 +2,9 @@
 //!
 //! Two layers. [`Connection`] is a socket that speaks frames; it decides nothing, and the load generator and the
 //! tests use it bare. [`Client`] keeps a session alive over many connections by the rules that `docs/protocol.md`
-//! tells on one page: log in, Sync with what the app has, resend what was not acknowledged under the same
+//! states on one page: log in, Sync with the app's copies, resend unacknowledged messages under the same
 //! `client_msg_id`, renew the password in time, ping, come back with a growing and jittered delay, and stay away when
-//! told to. What it decides stands in machines without I/O (`state.rs`, `outbox.rs`, `copies.rs`, `backoff.rs`);
+//! a node says so. Its decisions stand in machines without I/O (`state/`);
 //! `session.rs` is the loop that moves bytes for them.
 //!
 //! ```no_run
@@ -36,26 +36,17 @@
 //! # }
 //! ```
 
-mod backoff;
 mod connection;
-mod copies;
 mod directory;
 mod event;
 mod handle;
-#[cfg(test)]
-mod order_tests;
-mod outbox;
 mod session;
 mod settings;
 mod state;
-#[cfg(test)]
-mod state_tests;
 
-pub use backoff::Backoff;
 pub use connection::{Connection, Reader, ReceiveError, Writer};
-pub use copies::{Copy, Snapshot};
 pub use directory::{Address, Directory, DirectoryError, Password, Tls};
 pub use event::Event;
 pub use handle::{Client, Ended, Events, RequestError};
-pub use outbox::Outgoing;
 pub use settings::Settings;
+pub use state::{Backoff, Copy, Outgoing, Snapshot};

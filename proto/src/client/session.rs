@@ -25,12 +25,13 @@ pub(super) struct Session<D> {
     machine: Machine,
     commands: mpsc::Receiver<Command>,
     events: mpsc::Sender<Event>,
-    /// Events that the channel has no room for; while there are any, nothing is read from the node, so that it holds
+    /// Events beyond the channel's capacity; while there are any, nothing is read from the node, so that it holds
     /// no more than one frame or one lost connection brings.
     backlog: VecDeque<Event>,
     waiting: HashMap<u64, oneshot::Sender<Answer>>,
     servers: Vec<Address>,
-    /// Where no session has come to stand since the last one stood, and where that one ended: another node is tried first.
+    /// Where no session has come to stand since the last one stood, and where that one ended: another node is tried
+    /// first.
     avoided: Vec<SocketAddr>,
     started: Instant,
 }
@@ -89,8 +90,8 @@ impl<D: Directory> Session<D> {
     }
 
     pub(super) async fn run(mut self) {
-        // Stopped is a way out like any other: what was told already still reaches the app.
-        let _ = self.until_told_to_stay_away().await;
+        // Also after Stopped the app gets the events that are queued.
+        let _ = self.until_sent_away().await;
         while let Some(event) = self.backlog.pop_front() {
             if self.events.send(event).await.is_err() {
                 return;
@@ -98,7 +99,7 @@ impl<D: Directory> Session<D> {
         }
     }
 
-    async fn until_told_to_stay_away(&mut self) -> Result<(), Stopped> {
+    async fn until_sent_away(&mut self) -> Result<(), Stopped> {
         loop {
             let attempt = Box::pin(establish(
                 self.directory.clone(),
@@ -159,20 +160,20 @@ impl<D: Directory> Session<D> {
         loop {
             tokio::select! {
                 output = &mut future => return Ok(output),
-                command = self.commands.recv(), if self.machine.has_room() => self.command(command)?,
-                room = room(&self.events), if !self.backlog.is_empty() => self.hand_over(room)?,
+                command = self.commands.recv(), if self.machine.has_capacity() => self.command(command)?,
+                ready = capacity(&self.events), if !self.backlog.is_empty() => self.hand_over(ready)?,
             }
         }
     }
 
-    /// Lives on one connection; gives the reason of its end.
+    /// Serves one connection; returns the reason of its end.
     async fn online(&mut self, connection: Connection) -> Result<String, Stopped> {
         let (mut reader, mut writer) = connection.split();
         let mut renewal: Option<Renewal> = None;
         self.machine.connected(self.now());
         loop {
             if let Some(cause) = self.move_output(&mut reader, &mut writer, &mut renewal) {
-                // Logout and the like may still be on their way out; a node that is gone does not take them.
+                // A Logout may still be queued; a node that is gone does not read it.
                 let _ = timeout(Duration::from_secs(1), writer.flush()).await;
                 return Ok(cause);
             }
@@ -188,8 +189,8 @@ impl<D: Directory> Session<D> {
                         return Ok(format!("the connection failed: {error}"));
                     }
                 }
-                command = self.commands.recv(), if self.machine.has_room() => self.command(command)?,
-                room = room(&self.events), if !self.backlog.is_empty() => self.hand_over(room)?,
+                command = self.commands.recv(), if self.machine.has_capacity() => self.command(command)?,
+                ready = capacity(&self.events), if !self.backlog.is_empty() => self.hand_over(ready)?,
                 password = renew(&mut renewal) => {
                     renewal = None;
                     self.machine.renewed_password(self.now(), password.ok());
@@ -199,7 +200,7 @@ impl<D: Directory> Session<D> {
         }
     }
 
-    /// Moves what the machine wants out to where it goes; gives the reason if the connection is to be closed.
+    /// Carries out the machine's orders; returns the reason when the connection is to be closed.
     fn move_output(
         &mut self,
         reader: &mut Reader,
@@ -250,7 +251,7 @@ impl<D: Directory> Session<D> {
         let now = self.now();
         match command {
             Some(Command::Send(message)) => self.machine.submit(now, message),
-            Some(Command::Tell(body)) => self.machine.tell(now, body),
+            Some(Command::Report(body)) => self.machine.report(now, body),
             Some(Command::Ask(body, answer)) => match self.machine.ask(now, body) {
                 Some(request_id) => {
                     self.waiting.insert(request_id, answer);
@@ -269,8 +270,8 @@ impl<D: Directory> Session<D> {
         Ok(())
     }
 
-    fn hand_over(&mut self, room: Result<(), Stopped>) -> Result<(), Stopped> {
-        room?;
+    fn hand_over(&mut self, ready: Result<(), Stopped>) -> Result<(), Stopped> {
+        ready?;
         if let Some(event) = self.backlog.pop_front() {
             self.events.try_send(event).map_err(|_| Stopped)?;
         }
@@ -282,8 +283,8 @@ impl<D: Directory> Session<D> {
     }
 }
 
-/// Waits until an event can be sent; nobody else sends, so that the room stays.
-async fn room(events: &mpsc::Sender<Event>) -> Result<(), Stopped> {
+/// Waits until an event can be sent. There is no other sender, so that the capacity stays.
+async fn capacity(events: &mpsc::Sender<Event>) -> Result<(), Stopped> {
     events.reserve().await.map(drop).map_err(|_| Stopped)
 }
 

@@ -1,18 +1,18 @@
-//! Who a client is, and its limits.
+//! The identity of a client, and its limits.
 
 use std::time::Duration;
 
-use super::backoff::Backoff;
+use super::state::Backoff;
 use crate::wire::Platform;
 
-/// Who a client is, and its limits.
+/// The identity of a client, and its limits.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The person, as REST names them.
+    /// The user's id, as REST names it.
     pub user_id: i64,
     /// The device that the passwords are made for.
     pub device_id: String,
-    /// What kind of device this is.
+    /// The kind of device.
     pub platform: Platform,
     /// The app's own version, for the operator's logs.
     pub app_version: String,
@@ -20,14 +20,17 @@ pub struct Settings {
     pub language: String,
     /// How long to wait before coming back.
     pub backoff: Backoff,
-    /// How long connecting, TLS included, may take.
+    // protocol: "connecting, TLS included, takes too long"
+    /// The limit of connecting, TLS included.
     pub connect_timeout: Duration,
+    // protocol: "no answer to Login | 10 s"
     /// How long a Login may stay without an answer.
     pub login_timeout: Duration,
-    /// How long a Send, Sync or Ping may stay without an answer before the connection is taken for dead. A node
+    // protocol: "no answer to a Send, Sync or Ping | 15 s"
+    /// How long a Send, Sync or Ping may stay without an answer before the connection counts as dead. A node
     /// answers within 5 s even when its database is away.
     pub answer_timeout: Duration,
-    /// At most so many entries of each conversation in one Sync; 0 for the node's default.
+    /// The most entries of each conversation in one Sync; 0 for the node's default.
     pub sync_limit: u32,
     /// How many events may wait for the app before the client stops reading from the node.
     pub event_capacity: usize,

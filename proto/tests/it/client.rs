@@ -1,4 +1,4 @@
-//! What an app sees of its client while the node comes, goes and says things.
+//! An app's view of its client while a scripted node comes, goes and answers.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,11 +10,10 @@ use proto::client::{
     RequestError, Settings, Snapshot,
 };
 use proto::wire::{self, ByeReason, ClientFrame, Platform, client_frame, server_frame};
+use testkit::PATIENCE;
 use tokio::time::timeout;
 
 use crate::node::Node;
-
-const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Default)]
 struct Asked {
@@ -53,7 +52,7 @@ fn settings() -> Settings {
     settings
 }
 
-/// Where nobody listens, nor ever will: a port that was let go may be given to the next test.
+/// An address without a listener: a closed port may go to the next test.
 fn gone() -> SocketAddr {
     ([127, 0, 0, 1], 1).into()
 }

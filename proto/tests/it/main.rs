@@ -6,3 +6,5 @@ mod client;
 mod contract;
 #[cfg(feature = "client")]
 mod node;
+#[cfg(feature = "rest")]
+mod rest;

@@ -1,17 +1,14 @@
 //! A node that does what a test tells it, frame by frame.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use prost::Message;
 use proto::frame::{self, FrameReader};
 use proto::wire::{self, ClientFrame, ServerFrame, client_frame, server_frame};
+use testkit::PATIENCE;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
-
-/// Longer than anything here takes; a test that waits so long has failed.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Node {
     listener: TcpListener,

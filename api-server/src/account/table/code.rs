@@ -3,17 +3,16 @@
 use bytes::Bytes;
 use database::{Database, Transaction, params};
 
-use super::super::phone::Phone;
-use crate::error::Error;
+use crate::{account::phone::Phone, http::error::Error};
 
-/// A code, as it is kept.
+/// A stored code.
 pub(in crate::account) struct StoredCode {
     pub(in crate::account) salt: Bytes,
     pub(in crate::account) hash: Bytes,
     pub(in crate::account) created_ms: i64,
 }
 
-/// Keeps a code unless the phone got one less than `interval_ms` ago: then tells how long it waits, milliseconds.
+/// Stores a code. When the phone received one less than `interval_ms` ago, returns the remaining wait instead, milliseconds.
 pub(in crate::account) async fn put_code(
     tx: &mut Transaction<'_>,
     phone: &Phone,
@@ -57,8 +56,8 @@ pub(in crate::account) async fn remove_code(
     Ok(())
 }
 
-/// Counts a try and gives the code to compare with; none when there is none, or it is too old or was tried too often.
-pub(in crate::account) async fn begin_try(
+/// Counts an attempt and reads the code to compare with; none when no code exists, or it is too old or was tried too often.
+pub(in crate::account) async fn count_attempt(
     tx: &mut Transaction<'_>,
     phone: &Phone,
     max_tries: i64,
@@ -81,7 +80,7 @@ pub(in crate::account) async fn begin_try(
     .transpose()
 }
 
-pub(in crate::account) async fn take_back_try(tx: &mut Transaction<'_>, phone: &Phone) -> Result<(), Error> {
+pub(in crate::account) async fn refund_attempt(tx: &mut Transaction<'_>, phone: &Phone) -> Result<(), Error> {
     tx.execute(
         "UPDATE sms_code SET tries = tries - 1 WHERE phone = $1",
         params![phone.as_str()],
@@ -90,8 +89,8 @@ pub(in crate::account) async fn take_back_try(tx: &mut Transaction<'_>, phone: &
     Ok(())
 }
 
-/// A used code is good no more; its row stays to keep the minute.
-pub(in crate::account) async fn use_up_code(tx: &mut Transaction<'_>, phone: &Phone) -> Result<(), Error> {
+/// Consumes a code. Its row stays, for the interval.
+pub(in crate::account) async fn consume_code(tx: &mut Transaction<'_>, phone: &Phone) -> Result<(), Error> {
     tx.execute(
         "UPDATE sms_code SET code_hash = $1 WHERE phone = $2",
         params![Bytes::new(), phone.as_str()],

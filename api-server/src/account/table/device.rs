@@ -4,15 +4,16 @@ use bytes::Bytes;
 use database::{Database, Row, Transaction, params};
 use proto::UserId;
 
-use super::super::{
-    device::{Device, NewLogin},
-    push_token::PushToken,
-    token::{Found, TokenHash},
-    user::User,
+use crate::{
+    account::{
+        device::{Device, NewLogin, PushToken},
+        token::Found,
+    },
+    caller::{TokenHash, User},
+    http::error::{Error, ErrorCode},
 };
-use crate::error::{Error, Word};
 
-/// A device of somebody.
+/// A device.
 pub(in crate::account) struct DeviceRow {
     pub(in crate::account) device_id: String,
     pub(in crate::account) platform: String,
@@ -35,16 +36,16 @@ pub(in crate::account) async fn device_of_token(
     row.as_ref().map(|row| Found::from_row(row, *token)).transpose()
 }
 
-const HOLD_IN_FILE: &str = "SELECT user_id FROM device WHERE token_hash = $1 AND token_expires_ms > $2";
-const HOLD_ON_SERVER: &str = "UPDATE device SET last_used_ms = last_used_ms
+const LOCK_ON_SQLITE: &str = "SELECT user_id FROM device WHERE token_hash = $1 AND token_expires_ms > $2";
+const LOCK_ON_POSTGRES: &str = "UPDATE device SET last_used_ms = last_used_ms
      WHERE token_hash = $1 AND token_expires_ms > $2 RETURNING user_id";
 
-/// Refuses a transaction whose access token has ended, and locks the token's device until the commit. A file runs one
-/// transaction at a time and needs no lock. It comes after all other locks, as in the transactions that end devices.
-pub(crate) async fn hold(tx: &mut Transaction<'_>, user: &User, now_ms: i64) -> Result<(), Error> {
-    let sql = tx.text(HOLD_IN_FILE, HOLD_ON_SERVER);
+/// Refuses a transaction whose access token has ended, and locks the token's device until the commit. SQLite runs one
+/// transaction at a time and needs no lock. Comes after all other locks, as in the transactions that end devices.
+pub(crate) async fn lock_device(tx: &mut Transaction<'_>, user: &User, now_ms: i64) -> Result<(), Error> {
+    let sql = tx.text(LOCK_ON_SQLITE, LOCK_ON_POSTGRES);
     let row = tx.query_first(sql, params![&user.token[..], now_ms]).await?;
-    row.map(drop).ok_or_else(|| Word::AuthRequired.into())
+    row.map(drop).ok_or_else(|| ErrorCode::AuthRequired.into())
 }
 
 const DEVICES: &str =
@@ -118,7 +119,7 @@ pub(in crate::account) async fn put_device(
     Ok(())
 }
 
-/// Two devices were given one push token at the same instant: this one comes again, and takes it then.
+/// Two devices set one push token at the same time: this one retries.
 fn push_token_taken(error: database::Error) -> Error {
     if error.constraint() == Some("device_push_token_key") {
         Error::unavailable(error)
@@ -131,7 +132,7 @@ const REMOVE_OWN: &str = "DELETE FROM device WHERE user_id = $1 RETURNING user_i
 const REMOVE_OPENED: &str =
     "DELETE FROM device WHERE opened_by = $1 RETURNING user_id, device_id, token_hash";
 
-/// Ends all devices of somebody, whose account is locked, and those on which they logged a team's assistant in.
+/// Ends all devices of a user, whose account is locked, and those on which they logged a team's assistant in.
 pub(crate) async fn remove_devices(
     tx: &mut Transaction<'_>,
     user: UserId,
@@ -143,7 +144,7 @@ pub(crate) async fn remove_devices(
     Ok(gone)
 }
 
-/// Ends the devices of somebody but for one, and those on which they logged a team's assistant in.
+/// Ends all devices of a user but one, and those on which they logged a team's assistant in.
 pub(in crate::account) async fn remove_other_devices(
     tx: &mut Transaction<'_>,
     user: UserId,
@@ -199,7 +200,7 @@ fn removed(rows: &[Row]) -> Result<Vec<Device>, Error> {
         .collect()
 }
 
-/// Notes that the IM passwords and sessions of devices are to be ended.
+/// Records logouts that are to be completed.
 pub(in crate::account) async fn put_ended(
     tx: &mut Transaction<'_>,
     devices: &[Device],
@@ -216,7 +217,7 @@ pub(in crate::account) async fn put_ended(
     Ok(())
 }
 
-/// Whether the IM passwords and sessions of a device are still to be ended.
+/// Whether the logout of a device is still to be completed.
 pub(in crate::account) async fn is_ending(
     tx: &mut Transaction<'_>,
     user: UserId,
@@ -232,7 +233,7 @@ pub(in crate::account) async fn is_ending(
 const LEFT_OVER: &str =
     "SELECT user_id, device_id FROM device_ended WHERE ended_ms <= $1 ORDER BY ended_ms LIMIT $2";
 
-/// Devices that ended before a moment and whose IM passwords and sessions nobody has ended since.
+/// Devices whose logout began before this time and is not completed.
 pub(in crate::account) async fn left_over(
     database: &Database,
     before_ms: i64,
@@ -250,7 +251,7 @@ pub(in crate::account) async fn left_over(
         .collect()
 }
 
-/// Forgets devices whose IM passwords and sessions have been ended.
+/// Deletes completed logouts.
 pub(in crate::account) async fn forget_ended(database: &Database, ended: Vec<Device>) -> Result<(), Error> {
     database
         .transaction(move |tx| {
@@ -271,8 +272,8 @@ pub(in crate::account) async fn forget_ended(database: &Database, ended: Vec<Dev
 const TAKE_PUSH_TOKEN: &str = "UPDATE device SET push_provider = NULL, push_token = NULL
      WHERE push_token = $1 AND push_provider = $2 AND NOT (user_id = $3 AND device_id = $4)";
 
-/// Takes a push token away from all other devices: the phone that has it is somebody else's now.
-pub(in crate::account) async fn take_push_token(
+/// Removes a push token from all other devices: its phone belongs to this login now.
+pub(in crate::account) async fn remove_push_token(
     tx: &mut Transaction<'_>,
     push: &PushToken,
     user: UserId,
@@ -299,11 +300,11 @@ pub(in crate::account) async fn put_push_token(
         )
         .await
         .map_err(push_token_taken)?;
-    // Logged out in this very moment.
+    // A concurrent logout was faster.
     if changed == 1 {
         Ok(())
     } else {
-        Err(Word::AuthRequired.into())
+        Err(ErrorCode::AuthRequired.into())
     }
 }
 
@@ -311,7 +312,7 @@ pub(in crate::account) async fn save_last_use(
     database: &Database,
     mut used: Vec<(TokenHash, i64)>,
 ) -> Result<(), Error> {
-    // Rows are taken in one order by every process, or two could wait for each other.
+    // Every process locks rows in one order, or two could deadlock.
     used.sort_unstable();
     database
         .transaction(move |tx| {
@@ -339,8 +340,8 @@ mod tests {
         let token = Bytes::from_static(&[0; 32]);
         walks_an_index(DEVICES, params![1_i64]).await;
         walks_an_index(TOKEN, params![token.clone(), 1_i64]).await;
-        walks_an_index(HOLD_IN_FILE, params![token.clone(), 1_i64]).await;
-        walks_an_index(HOLD_ON_SERVER, params![token, 1_i64]).await;
+        walks_an_index(LOCK_ON_SQLITE, params![token.clone(), 1_i64]).await;
+        walks_an_index(LOCK_ON_POSTGRES, params![token, 1_i64]).await;
         walks_an_index(REMOVE_OWN, params![1_i64]).await;
         walks_an_index(REMOVE_OPENED, params![1_i64]).await;
         walks_an_index(LEFT_OVER, params![1_i64, 1_i64]).await;

@@ -1,11 +1,11 @@
-//! The SQL of known devices: those on which an account has logged in.
+//! The SQL of known devices, on which an account has logged in.
 
 use database::{Transaction, params};
 use proto::UserId;
 
-use crate::error::Error;
+use crate::http::error::Error;
 
-/// Known devices of one account; the one used last pushes out the oldest.
+/// Known devices of one account; a new one evicts the oldest.
 const MAX_KNOWN: i64 = 20;
 
 pub(in crate::account) async fn is_known_device(
@@ -23,7 +23,7 @@ pub(in crate::account) async fn is_known_device(
 const FORGET_OLDEST: &str = "DELETE FROM known_device WHERE user_id = $1 AND device_id IN (
          SELECT device_id FROM known_device WHERE user_id = $1 ORDER BY last_login_ms DESC LIMIT 1000 OFFSET $2)";
 
-/// Notes a login on a device. The account's row is locked.
+/// Records a login on a device. The account is locked.
 pub(in crate::account) async fn put_known_device(
     tx: &mut Transaction<'_>,
     user: UserId,
@@ -40,7 +40,7 @@ pub(in crate::account) async fn put_known_device(
     Ok(())
 }
 
-/// Makes a device one of a stranger again.
+/// Forgets a known device.
 pub(in crate::account) async fn forget_known_device(
     tx: &mut Transaction<'_>,
     user: UserId,
@@ -54,7 +54,7 @@ pub(in crate::account) async fn forget_known_device(
     Ok(())
 }
 
-/// The same for all devices of an account but one.
+/// Forgets all known devices of an account but one.
 pub(in crate::account) async fn forget_other_known_devices(
     tx: &mut Transaction<'_>,
     user: UserId,

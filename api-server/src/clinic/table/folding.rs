@@ -1,23 +1,23 @@
-//! Folding the names that an earlier release wrote.
+//! Folding names that an earlier release wrote.
 
 use database::{Database, params};
 
-use crate::{error::Error, input::folded};
+use crate::http::{error::Error, input::folded};
 
-/// Names of one transaction: a few milliseconds.
+/// Names folded in one transaction, which takes a few milliseconds.
 const AT_ONCE: i64 = 100;
 
 const UNFOLDED: &str =
     "SELECT id, name FROM clinic WHERE folded_from IS DISTINCT FROM name AND id > $1 ORDER BY id LIMIT $2";
 
-/// Two that look alike were both taken then: the later one keeps its name under a folded form that no name has.
+/// Of two names that look alike, the later one gets a folded form that no name has.
 const FOLD: &str = "UPDATE clinic SET folded_from = $1,
        folded_name = CASE WHEN EXISTS (SELECT 1 FROM clinic c WHERE c.folded_name = $2 AND c.id <> $3)
                           THEN $4 ELSE $2 END
      WHERE id = $3 AND name = $1";
 
-/// Folds the names that are not folded yet, some at a time; true when there may be more. During an upgrade, servers of the
-/// earlier release go on writing such names.
+/// Folds some unfolded names; true when more may remain. During an upgrade, servers of the earlier release keep writing
+/// such names.
 pub(crate) async fn fold_names(database: &Database) -> Result<bool, Error> {
     let rows = database.query(UNFOLDED, params![0_i64, AT_ONCE]).await?;
     let mut names: Vec<(i64, String)> = Vec::with_capacity(rows.len());

@@ -3,8 +3,8 @@
 use database::{Database, Transaction, params};
 use proto::UserId;
 
-use super::super::record::{COLUMNS, JOINS, Known};
-use crate::{error::Error, input::PageQuery};
+use super::super::record::{COLUMNS, JOINS, Record};
+use crate::http::{answer::List, error::Error};
 
 fn finished_sql() -> String {
     format!(
@@ -16,22 +16,24 @@ fn finished_sql() -> String {
 
 const COUNT_FINISHED: &str = "SELECT count(*) FROM consult WHERE team_id = $1 AND status = 'finished'";
 
-/// What a team has finished: one more than the page holds, the newest first.
-pub(crate) async fn finished(database: &Database, team: i64, page: &PageQuery) -> Result<Vec<Known>, Error> {
-    let start = page.start();
-    let rows = database
-        .query(finished_sql(), params![team, start.at, start.id, page.limit + 1])
-        .await?;
-    rows.iter().map(Known::from_row).collect()
+/// A team's finished consults, the newest first.
+pub(crate) fn finished(team: i64) -> List<Record> {
+    List {
+        items: finished_sql().into(),
+        count: COUNT_FINISHED.into(),
+        keys: params![team],
+        item: Record::from_row,
+        place: Record::place,
+    }
 }
 
-/// How many consults a team has finished.
+/// Counts a team's finished consults.
 pub(crate) async fn count_finished(database: &Database, team: i64) -> Result<i64, Error> {
     let row = database.query_first(COUNT_FINISHED, params![team]).await?;
     Ok(row.map_or(Ok(0), |row| row.get(0))?)
 }
 
-/// A doctor's place in consults of a team, for a statement's end.
+/// A doctor's seats in consults of a team, for a statement's end.
 const SEATED: &str = "p.user_id = $1 AND p.team_id = $2 AND p.role = 'doctor' AND p.shelf <> 'removed'";
 
 fn served_sql() -> String {
@@ -53,32 +55,18 @@ fn count_served_sql() -> String {
     )
 }
 
-/// What a doctor of a team is in: one more than the page holds, the newest first.
-pub(crate) async fn served(
-    database: &Database,
-    team: i64,
-    doctor: UserId,
-    page: &PageQuery,
-) -> Result<Vec<Known>, Error> {
-    let start = page.start();
-    let rows = database
-        .query(
-            served_sql(),
-            params![doctor.get(), team, start.at, start.id, page.limit + 1],
-        )
-        .await?;
-    rows.iter().map(Known::from_row).collect()
+/// A doctor's consults in a team, in any state, the newest first.
+pub(crate) fn served(team: i64, doctor: UserId) -> List<Record> {
+    List {
+        items: served_sql().into(),
+        count: count_seated_sql().into(),
+        keys: params![doctor.get(), team],
+        item: Record::from_row,
+        place: Record::place,
+    }
 }
 
-/// How many consults of a team a doctor is in, whatever their state.
-pub(crate) async fn count_seated(database: &Database, team: i64, doctor: UserId) -> Result<i64, Error> {
-    let row = database
-        .query_first(count_seated_sql(), params![doctor.get(), team])
-        .await?;
-    Ok(row.map_or(Ok(0), |row| row.get(0))?)
-}
-
-/// How many finished consults of a team a doctor is in.
+/// Counts a doctor's finished consults in a team.
 pub(crate) async fn count_served(database: &Database, team: i64, doctor: UserId) -> Result<i64, Error> {
     let row = database
         .query_first(count_served_sql(), params![doctor.get(), team])
@@ -90,7 +78,7 @@ fn running_sql() -> String {
     format!("{} AND p.shelf = 'in_process'", count_seated_sql())
 }
 
-/// How many running consults of a team a doctor is in.
+/// Counts a doctor's running consults in a team.
 pub(crate) async fn running_of(tx: &mut Transaction<'_>, team: i64, doctor: UserId) -> Result<i64, Error> {
     let row = tx.query_first(running_sql(), params![doctor.get(), team]).await?;
     Ok(row.map_or(Ok(0), |row| row.get(0))?)
@@ -103,10 +91,8 @@ mod tests {
 
     #[tokio::test]
     async fn statements_walk_an_index() {
-        walks_an_index(&finished_sql(), params![1_i64, 1_i64, 1_i64, 51_i64]).await;
-        walks_an_index(COUNT_FINISHED, params![1_i64]).await;
-        walks_an_index(&served_sql(), params![1_i64, 1_i64, 1_i64, 1_i64, 51_i64]).await;
-        walks_an_index(&count_seated_sql(), params![1_i64, 1_i64]).await;
+        finished(1).walks_an_index().await;
+        served(1, UserId::from_database(1)).walks_an_index().await;
         walks_an_index(&count_served_sql(), params![1_i64, 1_i64]).await;
         walks_an_index(&running_sql(), params![1_i64, 1_i64]).await;
     }

@@ -1,15 +1,14 @@
 //! The SQL of invitations in person.
 
-use database::{Database, Row, Transaction, params};
+use database::{Row, Transaction, params};
 use proto::UserId;
 
 use crate::{
-    error::Error,
-    input::PageQuery,
+    http::{answer::List, error::Error, input::Cursor},
     invitation::{Place, in_person::SentDoctorInvitation, received::DoctorInvitation},
 };
 
-/// An invitation to be made.
+/// A new invitation.
 pub(in crate::invitation) struct NewInPerson {
     pub(in crate::invitation) id: i64,
     pub(in crate::invitation) place: Place,
@@ -23,7 +22,7 @@ pub(in crate::invitation) struct NewInPerson {
 }
 
 impl NewInPerson {
-    /// As its sender sees it.
+    /// In the form that its sender sees.
     pub(in crate::invitation) fn sent(self) -> SentDoctorInvitation {
         sent(
             self.id,
@@ -35,7 +34,7 @@ impl NewInPerson {
     }
 }
 
-/// Shows the phone or the doctor, whichever the inviter named.
+/// Shows the phone or the doctor: the one that the inviter named.
 fn sent(
     id: i64,
     doctor_id: i64,
@@ -84,7 +83,7 @@ pub(in crate::invitation) async fn put_in_person(
 const FORGET_EXPIRED: &str =
     "DELETE FROM doctor_invitation WHERE place = $1 AND place_id = $2 AND expires_ms <= $3";
 
-/// Removes the invitations of a place that have expired.
+/// Deletes the expired invitations of a place.
 pub(in crate::invitation) async fn forget_expired_in_person(
     tx: &mut Transaction<'_>,
     place: Place,
@@ -98,7 +97,7 @@ pub(in crate::invitation) async fn forget_expired_in_person(
 
 const COUNT: &str = "SELECT count(*) FROM doctor_invitation WHERE place = $1 AND place_id = $2";
 
-/// How many invitations a place has; one that was declined counts like the others, so that the number tells nothing.
+/// Counts the invitations of a place, declined ones included: the number does not reveal an answer.
 pub(in crate::invitation) async fn count_in_person(
     tx: &mut Transaction<'_>,
     place: Place,
@@ -121,7 +120,7 @@ fn list_sql() -> String {
     )
 }
 
-/// The invitation of somebody into a place, if there is one.
+/// The invitation of a phone or doctor into a place.
 pub(in crate::invitation) async fn sent_to(
     tx: &mut Transaction<'_>,
     place: Place,
@@ -135,61 +134,42 @@ pub(in crate::invitation) async fn sent_to(
     row.as_ref().map(sent_row).transpose()
 }
 
-/// One more than the page holds, the newest first.
-pub(in crate::invitation) async fn list_sent(
-    database: &Database,
+/// The open invitations of a place, the newest first.
+pub(in crate::invitation) fn list_sent(
     place: Place,
     place_id: i64,
     now_ms: i64,
-    page: &PageQuery,
-) -> Result<Vec<SentDoctorInvitation>, Error> {
-    let start = page.start();
-    let rows = database
-        .query(
-            list_sql(),
-            params![
-                place.as_str(),
-                place_id,
-                now_ms,
-                start.at,
-                start.id,
-                page.limit + 1
-            ],
-        )
-        .await?;
-    rows.iter().map(sent_row).collect()
+) -> List<SentDoctorInvitation> {
+    List {
+        items: list_sql().into(),
+        count: COUNT_SENT.into(),
+        keys: params![place.as_str(), place_id, now_ms],
+        item: sent_row,
+        place: |sent| Cursor {
+            at: sent.created_ms,
+            id: sent.invitation_id,
+        },
+    }
 }
 
 const COUNT_SENT: &str =
     "SELECT count(*) FROM doctor_invitation WHERE place = $1 AND place_id = $2 AND expires_ms > $3";
 
-pub(in crate::invitation) async fn count_sent(
-    database: &Database,
-    place: Place,
-    place_id: i64,
-    now_ms: i64,
-) -> Result<i64, Error> {
-    let row = database
-        .query_first(COUNT_SENT, params![place.as_str(), place_id, now_ms])
-        .await?;
-    Ok(row.map_or(Ok(0), |row| row.get(0))?)
-}
-
-const WITHDRAW: &str =
+const REVOKE: &str =
     "DELETE FROM doctor_invitation WHERE place = $1 AND place_id = $2 AND id = $3 AND expires_ms > $4";
 
 /// False when the place has no such invitation.
-pub(in crate::invitation) async fn withdraw_in_person(
+pub(in crate::invitation) async fn revoke_in_person(
     tx: &mut Transaction<'_>,
     place: Place,
     place_id: i64,
     id: i64,
     now_ms: i64,
 ) -> Result<bool, Error> {
-    let withdrawn = tx
-        .execute(WITHDRAW, params![place.as_str(), place_id, id, now_ms])
+    let revoked = tx
+        .execute(REVOKE, params![place.as_str(), place_id, id, now_ms])
         .await?;
-    Ok(withdrawn == 1)
+    Ok(revoked == 1)
 }
 
 const RECEIVED: &str = "SELECT i.id, i.place, i.place_id, coalesce(t.name, c.name, ''), i.inviter_id, a.name,
@@ -237,38 +217,24 @@ pub(in crate::invitation) async fn received_one(
     row.as_ref().map(received_row).transpose()
 }
 
-/// One more than the page holds, the newest first.
-pub(in crate::invitation) async fn received(
-    database: &Database,
-    phone: &str,
-    now_ms: i64,
-    page: &PageQuery,
-) -> Result<Vec<DoctorInvitation>, Error> {
-    let start = page.start();
-    let rows = database
-        .query(
-            received_sql(),
-            params![phone, now_ms, start.at, start.id, page.limit + 1],
-        )
-        .await?;
-    rows.iter().map(received_row).collect()
+/// The open invitations of a phone, the newest first.
+pub(in crate::invitation) fn received(phone: String, now_ms: i64) -> List<DoctorInvitation> {
+    List {
+        items: received_sql().into(),
+        count: COUNT_RECEIVED.into(),
+        keys: params![phone, now_ms],
+        item: received_row,
+        place: |received| Cursor {
+            at: received.created_ms,
+            id: received.invitation_id,
+        },
+    }
 }
 
 const COUNT_RECEIVED: &str =
     "SELECT count(*) FROM doctor_invitation WHERE phone = $1 AND state = 'invited' AND expires_ms > $2";
 
-pub(in crate::invitation) async fn count_received(
-    database: &Database,
-    phone: &str,
-    now_ms: i64,
-) -> Result<i64, Error> {
-    let row = database
-        .query_first(COUNT_RECEIVED, params![phone, now_ms])
-        .await?;
-    Ok(row.map_or(Ok(0), |row| row.get(0))?)
-}
-
-/// Removes an open invitation that is accepted; false when there is none. The delete decides, whatever requests race.
+/// Consumes an open invitation; false when there is none. The DELETE decides between racing requests.
 pub(in crate::invitation) async fn consume_in_person(
     tx: &mut Transaction<'_>,
     phone: &str,
@@ -286,7 +252,7 @@ pub(in crate::invitation) async fn consume_in_person(
 
 const FORGET_OTHERS: &str = "DELETE FROM doctor_invitation WHERE place = $1 AND place_id = $2 AND phone = $3";
 
-/// Removes the other invitations into a place of a doctor who is in it now.
+/// Deletes the other invitations of a doctor who has joined a place.
 pub(in crate::invitation) async fn forget_others(
     tx: &mut Transaction<'_>,
     place: Place,
@@ -318,7 +284,7 @@ pub(in crate::invitation) async fn decline(
 const FORGET_OF: &str =
     "DELETE FROM doctor_invitation WHERE place = $1 AND place_id = $2 AND inviter_id = $3";
 
-/// Removes the invitations of one inviter.
+/// Deletes the invitations of one inviter.
 pub(super) async fn forget_of(
     tx: &mut Transaction<'_>,
     place: Place,
@@ -340,12 +306,10 @@ mod tests {
         walks_an_index(FORGET_EXPIRED, params!["team", 1_i64, 1_i64]).await;
         walks_an_index(COUNT, params!["team", 1_i64]).await;
         walks_an_index(&sent_to_sql(), params!["team", 1_i64, "p", 1_i64]).await;
-        walks_an_index(&list_sql(), params!["team", 1_i64, 1_i64, 1_i64, 1_i64, 51_i64]).await;
-        walks_an_index(COUNT_SENT, params!["team", 1_i64, 1_i64]).await;
-        walks_an_index(WITHDRAW, params!["team", 1_i64, 1_i64, 1_i64]).await;
+        list_sent(Place::Team, 1, 1).walks_an_index().await;
+        walks_an_index(REVOKE, params!["team", 1_i64, 1_i64, 1_i64]).await;
         walks_an_index(&received_one_sql(), params!["p", 1_i64, 1_i64]).await;
-        walks_an_index(&received_sql(), params!["p", 1_i64, 1_i64, 1_i64, 51_i64]).await;
-        walks_an_index(COUNT_RECEIVED, params!["p", 1_i64]).await;
+        received("p".to_owned(), 1).walks_an_index().await;
         walks_an_index(FORGET_OTHERS, params!["team", 1_i64, "p"]).await;
         walks_an_index(FORGET_OF, params!["team", 1_i64, 1_i64]).await;
     }

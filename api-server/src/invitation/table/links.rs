@@ -1,11 +1,11 @@
-//! The SQL of invitations by link. Teams and clinics have a table each, of one form.
+//! The SQL of invitations by link. Teams and clinics have a table each, with the same columns.
 
 use database::{Transaction, params};
 use proto::UserId;
 
-use crate::{error::Error, invitation::Place};
+use crate::{http::error::Error, invitation::Place};
 
-/// An invitation to be made.
+/// A new invitation.
 pub(in crate::invitation) struct NewInvitation {
     pub(in crate::invitation) place_id: i64,
     pub(in crate::invitation) id: i64,
@@ -47,8 +47,7 @@ pub(in crate::invitation) async fn put(
     Ok(())
 }
 
-/// Uses an invitation once; false when it is used up, was withdrawn, or has expired. The update decides, whatever requests
-/// race.
+/// Consumes one use; false when the link is used up, revoked or expired. The UPDATE decides between racing requests.
 pub(in crate::invitation) async fn consume(
     tx: &mut Transaction<'_>,
     place: Place,
@@ -69,7 +68,7 @@ pub(in crate::invitation) async fn consume(
     Ok(used == 1)
 }
 
-/// Removes the invitations of a place that have expired.
+/// Deletes the expired invitations of a place.
 pub(in crate::invitation) async fn forget_expired(
     tx: &mut Transaction<'_>,
     place: Place,
@@ -82,7 +81,7 @@ pub(in crate::invitation) async fn forget_expired(
     Ok(())
 }
 
-/// How many invitations a place has.
+/// Counts the invitations of a place.
 pub(in crate::invitation) async fn count(
     tx: &mut Transaction<'_>,
     place: Place,
@@ -95,7 +94,7 @@ pub(in crate::invitation) async fn count(
 }
 
 /// False when the place has no such invitation.
-pub(in crate::invitation) async fn withdraw_link(
+pub(in crate::invitation) async fn revoke_link(
     tx: &mut Transaction<'_>,
     place: Place,
     place_id: i64,
@@ -106,7 +105,7 @@ pub(in crate::invitation) async fn withdraw_link(
     Ok(tx.execute(sql, params![place_id, id]).await? == 1)
 }
 
-/// Removes the invitations of one inviter.
+/// Deletes the invitations of one inviter.
 pub(super) async fn forget_of(
     tx: &mut Transaction<'_>,
     place: Place,

@@ -1,11 +1,11 @@
-//! Folding the names that an earlier release wrote.
+//! Folding names that an earlier release wrote.
 
 use database::{Database, Transaction, params};
 
-use super::{super::name, search};
-use crate::error::Error;
+use super::search;
+use crate::{http::error::Error, team::find::name};
 
-/// Names of one transaction: some milliseconds, since each has up to 2,080 pieces.
+/// Names folded in one transaction, which takes some milliseconds: each has up to 2,080 pieces.
 const AT_ONCE: i64 = 20;
 
 const UNFOLDED: &str = "SELECT id, name, search_name, created_ms FROM team
@@ -20,8 +20,8 @@ struct Unfolded {
     created_ms: i64,
 }
 
-/// Folds the names that are not folded yet, some at a time; true when there may be more. During an upgrade, servers of the
-/// earlier release go on writing such names.
+/// Folds some unfolded names; true when more may remain. During an upgrade, servers of the earlier release keep writing
+/// such names.
 pub(crate) async fn fold_names(database: &Database) -> Result<bool, Error> {
     let rows = database.query(UNFOLDED, params![0_i64, AT_ONCE]).await?;
     let mut teams = Vec::with_capacity(rows.len());
@@ -56,7 +56,7 @@ async fn fold(tx: &mut Transaction<'_>, team: Unfolded) -> Result<(), Error> {
     let folded = tx
         .execute(FOLD, params![searched.as_str(), team.name.as_str(), team.id])
         .await?;
-    // An earlier release writes pieces of what it calls the search name.
+    // An earlier release wrote the pieces of its own search name.
     if folded == 0 || searched == team.search_name {
         return Ok(());
     }

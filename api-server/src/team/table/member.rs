@@ -1,12 +1,14 @@
 //! The SQL of a team's members.
 
-use database::{Database, Transaction, params};
+use database::{Row, Transaction, params};
 use proto::UserId;
 
-use super::super::members::TeamMember;
-use crate::{error::Error, input::PageQuery};
+use crate::{
+    http::{answer::List, error::Error, input::Cursor},
+    team::roster::members::TeamMember,
+};
 
-/// Puts a member who accepts a version; false when they are in with this version already.
+/// Inserts a member, or updates the version that they accept; false when they have accepted it already.
 pub(in crate::team) async fn put_member(
     tx: &mut Transaction<'_>,
     team: i64,
@@ -25,7 +27,7 @@ pub(in crate::team) async fn put_member(
     Ok(put == 1)
 }
 
-/// Records that a member accepted a version: the first time counts.
+/// Records that a member accepted a version; the first time is kept.
 pub(in crate::team) async fn put_acceptance(
     tx: &mut Transaction<'_>,
     team: i64,
@@ -42,7 +44,7 @@ pub(in crate::team) async fn put_acceptance(
     Ok(())
 }
 
-/// Takes a member out; false when they are not in.
+/// Removes a member; false when they are not in the team.
 pub(in crate::team) async fn remove_member(
     tx: &mut Transaction<'_>,
     team: i64,
@@ -65,42 +67,36 @@ const MEMBERS: &str = "SELECT m.member_id, a.name, p.photo_id, m.agreement_versi
 
 const COUNT: &str = "SELECT count(*) FROM team_member WHERE team_id = $1";
 
-/// One more than the page holds, the newest first.
-pub(in crate::team) async fn members(
-    database: &Database,
-    team: i64,
-    page: &PageQuery,
-) -> Result<Vec<TeamMember>, Error> {
-    let start = page.start();
-    let rows = database
-        .query(MEMBERS, params![team, start.at, start.id, page.limit + 1])
-        .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(TeamMember {
-                member_id: row.get(0)?,
-                name: row.get(1)?,
-                photo_id: row.get(2)?,
-                agreement_version: row.get(3)?,
-                joined_ms: row.get(4)?,
-            })
-        })
-        .collect()
+fn member_row(row: &Row) -> Result<TeamMember, Error> {
+    Ok(TeamMember {
+        member_id: row.get(0)?,
+        name: row.get(1)?,
+        photo_id: row.get(2)?,
+        agreement_version: row.get(3)?,
+        joined_ms: row.get(4)?,
+    })
 }
 
-pub(in crate::team) async fn count_members(database: &Database, team: i64) -> Result<i64, Error> {
-    let row = database.query_first(COUNT, params![team]).await?;
-    Ok(row.map_or(Ok(0), |row| row.get(0))?)
+/// The members of a team, the newest first.
+pub(in crate::team) fn members(team: i64) -> List<TeamMember> {
+    List {
+        items: MEMBERS.into(),
+        count: COUNT.into(),
+        keys: params![team],
+        item: member_row,
+        place: |member| Cursor {
+            at: member.joined_ms,
+            id: member.member_id,
+        },
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::walks_an_index;
 
     #[tokio::test]
     async fn statements_walk_an_index() {
-        walks_an_index(MEMBERS, params![1_i64, 1_i64, 1_i64, 51_i64]).await;
-        walks_an_index(COUNT, params![1_i64]).await;
+        members(1).walks_an_index().await;
     }
 }

@@ -1,10 +1,13 @@
-//! The SQL of the teams that one is in.
+//! The SQL of a user's teams.
 
-use database::{Database, params};
+use database::{Row, params};
 use proto::UserId;
 
-use super::super::mine::MyTeam;
-use crate::{error::Error, input::PageQuery};
+use crate::{
+    caller::Role,
+    http::{answer::List, error::Error, input::Cursor},
+    team::find::mine::MyTeam,
+};
 
 const OF_DOCTOR: &str = "SELECT t.id, t.name, t.introduction, t.owner_id, o.name, d.joined_ms
      FROM team_doctor d JOIN team t ON t.id = d.team_id JOIN account o ON o.id = t.owner_id
@@ -17,56 +20,43 @@ const OF_MEMBER: &str = "SELECT t.id, t.name, t.introduction, t.owner_id, o.name
 const COUNT_OF_DOCTOR: &str = "SELECT count(*) FROM team_doctor WHERE doctor_id = $1";
 const COUNT_OF_MEMBER: &str = "SELECT count(*) FROM team_member WHERE member_id = $1";
 
-/// One more than the page holds, the newest first.
-pub(in crate::team) async fn mine(
-    database: &Database,
-    user: UserId,
-    is_member: bool,
-    page: &PageQuery,
-) -> Result<Vec<MyTeam>, Error> {
-    let start = page.start();
-    let sql = if is_member { OF_MEMBER } else { OF_DOCTOR };
-    let rows = database
-        .query(sql, params![user.get(), start.at, start.id, page.limit + 1])
-        .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(MyTeam {
-                team_id: row.get(0)?,
-                name: row.get(1)?,
-                introduction: row.get(2)?,
-                owner_id: row.get(3)?,
-                owner_name: row.get(4)?,
-                joined_ms: row.get(5)?,
-            })
-        })
-        .collect()
+fn row(row: &Row) -> Result<MyTeam, Error> {
+    Ok(MyTeam {
+        team_id: row.get(0)?,
+        name: row.get(1)?,
+        introduction: row.get(2)?,
+        owner_id: row.get(3)?,
+        owner_name: row.get(4)?,
+        joined_ms: row.get(5)?,
+    })
 }
 
-pub(in crate::team) async fn count_mine(
-    database: &Database,
-    user: UserId,
-    is_member: bool,
-) -> Result<i64, Error> {
-    let sql = if is_member {
-        COUNT_OF_MEMBER
-    } else {
-        COUNT_OF_DOCTOR
+/// The teams of a doctor or a member, the newest first.
+pub(in crate::team) fn mine(user: UserId, role: Role) -> List<MyTeam> {
+    let (items, count) = match role {
+        Role::Member => (OF_MEMBER, COUNT_OF_MEMBER),
+        _ => (OF_DOCTOR, COUNT_OF_DOCTOR),
     };
-    let row = database.query_first(sql, params![user.get()]).await?;
-    Ok(row.map_or(Ok(0), |row| row.get(0))?)
+    List {
+        items: items.into(),
+        count: count.into(),
+        keys: params![user.get()],
+        item: row,
+        place: |team| Cursor {
+            at: team.joined_ms,
+            id: team.team_id,
+        },
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::walks_an_index;
 
     #[tokio::test]
     async fn statements_walk_an_index() {
-        walks_an_index(OF_DOCTOR, params![1_i64, 1_i64, 1_i64, 51_i64]).await;
-        walks_an_index(OF_MEMBER, params![1_i64, 1_i64, 1_i64, 51_i64]).await;
-        walks_an_index(COUNT_OF_DOCTOR, params![1_i64]).await;
-        walks_an_index(COUNT_OF_MEMBER, params![1_i64]).await;
+        for role in [Role::Doctor, Role::Member] {
+            mine(UserId::from_database(1), role).walks_an_index().await;
+        }
     }
 }

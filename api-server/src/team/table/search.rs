@@ -1,14 +1,19 @@
 //! The SQL of finding teams by part of their name.
 
-use database::{Database, Transaction, params};
+use database::{Row, Transaction, params};
 
-use super::super::{Team, name, search::FoundTeam};
-use crate::{error::Error, input::PageQuery};
+use crate::{
+    http::{answer::List, error::Error, input::Cursor},
+    team::{
+        Team,
+        find::{name, search::FoundTeam},
+    },
+};
 
-/// Pieces that are written at a time.
+/// Pieces of one INSERT.
 const AT_ONCE: usize = 64;
 
-/// Writes so many pieces of one name.
+/// Inserts a number of pieces of one name.
 fn put_sql(pieces: usize) -> String {
     let rows: Vec<String> = (0..pieces).map(|at| format!("(${}, $1, $2)", at + 3)).collect();
     format!(
@@ -31,7 +36,7 @@ pub(super) async fn put_pieces_of(
 ) -> Result<(), Error> {
     let searched = name::searched(name);
     let pieces: Vec<&str> = name::pieces(&searched).into_iter().collect();
-    // Texts of two lengths only: each is prepared once.
+    // Two statements in all: each is prepared once.
     let (many, few) = pieces.split_at(pieces.len() / AT_ONCE * AT_ONCE);
     for pieces in many.chunks(AT_ONCE).chain(few.chunks(1)) {
         let mut params = params![created_ms, team];
@@ -56,33 +61,29 @@ const FOUND: &str = r"SELECT t.id, t.name, t.introduction, t.owner_id, o.name, t
 
 const COUNT: &str = "SELECT count(*) FROM team_gram WHERE gram = $1";
 
-/// Teams whose names have a part: one more than the page holds, the newest first.
-pub(in crate::team) async fn found(
-    database: &Database,
-    folded: &str,
-    page: &PageQuery,
-) -> Result<Vec<FoundTeam>, Error> {
-    let start = page.start();
-    let rows = database
-        .query(FOUND, params![folded, start.at, start.id, page.limit + 1])
-        .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(FoundTeam {
-                team_id: row.get(0)?,
-                name: row.get(1)?,
-                introduction: row.get(2)?,
-                owner_id: row.get(3)?,
-                owner_name: row.get(4)?,
-                created_ms: row.get(5)?,
-            })
-        })
-        .collect()
+fn found_row(row: &Row) -> Result<FoundTeam, Error> {
+    Ok(FoundTeam {
+        team_id: row.get(0)?,
+        name: row.get(1)?,
+        introduction: row.get(2)?,
+        owner_id: row.get(3)?,
+        owner_name: row.get(4)?,
+        created_ms: row.get(5)?,
+    })
 }
 
-pub(in crate::team) async fn count_found(database: &Database, folded: &str) -> Result<i64, Error> {
-    let row = database.query_first(COUNT, params![folded]).await?;
-    Ok(row.map_or(Ok(0), |row| row.get(0))?)
+/// Teams whose folded names contain a part, the newest first.
+pub(in crate::team) fn found(folded: &str) -> List<FoundTeam> {
+    List {
+        items: FOUND.into(),
+        count: COUNT.into(),
+        keys: params![folded],
+        item: found_row,
+        place: |team| Cursor {
+            at: team.created_ms,
+            id: team.team_id,
+        },
+    }
 }
 
 #[cfg(test)]
@@ -92,8 +93,7 @@ mod tests {
 
     #[tokio::test]
     async fn statements_walk_an_index() {
-        walks_an_index(FOUND, params!["p", 1_i64, 1_i64, 51_i64]).await;
-        walks_an_index(COUNT, params!["p"]).await;
+        found("p").walks_an_index().await;
         walks_an_index(FORGET, params![1_i64]).await;
     }
 }

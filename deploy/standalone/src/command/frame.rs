@@ -5,8 +5,8 @@ use std::{fmt::Write as _, io::Read, process::ExitCode};
 use anyhow::{Context, bail};
 use prost::Message;
 use proto::{
-    mime::{self, Form},
-    wire::{self, ClientFrame, ServerFrame, client_frame, server_frame},
+    json::Body,
+    wire::{ClientFrame, ServerFrame, client_frame, server_frame},
 };
 
 const EXAMPLES: &str = "\
@@ -17,7 +17,7 @@ Examples:
 /// The most hex that is read, bytes: a thousand frames of the largest kind.
 const MAX_INPUT_BYTES: u64 = 128 * 1024 * 1024;
 
-/// What to do with frames.
+/// Commands for frames.
 #[derive(clap::Subcommand, Debug)]
 pub(crate) enum Command {
     /// Read hex from standard input and print the fields of each frame: several in a row with their lengths, or one
@@ -140,29 +140,12 @@ fn readings(frame: &[u8], decode: &Decode) -> Vec<String> {
 
 /// Adds what a body says, where its type is registered.
 fn content(text: &mut String, mime_type: &str, body: &[u8]) {
-    let Some(registered) = mime::registered(mime_type) else {
-        return;
+    let said = match Body::read(mime_type, body) {
+        Body::Text(text) => text,
+        Body::Content(content) => format!("{content:#}"),
+        Body::BodyBase64(_) => return,
     };
-    let said = match registered.form {
-        Form::Text => Some(String::from_utf8_lossy(body).into_owned()),
-        Form::Image => structured::<wire::Image>(body),
-        Form::Audio => structured::<wire::Audio>(body),
-        Form::Video => structured::<wire::Video>(body),
-        Form::File => structured::<wire::File>(body),
-        Form::Location => structured::<wire::Location>(body),
-        Form::Vas => structured::<wire::VasCard>(body),
-        Form::Advice => structured::<wire::AdviceCard>(body),
-        Form::Consult => structured::<wire::ConsultCard>(body),
-        Form::Call => structured::<wire::CallCard>(body),
-        Form::Notice => structured::<wire::Notice>(body),
-    };
-    if let Some(said) = said {
-        let _ = writeln!(text, "body as {mime_type}: {said}");
-    }
-}
-
-fn structured<M: Message + Default + std::fmt::Debug>(body: &[u8]) -> Option<String> {
-    M::decode(body).ok().map(|message| format!("{message:#?}"))
+    let _ = writeln!(text, "body as {mime_type}: {said}");
 }
 
 #[cfg(test)]
@@ -205,7 +188,7 @@ mod tests {
     fn a_text_is_shown_as_text() {
         let send = ClientFrame {
             request_id: 1,
-            body: Some(client_frame::Body::Send(wire::Send {
+            body: Some(client_frame::Body::Send(proto::wire::Send {
                 conversation_id: 4,
                 mime_type: "text/plain".into(),
                 body: "你好".into(),

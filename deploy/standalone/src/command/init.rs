@@ -1,4 +1,4 @@
-//! `huizhen init`: what a first start needs, made once and never overwritten.
+//! `huizhen init`: makes the files of a first start, and never overwrites one.
 
 use std::{
     path::{Path, PathBuf},
@@ -16,10 +16,10 @@ Examples:
   huizhen init
   huizhen init --data data --host localhost --host 127.0.0.1";
 
-/// How long a development certificate is good, days.
+/// The validity of a development certificate, days.
 const CERTIFICATE_DAYS: i64 = 365;
 
-/// Where, and for which names.
+/// The folder, and the names of the certificate.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Arguments {
     /// The data folder
@@ -33,7 +33,7 @@ pub(crate) struct Arguments {
     renew_certificate: bool,
 }
 
-/// Makes folder, settings and certificate; says of each whether it was made or kept.
+/// Makes folder, settings and certificate; prints for each whether it was made or kept.
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     make_private_folder(&arguments.data)?;
     let data = std::fs::canonicalize(&arguments.data)
@@ -108,7 +108,7 @@ fn make_certificate(hosts: &[String], certificate: &Path, key: &Path) -> anyhow:
             u8::try_from(date.day()).unwrap_or(1),
         )
     };
-    // From yesterday, for clocks that are a little behind.
+    // Valid from yesterday, for clocks that are slightly behind.
     params.not_before = day(now.yesterday().context("the clock is out of range")?);
     params.not_after = day(now
         .checked_add(jiff::Span::new().days(CERTIFICATE_DAYS))

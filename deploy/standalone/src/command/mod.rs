@@ -1,24 +1,24 @@
-//! The subcommands, a file or folder each.
+//! The subcommands, one file or folder each.
 
-mod backup;
 mod chat;
 mod check;
 mod completions;
-mod copy;
+mod database;
 mod demo;
 mod frame;
 mod init;
-mod migrate;
 mod operator;
-mod restore;
-pub(crate) mod serve;
+mod serve;
 
 use std::{ffi::OsString, process::ExitCode};
+
+use self::database::{backup, copy, migrate, restore};
+use crate::settings::Settings;
 
 const EXAMPLES: &str = "\
 Examples:
   huizhen                                serve, data in ./data
-  huizhen demo                           serve with people to try
+  huizhen demo                           serve with accounts to try
   huizhen chat data/demo/patient.token   talk as one of them
   huizhen serve --help                   all settings";
 
@@ -31,40 +31,39 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-/// What to do.
 #[derive(clap::Subcommand, Debug)]
 pub(crate) enum Command {
     /// Serve everything in this process (the default)
     #[command(after_help = serve::EXAMPLES)]
-    Serve(Box<serve::Arguments>),
-    /// Serve on loopback with people and an open consult to try things with
+    Serve(Box<Settings>),
+    /// Serve on loopback with accounts and an open consult to try things with
     #[command(after_help = demo::EXAMPLES, mut_arg("data", |data| data.default_value("data/demo")))]
-    Demo(Box<serve::Arguments>),
+    Demo(Box<Settings>),
     /// Talk in a consult from a terminal
     #[command(after_help = chat::EXAMPLES)]
     Chat(chat::Arguments),
     /// Make a data folder, a commented settings file and a development certificate
     #[command(after_help = init::EXAMPLES)]
     Init(init::Arguments),
-    /// Look at settings, database, ports, limits, clock, disk and certificate, and say what to mend
+    /// Check settings, database, ports, limits, clock, disk and certificate, and print remedies
     #[command(after_help = check::EXAMPLES)]
     Check(Box<check::Arguments>),
-    /// Bring the database's schema to the version of this program
+    /// Migrate the database's schema to the version of this program
     #[command(after_help = migrate::EXAMPLES)]
     Migrate(Box<migrate::Arguments>),
-    /// Accounts of those who run the platform
+    /// Manage the accounts of operators
     #[command(subcommand, after_help = operator::EXAMPLES)]
     Operator(operator::Command),
     /// Copy the database file to a new file, also while a server runs
     #[command(after_help = backup::EXAMPLES)]
     Backup(Box<backup::Arguments>),
-    /// Begin again from a backup, or from what PostgreSQL's tools have set back
+    /// Start from a backup, or from a database that PostgreSQL's tools have restored
     #[command(after_help = restore::EXAMPLES)]
     Restore(Box<restore::Arguments>),
-    /// Copy everything from a database file to PostgreSQL, and compare counts and checksums
+    /// Copy a database file to PostgreSQL, and compare counts and checksums
     #[command(after_help = copy::EXAMPLES)]
     Copy(copy::Arguments),
-    /// Look into frames of the wire
+    /// Decode frames of the wire
     #[command(subcommand)]
     Frame(frame::Command),
     /// Print the completions of a shell
@@ -91,7 +90,7 @@ impl Command {
     }
 }
 
-/// The arguments with `serve` where no subcommand is named.
+/// Inserts `serve` where the arguments name no subcommand.
 pub(crate) fn with_default(mut arguments: Vec<OsString>) -> Vec<OsString> {
     let first = arguments.get(1).and_then(|argument| argument.to_str());
     let names_nothing = match first {

@@ -1,4 +1,4 @@
-//! `huizhen operator`: accounts of those who run the platform. They log in by `POST /operator/login`.
+//! `huizhen operator`: accounts of the platform's operators, who log in by `POST /operator/login`.
 
 use std::process::ExitCode;
 
@@ -6,10 +6,10 @@ use anyhow::bail;
 use database::{Database, sqlite::is_served};
 use program::{say, telemetry};
 
-use super::serve;
 use crate::{
     access::make_private_folder,
     operator_channel::{self, Answer, Request},
+    settings::Settings,
 };
 
 pub(super) const EXAMPLES: &str = "\
@@ -21,30 +21,29 @@ Examples:
 
 The server may run meanwhile: one that has a SQLite file does it itself. Each of these is in the audit log.";
 
-/// What to do.
 #[derive(clap::Subcommand, Debug)]
 pub(crate) enum Command {
     /// Make an account; its password is shown once and kept nowhere
     Add(Box<Named>),
     /// Show all accounts
-    List(Box<serve::Arguments>),
+    List(Box<Settings>),
     /// Refuse an operator's logins and end their tokens
     Disable(Box<Named>),
-    /// Give a new password, shown once, and end the tokens; one who was disabled may log in again
+    /// Set a new password, shown once, and end the tokens; a disabled operator may log in again
     Reset(Box<Named>),
 }
 
-/// An operator, and where the database is.
+/// An operator's name, and the database.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct Named {
-    /// What the operator logs in by
+    /// The operator's login name
     #[arg(value_name = "NAME")]
     name: String,
     #[command(flatten)]
-    settings: serve::Arguments,
+    settings: Settings,
 }
 
-/// Does it on the database, or has the process do it that serves the file.
+/// Carries out a request on the database, or asks the process that serves the file to do so.
 pub(super) async fn run(command: Command) -> anyhow::Result<ExitCode> {
     let (settings, request) = match command {
         Command::Add(named) => (named.settings, Request::Add { name: named.name }),

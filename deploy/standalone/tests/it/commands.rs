@@ -42,7 +42,7 @@ fn init_makes_everything_once_and_check_is_content() {
         "ok    open files",
         "ok    clock",
         "fsync        ",
-        "is good for 36",
+        "is valid for 36",
         "only its owner may read",
     ] {
         assert!(lines.contains(about), "{about} in\n{lines}");

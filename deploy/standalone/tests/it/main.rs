@@ -1,21 +1,9 @@
-//! `huizhen` as people run it.
+//! `huizhen`, as its users run it.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
-mod backups;
-mod beside;
-mod chart;
-mod chat;
 mod commands;
-mod compose;
-mod conformance;
-mod damage;
-mod demo;
-mod deployment;
-mod examples;
-mod full_disk;
-mod on_server;
+mod files;
 mod process;
-mod starts;
-mod systemd;
-mod terminal;
-mod tour;
+mod server;
+mod store;
+mod talk;

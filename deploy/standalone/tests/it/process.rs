@@ -11,8 +11,7 @@ use std::{
 use serde_json::Value;
 use testkit::port::Port;
 
-/// The longest wait for anything; a debug build on a busy machine is slow.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) use testkit::PATIENCE;
 
 /// A command in a folder, with all ports free.
 pub(crate) fn huizhen(folder: &Path, arguments: &[&str]) -> Command {
@@ -89,11 +88,16 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    pub(crate) fn start(mut command: Command) -> Self {
+    pub(crate) fn start(command: Command) -> Self {
+        Self::start_logging(command, Stdio::inherit())
+    }
+
+    /// The same with the log elsewhere.
+    pub(crate) fn start_logging(mut command: Command, log: impl Into<Stdio>) -> Self {
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
+            .stderr(log)
             .spawn()
             .unwrap();
         let output = BufReader::new(child.stdout.take().unwrap());

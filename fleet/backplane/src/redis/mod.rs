@@ -1,45 +1,36 @@
-//! The backplane of a fleet: Redis. Two connections to each server are kept ([`link`], [`shard`]): one listens, one asks
-//! and publishes. Nothing in Redis is needed for long: it may be emptied, frozen or restarted, and whoever listens is told
-//! to compare with the database once it is back. Nothing in it is believed that was not made with the fleet's key ([`seal`],
-//! [`record`]).
+//! The backplane of a fleet: Redis. Two connections to each server are kept ([`link`], [`cluster`]): one listens, one asks
+//! and publishes. Redis may be emptied, frozen or restarted at any moment; once it is back, listeners compare with the
+//! database. Records and publications that were not made with the fleet's key are ignored ([`seal`]).
 
 mod address;
 mod books;
 mod cluster;
 mod examination;
-mod fleets;
-mod forgery;
-mod layout;
 mod link;
-mod publisher;
-mod record;
-mod routes;
 mod seal;
-mod sentinels;
-mod shard;
-mod slot;
-mod source;
+mod sentinel;
+mod server;
 mod subscriptions;
-mod supervisor;
 
 use std::sync::Arc;
 
 use ::redis::{ErrorKind, RedisError};
-use address::{Address, Way};
-use books::Books;
 use bytes::Bytes;
-use fleets::Fleets;
-use forgery::Forgeries;
-use link::Kept;
 use proto::{UserId, wire::Platform};
-use record::Records;
-use routes::{Map, Routes};
-use seal::Seal;
-use shard::{Common, Shard};
-use subscriptions::{Distribution, Subscriptions};
+use telemetry::task::{self, Name};
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use self::{
+    address::{Address, Way},
+    books::Books,
+    cluster::{Common, Layout, Map, Routes, Shard, count_lost},
+    examination::fleets::Fleets,
+    link::Kept,
+    seal::{Records, Seal},
+    server::refusal::is_refusal,
+    subscriptions::{Distribution, Subscriptions},
+};
 use crate::{
     Channel, Complaint, Generation, Handler, HeldSession, Identity, NodeRecord, OpenError, Outdone,
     PasswordHash, Presence, SubscriberId, Unavailable,
@@ -57,24 +48,22 @@ pub struct Redis {
 }
 
 impl Redis {
-    /// Connects; a Redis that is away is waited for in the background, one that refuses is an error. Without an identity it
-    /// is one that no fleet has, for a look.
+    /// Connects; a Redis that is away is waited for in the background, one that refuses is an error. An examination may have no
+    /// identity and gets a random one.
     pub(crate) async fn open(url: &str, identity: Option<&Identity>) -> Result<Self, OpenError> {
         let Address { way, prefix, shown } = Address::parse(url)?;
-        if let Err(error) = way.check().await {
-            if let Some(told) = told(&error, &shown) {
-                return Err(told);
-            }
-            tracing::warn!(%error, redis = shown, "Redis cannot be reached yet; logins wait for it");
+        if let Err(error) = way.check().await
+            && let Some(error) = permanent(&error, &shown)
+        {
+            return Err(error);
         }
         let fleets = Fleets::new(&prefix, identity.map(Identity::id));
         let identity = identity.cloned().unwrap_or_else(Identity::random);
         let names = format!("{prefix}{}:", identity.id());
-        let forgeries = Arc::new(Forgeries::default());
         let seal = Seal::new(&identity).map_err(|_| OpenError::Cipher)?;
-        let records = Records::new(&identity, forgeries.clone());
+        let records = Records::new(&identity);
         let stop = CancellationToken::new();
-        let subscriptions = Arc::new(Subscriptions::new(names.clone(), seal, forgeries));
+        let subscriptions = Arc::new(Subscriptions::new(names.clone(), seal));
         let routes = Arc::new(Routes::new(matches!(way, Way::Cluster(_))));
         let (resumed, _) = watch::channel(0);
         let common = Arc::new(Common {
@@ -102,14 +91,11 @@ impl Redis {
         })
     }
 
-    /// Tells whoever else uses this Redis that this fleet does, now and then; and the log, when another one does.
+    /// Registers this fleet for the other users of this Redis, now and then, and logs other fleets.
     pub(crate) fn announce_fleet(&self) {
         let (fleets, routes, stop) = (self.fleets.clone(), self.routes.clone(), self.stop.clone());
-        tokio::spawn(async move {
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = fleets.keep(&routes) => {}
-            }
+        task::vital_until(Name::RedisFleets, stop.cancelled_owned(), async move {
+            fleets.keep(&routes).await;
         });
     }
 
@@ -167,7 +153,7 @@ impl Redis {
     pub(crate) fn publish(&self, channel: Channel, payload: &Bytes, but: Option<SubscriberId>) {
         let name = self.subscriptions.name(channel);
         let Some(sealed) = self.subscriptions.seal(&name, but, payload) else {
-            return publisher::lost("unsealed", 1);
+            return count_lost("unsealed", 1);
         };
         let bytes = name.len() + sealed.len();
         let mut publish = ::redis::cmd(if self.routes.is_cluster {
@@ -248,9 +234,9 @@ impl Redis {
         self.books.announce_node(&self.routes, node, lasts_ms).await
     }
 
-    pub(crate) async fn withdraw_node(&self, node_id: &str) {
-        // Where that fails the line expires.
-        let _ = self.books.withdraw_node(&self.routes, node_id).await;
+    pub(crate) async fn remove_node(&self, node_id: &str) {
+        // Where this fails the record expires.
+        let _ = self.books.remove_node(&self.routes, node_id).await;
     }
 
     pub(crate) async fn nodes(&self) -> Result<Vec<NodeRecord>, Unavailable> {
@@ -262,47 +248,42 @@ fn start(way: Way, common: Arc<Common>, shown: &str) {
     match way {
         Way::Server(source) => {
             let shards = vec![Shard::start(&common, source, None, shown)];
-            let layout = layout::Layout::default();
+            let layout = Layout::default();
             common.routes.looked(Some(Map { shards, layout }));
         }
         Way::Cluster(cluster) => {
             let stop = common.stop.clone();
-            tokio::spawn(async move {
-                tokio::select! {
-                    () = stop.cancelled() => {}
-                    () = cluster.keep(common) => {}
-                }
-            });
+            task::vital_until(Name::RedisCluster, stop.cancelled_owned(), cluster.keep(common));
         }
     }
 }
 
-/// What waiting would not mend.
-fn told(error: &RedisError, shown: &str) -> Option<OpenError> {
+/// The error for what waiting does not mend.
+fn permanent(error: &RedisError, shown: &str) -> Option<OpenError> {
     if matches!(
         error.kind(),
         ErrorKind::MasterNameNotFoundBySentinel | ErrorKind::InvalidClientConfig
     ) {
         return Some(OpenError::Address(error.to_string()));
     }
-    link::is_refusal(error).then(|| OpenError::Refused {
+    is_refusal(error).then(|| OpenError::Refused {
         redis: shown.to_owned(),
         reason: error.to_string(),
     })
 }
 
-/// What becomes of a payload on its way, without a way: to measure what that costs.
+/// The sealing of a payload without Redis, to measure its cost.
 pub struct Sealed(Subscriptions);
 
 impl Sealed {
-    /// As a process of this fleet does it.
+    /// Seals as a process of this fleet.
     ///
     /// # Panics
     /// When there is no cipher.
     pub fn new(identity: &Identity) -> Self {
         let seal = Seal::new(identity).unwrap_or_else(|error| panic!("{error}"));
         let names = format!("huizhen:{}:", identity.id());
-        Self(Subscriptions::new(names, seal, Arc::default()))
+        Self(Subscriptions::new(names, seal))
     }
 
     /// Seals a payload.
@@ -314,7 +295,7 @@ impl Sealed {
         sealed.unwrap_or_else(|| panic!("a payload of {} bytes", payload.len()))
     }
 
-    /// Opens one; gives its length.
+    /// Opens one; returns its length.
     ///
     /// # Panics
     /// When it was not sealed so.

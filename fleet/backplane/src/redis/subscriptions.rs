@@ -1,50 +1,46 @@
-//! Who in this process listens to what, and how what comes is handed on.
+//! The subscribers of this process and their channels, and the distribution of payloads to them.
 
 use std::{collections::HashMap, sync::Arc};
 
 use dashmap::DashMap;
 use parking_lot::RwLock;
 use proto::{ConversationId, UserId};
+use telemetry::task::{self, Name, Stopped};
 use tokio::sync::mpsc;
 
-use super::{
-    forgery::{Forgeries, Place},
-    seal::{Opened, Seal},
-};
+use super::seal::{Opened, Place, Seal, forgery};
 use crate::{Channel, Handler, SubscriberId};
 
-/// Payloads that wait for one of the tasks that hand them on.
+/// Capacity of the queue of each distributing task, payloads.
 const WAITING: usize = 16 * 1024;
 
-/// Everything that is wanted, confirmed or not.
+/// All wanted channels, confirmed or not.
 pub(super) struct Subscriptions {
     /// Of every channel: the prefix and the fleet's id.
     prefix: String,
     seal: Seal,
-    forgeries: Arc<Forgeries>,
     handlers: RwLock<HashMap<SubscriberId, Handler>>,
     wanted: DashMap<Channel, Vec<SubscriberId>>,
 }
 
 impl Subscriptions {
-    pub(super) fn new(prefix: String, seal: Seal, forgeries: Arc<Forgeries>) -> Self {
+    pub(super) fn new(prefix: String, seal: Seal) -> Self {
         Self {
             prefix,
             seal,
-            forgeries,
             handlers: RwLock::default(),
             wanted: DashMap::new(),
         }
     }
 
     pub(super) fn join(&self, handler: Handler) -> SubscriberId {
-        // Unique in the fleet: it travels with what is published. 0 is nobody.
+        // Unique in the fleet: it travels with each publication. 0 stands for none.
         let subscriber = SubscriberId(rand::random::<u64>().max(1));
         self.handlers.write().insert(subscriber, handler);
         subscriber
     }
 
-    /// Gives the channels that nobody wants any more.
+    /// Returns the channels that have lost their last subscriber.
     pub(super) fn leave(&self, subscriber: SubscriberId) -> Vec<Channel> {
         self.handlers.write().remove(&subscriber);
         let mut unwanted = Vec::new();
@@ -68,7 +64,7 @@ impl Subscriptions {
         }
     }
 
-    /// True when nobody wants the channel any more.
+    /// True when the channel has lost its last subscriber.
     pub(super) fn unwant(&self, subscriber: SubscriberId, channel: Channel) -> bool {
         let removed = self.wanted.remove_if_mut(&channel, |_, subscribers| {
             subscribers.retain(|other| *other != subscriber);
@@ -111,12 +107,12 @@ impl Subscriptions {
         self.seal.seal(name, but, payload).ok()
     }
 
-    /// What came on the channel of this name; none when it is not ours.
+    /// Opens a payload of the channel of this name; `None` when it was not made by this fleet.
     pub(super) fn open(&self, name: &[u8], sealed: Vec<u8>) -> Option<Opened> {
         self.seal.open(name, sealed)
     }
 
-    fn hand_on(&self, incoming: Incoming) {
+    fn distribute(&self, incoming: Incoming) {
         let Incoming {
             channel,
             name,
@@ -127,7 +123,7 @@ impl Subscriptions {
             return;
         };
         let Some(opened) = self.open(&name, sealed) else {
-            return self.forgeries.found(Place::Publication);
+            return forgery::found(Place::Publication);
         };
         for subscriber in subscribers {
             if subscriber.0 == opened.but {
@@ -141,16 +137,16 @@ impl Subscriptions {
     }
 }
 
-/// What came on a channel, and nobody has looked into yet.
+/// A payload as it came, sealed.
 struct Incoming {
     channel: Channel,
-    /// The channel's, as Redis says it.
+    /// The channel's name in Redis.
     name: Vec<u8>,
     sealed: Vec<u8>,
 }
 
-/// Hands on what comes, in tasks of their own: the task that reads from Redis must do nothing else. What comes on one
-/// channel goes through one of them, in its order.
+/// Distributes payloads in tasks of their own: the task that reads from Redis must do nothing else. All payloads of one
+/// channel go through one of them, in their order.
 pub(super) struct Distribution {
     subscriptions: Arc<Subscriptions>,
     tasks: Vec<mpsc::Sender<Incoming>>,
@@ -164,10 +160,11 @@ impl Distribution {
             .map(|_| {
                 let (sender, mut receiver) = mpsc::channel::<Incoming>(WAITING);
                 let subscriptions = subscriptions.clone();
-                tokio::spawn(async move {
+                task::vital(Name::RedisDistribution, async move {
                     while let Some(incoming) = receiver.recv().await {
-                        subscriptions.hand_on(incoming);
+                        subscriptions.distribute(incoming);
                     }
+                    Stopped
                 });
                 sender
             })
@@ -175,8 +172,8 @@ impl Distribution {
         Self { subscriptions, tasks }
     }
 
-    /// Takes a payload; false when it had to be let go, which comparing with the database makes good.
-    pub(super) fn take(&self, name: Vec<u8>, sealed: Vec<u8>) -> bool {
+    /// Queues a payload; false when its queue is full, and comparing with the database recovers it.
+    pub(super) fn enqueue(&self, name: Vec<u8>, sealed: Vec<u8>) -> bool {
         let Some(channel) = self.subscriptions.channel(&name) else {
             return true;
         };

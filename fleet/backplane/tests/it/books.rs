@@ -197,8 +197,8 @@ async fn live_nodes_come_least_loaded_first_and_dead_ones_not_at_all(engine: Eng
             .await
             .unwrap();
     }
-    backplane.withdraw_node("e").await;
-    backplane.withdraw_node("nobody").await;
+    backplane.remove_node("e").await;
+    backplane.remove_node("nobody").await;
     let live = async || {
         let nodes = backplane.nodes(now_ms()).await.unwrap();
         nodes.into_iter().map(|node| node.node_id).collect::<Vec<_>>()

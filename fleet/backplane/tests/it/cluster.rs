@@ -1,4 +1,4 @@
-//! What a cluster may do at any moment: masters die, come back, are replaced, and slots move.
+//! Faults of a cluster: masters die, come back, are replaced, and slots move.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ fn person(id: i64) -> UserId {
     UserId::from_database(id)
 }
 
-/// A cluster of the test's own and two processes; one listens on the channel of each person.
+/// A cluster of the test's own and two processes; one listens on the channel of each user.
 struct World {
     cluster: Cluster,
     speaks: Backplane,
@@ -53,7 +53,7 @@ impl World {
         }
     }
 
-    /// The people whose channel falls to a master at the start.
+    /// The users whose channel falls to a master at the start.
     fn people_of(&self, master: usize) -> Vec<i64> {
         let is_theirs = |id: &i64| self.cluster.first_owner(&named(&format!("u:{id}"))).unwrap() == master;
         let people: Vec<i64> = (1..=PEOPLE).filter(is_theirs).collect();
@@ -61,7 +61,7 @@ impl World {
         people
     }
 
-    /// Says something on the channels of these people until it has been heard on each.
+    /// Publishes on the channels of these users until each has received a payload.
     async fn heard_by(&self, people: &[i64], word: &str) {
         eventually(word, async || {
             let heard = self.listener.heard();
@@ -113,7 +113,7 @@ async fn a_master_that_dies_takes_its_slots_only_and_brings_them_back() {
     eventually("it is noticed", async || !world.hears.is_available().await).await;
     let (theirs, others) = (world.people_of(1), world.people_of(2));
     world.heard_by(&others, "meanwhile").await;
-    // A person's books are in another slot than their channel.
+    // A user's records are in another slot than their channel.
     let is_elsewhere = |id: &i64| world.cluster.first_owner(&named(&format!("p:{id}"))).unwrap() == 2;
     let elsewhere = (1..=PEOPLE).find(is_elsewhere).unwrap();
     assert!(world.claim(elsewhere).await);
@@ -153,7 +153,7 @@ async fn a_replica_that_takes_over_is_found() {
     world.cluster.wait_until_replaced(0).unwrap();
     world.all_are_claimed().await;
     eventually("all of it is there", async || world.hears.is_available().await).await;
-    // Back, the old master is a replica of the new one: nobody needs it.
+    // Back, the old master is a replica of the new one, and not needed.
     world.cluster.nodes[0].start_again().unwrap();
     eventually("it is a replica", async || {
         let info = world.cluster.nodes[0].command(&["INFO", "replication"]);
@@ -345,7 +345,7 @@ async fn nodes_want_the_login_and_one_that_answers_will_do() {
         "{text}"
     );
 
-    // A seed that is nobody, one that is away.
+    // A seed that does not resolve, one that is away.
     let away = Redis::start(Options::default()).unwrap();
     away.stop().unwrap();
     let late = world.cluster.nodes[2].address();

@@ -1,4 +1,4 @@
-//! What is said of a Redis that answers and yet will not do.
+//! Findings about a Redis that answers and yet will not do.
 
 use backplane::{Backplane, Complaint};
 use testkit::{
@@ -49,7 +49,7 @@ async fn limits_that_lose_something_are_told() {
     .await;
     let said = complaints(&redis.url()).await;
     assert!(said.iter().all(|complaint| complaint.is_grave), "{said:?}");
-    let said: Vec<&str> = said.iter().map(|complaint| &*complaint.mend).collect();
+    let said: Vec<&str> = said.iter().map(|complaint| &*complaint.cure).collect();
     assert_eq!(said.len(), 2);
     assert!(said[0].contains("noeviction"), "{said:?}");
     assert!(
@@ -58,7 +58,7 @@ async fn limits_that_lose_something_are_told() {
     );
 }
 
-/// The ACL line that deploy/redis/redis.conf gives.
+/// The ACL line in deploy/redis/redis.conf.
 fn deployed_user() -> String {
     let conf = include_str!("../../../../deploy/redis/redis.conf");
     let line = conf
@@ -97,7 +97,7 @@ async fn rights_that_are_missing_are_named() {
         assert!(!said.is_empty(), "{wrong}");
         assert!(
             said.iter()
-                .any(|complaint| complaint.is_grave && complaint.what.starts_with(command)),
+                .any(|complaint| complaint.is_grave && complaint.problem.starts_with(command)),
             "{wrong}: {said:?}"
         );
     }
@@ -108,5 +108,8 @@ async fn each_master_of_a_cluster_is_looked_at() {
     let said = complaints(&Cluster::shared().prefixed_url()).await;
     // The fixture sets no limit of memory; all masters say the same.
     assert_eq!(said.len(), 1, "{said:?}");
-    assert!(!said[0].is_grave && said[0].what.contains("no limit"), "{said:?}");
+    assert!(
+        !said[0].is_grave && said[0].problem.contains("no limit"),
+        "{said:?}"
+    );
 }

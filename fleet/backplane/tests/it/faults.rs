@@ -1,4 +1,4 @@
-//! What Redis may do at any moment.
+//! Faults of Redis: it dies, hangs, is emptied.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ async fn pair(options: Options) -> (Redis, Backplane, Backplane, Listener) {
     (redis, speaks, hears, listener)
 }
 
-/// Waits until whoever listens is told to compare.
+/// Waits until the listeners are notified to compare.
 pub async fn told_to_compare(resumed: &mut tokio::sync::watch::Receiver<u64>) {
     tokio::time::timeout(PATIENCE, resumed.changed())
         .await
@@ -72,7 +72,7 @@ async fn a_frozen_server_is_noticed_and_nobody_waits_for_it() {
     let mut resumed = hears.resumed();
     resumed.borrow_and_update();
     redis.pause();
-    // All of it while the server stands still: whoever waited for it would wait for ever.
+    // All of it while the server stands still: a caller that waited for it would wait for ever.
     eventually("it is noticed", async || {
         !hears.is_available().await && !speaks.is_available().await
     })

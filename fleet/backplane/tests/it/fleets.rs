@@ -57,7 +57,7 @@ async fn nothing_is_shared(url: &str) {
 
     ours.announce_node(node("a"), now_ms(), 60_000).await.unwrap();
     theirs.announce_node(node("b"), now_ms(), 60_000).await.unwrap();
-    theirs.withdraw_node("a").await;
+    theirs.remove_node("a").await;
     assert_eq!(ours.nodes(now_ms()).await.unwrap(), [node("a")]);
     assert_eq!(theirs.nodes(now_ms()).await.unwrap(), [node("b")]);
 
@@ -109,11 +109,11 @@ async fn told(url: &str, identity: Option<&Identity>) -> Vec<String> {
     let complaints = looks.complaints().await.unwrap();
     let fleets = complaints
         .into_iter()
-        .filter(|complaint| complaint.what.contains("fleet"));
+        .filter(|complaint| complaint.problem.contains("fleet"));
     fleets
         .map(|complaint| {
-            assert!(!complaint.is_grave && complaint.mend.contains("prefix="));
-            complaint.what
+            assert!(!complaint.is_grave && complaint.cure.contains("prefix="));
+            complaint.problem
         })
         .collect()
 }

@@ -32,7 +32,7 @@ fn found(what: &str) -> u64 {
     line.map_or(0, |number| number.parse().unwrap())
 }
 
-/// A Redis of the test's own, and somebody who may do anything there.
+/// A Redis of the test's own, and an attacker with all rights there.
 async fn intruder() -> (Redis, MultiplexedConnection) {
     found("publication");
     let redis = tokio::task::spawn_blocking(|| Redis::start(Options::default()).unwrap())
@@ -156,7 +156,7 @@ async fn passwords_that_were_forged_changed_or_moved_log_nobody_in() {
     let later = (until + 1).to_be_bytes();
     let text = [&hash[..], &later].concat();
     let forged = [
-        // As version 0.1.0 kept it; with an authenticator of nothing; a genuine one of somebody else.
+        // As version 0.1.0 kept it; with an authenticator of nothing; a genuine one of another user.
         text.clone(),
         [&[0; AUTHENTICATOR_BYTES][..], &text].concat(),
         [&genuine[..AUTHENTICATOR_BYTES], &text].concat(),
@@ -220,7 +220,7 @@ async fn logins_that_were_forged_changed_or_moved_show_and_end_nobody() {
     let genuine: Vec<u8> = run(&mut intruder, &[b"HGET", ours.as_bytes(), b"phone"]).await;
     assert!(genuine[AUTHENTICATOR_BYTES..].starts_with(generation.0.to_string().as_bytes()));
     let before = found("login");
-    // Copies of a genuine login: of another person, another device, as a renewal, as the time of the last session.
+    // Copies of a genuine login: of another user, another device, as a renewal, as the time of the last session.
     for (key, field) in [
         (&theirs, &b"phone"[..]),
         (&ours, b"pad"),

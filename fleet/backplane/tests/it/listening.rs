@@ -17,7 +17,7 @@ on_each!(
     whoever_has_left_hears_nothing,
 );
 
-/// Somebody who notes down what comes.
+/// A subscriber that records its payloads.
 #[derive(Clone)]
 pub struct Listener {
     pub id: SubscriberId,

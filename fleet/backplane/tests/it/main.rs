@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The fleet of all tests that need one only.
 const IDENTITY: Identity = Identity::new(0x1d, [0x1d; 32]);
 
-/// What a test runs on.
+/// The engine that a test runs on.
 #[derive(Clone, Copy, Debug)]
 enum Engine {
     Memory,

@@ -16,7 +16,7 @@ pub fn certificate() -> Certificate {
     }
 }
 
-/// The path of somebody else's certificate.
+/// The path of a foreign certificate.
 pub fn foreign_authority(folder: &tempfile::TempDir) -> String {
     let path = folder.path().join("other.crt");
     std::fs::write(&path, certificate().chain_pem).unwrap();

@@ -51,7 +51,7 @@ async fn a_master_that_dies_is_replaced() {
     let newer = speaks.claim_session(USER, "phone", Platform::Ios).await.unwrap();
     assert!(newer > older);
 
-    // The old one comes back as a replica; nobody goes to it.
+    // The old one comes back as a replica, and is not connected to.
     set.servers[0].start_again().unwrap();
     eventually("the old master is a replica", async || is_replica(&set)).await;
     let late = open(&set.url()).await;
@@ -107,7 +107,7 @@ async fn sentinels_may_be_away_as_long_as_one_answers() {
         .await
         .unwrap();
 
-    // Nobody at all is waited for.
+    // No sentinel at all: the start waits.
     set.sentinels[2].kill().unwrap();
     let waits = Backplane::open(&set.url(), &IDENTITY).await.unwrap();
     assert!(!waits.is_available().await);
@@ -212,18 +212,18 @@ async fn a_certificate_of_somebody_elses_is_refused() {
             text.contains("certificate") && text.contains("ca_cert=FILE"),
             "{text}"
         );
-        // Nobody has said anything of the login.
+        // It names the certificate, not the login.
         assert!(
             !text.contains("want sentinel_password=") && !text.contains("wache"),
             "{text}"
         );
     }
 
-    // The login is told apart from that.
+    // A wrong login has a message of its own.
     let error = refused(&set.url().replace("=wache", "=falsch")).await;
     assert!(error.to_string().contains("sentinel_password="), "{error}");
 
-    // Without TLS nobody is understood; that may be mended at the other end, so it is waited for.
+    // Without TLS no sentinel is understood; the other end may mend that, so the start waits.
     let (plain, _) = url.split_once('?').unwrap();
     let plain = plain.replace("rediss+", "redis+");
     let waits = Backplane::open(&plain, &IDENTITY).await.unwrap();

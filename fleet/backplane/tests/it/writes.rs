@@ -1,4 +1,4 @@
-//! A Redis that answers and takes no writes: nobody can log in, so it is not available, and it says why.
+//! A Redis that answers and accepts no writes: no login succeeds, so it is not available, and it says why.
 
 use backplane::{Backplane, Unavailable};
 use proto::{UserId, wire::Platform};
@@ -73,12 +73,12 @@ async fn an_examination_names_the_cure() {
     let complaints = backplane.complaints().await.unwrap();
     let grave: Vec<_> = complaints
         .iter()
-        .filter(|complaint| complaint.what.contains("OOM"))
+        .filter(|complaint| complaint.problem.contains("OOM"))
         .collect();
     assert!(!grave.is_empty(), "{complaints:?}");
     for complaint in grave {
         assert!(
-            complaint.is_grave && complaint.mend.contains("raise maxmemory"),
+            complaint.is_grave && complaint.cure.contains("raise maxmemory"),
             "{complaint:?}"
         );
     }

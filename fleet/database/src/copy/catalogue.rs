@@ -1,15 +1,15 @@
-//! Which tables there are, as the engines themselves say: a table that a later migration adds is copied without a word
+//! The tables, as the engines themselves list them: a table that a later migration adds is copied without a change
 //! here.
 
 use crate::{
     Database, Error,
-    migrations::{COLUMNS_OF_FILES, TABLES_OF_FILES},
+    migrations::{SQLITE_COLUMNS, SQLITE_TABLES},
 };
 
 /// The history of migrations: each side has its own.
 const HISTORY: &str = "refinery_schema_history";
 
-/// What a column holds.
+/// The type of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Integer,
@@ -33,8 +33,8 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// Whether both take the same rows. How they keep them is each engine's own.
-    pub(super) fn takes_rows_of(&self, other: &Self) -> bool {
+    /// Whether both hold the same rows, however each engine stores them.
+    pub(super) fn has_columns_of(&self, other: &Self) -> bool {
         self.name == other.name && self.columns == other.columns
     }
 
@@ -69,11 +69,11 @@ impl Table {
 }
 
 /// Name, column, type, place in the primary key.
-const OF_FILE: &str = "SELECT m.name, c.name, lower(c.type), c.pk
+const ON_SQLITE: &str = "SELECT m.name, c.name, lower(c.type), c.pk
     FROM sqlite_master m, pragma_table_info(m.name) c
     WHERE m.type = 'table' AND substr(m.name, 1, 7) <> 'sqlite_' ORDER BY m.name, c.cid";
 
-const OF_SERVER: &str = "SELECT CAST(c.relname AS TEXT), CAST(a.attname AS TEXT),
+const ON_POSTGRES: &str = "SELECT CAST(c.relname AS TEXT), CAST(a.attname AS TEXT),
       CAST(format_type(a.atttypid, NULL) AS TEXT),
       CAST(coalesce(array_position(string_to_array(CAST(i.indkey AS TEXT), ' '), CAST(a.attnum AS TEXT)), 0) AS BIGINT)
     FROM pg_catalog.pg_class c
@@ -82,14 +82,14 @@ const OF_SERVER: &str = "SELECT CAST(c.relname AS TEXT), CAST(a.attname AS TEXT)
     WHERE c.relkind IN ('r', 'p') AND c.relnamespace = CAST(current_schema() AS regnamespace)
     ORDER BY CAST(c.relname AS TEXT) COLLATE \"C\", a.attnum";
 
-/// Tables as a file has them, without what files alone have. The keys are not to be relied on: they may be of that.
-pub(super) async fn of_file(database: &Database) -> Result<Vec<Table>, Error> {
-    read(database, OF_FILE, TABLES_OF_FILES, COLUMNS_OF_FILES).await
+/// The tables on SQLite, without those that SQLite alone has. Do not rely on the keys: they may be SQLite's own.
+pub(super) async fn of_sqlite(database: &Database) -> Result<Vec<Table>, Error> {
+    read(database, ON_SQLITE, SQLITE_TABLES, SQLITE_COLUMNS).await
 }
 
-/// Tables as a server has them, each with its primary key.
-pub(super) async fn of_server(database: &Database) -> Result<Vec<Table>, Error> {
-    let tables = read(database, OF_SERVER, &[], &[]).await?;
+/// The tables on PostgreSQL, each with its primary key.
+pub(super) async fn of_postgres(database: &Database) -> Result<Vec<Table>, Error> {
+    let tables = read(database, ON_POSTGRES, &[], &[]).await?;
     match tables.iter().find(|table| table.key.is_empty()) {
         Some(table) => Err(Error::Copy(format!(
             "the table {} has no primary key",

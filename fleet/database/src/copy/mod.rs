@@ -1,7 +1,7 @@
-//! Copying a whole database from a file to a server: every table that the file has, in one transaction of the target, and
-//! proven before it is committed. It is the same history afterwards: nothing but the engine changes.
+//! Copying a whole database from SQLite to PostgreSQL: every table, in one transaction of the target, and
+//! verified before it is committed. It is the same history afterwards: only the engine changes.
 //!
-//! What is read on both sides, in the order of the primary key, goes through the same checksum. Rows pass through in
+//! The rows of both sides, in the order of the primary key, go through the same checksum. Rows pass through in
 //! batches, so memory does not grow with the number of messages.
 
 mod catalogue;
@@ -13,16 +13,16 @@ use std::sync::Arc;
 
 pub use self::sum::Sum;
 use self::{catalogue::Table, sum::Summing, target::Target};
-use crate::{Database, Engine, Error, LATEST_VERSION};
+use crate::{Database, Engine, Error, LATEST_VERSION, sqlite::Sqlite};
 
-/// What became of a table.
+/// The outcome for a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CopiedTable {
     /// Its name.
     pub name: String,
-    /// What the source holds.
+    /// The rows of the source.
     pub source: Sum,
-    /// What the target held after its rows were written.
+    /// The rows of the target after they were written.
     pub target: Sum,
 }
 
@@ -33,32 +33,32 @@ impl CopiedTable {
     }
 }
 
-/// Copies all tables of a file to a server whose tables are empty. When all of them are the same there, `finish` is run and
-/// the whole is committed; else nothing of it stays.
+/// Copies all tables of a SQLite file to a PostgreSQL database whose tables are empty. When all of them are the same there,
+/// `finish` is run and the transaction is committed; else it is rolled back. `report` gets each table's outcome.
 ///
 /// Open the source with [`Database::open_as_it_is`]: its lock keeps every other process away meanwhile. Writers of the
 /// target wait until the copy ends.
 ///
 /// # Errors
-/// [`Error::Copy`] when the source is no file or the target no server, when either has another schema than this program's,
+/// [`Error::Copy`] when source or target is the wrong engine, when either has another schema than this program's,
 /// when the target is not empty, or when a row cannot be read or written.
 pub async fn copy(
     source: &Database,
     target: &Database,
     finish: &[&str],
-    mut told: impl FnMut(&CopiedTable),
+    mut report: impl FnMut(&CopiedTable),
 ) -> Result<Vec<CopiedTable>, Error> {
-    let Engine::Sqlite(file) = source.engine() else {
+    let Engine::Sqlite(sqlite) = source.engine() else {
         return refuse("a copy is made from a file, as in sqlite://data/huizhen.db");
     };
-    let Engine::Postgres(server) = target.engine() else {
+    let Engine::Postgres(postgres) = target.engine() else {
         return refuse("a copy is made to a server, as in postgres://user:password@host:5432/huizhen");
     };
     has_our_schema("source", source.schema_version().await?)?;
     has_our_schema("target", target.schema_version().await?)?;
-    let tables = catalogue::of_file(source).await?;
-    let there = catalogue::of_server(target).await?;
-    let missing = |from: &[Table], table: &Table| !from.iter().any(|there| there.takes_rows_of(table));
+    let tables = catalogue::of_sqlite(source).await?;
+    let there = catalogue::of_postgres(target).await?;
+    let missing = |from: &[Table], table: &Table| !from.iter().any(|there| there.has_columns_of(table));
     if tables.iter().any(|table| missing(&there, table)) || there.len() != tables.len() {
         let differs = |(a, b): (&[Table], &[Table])| {
             let names = a.iter().filter(|table| missing(b, table));
@@ -73,9 +73,9 @@ pub async fn copy(
             differs((&there, &tables))
         ));
     }
-    // The server's, for their keys: both sides are read in that order.
+    // PostgreSQL's, for their keys: both sides are read in that order.
     let tables = there;
-    let mut target = Target::begin(server, &tables).await?;
+    let mut target = Target::begin(postgres, &tables).await?;
     if let Some(table) = target.first_filled(&tables).await? {
         return refuse(format!(
             "the target is not empty: its table {table} has rows; give an empty database"
@@ -84,10 +84,10 @@ pub async fn copy(
     let mut copied = Vec::with_capacity(tables.len());
     for table in tables {
         let table = Arc::new(table);
-        let one = one_table(file, &mut target, &table)
+        let one = one_table(sqlite, &mut target, &table)
             .await
             .map_err(|error| Error::Copy(format!("table {}: {error}", table.name)))?;
-        told(&one);
+        report(&one);
         copied.push(one);
     }
     if copied.iter().all(CopiedTable::is_same) {
@@ -98,12 +98,8 @@ pub async fn copy(
     Ok(copied)
 }
 
-async fn one_table(
-    file: &crate::sqlite::Sqlite,
-    target: &mut Target,
-    table: &Arc<Table>,
-) -> Result<CopiedTable, Error> {
-    let mut batches = source::batches(file, table.clone());
+async fn one_table(sqlite: &Sqlite, target: &mut Target, table: &Arc<Table>) -> Result<CopiedTable, Error> {
+    let mut batches = source::batches(sqlite, table.clone());
     let mut source = Summing::default();
     let mut writing = target.writing(table).await?;
     while let Some(rows) = batches.recv().await {
@@ -132,6 +128,6 @@ fn has_our_schema(which: &str, version: i64) -> Result<(), Error> {
     }
 }
 
-fn refuse<T>(told: impl Into<String>) -> Result<T, Error> {
-    Err(Error::Copy(told.into()))
+fn refuse<T>(reason: impl Into<String>) -> Result<T, Error> {
+    Err(Error::Copy(reason.into()))
 }

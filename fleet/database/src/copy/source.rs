@@ -1,4 +1,4 @@
-//! The rows of a file's table, batch by batch.
+//! The rows of a SQLite table, batch by batch.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use super::catalogue::{Column, Kind, Table};
 use crate::{Error, Value, sqlite::Sqlite};
 
-/// A batch ends at so many rows or bytes, whichever comes first; a few wait for the other side.
+/// A batch ends at this many rows or bytes, whichever comes first; a few batches wait for the other side.
 const BATCH_ROWS: usize = 1000;
 const BATCH_BYTES: usize = 1024 * 1024;
 const WAITING_BATCHES: usize = 2;
@@ -16,12 +16,12 @@ const WAITING_BATCHES: usize = 2;
 type Rows = Vec<Vec<Value>>;
 
 /// All rows in the order of the primary key, of one snapshot. An error is the last that comes.
-pub(super) fn batches(file: &Sqlite, table: Arc<Table>) -> mpsc::Receiver<Result<Rows, Error>> {
+pub(super) fn batches(sqlite: &Sqlite, table: Arc<Table>) -> mpsc::Receiver<Result<Rows, Error>> {
     let (batches, receiver) = mpsc::channel(WAITING_BATCHES);
-    let file = file.clone();
+    let sqlite = sqlite.clone();
     tokio::spawn(async move {
         let failed = batches.clone();
-        let outcome = file
+        let outcome = sqlite
             .read(move |connection| read(connection, &table, |rows| batches.blocking_send(Ok(rows)).is_ok()))
             .await;
         if let Err(error) = outcome {
@@ -31,8 +31,8 @@ pub(super) fn batches(file: &Sqlite, table: Arc<Table>) -> mpsc::Receiver<Result
     receiver
 }
 
-/// Reads all rows; ends early when nobody takes them any more.
-fn read(connection: &Connection, table: &Table, mut give: impl FnMut(Rows) -> bool) -> Result<(), Error> {
+/// Reads all rows; ends early when the other side has ended.
+fn read(connection: &Connection, table: &Table, mut send: impl FnMut(Rows) -> bool) -> Result<(), Error> {
     let mut statement = connection.prepare(&table.select("BINARY"))?;
     let mut found = statement.query([])?;
     let (mut rows, mut bytes) = (Vec::new(), 0);
@@ -58,16 +58,16 @@ fn read(connection: &Connection, table: &Table, mut give: impl FnMut(Rows) -> bo
         rows.push(values);
         if rows.len() >= BATCH_ROWS || bytes >= BATCH_BYTES {
             bytes = 0;
-            if !give(std::mem::take(&mut rows)) {
+            if !send(std::mem::take(&mut rows)) {
                 return Ok(());
             }
         }
     }
-    give(rows);
+    send(rows);
     Ok(())
 }
 
-/// What is held, as the column's type has it; a file takes anything anywhere, and texts of any bytes.
+/// The value by the column's type; SQLite stores any type in any column, and texts of any bytes.
 fn value(column: &Column, held: ValueRef<'_>) -> Option<Value> {
     Some(match (column.kind, held) {
         (_, ValueRef::Null) => Value::Null,

@@ -1,4 +1,4 @@
-//! How many rows there are, and what is in them.
+//! The number of rows, and a checksum over them.
 
 use std::fmt;
 
@@ -6,10 +6,10 @@ use sha2::{Digest, Sha256};
 
 use crate::Value;
 
-/// The rows of a table: how many, and a checksum over all of them in the order of their keys.
+/// The rows of a table: their number, and a checksum over all of them in the order of their keys.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Sum {
-    /// How many.
+    /// Their number.
     pub rows: u64,
     /// SHA-256 over every value of every row.
     pub sha256: [u8; 32],
@@ -22,7 +22,7 @@ impl fmt::Debug for Sum {
 }
 
 impl Sum {
-    /// The first half of the checksum in hex, for people.
+    /// The first half of the checksum in hex, to print.
     pub fn checksum(&self) -> String {
         self.sha256[..16]
             .iter()

@@ -1,4 +1,4 @@
-//! The one transaction that fills a server.
+//! The one transaction that fills the PostgreSQL database.
 
 use std::pin::{Pin, pin};
 
@@ -19,7 +19,7 @@ use crate::{
     postgres::{self, Postgres},
 };
 
-/// A slow disk on the other side holds nobody up here; a lock that somebody else holds is told soon.
+/// A slow disk on the other side holds up no client here; a lock that another transaction holds is reported soon.
 const SESSION: &str = "SET idle_in_transaction_session_timeout = 0; SET lock_timeout = '10s'";
 
 pub(super) struct Target {
@@ -27,9 +27,9 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// Begins the transaction. From then on nobody else writes to the tables.
-    pub(super) async fn begin(server: &Postgres, tables: &[Table]) -> Result<Self, Error> {
-        let client = server.connect().await?;
+    /// Begins the transaction. From then on no other transaction writes to the tables.
+    pub(super) async fn begin(postgres: &Postgres, tables: &[Table]) -> Result<Self, Error> {
+        let client = postgres.connect().await?;
         client.batch_execute(SESSION).await?;
         client.batch_execute("BEGIN READ WRITE").await?;
         let names: Vec<String> = tables.iter().map(|table| format!("{:?}", table.name)).collect();
@@ -72,7 +72,7 @@ impl Target {
         Ok(Writing(Box::pin(BinaryCopyInWriter::new(sink, &types))))
     }
 
-    /// What a table holds, read back.
+    /// The sum of a table, read back.
     pub(super) async fn sum(&self, table: &Table) -> Result<Sum, Error> {
         let none: [&(dyn ToSql + Sync); 0] = [];
         let rows = self.client.query_raw(&table.select("\"C\""), none).await?;
@@ -84,8 +84,8 @@ impl Target {
         Ok(sum.finish())
     }
 
-    /// Runs the last statements and makes everything durable. Then statistics are taken, so that the first queries are
-    /// planned for what is there.
+    /// Runs the last statements and commits. Then the tables are analyzed, so that the first queries are
+    /// planned for these rows.
     pub(super) async fn commit(self, finish: &[&str]) -> Result<(), Error> {
         for sql in finish {
             self.client.batch_execute(sql).await?;
@@ -93,7 +93,7 @@ impl Target {
         self.client.batch_execute("COMMIT").await?;
         if let Err(error) = self.client.batch_execute("ANALYZE").await {
             let error = Error::from(error);
-            tracing::warn!(%error, "no statistics were taken; run ANALYZE");
+            tracing::warn!(%error, "the tables were not analyzed; run ANALYZE");
         }
         Ok(())
     }

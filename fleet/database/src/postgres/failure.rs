@@ -1,4 +1,4 @@
-//! What PostgreSQL's errors mean to us.
+//! PostgreSQL's errors as ours.
 
 use std::error::Error as _;
 
@@ -30,7 +30,7 @@ fn refused(refusal: &DbError) -> Error {
         return Error::Violation(Violation { constraint });
     }
     // The message names columns and tables; values stand in the detail, which is left out.
-    let told = format!("{} ({})", refusal.message(), code.code());
+    let text = format!("{} ({})", refusal.message(), code.code());
     let is_busy = [
         SqlState::T_R_SERIALIZATION_FAILURE,
         SqlState::T_R_DEADLOCK_DETECTED,
@@ -38,16 +38,16 @@ fn refused(refusal: &DbError) -> Error {
     ]
     .contains(code);
     if is_busy {
-        return Error::Busy(told);
+        return Error::Busy(text);
     }
     if *code == SqlState::DISK_FULL {
-        return Error::Full(told);
+        return Error::Full(text);
     }
     if is_in_recovery(refusal) {
-        return Error::Standby(told);
+        return Error::Standby(text);
     }
     if *code == SqlState::READ_ONLY_SQL_TRANSACTION {
-        return Error::ReadOnly(told);
+        return Error::ReadOnly(text);
     }
     let class = code.code().get(..2).unwrap_or_default();
     // Connection exceptions, insufficient resources, operator intervention; a session that was idle in its transaction
@@ -55,9 +55,9 @@ fn refused(refusal: &DbError) -> Error {
     let is_away =
         ["08", "53", "57"].contains(&class) || *code == SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT;
     if is_away {
-        Error::Unavailable(told)
+        Error::Unavailable(text)
     } else {
-        Error::Engine(told)
+        Error::Engine(text)
     }
 }
 
@@ -74,7 +74,7 @@ pub(super) fn of_begin(error: &tokio_postgres::Error) -> Error {
     }
 }
 
-/// Whether the driver has turned down a server that answers, since it takes no writes.
+/// Whether the driver has rejected a server that answers, since it accepts no writes.
 pub(super) fn is_for_want_of_writes(error: &tokio_postgres::Error) -> bool {
     let source = error
         .source()
@@ -98,7 +98,7 @@ fn violation(refusal: &DbError) -> Option<String> {
     None
 }
 
-/// Whether the same statement would fail for ever: not known, not allowed, wrong password, no such database.
+/// Whether a retry fails for ever: unknown, not allowed, wrong password, no such database.
 pub(super) fn is_for_ever(error: &tokio_postgres::Error) -> bool {
     error
         .code()
@@ -116,25 +116,25 @@ fn has_io(error: &tokio_postgres::Error) -> bool {
     false
 }
 
-/// An error with what caused it.
+/// An error with its causes.
 pub(super) fn chain(error: &tokio_postgres::Error) -> String {
     if let Some(refusal) = error.as_db_error() {
         return format!("{} ({})", refusal.message(), refusal.code().code());
     }
-    let mut told = error.to_string();
+    let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {
         let cause = error.to_string();
-        if !told.contains(&cause) {
-            told = format!("{told}: {cause}");
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
         }
         source = error.source();
     }
-    told
+    text
 }
 
 impl Error {
-    /// What an error of PostgreSQL's says, with what caused it and without values: those stand in its detail.
+    /// The text of an error of PostgreSQL's, with its causes and without values: those stand in its detail.
     pub fn describe(error: &tokio_postgres::Error) -> String {
         chain(error)
     }

@@ -1,21 +1,15 @@
-//! PostgreSQL: a pool of connections, and others for whoever keeps one for himself.
+//! PostgreSQL: a pool of connections, and connections that a caller keeps for itself.
 //!
-//! Whatever was begun on a connection runs to its end in a task of its own, also when nobody waits for it any more:
+//! Work that was begun on a connection runs to its end in a task of its own, also when its caller is gone:
 //! nothing is ever cancelled, since a commit that is cut short may or may not be one. So a server that hangs holds
 //! connections of the pool, and callers are answered all the same, within [`ANSWER_LIMIT`].
 
-mod address;
+mod connect;
 mod failure;
-mod hosts;
-mod migrate;
-mod notices;
-mod pool;
-mod pooler;
-mod privileges;
+mod open;
 mod probe;
 mod rewrite;
 mod statement;
-mod tls;
 mod transaction;
 
 use std::{
@@ -30,36 +24,27 @@ use deadpool::{
     Runtime,
     managed::{PoolError, Timeouts},
 };
+use telemetry::events::database::Event;
 use tokio_postgres::Client;
 use tokio_util::task::TaskTracker;
 
-pub(crate) use self::{address::is_postgres, statement::row, transaction::Open};
+pub use self::{connect::Unconfirmed, statement::Sealed};
+pub(crate) use self::{connect::is_postgres, statement::row, transaction::Open};
 use self::{
-    address::{Address, CONNECT_LIMIT},
-    hosts::{Away, Hosts},
-    pool::{Manager, Object, Pool},
-    privileges::Role,
+    connect::{Address, Away, CONNECT_LIMIT, CONNECTIONS, Hosts, Manager, Object, Pool},
+    open::migrate,
     probe::Probe,
 };
-pub use self::{notices::Unconfirmed, statement::Sealed};
-use crate::{Error, Outage, Row, Schema, Sql, Value, health::Health, migrations};
+use crate::{Error, Outage, Row, Sql, Value, health::Health, migrations::Schema};
 
-/// Connections of the pool: statements here take a millisecond, so they serve some thousand requests a second. Each is a
-/// process of the server's, and each program of a fleet has so many.
-const CONNECTIONS: usize = 10;
 /// How long a caller waits: the wire promises an answer within 5 s.
 const ANSWER_LIMIT: Duration = Duration::from_millis(4500);
-/// How long of that for a connection.
+/// The part of that for a connection.
 const WAIT_LIMIT: Duration = Duration::from_millis(4000);
-/// How often a connection that turns out to be dead is replaced: after a restart of the server all of them are.
+/// How often a dead connection is replaced: after a restart of the server all of them are dead.
 const TRIES: usize = CONNECTIONS + 1;
-/// How long closing waits for what was begun.
+/// How long closing waits for the work in progress.
 const CLOSE_LIMIT: Duration = Duration::from_secs(10);
-/// How often a program that waits for the schema looks, and how often it says so.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
-const TELL_EVERY: u32 = 20;
-/// The oldest server that this was tested with, as `server_version_num` says it.
-const OLDEST_SERVER: i32 = 150_000;
 
 /// The handle; cloning it is cheap.
 #[derive(Clone)]
@@ -82,23 +67,11 @@ struct Inner {
 impl Postgres {
     pub(crate) async fn open(url: &str, schema: Schema) -> Result<Self, Error> {
         let mut address = Address::parse(url)?;
-        let connector = tls::connector(&address.trust)?;
+        let connector = connect::connector(&address.trust)?;
         let hosts = Arc::new(Hosts::new(&address, connector, Unconfirmed::default()));
-        let (mut client, _driver) = match schema {
-            Schema::Migrate | Schema::Leave => {
-                let connecting = pooler::first(&hosts, &address.session);
-                connecting.await.map_err(Away::into_open)?
-            }
-            Schema::Await => await_schema(&hosts, &address.session).await?,
-        };
-        let is_distributed = look_at_server(&client, &mut address).await?;
-        let role = Role::of(&client).await?;
-        role.must_use_tables(&client).await?;
-        if schema == Schema::Migrate {
-            Box::pin(migrate::migrate(&mut client, &role)).await?;
-        }
+        let is_distributed = open::start(&hosts, &mut address, schema).await?;
         let mut pooled = address.clone();
-        // What only reads cannot write by mistake; transactions say that they write.
+        // Reads cannot write by mistake; transactions say that they write.
         pooled.set("default_transaction_read_only", "on");
         let manager = Manager {
             hosts: hosts.clone(),
@@ -126,7 +99,7 @@ impl Postgres {
     /// A connection of the caller's own, outside the pool. It ends when it is dropped.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] when there is none to be had within some seconds.
+    /// [`Error::Unavailable`] when there is none within some seconds.
     pub async fn connect(&self) -> Result<Client, Error> {
         if self.inner.closed.load(Ordering::Acquire) {
             return Err(Error::Closed);
@@ -134,23 +107,23 @@ impl Postgres {
         self.inner.connect().await
     }
 
-    /// Whether a write would go now.
+    /// Whether a write would succeed now.
     pub(crate) async fn is_writable(&self) -> Result<(), Error> {
         let inner = self.inner.clone();
         self.run(async move { inner.is_writable().await }).await
     }
 
-    /// Reports what became of a write on a connection of the caller's own: readiness rests on it.
+    /// Reports the outcome of a write on a connection of the caller's own: readiness rests on it.
     pub fn report(&self, outcome: Result<(), &Error>) {
         match outcome {
             Ok(()) => self.inner.health.wrote(),
-            // One connection that broke is no outage; the attempt to make another one tells.
+            // One broken connection is no outage; the attempt to make another one decides.
             Err(error) if error.outage().is_some_and(Outage::is_readable) => self.inner.failed(error),
             Err(_) => {}
         }
     }
 
-    /// Commits that the server called done without its standby.
+    /// Commits that the server reported done without its standby.
     pub fn unconfirmed(&self) -> &Unconfirmed {
         self.inner.hosts.unconfirmed()
     }
@@ -168,10 +141,10 @@ impl Postgres {
             loop {
                 let connection = inner.connection().await?;
                 match statement::query(&connection, &sql, &params).await {
-                    // It died while it lay idle, and reading twice harms nobody.
+                    // It died while it was idle, and reading twice does no harm.
                     Err(Error::Unavailable(_)) if tries < TRIES => drop(Object::take(connection)),
-                    // Its transactions only read: a statement that writes does not belong here.
-                    Err(Error::ReadOnly(told) | Error::Standby(told)) => return Err(Error::Engine(told)),
+                    // Its transactions only read: a statement that writes belongs into a transaction.
+                    Err(Error::ReadOnly(text) | Error::Standby(text)) => return Err(Error::Engine(text)),
                     outcome => return outcome,
                 }
                 tries += 1;
@@ -207,13 +180,13 @@ impl Postgres {
             Ok(Err(ended)) if ended.is_panic() => Err(Error::Panicked.into()),
             Ok(Err(_)) => Err(Error::Closed.into()),
             Err(_) => {
-                metrics::counter!("huizhen_database_late_answers_total").increment(1);
+                Event::LateAnswer.emit();
                 Err(Error::Unavailable("it does not answer; what was begun goes on".into()).into())
             }
         }
     }
 
-    /// The session settings of one connection more, for the tests: what `SHOW` says.
+    /// A session setting of a new connection, as `SHOW` prints it, for the tests.
     #[doc(hidden)]
     pub async fn setting(&self, name: &str) -> Result<String, Error> {
         let row = self
@@ -231,7 +204,7 @@ impl Postgres {
             .await
             .is_err()
         {
-            tracing::warn!("the database does not answer; the program ends without waiting for it");
+            Event::UnansweredClose.emit();
         }
         self.inner.pool.close();
     }
@@ -271,7 +244,7 @@ impl Inner {
         error
     }
 
-    /// Takes note of a failure. One that says that the server takes no writes drops all connections to it.
+    /// Notes a failure. Drops all connections to a server that accepts no writes.
     fn failed(&self, error: &Error) {
         let is_news = self.health.failed(error);
         let is_over = matches!(error.outage(), Some(Outage::ReadOnly | Outage::Standby));
@@ -291,66 +264,4 @@ impl Inner {
         };
         self.health.ask(probe).await
     }
-}
-
-/// Waits for the database and for the version of its schema that this program needs.
-async fn await_schema(hosts: &Hosts, session: &str) -> Result<hosts::Connected, Error> {
-    let mut looks = 0u32;
-    loop {
-        let missing = match pooler::first(hosts, session).await {
-            Ok(connected) => match usable_version(&connected.0).await {
-                Err(error @ Error::Open(_)) => return Err(error),
-                Ok(version) if version >= migrations::LATEST_VERSION => return Ok(connected),
-                Ok(version) => format!(
-                    "its schema has version {version}, this program needs {}; start an api-server or run `huizhen migrate`",
-                    migrations::LATEST_VERSION
-                ),
-                Err(error) => error.to_string(),
-            },
-            Err(away) if away.for_ever => return Err(away.into_open()),
-            Err(away) => away.told,
-        };
-        if looks.is_multiple_of(TELL_EVERY) {
-            tracing::info!(missing, "waiting for the database");
-        }
-        looks += 1;
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
-}
-
-/// The version of a schema whose tables this program may use.
-async fn usable_version(client: &Client) -> Result<i64, Error> {
-    Role::of(client).await?.must_use_tables(client).await?;
-    migrate::version(client).await
-}
-
-/// Whether the server keeps what it acknowledges, and is one that this program knows. Gives whether it spreads rows.
-async fn look_at_server(client: &Client, address: &mut Address) -> Result<bool, Error> {
-    const SETTINGS: &str =
-        "SELECT CAST(current_setting('server_version_num') AS INT), current_setting('fsync'),
-        current_setting('synchronous_commit'), current_setting('server_encoding'),
-        version() LIKE '%-YB-%' OR EXISTS (SELECT 1 FROM pg_extension WHERE extname = 'citus')
-          OR lower(coalesce(current_setting('huizhen.distributed', true), '')) IN ('on', 'true', 'yes', '1')";
-    let row = client.query_one(SETTINGS, &[]).await?;
-    let version: i32 = row.get(0);
-    if version < OLDEST_SERVER {
-        return Err(Error::Open(format!(
-            "the server is PostgreSQL {}; 15 or newer is needed",
-            version / 10_000
-        )));
-    }
-    let encoding: String = row.get(3);
-    if encoding != "UTF8" {
-        return Err(Error::Open(format!(
-            "the database has the encoding {encoding}; make one with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
-        )));
-    }
-    if row.get::<_, String>(1) == "off" {
-        tracing::error!("the server runs with fsync=off: a power loss takes acknowledged messages with it");
-    }
-    // An acknowledged message is on the disk (invariant I1), whatever is usual on this server.
-    if row.get::<_, String>(2) == "off" {
-        address.set("synchronous_commit", "on");
-    }
-    Ok(row.get(4))
 }

@@ -1,4 +1,4 @@
-//! A write that changes nothing, to see whether writes go.
+//! A write that changes nothing, to probe whether writes succeed.
 //!
 //! It has a connection of its own, on which a transaction writes unless the server says otherwise: connections of the pool
 //! have a default of their own, and would not notice that the server's has changed.
@@ -11,8 +11,8 @@ use tokio_postgres::{Client, error::SqlState};
 use super::Inner;
 use crate::Error;
 
-/// Locks that every write of a message takes, a row that is written anew, and a commit that waits for the standby as all do.
-/// A lock that is held for longer than this is one that senders are refused for.
+/// The locks of every message's write, a row that is rewritten, and a commit that waits for the standby.
+/// A lock that is held for longer than this refuses senders, too.
 const WRITE: &str = "BEGIN; SET LOCAL lock_timeout = '1s';
     LOCK TABLE conversation, entry, sent IN ROW EXCLUSIVE MODE;
     UPDATE refinery_schema_history SET name = name WHERE version = (SELECT min(version) FROM refinery_schema_history);
@@ -23,8 +23,8 @@ const WRITE_DISTRIBUTED: &str = "BEGIN; SET LOCAL lock_timeout = '1s';
     UPDATE refinery_schema_history SET name = name WHERE version = (SELECT min(version) FROM refinery_schema_history);
     COMMIT";
 
-/// Some 256 KiB of new pages: a row that is written anew fits into an old page also where there is no room for more.
-const TAKE_ROOM: &str = "CREATE TEMPORARY TABLE huizhen_room AS
+/// Some 256 KiB of new pages: a rewritten row fits into an old page also without room for more.
+const TRY_ROOM: &str = "CREATE TEMPORARY TABLE huizhen_room AS
     SELECT number, md5(CAST(number AS TEXT)) AS filler FROM generate_series(1, 4096) AS number;
     DROP TABLE huizhen_room";
 
@@ -35,7 +35,7 @@ pub(super) struct Probe(Mutex<Option<Client>>);
 type Probing<'p> = Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'p>>;
 
 impl Probe {
-    /// Writes; after the disk was full also as much as needs new room.
+    /// Writes; after the disk was full also enough to need new room.
     pub(super) fn run<'p>(&'p self, inner: &'p Inner, needs_room: bool) -> Probing<'p> {
         Box::pin(async move {
             let mut kept = self.0.lock().await;
@@ -52,7 +52,7 @@ impl Probe {
                 return Err(why(&client, error.into()).await);
             }
             if needs_room {
-                take_room(&client).await?;
+                try_room(&client).await?;
             }
             *kept = Some(client);
             Ok(())
@@ -60,9 +60,9 @@ impl Probe {
     }
 }
 
-/// A standby refuses a statement with the words of any read-only transaction.
+/// A standby refuses a statement with the words of any read-only transaction: asks which it is.
 async fn why(client: &Client, error: Error) -> Error {
-    let Error::ReadOnly(told) = error else {
+    let Error::ReadOnly(text) = error else {
         return error;
     };
     let asked = async {
@@ -70,14 +70,14 @@ async fn why(client: &Client, error: Error) -> Error {
         client.query_one("SELECT pg_is_in_recovery()", &[]).await
     };
     match asked.await {
-        Ok(row) if row.get(0) => Error::Standby(told),
-        _ => Error::ReadOnly(told),
+        Ok(row) if row.get(0) => Error::Standby(text),
+        _ => Error::ReadOnly(text),
     }
 }
 
-async fn take_room(client: &Client) -> Result<(), Error> {
-    match client.batch_execute(TAKE_ROOM).await {
-        // Who may make no temporary tables learns by the next message whether there is room.
+async fn try_room(client: &Client) -> Result<(), Error> {
+    match client.batch_execute(TRY_ROOM).await {
+        // A role that may not make temporary tables learns from the next message whether there is room.
         Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => Ok(()),
         outcome => Ok(outcome?),
     }

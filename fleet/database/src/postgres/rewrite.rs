@@ -1,14 +1,15 @@
-//! Statements on a database that nobody uses, for commands of an operator.
+//! Statements on a database that no other program uses, for commands of an operator.
 
 use std::time::{Duration, Instant};
 
-use super::{LOOK_EVERY, Postgres};
+use super::Postgres;
 use crate::Error;
 
-/// How long connections that are just ending are waited for.
+/// How long connections that are just ending are waited for, and how often they are counted.
 const PATIENCE: Duration = Duration::from_secs(5);
+const COUNT_EVERY: Duration = Duration::from_millis(500);
 
-/// Nothing here is cut short for taking long.
+/// Statements here may take long.
 const SESSION: &str = "SET idle_in_transaction_session_timeout = 0";
 
 const OTHERS: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
@@ -34,7 +35,7 @@ impl Postgres {
                     "the database is in use: {others} connections of Huizhen's programs are open; stop them first"
                 )));
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(COUNT_EVERY).await;
         }
         client.batch_execute("BEGIN READ WRITE").await?;
         for sql in statements {

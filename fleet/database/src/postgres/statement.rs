@@ -18,7 +18,7 @@ pub(super) async fn query(client: &ClientWrapper, sql: &str, params: &[Value]) -
     rows.iter().map(row).collect()
 }
 
-/// Runs one statement and tells how many rows it changed.
+/// Runs one statement; returns the number of rows that it changed.
 pub(super) async fn execute(client: &ClientWrapper, sql: &str, params: &[Value]) -> Result<u64, Error> {
     let statement = client.prepare_cached(sql).await?;
     let params = bind(params, statement.params().len())?;
@@ -96,7 +96,7 @@ impl ToSql for Value {
         match (self, kind) {
             (Self::Null, _) => return Ok(IsNull::Yes),
             (Self::Integer(value), &Type::INT8) => out.put_i64(*value),
-            // PostgreSQL takes a parameter beside a small number for one.
+            // PostgreSQL takes a parameter beside a small number for a small one.
             (Self::Integer(value), &Type::INT4) => out.put_i32(i32::try_from(*value)?),
             (Self::Integer(value), &Type::INT2) => out.put_i16(i16::try_from(*value)?),
             (Self::Boolean(value), &Type::BOOL) => out.put_u8(u8::from(*value)),

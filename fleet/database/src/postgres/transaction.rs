@@ -9,42 +9,46 @@ use std::{
 };
 
 use deadpool_postgres::ClientWrapper;
-use futures_util::FutureExt;
+use futures_util::{FutureExt, future::BoxFuture};
+use telemetry::events::database::Event;
 
-use super::{Postgres, TRIES, pool::Object, statement};
-use crate::{EngineTransaction, Error, Outage, Row, Transaction, TransactionFuture, Value};
+use super::{Postgres, TRIES, connect::Object, failure, statement};
+use crate::{Error, Outage, Row, Value, health::Health};
 
 thread_local! {
-    /// Whether this thread is polling the work of a transaction. A transaction that asks the handle instead of itself
+    /// Whether this thread is polling the work of a transaction. A transaction that uses the handle instead of itself
     /// would wait for locks of its own.
     static WITHIN: Cell<bool> = const { Cell::new(false) };
-    /// Whether what was polled last waits for a statement of its transaction.
+    /// Whether the work that was polled last waits for a statement of its transaction.
     static STATEMENT_PENDING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// What is said of a commit that was cancelled while it waited for a standby.
+/// The error of a commit that was cancelled while it waited for a standby.
 const UNCONFIRMED: &str = "a commit was not confirmed by the standby";
 
 pub(super) fn is_within() -> bool {
     WITHIN.get()
 }
 
-/// A transaction that has been begun.
+/// A transaction that has begun.
 pub(crate) struct Open<'c> {
     client: &'c ClientWrapper,
+    health: &'c Health,
 }
 
 impl Open<'_> {
     pub(crate) async fn query(&self, sql: &str, params: &[Value]) -> Result<Vec<Row>, Error> {
-        marked(statement::query(self.client, sql, params)).await
+        let rows = marked(statement::query(self.client, sql, params)).await;
+        self.health.of_statement(rows)
     }
 
     pub(crate) async fn execute(&self, sql: &str, params: &[Value]) -> Result<u64, Error> {
-        marked(statement::execute(self.client, sql, params)).await
+        let changed = marked(statement::execute(self.client, sql, params)).await;
+        self.health.of_statement(changed)
     }
 }
 
-/// Remembers that what is waited for is a statement.
+/// Marks that the work waits for a statement.
 async fn marked<T>(work: impl Future<Output = T>) -> T {
     let mut work = pin!(work);
     poll_fn(|context| {
@@ -55,9 +59,9 @@ async fn marked<T>(work: impl Future<Output = T>) -> T {
     .await
 }
 
-/// Drives a transaction's work, which may wait for nothing but its statements: on SQLite it holds up everybody, and here
+/// Drives a transaction's work, which may wait for its statements only: on SQLite it holds up all writers, and here
 /// its locks would.
-async fn watched<T, E: From<Error>>(mut work: TransactionFuture<'_, T, E>) -> Result<T, E> {
+async fn watched<E: From<Error>>(mut work: BoxFuture<'_, Result<(), E>>) -> Result<(), E> {
     poll_fn(|context| {
         STATEMENT_PENDING.set(false);
         let outer = WITHIN.replace(true);
@@ -86,45 +90,37 @@ impl Drop for Unset {
 }
 
 impl Postgres {
-    pub(crate) async fn transaction<T, E, F>(&self, work: F) -> Result<T, E>
+    /// Runs work in a transaction on a connection of the pool.
+    pub(crate) async fn transaction<E, F>(&self, work: F) -> Result<(), E>
     where
-        T: Send + 'static,
         E: From<Error> + Send + 'static,
-        F: for<'t, 'c> FnOnce(&'t mut Transaction<'c>) -> TransactionFuture<'t, T, E> + Send + 'static,
+        F: for<'c> FnOnce(Open<'c>) -> BoxFuture<'c, Result<(), E>> + Send + 'static,
     {
         let postgres = self.clone();
         self.run(async move {
             let connection = postgres.begin().await?;
-            let mut transaction = Transaction {
-                engine: EngineTransaction::Postgres(Open { client: &connection }),
+            let open = Open {
+                client: &connection,
                 health: &postgres.inner.health,
-                refused: false,
             };
-            let outcome = AssertUnwindSafe(watched(work(&mut transaction)))
-                .catch_unwind()
-                .await;
-            let refused = transaction.refused;
-            let outcome = match outcome {
-                Ok(Ok(_)) if refused => Err(E::from(Error::Refused)),
-                Ok(outcome) => outcome,
-                Err(_) => {
-                    tracing::error!("a transaction panicked and is rolled back");
-                    Err(E::from(Error::Panicked))
-                }
-            };
+            let outcome = AssertUnwindSafe(watched(work(open))).catch_unwind().await;
+            let outcome = outcome.unwrap_or_else(|_| {
+                Event::WorkPanicked.emit();
+                Err(E::from(Error::Panicked))
+            });
             let unconfirmed = postgres.unconfirmed();
             let before = unconfirmed.count();
             match outcome {
-                Ok(value) => match connection.batch_execute("COMMIT").await {
+                Ok(()) => match connection.batch_execute("COMMIT").await {
                     Ok(()) if unconfirmed.count() == before => {
                         postgres.inner.health.wrote();
-                        Ok(value)
+                        Ok(())
                     }
                     Ok(()) => Err(Error::Unavailable(UNCONFIRMED.into()).into()),
                     Err(error) => {
                         let error = Error::from(error);
                         postgres.report(Err(&error));
-                        // Whether or not it was committed, nothing can be rolled back any more.
+                        // Whether or not it was committed, it can no longer be rolled back.
                         drop(Object::take(connection));
                         Err(error.into())
                     }
@@ -142,7 +138,7 @@ impl Postgres {
 
     /// A connection with a transaction begun on it.
     async fn begin(&self) -> Result<Object, Error> {
-        // What the server's own default says is not to be written past, though a transaction could.
+        // Respects the server's own default, though a transaction could override it.
         if self.inner.health.outage() == Some(Outage::ReadOnly) {
             self.inner.is_writable().await?;
         }
@@ -151,10 +147,10 @@ impl Postgres {
             let connection = self.inner.connection().await?;
             match connection.batch_execute("BEGIN READ WRITE").await {
                 Ok(()) => return Ok(connection),
-                // It died while it lay idle, or its server has become a standby.
+                // It died while it was idle, or its server has become a standby.
                 Err(error) => {
                     drop(Object::take(connection));
-                    failure = match super::failure::of_begin(&error) {
+                    failure = match failure::of_begin(&error) {
                         standby @ (Error::Standby(_) | Error::ReadOnly(_)) => {
                             self.inner.failed(&standby);
                             standby

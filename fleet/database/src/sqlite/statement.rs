@@ -10,7 +10,7 @@ use rusqlite::{
 use crate::{Error, Row, Value};
 
 thread_local! {
-    /// Texts as SQLite wants them. Bounded by the number of distinct statements of the program; texts that are made at
+    /// Texts in SQLite's form. Bounded by the number of distinct statements of the program; texts that are made at
     /// run time come in a handful of lengths.
     static TEXTS: RefCell<HashMap<String, Rc<str>>> = RefCell::default();
 }
@@ -27,7 +27,7 @@ fn prepare<'c>(connection: &'c Connection, sql: &str) -> Result<CachedStatement<
     Ok(connection.prepare_cached(&text)?)
 }
 
-/// SQLite takes what is not bound as NULL, silently; other engines refuse.
+/// SQLite silently takes an unbound parameter as NULL; PostgreSQL refuses.
 fn bind(statement: &mut CachedStatement<'_>, params: &[Value]) -> Result<(), Error> {
     let wanted = statement.parameter_count();
     if params.len() != wanted {
@@ -58,7 +58,7 @@ pub(crate) fn query(connection: &mut Connection, sql: &str, params: &[Value]) ->
     Ok(answer)
 }
 
-/// Runs one statement and tells how many rows it changed.
+/// Runs one statement; returns the number of rows that it changed.
 pub(crate) fn execute(connection: &mut Connection, sql: &str, params: &[Value]) -> Result<u64, Error> {
     let mut statement = prepare(connection, sql)?;
     bind(&mut statement, params)?;

@@ -168,7 +168,7 @@ async fn a_restore_runs_its_statements_before_anybody_can_look() {
     ));
     assert!(told.contains("nonsense"), "{told}");
     assert_eq!(names(folder.path()), ["backup", "new.db.lock"]);
-    // What a killed one has left is no obstacle.
+    // The rest of a killed restore is no obstacle.
     fs::write(folder.path().join("new.db.restoring"), "half").unwrap();
     let restored = sqlite::restore(&backup, &new, &["UPDATE sequence SET next_value = 5".into()]).unwrap();
     assert_eq!(restored.schema_version, LATEST_VERSION);

@@ -1,4 +1,4 @@
-//! Broken constraints have the names that PostgreSQL gives them.
+//! Broken constraints have PostgreSQL's names.
 
 use database::{Error, Value, params};
 

@@ -11,7 +11,7 @@ use testkit::{postgres::Postgres, store::Store};
 
 use crate::{Scratch, migrated};
 
-/// What a file alone has, for how it keeps entries.
+/// The tables and columns that SQLite alone has, to store entries.
 const TABLE_OF_FILES: &str = "entry_index";
 const COLUMNS_OF_FILES: [(&str, &str); 3] = [
     ("conversation", "unclaimed_entry_id"),

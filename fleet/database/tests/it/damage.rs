@@ -18,7 +18,7 @@ const HEADER_BYTES: usize = 32;
 const FRAME_BYTES: usize = 24 + 4096;
 const ROWS: i64 = 12;
 
-/// What a kill leaves of a file with a commit for each row: the database, its log, and the mark of how far that was synced.
+/// The files after a kill, with a commit for each row: the database, its log, and the log's mark.
 async fn killed() -> TempDir {
     let scratch = Scratch::open(Store::Sqlite).await;
     for at in 0..ROWS {
@@ -216,7 +216,7 @@ async fn what_is_before_the_damage_can_be_kept() {
     assert!(names.is_empty(), "{names:?}");
 }
 
-/// Whatever name it goes by, and whether or not the lock file is still there.
+/// By any name, and whether or not the lock file still exists.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_is_served_once_by_whatever_name() {
     let folder = tempfile::tempdir().unwrap();
@@ -248,7 +248,7 @@ async fn a_file_is_served_once_by_whatever_name() {
     look.close().await;
     add(&served, 2).await.unwrap();
     served.close().await;
-    // Nobody serves it now; its log would lie beside one of its names only.
+    // It is not served now; its log would lie beside one of its names only.
     let told = refused().await;
     assert!(told.contains("hard links"), "{told}");
     fs::remove_file(&link).unwrap();

@@ -125,18 +125,18 @@ impl Drop for SmallDisk {
 
 const ADD: &str = "INSERT INTO note (id, body) VALUES ($1, $2)";
 
-async fn add(database: &Database, id: i64, bytes: usize) -> Result<u64, Error> {
+pub(crate) async fn add(database: &Database, id: i64, bytes: usize) -> Result<u64, Error> {
     let work = database
         .transaction(move |tx| Box::pin(async move { tx.execute(ADD, params![id, vec![7u8; bytes]]).await }));
     work.await
 }
 
-async fn count(database: &Database) -> i64 {
+pub(crate) async fn count(database: &Database) -> i64 {
     let counted = database.query_first("SELECT count(*) FROM note", vec![]).await;
     counted.unwrap().unwrap().get(0).unwrap()
 }
 
-async fn with_notes(url: &str) -> Database {
+pub(crate) async fn with_notes(url: &str) -> Database {
     let database = Database::open(url).await.unwrap();
     let made = database.transaction(|tx| {
         Box::pin(async move {
@@ -190,7 +190,7 @@ async fn a_file_on_a_full_disk_opens_for_reading_and_is_written_once_there_is_ro
             add(&database, id, 2_000).await.unwrap();
         }
         if is_crash {
-            // What a crash leaves: the log is not moved.
+            // As after a crash: the log is not moved.
             for end in ["", "-wal", "-mark"] {
                 let name = format!("test.db{end}");
                 fs::copy(live.join(&name), folder.join(&name)).unwrap();

@@ -8,13 +8,14 @@ mod copying;
 mod damage;
 mod fleet;
 mod full_disk;
+mod hanging;
 mod ids;
 mod opening;
 mod pages;
+mod postgres;
+mod postgres_faults;
 mod released;
 mod roles;
-mod server;
-mod server_faults;
 mod starting;
 mod transactions;
 mod values;
@@ -95,7 +96,7 @@ impl Scratch {
     }
 }
 
-/// Waits until writes go, by what readiness asks.
+/// Waits until writes succeed, by readiness.
 async fn writable(database: &Database) {
     let deadline = Instant::now() + PATIENCE;
     while let Err(error) = database.is_ready().await {
@@ -104,7 +105,7 @@ async fn writable(database: &Database) {
     }
 }
 
-/// Waits until writes do not go, by what readiness asks; gives why.
+/// Waits until writes fail, by readiness; returns why.
 async fn unwritable(database: &Database) -> Error {
     let deadline = Instant::now() + PATIENCE;
     loop {

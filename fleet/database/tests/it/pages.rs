@@ -1,4 +1,4 @@
-//! Pages of a file that are not what was written: never served, always told.
+//! Damaged pages of a file: never served, always reported.
 
 use std::{
     fs::{self, File},
@@ -116,7 +116,7 @@ async fn checked(folder: &TempDir) -> Checked {
     checked
 }
 
-/// A file of an earlier version, with notes that fill so many bytes each.
+/// A file of an earlier version, with notes of this many bytes each.
 async fn earlier(notes: i64, bytes: usize) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let database = Database::open_by(&url(&folder), Layer::Plain).await.unwrap();
@@ -225,7 +225,7 @@ async fn a_bit_that_flips_anywhere_is_never_served() {
                 read
             };
             match read.await {
-                // Nobody asked for that page.
+                // No statement read that page.
                 Ok(found) => assert_eq!(content(&found), before, "{place}"),
                 Err(error) => {
                     refused += 1;
@@ -343,7 +343,7 @@ async fn a_file_of_an_earlier_version_is_written_anew_at_a_start() {
     assert_eq!(sqlite::seal(&path).unwrap(), Seal::Was);
 }
 
-/// Whoever has the file open would keep the old one, and remove the new one's log when it ends.
+/// A process that has the file open would keep the old one, and remove the new one's log when it ends.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_that_another_program_has_open_is_left_as_it_is() {
     let folder = earlier(30, 3_000).await;
@@ -353,7 +353,7 @@ async fn a_file_that_another_program_has_open_is_left_as_it_is() {
         .unwrap();
     assert_eq!(read, 30);
     match sqlite::seal(&file(&folder)).unwrap() {
-        Seal::Without { told } => assert!(told.contains("another program has it open"), "{told}"),
+        Seal::Without { reason } => assert!(reason.contains("another program has it open"), "{reason}"),
         other => panic!("{other:?}"),
     }
     let database = Database::open(&url(&folder)).await.unwrap();
@@ -387,7 +387,7 @@ async fn what_is_in_the_log_of_an_earlier_version_comes_along() {
     assert_eq!(reserved(&file(&copy)), 8);
 }
 
-/// What a test of this file runs in a process of its own.
+/// The part of a test that runs in a process of its own.
 #[test]
 #[ignore = "run by the next test"]
 fn a_process_that_writes_a_file_anew() {
@@ -430,7 +430,7 @@ async fn a_kill_while_a_file_is_written_anew_leaves_it_whole() {
     assert_eq!(without_sum(&path), Vec::<usize>::new());
 }
 
-/// What SQLite alone writes has no sums: the file says that it was there, and is written anew afterwards.
+/// Pages that SQLite alone writes have no sums: the file is marked, and rewritten afterwards.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_goes_back_to_sqlite_alone_and_comes_again() {
     let folder = tempfile::tempdir().unwrap();

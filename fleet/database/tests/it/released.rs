@@ -1,4 +1,4 @@
-//! What an earlier release has written is brought up to date with nothing lost. A fixture is a dump of such a file and is
+//! A database of an earlier release is migrated with nothing lost. A fixture is a dump of such a file and is
 //! never changed.
 
 use std::path::Path;

@@ -61,7 +61,7 @@ async fn every_connection_follows_the_server_that_takes_writes() {
     let lane = server.connect().await.unwrap();
     blocking(|| old.await_standby());
     old.kill().unwrap();
-    // The standby alone takes no writes, and is not read from either: it may lag behind.
+    // The standby alone accepts no writes, and is not read from either: it may lag.
     let error = unwritable(&database).await;
     assert_eq!(error.outage(), Some(Outage::Standby), "{error}");
     assert!(

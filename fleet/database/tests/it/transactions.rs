@@ -41,7 +41,7 @@ async fn a_transaction_that_gives_an_error_leaves_nothing(store: Store) {
     assert_eq!(add(&scratch, 1).await.unwrap(), 1);
 }
 
-/// PostgreSQL takes no more statements then; SQLite would, and a program written on it would break there.
+/// PostgreSQL accepts no more statements then; SQLite would, and a program written on it would break there.
 async fn a_refused_statement_ends_the_transaction(store: Store) {
     let scratch = scratch(store).await;
     let outcome = scratch
@@ -60,7 +60,7 @@ async fn a_refused_statement_ends_the_transaction(store: Store) {
         .await;
     assert!(matches!(outcome, Err(Error::Refused)), "{outcome:?}");
     assert_eq!(scratch.number("SELECT count(*) FROM note").await, 0);
-    // What is refused without breaking anything lets it go on.
+    // A statement that is refused without an error lets it go on.
     let added = scratch
         .database
         .transaction(|tx| {
@@ -123,7 +123,7 @@ async fn a_transaction_within_a_transaction_is_refused_and_never_runs(store: Sto
         })
         .await;
     assert!(matches!(outcome, Err(Error::Suspended)));
-    // What had been queued would have run before this one.
+    // A queued job would have run before this one.
     add(&scratch, 3).await.unwrap();
     assert_eq!(scratch.number("SELECT count(*) FROM note").await, 1);
 }

@@ -1,4 +1,4 @@
-//! What goes in comes out.
+//! Values come back as they were written.
 
 use bytes::Bytes;
 use database::{Error, Value, params};

@@ -31,7 +31,7 @@ pub(crate) fn report(conversation: ConversationId, seq: Seq, reason: &'static st
     Error::DamagedEntry {
         conversation: conversation_id,
         seq,
-        told: reason,
+        damage: reason,
     }
 }
 

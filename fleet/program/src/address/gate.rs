@@ -1,4 +1,4 @@
-//! Whose PROXY headers count, and one line a minute about those that do not.
+//! Decides which PROXY headers are trusted, and logs one line a minute about the others.
 
 use std::net::IpAddr;
 
@@ -9,16 +9,16 @@ use super::{
     header::{self, Error},
 };
 
-/// Why a connection is closed before its first own byte.
+/// Why a connection is closed before its first byte of its own protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Closed {
-    /// The peer went away: a health check by connecting, most often.
+    /// The peer closed it: most often a health check.
     Gone,
-    /// Its header is not taken; the log says why, once a minute.
+    /// Its header is refused; the log explains it once a minute.
     Refused,
 }
 
-/// The gate of a server: the same for all its listeners.
+/// The gate of a server, shared by its listeners.
 #[derive(Debug, Default)]
 pub struct Gate {
     proxies: TrustedProxies,
@@ -28,7 +28,7 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// A gate that believes these proxies.
+    /// A gate that trusts these proxies.
     pub fn new(proxies: TrustedProxies) -> Self {
         Self {
             proxies,
@@ -36,31 +36,30 @@ impl Gate {
         }
     }
 
-    /// Who is believed.
+    /// The trusted proxies.
     pub fn proxies(&self) -> &TrustedProxies {
         &self.proxies
     }
 
-    /// The address that a connection comes from, on a listener whose connections begin with a PROXY header; `flag` is the
-    /// setting that demands it.
+    /// Reads the origin of a connection from its PROXY header, on a listener where the setting `flag` demands one.
     ///
     /// # Errors
     /// When the connection is to be closed.
     pub async fn origin(&self, stream: &mut TcpStream, peer: IpAddr, flag: &str) -> Result<IpAddr, Closed> {
-        // A stranger's header is not even read: it could name any address.
+        // The header of a stranger could name any address, and is not read.
         if !self.proxies.may_send_header(peer) {
             if let Some(line) = self.strangers.line(peer) {
                 tracing::warn!(
                     address = %line.address, untold = line.untold,
-                    "a connection is refused: this port takes PROXY headers, and only those of trusted proxies; if \
-                     this address is your balancer's, add it to --trusted-proxies, else connect to the balancer"
+                    "a connection is refused: this port accepts PROXY headers of trusted proxies only; if this address is \
+                     your balancer's, add it to --trusted-proxies, else connect to the balancer"
                 );
             }
             return Err(Closed::Refused);
         }
         let reason = match header::read(stream).await {
             Ok(source) => return Ok(source.unwrap_or(peer)),
-            // A balancer that looks whether the port is open.
+            // A balancer probes the port.
             Err(Error::Silent) => return Err(Closed::Gone),
             Err(Error::Io(error)) => {
                 tracing::debug!(%error, "a connection broke in its PROXY header");
@@ -81,12 +80,12 @@ impl Gate {
         Err(Closed::Refused)
     }
 
-    /// Says once a minute that a PROXY header came where none is taken, which `flag` would change.
+    /// Logs once a minute that a PROXY header came to a port without them, which `flag` would change.
     pub fn unexpected(&self, peer: IpAddr, flag: &str) {
         if let Some(line) = self.unexpected.line(peer) {
             tracing::warn!(
                 address = %line.address, untold = line.untold,
-                "a connection is refused: it begins with a PROXY header, and this port takes none; if a balancer of \
+                "a connection is refused: it begins with a PROXY header, and this port accepts none; if a balancer of \
                  yours sends it, set {flag}"
             );
         }

@@ -1,5 +1,5 @@
-//! The PROXY protocol, versions 1 and 2 (haproxy, `doc/proxy-protocol.txt`): before everything else a balancer says from
-//! where an app connects to it.
+//! The PROXY protocol, versions 1 and 2 (haproxy, `doc/proxy-protocol.txt`): a connection of a balancer begins with the
+//! address of its client.
 
 use std::{
     io,
@@ -11,27 +11,27 @@ use tokio::{
     net::TcpStream,
 };
 
-/// What version 2 begins with.
+/// The first bytes of version 2.
 const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
-/// What version 1 begins with.
+/// The first bytes of version 1.
 const WORD: &[u8] = b"PROXY ";
-/// The longest line of version 1 with its end, bytes (section 2.1 of the protocol).
+/// The longest line of version 1 with its end, bytes (protocol, section 2.1).
 const MAX_LINE_BYTES: usize = 107;
-/// Addresses and extensions of version 2, bytes; balancers send some tens.
+/// The bound of addresses and extensions of version 2, bytes; balancers send some tens.
 const MAX_REST_BYTES: usize = 1024;
-/// Bytes that tell the versions apart; both are longer.
+/// Bytes that distinguish the versions; both headers are longer.
 pub const FIRST_BYTES: usize = SIGNATURE.len();
 
-/// Why a connection does not begin with a header.
+/// Why a connection has no valid header.
 #[derive(Debug)]
 pub enum Error {
-    /// The peer went away before it said anything: a health check by connecting, most often.
+    /// The peer closed the connection before its first byte: most often a health check.
     Silent,
-    /// The peer went away, or the socket broke.
+    /// The socket failed.
     Io(io::Error),
-    /// The first bytes are something else.
+    /// The first bytes are not a header's.
     Missing,
-    /// It begins like a header and is none.
+    /// The header violates the protocol.
     Malformed,
 }
 
@@ -41,7 +41,7 @@ impl From<io::Error> for Error {
     }
 }
 
-/// Whether bytes begin as a header does; some bytes of either beginning are enough.
+/// Whether bytes begin like a header; the first four bytes decide.
 pub fn begins(bytes: &[u8]) -> bool {
     let is_start_of = |whole: &[u8]| {
         let length = bytes.len().min(whole.len());
@@ -50,10 +50,10 @@ pub fn begins(bytes: &[u8]) -> bool {
     is_start_of(&SIGNATURE) || is_start_of(WORD)
 }
 
-/// Reads a header and not one byte beyond it. `None`: the balancer connects on its own behalf, or does not say for whom.
+/// Reads a header and no byte beyond it. `None`: the balancer connects on its own behalf, or hides its client.
 ///
 /// # Errors
-/// When there is none; then the connection is of no use.
+/// When there is no valid header; then the stream is at an undefined position.
 pub async fn read(stream: &mut TcpStream) -> Result<Option<IpAddr>, Error> {
     let mut first = [0; FIRST_BYTES];
     let mut length = 0;
@@ -80,8 +80,8 @@ pub async fn read(stream: &mut TcpStream) -> Result<Option<IpAddr>, Error> {
     version_1(&line)
 }
 
-/// Moves bytes of the stream to the line, up to the line's end or its greatest length. What came is looked at first: behind
-/// the line stands what the app says.
+/// Moves bytes from the stream to the line, up to the line's end or its bound. It peeks first: the bytes behind the line are
+/// the app's.
 async fn read_line(stream: &mut TcpStream, line: &mut Vec<u8>) -> Result<(), Error> {
     let mut ahead = [0; MAX_LINE_BYTES];
     let peeked = stream.peek(&mut ahead[..MAX_LINE_BYTES - line.len()]).await?;
@@ -105,7 +105,7 @@ fn version_1(line: &[u8]) -> Result<Option<IpAddr>, Error> {
     let words: Vec<&str> = line.split(' ').collect();
     let is_port = |text: &str| text.parse::<u16>().is_ok() && text.bytes().all(|byte| byte.is_ascii_digit());
     let addresses = match words[..] {
-        // What follows means nothing.
+        // The protocol ignores the rest of the line.
         ["PROXY", "UNKNOWN", ..] => return Ok(None),
         ["PROXY", protocol, from, to, from_port, to_port] if is_port(from_port) && is_port(to_port) => {
             (protocol, from, to)
@@ -122,13 +122,13 @@ fn version_1(line: &[u8]) -> Result<Option<IpAddr>, Error> {
         .ok_or(Error::Malformed)
 }
 
-/// The first of two addresses when both are some.
+/// The first of two addresses if both are valid.
 fn parse<A: std::str::FromStr>(from: &str, to: &str) -> Option<A> {
     to.parse::<A>().ok()?;
     from.parse().ok()
 }
 
-/// Version and command, family, length; then addresses and extensions.
+/// Version 2: version and command, family, length; then addresses and extensions.
 async fn version_2(stream: &mut (impl AsyncRead + Unpin)) -> Result<Option<IpAddr>, Error> {
     let mut fixed = [0; 4];
     stream.read_exact(&mut fixed).await?;
@@ -141,7 +141,7 @@ async fn version_2(stream: &mut (impl AsyncRead + Unpin)) -> Result<Option<IpAdd
     source(fixed[0] & 0x0f, fixed[1] >> 4, &rest)
 }
 
-/// Of a command (LOCAL, PROXY) and a family (none, IPv4, IPv6, Unix socket).
+/// The source by command (LOCAL, PROXY) and family (none, IPv4, IPv6, Unix socket).
 fn source(command: u8, family: u8, rest: &[u8]) -> Result<Option<IpAddr>, Error> {
     match (command, family) {
         (0, _) | (1, 0 | 3) => Ok(None),
@@ -164,7 +164,7 @@ mod tests {
 
     use super::*;
 
-    /// What is read of a connection that says this in pieces, and what is left of it.
+    /// Sends these pieces on a connection, reads its header, and returns it with the bytes that are left.
     async fn read_of(pieces: &[&[u8]]) -> (Result<Option<String>, String>, Vec<u8>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();

@@ -1,12 +1,12 @@
-//! The text of an address to listen on, checked where settings are read, so that a refusal names its place.
+//! Parses an address to listen on, while settings are read, so that a refusal names its source.
 
 const EXPECTED: &str = "expected HOST:PORT, as in 127.0.0.1:9501, [::1]:9501, localhost:9501 or 0.0.0.0:9501 for all \
     addresses of the machine; port 0 picks a free one";
 
-/// Reads `HOST:PORT`: an IP address (IPv6 in brackets) or a host name, which is looked up when the listener is bound.
+/// Parses `HOST:PORT`: an IP address (IPv6 in brackets) or a host name, which is resolved when the listener is bound.
 ///
 /// # Errors
-/// The form that is expected.
+/// The expected form.
 pub fn parse(text: &str) -> Result<String, String> {
     let refused = || EXPECTED.to_owned();
     if text.parse::<std::net::SocketAddr>().is_ok() {
@@ -21,7 +21,7 @@ pub fn parse(text: &str) -> Result<String, String> {
     }
 }
 
-/// Whether a text is a host name. Digits and dots alone would be an address.
+/// Whether a text is a host name. Digits and dots alone are an address.
 fn is_name(host: &str) -> bool {
     let is_label = |label: &str| {
         (1..=63).contains(&label.len())

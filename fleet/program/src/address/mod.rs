@@ -1,9 +1,9 @@
-//! Who is at the other end: the one notion of a client's address that all limits of a fleet go by.
+//! The one notion of a client's address, which all limits of a fleet use.
 //!
-//! [`Subscriber`] is what is counted, [`TrustedProxies`] say for whom a connection or a request comes ([`header`] reads
-//! the PROXY protocol, [`Gate`] decides whose headers count), [`Places`] bound what one client holds, [`Refusals`]
-//! keeps refused clients from flooding the log, and [`is_public`] tells which listeners strangers may reach. [`parse`] reads
-//! the text of an address to listen on.
+//! Limits count a [`Subscriber`]. [`TrustedProxies`] name the client of a connection or request: [`header`] reads the PROXY
+//! protocol, [`Gate`] decides which headers to trust. [`Places`] bound the holdings of a client, [`Refusals`] bound the log
+//! lines about refused ones. [`is_public`] decides which listeners strangers may reach; [`parse`] reads an address to listen
+//! on.
 
 mod gate;
 pub mod header;
@@ -27,10 +27,10 @@ pub use proxies::{ProxySettings, TrustedProxies};
 pub use reach::{Reach, is_public};
 pub use refusals::{Line, Refusals};
 
-/// The bits of an IPv6 address that one subscriber cannot choose: providers hand out networks of 64 bits and larger.
+/// The bits of an IPv6 address that a subscriber cannot choose: providers assign networks of 64 bits and larger.
 const SUBSCRIBER_BITS: u32 = 64;
 
-/// A client as limits count it: an IPv4 address, also when it is mapped into IPv6, or an IPv6 network of 64 bits.
+/// A client as limits count it: an IPv4 address (also an IPv4-mapped one), or an IPv6 network of 64 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Subscriber(IpAddr);
 
@@ -46,7 +46,7 @@ impl Subscriber {
         }
     }
 
-    /// A number for it: that of the IPv4 address or of the IPv6 network, which never meet but at 0.
+    /// Its number: that of the IPv4 address or of the IPv6 network. The two ranges share only 0.
     pub fn number(self) -> u128 {
         match self.0 {
             IpAddr::V4(v4) => v4.to_bits().into(),

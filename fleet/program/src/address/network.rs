@@ -1,15 +1,15 @@
-//! Networks as settings name them.
+//! Networks in CIDR notation.
 
 use std::{fmt, net::IpAddr, str::FromStr};
 
 use ipnet::IpNet;
 
-/// A network of addresses: `10.0.0.0/8`, or one address.
+/// A network of addresses, such as `10.0.0.0/8`, or a single address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network(IpNet);
 
 impl Network {
-    /// Whether an address lies in it; an IPv4 address that is mapped into IPv6 counts as IPv4.
+    /// Whether it contains an address; an IPv4-mapped IPv6 address counts as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.contains(&address.to_canonical())
     }
@@ -25,7 +25,7 @@ impl FromStr for Network {
         };
         let address: IpAddr = address
             .parse()
-            .map_err(|_| format!("{address:?} is no IP address"))?;
+            .map_err(|_| format!("{address:?} is not an IP address"))?;
         let Some(prefix) = prefix else {
             return Ok(Self(address.to_canonical().into()));
         };

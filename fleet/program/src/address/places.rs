@@ -1,4 +1,4 @@
-//! How many things each client holds at a time.
+//! Bounds what each client holds at a time.
 
 use std::{collections::HashMap, hash::Hash, sync::Arc};
 
@@ -6,15 +6,15 @@ use parking_lot::Mutex;
 
 type Counts<K> = Arc<Mutex<HashMap<K, u32>>>;
 
-/// Places for each key, up to a bound. A key without a place costs no memory.
+/// A bounded number of places for each key. A key without a place costs no memory.
 #[derive(Debug)]
 pub struct Places<K: Eq + Hash> {
-    /// Locked for one count; never held across another lock.
+    /// Held for one count only, and never across another lock.
     counts: Counts<K>,
     most: u32,
 }
 
-/// One place, free again when it is dropped.
+/// One place; dropping it frees it.
 #[derive(Debug)]
 pub struct Place<K: Eq + Hash> {
     counts: Counts<K>,
@@ -22,7 +22,7 @@ pub struct Place<K: Eq + Hash> {
 }
 
 impl<K: Eq + Hash + Copy> Places<K> {
-    /// At most `most` places for each key.
+    /// Allows at most `most` places for each key.
     pub fn new(most: u32) -> Self {
         Self {
             counts: Arc::default(),
@@ -30,7 +30,7 @@ impl<K: Eq + Hash + Copy> Places<K> {
         }
     }
 
-    /// A place, unless the key has as many as it may.
+    /// Takes a place, unless the key holds its maximum.
     pub fn take(&self, key: K) -> Option<Place<K>> {
         let mut counts = self.counts.lock();
         let count = counts.entry(key).or_insert(0);
@@ -45,7 +45,7 @@ impl<K: Eq + Hash + Copy> Places<K> {
         })
     }
 
-    /// Keys that hold a place now.
+    /// The number of keys that hold a place.
     pub fn len(&self) -> usize {
         self.counts.lock().len()
     }

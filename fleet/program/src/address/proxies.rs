@@ -1,4 +1,4 @@
-//! Proxies that are believed.
+//! Trusted proxies.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -7,7 +7,7 @@ use std::{
 
 use super::{Network, is_public};
 
-/// The setting, for programs that do not have it from elsewhere.
+/// The setting of a program that has no other for its proxies.
 #[derive(clap::Args, Clone, Debug, Default)]
 #[group(skip)]
 pub struct ProxySettings {
@@ -17,7 +17,7 @@ pub struct ProxySettings {
     pub trusted_proxies: Vec<Network>,
 }
 
-/// Proxies that say for whom they connect; cloning it is cheap.
+/// Proxies that may name the clients they connect for; cloning it is cheap.
 #[derive(Clone, Debug, Default)]
 pub struct TrustedProxies(Arc<[Network]>);
 
@@ -27,7 +27,7 @@ impl TrustedProxies {
         Self(networks.into())
     }
 
-    /// Whether none is named.
+    /// Whether the list is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -37,8 +37,8 @@ impl TrustedProxies {
         self.0.iter().any(|network| network.contains(address))
     }
 
-    /// Whether PROXY headers from an address count. Fleets of before switched `--proxy-protocol` on and named no proxy:
-    /// then balancers within the network are believed, and no stranger is.
+    /// Whether to trust PROXY headers from an address. Older fleets enable `--proxy-protocol` and name no proxy: then
+    /// private addresses are trusted, and public ones are not.
     pub fn may_send_header(&self, address: IpAddr) -> bool {
         if self.is_empty() {
             !is_public(address)
@@ -47,8 +47,8 @@ impl TrustedProxies {
         }
     }
 
-    /// The address that a request comes from: the peer's, or, when the peer is a trusted proxy, the last one of
-    /// X-Forwarded-For (its values in order) that is none. Strangers can write what stands further left.
+    /// The client of a request: the peer, or, behind a trusted proxy, the last address of X-Forwarded-For (its values in
+    /// order) that is not a trusted proxy. Strangers can forge the addresses before it.
     pub fn client<'v>(&self, peer: IpAddr, forwarded: impl DoubleEndedIterator<Item = &'v str>) -> IpAddr {
         let mut client = peer.to_canonical();
         if !self.contains(client) {
@@ -67,7 +67,7 @@ impl TrustedProxies {
     }
 }
 
-/// Some proxies write the port beside the address.
+/// Some proxies append the port.
 fn hop_address(text: &str) -> Option<IpAddr> {
     let bracketed = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     let address = bracketed.unwrap_or(text).parse().ok();

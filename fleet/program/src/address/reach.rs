@@ -2,13 +2,13 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-/// Who may reach a listener, as far as its address tells.
+/// Who may reach a listener, judged by its address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// This machine, or networks that are not routed on the internet.
+    /// This machine, or networks that the internet does not route.
     Inside,
-    /// All addresses of the machine, `0.0.0.0` or `::`. In a container that is the only way to be reached, and the
-    /// ports that are published decide about the rest; nothing within can see them.
+    /// All addresses of the machine, `0.0.0.0` or `::`. A container has no other choice; its published ports decide, which
+    /// a process inside cannot see.
     Everywhere,
     /// An address of the internet.
     Public,
@@ -26,20 +26,20 @@ impl Reach {
         }
     }
 
-    /// How a sentence about a listener goes on; `None` when strangers cannot reach it.
+    /// The object of a sentence about a listener; `None` when strangers cannot reach it.
     pub fn warning(self) -> Option<&'static str> {
         match self {
             Self::Inside => None,
             Self::Public => Some("a public address"),
-            Self::Everywhere => {
-                Some("all addresses of this machine (of a container: whatever its port is published to)")
-            }
+            Self::Everywhere => Some(
+                "all addresses of this machine (of a container: every address that its port is published to)",
+            ),
         }
     }
 }
 
-/// Whether an address is one of the internet: neither loopback nor of a private, link-local or shared network (RFC 1918,
-/// 3927, 4193, 4291, 6598). Balancers of clouds have shared ones.
+/// Whether the internet routes an address: it is neither loopback nor private, link-local or shared (RFC 1918, 3927, 4193,
+/// 4291, 6598). Cloud balancers have shared ones.
 pub fn is_public(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(v4) => {

@@ -1,4 +1,5 @@
-//! Lines about refused clients: each address once a minute, a bounded number of addresses, and nothing uncounted.
+//! Bounds the log lines about refused clients: one a minute for each address, for a bounded number of addresses. Refusals
+//! without a line are counted.
 
 use std::{
     collections::HashMap,
@@ -10,12 +11,12 @@ use parking_lot::Mutex;
 
 use super::Subscriber;
 
-/// How long an address that has its line gets no other.
+/// The time between two lines of one address.
 const QUIET: Duration = Duration::from_secs(60);
-/// Addresses with a line within [`QUIET`]: a flood from everywhere must not fill the disk with log.
+/// Addresses with a line within [`QUIET`], so that a flood from many addresses does not fill the disk.
 const ADDRESSES: usize = 10;
 
-/// Which refused addresses have had their line.
+/// The refused addresses that have a line.
 #[derive(Debug, Default)]
 pub struct Refusals {
     book: Mutex<Book>,
@@ -23,21 +24,21 @@ pub struct Refusals {
 
 #[derive(Debug, Default)]
 struct Book {
-    told: HashMap<Subscriber, Instant>,
+    logged: HashMap<Subscriber, Instant>,
     untold: u64,
 }
 
-/// A line to write.
+/// A line to log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// Who was refused.
+    /// The refused client.
     pub address: Subscriber,
-    /// Refusals of any address since the line before that had none.
+    /// Refusals of all addresses without a line since the previous one.
     pub untold: u64,
 }
 
 impl Refusals {
-    /// Counts a refusal; a line when this address has had none within a minute.
+    /// Counts a refusal. Returns a line unless this address had one within a minute.
     pub fn line(&self, address: IpAddr) -> Option<Line> {
         self.book.lock().line(Subscriber::of(address), Instant::now())
     }
@@ -45,13 +46,13 @@ impl Refusals {
 
 impl Book {
     fn line(&mut self, address: Subscriber, now: Instant) -> Option<Line> {
-        self.told
-            .retain(|_, told| now.saturating_duration_since(*told) < QUIET);
-        if self.told.contains_key(&address) || self.told.len() >= ADDRESSES {
+        self.logged
+            .retain(|_, logged| now.saturating_duration_since(*logged) < QUIET);
+        if self.logged.contains_key(&address) || self.logged.len() >= ADDRESSES {
             self.untold += 1;
             return None;
         }
-        self.told.insert(address, now);
+        self.logged.insert(address, now);
         Some(Line {
             address,
             untold: std::mem::take(&mut self.untold),
@@ -87,6 +88,6 @@ mod tests {
         assert_eq!(lines, ADDRESSES);
         let next = book.line(address(0), begin + QUIET).unwrap();
         assert_eq!(next.untold, 256 - ADDRESSES as u64);
-        assert!(book.told.len() <= ADDRESSES);
+        assert!(book.logged.len() <= ADDRESSES);
     }
 }

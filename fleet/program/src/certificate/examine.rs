@@ -1,4 +1,4 @@
-//! What is wrong with a certificate's files.
+//! Examines the files of a certificate and advises their owner.
 
 use std::{os::unix::fs::PermissionsExt, path::Path};
 
@@ -7,17 +7,17 @@ use rustls::{client::verify_server_name, server::ParsedCertificate};
 use rustls_pki_types::{CertificateDer, ServerName};
 
 use super::{Files, Standing, Validity};
-use crate::advice::Advice;
+use crate::output::Advice;
 
-/// How to get another.
+/// The remedy for a bad certificate.
 const RENEW: &str =
     "renew it where it came from (a development certificate: huizhen init --renew-certificate)";
-/// Reading and writing by all, and writing by the group. A group may read: secrets are mounted so for a user that is not
-/// root.
+/// Permissions of all others, and write permission of the group. The group may read: containers mount secrets this way for
+/// a user that is not root.
 const OPEN_BITS: u32 = 0o027;
 
-/// Looks at certificate and key: whether they are a pair, the dates, the names that apps connect to (`hosts`, IP addresses
-/// or domain names), and who may read the key.
+/// Examines the pair of certificate and key, the dates, the names that apps connect to (`hosts`, IP addresses or domain
+/// names), and the permissions of the key.
 pub fn examine(files: &Files, hosts: &[String], now: Timestamp) -> Vec<Advice> {
     let mut found = Vec::new();
     match files.read() {
@@ -33,7 +33,6 @@ pub fn examine(files: &Files, hosts: &[String], now: Timestamp) -> Vec<Advice> {
     found
 }
 
-/// The dates.
 pub(super) fn validity(chain: &Path, validity: Validity, now: Timestamp) -> Advice {
     let name = chain.display();
     let Validity {
@@ -43,7 +42,7 @@ pub(super) fn validity(chain: &Path, validity: Validity, now: Timestamp) -> Advi
     match validity.standing(now) {
         Standing::NotYet => Advice::failure(
             format!("{name} is not valid before {not_before}: apps refuse it until then"),
-            "look at this machine's clock, or take another certificate",
+            "check this machine's clock, or use another certificate",
         ),
         Standing::Expired => Advice::failure(
             format!("{name} has expired at {not_after}: apps refuse it"),
@@ -51,7 +50,7 @@ pub(super) fn validity(chain: &Path, validity: Validity, now: Timestamp) -> Advi
         ),
         standing => {
             let days = validity.whole_days_left(now);
-            let text = format!("{name} is good for {days} more days");
+            let text = format!("{name} is valid for {days} more days");
             if standing == Standing::EndsSoon {
                 Advice::warning(text, RENEW)
             } else {
@@ -61,7 +60,7 @@ pub(super) fn validity(chain: &Path, validity: Validity, now: Timestamp) -> Advi
     }
 }
 
-/// A name that apps connect to, and the certificate is not for.
+/// Advises when the certificate does not name a host that apps connect to.
 fn name(chain: &Path, leaf: &CertificateDer<'_>, host: &str) -> Option<Advice> {
     let is_named = || -> Result<bool, rustls::Error> {
         let Ok(name) = ServerName::try_from(host) else {
@@ -74,18 +73,18 @@ fn name(chain: &Path, leaf: &CertificateDer<'_>, host: &str) -> Option<Advice> {
     }
     Some(Advice::warning(
         format!(
-            "{} is not for {host}, which apps are told to connect to (--advertise): they refuse it",
+            "{} is not for {host}, the address that apps get (--advertise): they refuse it",
             chain.display()
         ),
-        "take a certificate that names it, or let --advertise be a name of the certificate",
+        "use a certificate that names it, or set --advertise to a name of the certificate",
     ))
 }
 
-/// Who may read the key.
+/// Advises on the permissions of the key.
 pub(super) fn readers(files: &Files) -> Option<Advice> {
     let key = files.key();
     let name = key.display();
-    // A key that is missing is told as such.
+    // `Files::read` reports a missing key.
     let mode = std::fs::metadata(key).ok()?.permissions().mode();
     Some(if mode & OPEN_BITS == 0 {
         if mode & 0o040 == 0 {
@@ -95,7 +94,7 @@ pub(super) fn readers(files: &Files) -> Option<Advice> {
         }
     } else {
         Advice::warning(
-            format!("others may read or change {name}: whoever has the key can pose as this server"),
+            format!("others may read or change {name}: the key lets its holder pose as this server"),
             format!("chmod 600 {name}"),
         )
     })

@@ -12,7 +12,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 
 use super::Validity;
 
-/// The settings, for programs that do not have them from elsewhere.
+/// The settings of a program that has no others for its certificate.
 #[derive(clap::Args, Clone, Debug, Default)]
 #[group(skip)]
 pub struct CertificateSettings {
@@ -25,30 +25,30 @@ pub struct CertificateSettings {
 }
 
 impl CertificateSettings {
-    /// Certificate and key, where both are set.
+    /// Both files, if both are set.
     pub fn files(&self) -> Option<Files> {
         Files::of(self.tls_cert.as_ref(), self.tls_key.as_ref())
     }
 }
 
-/// Where certificate and key are.
+/// The paths of certificate and key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Files {
     tls_cert: PathBuf,
     tls_key: PathBuf,
 }
 
-/// A file as it was looked at: any writing changes it, also a replacement by another file of the same age and size.
+/// The identity of a file's contents: every write changes it, and so does a replacement of the same age and size.
 type FileStamp = (u64, u64, u64, i64, i64, i64, i64);
 
-/// Both files as they were looked at.
+/// The stamps of both files at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stamp {
     chain: FileStamp,
     key: FileStamp,
 }
 
-/// What both files hold.
+/// The contents of both files.
 #[derive(Debug)]
 pub(super) struct Loaded {
     pub(super) key: Arc<CertifiedKey>,
@@ -56,7 +56,7 @@ pub(super) struct Loaded {
 }
 
 impl Files {
-    /// Both, where both are set.
+    /// Both paths, if both are set.
     pub fn of(chain: Option<&PathBuf>, key: Option<&PathBuf>) -> Option<Self> {
         Some(Self {
             tls_cert: chain?.clone(),
@@ -72,7 +72,7 @@ impl Files {
         &self.tls_key
     }
 
-    /// None while one of them is missing.
+    /// `None` while one of them is missing.
     pub(super) fn stamp(&self) -> Option<Stamp> {
         Some(Stamp {
             chain: stamp(&self.tls_cert)?,
@@ -80,7 +80,7 @@ impl Files {
         })
     }
 
-    /// The certificates, the server's own first.
+    /// The certificate chain, leaf first.
     pub(super) fn read_chain(&self) -> anyhow::Result<Vec<CertificateDer<'static>>> {
         let name = self.tls_cert.display();
         let chain = CertificateDer::pem_file_iter(&self.tls_cert)
@@ -92,7 +92,7 @@ impl Files {
         Ok(chain)
     }
 
-    /// Both, when they are a pair.
+    /// Certificate and key, verified to be a pair.
     pub(super) fn read(&self) -> anyhow::Result<Loaded> {
         let chain = self.read_chain()?;
         let validity = Validity::of(&chain[0])

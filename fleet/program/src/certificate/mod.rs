@@ -1,7 +1,7 @@
-//! The TLS certificate of a process: read at the start, checked, and read again when its files change.
+//! The TLS certificate of a process: read and examined at the start, and reloaded when its files change.
 //!
-//! [`Certificate`] is what listeners use, [`examine`] what is told about the files at the start and by `huizhen check`,
-//! [`validity`] reads the dates of a certificate from its bytes.
+//! Listeners use a [`Certificate`]. [`examine`] gives advice on the files, at the start and in `huizhen check`;
+//! [`validity`] reads the dates from DER.
 
 mod examine;
 mod files;
@@ -9,6 +9,7 @@ mod validity;
 
 use std::sync::Arc;
 
+use ::telemetry::events::program::{CERTIFICATE_DAYS_LEFT, Event};
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use parking_lot::Mutex;
@@ -24,7 +25,7 @@ use files::{Loaded, Stamp};
 use validity::Standing;
 pub use validity::{Validity, not_after};
 
-/// A certificate with its key, the same for all listeners of a process. It changes while they serve.
+/// A certificate with its key, shared by all listeners of a process. It may change while they serve.
 #[derive(Debug)]
 pub struct Certificate {
     files: Files,
@@ -32,24 +33,24 @@ pub struct Certificate {
     watch: Mutex<Watch>,
 }
 
-/// What [`Certificate::refresh`] has seen and said.
+/// The state that [`Certificate::refresh`] compares with.
 #[derive(Debug)]
 struct Watch {
-    /// The files as they were when the certificate in force was read.
-    taken: Option<Stamp>,
-    /// Why the files are not taken as they are now.
+    /// The files at the time when the certificate in force was loaded.
+    loaded: Option<Stamp>,
+    /// Why the present files were refused.
     refused: Option<String>,
     standing: Standing,
 }
 
 impl Certificate {
-    /// Reads certificate and key, and logs what is wrong with them; `hosts` are the names that apps connect to.
+    /// Loads certificate and key and logs advice on them; `hosts` are the names that apps connect to.
     ///
     /// # Errors
-    /// When they cannot be used at all: unreadable, or not a pair.
+    /// When they are unreadable or not a pair.
     pub fn load(files: &Files, hosts: &[String]) -> anyhow::Result<Arc<Self>> {
         let now = Timestamp::now();
-        let taken = files.stamp();
+        let stamp = files.stamp();
         let loaded = files.read()?;
         for advice in examine(files, hosts, now) {
             advice.log();
@@ -59,7 +60,7 @@ impl Certificate {
             files: files.clone(),
             current: ArcSwap::from_pointee(loaded),
             watch: Mutex::new(Watch {
-                taken,
+                loaded: stamp,
                 refused: None,
                 standing,
             }),
@@ -68,10 +69,10 @@ impl Certificate {
         Ok(Arc::new(certificate))
     }
 
-    /// TLS by this certificate, whichever is in force when a connection comes; `protocols` are those of ALPN.
+    /// A TLS configuration that presents the certificate in force at each handshake; `protocols` are those of ALPN.
     ///
     /// # Errors
-    /// When the TLS library has no protocol version in common with itself.
+    /// When the TLS library supports no protocol version.
     pub fn server_config(self: &Arc<Self>, protocols: &[&[u8]]) -> anyhow::Result<Arc<ServerConfig>> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut config = ServerConfig::builder_with_provider(provider)
@@ -79,7 +80,7 @@ impl Certificate {
             .with_no_client_auth()
             .with_cert_resolver(self.clone());
         config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
-        // An idle connection should cost little.
+        // An idle connection must be cheap.
         config.send_tls13_tickets = 1;
         Ok(Arc::new(config))
     }
@@ -89,9 +90,8 @@ impl Certificate {
         self.current.load().validity
     }
 
-    /// Reads the files again if they have changed; call it once a second. Certificate and key are written one after the
-    /// other, so files that do not fit together are looked at again until they do, and the old pair stays in force.
-    /// Each change of state is logged once.
+    /// Reloads the files if they have changed; call it once a second. Certificate and key are written one after the other,
+    /// so a mismatch is retried, and the old pair stays in force. Each change of state is logged once.
     pub fn refresh(&self) {
         self.refresh_at(Timestamp::now());
     }
@@ -99,22 +99,28 @@ impl Certificate {
     fn refresh_at(&self, now: Timestamp) {
         let mut watch = self.watch.lock();
         let seen = self.files.stamp();
-        if seen != watch.taken {
+        if seen != watch.loaded {
             match self.newer(seen, now) {
                 Newer::Unfinished => {}
                 Newer::Refused(why) => watch.refuse(why),
                 Newer::Usable(loaded) => {
                     self.current.store(Arc::new(loaded));
-                    watch.taken = seen;
+                    watch.loaded = seen;
                     watch.refused = None;
-                    tracing::info!(file = %self.files.chain().display(), "a new certificate is in force");
+                    Event::CertificateReplaced {
+                        file: self.files.chain(),
+                    }
+                    .emit();
                     if let Some(advice) = examine::readers(&self.files) {
                         advice.log();
                     }
                 }
             }
         } else if watch.refused.take().is_some() {
-            tracing::info!(file = %self.files.chain().display(), "the files are those of the certificate in force again");
+            Event::CertificateRestored {
+                file: self.files.chain(),
+            }
+            .emit();
         }
         let validity = self.validity();
         let standing = validity.standing(now);
@@ -125,7 +131,7 @@ impl Certificate {
         self.record(now);
     }
 
-    /// What the files hold now. They may be written while they are read.
+    /// Loads the present files, which may be written at this moment.
     fn newer(&self, seen: Option<Stamp>, now: Timestamp) -> Newer {
         let read = self.files.read();
         if self.files.stamp() != seen {
@@ -143,13 +149,13 @@ impl Certificate {
     }
 
     fn record(&self, now: Timestamp) {
-        metrics::gauge!("huizhen_certificate_days_left").set(self.validity().days_left(now));
+        CERTIFICATE_DAYS_LEFT.set(self.validity().days_left(now));
     }
 }
 
-/// What was found where the files have changed.
+/// The outcome of a reload.
 enum Newer {
-    /// They changed while they were read.
+    /// The files changed during the reload.
     Unfinished,
     Refused(String),
     Usable(Loaded),
@@ -158,10 +164,7 @@ enum Newer {
 impl Watch {
     fn refuse(&mut self, why: String) {
         if self.refused.as_ref() != Some(&why) {
-            tracing::error!(
-                %why,
-                "the new certificate is not taken: the old one stays in force, and the files are looked at again each second"
-            );
+            Event::CertificateRefused { why: &why }.emit();
             self.refused = Some(why);
         }
     }

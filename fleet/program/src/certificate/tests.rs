@@ -4,7 +4,7 @@ use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use rustls_pki_types::CertificateDer;
 
 use super::*;
-use crate::advice::{Advice, Severity};
+use crate::output::{Advice, Severity};
 
 struct Folder {
     folder: tempfile::TempDir,
@@ -312,12 +312,12 @@ fn the_end_is_near_within_three_weeks() {
     let folder = Folder::new(&pair(&["a.example"], 2020, 2027));
     let at = |now: &str| examine(&folder.files(), &[], now.parse().unwrap())[0].clone();
     assert_eq!(at("2026-12-11T00:00:00Z"), {
-        let text = format!("{} is good for 21 more days", folder.path("chain").display());
+        let text = format!("{} is valid for 21 more days", folder.path("chain").display());
         Advice::fine(text)
     });
     let soon = at("2026-12-12T00:00:00Z");
     assert_eq!(soon.severity, Severity::Warning);
-    assert!(soon.text.ends_with("is good for 20 more days"), "{soon:?}");
+    assert!(soon.text.ends_with("is valid for 20 more days"), "{soon:?}");
 }
 
 #[test]

@@ -1,22 +1,22 @@
-//! From when until when a certificate is good, read from its bytes.
+//! The validity period of a certificate, read from DER.
 
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 
-/// From here on somebody should renew a certificate, days before its end.
+/// Days before its end at which a certificate should be renewed.
 pub(super) const SOON_DAYS: i64 = 21;
 /// A day, seconds.
 const DAY_S: i64 = 24 * 60 * 60;
 
-/// The two dates of a certificate.
+/// The validity period of a certificate, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Validity {
-    /// It is good from here on.
+    /// Its beginning.
     pub not_before: Timestamp,
-    /// And no longer than this.
+    /// Its end.
     pub not_after: Timestamp,
 }
 
-/// How a certificate stands at a time.
+/// The state of a certificate at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
     NotYet,
@@ -26,9 +26,9 @@ pub(super) enum Standing {
 }
 
 impl Validity {
-    /// Of a certificate's DER: of its first part (RFC 5280, 4.1) the fifth field.
+    /// Reads the fifth field of the first part of a certificate (RFC 5280, 4.1).
     ///
-    /// None when these bytes are no DER certificate.
+    /// `None` when the bytes are not a DER certificate.
     pub fn of(certificate: &[u8]) -> Option<Self> {
         const SEQUENCE: u8 = 0x30;
         const VERSION: u8 = 0xa0;
@@ -37,7 +37,7 @@ impl Validity {
         if (tag, inner) != (SEQUENCE, SEQUENCE) {
             return None;
         }
-        // The version is only there when it is not the first.
+        // Version 1 is the default and omitted.
         if fields.first() == Some(&VERSION) {
             fields = element(fields)?.2;
         }
@@ -53,12 +53,12 @@ impl Validity {
         })
     }
 
-    /// Whether apps take it now.
+    /// Whether clients accept it at a time.
     pub fn is_in_force(self, now: Timestamp) -> bool {
         self.not_before <= now && now <= self.not_after
     }
 
-    /// Days until its end; below 0 since then.
+    /// Days until its end; negative after it.
     pub fn days_left(self, now: Timestamp) -> f64 {
         (self.not_after.as_second() - now.as_second()) as f64 / DAY_S as f64
     }
@@ -82,12 +82,12 @@ impl Validity {
 
 /// The end of a certificate's validity.
 ///
-/// None when these bytes are no DER certificate.
+/// `None` when the bytes are not a DER certificate.
 pub fn not_after(certificate: &[u8]) -> Option<Timestamp> {
     Validity::of(certificate).map(|validity| validity.not_after)
 }
 
-/// A DER element: its tag, its contents, and what comes behind it.
+/// Splits off a DER element: its tag, its contents, and the remaining bytes.
 fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&tag, bytes) = bytes.split_first()?;
     let (&first, mut bytes) = bytes.split_first()?;

@@ -1,4 +1,4 @@
-//! What file and environment give, checked before clap sees it, so that a refusal can name the place.
+//! The settings of file and environment, checked before clap sees them, so that a refusal names their location.
 
 use std::collections::BTreeMap;
 
@@ -12,19 +12,19 @@ pub(super) type Given = BTreeMap<String, Setting>;
 /// One setting.
 #[derive(Clone, Debug)]
 pub(super) struct Setting {
-    /// As somebody would write them behind the flag.
+    /// As on a command line, behind the flag.
     pub(super) values: Vec<String>,
     pub(super) origin: Origin,
 }
 
-/// Where a setting stands.
+/// Where a setting comes from.
 #[derive(Clone, Debug)]
 pub(super) enum Origin {
     File { line: usize },
     Environment,
 }
 
-/// What the environment gives to a command.
+/// Reads the settings of a command from the environment.
 pub(super) fn environment(
     command: &Command,
     environment: &[(String, String)],
@@ -37,8 +37,8 @@ pub(super) fn environment(
         };
         let id = key.to_ascii_lowercase();
         let Some(argument) = settable(command).find(|argument| argument.get_id() == id.as_str()) else {
-            // The environment belongs to others too (an orchestrator puts variables of its own there), so only what
-            // looks like a slip of the finger stops the start.
+            // The environment is shared (an orchestrator sets variables of its own), so that only a probable typo stops
+            // the start.
             if let Some(near) = nearest(command, &id, 1)
                 && id != "config"
                 && !environment
@@ -46,13 +46,13 @@ pub(super) fn environment(
                     .any(|(other, _)| *other == variable_name(&near))
             {
                 problems.push(format!(
-                    "{name} is no setting; did you mean {}?",
+                    "{name} is not a setting; did you mean {}?",
                     variable_name(&near)
                 ));
             }
             continue;
         };
-        // An empty variable is one that is not set: that is how orchestrators write "nothing".
+        // Orchestrators write "not set" as an empty variable.
         if value.is_empty() {
             continue;
         }
@@ -77,15 +77,18 @@ pub(super) fn environment(
     given
 }
 
-/// Whether an argument may be given several times.
+/// Whether an argument may be repeated.
 pub(super) fn takes_many(argument: &Arg) -> bool {
     matches!(argument.get_action(), ArgAction::Append)
 }
 
-/// Whether values are what an argument takes; if not, what is wrong with them.
+/// Checks values by the parser of an argument.
+///
+/// # Errors
+/// Clap's explanation, without values that may be secrets.
 pub(super) fn check(argument: &Arg, values: &[String]) -> Result<(), String> {
     let id = argument.get_id().as_str();
-    // An argument of its own with the same reader: the original may refer to others.
+    // A copy of the argument by itself: the original may refer to others.
     let probe = Command::new("settings")
         .no_binary_name(true)
         .disable_help_flag(true)
@@ -99,7 +102,7 @@ pub(super) fn check(argument: &Arg, values: &[String]) -> Result<(), String> {
     if let Some(bad) = values.iter().find(|value| !value.contains("://"))
         && id.ends_with("_url")
     {
-        // A slip in a URL leaves its password in the text.
+        // A URL with a typo may contain its password still.
         let shown = if bad.contains('@') { "the value" } else { bad };
         return Err(format!("{shown} is not a URL"));
     }
@@ -108,29 +111,29 @@ pub(super) fn check(argument: &Arg, values: &[String]) -> Result<(), String> {
         Ok(_) => Ok(()),
         Err(error) => {
             let text = error.render().to_string();
-            let told: Vec<&str> = text
+            let explained: Vec<&str> = text
                 .lines()
                 .take_while(|line| !line.trim().is_empty())
                 .map(str::trim)
                 .collect();
-            let told = told.join(" ");
-            let told = told.strip_prefix("error: ").unwrap_or(&told);
-            // The probe's own name says nothing to anybody.
-            let told = told
+            let explained = explained.join(" ");
+            let explained = explained.strip_prefix("error: ").unwrap_or(&explained);
+            // The name of the probe would only confuse.
+            let explained = explained
                 .replace(&format!(" for '--value <{id}>'"), "")
                 .replace(&format!(" '--value <{id}>'"), "");
-            let told = values
+            let explained = values
                 .iter()
                 .filter(|value| !value.is_empty())
-                .fold(told, |told, value| {
-                    told.replace(value.as_str(), &blanked(id, value))
+                .fold(explained, |explained, value| {
+                    explained.replace(value.as_str(), &blanked(id, value))
                 });
-            Err(told)
+            Err(explained)
         }
     }
 }
 
-/// The value that a setting takes, behind a refusal: its default, or else what its name in the help stands for.
+/// The end of a refusal: the default of the setting, or else the kind of value that it expects.
 pub(super) fn expected(argument: &Arg) -> String {
     let default: Vec<_> = argument
         .get_default_values()
@@ -146,7 +149,7 @@ pub(super) fn expected(argument: &Arg) -> String {
     }
 }
 
-/// The known key that is nearest to a wrong one, at most `distance` slips away.
+/// The known key nearest to a wrong one, at most `distance` typos away.
 pub(super) fn nearest(command: &Command, key: &str, distance: usize) -> Option<String> {
     settable(command)
         .map(|argument| argument.get_id().as_str())

@@ -1,9 +1,9 @@
 //! Settings: a TOML file, then the environment, then flags; the later wins.
 //!
-//! Every program is one clap command. Each long flag of it is a key of the file (`--im-addr` is `im_addr`) and an
-//! environment variable (`HUIZHEN_IM_ADDR`). What file and environment say is put before the flags as if it had been typed
-//! there, so that clap reads every value in the same way and its rules between flags hold for all of them. An unknown
-//! key or a bad value stops the start.
+//! Every program is one clap command. Each of its long flags is a key of the file (`--im-addr` is `im_addr`) and an
+//! environment variable (`HUIZHEN_IM_ADDR`). Settings of file and environment are inserted before the flags of the command
+//! line, so that clap parses every value in the same way and applies its rules between flags to all of them. An unknown
+//! key or an invalid value stops the start.
 
 mod given;
 mod print;
@@ -19,16 +19,21 @@ use clap::{
     Arg, ArgAction, ArgMatches, Command, builder::BoolishValueParser, error::ErrorKind, parser::ValueSource,
 };
 
+use proto::media::MediaHosts;
+
 use self::given::{Given, Origin};
 use crate::{output, telemetry::LogFormat};
 
 /// See [`in_force`].
 static IN_FORCE: OnceLock<String> = OnceLock::new();
 
-/// What environment variables begin with.
+/// The prefix of environment variables.
 pub const ENVIRONMENT_PREFIX: &str = "HUIZHEN_";
 
-/// The settings that every program has.
+/// The database of a server when none is set.
+const DEFAULT_DATABASE: &str = "sqlite://data/huizhen.db";
+
+/// The settings that all programs share.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Common {
     /// Settings file (TOML). Each long flag is a key in it and an environment variable: --im-addr is im_addr there and
@@ -61,17 +66,32 @@ pub struct Common {
     pub log: LogFormat,
 }
 
-/// Why a program ends before it has begun: help, `--print-config`, or settings that cannot be used.
+impl Common {
+    /// The database; by default a file in the folder that `huizhen` uses, too.
+    pub fn database_url(&self) -> &str {
+        self.database_url.as_deref().unwrap_or(DEFAULT_DATABASE)
+    }
+
+    /// The hosts of --media-hosts.
+    ///
+    /// # Errors
+    /// When one is not a host.
+    pub fn media_hosts(&self) -> anyhow::Result<MediaHosts> {
+        MediaHosts::parse(&self.media_hosts).map_err(|error| anyhow::anyhow!("--media-hosts: {error}"))
+    }
+}
+
+/// The end of a program before its start: help, `--print-config`, or invalid settings.
 #[derive(Debug)]
 pub struct Stop {
-    /// What to tell, with its last line end.
+    /// The text to print, with its last line end.
     pub text: String,
-    /// The exit status: 0 when it was asked for, 2 when the settings are at fault.
+    /// The exit status: 0 for requested text, 2 for invalid settings.
     pub status: u8,
 }
 
 impl Stop {
-    /// Tells it (on standard output when it was asked for) and ends the process.
+    /// Prints the text, requested text on standard output, and ends the process.
     pub fn exit(&self) -> ! {
         if self.status == 0 {
             output::text(&self.text);
@@ -103,7 +123,7 @@ impl Stop {
 impl From<clap::Error> for Stop {
     fn from(error: clap::Error) -> Self {
         let status = if error.use_stderr() { 2 } else { 0 };
-        // Colours only where somebody looks at them.
+        // Colours are for terminals only.
         let to_terminal = if status == 0 {
             std::io::IsTerminal::is_terminal(&std::io::stdout())
         } else {
@@ -121,8 +141,8 @@ impl From<clap::Error> for Stop {
     }
 }
 
-/// Reads the settings of this process from its arguments (the program's name first) and its environment, and ends it
-/// when there is nothing to start.
+/// Reads the settings of this process from its arguments (the program's name first) and its environment. On a [`Stop`] it
+/// ends the process.
 pub fn read(command: Command, arguments: &[OsString]) -> ArgMatches {
     let environment: Vec<(String, String)> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
@@ -133,17 +153,17 @@ pub fn read(command: Command, arguments: &[OsString]) -> ArgMatches {
     matches
 }
 
-/// The settings of this process that [`read`] found other than at their defaults, each with where it comes from, secrets
-/// blanked; for the first line of the log.
+/// The settings of this process that differ from their defaults, each with its source and secrets blanked, for the first
+/// line of the log.
 pub fn in_force() -> &'static str {
     IN_FORCE.get().map_or("", String::as_str)
 }
 
 /// Reads settings from arguments (the program's name first), an environment, and the file that either of them names.
-/// Commands that do not have [`Common`]'s `--config` take flags alone.
+/// A command without [`Common`]'s `--config` has flags alone.
 ///
 /// # Errors
-/// [`Stop`] when there is nothing to start.
+/// A [`Stop`] for help, `--print-config` and invalid settings.
 pub fn resolve(
     command: Command,
     arguments: &[OsString],
@@ -158,7 +178,7 @@ fn resolve_with_summary(
     environment: &[(String, String)],
 ) -> Result<(ArgMatches, String), Stop> {
     let command = with_settable_switches(command);
-    // Help and version come first, whatever a file says.
+    // Help and version take precedence over invalid settings.
     if let Err(error) = command.clone().try_get_matches_from(arguments)
         && matches!(
             error.kind(),
@@ -169,7 +189,7 @@ fn resolve_with_summary(
     {
         return Err(error.into());
     }
-    // What is wrong now may be mended by the file, so only the command and the file's name are read here.
+    // The file may supply a missing setting, so this first pass reads only the command and the file's name.
     let first = command
         .clone()
         .ignore_errors(true)
@@ -193,7 +213,7 @@ fn resolve_with_summary(
         return Err(Stop::refused(&problems));
     }
 
-    // A flag wins over both.
+    // A flag takes precedence over both.
     given.retain(|id, _| leaf_matches(&first).value_source(id) != Some(ValueSource::CommandLine));
     let arguments = with_given(leaf, &path, &given, arguments);
     let matches = command
@@ -207,7 +227,7 @@ fn resolve_with_summary(
     Ok((matches, summary))
 }
 
-/// Adds where the settings stand that a refusal is about: a rule between settings names flags, typed or not.
+/// Adds the source of each setting that a refusal names: clap names flags, also for settings from elsewhere.
 fn with_places(mut stop: Stop, leaf: &Command, given: &Given, file: Option<&Path>) -> Stop {
     for argument in settable(leaf) {
         let id = argument.get_id().as_str();
@@ -228,13 +248,13 @@ fn with_places(mut stop: Stop, leaf: &Command, given: &Given, file: Option<&Path
     stop
 }
 
-/// A settings file with every setting of a command: its explanation, then the setting itself at its default, commented
-/// out unless `set` gives it a value.
+/// A settings file with every setting of a command: its explanation, then its default, commented out unless `set` has a
+/// value for it.
 pub fn template(command: &Command, set: &[(&str, &str)]) -> String {
     print::template(command, set)
 }
 
-/// The settings that a command takes from file and environment.
+/// The settings that a command reads from file and environment.
 fn settable(command: &Command) -> impl Iterator<Item = &Arg> {
     command.get_arguments().filter(|argument| {
         argument.get_long().is_some()
@@ -251,8 +271,7 @@ fn is_configurable(command: &Command) -> bool {
         .any(|argument| argument.get_id() == "config")
 }
 
-/// Turns switches into flags that also take a value (`--proxy-protocol=false`), so that a flag can take back what a
-/// file says.
+/// Lets switches have a value (`--proxy-protocol=false`), so that a flag can override the file's `true`.
 fn with_settable_switches(mut command: Command) -> Command {
     if is_configurable(&command) {
         let switches: Vec<String> = settable(&command)
@@ -284,7 +303,7 @@ fn with_settable_switches(mut command: Command) -> Command {
     command
 }
 
-/// The arguments with the given settings put behind the subcommand's name, before everything else.
+/// Inserts the settings of file and environment behind the subcommand's name, before the other arguments.
 fn with_given(leaf: &Command, path: &[String], given: &Given, arguments: &[OsString]) -> Vec<OsString> {
     let mut at = 1.min(arguments.len());
     for name in path {

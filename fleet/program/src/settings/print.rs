@@ -1,4 +1,4 @@
-//! Settings as text: what is in force, and the commented file that `init` writes.
+//! Settings as text: those in force, and the commented file that `init` writes.
 
 use std::{fmt::Write, path::Path};
 
@@ -6,10 +6,10 @@ use clap::{Arg, ArgMatches, Command, parser::ValueSource};
 
 use super::{Given, Origin, given::takes_many, settable, variable_name};
 
-/// Stands for a secret.
+/// Replaces a secret.
 const BLANK: &str = "***";
 
-/// Every setting of a command as a line of TOML, with its source behind it.
+/// Every setting of a command as a line of TOML, followed by its source.
 pub(super) fn in_force(command: &Command, matches: &ArgMatches, given: &Given) -> String {
     let lines: Vec<(String, String)> = settable(command)
         .map(|argument| {
@@ -127,7 +127,7 @@ fn toml_value(argument: &Arg, values: &[String]) -> String {
     }
 }
 
-/// A value without what must not stand on a screen: secrets by their name, passwords and queries in URLs.
+/// Blanks the secrets of a value: all of it where the setting's name says so, else passwords and queries in URLs.
 pub(super) fn blanked(id: &str, value: &str) -> String {
     if ["_secret", "_password", "_token"]
         .iter()

@@ -1,4 +1,4 @@
-//! The settings file: flat TOML, one key a setting.
+//! The settings file: flat TOML, one key per setting.
 
 use std::{
     any::TypeId,
@@ -13,10 +13,10 @@ use super::{
     settable,
 };
 
-/// The largest settings file, bytes: some hundred times what all settings with their comments take.
+/// The largest settings file, bytes: some hundred times the size of all settings with their comments.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
-/// Reads a file for a command. What is wrong with it goes to `problems`, each with file and line.
+/// Reads a file for a command. It adds its errors to `problems`, each with file and line.
 pub(super) fn read(path: &Path, command: &Command, problems: &mut Vec<String>) -> Given {
     let name = path.display();
     let mut given = Given::new();
@@ -69,7 +69,7 @@ fn text_of(path: &Path) -> std::io::Result<String> {
 }
 
 fn unknown(command: &Command, id: &str) -> String {
-    // A third of the letters may be wrong before a guess is no help.
+    // A guess with more than a third of its letters wrong does not help.
     match nearest(command, &id.replace('-', "_"), (id.len() / 3).max(2)) {
         Some(near) => format!("unknown setting `{id}`; did you mean `{near}`?"),
         None => format!("unknown setting `{id}`; --print-config lists all of them"),
@@ -82,7 +82,7 @@ fn values_of(argument: &Arg, value: &DeValue<'_>) -> Result<Vec<String>, String>
             items.iter().map(|item| scalar(item.get_ref())).collect()
         }
         DeValue::Array(_) => Err("takes one value, not a list".into()),
-        // A number is no file, and `true` no text: it is another setting's value.
+        // A number is not a path and `true` is not a text: it is the value of another setting.
         DeValue::Integer(_) | DeValue::Float(_) if is_a::<PathBuf>(argument) => {
             Err("takes a path in quotes, not a number".into())
         }

@@ -8,8 +8,8 @@ use std::{
 };
 
 use program::{
+    accept::{self, Ports},
     admin::{self, About, Readiness},
-    listener::{self, Ports},
     telemetry::{self, LogFormat},
 };
 use tokio::{
@@ -17,6 +17,11 @@ use tokio::{
     net::TcpStream,
 };
 use tokio_util::sync::CancellationToken;
+
+::telemetry::catalogue! {
+    SAMPLES: Counter("huizhen_sample_total", "Samples");
+    SAMPLE_S: Histogram("huizhen_sample_seconds", "Durations of samples, s");
+}
 
 /// How long anything awaited may take, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -50,12 +55,12 @@ async fn readiness_is_what_the_checks_say() {
         .build();
     let mut ports = Ports::default();
     ports
-        .add("im", &listener::bind("--im-addr", "127.0.0.1:0").await.unwrap())
+        .add("im", &accept::bind("--im-addr", "127.0.0.1:0").await.unwrap())
         .unwrap();
     let what = About::new("sample", "0123456789abcdef".into(), &ports);
     assert_eq!(what.pid, std::process::id());
     let readiness = readiness.with_about(what.clone());
-    let socket = listener::bind("--admin-addr", "127.0.0.1:0").await.unwrap();
+    let socket = accept::bind("--admin-addr", "127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
     let shutdown = CancellationToken::new();
     let server = tokio::spawn(admin::serve(socket, metrics, readiness.clone(), shutdown.clone()));
@@ -81,8 +86,8 @@ async fn readiness_is_what_the_checks_say() {
     assert!(report.starts_with("draining"), "{report}");
     assert_eq!(get(address, "/livez").await.0, 200, "a draining process lives");
 
-    metrics::counter!("huizhen_sample_total").increment(3);
-    metrics::histogram!("huizhen_sample_seconds").record(0.0015);
+    SAMPLES.add(3);
+    SAMPLE_S.record(0.0015);
     let (status, text) = get(address, "/metrics").await;
     assert_eq!(status, 200);
     for line in [
@@ -121,7 +126,7 @@ async fn readiness_is_what_the_checks_say() {
 #[tokio::test]
 async fn connections_over_the_limit_are_closed_and_others_served() {
     let metrics = telemetry::start(LogFormat::Text, "info").unwrap();
-    let socket = listener::bind("--admin-addr", "127.0.0.1:0").await.unwrap();
+    let socket = accept::bind("--admin-addr", "127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
     let shutdown = CancellationToken::new();
     tokio::spawn(admin::serve(

@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
+mod accept;
 mod admin;
-mod listener;
 mod lockfile;
 mod settings;
 mod telemetry;

@@ -3,18 +3,13 @@
 use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use testkit::postgres::{Options, Postgres};
-
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !holds() {
-        assert!(Instant::now() < deadline, "{what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
+use testkit::{
+    eventually,
+    postgres::{Options, Postgres},
+};
 
 fn is_there(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
@@ -98,8 +93,8 @@ fn child() {
     }
 }
 
-/// What the child told: the folder and the process ids.
-fn started(kill: bool, pause: bool) -> (PathBuf, Vec<u32>) {
+/// The child's report: the folder and the process ids.
+async fn started(kill: bool, pause: bool) -> (PathBuf, Vec<u32>) {
     let scratch = tempfile::tempdir().unwrap();
     let told = scratch.path().join("told");
     let mut command = Command::new(std::env::current_exe().unwrap());
@@ -118,7 +113,7 @@ fn started(kill: bool, pause: bool) -> (PathBuf, Vec<u32>) {
         .spawn()
         .unwrap();
     if kill {
-        eventually("the child starts an instance", || told.exists());
+        eventually("the child starts an instance", async || told.exists()).await;
         child.kill().unwrap();
     }
     child.wait().unwrap();
@@ -134,12 +129,15 @@ fn started(kill: bool, pause: bool) -> (PathBuf, Vec<u32>) {
     (folder, pids)
 }
 
-#[test]
-fn the_shared_one_ends_with_its_process_however_that_ends() {
+#[tokio::test]
+async fn the_shared_one_ends_with_its_process_however_that_ends() {
     for (kill, pause) in [(false, false), (true, false), (true, true)] {
-        let (folder, pids) = started(kill, pause);
-        eventually("the folder goes", || !folder.exists());
-        eventually("the processes go", || pids.iter().all(|pid| !is_there(*pid)));
+        let (folder, pids) = started(kill, pause).await;
+        eventually("the folder goes", async || !folder.exists()).await;
+        eventually("the processes go", async || {
+            pids.iter().all(|pid| !is_there(*pid))
+        })
+        .await;
     }
 }
 

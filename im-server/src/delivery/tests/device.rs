@@ -1,15 +1,18 @@
-//! A lawful app, written from docs/protocol.md, that judges each frame as it comes off the socket.
+//! A conforming app, written from docs/protocol.md, that judges each frame as it leaves the socket.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use journal::order::Horizon;
 use proto::ConversationId;
 
-use super::super::{
-    Receiver,
-    catching_up::{Copies, Request, Unnamed},
-};
 use super::sim::{Answer, Frame, SimSession, World};
+use crate::delivery::{
+    Receiver,
+    feed::{
+        Request,
+        copies::{Copies, Unnamed},
+    },
+};
 
 /// A device: its copies outlive its sessions.
 pub(super) struct Device {
@@ -20,19 +23,19 @@ pub(super) struct Device {
     pub(super) copies: BTreeMap<i64, i64>,
     /// `synced_ms` of the last complete Sync; 0 before.
     token: i64,
-    /// The parts of the Sync under way that are not complete: (before, from), the next one first.
+    /// Incomplete parts of the Sync under way: (before, from), the next one first.
     parts: Vec<(i64, i64)>,
     /// The token of the Sync under way.
     next_token: i64,
     awaits: bool,
-    /// The last seq that this session was given, by conversation.
+    /// The last seq delivered to this session, by conversation.
     given: BTreeMap<i64, i64>,
     /// have_seq that this session named.
     named: BTreeMap<i64, i64>,
-    /// Conversations that this session leaves out.
+    /// Conversations that this session does not name.
     pub(super) leaves_out: u64,
     pub(super) limit: usize,
-    /// The answer to the last Sync, until it is looked at.
+    /// The answer to the last Sync, until it is read.
     pub(super) answer: Option<Answer>,
 }
 
@@ -57,7 +60,7 @@ impl Device {
         }
     }
 
-    /// Logs in; the Sync is made of parts that begin below each of `bounds`, which descend.
+    /// Logs in; the parts of its Sync begin below each of `bounds`, which descend.
     pub(super) fn connect(&mut self, id: u64, bounds: &[i64]) {
         self.disconnect();
         self.session = Some(SimSession::new(&self.world, id, self.user));
@@ -68,7 +71,7 @@ impl Device {
 
     pub(super) fn disconnect(&mut self) {
         if let Some(session) = self.session.take() {
-            // Frames that are on their way arrive, or do not.
+            // Frames in flight arrive, or do not.
             session.end();
         }
         self.awaits = false;
@@ -88,8 +91,8 @@ impl Device {
     }
 
     pub(super) fn wants_to_sync(&self) -> bool {
-        let is_idle = self.session.as_ref().is_some_and(|session| !session.is_busy());
-        is_idle && !self.awaits && !self.parts.is_empty()
+        let is_drained = self.session.as_ref().is_some_and(|session| !session.is_busy());
+        is_drained && !self.awaits && !self.parts.is_empty()
     }
 
     /// Sends the next Sync.
@@ -97,7 +100,7 @@ impl Device {
         let (Some(session), Some(&(before, from))) = (&self.session, self.parts.first()) else {
             return;
         };
-        // An app that has synced never before names every copy.
+        // An app that has never synced names every copy.
         let leaves_out = |id: i64| self.token != 0 && self.leaves_out & (1 << (id & 63)) != 0;
         let named: Vec<(i64, i64)> = self
             .copies
@@ -127,7 +130,7 @@ impl Device {
         session.sync(request, horizon);
     }
 
-    /// Takes what came off the socket.
+    /// Takes the frames that left the socket.
     ///
     /// # Errors
     /// The rule that the node has broken.
@@ -179,7 +182,7 @@ impl Device {
                 last_seq,
             } => {
                 let record = &records[&id];
-                // have_seq 0 says that nothing is there.
+                // have_seq 0 stands for no copy.
                 if reset || self.copies.get(&id) == Some(&0) {
                     self.copies.remove(&id);
                 }
@@ -222,7 +225,7 @@ impl Device {
     /// Whether the device has everything that its user may see.
     ///
     /// # Errors
-    /// The first conversation that it lacks something of.
+    /// The first incomplete conversation.
     pub(super) fn has_everything(&self) -> Result<(), String> {
         for (id, record) in self.world.records.lock().iter() {
             let last = record.last_visible(self.user);
@@ -234,9 +237,9 @@ impl Device {
         Ok(())
     }
 
-    /// Runs its session's task while there is something to do and room to do it.
+    /// Whether its session's task has work and capacity for it.
     pub(super) fn has_work(&self) -> bool {
-        let works = |session: &SimSession| session.has_work() && session.has_room();
+        let works = |session: &SimSession| session.has_work() && session.has_capacity();
         self.session.as_ref().is_some_and(works)
     }
 }

@@ -1,7 +1,8 @@
-//! Delivery and catching up against a simulated world: the very code of a node, with a journal in memory, tasks that are
-//! polled by hand, and a client that judges each frame as it comes off the socket.
+//! Delivery against a simulated world: the node's own code, with a journal in memory, tasks that are polled by hand,
+//! and a client that judges each frame as it leaves the socket.
 
 mod device;
+mod fan_out;
 mod model;
 mod scripts;
 mod sim;

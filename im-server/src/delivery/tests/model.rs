@@ -1,5 +1,5 @@
-//! Random worlds: whatever mixture of Sync, failure, leaving, joining, feeding, live entries and slow reading happens, each
-//! session gets each entry that its user may see once and in order (I3, I5), and in the end nothing is missing.
+//! Random worlds: in any mixture of Sync, failure, leaving, joining, feeding, live entries and slow reading, each
+//! session receives each entry that its user may see once and in order (I3, I5), and none is missing in the end.
 //!
 //! `DELIVERY_STEPS=100000000 cargo test -p im-server random_worlds` runs longer; a failure prints its seed, and
 //! `DELIVERY_SEED=… ` runs that world alone.
@@ -26,9 +26,9 @@ struct Model {
     devices: Vec<Device>,
     horizon: i64,
     sessions: u64,
-    /// How often things go wrong in this world, of 1,000.
+    /// Frequency of faults in this world, of 1,000.
     trouble: u32,
-    /// How often somebody comes or goes, of 1,000.
+    /// Frequency of joining and leaving, of 1,000.
     moves: u32,
 }
 
@@ -106,7 +106,7 @@ impl Model {
         Ok(())
     }
 
-    /// Another core runs some tasks while the next socket is written.
+    /// Tasks run on another core while the next socket is written.
     fn lend(&mut self) {
         if self.chance(500) {
             *self.world.concurrent.lock() = self.live_sessions();
@@ -146,7 +146,7 @@ impl Model {
         }
     }
 
-    /// One of the apps does something.
+    /// One of the apps acts.
     fn app(&mut self) {
         let at = self.rng.random_range(0..DEVICES);
         let bounds = match self.rng.random_range(0..3) {
@@ -174,7 +174,7 @@ impl Model {
         }
     }
 
-    /// Everybody is connected, nothing fails any more: after this nothing may be missing.
+    /// All devices are connected and no read fails: afterwards nothing may be missing.
     fn settle(&mut self) -> Result<(), String> {
         *self.world.failures.lock() = 0;
         self.world.concurrent.lock().clear();

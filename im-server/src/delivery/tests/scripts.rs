@@ -1,6 +1,6 @@
-//! Scripts: commands and the frames that they bring, in `testdata/*.txt`. A bug becomes a script named after it.
+//! Scripts: commands and the frames that they cause, in `testdata/*.txt`. A bug becomes a script named after it.
 //!
-//! `REWRITE=1 cargo test -p im-server scripts` writes what came into the scripts; read the difference.
+//! `REWRITE=1 cargo test -p im-server scripts` writes the actual frames into the scripts; review the difference.
 //!
 //! | command | what happens |
 //! |---|---|
@@ -50,7 +50,7 @@ impl Script {
         self.device.session.iter().cloned().collect()
     }
 
-    /// Runs a command and tells what came of it, a line each.
+    /// Runs a command and returns its effects, one per line.
     fn command(&mut self, line: &str) -> Vec<String> {
         let mut words = line.split_whitespace();
         let name = words.next().unwrap_or_default();
@@ -110,7 +110,7 @@ impl Script {
             "sweep" => self.horizon = self.world.sweep(self.horizon, &self.sessions()),
             _ => panic!("no such command: {line}"),
         }
-        self.told()
+        self.effects()
     }
 
     fn hear(&mut self, count: i64) {
@@ -129,7 +129,7 @@ impl Script {
         }
     }
 
-    fn told(&mut self) -> Vec<String> {
+    fn effects(&mut self) -> Vec<String> {
         let frames = match self.device.take() {
             Ok(frames) => frames,
             Err(broken) => return vec![format!("BROKEN: {broken}")],
@@ -160,7 +160,7 @@ impl Script {
     }
 }
 
-/// The script with what came of each command below it.
+/// The script with the effects of each command below it.
 fn run(text: &str) -> String {
     let mut script = Script::new();
     let mut played = String::new();
@@ -170,11 +170,11 @@ fn run(text: &str) -> String {
         if line.trim().is_empty() || line.starts_with('#') {
             continue;
         }
-        for told in script.command(line) {
-            let _ = writeln!(played, "> {told}");
+        for effect in script.command(line) {
+            let _ = writeln!(played, "> {effect}");
         }
     }
-    // Nothing may be missing when a script ends; one that ends in the middle says so.
+    // Nothing may be missing when a script ends, unless it says that it ends in the middle.
     if !text.contains("# ends in the middle") {
         match script.device.has_everything() {
             Ok(()) => {}

@@ -87,15 +87,15 @@ impl Worker {
     }
 
     async fn connect_one(self: Rc<Self>, user: u32, conversations: &[(usize, i64, u32)]) -> Result<()> {
-        let person = &self.plan.world.users[user as usize];
+        let account = &self.plan.world.users[user as usize];
         let address = Address::tcp(self.plan.addresses[user as usize % self.plan.addresses.len()]);
         let login = ClientFrame {
             request_id: 0,
             body: Some(client_frame::Body::Login(wire::Login {
                 protocol_version: PROTOCOL_VERSION,
-                user_id: person.user_id,
-                password: person.password.clone(),
-                device_id: person.device_id.clone(),
+                user_id: account.user_id,
+                password: account.password.clone(),
+                device_id: account.device_id.clone(),
                 platform: Platform::Android as i32,
                 app_version: "loadtest".to_owned(),
                 ..wire::Login::default()
@@ -103,11 +103,14 @@ impl Worker {
         };
         let (reader, writer) = match timeout(LOGIN_LIMIT, log_in(&address, &login)).await {
             Ok(connection) => connection
-                .with_context(|| format!("user {} cannot log in at {}", person.user_id, address.address))?
+                .with_context(|| format!("user {} cannot log in at {}", account.user_id, address.address))?
                 .split(),
-            Err(_) => bail!("user {} was not logged in within {LOGIN_LIMIT:?}", person.user_id),
+            Err(_) => bail!(
+                "user {} was not logged in within {LOGIN_LIMIT:?}",
+                account.user_id
+            ),
         };
-        let session = Rc::new(Session::new(user, person.user_id, writer, conversations));
+        let session = Rc::new(Session::new(user, account.user_id, writer, conversations));
         session.queue_sync();
         self.sessions.borrow_mut().push(session.clone());
         self.add(|slot| &slot.connected, 1);
@@ -129,7 +132,7 @@ impl Worker {
     }
 }
 
-/// Connects and logs in; comes back when told to.
+/// Connects and logs in; comes back when asked to.
 async fn log_in(address: &Address, login: &ClientFrame) -> Result<Connection> {
     loop {
         let mut connection = Connection::connect(address).await?;

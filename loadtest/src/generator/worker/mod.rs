@@ -64,7 +64,7 @@ pub(super) struct Worker {
     start: Cell<Instant>,
     is_loading: Cell<bool>,
     is_stopping: Cell<bool>,
-    /// Tells the ids of this run from those of earlier ones on the same fleet.
+    /// Distinguishes the ids of this run from those of earlier ones on the same fleet.
     nonce: u32,
     sessions: RefCell<Vec<Rc<Session>>>,
     /// Who may send where: a session's place, a membership's place in it.
@@ -359,7 +359,7 @@ impl Worker {
         self.slot().expected.load(Ordering::Relaxed) > 0 || self.board.sum(|slot| &slot.expected) > 0
     }
 
-    /// A message was refused that so many members would have got.
+    /// A message was refused that this many members would have got.
     pub(super) fn refused(&self, code: &str, members: u32) {
         *self.refused.borrow_mut().entry(code.to_owned()).or_default() += 1;
         self.add(|slot| &slot.refused, 1);

@@ -1,4 +1,4 @@
-//! Who is heard of next.
+//! The order of pings.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ const PING_EVERY: Duration = Duration::from_secs(20);
 /// An encoded Ping: length 2, field 4 (ping), empty.
 pub(super) const PING: [u8; 6] = [0, 0, 0, 2, 0x22, 0];
 
-/// Which sessions are to be heard of next.
+/// Sessions by the time of their next ping.
 pub(super) struct Pings {
     sessions: usize,
     given: u64,

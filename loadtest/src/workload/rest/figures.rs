@@ -79,8 +79,8 @@ impl Figures {
             .into()
     }
 
-    /// For people.
-    pub(super) fn tell(&self, duration: Duration) {
+    /// Prints a table.
+    pub(super) fn print(&self, duration: Duration) {
         let seconds = duration.as_secs_f64().max(1e-9);
         println!(
             "  {:<36} {:>9} {:>10} {:>10}",

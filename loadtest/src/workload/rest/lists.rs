@@ -1,4 +1,5 @@
-//! Lists of a doctor with very many consults beside those of one with few: a page costs what it holds, not what lies behind.
+//! Lists of a doctor with very many consults beside those of one with few: a page costs what it holds, not what lies
+//! behind.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -18,7 +19,7 @@ use crate::world::rest::Rest;
 const FEW: u32 = 10;
 /// Items of a page, which either has.
 const PAGE: usize = 5;
-/// A page of many may take so many times as long.
+/// The longest time of a page of many, as a multiple.
 const MAX_RATIO: f64 = 1.5;
 /// Consults that are made at a time.
 const AT_ONCE: usize = 32;
@@ -29,11 +30,11 @@ struct List {
     many: &'static str,
     path: &'static str,
     by: By,
-    /// A page, which may cost no more behind many; counting walks the whole list, and is told only.
+    /// A page, which may cost no more behind many; counting walks the whole list, and is only reported.
     judged: bool,
 }
 
-/// Who asks.
+/// The caller.
 #[derive(Clone, Copy)]
 enum By {
     Doctor,
@@ -41,10 +42,10 @@ enum By {
 }
 
 macro_rules! list {
-    ($path:literal, $told:literal, $query:literal, $by:expr, $judged:literal) => {
+    ($path:literal, $label:literal, $query:literal, $by:expr, $judged:literal) => {
         List {
-            few: concat!("GET ", $path, $told, ", few"),
-            many: concat!("GET ", $path, $told, ", many"),
+            few: concat!("GET ", $path, $label, ", few"),
+            many: concat!("GET ", $path, $label, ", many"),
             path: concat!($path, "?limit=5", $query),
             by: $by,
             judged: $judged,
@@ -84,7 +85,7 @@ pub(super) async fn run(arguments: RestArguments) -> Result<bool> {
             let member = conversation
                 .members
                 .get(place)
-                .context("a consult has three people")?;
+                .context("a consult has three members")?;
             Ok(world
                 .users
                 .get(*member as usize)
@@ -139,12 +140,12 @@ pub(super) async fn run(arguments: RestArguments) -> Result<bool> {
     for (list, ratio) in &ratios {
         println!("  {list:<44} {ratio:>6.2} times as long");
     }
-    figures.tell(duration);
+    figures.print(duration);
     report.publish(arguments.output.report.as_deref())?;
     Ok(report.is_clean())
 }
 
-/// Calls for a page, and tells how many items it holds.
+/// Calls for a page; returns the number of its items.
 async fn page(rest: &Rest, list: &List, place: &Place) -> Result<usize> {
     let who = match list.by {
         By::Doctor => &place.doctor,

@@ -1,7 +1,7 @@
 //! The mix of records: seven of ten calls read, three take a consult one step further.
 //!
-//! Each worker is an app of a patient, a doctor and their team's assistant, one call at a time. Its writes follow the life of
-//! a consult: begun, a doctor brought in, a service proposed, confirmed, finished; then the next consult.
+//! Each worker is an app of a patient, a doctor and their team's assistant, one call at a time. Its writes follow the
+//! life of a consult: begun, a doctor brought in, a service proposed, confirmed, finished; then the next consult.
 
 use std::time::{Duration, Instant};
 
@@ -40,7 +40,7 @@ pub(super) async fn run(arguments: RestArguments) -> Result<bool> {
             let member = conversation
                 .members
                 .get(place)
-                .context("a consult has three people")?;
+                .context("a consult has three members")?;
             let user = world
                 .users
                 .get(*member as usize)
@@ -111,7 +111,7 @@ pub(super) async fn run(arguments: RestArguments) -> Result<bool> {
         report.ack_ms.p50,
         report.ack_ms.p99
     );
-    figures.tell(arguments.duration);
+    figures.print(arguments.duration);
     report.publish(arguments.output.report.as_deref())?;
     Ok(report.is_clean())
 }
@@ -122,7 +122,7 @@ pub(super) async fn team_of(rest: &Rest, patient: &User, consult: i64) -> Result
     let shown: Value = rest.call(Method::GET, &path, &patient.access_token, None).await?;
     shown["team_id"]
         .as_i64()
-        .context("GET /consult/{id} gives no team_id")
+        .context("GET /consult/{id} returns no team_id")
 }
 
 /// The next write of a worker.

@@ -10,7 +10,7 @@ use super::fleet::Fleet;
 use crate::arguments::{Mix, RestArguments, Transport};
 use figures::Figures;
 
-/// Does what was typed; tells whether every check passed.
+/// Runs the command; true when each check passed.
 pub(super) async fn run(arguments: RestArguments) -> Result<bool> {
     match arguments.mix {
         Mix::Records => Box::pin(mix::run(arguments)).await,

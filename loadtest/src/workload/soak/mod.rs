@@ -1,23 +1,12 @@
-//! soak: devices of two kinds of clients send while one server, or a whole fleet, is disturbed in every way. Their frames are
-//! noted as they come off the sockets. Nothing acknowledged may be lost, doubled, reordered or changed, and no user may get
-//! or write what lies outside of their time.
+//! soak: devices of two kinds of clients send while one server, or a whole fleet, is disturbed in every way. Their
+//! frames are noted as they come off the sockets. Nothing acknowledged may be lost, doubled, reordered or changed, and
+//! no user may get or write what lies outside of their time.
 
-mod audit;
-mod bare;
-mod book;
-mod device;
-mod devices;
+mod clients;
 pub(crate) mod faults;
-mod newcomer;
 mod notes;
-mod plain;
 pub(super) mod recover;
-mod recovery;
-mod scribe;
-mod sending;
-mod tap;
 mod verdict;
-mod visitor;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,12 +17,12 @@ use anyhow::{Context, Result};
 use crate::arguments::SoakArguments;
 use crate::judge::Class;
 use crate::report::{Moment, Percentiles, Report};
-use device::Device;
-use devices::{start_devices, start_visitors, wait_until_connected};
+use clients::device::Device;
+use clients::devices::{start_devices, start_visitors, wait_until_connected};
+use clients::sending::{Sending, send_all};
 use faults::ground::Ground;
 use notes::Notes;
-use sending::{Sending, send_all};
-use verdict::{Found, judge, people, settle};
+use verdict::{Found, judge, settle, watched};
 
 const PAYLOAD_BYTES: usize = 200;
 /// The run that members mark their messages with.
@@ -41,7 +30,7 @@ const RUN: u8 = 1;
 /// The run that visitors mark theirs with.
 const VISITORS_RUN: u8 = 3;
 
-/// What was done to the servers.
+/// The disturbances so far.
 #[derive(Debug, Default)]
 pub(super) struct Disturbed {
     kills: u64,
@@ -108,7 +97,7 @@ pub(super) async fn run(arguments: SoakArguments) -> Result<bool> {
         sending_from,
         ended.clone(),
     ));
-    let coming = tokio::spawn(visitor::come_and_go(
+    let coming = tokio::spawn(clients::visitor::come_and_go(
         visitors.clone(),
         ground.rest().clone(),
         notes.clone(),
@@ -127,7 +116,7 @@ pub(super) async fn run(arguments: SoakArguments) -> Result<bool> {
     for device in &all {
         device.close().await;
     }
-    let who = people(&all, &world, first_reader);
+    let who = watched(&all, &world, first_reader);
     let strangers: Vec<i64> = strangers.iter().map(|user| user.user_id).collect();
     // While the one process still runs.
     let commit = ground.rest().commit().await?;

@@ -1,4 +1,4 @@
-//! What a client makes of each answer.
+//! The effect of each answer.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -68,6 +68,8 @@ impl Machine {
         self.frame(request_id, client_frame::Body::Sync(sync));
     }
 
+    // protocol: "While more is true, send Sync again with the have_seq"
+    // protocol: "the next failure counts as the first"
     pub(super) fn synced(&mut self, now: Duration, request_id: u64, done: wire::SyncDone) {
         let Link::Online(online) = &mut self.link else {
             return;
@@ -121,6 +123,7 @@ impl Machine {
         }
     }
 
+    // protocol: "it will never be accepted"
     pub(super) fn refused(&mut self, now: Duration, request_id: u64, error: wire::Error) {
         let pause = match error.retry_after_ms {
             0 => DEFAULT_PAUSE,
@@ -132,7 +135,7 @@ impl Machine {
                 return;
             }
             if matches!(&online.renewal, Renewal::Asked { request_id: asked, .. } if *asked == request_id) {
-                // Ask for another password; at expires_at the node says Bye EXPIRED if none is taken.
+                // Ask for another password; at expires_at the node says Bye EXPIRED unless one was accepted.
                 online.renewal = Renewal::At(now + pause);
                 return;
             }
@@ -162,8 +165,10 @@ impl Machine {
         }
     }
 
+    // protocol: "After a Bye 200–299 stay away"
+    // protocol: "After a Bye 100–199 continue at 1"
     pub(super) fn goodbye(&mut self, bye: wire::Bye) {
-        // The answer to the app's own Logout is no news to it.
+        // The app expects the answer to its own Logout.
         if !(self.leaving && bye.reason() == wire::ByeReason::LoggedOut) {
             self.event(Event::Bye {
                 reason: bye.reason,

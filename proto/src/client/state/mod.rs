@@ -1,36 +1,48 @@
-//! What a good client decides, without I/O and without a clock: frames, time and chance come in, frames and events go
-//! out. `now` is the time since the client was started.
+//! The decisions of a good client, without I/O and without a clock: frames, time and chance come in, frames and events
+//! go out. `now` is the time since the client was started.
 
 mod answers;
+mod backoff;
+mod copies;
+mod outbox;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::copies::Snapshot;
 use super::directory::Password;
 use super::event::Event;
 use super::handle::RequestError;
-use super::outbox::{Outbox, Outgoing};
 use super::settings::Settings;
 use crate::PROTOCOL_VERSION;
 use crate::bye::{self, Advice};
 use crate::wire::{self, ClientFrame, ServerFrame, client_frame, server_frame};
+use outbox::Outbox;
 
+pub use backoff::Backoff;
+pub use copies::{Copy, Snapshot};
+pub use outbox::Outgoing;
+
+// protocol: "Error UNAVAILABLE or RATE_LIMITED without"
 /// How long to wait where an answer asks for a pause without saying how long.
 pub(super) const DEFAULT_PAUSE: Duration = Duration::from_secs(1);
 /// A password is not used for a login when it expires within this time.
 pub(super) const PASSWORD_MARGIN: Duration = Duration::from_secs(10);
-/// Which part of a password's life passes before it is renewed.
+// protocol: "a password before it expires | renewed"
+// protocol: "get a new password and send Renew on the same connection"
+/// The part of a password's life after which it is renewed.
 pub(super) const RENEW_AFTER: f64 = 0.8;
+// protocol: "no password to be had for Renew"
 /// How long a renewal waits when no password can be had for it.
 pub(super) const NO_PASSWORD_PAUSE: Duration = Duration::from_secs(10);
 
-/// What the session loop is to do.
+/// Orders to the session loop.
 #[derive(Debug, Default)]
 pub(super) struct Output {
     /// To be written, in this order.
     pub(super) frames: Vec<ClientFrame>,
-    /// To be told to the app, in this order.
+    /// Events for the app, in this order.
     pub(super) events: Vec<Event>,
     /// Answers to what the app asked, by request id.
     pub(super) answers: Vec<(u64, Result<server_frame::Body, RequestError>)>,
@@ -42,7 +54,7 @@ pub(super) struct Output {
     pub(super) hang_up: Option<String>,
 }
 
-/// What comes after a connection.
+/// The step after a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
     /// Connect again after this time.
@@ -55,7 +67,7 @@ pub(super) enum Next {
 struct KeptPassword {
     password: String,
     good_until: Duration,
-    /// A node has taken it, for a login or a renewal.
+    /// A node has accepted it, for a login or a renewal.
     was_accepted: bool,
 }
 
@@ -78,7 +90,7 @@ struct Online {
     pinged: Option<Duration>,
     last_sent: Duration,
     last_received: Duration,
-    /// What the app asked and has no answer to.
+    /// Questions of the app without an answer.
     questions: HashSet<u64>,
 }
 
@@ -139,14 +151,14 @@ impl Machine {
         }
     }
 
-    /// What has gathered since the last call.
+    /// The orders since the last call.
     pub(super) fn take_output(&mut self) -> Output {
         std::mem::take(&mut self.output)
     }
 
-    /// Whether another message may be taken from the app.
-    pub(super) fn has_room(&self) -> bool {
-        self.outbox.has_room()
+    /// Whether another message may be accepted from the app.
+    pub(super) fn has_capacity(&self) -> bool {
+        self.outbox.has_capacity()
     }
 
     /// How often connecting has failed since it last went well.
@@ -207,22 +219,22 @@ impl Machine {
         Some(request_id)
     }
 
-    /// The app tells something that is not answered; lost when there is no connection.
-    pub(super) fn tell(&mut self, now: Duration, body: client_frame::Body) {
+    /// A frame of the app without an answer; dropped when there is no connection.
+    pub(super) fn report(&mut self, now: Duration, body: client_frame::Body) {
         if let Link::Online(online) = &mut self.link {
             online.last_sent = now;
             self.frame(0, body);
         }
     }
 
-    /// The app logs out: true when the node has to be told first.
+    /// The app logs out; true when a Logout must be sent first.
     pub(super) fn leave(&mut self) -> bool {
         self.leaving = true;
-        let told = matches!(self.link, Link::Online(_));
-        if told {
+        let is_online = matches!(self.link, Link::Online(_));
+        if is_online {
             self.frame(0, client_frame::Body::Logout(wire::Logout {}));
         }
-        told
+        is_online
     }
 
     /// A fresh password for the session that is running, or none to be had.
@@ -283,7 +295,7 @@ impl Machine {
             Some(Body::Marks(marks)) => self.event(Event::Marks(marks)),
             Some(Body::Typing(typing)) => self.event(Event::Typing(typing)),
             Some(Body::CallSignal(signal)) => self.event(Event::CallSignal(signal)),
-            // A Pong is a sign of life, noted above. The rest answers questions that nobody waits for any more, or is
+            // A Pong is a sign of life, recorded above. The rest answers questions that were given up, or is
             // newer than this client.
             Some(Body::Pong(_) | Body::RecallOk(_) | Body::HistoryPage(_) | Body::Presence(_)) | None => {}
         }
@@ -318,6 +330,7 @@ impl Machine {
         }
     }
 
+    // protocol: "If nothing has come from the node within 15 s of a Ping"
     /// Time has passed.
     pub(super) fn tick(&mut self, now: Duration) {
         let answer = self.settings.answer_timeout;
@@ -372,7 +385,7 @@ impl Machine {
             }
         }
         self.outbox.connection_lost();
-        let (advice, told) = match &self.bye {
+        let (advice, asked) = match &self.bye {
             Some(bye) => (
                 bye::advice(bye.reason),
                 Duration::from_millis(bye.retry_after_ms.into()),
@@ -387,9 +400,9 @@ impl Machine {
         let next = if self.leaving || advice == Advice::StayAway {
             Next::StayAway
         } else if password_is_forgotten {
-            Next::ComeBack(told)
+            Next::ComeBack(asked)
         } else {
-            let delay = self.settings.backoff.delay(self.failures, told, random);
+            let delay = self.settings.backoff.delay(self.failures, asked, random);
             self.failures = self.failures.saturating_add(1);
             Next::ComeBack(delay)
         };
@@ -401,9 +414,11 @@ impl Machine {
         next
     }
 
-    /// The node refused a password that was accepted before: its servers were restarted, and have lost the passwords that
-    /// they keep in memory. Nothing is down, so that a new password is worth an attempt at once. That one was never
-    /// accepted, so that the attempt after it waits.
+    // protocol: "So get a new password and try again at once"
+    // protocol: "Bye AUTH_FAILED to a password that was accepted before"
+    /// The node refused a password that was accepted before: its servers were restarted, and have lost the passwords
+    /// that they keep in memory. Nothing is down, so that a new password is worth an attempt at once. That one was
+    /// never accepted, so that the attempt after it waits.
     fn password_is_forgotten(&self) -> bool {
         self.bye
             .as_ref()
@@ -411,7 +426,7 @@ impl Machine {
             && self.password.as_ref().is_some_and(|kept| kept.was_accepted)
     }
 
-    /// The directory will never again give what a login needs.
+    /// The directory refuses logins for good.
     pub(super) fn shut_out(&mut self, cause: String) {
         self.leaving = true;
         self.disconnected(cause, 0.0);

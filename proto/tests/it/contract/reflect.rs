@@ -52,7 +52,7 @@ pub(super) fn decoded(pool: &DescriptorPool, name: &str, bytes: &[u8]) -> Json {
     object(&read)
 }
 
-/// What the crate's own decoder makes of the same bytes, encoded again.
+/// The same bytes, decoded and encoded by the crate.
 pub(super) fn encoded_again(sender: Sender, bytes: &[u8]) -> Vec<u8> {
     use prost::Message;
     match sender {

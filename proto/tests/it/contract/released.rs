@@ -1,4 +1,4 @@
-//! What earlier releases wrote and read goes on working: their recorded frames and .proto files are kept in
+//! Frames and .proto files of earlier releases keep working: they are kept in
 //! `tests/fixtures`, a folder for each release whose wire differs from the one before, and are never changed.
 
 use std::{

@@ -1,14 +1,14 @@
-//! Lines that begin with a slash are for this program, not for the conversation.
+//! Commands: typed lines that begin with a slash.
 
 /// The kinds of typed lines.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Typed<'a> {
-    /// To be sent.
+    /// A message.
     Text(&'a str),
     Command(Command),
-    /// No command has this name.
+    /// An unknown command.
     Unknown(&'a str),
-    /// The command needs the number of a conversation.
+    /// A command without the conversation's number that it needs.
     NoNumber(&'a str),
     Nothing,
 }
@@ -21,14 +21,14 @@ pub(super) enum Command {
     History,
     /// Lists the conversations.
     List,
-    /// Goes to another conversation.
+    /// Switches to another conversation.
     Open(i64),
-    /// Takes the session back from the one that replaced it.
+    /// Replaces the session that has replaced this one.
     Resume,
     Quit,
 }
 
-/// Reads a line that was typed at a terminal. `//` stands for a slash that is to be sent.
+/// Parses a line typed at a terminal. `//` sends a slash.
 pub(super) fn read(line: &str) -> Typed<'_> {
     if line.trim().is_empty() {
         return Typed::Nothing;

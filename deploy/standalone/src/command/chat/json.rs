@@ -4,38 +4,18 @@ use anyhow::{Context, bail};
 use bytes::Bytes;
 use proto::{
     client::{Event, Outgoing},
-    wire::{self, ByeReason, ConversationKind, EntryKind, ErrorCode, Role, entry},
+    json::{self, Name},
+    wire::{self, ByeReason, CallSignalKind, ErrorCode},
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// One event.
 pub(super) fn event(event: &Event) -> Value {
     match event {
-        Event::Connected { session_id } => json!({"event": "connected", "session_id": session_id}),
-        Event::Synced { synced_ms } => json!({"event": "synced", "synced_ms": synced_ms}),
-        Event::Conversation(conversation) => json!({
-            "event": "conversation",
-            "conversation_id": conversation.conversation_id,
-            "epoch": conversation.epoch,
-            "kind": word(
-                ConversationKind::try_from(conversation.kind).map(|kind| kind.as_str_name()),
-                "CONVERSATION_KIND_",
-                conversation.kind,
-            ),
-            "title": conversation.title,
-            "participants": conversation.participants.iter().map(|participant| json!({
-                "user_id": participant.user_id,
-                "role": role(participant.role),
-            })).collect::<Vec<_>>(),
-            "last_seq": conversation.last_seq,
-            "read_seq": conversation.read_seq,
-            "unread": conversation.unread,
-            "open": conversation.open,
-            "reset": conversation.reset,
-            "from_seq": conversation.from_seq,
-            "consultation_id": conversation.consultation_id,
-        }),
+        Event::Connected { session_id } => named("connected", json!({"session_id": session_id})),
+        Event::Synced { synced_ms } => named("synced", json!({"synced_ms": synced_ms})),
+        Event::Conversation(conversation) => named("conversation", conversation),
         Event::Entry(entry) => self::entry(entry),
         Event::Sent {
             client_msg_id,
@@ -43,163 +23,98 @@ pub(super) fn event(event: &Event) -> Value {
             seq,
             created_ms,
             duplicate,
-        } => json!({
-            "event": "sent",
-            "client_msg_id": client_msg_id,
-            "conversation_id": conversation_id,
-            "seq": seq,
-            "created_ms": created_ms,
-            "duplicate": duplicate,
-        }),
+        } => named(
+            "sent",
+            json!({
+                "client_msg_id": client_msg_id,
+                "conversation_id": conversation_id,
+                "seq": seq,
+                "created_ms": created_ms,
+                "duplicate": duplicate,
+            }),
+        ),
         Event::SendFailed {
             client_msg_id,
             conversation_id,
             error,
-        } => json!({
-            "event": "send_failed",
-            "client_msg_id": client_msg_id,
-            "conversation_id": conversation_id,
-            "code": word(
-                ErrorCode::try_from(error.code).map(|code| code.as_str_name()),
-                "ERROR_CODE_",
-                error.code,
-            ),
-            "field": error.field,
-            "message": error.message,
-        }),
+        } => {
+            let mut line = unsent("send_failed", client_msg_id, *conversation_id, error);
+            line["field"] = json!(error.field);
+            line
+        }
         Event::SendDelayed {
             client_msg_id,
             conversation_id,
             error,
-        } => json!({
-            "event": "send_delayed",
-            "client_msg_id": client_msg_id,
-            "conversation_id": conversation_id,
-            "code": word(
-                ErrorCode::try_from(error.code).map(|code| code.as_str_name()),
-                "ERROR_CODE_",
-                error.code,
-            ),
-            "retry_after_ms": error.retry_after_ms,
-            "message": error.message,
-        }),
-        Event::Marks(marks) => json!({
-            "event": "marks",
-            "conversation_id": marks.conversation_id,
-            "marks": marks.marks.iter().map(|mark| json!({
-                "user_id": mark.user_id,
-                "received_seq": mark.received_seq,
-                "read_seq": mark.read_seq,
-            })).collect::<Vec<_>>(),
-        }),
-        Event::Typing(typing) => json!({
-            "event": "typing",
-            "conversation_id": typing.conversation_id,
-            "user_id": typing.user_id,
-        }),
-        Event::CallSignal(signal) => json!({
-            "event": "call_signal",
-            "call_id": signal.call_id,
-            "user_id": signal.user_id,
-            "kind": signal.kind().as_str_name().replace("CALL_SIGNAL_KIND_", "").to_lowercase(),
-        }),
+        } => {
+            let mut line = unsent("send_delayed", client_msg_id, *conversation_id, error);
+            line["retry_after_ms"] = json!(error.retry_after_ms);
+            line
+        }
+        Event::Marks(marks) => named("marks", marks),
+        Event::Typing(typing) => named("typing", typing),
+        Event::CallSignal(signal) => named(
+            "call_signal",
+            json!({
+                "call_id": signal.call_id,
+                "user_id": signal.user_id,
+                "kind": Name::of::<CallSignalKind>(signal.kind),
+            }),
+        ),
         Event::Bye {
             reason,
             advice,
             detail,
-        } => json!({
-            "event": "bye",
-            "reason": reason,
-            "word": word(ByeReason::try_from(*reason).map(|reason| reason.as_str_name()), "BYE_REASON_", *reason),
-            "advice": format!("{advice:?}"),
-            "detail": detail,
-        }),
-        Event::Disconnected { cause, retry_in } => json!({
-            "event": "disconnected",
-            "cause": cause,
-            "retry_in_ms": retry_in.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
-        }),
+        } => named(
+            "bye",
+            json!({
+                "reason": reason,
+                "word": Name::of::<ByeReason>(*reason),
+                "advice": format!("{advice:?}"),
+                "detail": detail,
+            }),
+        ),
+        Event::Disconnected { cause, retry_in } => named(
+            "disconnected",
+            json!({
+                "cause": cause,
+                "retry_in_ms": retry_in.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
+            }),
+        ),
     }
 }
 
+/// The fields of an event, and its name.
+fn named(name: &str, fields: impl Serialize) -> Value {
+    // Cannot fail: fields are numbers, texts and lists of them under names.
+    let mut line = serde_json::to_value(fields).unwrap_or_else(|_| json!({}));
+    line["event"] = json!(name);
+    line
+}
+
+/// A message that the node has not accepted.
+fn unsent(name: &str, client_msg_id: &str, conversation_id: i64, error: &wire::Error) -> Value {
+    named(
+        name,
+        json!({
+            "client_msg_id": client_msg_id,
+            "conversation_id": conversation_id,
+            "code": Name::of::<ErrorCode>(error.code),
+            "message": error.message,
+        }),
+    )
+}
+
+/// An entry; a body that is not text is hex, as in the lines that are read.
 fn entry(entry: &wire::Entry) -> Value {
-    let mut line = json!({
-        "event": "entry",
-        "conversation_id": entry.conversation_id,
-        "seq": entry.seq,
-        "sender_id": entry.sender_id,
-        "kind": word(EntryKind::try_from(entry.kind).map(|kind| kind.as_str_name()), "ENTRY_KIND_", entry.kind),
-        "created_ms": entry.created_ms,
-    });
+    let mut line = named("entry", json::Entry::without_body(entry.clone()));
     if !entry.mime_type.is_empty() {
-        line["mime_type"] = json!(entry.mime_type);
         match std::str::from_utf8(&entry.body) {
             Ok(text) if entry.mime_type == "text/plain" => line["text"] = json!(text),
             _ => line["body_hex"] = json!(hex::encode(&entry.body)),
         }
     }
-    if !entry.client_msg_id.is_empty() {
-        line["client_msg_id"] = json!(entry.client_msg_id);
-    }
-    if entry.reply_to_seq != 0 {
-        line["reply_to_seq"] = json!(entry.reply_to_seq);
-    }
-    if !entry.mentions.is_empty() {
-        line["mentions"] = json!(entry.mentions);
-    }
-    if entry.corrects_seq != 0 {
-        line["corrects_seq"] = json!(entry.corrects_seq);
-    }
-    if entry.recalled {
-        line["recalled"] = json!(true);
-    }
-    match &entry.event {
-        Some(entry::Event::Participant(participant)) => {
-            line["participant"] = json!({
-                "user_id": participant.user_id,
-                "role": role(participant.role),
-                "name": participant.name,
-            });
-        }
-        Some(entry::Event::Status(status)) => {
-            line["status"] = json!({"status": status.status, "open": status.open});
-        }
-        Some(entry::Event::Vas(vas)) => {
-            line["vas"] = json!({
-                "vas_id": vas.vas_id,
-                "name": vas.name,
-                "description": vas.description,
-                "price_fen": vas.price_fen,
-                "state": vas.state,
-                "doctor_id": vas.doctor_id,
-            });
-        }
-        Some(entry::Event::Call(call)) => {
-            line["call"] = json!({
-                "call_id": call.call_id,
-                "video": call.video,
-                "duration_ms": call.duration_ms,
-                "outcome": call.outcome,
-            });
-        }
-        Some(entry::Event::Media(media)) => {
-            line["media"] = json!({"uri": media.uri, "mime_type": media.mime_type});
-        }
-        None => {}
-    }
     line
-}
-
-fn role(role: i32) -> Value {
-    word(Role::try_from(role).map(|role| role.as_str_name()), "ROLE_", role)
-}
-
-/// An enum's value as a lower-case word, or its number when it is newer than this program.
-fn word<E>(name: Result<&str, E>, prefix: &str, number: i32) -> Value {
-    match name {
-        Ok(name) => json!(name.strip_prefix(prefix).unwrap_or(name).to_lowercase()),
-        Err(_) => json!(number),
-    }
 }
 
 /// A line that was read: a text, or a JSON object.
@@ -258,6 +173,61 @@ mod tests {
 
     fn read(line: &str) -> anyhow::Result<Outgoing> {
         message(line, Some(4), || "made".into())
+    }
+
+    #[test]
+    fn an_entry_has_its_event_and_its_body() {
+        let recalled = wire::Entry {
+            conversation_id: 4,
+            seq: 2,
+            sender_id: 7,
+            kind: wire::EntryKind::Message.into(),
+            mime_type: "image/png".into(),
+            body: Bytes::from_static(&[0x0a, 0x01]),
+            created_ms: 9,
+            mentions: vec![8],
+            recalled: true,
+            ..wire::Entry::default()
+        };
+        assert_eq!(
+            event(&Event::Entry(Box::new(recalled))),
+            json!({
+                "event": "entry", "conversation_id": 4, "seq": 2, "sender_id": 7, "kind": "message", "created_ms": 9,
+                "mime_type": "image/png", "body_hex": "0a01", "mentions": [8], "recalled": true,
+            })
+        );
+        let changed = wire::Entry {
+            kind: wire::EntryKind::StatusChanged.into(),
+            event: Some(wire::entry::Event::Status(wire::StatusEvent {
+                status: "finished".into(),
+                open: false,
+            })),
+            ..wire::Entry::default()
+        };
+        let line = event(&Event::Entry(Box::new(changed)));
+        assert_eq!(line["status"], json!({"status": "finished", "open": false}));
+        assert_eq!(line["kind"], "status_changed");
+    }
+
+    #[test]
+    fn a_refusal_names_its_code_and_field() {
+        let failed = Event::SendFailed {
+            client_msg_id: "x".into(),
+            conversation_id: 4,
+            error: wire::Error {
+                code: ErrorCode::Invalid.into(),
+                field: "body".into(),
+                message: "the text is empty".into(),
+                ..wire::Error::default()
+            },
+        };
+        assert_eq!(
+            event(&failed),
+            json!({
+                "event": "send_failed", "client_msg_id": "x", "conversation_id": 4, "code": "invalid", "field": "body",
+                "message": "the text is empty",
+            })
+        );
     }
 
     #[test]

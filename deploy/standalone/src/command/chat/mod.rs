@@ -1,15 +1,11 @@
 //! `huizhen chat`: a terminal client on `proto::client`.
 
-mod clean;
 mod command;
-mod directory;
 mod face;
-mod input;
 mod json;
 mod language;
-mod people;
+mod participants;
 mod talk;
-mod terminal;
 mod waiting;
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
@@ -17,6 +13,7 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 use anyhow::Context;
 use proto::{
     client::{Backoff, Settings},
+    rest::{Patience, Rest},
     wire::Platform,
 };
 
@@ -25,28 +22,28 @@ use self::{
     language::Language,
     talk::{Caller, Talk},
 };
-use crate::{access::Access, rest::Rest};
+use crate::access::Access;
 
 pub(super) const EXAMPLES: &str = "\
 At a terminal: type a line and press Enter; /help lists the commands, Ctrl-D leaves. Each line of a pipe is sent as it
 is. With --json each event is one line of JSON, and each line read is a text or
 {\"text\": …, \"conversation_id\": …, \"client_msg_id\": …, \"mime_type\": …, \"body_hex\": …, \"reply_to_seq\": …}.
-A token file stands for one device: a second chat with it takes the place of the first, and /resume takes it back.
+A token file stands for one device: a second chat with it pauses the first, and /resume continues there.
 
 Examples:
   huizhen chat data/demo/patient.token
   echo 你好 | huizhen chat data/demo/doctor.token
   echo '{\"text\": \"hello\"}' | huizhen chat data/demo/patient.token --json";
 
-/// Entries of a conversation that are shown at the start.
+/// The number of entries shown at the start.
 const SHOWN_AT_START: u32 = 50;
-/// One who sits at a terminal waits for the server: it is asked more often than a phone in a pocket would ask.
+/// A user at a terminal waits for the server, so that it reconnects sooner than a phone in a pocket.
 const BACKOFF: Backoff = Backoff {
     first: Duration::from_millis(500),
     longest: Duration::from_millis(1500),
 };
 
-/// Who talks, and where.
+/// The user, and the conversation.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Arguments {
     /// The token file of the one who talks; `huizhen demo` makes some
@@ -62,10 +59,10 @@ pub(crate) struct Arguments {
     lang: Option<Language>,
 }
 
-/// Talks until the user leaves or the input ends, and everything is acknowledged.
+/// Runs the chat until the user leaves or the input ends, and every message is acknowledged.
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let me = Access::read(&arguments.token)?;
-    let rest = Rest::new(&me.api)?.by(&me.access_token);
+    let rest = Rest::new(&me.api, Patience::default())?.by(&me.access_token);
     let mut settings = Settings::new(me.user_id, me.device_id.clone(), Platform::Desktop);
     settings.app_version = concat!("huizhen-chat/", env!("CARGO_PKG_VERSION")).into();
     settings.sync_limit = SHOWN_AT_START;

@@ -1,18 +1,18 @@
-//! Messages from the typed line to the acknowledgement. Pure.
+//! Unacknowledged messages. Pure.
 
 use proto::client::Outgoing;
 
-/// One message that is not acknowledged.
+/// An unacknowledged message.
 #[derive(Debug)]
 struct Waiting {
     message: Outgoing,
-    /// The client has it, and sends it until it is answered.
+    /// The client has it, and resends it until it is answered.
     is_handed_over: bool,
-    /// Its entry has come, so that it stands among the others already.
+    /// Its entry has arrived and is shown among the others.
     is_shown: bool,
 }
 
-/// Them all, in the order in which they were typed.
+/// The unacknowledged messages, in the order of typing.
 #[derive(Debug, Default)]
 pub(super) struct WaitingList {
     messages: Vec<Waiting>,
@@ -35,7 +35,7 @@ impl WaitingList {
         self.messages.is_empty()
     }
 
-    /// The next one for the client, which holds at most `limit` of them.
+    /// The next message for the client, whose capacity is `limit`.
     pub(super) fn next_to_hand_over(&mut self, limit: usize) -> Option<Outgoing> {
         let next = self.messages.iter().position(|waiting| !waiting.is_handed_over)?;
         if next >= limit {
@@ -45,27 +45,27 @@ impl WaitingList {
         Some(self.messages[next].message.clone())
     }
 
-    /// A new client knows nothing of what the last one held.
+    /// Marks all messages for a new client, which has none of them.
     pub(super) fn client_is_new(&mut self) {
         for waiting in &mut self.messages {
             waiting.is_handed_over = false;
         }
     }
 
-    /// The node has answered; the text of the message.
+    /// Removes an answered message and returns its text.
     pub(super) fn answered(&mut self, client_msg_id: &str) -> Option<String> {
         let at = self.position(client_msg_id)?;
         Some(text(&self.messages.remove(at)))
     }
 
-    /// The entry of a message stands among the others.
+    /// Marks a message whose entry is shown.
     pub(super) fn shown(&mut self, client_msg_id: &str) {
         if let Some(at) = self.position(client_msg_id) {
             self.messages[at].is_shown = true;
         }
     }
 
-    /// The texts of those that are nowhere else to be seen.
+    /// The texts of messages whose entries are not shown.
     pub(super) fn texts(&self) -> impl Iterator<Item = String> + '_ {
         self.messages.iter().filter(|waiting| !waiting.is_shown).map(text)
     }
@@ -78,7 +78,7 @@ impl WaitingList {
 }
 
 fn text(waiting: &Waiting) -> String {
-    super::clean::line(&String::from_utf8_lossy(&waiting.message.body))
+    super::face::clean::line(&String::from_utf8_lossy(&waiting.message.body))
 }
 
 #[cfg(test)]

@@ -1,14 +1,15 @@
-//! The TLS certificate: its dates and names, and who may read its key.
+//! Checks the TLS certificate: its dates and names, and the permissions of its key.
 
 use jiff::Timestamp;
 use program::certificate::examine;
 
-use super::{Finding, serve::Arguments};
+use super::Finding;
+use crate::settings::Settings;
 
 const ABOUT: &str = "certificate";
 
-/// Nothing to find when TLS is off.
-pub(super) fn findings(settings: &Arguments) -> Vec<Finding> {
+/// No findings while TLS is off.
+pub(super) fn findings(settings: &Settings) -> Vec<Finding> {
     let Some(files) = settings.im.certificate() else {
         return vec![match &settings.api.rest_tls_addr {
             None => Finding::ok(ABOUT, "none: TLS is off"),

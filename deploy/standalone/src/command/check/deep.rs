@@ -1,17 +1,18 @@
-//! Everything in the database, read and verified.
+//! Reads and verifies the whole database.
 
 use database::{Database, Engine, params, sqlite::Checked};
 use journal::audit::{Audit, audit};
 
-use super::{Finding, serve::Arguments, store};
+use super::{Finding, store};
+use crate::settings::Settings;
 
 const ABOUT: &str = "deep";
 const MEND: &str = "docs/operations.md, Damage";
-/// Pages that are named, at most.
+/// The maximum of pages named.
 const NAMED_PAGES: usize = 100;
 
-/// A line for what was read, and one for each thing that is damaged.
-pub(super) async fn findings(settings: &Arguments) -> Vec<Finding> {
+/// One line for the volume read, and one for each damage.
+pub(super) async fn findings(settings: &Settings) -> Vec<Finding> {
     let url = settings.database_url();
     let shown = store::server(&url).unwrap_or_else(|| url.clone());
     let is_there = url
@@ -36,7 +37,7 @@ pub(super) async fn findings(settings: &Arguments) -> Vec<Finding> {
         database.close().await;
         let mut findings = match (&audited, &pages) {
             (Ok(audit), _) => lines(&shown, audit),
-            // What the audit met first; its page has a line.
+            // The audit met it first; its page has a line.
             (Err(error @ database::Error::DamagedPage(_)), Some(_)) => vec![Finding::fail(
                 ABOUT,
                 format!("{shown}: entries cannot all be read: {error}"),
@@ -80,7 +81,7 @@ fn lines(shown: &str, audit: &Audit) -> Vec<Finding> {
     findings
 }
 
-/// Whether the pages have checksums, which cover what has none of ours; those of a file are verified.
+/// Checks that pages have checksums, which cover the tables without checksums of ours; those of SQLite are verified.
 async fn pages(database: &Database) -> Option<Finding> {
     const SETTING: &str = "SELECT current_setting('data_checksums')";
     if let Engine::Sqlite(file) = database.engine() {

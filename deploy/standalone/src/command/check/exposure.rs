@@ -1,15 +1,16 @@
-//! What strangers may reach that they should not.
+//! Checks for listeners that strangers can reach.
 
 use std::net::{IpAddr, SocketAddr};
 
-use program::listener;
+use program::accept;
 
-use super::{Finding, serve::Arguments};
+use super::Finding;
+use crate::settings::Settings;
 
 const ABOUT: &str = "exposure";
 
-/// Listeners without TLS and codes in the log, where strangers may come.
-pub(super) async fn findings(settings: &Arguments) -> Vec<Finding> {
+/// Advises on listeners without TLS, and on codes in the log, where strangers can connect.
+pub(super) async fn findings(settings: &Settings) -> Vec<Finding> {
     let mut found = Vec::new();
     if let Some(address) = address(&settings.im.im_addr).await {
         found.extend(im_server::exposure::examine(&settings.im, address));
@@ -29,8 +30,8 @@ pub(super) async fn findings(settings: &Arguments) -> Vec<Finding> {
         .collect()
 }
 
-/// None where the address cannot be used, which is told with the ports.
+/// `None` for an unusable address, which the check of ports reports.
 async fn address(text: &str) -> Option<IpAddr> {
-    let addresses = listener::resolve(text).await.ok()?;
+    let addresses = accept::resolve(text).await.ok()?;
     addresses.first().map(SocketAddr::ip)
 }

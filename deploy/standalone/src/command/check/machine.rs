@@ -1,17 +1,18 @@
-//! Limits and the clock.
+//! Checks limits and the clock.
 
 use std::time::SystemTime;
 
 use jiff::Timestamp;
-use program::{open_files as limits, wall_clock::OLDEST_MS};
+use program::machine::{open_files as limits, wall_clock::OLDEST_MS};
 
-use super::{Finding, serve::Arguments};
+use super::Finding;
+use crate::settings::Settings;
 
-/// How far a file may be ahead of the clock: clocks are corrected by fractions of a second.
+/// The tolerated lead of a file over the clock: clock corrections are fractions of a second.
 const MAX_AHEAD_MS: i64 = 2_000;
 
-/// The open-file limit holds the sessions that are allowed.
-pub(super) fn open_files(settings: &Arguments) -> Finding {
+/// Checks that the open-file limit suffices for --max-sessions.
+pub(super) fn open_files(settings: &Settings) -> Finding {
     const ABOUT: &str = "open files";
     let sessions = u64::from(settings.im.max_sessions);
     let limit = match limits::raise() {
@@ -45,8 +46,8 @@ pub(super) fn open_files(settings: &Arguments) -> Finding {
     )
 }
 
-/// The clock is in the present, and not behind what was written before.
-pub(super) fn clock(settings: &Arguments) -> Finding {
+/// Checks that the clock is in the present, and not behind earlier writes.
+pub(super) fn clock(settings: &Settings) -> Finding {
     const ABOUT: &str = "clock";
     const MEND: &str = "sudo timedatectl set-ntp true";
     let now = Timestamp::now();

@@ -1,4 +1,4 @@
-//! `huizhen check`: a line for each thing that a server needs, ok, warn or fail, with the command that mends it.
+//! `huizhen check`: one line for each need of a server, ok, warn or fail, with the command that repairs it.
 
 mod certificate;
 mod deep;
@@ -11,9 +11,9 @@ mod store;
 
 use std::{fmt, process::ExitCode};
 
-use program::advice::{Advice, Severity};
+use program::output::{Advice, Severity};
 
-use super::serve;
+use crate::settings::Settings;
 
 pub(super) const EXAMPLES: &str = "\
 The exit status is 1 when a line says fail.
@@ -26,18 +26,18 @@ Examples:
   huizhen check --deep
   huizhen check --config data/huizhen.toml";
 
-/// What to look at.
+/// The objects of the check.
 #[derive(clap::Args, Clone, Debug)]
 #[group(skip)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    settings: serve::Arguments,
-    /// Read all that is in the database, and name what is damaged
+    settings: Settings,
+    /// Read and verify the whole database
     #[arg(long)]
     deep: bool,
 }
 
-/// How a thing is.
+/// The verdict of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
     Ok,
@@ -51,12 +51,12 @@ struct Finding {
     verdict: Verdict,
     about: &'static str,
     text: String,
-    /// What to do about it, as somebody would type it.
+    /// The remedy, as a command to type.
     mend: Option<String>,
 }
 
 impl Finding {
-    /// As servers log it at their start.
+    /// Converts the advice that servers log at their start.
     fn of(about: &'static str, advice: Advice) -> Self {
         let Advice { severity, text, mend } = advice;
         match severity {
@@ -107,11 +107,11 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Looks at everything and prints the lines.
+/// Runs all checks and prints their lines.
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let Arguments { settings, deep } = arguments;
     settings.set_layer();
-    // Settings that cannot be read have ended the program before.
+    // Invalid settings have ended the program before.
     let mut findings = vec![Finding::ok(
         "settings",
         match &settings.common.config {

@@ -1,4 +1,4 @@
-//! What others must reach, and whom this program must reach: the advertised address, and the SMS gateway.
+//! Checks the advertised address, which apps must reach, and the SMS gateway, which this program must reach.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -11,13 +11,14 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Finding, ports::Running, serve::Arguments};
+use super::{Finding, ports::Running};
+use crate::settings::Settings;
 
-/// How long a connection may take.
+/// The longest wait for a connection.
 const CONNECT_LIMIT: Duration = Duration::from_secs(3);
 
-/// What apps are told about where this node is.
-pub(super) async fn advertised(settings: &Arguments, running: Option<&Running>) -> Finding {
+/// Checks the address of this node that apps get.
+pub(super) async fn advertised(settings: &Settings, running: Option<&Running>) -> Finding {
     const ABOUT: &str = "advertised";
     const MEND: &str = "huizhen serve --advertise HOST[:PORT], as apps reach this machine";
     let place = match im_server::advertised(&settings.im).await {
@@ -29,12 +30,14 @@ pub(super) async fn advertised(settings: &Arguments, running: Option<&Running>) 
     if place.ip.is_unspecified() {
         return Finding::fail(
             ABOUT,
-            format!("apps are told to connect to {shown}, which is no address"),
+            format!("apps get {shown} as the address of this node, and nothing can connect to it"),
             MEND,
         );
     }
     if place.ip.is_loopback() {
-        let text = format!("apps are told to connect to {shown}: only those on this machine can");
+        let text = format!(
+            "apps get {shown} as the address of this node: only apps on this machine can connect to it"
+        );
         return match settings.common.redis_url {
             Some(_) => Finding::warn(ABOUT, text, MEND),
             None => Finding::ok(ABOUT, text),
@@ -43,20 +46,20 @@ pub(super) async fn advertised(settings: &Arguments, running: Option<&Running>) 
     let whose = if is_ours(place.ip).await {
         "an address of this machine"
     } else {
-        "no address of this machine, so a balancer's or a gateway's"
+        "not an address of this machine, so that of a balancer or a gateway"
     };
     if !running.is_some_and(Running::is_own) || place.port == 0 {
-        return Finding::ok(ABOUT, format!("apps are told to connect to {shown}, {whose}"));
+        return Finding::ok(ABOUT, format!("apps get {shown}, {whose}"));
     }
     match connect((place.ip, place.port).into()).await {
         Ok(()) => Finding::ok(
             ABOUT,
-            format!("apps are told to connect to {shown}, {whose}; it accepts"),
+            format!("apps get {shown}, {whose}; it accepts connections"),
         ),
         Err(why) => Finding::warn(
             ABOUT,
-            format!("apps are told to connect to {shown}, {whose}; from here it cannot be reached: {why}"),
-            "look at the firewall and the balancer, or mend --advertise",
+            format!("apps get {shown}, {whose}; this machine cannot reach it: {why}"),
+            "check the firewall and the balancer, or correct --advertise",
         ),
     }
 }
@@ -73,14 +76,14 @@ async fn connect(address: SocketAddr) -> Result<(), String> {
     }
 }
 
-/// How SMS codes get to people. Nothing is sent.
-pub(super) async fn sms(settings: &Arguments) -> Finding {
+/// Checks the way of SMS codes, without sending one.
+pub(super) async fn sms(settings: &Settings) -> Finding {
     const ABOUT: &str = "sms";
     let url = match (settings.api.sms_provider, &settings.api.sms_webhook_url) {
         (SmsProvider::Webhook, Some(url)) => url,
         (provider, _) => return to_the_log(settings, provider),
     };
-    // What stands behind the host may be a secret of the gateway.
+    // The path may contain a secret of the gateway.
     let host = url.host_str().unwrap_or_default();
     let port = url.port_or_known_default().unwrap_or_default();
     let found = match timeout(CONNECT_LIMIT, lookup_host((host.trim_matches(['[', ']']), port))).await {
@@ -105,7 +108,7 @@ pub(super) async fn sms(settings: &Arguments) -> Finding {
     }
 }
 
-fn to_the_log(settings: &Arguments, provider: SmsProvider) -> Finding {
+fn to_the_log(settings: &Settings, provider: SmsProvider) -> Finding {
     const ABOUT: &str = "sms";
     let text =
         format!("the provider is {provider:?}: codes and phone numbers go to the log, for development");

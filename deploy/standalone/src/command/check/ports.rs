@@ -1,27 +1,28 @@
-//! The ports: each is free, or held by the very server that is being checked.
+//! Checks that each port is free, or held by the server under check.
 
 use std::{net::SocketAddr, time::Duration};
 
 use database::Database;
-use program::{admin::About, listener};
+use program::{accept, admin::About};
 use tokio::net::lookup_host;
 
-use super::{Finding, serve::Arguments};
+use super::Finding;
+use crate::settings::Settings;
 
 const ABOUT: &str = "port";
-/// How long a running server may take to say what it is.
+/// The longest wait for /about of a running server.
 const ASK_LIMIT: Duration = Duration::from_secs(3);
 
 /// The running server of these settings, if there is one.
 pub(super) struct Running {
     about: About,
-    /// Whether it works on the database of the settings.
+    /// Whether it serves the database of the settings.
     is_own: bool,
 }
 
 impl Running {
-    /// Asks the admin port of the settings.
-    pub(super) async fn find(settings: &Arguments) -> Option<Self> {
+    /// Requests /about at the admin port of the settings.
+    pub(super) async fn find(settings: &Settings) -> Option<Self> {
         let about = ask(&settings.common.admin_addr).await?;
         let fleet = fleet(settings).await;
         let is_own = fleet.as_deref() == Some(about.database.as_str());
@@ -35,12 +36,12 @@ impl Running {
         })
     }
 
-    /// Whether it is the settings' own.
+    /// Whether a port belongs to it.
     pub(super) fn is_own(&self) -> bool {
         self.is_own
     }
 
-    fn told(&self) -> String {
+    fn describe(&self) -> String {
         let About {
             program,
             version,
@@ -64,7 +65,7 @@ async fn ask(admin_addr: &str) -> Option<About> {
     answer.error_for_status().ok()?.json().await.ok()
 }
 
-/// Where to connect to what listens on an address.
+/// The address to connect to for a listening address.
 pub(super) fn reachable(address: SocketAddr) -> SocketAddr {
     match address {
         SocketAddr::V4(at) if at.ip().is_unspecified() => ([127, 0, 0, 1], at.port()).into(),
@@ -77,16 +78,15 @@ async fn resolve(address: &str) -> Option<SocketAddr> {
     lookup_host(address).await.ok()?.next()
 }
 
-/// The id of the fleet whose database is set.
-async fn fleet(settings: &Arguments) -> Option<String> {
+/// The id of the fleet that owns the database.
+async fn fleet(settings: &Settings) -> Option<String> {
     let database = Database::look(&settings.database_url()).await.ok()?;
     let fleet = database.find_fleet().await.ok().flatten();
     database.close().await;
     fleet.map(|fleet| fleet.id_text())
 }
 
-/// A line for each port.
-pub(super) async fn findings(settings: &Arguments, running: Option<&Running>) -> Vec<Finding> {
+pub(super) async fn findings(settings: &Settings, running: Option<&Running>) -> Vec<Finding> {
     let mut wanted = vec![
         ("--im-addr", &settings.im.im_addr),
         ("--ws-addr", &settings.im.ws_addr),
@@ -101,7 +101,7 @@ pub(super) async fn findings(settings: &Arguments, running: Option<&Running>) ->
     }
     let mut findings = Vec::new();
     for (flag, address) in wanted {
-        let free = listener::bind(flag, address).await;
+        let free = accept::bind(flag, address).await;
         let holder = match resolve(address).await {
             Some(wanted) => running.filter(|running| running.holds(wanted)),
             None => None,
@@ -112,14 +112,14 @@ pub(super) async fn findings(settings: &Arguments, running: Option<&Running>) ->
                 ABOUT,
                 format!(
                     "{flag} {address} is held by the server itself: {}",
-                    running.told()
+                    running.describe()
                 ),
             ),
             (Err(_), Some(running)) => Finding::fail(
                 ABOUT,
                 format!(
                     "{flag} {address} is held by a server of another database: {}",
-                    running.told()
+                    running.describe()
                 ),
                 format!("stop that one, or huizhen serve {flag} 127.0.0.1:0"),
             ),

@@ -1,24 +1,25 @@
-//! Room for what is written.
+//! Checks free space.
 
 use std::path::{Path, PathBuf};
 
-use program::free_space;
+use program::machine::free_space;
 
-use super::{Finding, serve::Arguments};
+use super::Finding;
+use crate::settings::Settings;
 
 const ABOUT: &str = "free space";
 const MIB: u64 = 1024 * 1024;
-/// Below this sends stop soon: one large log of SQLite's takes as much.
+/// Below this, bytes, sends fail soon: one large log of SQLite needs as much.
 const NEARLY_FULL: u64 = 256 * MIB;
-/// Below this a busy day may fill it.
+/// Below this, bytes, a busy day may fill the disk.
 const LITTLE: u64 = 2 * 1024 * MIB;
-/// SQLite's log is moved into the file after some MiB; a larger one is held by a reader that does not end.
+/// SQLite's log is checkpointed after some MiB; a reader that does not end holds a larger one.
 const LARGE_LOG: u64 = 1024 * MIB;
-/// Files that can still be made, below which a backup or a log may be refused.
+/// Below this number of free inodes a backup or a log may fail.
 const FEW_FILES: u64 = 1000;
 
-/// A line for each file system that is written to, and one for a log that grows.
-pub(super) fn findings(settings: &Arguments) -> Vec<Finding> {
+/// One line for each file system in use, and one for a log that grows.
+pub(super) fn findings(settings: &Settings) -> Vec<Finding> {
     let file = settings.database_file();
     let mut folders = vec![settings.data.clone()];
     if let Some(folder) = file.as_deref().and_then(Path::parent) {
@@ -37,8 +38,8 @@ pub(super) fn findings(settings: &Arguments) -> Vec<Finding> {
 
 fn of_folder(folder: &Path, file: Option<&Path>) -> Finding {
     let there = existing(folder);
-    let room = match free_space::of(&there) {
-        Ok(room) => room,
+    let free = match free_space::of(&there) {
+        Ok(free) => free,
         Err(error) => {
             return Finding::warn(
                 ABOUT,
@@ -48,7 +49,7 @@ fn of_folder(folder: &Path, file: Option<&Path>) -> Finding {
         }
     };
     let database = file.map_or(0, size);
-    judge(&there, room.bytes, room.files, database)
+    judge(&there, free.bytes, free.files, database)
 }
 
 fn judge(folder: &Path, free: u64, files: Option<u64>, database: u64) -> Finding {
@@ -59,7 +60,7 @@ fn judge(folder: &Path, free: u64, files: Option<u64>, database: u64) -> Finding
         shown(database)
     );
     let mend =
-        format!("make room under {folder}, or move the data to a larger disk (huizhen backup, restore)");
+        format!("free space under {folder}, or move the data to a larger disk (huizhen backup, restore)");
     if let Some(files) = files.filter(|files| *files < FEW_FILES) {
         return Finding::fail(
             ABOUT,
@@ -71,7 +72,7 @@ fn judge(folder: &Path, free: u64, files: Option<u64>, database: u64) -> Finding
         return Finding::fail(ABOUT, format!("{text}; a full disk stops sends"), mend);
     }
     if free < LITTLE.max(database) {
-        // A backup takes as much as the database, a migration may take it twice.
+        // A backup needs the size of the database, a migration may need it twice.
         return Finding::warn(
             ABOUT,
             format!("{text}; a backup needs as much as the database"),
@@ -81,7 +82,7 @@ fn judge(folder: &Path, free: u64, files: Option<u64>, database: u64) -> Finding
     Finding::ok(ABOUT, text)
 }
 
-/// SQLite's log, when it is larger than it should ever be.
+/// Reports a log of SQLite over its bound.
 fn log(file: &Path) -> Option<Finding> {
     let mut name = file.as_os_str().to_owned();
     name.push("-wal");
@@ -98,7 +99,7 @@ fn log(file: &Path) -> Option<Finding> {
     })
 }
 
-/// The folder, or the nearest one above it that is there.
+/// The folder, or its nearest existing ancestor.
 fn existing(folder: &Path) -> PathBuf {
     let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
     absolute
@@ -112,7 +113,7 @@ fn size(file: &Path) -> u64 {
 }
 
 fn shown(bytes: u64) -> String {
-    #[allow(clippy::cast_precision_loss, reason = "for people")]
+    #[allow(clippy::cast_precision_loss, reason = "shown rounded")]
     let mib = bytes as f64 / MIB as f64;
     if mib < 1024.0 {
         format!("{mib:.1} MiB")
@@ -144,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_are_for_people() {
+    fn sizes_are_rounded() {
         assert_eq!(shown(0), "0.0 MiB");
         assert_eq!(shown(1536 * MIB), "1.5 GiB");
     }

@@ -1,4 +1,4 @@
-//! The data folder, the database in it, and the disk under it.
+//! Checks the data folder, the database in it, and the disk under it.
 
 use std::{
     fs::File,
@@ -12,19 +12,20 @@ use database::{Database, Outage, sqlite::is_served};
 
 use journal::clocks::{Difference, GRAVE_MS, TOLERATED_MS};
 
-use super::{Finding, serve::Arguments};
+use super::Finding;
+use crate::settings::Settings;
 
-/// Times that a sync is measured.
+/// The number of syncs measured.
 const SYNCS: usize = 20;
-/// Above this each lone message waits noticeably.
+/// Above this users notice the wait for a single message.
 const SLOW_SYNC: Duration = Duration::from_millis(20);
-/// How long Redis may take to answer.
+/// The longest wait for Redis.
 const REDIS_LIMIT: Duration = Duration::from_secs(3);
-/// Above this something is wrong with the disk.
+/// Above this the disk has a fault.
 const BROKEN_SYNC: Duration = Duration::from_millis(500);
 
-/// The data folder is there, and can be written.
-pub(super) fn folder(settings: &Arguments) -> Finding {
+/// Checks that the data folder exists and is writable.
+pub(super) fn folder(settings: &Settings) -> Finding {
     let data = &settings.data;
     let name = data.display();
     if !data.exists() {
@@ -44,13 +45,13 @@ pub(super) fn folder(settings: &Arguments) -> Finding {
     }
 }
 
-/// What lets a folder be written again.
+/// The remedy for a folder that is not writable.
 fn cure(error: &std::io::Error, folder: &Path) -> String {
     let name = folder.display();
     match error.kind() {
         ErrorKind::StorageFull => format!("free or add disk space: df -h {name}"),
         ErrorKind::QuotaExceeded => {
-            format!("raise the disk quota of this user (quota -s), or make room in {name}")
+            format!("raise the disk quota of this user (quota -s), or free space in {name}")
         }
         ErrorKind::ReadOnlyFilesystem => {
             format!(
@@ -62,8 +63,8 @@ fn cure(error: &std::io::Error, folder: &Path) -> String {
     }
 }
 
-/// The database can be opened, and has the version of this program.
-pub(super) async fn database(settings: &Arguments) -> Finding {
+/// Checks that the database opens, with the schema version of this program.
+pub(super) async fn database(settings: &Settings) -> Finding {
     const ABOUT: &str = "database";
     let url = settings.database_url();
     if let Some(name) = server(&url) {
@@ -96,7 +97,7 @@ pub(super) async fn database(settings: &Arguments) -> Finding {
     }
 }
 
-/// A file that a running process has: it is read beside it, and not brought up to date.
+/// Checks a file that a running process owns: reads it beside that process, and does not migrate it.
 async fn served(url: &str) -> Finding {
     const ABOUT: &str = "database";
     let looked = async {
@@ -118,7 +119,7 @@ async fn served(url: &str) -> Finding {
     }
 }
 
-/// The server and database of a URL, without user and password; none when it is a file.
+/// The server and database of a URL, without user and password; `None` for SQLite.
 pub(super) fn server(url: &str) -> Option<String> {
     let rest = url
         .strip_prefix("postgres://")
@@ -134,7 +135,7 @@ async fn on_server(url: &str, name: &str) -> Finding {
         let database = Database::open_as_it_is(url).await?;
         let version = database.schema_version().await;
         let version = match version {
-            // A new one has nothing that could be written.
+            // A new database has no rows to write.
             Ok(version) if version >= database::LATEST_VERSION => {
                 database.is_writable().await.map(|()| version)
             }
@@ -162,10 +163,10 @@ async fn on_server(url: &str, name: &str) -> Finding {
     }
 }
 
-/// The clocks of PostgreSQL and Redis, where they are set and answer, and the newest that the database has, beside this
-/// machine's.
-pub(super) async fn clocks(settings: &Arguments) -> Vec<Finding> {
-    // What does not answer has a line of its own, and what is not there yet has none.
+/// Compares this machine's clock with those of PostgreSQL and Redis, where they answer, and with the newest timestamp of
+/// the database.
+pub(super) async fn clocks(settings: &Settings) -> Vec<Finding> {
+    // A store without an answer has a line of its own, and a missing one needs none.
     let Ok(database) = Database::look(&settings.database_url()).await else {
         return Vec::new();
     };
@@ -187,7 +188,7 @@ pub(super) async fn clocks(settings: &Arguments) -> Vec<Finding> {
     findings
 }
 
-/// A clock that is behind what was written before.
+/// Reports a clock that is behind earlier writes.
 fn newest_finding(ahead_ms: i64) -> Option<Finding> {
     (ahead_ms > GRAVE_MS).then(|| {
         Finding::warn(
@@ -217,8 +218,8 @@ fn clock_finding(difference: Difference) -> Finding {
     }
 }
 
-/// Redis, where one is set, takes us in, lets us do what we do and throws nothing away.
-pub(super) async fn redis(settings: &Arguments) -> Vec<Finding> {
+/// Checks that Redis, where one is set, accepts the login, permits every command and evicts nothing.
+pub(super) async fn redis(settings: &Settings) -> Vec<Finding> {
     const ABOUT: &str = "redis";
     let Some(url) = settings.common.redis_url.as_deref() else {
         return Vec::new();
@@ -246,7 +247,7 @@ pub(super) async fn redis(settings: &Arguments) -> Vec<Finding> {
                 } else {
                     Finding::warn
                 };
-                say(ABOUT, complaint.what, complaint.mend)
+                say(ABOUT, complaint.problem, complaint.cure)
             }));
             return findings;
         }
@@ -269,16 +270,16 @@ pub(super) async fn redis(settings: &Arguments) -> Vec<Finding> {
     }]
 }
 
-/// The identity of the fleet whose database is set; none where it cannot be read now, or has none yet.
-async fn identity(settings: &Arguments) -> Option<Identity> {
+/// The identity of the fleet that owns the database; `None` if it cannot be read or does not exist yet.
+async fn identity(settings: &Settings) -> Option<Identity> {
     let database = Database::look(&settings.database_url()).await.ok()?;
     let fleet = database.find_fleet().await.ok().flatten();
     database.close().await;
     fleet.map(|fleet| Identity::new(fleet.id, fleet.key))
 }
 
-/// How long this disk takes to make something durable: each batch of messages waits so long.
-pub(super) fn sync_time(settings: &Arguments) -> Finding {
+/// Measures a sync of this disk: each batch of messages waits for one.
+pub(super) fn sync_time(settings: &Settings) -> Finding {
     const ABOUT: &str = "fsync";
     if !settings.data.exists() {
         return Finding::ok(ABOUT, "not measured: there is no data folder yet");
@@ -303,7 +304,7 @@ pub(super) fn sync_time(settings: &Arguments) -> Finding {
     }
 }
 
-/// Writes and syncs a file of its own some times; the median of one write with its sync.
+/// Writes and syncs a temporary file several times; returns the median of a write with its sync.
 fn probe(folder: &Path) -> std::io::Result<Duration> {
     let path = folder.join(format!(".check.{}", std::process::id()));
     let measured = measure(&path);

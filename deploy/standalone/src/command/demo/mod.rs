@@ -1,6 +1,6 @@
-//! `huizhen demo`: serve on loopback, with people and an open consult to try things with.
+//! `huizhen demo`: serves on loopback, with accounts and an open consult to try things with.
 
-mod people;
+mod accounts;
 mod sms;
 mod state;
 
@@ -11,48 +11,50 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use program::{shutdown, telemetry, wall_clock};
+use program::telemetry;
+use proto::rest::{Patience, Rest};
 
-use self::{people::Scene, sms::Sms};
-use super::serve;
-use crate::{access::make_private_folder, rest::Rest, standalone::Standalone};
+use self::{accounts::Scene, sms::Sms};
+use crate::{access::make_private_folder, settings::Settings, standalone::Standalone};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
   huizhen demo
   huizhen demo --data data/demo";
 
-/// Serves until a signal. What was set up by an earlier run in the same folder goes on.
-pub(super) async fn run(mut settings: serve::Arguments) -> anyhow::Result<ExitCode> {
-    let metrics = telemetry::start(settings.common.log, "warn")?;
-    wall_clock::refuse_past()?;
+/// Serves until a signal. It continues with the state of an earlier run in the same folder.
+pub(super) async fn run(mut settings: Settings) -> anyhow::Result<ExitCode> {
+    // Its own filter, before the one of a server.
+    telemetry::start(settings.common.log, "warn")?;
     on_loopback(&settings)?;
     make_private_folder(&settings.data)?;
-    let signal = shutdown::on_signal()?;
-    // Codes come here instead of going out: the demo registers people as an app would.
+    // The demo receives the SMS codes itself, and registers its users as an app does.
     let sms = Sms::start().await?;
     settings.api.sms_provider = api_server::SmsProvider::Webhook;
     settings.api.sms_webhook_url = Some(sms.url().parse().context("the address of the SMS receiver")?);
 
-    let running = Box::pin(Standalone::start(&settings, metrics)).await?;
-    running.announce(settings.common.ports_file.as_deref(), settings.common.log)?;
-    let base = format!("http://{}", running.rest_address()?);
-    let rest = Rest::new(&base)?;
-    let set_up = people::set_up(&rest, &base, &settings.data, &sms);
-    let scene = tokio::select! {
-        scene = Box::pin(set_up) => Some(scene.context("the demo cannot be set up")?),
-        () = signal.cancelled() => None,
+    let (process, servers) = Box::pin(Standalone::start(&settings)).await?;
+    let rest_address = process.ports().get("rest").context("REST has no listener")?;
+    let base = format!("http://{rest_address}");
+    let rest = Rest::new(&base, Patience::default())?;
+    let stop = process.stop();
+    let work = async {
+        let set_up = accounts::set_up(&rest, &base, &settings.data, &sms);
+        let scene = tokio::select! {
+            scene = Box::pin(set_up) => Some(scene.context("the demo cannot be set up")?),
+            () = stop.cancelled() => None,
+        };
+        if let Some(scene) = scene {
+            program::output::text(&invitation(&scene, &base, &settings.data));
+            sms.print_from_now_on();
+        }
+        servers.until(stop.clone()).await
     };
-    if let Some(scene) = scene {
-        program::output::text(&invitation(&scene, &base, &settings.data));
-        sms.print_from_now_on();
-    }
-    running.until(signal).await?;
-    Ok(ExitCode::SUCCESS)
+    process.run(work).await
 }
 
-/// The demo's people have their tokens in files and talk without TLS: nobody else's machine has business here.
-fn on_loopback(settings: &serve::Arguments) -> anyhow::Result<()> {
+/// Refuses other addresses: the demo keeps tokens in files and talks without TLS.
+fn on_loopback(settings: &Settings) -> anyhow::Result<()> {
     let addresses = [
         ("--im-addr", settings.im.im_addr.clone()),
         ("--ws-addr", settings.im.ws_addr.clone()),
@@ -75,7 +77,7 @@ fn is_loopback(address: &str) -> bool {
     }
 }
 
-/// What somebody sees when all is ready: two lines to paste, and the pages.
+/// The text when all is ready: two lines to paste, and the pages.
 fn invitation(scene: &Scene, base: &str, data: &Path) -> String {
     let program = quoted(&own_path());
     let line = |file: &Path| format!("{program} chat {}", quoted(file));
@@ -102,7 +104,7 @@ Ctrl-C 停止 stops it.
     )
 }
 
-/// This program, as somebody in this folder would type it.
+/// The path of this program, as typed in the working directory.
 fn own_path() -> PathBuf {
     let Ok(path) = std::env::current_exe() else {
         return "huizhen".into();

@@ -1,4 +1,4 @@
-//! Where the demo's SMS codes arrive: a webhook on loopback, under a path that nobody can guess.
+//! Receives the demo's SMS codes: a webhook on loopback with an unguessable path.
 
 use std::{
     collections::HashMap,
@@ -14,9 +14,9 @@ use axum::{Json, Router, extract::State, routing::post};
 use serde::Deserialize;
 use tokio::{net::TcpListener, sync::Notify, time::timeout};
 
-/// Codes that are kept: more than the demo ever waits for at once.
+/// Capacity, codes: more than the demo ever awaits at once.
 const MAX_CODES: usize = 64;
-/// The longest wait for a code that was asked for.
+/// The longest wait for a requested code.
 const WAIT: Duration = Duration::from_secs(10);
 
 /// The receiver of codes.
@@ -61,17 +61,17 @@ impl Sms {
         })
     }
 
-    /// Where the provider posts.
+    /// The address that the service posts to.
     pub(super) fn url(&self) -> &str {
         &self.url
     }
 
-    /// The code that went to a phone.
+    /// Waits for the code of a phone.
     pub(super) async fn code(&self, phone: &str) -> anyhow::Result<String> {
         timeout(WAIT, async {
             loop {
                 let mut arrived = std::pin::pin!(self.inbox.arrived.notified());
-                // Before the look, so that a code that comes after it is not missed.
+                // Registered before the look, so that a code that arrives after it wakes this task.
                 arrived.as_mut().enable();
                 if let Some(code) = self.inbox.take(phone) {
                     return code;
@@ -83,14 +83,14 @@ impl Sms {
         .context("the SMS code did not come")
     }
 
-    /// From now on codes are shown: whoever tries registering on /docs has no other way to get theirs.
+    /// Prints codes from now on: a user who registers on /docs has no other way to get theirs.
     pub(super) fn print_from_now_on(&self) {
         self.inbox.prints.store(true, Ordering::Relaxed);
     }
 }
 
 impl Inbox {
-    /// The service writes phones with their country in front.
+    /// The service prefixes phones with their country.
     fn take(&self, phone: &str) -> Option<String> {
         let mut codes = self.codes.lock().unwrap_or_else(PoisonError::into_inner);
         let full = codes.keys().find(|full| full.ends_with(phone)).cloned()?;

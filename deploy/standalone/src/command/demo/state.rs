@@ -1,4 +1,4 @@
-//! What the demo remembers in its folder, so that a restart goes on with the same people.
+//! The state that the demo keeps in its folder, so that a restart continues with the same accounts.
 
 use std::{
     collections::BTreeMap,
@@ -13,11 +13,11 @@ use crate::access::write_private;
 /// The contents of `demo.json`.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct State {
-    /// Their passwords by their phones: written before an account is made, so that it can always be logged in to.
+    /// Passwords by phone. They are written before an account is made, so that its login never gets lost.
     pub(super) passwords: BTreeMap<String, String>,
     pub(super) team_id: Option<i64>,
     pub(super) consultation_id: Option<i64>,
-    /// How many consults were made: part of the key under which the next one is made once.
+    /// The number of consults made: part of the idempotency key of the next one.
     #[serde(default)]
     pub(super) consults: u32,
     #[serde(skip)]

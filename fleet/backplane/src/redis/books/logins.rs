@@ -1,4 +1,4 @@
-//! Who is logged in where, and generations.
+//! Logins and their generations.
 //!
 //! Renewals are what Redis does most of in a quiet fleet, so they are two plain commands and no script: one reads the
 //! device's generation, the other writes until when, into a field that says nothing about generations. So a login that
@@ -8,24 +8,26 @@ use ::redis::{Cmd, Value, from_redis_value};
 use proto::{UserId, wire::Platform};
 
 use super::{
-    Books, Fields, look,
-    person::{LOGIN_LASTS_MS, Login, Person, Standing, renewed},
-    script, time_ms,
+    Books, Fields, look, script, time_ms,
+    user::{LOGIN_LASTS_MS, Login, Logins, Standing, renewed},
 };
 use crate::{
     Generation, HeldSession, Outdone, Presence, Unavailable,
-    redis::{forgery::Place, record::AUTHENTICATOR_BYTES, routes::Routes},
+    redis::{
+        cluster::Routes,
+        seal::{AUTHENTICATOR_BYTES, Place},
+    },
 };
 
-/// How long a person is remembered, milliseconds.
-const PERSON_LASTS_MS: u64 = 7 * 86_400_000;
+/// How long a user's hash is kept, milliseconds.
+const USER_LASTS_MS: u64 = 7 * 86_400_000;
 /// Commands sent together.
 const TOGETHER: usize = 200;
-/// How often a claim is made anew because another one of the same device came in between.
+/// How often a claim is tried because another claim of the same device came in between.
 const TRIES: usize = 8;
 
-/// Puts a login in where there still is what was seen, and takes out what has not changed since it was seen to be dead.
-/// Nothing is the empty text.
+/// Replaces a login by another one unless it has changed since it was read, and removes fields that have not changed since they
+/// were found dead. The empty text stands for a missing field.
 const SWAP: &str = "
 if (redis.call('HGET', KEYS[1], ARGV[1]) or '') ~= ARGV[2] then return 0 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
@@ -35,7 +37,7 @@ for i = 5, #ARGV, 2 do
 end
 return 1";
 
-/// Takes out a login of a generation; what stands in front of the line is its authenticator.
+/// Removes a login of a generation; its authenticator stands before the line.
 const RELEASE: &str = "
 local stored = redis.call('HGET', KEYS[1], ARGV[1])
 if stored and string.match(string.sub(stored, ARGV[5] + 1), '^(%d+)') == ARGV[2] then
@@ -54,12 +56,12 @@ enum Verdict {
 }
 
 impl Books {
-    fn person(&self, user: UserId) -> String {
+    fn logins(&self, user: UserId) -> String {
         format!("{}p:{}", self.prefix, user.get())
     }
 
     /// Ends the passwords of a device, and its logins by a generation above them.
-    pub(in crate::redis) async fn revoke_im_passwords(
+    pub(crate) async fn revoke_im_passwords(
         &self,
         routes: &Routes,
         user: UserId,
@@ -69,7 +71,7 @@ impl Books {
         self.claim(routes, user, device_id, Standing::Out).await
     }
 
-    pub(in crate::redis) async fn claim_session(
+    pub(crate) async fn claim_session(
         &self,
         routes: &Routes,
         user: UserId,
@@ -87,19 +89,19 @@ impl Books {
         device_id: &str,
         standing: Standing,
     ) -> Result<Generation, Unavailable> {
-        let key = self.person(user);
+        let key = self.logins(user);
         let device = device_id.as_bytes();
         for _ in 0..TRIES {
             let (now_us, fields) = look(routes, &key).await?;
-            let person = Person::read(&self.records, &key, fields);
+            let known = Logins::read(&self.records, &key, fields);
             let now_ms = now_us / 1_000;
             let login = Login {
-                generation: person.next_generation(now_us),
+                generation: known.next_generation(now_us),
                 standing,
                 until_ms: now_ms.saturating_add(standing.lasts_ms()),
             };
-            let mut claim = self.swap(&key, device, person.stored(device), &login);
-            for (name, stored) in person.dead(now_ms).filter(|(name, _)| *name != device) {
+            let mut claim = self.swap(&key, device, known.stored(device), &login);
+            for (name, stored) in known.dead(now_ms).filter(|(name, _)| *name != device) {
                 claim.arg(name).arg(stored);
             }
             if routes.ask::<u8>(&key, &claim).await? == 1 {
@@ -114,23 +116,23 @@ impl Books {
         swap.arg(device)
             .arg(seen)
             .arg(self.records.make(key, device, login.line().as_bytes()))
-            .arg(PERSON_LASTS_MS);
+            .arg(USER_LASTS_MS);
         swap
     }
 
-    pub(in crate::redis) async fn next_generation(
+    pub(crate) async fn next_generation(
         &self,
         routes: &Routes,
         user: UserId,
     ) -> Result<Generation, Unavailable> {
-        let key = self.person(user);
+        let key = self.logins(user);
         let (now_us, fields) = look(routes, &key).await?;
         Ok(Generation(
-            Person::read(&self.records, &key, fields).next_generation(now_us),
+            Logins::read(&self.records, &key, fields).next_generation(now_us),
         ))
     }
 
-    pub(in crate::redis) async fn renew_sessions(
+    pub(crate) async fn renew_sessions(
         &self,
         routes: &Routes,
         sessions: &[HeldSession],
@@ -141,7 +143,7 @@ impl Books {
             return Ok(outdone);
         };
         // The clocks of a cluster may differ by what a login lasts unrenewed, at the most.
-        let now_ms = time_ms(routes, &self.person(first.user)).await?;
+        let now_ms = time_ms(routes, &self.logins(first.user)).await?;
         let until_ms = now_ms.cast_unsigned().saturating_add(LOGIN_LASTS_MS);
         for (chunk_at, chunk) in sessions.chunks(TOGETHER).enumerate() {
             let together = chunk.iter().flat_map(|session| self.renewal(session, until_ms));
@@ -168,7 +170,7 @@ impl Books {
 
     /// Reads a session's line, and writes until when it is renewed.
     fn renewal(&self, session: &HeldSession, until_ms: u64) -> [(String, Cmd); 2] {
-        let key = self.person(session.user);
+        let key = self.logins(session.user);
         let mut read = ::redis::cmd("HGET");
         read.arg(&key).arg(&*session.device_id);
         let field = renewed(session.device_id.as_bytes());
@@ -179,7 +181,7 @@ impl Books {
     }
 
     fn verdict(&self, session: &HeldSession, stored: Option<&[u8]>) -> Verdict {
-        let key = self.person(session.user);
+        let key = self.logins(session.user);
         let line = stored.and_then(|stored| {
             let line = self
                 .records
@@ -199,7 +201,7 @@ impl Books {
     }
 
     fn put_back(&self, session: &HeldSession, seen: &[u8], until_ms: u64) -> (String, Cmd) {
-        let key = self.person(session.user);
+        let key = self.logins(session.user);
         let login = Login {
             generation: session.generation.0,
             standing: Standing::On(session.platform as i32),
@@ -209,25 +211,25 @@ impl Books {
         (key, swap)
     }
 
-    pub(in crate::redis) fn release_session(
+    pub(crate) fn release_session(
         &self,
         user: UserId,
         device_id: &str,
         generation: Generation,
         now_ms: i64,
     ) -> (String, Cmd) {
-        let key = self.person(user);
+        let key = self.logins(user);
         let mut release = script(RELEASE, &key);
         release
             .arg(device_id)
             .arg(generation.0)
             .arg(self.records.make(&key, b"", now_ms.to_string().as_bytes()))
-            .arg(PERSON_LASTS_MS)
+            .arg(USER_LASTS_MS)
             .arg(AUTHENTICATOR_BYTES);
         (key, release)
     }
 
-    pub(in crate::redis) async fn presence(
+    pub(crate) async fn presence(
         &self,
         routes: &Routes,
         users: &[UserId],
@@ -237,17 +239,17 @@ impl Books {
             return Ok(answer);
         };
         // The clocks of a cluster may differ by what a login lasts unrenewed, at the most.
-        let now_ms = time_ms(routes, &self.person(*first)).await?.cast_unsigned();
+        let now_ms = time_ms(routes, &self.logins(*first)).await?.cast_unsigned();
         for users in users.chunks(TOGETHER) {
             let together = users.iter().map(|user| {
-                let key = self.person(*user);
+                let key = self.logins(*user);
                 let mut ask = ::redis::cmd("HGETALL");
                 ask.arg(&key);
                 (key, ask)
             });
-            let people: Vec<Fields> = routes.ask_each(together.collect()).await?;
-            answer.extend(users.iter().zip(people).map(|(user, fields)| {
-                Person::read(&self.records, &self.person(*user), fields).presence(*user, now_ms)
+            let found: Vec<Fields> = routes.ask_each(together.collect()).await?;
+            answer.extend(users.iter().zip(found).map(|(user, fields)| {
+                Logins::read(&self.records, &self.logins(*user), fields).presence(*user, now_ms)
             }));
         }
         Ok(answer)

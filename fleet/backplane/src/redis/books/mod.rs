@@ -1,15 +1,15 @@
 //! IM passwords, logins and the directory of nodes in Redis. Each key is touched by one command alone, so that a cluster
-//! may put it anywhere. Records are made here, each with its authenticator ([`super::record`]), since Redis has no key:
-//! a script compares the stored record with the one that was read, and then replaces it.
+//! may place it anywhere. Records are made here, each with its authenticator ([`super::seal`]), since Redis does not have the
+//! key: a script compares the stored record with the one that was read, and then replaces it.
 
 mod logins;
 mod nodes;
 mod passwords;
-mod person;
+mod user;
 
 use ::redis::{Cmd, Value, from_redis_value};
 
-use super::{record::Records, routes::Routes};
+use super::{cluster::Routes, seal::Records};
 use crate::Unavailable;
 
 /// Names keys and makes commands.
@@ -19,7 +19,7 @@ pub(super) struct Books {
     pub(super) records: Records,
 }
 
-/// The fields of a hash with what is in them.
+/// The fields of a hash with their values.
 type Fields = Vec<(Vec<u8>, Vec<u8>)>;
 
 fn script(text: &str, key: &str) -> Cmd {

@@ -3,10 +3,10 @@
 use super::{Books, look, script};
 use crate::{
     NodeRecord, Unavailable,
-    redis::{forgery::Place, routes::Routes},
+    redis::{cluster::Routes, seal::Place},
 };
 
-/// Puts a node in, and takes out what has not changed since it was seen to be dead.
+/// Writes a node's record, and removes records that have not changed since they were found dead.
 const ANNOUNCE: &str = "
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 for i = 3, #ARGV, 2 do
@@ -19,7 +19,7 @@ impl Books {
         format!("{}nodes", self.prefix)
     }
 
-    pub(in crate::redis) async fn announce_node(
+    pub(crate) async fn announce_node(
         &self,
         routes: &Routes,
         node: &NodeRecord,
@@ -44,31 +44,27 @@ impl Books {
         routes.ask(&directory, &announce).await
     }
 
-    pub(in crate::redis) async fn withdraw_node(
-        &self,
-        routes: &Routes,
-        node_id: &str,
-    ) -> Result<(), Unavailable> {
-        let mut withdraw = ::redis::cmd("HDEL");
+    pub(crate) async fn remove_node(&self, routes: &Routes, node_id: &str) -> Result<(), Unavailable> {
+        let mut remove = ::redis::cmd("HDEL");
         let directory = self.directory();
-        withdraw.arg(&directory).arg(node_id);
-        routes.ask(&directory, &withdraw).await
+        remove.arg(&directory).arg(node_id);
+        routes.ask(&directory, &remove).await
     }
 
-    pub(in crate::redis) async fn nodes(&self, routes: &Routes) -> Result<Vec<NodeRecord>, Unavailable> {
+    pub(crate) async fn nodes(&self, routes: &Routes) -> Result<Vec<NodeRecord>, Unavailable> {
         let directory = self.directory();
         let (now_us, lines) = look(routes, &directory).await?;
         let now_ms = i64::try_from(now_us / 1_000).unwrap_or(i64::MAX);
         let live = lines
             .iter()
             .filter_map(|(node_id, line)| self.live(&directory, node_id, line, now_ms));
-        // A line of another version that cannot be read is not handed out.
+        // Skips a record of another version that cannot be parsed.
         Ok(live
             .filter_map(|record| serde_json::from_str(record).ok())
             .collect())
     }
 
-    /// The record of a line that is ours and has not expired.
+    /// The record of a line that this fleet made and that has not expired.
     fn live<'l>(&self, directory: &str, node_id: &[u8], line: &'l [u8], now_ms: i64) -> Option<&'l str> {
         let line = self.records.read(Place::Node, directory, node_id, line)?;
         let (until_ms, record) = std::str::from_utf8(line).ok()?.split_once(' ')?;

@@ -5,7 +5,7 @@ use proto::UserId;
 use super::{Books, script};
 use crate::{
     PASSWORDS_PER_DEVICE, PasswordHash, Unavailable,
-    redis::{forgery::Place, routes::Routes},
+    redis::{cluster::Routes, seal::Place},
 };
 
 /// The longest-lived decides how long a list is kept: NX for the first, GT for the others.
@@ -21,7 +21,7 @@ impl Books {
         format!("{}w:{}:{device_id}", self.prefix, user.get())
     }
 
-    pub(in crate::redis) async fn put_im_password(
+    pub(crate) async fn put_im_password(
         &self,
         routes: &Routes,
         user: UserId,
@@ -39,7 +39,7 @@ impl Books {
         routes.ask(&key, &put).await
     }
 
-    pub(in crate::redis) async fn check_im_password(
+    pub(crate) async fn check_im_password(
         &self,
         routes: &Routes,
         user: UserId,

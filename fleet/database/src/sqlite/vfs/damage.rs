@@ -1,11 +1,12 @@
-//! Telling of damage. SQLite passes a bare number on to whoever reads; what is damaged is kept for the thread that asked.
+//! Reports of damage. SQLite passes only a number on to its caller; the damaged place is kept for the thread that read it.
 
 use std::{cell::RefCell, collections::BTreeSet};
 
 use parking_lot::Mutex;
+use telemetry::events::database::Event;
 
-/// Places that are remembered as told, so that the log names each once.
-const TOLD: usize = 1_000;
+/// Places that are remembered, so that the log names each once.
+const REMEMBERED: usize = 1_000;
 
 static KNOWN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
@@ -13,21 +14,18 @@ thread_local! {
     static LAST: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Notes that a place was read and is not what was written.
+/// Notes that a place was read and differs from what was written.
 pub(super) fn note(place: String) {
-    metrics::counter!("huizhen_database_damaged_pages_total").increment(1);
-    let mut known = KNOWN.lock();
-    if known.len() < TOLD && known.insert(place.clone()) {
-        tracing::error!(
-            place,
-            "damage: it is not what was written, and is not served; docs/operations.md, Damage"
-        );
-    }
-    drop(known);
+    let is_new = {
+        let mut known = KNOWN.lock();
+        known.len() < REMEMBERED && known.insert(place.clone())
+    };
+    let named = &*place;
+    Event::DamagedPage { place: named, is_new }.emit();
     LAST.set(Some(place));
 }
 
-/// What this thread has read last that is damaged.
+/// The last damaged place that this thread has read.
 pub(crate) fn take() -> Option<String> {
     LAST.take()
 }

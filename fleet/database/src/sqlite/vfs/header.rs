@@ -1,13 +1,13 @@
-//! What the first page says about sums.
+//! The first page, which says whether pages have sums.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::RESERVED_BYTES;
 
-/// So much of the first page is its header.
+/// The length of the header in the first page.
 pub(super) const BYTES: usize = 100;
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
-/// Where the header says how many bytes of each page are reserved.
+/// The place in the header of the number of reserved bytes in each page.
 pub(super) const RESERVED_AT: usize = 20;
 const APPLICATION_ID_AT: usize = 68;
 
@@ -18,14 +18,14 @@ pub(super) const WRITTEN_PLAIN: i32 = 0x687a_706c;
 /// Whether the pages of a file have sums.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Seal {
-    /// Its first page was not seen yet.
+    /// Its first page was not read yet.
     Unknown,
     Unsealed,
     Sealed,
 }
 
 impl Seal {
-    /// None when these are no header.
+    /// `None` when these are not a header.
     pub(super) fn of(page: &[u8]) -> Option<Self> {
         let header = page.get(..BYTES)?;
         if !header.starts_with(MAGIC) {

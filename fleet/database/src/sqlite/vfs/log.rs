@@ -1,9 +1,9 @@
-//! The log, written a commit at a time. SQLite writes each page of a commit with two calls, 24 bytes and the page; what it
-//! writes contiguously is gathered here and goes to the kernel as one piece, before anything else is done with the file. A
-//! commit is synced before others may see it ([`crate::sqlite::open`] sets `synchronous = FULL`), so nobody ever looks for
-//! what is still gathered but the connection itself, whose reads come by here. That holds on disks that do not spoil what lies
-//! beside a write, as SQLite takes all to be unless it is told otherwise (`psow=0`); then nothing is gathered. What a
-//! transaction that was rolled back has left is dropped before anybody else can write ([`super::Shared::drop_gathered`]).
+//! The log, written a commit at a time. SQLite writes each page of a commit with two calls, 24 bytes and the page. Contiguous
+//! log writes of one commit are coalesced into one `write`, before any other operation on the file. A commit is synced before
+//! other connections may see it ([`crate::sqlite::open`] sets `synchronous = FULL`), so only the connection itself looks for
+//! gathered bytes, and its reads come by here. That holds on disks that do not spoil the bytes beside a write, as SQLite assumes
+//! unless `psow=0`; then nothing is gathered. Bytes of a transaction that was rolled back are dropped before another
+//! connection can write ([`super::Shared::drop_gathered`]).
 //!
 //! A page that is read from the log is verified by the checksum of its frame. SQLite does so at a start only. That checksum
 //! begins with the one of the frame before, so the log needs no sums in its pages, and has those of cksumvfs only where the
@@ -14,13 +14,13 @@ use std::{ffi::c_int, sync::Arc};
 use rusqlite::ffi;
 
 use super::{
-    Below, Code, File, Outcome, Question, Shared, damage,
+    Below, Code, File, Operation, Outcome, Question, Shared, damage,
     header::Seal,
     sum::{Sum, sum_up},
 };
 
-/// So much is gathered at most; what is longer goes in several pieces. SQLite writes no more at once: of a longer amount it
-/// takes the lower 17 bits (`seekAndWriteFd`).
+/// Capacity of the gathered bytes; a longer commit goes in several pieces. SQLite writes no more at once: of a longer amount it
+/// uses the lower 17 bits (`seekAndWriteFd`).
 const GATHERED_BYTES: usize = 0x1_ffff;
 const HEADER_BYTES: i64 = 32;
 const FRAME_HEADER_BYTES: usize = 24;
@@ -28,16 +28,16 @@ const FRAME_HEADER_BYTES: usize = 24;
 const HEADER_SUM_AT: i64 = 24;
 const FRAME_SUM_AT: usize = 16;
 
-/// What is written contiguously and was not passed on yet.
+/// Contiguous bytes that were not passed on yet.
 #[derive(Default)]
 pub(super) struct Gathered {
-    /// Where in the file `bytes` belong.
+    /// The place of `bytes` in the file.
     start: i64,
     bytes: Vec<u8>,
-    /// Why something gathered was lost while the file was asked something else than to write. The next sync says it, so that
-    /// no commit that needs it goes through.
+    /// Why gathered bytes were lost outside of a write. The next sync fails with it, so that no commit that needs them
+    /// succeeds.
     lost: Option<Code>,
-    /// What the log's header holds: a log that begins anew has others.
+    /// Those of the log's header: a restarted log has others.
     salts: Option<[u32; 2]>,
 }
 
@@ -67,7 +67,7 @@ impl Gathered {
         Ok(())
     }
 
-    /// Writes what is gathered. It is gone afterwards, whatever comes of it: SQLite rolls the transaction back.
+    /// Writes the gathered bytes. They are gone afterwards, also on failure: SQLite then rolls the transaction back.
     fn flush(&mut self, below: &mut dyn Below) -> Outcome {
         if self.bytes.is_empty() {
             return Ok(());
@@ -77,7 +77,7 @@ impl Gathered {
         written
     }
 
-    /// The same before something that may be asked for outside of a commit.
+    /// The same before an operation outside of a commit.
     fn flush_for_others(&mut self, below: &mut dyn Below) -> Outcome {
         let written = self.flush(below);
         if let Err(code) = written {
@@ -103,9 +103,9 @@ pub(super) struct Log {
     gathers: bool,
     /// Whether checksums are of big-endian words, once its header was read.
     is_big_endian: Option<bool>,
-    /// The header of a frame was written here last.
+    /// The place of the last written frame header.
     header_at: i64,
-    /// From this frame on checksums are written at the commit only, since the transaction wrote a page over.
+    /// From this frame on checksums are written at the commit only, since the transaction overwrote a page.
     unsettled: i64,
     frame: Vec<u8>,
 }
@@ -124,7 +124,7 @@ impl Log {
         }
     }
 
-    /// Does something with what is gathered; nothing where nothing is.
+    /// Runs work on the gathered bytes; `None` where writes are not gathered.
     fn gathered(&self, work: impl FnOnce(&mut Gathered) -> Outcome) -> Option<Outcome> {
         if !self.gathers {
             return None;
@@ -132,7 +132,7 @@ impl Log {
         self.shared.gathered.lock().as_mut().map(work)
     }
 
-    /// Frames that a transaction writes over get their checksums when it commits.
+    /// Frames that a transaction overwrites get their checksums when it commits.
     fn watch(&mut self, bytes: usize, at: i64) {
         if bytes == FRAME_HEADER_BYTES {
             self.header_at = at;
@@ -145,7 +145,7 @@ impl Log {
         }
     }
 
-    /// Reads a page of a frame with all that tells whether it is what was written.
+    /// Reads a page of a frame, and verifies it by its checksum.
     fn read_page(&mut self, below: &mut dyn Below, frame: i64, into: &mut [u8], at: i64) -> Outcome {
         let frame_at = at - FRAME_HEADER_BYTES as i64;
         let before_at = match frame {
@@ -185,6 +185,7 @@ impl Log {
 
 impl File for Log {
     fn read(&mut self, below: &mut dyn Below, into: &mut [u8], at: i64) -> Outcome {
+        self.shared.pass(Operation::Read);
         self.gathered(|gathered| gathered.flush_for_others(below))
             .unwrap_or(Ok(()))?;
         match frame_of(into.len(), at) {
@@ -200,6 +201,7 @@ impl File for Log {
     }
 
     fn write(&mut self, below: &mut dyn Below, bytes: &[u8], at: i64) -> Outcome {
+        self.shared.pass(Operation::Write);
         self.watch(bytes.len(), at);
         match self.gathered(|gathered| gathered.write(below, bytes, at)) {
             Some(written) => written,
@@ -217,6 +219,7 @@ impl File for Log {
         self.gathered(|gathered| gathered.flush_for_sync(below))
             .unwrap_or(Ok(()))?;
         self.unsettled = i64::MAX;
+        self.shared.pass(Operation::Sync);
         below.sync(flags)
     }
 
@@ -239,7 +242,7 @@ impl File for Log {
     }
 }
 
-/// Which frame's page so many bytes at this place are, from 0.
+/// The frame, from 0, whose page these bytes at this place are.
 fn frame_of(bytes: usize, at: i64) -> Option<i64> {
     let frame_bytes = (FRAME_HEADER_BYTES + bytes) as i64;
     let from_first = at - HEADER_BYTES - FRAME_HEADER_BYTES as i64;

@@ -8,8 +8,9 @@ use super::*;
 use crate::{
     Error,
     sqlite::vfs::{
-        Layer, gather,
-        mock::{self, Memory},
+        Layer,
+        faults::mock::{self, Memory},
+        gather,
     },
 };
 
@@ -37,7 +38,7 @@ fn writes() -> u32 {
     mock::counts(|counts| counts.writes.asked)
 }
 
-/// What somebody else finds, by SQLite alone: how many rows, and whether the file is whole.
+/// The state by another program, through SQLite alone: the number of rows, and whether the file is whole.
 fn found(path: &Path) -> (i64, String) {
     let reader = Layer::Plain.open(path, OpenFlags::default()).unwrap();
     let rows = reader.query_row("SELECT count(*) FROM t", [], |row| row.get(0));
@@ -100,9 +101,9 @@ fn a_transaction_that_spills_is_as_whole_as_any() {
     assert!(writes() - before > 20, "nothing was spilled");
 }
 
-/// What is left of a transaction that was rolled back must not be written over what somebody else has committed since.
+/// The rest of a transaction that was rolled back must not overwrite later commits of another program.
 #[test]
-fn what_was_rolled_back_is_dropped_before_somebody_else_writes() {
+fn the_rest_of_a_rollback_is_dropped_before_another_program_writes() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.db");
     let writer = open(&path);
@@ -187,7 +188,7 @@ fn what_a_read_has_lost_is_told_to_the_next_sync() {
     log.write(&mut disk, b"more", 41).unwrap();
     assert_eq!(log.sync(&mut disk, 0), failed);
     assert!(disk.bytes.is_empty());
-    // Told once.
+    // Reported once.
     log.write(&mut disk, b"frame", 32).unwrap();
     log.sync(&mut disk, 0).unwrap();
     assert_eq!(&disk.bytes[32..], b"frame");
@@ -229,14 +230,14 @@ fn a_page_of_the_log_that_changed_is_not_served_and_not_moved() {
         flipped[32 + frame * (24 + 4096) + 24 + frame * 97 % 4096] ^= 1 << (frame % 8);
         fs::write(&log, &flipped).unwrap();
         match sum() {
-            // An older copy of a page, which nobody reads.
+            // An older copy of a page, which no reader sees.
             Ok(found) => assert_eq!(found, 30 * 3_000 + 10 * 10_000),
             Err(Error::DamagedPage(told)) => {
                 refused += 1;
                 assert!(told.starts_with(&format!("frame {} (page ", frame + 1)), "{told}");
                 let moved =
                     writer.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get::<_, i64>(0));
-                assert!(Error::is_damage(&moved.unwrap_err()));
+                assert!(crate::sqlite::failure::is_damage(&moved.unwrap_err()));
             }
             Err(other) => panic!("{other}"),
         }

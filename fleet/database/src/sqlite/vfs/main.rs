@@ -9,20 +9,20 @@ use std::{borrow::Cow, ffi::c_int, sync::Arc};
 use rusqlite::ffi;
 
 use super::{
-    Below, Code, File, Outcome, Pages, Question, RESERVED_BYTES, Shared, damage,
+    Below, Code, File, Operation, Outcome, Pages, Question, RESERVED_BYTES, Shared, damage,
     header::{self, Seal},
     sum,
 };
 
-/// So many bytes are written between two syncs: a third of a millisecond for a disk that writes 1 GB/s.
+/// Bytes between two syncs: a third of a millisecond for a disk that writes 1 GB/s.
 const PACE_BYTES: i64 = 256 * 1024;
-/// Times that a page is read which seems damaged: a server may be writing it.
-const LOOKS: usize = 3;
+/// How often a page that looks damaged is read: a server may be writing it.
+const READS: usize = 3;
 
 pub(super) struct Main {
     name: String,
     shared: Arc<Shared>,
-    /// It is being made with sums, whatever is copied into its header.
+    /// It is created with sums, whatever header is copied into it.
     is_new: bool,
     /// A page was written before it was known whether it needs a sum.
     has_unsummed: bool,
@@ -36,9 +36,9 @@ struct Pace {
 }
 
 impl Main {
-    /// A file of this name. `is_new` when it is empty and will have sums.
+    /// A file of this name. `is_new` when it is empty and gets sums.
     pub(super) fn new(name: String, is_new: bool) -> Self {
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared::new(&name));
         if is_new {
             shared.seal.set(Seal::Sealed);
         }
@@ -60,9 +60,9 @@ impl Main {
         let is_known = self.shared.seal.get() == Seal::Sealed;
         match seal {
             Some(Seal::Sealed) => {}
-            // Room for sums is never taken away again.
+            // Room for sums is never removed again.
             Some(_) if is_known && page[header::RESERVED_AT] != RESERVED_BYTES => return false,
-            // Sealed, but for the very byte that says so.
+            // Sealed, but for the byte that says so.
             Some(_) if page[header::RESERVED_AT] != RESERVED_BYTES && is_sealed_but_for_that(page) => {
                 return false;
             }
@@ -85,7 +85,7 @@ impl Main {
         for number in pages.first..pages.first.saturating_add(pages.count) {
             let at = i64::from(number - 1) * pages.page_bytes as i64;
             let mut is_whole = false;
-            for _ in 0..LOOKS {
+            for _ in 0..READS {
                 match below.read(&mut page, at) {
                     Ok(()) => {}
                     Err(Code(ffi::SQLITE_IOERR_SHORT_READ)) => break,
@@ -107,14 +107,16 @@ impl Main {
         if let Some(pace) = &mut self.pace {
             pace.unsynced = 0;
         }
+        self.shared.pass(Operation::Sync);
         below.sync(ffi::SQLITE_SYNC_NORMAL | ffi::SQLITE_SYNC_DATAONLY)
     }
 }
 
 impl File for Main {
     fn read(&mut self, below: &mut dyn Below, into: &mut [u8], at: i64) -> Outcome {
+        self.shared.pass(Operation::Read);
         let read = below.read(into, at);
-        // SQLite takes what is behind the end for zeros, which have a sum; a page that was cut off has not.
+        // SQLite reads zeros behind the end, which have a sum; a page that was cut off has none.
         if read.is_err() && read != Err(Code(ffi::SQLITE_IOERR_SHORT_READ)) {
             return read;
         }
@@ -140,6 +142,7 @@ impl File for Main {
     }
 
     fn write(&mut self, below: &mut dyn Below, bytes: &[u8], at: i64) -> Outcome {
+        self.shared.pass(Operation::Write);
         let mut bytes = Cow::Borrowed(bytes);
         if is_page(bytes.len(), at) {
             if at == 0
@@ -175,6 +178,7 @@ impl File for Main {
     }
 
     fn sync(&mut self, below: &mut dyn Below, flags: c_int) -> Outcome {
+        self.shared.pass(Operation::Sync);
         below.sync(flags)
     }
 
@@ -182,12 +186,12 @@ impl File for Main {
         below.bytes()
     }
 
-    /// A part of a page cannot be verified, so SQLite shall read whole ones.
+    /// A part of a page cannot be verified, so SQLite must read whole pages.
     fn characteristics(&mut self, below: &mut dyn Below) -> c_int {
-        let given = below.characteristics();
+        let all = below.characteristics();
         match self.shared.seal.get() {
-            Seal::Unsealed => given,
-            Seal::Sealed | Seal::Unknown => given & !ffi::SQLITE_IOCAP_SUBPAGE_READ,
+            Seal::Unsealed => all,
+            Seal::Sealed | Seal::Unknown => all & !ffi::SQLITE_IOCAP_SUBPAGE_READ,
         }
     }
 
@@ -210,7 +214,7 @@ impl File for Main {
     }
 }
 
-/// Whether so many bytes at this place are a page.
+/// Whether these bytes at this place are a page.
 fn is_page(bytes: usize, at: i64) -> bool {
     (512..=65_536).contains(&bytes) && bytes.is_power_of_two() && at % bytes as i64 == 0
 }

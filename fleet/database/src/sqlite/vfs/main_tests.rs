@@ -5,7 +5,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::*;
 use crate::sqlite::vfs::{
     self, Layer,
-    mock::{self, Memory},
+    faults::mock::{self, Memory},
 };
 
 fn new_file(path: &std::path::Path) -> Connection {

@@ -1,16 +1,15 @@
 //! The file layer of SQLite: a VFS over the system's own, for the database file and its log. It sums pages up and verifies
 //! them, makes a commit one write ([`log`]) and a checkpoint many short ones ([`main`]). All other files are the system's.
 //!
-//! `ffi` speaks with SQLite and has the only unsafe code; before it stand two traits, [`File`] for what we do with a file, and
-//! [`Below`] for what the system does. With [`Layer::Plain`] SQLite is left to itself.
+//! `ffi` calls SQLite and has the only unsafe code of the layer; before it stand two traits, [`File`] for our operations on a
+//! file, and [`Below`] for the system's. With [`Layer::Plain`] SQLite uses the system's VFS alone.
 
 mod damage;
+mod faults;
 mod ffi;
 mod header;
 mod log;
 mod main;
-#[cfg(test)]
-mod mock;
 pub(super) mod sum;
 
 use std::{
@@ -22,34 +21,37 @@ use std::{
     },
 };
 
-pub(crate) use damage::take as take_damage;
-pub(super) use ffi::free_bytes;
 use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags, ffi as sqlite};
 
+pub use self::faults::{Faults, Hang, Operation};
+pub(super) use self::{
+    damage::take as take_damage,
+    ffi::{free_bytes, system_error},
+};
 use self::{header::Seal, log::Gathered};
 use crate::Error;
 
 /// Bytes at the end of each page that SQLite leaves to the sum.
 pub(super) const RESERVED_BYTES: u8 = 8;
 
-/// The name that the system's VFS goes by. Ours stands over it, so a file has the same locks by either.
+/// The name of the system's VFS. Ours stands over it, so a file has the same locks by either.
 const PLAIN_NAME: &std::ffi::CStr = c"unix";
 
-/// What stands between SQLite and the system.
+/// The layer between SQLite and the system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layer {
     /// Ours.
     Sums,
-    /// Nothing: SQLite alone.
+    /// None: SQLite alone.
     Plain,
 }
 
-/// Whether the process was told to do without.
+/// Whether the process runs without our layer.
 static PLAIN: AtomicBool = AtomicBool::new(false);
 
 impl Layer {
-    /// What files are opened by that are not told otherwise.
+    /// The layer of files that are opened without naming one.
     pub fn current() -> Self {
         match PLAIN.load(Ordering::Relaxed) {
             true => Self::Plain,
@@ -70,8 +72,8 @@ impl Layer {
         }
     }
 
-    /// Opens a file to write to it, which need not be there. What SQLite alone writes has no sums, so it says in the file that it
-    /// was there.
+    /// Opens a file to write to it, which need not exist. Pages that SQLite alone writes have no sums, so the file is marked as
+    /// written by it.
     pub(super) fn open_to_write(self, path: &Path) -> Result<Connection, rusqlite::Error> {
         let connection = self.open(path, OpenFlags::default())?;
         if self == Self::Plain && reserved(&connection)? == RESERVED_BYTES {
@@ -81,7 +83,7 @@ impl Layer {
     }
 }
 
-/// A result code of SQLite that is none of success.
+/// A result code of SQLite other than success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Code(pub(super) c_int);
 
@@ -110,7 +112,7 @@ pub(super) trait Below {
     fn characteristics(&mut self) -> c_int;
 }
 
-/// A file as SQLite sees it. It is asked one thing at a time.
+/// A file as SQLite sees it. It gets one call at a time.
 pub(super) trait File: Send {
     fn read(&mut self, below: &mut dyn Below, into: &mut [u8], at: i64) -> Outcome;
     fn write(&mut self, below: &mut dyn Below, bytes: &[u8], at: i64) -> Outcome;
@@ -119,50 +121,67 @@ pub(super) trait File: Send {
     fn bytes(&mut self, below: &mut dyn Below) -> Outcome<i64>;
     fn characteristics(&mut self, below: &mut dyn Below) -> c_int;
     fn answer(&mut self, below: &mut dyn Below, question: &mut Question) -> Outcome;
-    /// What the files of one connection share.
+    /// The state that the files of one connection share.
     fn shared(&self) -> &Arc<Shared>;
 }
 
-/// What the database file and the log of one connection share.
+/// The state that the database file and the log of one connection share.
 #[derive(Default)]
 pub(super) struct Shared {
     seal: header::SealCell,
-    /// None while nothing is gathered for the log.
+    /// `None` while writes to the log are not coalesced.
     gathered: Mutex<Option<Gathered>>,
+    /// The disk, where a test controls it.
+    disk: Option<Arc<faults::Disk>>,
 }
 
 impl Shared {
-    /// Gathers what is written to the log from now on.
+    /// For the files of this name.
+    fn new(name: &str) -> Self {
+        Self {
+            disk: faults::disk_of(name),
+            ..Self::default()
+        }
+    }
+
+    /// Waits while a test lets this operation hang.
+    fn pass(&self, operation: Operation) {
+        if let Some(disk) = &self.disk {
+            disk.pass(operation);
+        }
+    }
+
+    /// Gathers writes to the log from now on.
     fn gather(&self) {
         self.gathered.lock().get_or_insert_default();
     }
 
-    /// Drops what is gathered and was not committed. To be called while no transaction is open.
+    /// Drops gathered bytes that were not committed. To be called while no transaction is open.
     pub(super) fn drop_gathered(&self) {
         if let Some(gathered) = self.gathered.lock().as_mut() {
             gathered.clear();
         }
     }
 
-    /// The salts of the log as it was begun last, if that was seen. To be called after a commit.
+    /// The salts since the log's last restart, if they were seen. To be called after a commit.
     pub(super) fn salts(&self) -> Option<[u32; 2]> {
         self.gathered.lock().as_ref().and_then(Gathered::salts)
     }
 }
 
-/// What we ask a database file of ours, by way of SQLite.
+/// A question to a database file of ours, by way of SQLite.
 pub(super) enum Question {
-    /// What it shares with its log.
+    /// For the state that it shares with its log.
     Shared(Option<Arc<Shared>>),
-    /// To sync after each so many bytes from now on.
+    /// To sync at a steady pace from now on.
     Pace,
-    /// To sync what is left, and whether a sync since the last question failed.
+    /// To sync the rest, and whether a sync since the last question failed.
     SyncPaced,
-    /// Which of some pages are not what was written.
+    /// Which of some pages differ from what was written.
     Verify(Pages),
 }
 
-/// Pages of a database file that are looked at.
+/// Pages of a database file to verify.
 #[derive(Default)]
 pub(super) struct Pages {
     pub(super) page_bytes: usize,
@@ -172,7 +191,7 @@ pub(super) struct Pages {
     pub(super) damaged: Vec<u32>,
 }
 
-/// What the files of a connection share; none by [`Layer::Plain`].
+/// The state that the files of a connection share; `None` with [`Layer::Plain`].
 pub(super) fn shared(connection: &Connection) -> Option<Arc<Shared>> {
     match ask(connection, Question::Shared(None)) {
         Ok(Question::Shared(shared)) => shared,
@@ -180,7 +199,7 @@ pub(super) fn shared(connection: &Connection) -> Option<Arc<Shared>> {
     }
 }
 
-/// Gathers what a connection writes to its log, until it is closed.
+/// Gathers a connection's writes to its log, until it is closed.
 pub(super) fn gather(connection: &Connection) -> Option<Arc<Shared>> {
     let shared = shared(connection)?;
     shared.gather();
@@ -190,16 +209,16 @@ pub(super) fn gather(connection: &Connection) -> Option<Arc<Shared>> {
 /// Syncs the database of a connection as it is written.
 ///
 /// # Errors
-/// Where that is not ours to do.
+/// Where the layer is not ours.
 pub(super) fn pace(connection: &Connection) -> Outcome {
     ask(connection, Question::Pace).map(drop)
 }
 
-/// Syncs what is left. SQLite does so only in the pass that moves the log's very end; under constant load that is the
-/// writer's, and every commit would wait until all that the other passes have left to the kernel is on the disk.
+/// Syncs the rest. SQLite does so only in the pass that moves the log's very end; under constant load that is the
+/// writer's, and every commit would wait until the kernel has written all pages of the other passes to the disk.
 ///
 /// # Errors
-/// When this or a sync since the last call failed: a file system tells once what it lost.
+/// When this or a sync since the last call failed: a file system reports a lost write once.
 pub(super) fn sync_paced(connection: &Connection) -> Outcome {
     ask(connection, Question::SyncPaced).map(drop)
 }
@@ -209,7 +228,7 @@ pub(super) fn has_sums(connection: &Connection) -> bool {
     shared(connection).is_some_and(|shared| shared.seal.get() == Seal::Sealed)
 }
 
-/// Looks at pages in the file, past SQLite.
+/// Verifies pages in the file, past SQLite.
 pub(super) fn verify(connection: &Connection, pages: Pages) -> Outcome<Vec<u32>> {
     match ask(connection, Question::Verify(pages))? {
         Question::Verify(pages) => Ok(pages.damaged),
@@ -226,26 +245,30 @@ pub(super) fn reserved(connection: &Connection) -> Outcome<u8> {
     ffi::reserve(connection, -1)
 }
 
-/// Gives the pages of a new file room for their sums. To be called before anything is written.
+/// Reserves room for sums in the pages of a new file. To be called before the first write.
 pub(super) fn reserve(connection: &Connection) -> Outcome {
     ffi::reserve(connection, c_int::from(RESERVED_BYTES)).map(drop)
 }
 
-/// The name of a file that `VACUUM INTO` makes, with sums in its pages or without. They are known from the first page on,
+/// The name of a file that `VACUUM INTO` makes, with sums in its pages or without. It says so from the first page on,
 /// which SQLite may write last.
 pub(super) fn vacuum_target(path: &Path, layer: Layer) -> String {
     let reserve = match layer {
         Layer::Sums => RESERVED_BYTES,
         Layer::Plain => 0,
     };
+    format!("{}?reserve={reserve}", uri(path))
+}
+
+/// A path as SQLite takes it with parameters behind it.
+pub(super) fn uri(path: &Path) -> String {
     let mut name = String::from("file:");
-    for byte in std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()) {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => {
-                name.push(char::from(*byte));
-            }
-            other => name.push_str(&format!("%{other:02x}")),
+    for byte in path.as_os_str().as_encoded_bytes() {
+        if byte.is_ascii_alphanumeric() || b"/-_.".contains(byte) {
+            name.push(char::from(*byte));
+        } else {
+            name.push_str(&format!("%{byte:02x}"));
         }
     }
-    format!("{name}?reserve={reserve}")
+    name
 }

@@ -1,17 +1,17 @@
 //! The sum that SQLite keeps in two places: in each frame of a log, and at the end of each page by its extension cksumvfs.
-//! Two running sums over words of 32 bits, each of which takes the other in.
+//! Two running sums over words of 32 bits, each of which adds the other.
 //!
 //! A step needs the one before it, so a processor would wait most of the time. But a step is linear: a page is summed up in
-//! [`LANES`] parts beside each other, and the parts are put together with the matrix of so many steps.
+//! [`LANES`] parallel parts, and the parts are combined with the matrix of that many steps.
 
-/// Parts of a page that are summed up beside each other.
+/// Parts of a page that are summed up in parallel.
 const LANES: usize = 4;
 /// Below this one lane is as fast.
 const SHORT_BYTES: usize = 256;
 /// Two words.
 const PAIR_BYTES: usize = 8;
 
-pub(in crate::sqlite) type Sum = [u32; 2];
+pub(crate) type Sum = [u32; 2];
 type Pair = [u8; PAIR_BYTES];
 type Matrix = [[u32; 2]; 2];
 
@@ -24,7 +24,7 @@ const RESERVED_PAIRS: usize = (4096 - PAIR_BYTES) / PAIR_BYTES / LANES;
 const RESERVED: Matrix = power(RESERVED_PAIRS);
 
 /// Goes on from a sum over bytes, whose number is a multiple of eight.
-pub(in crate::sqlite) fn sum_up(sum: Sum, bytes: &[u8], is_big_endian: bool) -> Sum {
+pub(crate) fn sum_up(sum: Sum, bytes: &[u8], is_big_endian: bool) -> Sum {
     match is_big_endian {
         true => chain(sum, pairs_of(bytes), |pair| {
             u64::from_be_bytes(pair).rotate_right(32)
@@ -33,8 +33,8 @@ pub(in crate::sqlite) fn sum_up(sum: Sum, bytes: &[u8], is_big_endian: bool) -> 
     }
 }
 
-/// The eight bytes that belong at the end of a page with these before them.
-pub(in crate::sqlite) fn of_page(bytes: &[u8]) -> [u8; PAIR_BYTES] {
+/// The eight bytes at the end of a page with these before them.
+pub(crate) fn of_page(bytes: &[u8]) -> [u8; PAIR_BYTES] {
     let [first, second] = beside([0, 0], bytes);
     (u64::from(first) | u64::from(second) << 32).to_le_bytes()
 }
@@ -78,7 +78,7 @@ fn chain(sum: Sum, pairs: &[Pair], words: impl Fn(Pair) -> u64) -> Sum {
     pairs.iter().fold(sum, |sum, pair| step(sum, words(*pair)))
 }
 
-/// Takes two words in: the lower half first.
+/// Adds two words: the lower half first.
 #[inline(always)]
 fn step([first, second]: Sum, words: u64) -> Sum {
     let first = first.wrapping_add(words as u32).wrapping_add(second);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::kinds::Fault;
+use crate::arguments::fault::Fault;
 use crate::generator::schedule::Chance;
 
 /// One fault of a run.
@@ -66,8 +66,8 @@ impl Iterator for Plan {
 mod tests {
     use std::collections::HashSet;
 
-    use super::super::kinds::FAULTS;
     use super::*;
+    use crate::arguments::fault::FAULTS;
 
     #[test]
     fn a_plan_is_repeatable_and_meets_every_fault_in_each_round() {

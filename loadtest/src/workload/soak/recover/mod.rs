@@ -13,9 +13,9 @@ use testkit::fleet::{DATABASE, apart};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::faults::stage::Stage;
+use super::faults::ground::stage::Stage;
 use super::{
-    Device, Notes, RUN, Sending, judge, people, send_all, settle, start_devices, wait_until_connected,
+    Device, Notes, RUN, Sending, judge, send_all, settle, start_devices, wait_until_connected, watched,
 };
 
 use crate::arguments::{Case, RecoverArguments};
@@ -43,12 +43,12 @@ const ANSWERED_MS: f64 = 5_000.0;
 const NORMAL_MS: f64 = 3_000.0;
 const BACK_MS: f64 = 10_000.0;
 
-/// What the cases work on.
+/// The fleet and the users of all cases.
 struct Scene {
     stage: Stage,
     notes: Arc<Notes>,
     arguments: RecoverArguments,
-    /// Pairs of people for probes, one for each node.
+    /// Pairs of users for probes, one for each node.
     pairs: World,
 }
 
@@ -128,7 +128,7 @@ pub(in crate::workload) async fn run(arguments: RecoverArguments) -> Result<bool
     let first_reader = all.len() as u32;
     let journals = Box::pin(settle(&notes, &world, &all, first_reader)).await;
     notes.tape.end();
-    let who = people(&all, &world, first_reader);
+    let who = watched(&all, &world, first_reader);
     let database = Database::server(&scene.stage.fleet.postgres.url(DATABASE)).await?;
     let found = Box::pin(judge(&notes, &world, &who, &[], Some(&database), journals, None)).await?;
     drop(database);

@@ -7,7 +7,7 @@ use testkit::fleet::{DATABASE, apart};
 use tokio::time::sleep;
 
 use super::{BACK_MS, Scene};
-use crate::crowd::{Crowd, Kind, Told};
+use crate::generator::crowd::{Crowd, Kind, State};
 use crate::report::{Bar, Report};
 use crate::server::usage::metric_at;
 use crate::world::seed;
@@ -18,16 +18,16 @@ const LOGIN_LIMIT: Duration = Duration::from_secs(90);
 const WAIT_LIMIT: Duration = Duration::from_secs(120);
 /// How often they are asked.
 const ASK_EVERY: Duration = Duration::from_millis(250);
-/// Nodes tell their sessions every second.
-const TOLD_AFTER: Duration = Duration::from_millis(2500);
+/// Nodes announce their sessions every second.
+const ANNOUNCED_AFTER: Duration = Duration::from_millis(2500);
 
 pub(super) async fn killed(scene: &mut Scene, report: &mut Report) -> Result<()> {
     let arguments = &scene.arguments;
     let (postgres, count) = (scene.stage.fleet.postgres.clone(), arguments.clients);
-    let people = apart(move || seed::people(&postgres, DATABASE, count)).await?;
+    let users = apart(move || seed::users(&postgres, DATABASE, count)).await?;
     let mut crowd = Crowd::start(
         Kind::Good,
-        &people,
+        &users,
         &scene.stage.fleet.rest_urls(),
         &[],
         arguments.clients_per_process as usize,
@@ -36,31 +36,31 @@ pub(super) async fn killed(scene: &mut Scene, report: &mut Report) -> Result<()>
     let begun = Instant::now();
     crowd.ready(LOGIN_LIMIT).await?;
     let logged_in_s = begun.elapsed().as_secs_f64();
-    sleep(TOLD_AFTER).await;
+    sleep(ANNOUNCED_AFTER).await;
     let before = sessions(scene).await?;
 
     scene.notes.disturbed("node", 0);
     crowd.mark(now_us()?).await?;
     // So that no process notes anything of before.
-    crowd.tell().await?;
+    crowd.report().await?;
     let killed_us = now_us()?;
     crowd.mark(killed_us).await?;
     let killed = Instant::now();
     scene.stage.fleet.nodes[0].kill()?;
     scene.notes.healed("node", 0);
-    let told = loop {
+    let state = loop {
         sleep(ASK_EVERY).await;
-        let told: Told = crowd.tell().await?;
-        let all_are_back = told.disconnected > 0 && told.here == u64::from(count);
+        let state: State = crowd.report().await?;
+        let all_are_back = state.disconnected > 0 && state.here == u64::from(count);
         if all_are_back || killed.elapsed() > WAIT_LIMIT {
-            break told;
+            break state;
         }
     };
-    ensure!(told.disconnected > 0, "the killed node had no clients");
-    sleep(TOLD_AFTER).await;
+    ensure!(state.disconnected > 0, "the killed node had no clients");
+    sleep(ANNOUNCED_AFTER).await;
     let after = sessions(scene).await?;
 
-    let away = u64::from(count) - told.here;
+    let away = u64::from(count) - state.here;
     if away > 0 {
         report.faults.push(format!(
             "{away} clients were not back {WAIT_LIMIT:?} after the kill"
@@ -69,14 +69,14 @@ pub(super) async fn killed(scene: &mut Scene, report: &mut Report) -> Result<()>
     let last = if away > 0 {
         f64::INFINITY
     } else {
-        told.back_percentile_ms(100) as f64
+        state.back_percentile_ms(100) as f64
     };
     report.bars.push(Bar::at_most(
         "node: every client of the killed node is back",
         last,
         BACK_MS,
     ));
-    let failures = told.failures as f64 / told.disconnected as f64;
+    let failures = state.failures as f64 / state.disconnected as f64;
     report.bars.push(Bar {
         unit: "for each client".to_owned(),
         ..Bar::at_most("node: connections lost and attempts that failed", failures, 2.0)
@@ -87,24 +87,27 @@ pub(super) async fn killed(scene: &mut Scene, report: &mut Report) -> Result<()>
         .notes
         .recovery(|recovery| (recovery.latest_delivery_ms(), recovery.first_success_ms()));
     for (what, figure) in [
-        ("node: clients of the killed node", told.disconnected as f64),
+        ("node: clients of the killed node", state.disconnected as f64),
         (
             "node: half of them back after, ms",
-            told.back_percentile_ms(50) as f64,
+            state.back_percentile_ms(50) as f64,
         ),
         (
             "node: 99 % of them back after, ms",
-            told.back_percentile_ms(99) as f64,
+            state.back_percentile_ms(99) as f64,
         ),
         (
             "node: the most that came back within a second",
-            told.most_back_in_a_second() as f64,
+            state.most_back_in_a_second() as f64,
         ),
-        ("node: the most attempts of one client", told.most_failures as f64),
-        ("node: goodbyes (OVERLOADED and the like)", told.byes as f64),
+        (
+            "node: the most attempts of one client",
+            state.most_failures as f64,
+        ),
+        ("node: goodbyes (OVERLOADED and the like)", state.byes as f64),
         (
             "node: share of the node that took most of them",
-            most / told.disconnected as f64,
+            most / state.disconnected as f64,
         ),
         ("node: logins of the whole crowd before, s", logged_in_s),
         ("node: everything of those who talk delivered, ms", latest),
@@ -121,18 +124,18 @@ pub(super) async fn killed(scene: &mut Scene, report: &mut Report) -> Result<()>
     Ok(())
 }
 
-/// What each node says of its sessions; a dead one has none.
+/// The sessions of each node by its own count; a dead one has none.
 async fn sessions(scene: &Scene) -> Result<Vec<f64>> {
     let mut sessions = Vec::new();
     for node in &scene.stage.fleet.nodes {
-        let told = match node.pid() {
+        let state = match node.pid() {
             Some(_) => {
                 let admin = node.ports().admin.context("a node has no /metrics")?;
                 metric_at(&format!("http://{admin}/metrics"), "huizhen_im_sessions").await?
             }
             None => None,
         };
-        sessions.push(told.unwrap_or_default());
+        sessions.push(state.unwrap_or_default());
     }
     Ok(sessions)
 }

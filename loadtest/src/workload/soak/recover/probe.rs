@@ -1,5 +1,5 @@
-//! Probes: on each node somebody who sends at a fixed pace, whatever the answers, and notes how each send is answered. Good
-//! clients would hide what apps are not to see.
+//! Probes: on each node a user who sends at a fixed pace, whatever the answers, and notes how each send is answered.
+//! Good clients would hide what apps are not to see.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -23,7 +23,7 @@ const EVERY: Duration = Duration::from_millis(20);
 const REST: Duration = Duration::from_secs(30);
 /// How long a login may take.
 const LOGIN_LIMIT: Duration = Duration::from_secs(60);
-/// How long one that is told to come back later waits.
+/// The pause of a probe that is asked to come back later.
 const LOGIN_PAUSE: Duration = Duration::from_millis(200);
 
 /// One send and its answer.
@@ -41,7 +41,7 @@ impl Answer {
     }
 }
 
-/// What probes found.
+/// The findings of probes.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     pub(super) answers: Vec<Answer>,
@@ -63,7 +63,7 @@ impl Probes {
         for (address, chat) in addresses.into_iter().zip(&pairs.conversations) {
             let user = &pairs.users[chat.members[0] as usize];
             // Redis may have been emptied since the first one was given out.
-            let (password, _) = rest.im_password(&user.access_token).await?;
+            let password = rest.im_password(&user.access_token).await?;
             let connection = timeout(LOGIN_LIMIT, log_in(address, user, password))
                 .await
                 .context("a probe was not logged in in time")??;
@@ -72,7 +72,7 @@ impl Probes {
         Ok(Self { stop, running })
     }
 
-    /// Stops sending, waits for the last answers and gives all of them.
+    /// Stops sending, waits for the last answers; returns all of them.
     pub(super) async fn end(mut self) -> Result<Findings> {
         self.stop.send_replace(true);
         let mut all = Findings::default();

@@ -1,4 +1,4 @@
-//! The words of the terminal client, Chinese and English: here those for what happens in a conversation.
+//! The sentences of the terminal chat in Chinese and English; here those about a conversation.
 
 mod commands;
 mod notices;
@@ -8,7 +8,7 @@ use proto::{
     wire::{Entry, EntryKind, Role, entry::Event},
 };
 
-/// The language of this program's words.
+/// The language of this program's sentences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Language {
     #[value(name = "zh")]
@@ -18,7 +18,7 @@ pub(super) enum Language {
 }
 
 impl Language {
-    /// As LC_ALL, LC_MESSAGES or LANG says; the first that is set decides.
+    /// Reads LC_ALL, LC_MESSAGES or LANG; the first that is set decides.
     pub(super) fn of_environment() -> Self {
         let set = ["LC_ALL", "LC_MESSAGES", "LANG"]
             .into_iter()
@@ -30,7 +30,7 @@ impl Language {
         }
     }
 
-    /// The name of the language for the node, as in BCP 47.
+    /// The BCP 47 tag of the language, for the node.
     pub(super) const fn tag(self) -> &'static str {
         match self {
             Self::Chinese => "zh-CN",
@@ -38,7 +38,6 @@ impl Language {
         }
     }
 
-    /// A word in one of the two.
     fn pick(self, chinese: &str, english: &str) -> String {
         match self {
             Self::Chinese => chinese.to_owned(),
@@ -46,7 +45,7 @@ impl Language {
         }
     }
 
-    /// A role as it stands behind a name.
+    /// A role, as shown behind a name.
     pub(super) fn role(self, role: Role) -> String {
         match role {
             Role::Patient => self.pick("患者", "patient"),
@@ -56,8 +55,8 @@ impl Language {
         }
     }
 
-    /// A person: name and role, where they have one.
-    pub(super) fn person(self, name: &str, role: Role) -> String {
+    /// A user's name, with their role if they have one.
+    pub(super) fn user(self, name: &str, role: Role) -> String {
         match (self, role) {
             (_, Role::Peer | Role::Unspecified) => name.to_owned(),
             (Self::Chinese, _) => format!("{name}（{}）", self.role(role)),
@@ -65,7 +64,7 @@ impl Language {
         }
     }
 
-    /// The title of a conversation that has none of its own.
+    /// The title of a conversation without its own, from its participants' names.
     pub(super) fn between(self, names: &[String]) -> String {
         match self {
             Self::Chinese => names.join("、"),
@@ -73,7 +72,6 @@ impl Language {
         }
     }
 
-    /// A consult's state.
     fn status(self, status: &str) -> String {
         match status {
             "waiting" => self.pick("等待医生", "waiting"),
@@ -84,7 +82,6 @@ impl Language {
         }
     }
 
-    /// The line above a conversation.
     pub(super) fn title(self, id: i64, title: &str, open: bool) -> String {
         let state = self.openness(open);
         match self {
@@ -101,7 +98,7 @@ impl Language {
         }
     }
 
-    /// The text of a message, or the kind of its content.
+    /// The text of a message, or the kind of its media.
     pub(super) fn message(self, entry: &Entry) -> String {
         if entry.recalled {
             return self.pick("（已撤回）", "(recalled)");
@@ -124,7 +121,7 @@ impl Language {
         format!("[{what}]")
     }
 
-    /// An event, with the one who caused it; none for a kind that is newer than this program.
+    /// The sentence about an event; `None` for a kind newer than this program.
     pub(super) fn event(self, entry: &Entry, who: &str, about: &str) -> Option<String> {
         let kind = EntryKind::try_from(entry.kind).ok()?;
         Some(match (kind, &entry.event) {
@@ -176,8 +173,8 @@ impl Language {
         })
     }
 
-    /// The sender of a message, while their name is unknown.
-    pub(super) fn unknown_person(self, user_id: i64) -> String {
+    /// A user without a known name.
+    pub(super) fn unknown_user(self, user_id: i64) -> String {
         match self {
             Self::Chinese => format!("用户 {user_id}"),
             Self::English => format!("user {user_id}"),

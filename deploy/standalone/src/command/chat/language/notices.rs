@@ -1,4 +1,4 @@
-//! Words for the connection and for what becomes of messages.
+//! Sentences about the connection and the fate of messages.
 
 use proto::wire::{self, ByeReason, ErrorCode};
 
@@ -9,7 +9,7 @@ impl Language {
         self.pick("── 已重新连接 ──", "── connected again ──")
     }
 
-    /// The connection broke; `reason` is that of a Bye, if one came.
+    /// The connection is lost; `reason` is that of a Bye, if one came.
     pub(in super::super) fn disconnected(self, reason: Option<i32>) -> String {
         match (self, reason.and_then(|reason| self.reason(reason))) {
             (Self::Chinese, Some(why)) => {
@@ -17,15 +17,15 @@ impl Language {
             }
             (Self::Chinese, None) => "── 连接已断开。正在重新连接，未送达的消息会自动重发 ──".into(),
             (Self::English, Some(why)) => {
-                format!("── disconnected: {why}; trying again, and what is not sent yet will be ──")
+                format!("── disconnected: {why}; reconnecting, and unsent messages are resent then ──")
             }
             (Self::English, None) => {
-                "── disconnected; trying again, and what is not sent yet will be ──".into()
+                "── disconnected; reconnecting, and unsent messages are resent then ──".into()
             }
         }
     }
 
-    /// There was no connection yet.
+    /// The first connection has failed.
     pub(in super::super) fn not_reached(self) -> String {
         self.pick(
             "── 连不上服务器，正在继续尝试 ──",
@@ -33,19 +33,22 @@ impl Language {
         )
     }
 
-    /// Why a node closed the connection; none for a reason that is newer than this program.
+    /// Why a node closed the connection; `None` for a reason newer than this program.
     fn reason(self, reason: i32) -> Option<String> {
         Some(match ByeReason::try_from(reason).ok()? {
             ByeReason::Draining => self.pick("服务器正在停机或重启", "the server is being stopped"),
             ByeReason::Overloaded => self.pick("服务器繁忙", "the server is busy"),
             ByeReason::Unavailable => {
-                self.pick("服务器暂时无法提供服务", "the server cannot reach what it needs")
+                self.pick("服务器暂时无法提供服务", "the server is temporarily unavailable")
             }
-            ByeReason::Slow => self.pick("接收消息太慢", "messages were not read in time"),
-            ByeReason::Idle => self.pick("太久没有收到这一端的信号", "nothing came from here for too long"),
+            ByeReason::Slow => self.pick("接收消息太慢", "this side read messages too slowly"),
+            ByeReason::Idle => self.pick(
+                "太久没有收到这一端的信号",
+                "the server heard nothing from this side for too long",
+            ),
             ByeReason::Expired | ByeReason::AuthFailed => self.pick(
                 "连接凭证已失效，正在重新获取",
-                "the password for the connection is no longer good",
+                "the connection's password has expired and is being renewed",
             ),
             ByeReason::TooManyAttempts => self.pick(
                 "本机网络地址的登录失败次数过多，稍后再试",
@@ -59,19 +62,18 @@ impl Language {
             ByeReason::Disabled => self.pick("账号已停用", "the account is disabled"),
             ByeReason::UnsupportedVersion => self.pick(
                 "服务器不支持这个版本的客户端，请升级",
-                "the server does not speak this program's version of the protocol",
+                "the server does not support this version of the program; upgrade it",
             ),
-            ByeReason::InvalidLogin => self.pick("登录信息不符合要求", "the server did not take the login"),
+            ByeReason::InvalidLogin => self.pick("登录信息不符合要求", "the server rejected the login"),
             _ => return None,
         })
     }
 
-    /// Another session of the same device took this one's place.
     pub(in super::super) fn replaced(self) -> String {
         self.pick(
             "── 同一设备（同一个 token 文件）在别处打开了聊天，这里已暂停。输入 /resume 可切回这里，/quit 退出 ──",
-            "── the same device (the same token file) has opened a chat elsewhere, and this one is paused: /resume takes \
-             it back, /quit leaves ──",
+            "── the same device (the same token file) has opened a chat elsewhere, and this one is paused: /resume \
+             continues here, /quit leaves ──",
         )
     }
 
@@ -79,11 +81,11 @@ impl Language {
         self.pick("这里没有被暂停", "this chat is not paused")
     }
 
-    /// The end, with the reason of the last Bye if that was it.
+    /// The end of the chat, by a Bye or by an error.
     pub(in super::super) fn gone(self, reason: Option<i32>, cause: &str) -> String {
         let why = match reason {
             Some(reason) => self.reason(reason).unwrap_or_else(|| cause.to_owned()),
-            // REST takes the access token no more.
+            // REST has refused the access token.
             None => self.pick("登录已失效，请换用新的 token 文件", cause),
         };
         match self {
@@ -92,16 +94,16 @@ impl Language {
         }
     }
 
-    /// The node takes no messages now.
+    /// The node cannot store messages now.
     pub(in super::super) fn delayed(self) -> String {
         self.pick(
             "── 服务器暂时无法保存消息（可能磁盘已满或数据库不可用）。消息在等待，会自动重发 ──",
-            "── the server cannot store messages now (its disk may be full, or its database away); yours wait and are \
-             sent again ──",
+            "── the server cannot store messages now (its disk may be full, or its database unavailable); your messages \
+             wait and are resent ──",
         )
     }
 
-    /// A message that will never be taken.
+    /// A message that the node has refused for good.
     pub(in super::super) fn refused(self, text: &str, error: &wire::Error) -> String {
         let why = self.refusal(error);
         match self {
@@ -111,7 +113,7 @@ impl Language {
     }
 
     fn refusal(self, error: &wire::Error) -> String {
-        // A node that knows the session's language says more; one of before that speaks English alone.
+        // A node that knows the session's language explains more; an older one knows English only.
         if self == Self::English || !error.message.is_ascii() {
             return error.message.clone();
         }
@@ -125,7 +127,7 @@ impl Language {
         }
     }
 
-    /// Beside a message that is not acknowledged.
+    /// An unacknowledged message.
     pub(in super::super) fn waiting(self, text: &str) -> String {
         match self {
             Self::Chinese => format!("（等待送达）{text}"),
@@ -133,7 +135,7 @@ impl Language {
         }
     }
 
-    /// At the end, beside a message that was not acknowledged.
+    /// A message that is still unacknowledged at the end.
     pub(in super::super) fn unsent(self, text: &str) -> String {
         match self {
             Self::Chinese => format!("✗ 未确认送达：{text}"),
@@ -144,7 +146,7 @@ impl Language {
     pub(in super::super) fn unanswered(self, count: usize) -> String {
         match self {
             Self::Chinese => format!("有 {count} 条消息没有得到确认"),
-            Self::English => format!("{count} messages were not acknowledged"),
+            Self::English => format!("messages without an acknowledgement: {count}"),
         }
     }
 
@@ -153,32 +155,46 @@ impl Language {
             Self::Chinese => format!("── 还有 {count} 条消息等待送达，送达后退出；再退出一次则放弃它们 ──"),
             Self::English => {
                 format!(
-                    "── {count} messages are still waiting, and the chat ends after them; leave once more to give them up ──"
+                    "── messages still waiting: {count}; the chat ends once they are sent; leave again to drop them ──"
                 )
             }
         }
     }
 
     pub(in super::super) fn no_conversation(self, known: &[i64]) -> String {
+        let known = self.numbers(known);
         match self {
-            Self::Chinese => format!("没有进行中的咨询；用 --conversation 指定会话，现有：{known:?}"),
-            Self::English => format!("no open consult; choose with --conversation, there are: {known:?}"),
+            Self::Chinese => format!("没有进行中的咨询；用 --conversation 指定会话，您的会话：{known}"),
+            Self::English => {
+                format!(
+                    "you have no open consult; choose a conversation with --conversation, yours are: {known}"
+                )
+            }
         }
     }
 
     pub(in super::super) fn not_yours(self, id: i64, known: &[i64]) -> String {
+        let known = self.numbers(known);
         match self {
-            Self::Chinese => format!("没有会话 {id}；现有：{known:?}"),
-            Self::English => format!("there is no conversation {id}; there are: {known:?}"),
+            Self::Chinese => format!("没有会话 {id}；您的会话：{known}"),
+            Self::English => format!("you have no conversation {id}; yours are: {known}"),
         }
     }
 
-    /// Something was said in a conversation that is not shown.
+    fn numbers(self, known: &[i64]) -> String {
+        if known.is_empty() {
+            return self.pick("无", "none");
+        }
+        let numbers: Vec<String> = known.iter().map(ToString::to_string).collect();
+        self.between(&numbers)
+    }
+
+    /// New messages in a conversation that is not shown.
     pub(in super::super) fn news(self, id: i64, title: &str) -> String {
         match self {
             Self::Chinese => format!("── 会话 {id}（{title}）有新消息，输入 /open {id} 查看 ──"),
             Self::English => {
-                format!("── there is news in conversation {id} ({title}): /open {id} shows it ──")
+                format!("── new messages in conversation {id} ({title}): /open {id} shows them ──")
             }
         }
     }
@@ -188,7 +204,7 @@ impl Language {
 mod tests {
     use super::*;
 
-    /// Technical words of the node and of the wire are nothing for people who read Chinese.
+    /// Readers of Chinese see no technical words of the node or the wire.
     #[test]
     fn chinese_is_chinese() {
         for reason in proto::bye::ALL {

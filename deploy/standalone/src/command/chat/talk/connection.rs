@@ -1,4 +1,4 @@
-//! Events of the client.
+//! Handles the events of the client.
 
 use anyhow::bail;
 use proto::{
@@ -10,7 +10,6 @@ use proto::{
 use super::{super::json, Shown, Stage, Talk};
 
 impl Talk {
-    /// An event of the client.
     pub(super) fn hear(&mut self, event: Event) -> anyhow::Result<()> {
         if self.face.is_json() {
             self.show(&json::event(&event).to_string());
@@ -18,9 +17,9 @@ impl Talk {
         match event {
             Event::Synced { .. } => self.synced()?,
             Event::Conversation(conversation) => {
-                self.people.know_roles(&conversation);
+                self.participants.know_roles(&conversation);
                 if conversation.reset && self.conversation == Some(conversation.conversation_id) {
-                    // It begins anew, with numbers that were shown already.
+                    // It begins anew, and repeats numbers that were shown before.
                     self.shown = Shown::default();
                 }
                 self.conversations
@@ -54,7 +53,7 @@ impl Talk {
         self.link.was_synced = true;
         self.link.is_lost = false;
         self.link.bye = None;
-        self.link.told.clear();
+        self.link.shown_reasons.clear();
         if matches!(self.stage, Stage::Syncing) {
             self.choose()?;
         }
@@ -64,7 +63,7 @@ impl Talk {
     fn sent(&mut self, client_msg_id: &str, seq: i64) {
         self.link.is_delayed = false;
         let is_of_this_run = self.waiting.answered(client_msg_id).is_some();
-        // At a terminal the message itself stands there now, with name and time.
+        // The terminal shows the message itself now, with name and time.
         if is_of_this_run && !self.face.shows_waiting() {
             self.tell(&format!("✓ {seq}"));
         }
@@ -77,19 +76,19 @@ impl Talk {
     }
 
     fn delayed(&mut self, error: &wire::Error) {
-        // Over its rate a message waits as well, but for a moment only.
+        // Over the rate limit a message waits only for a moment.
         if error.code() == ErrorCode::Unavailable && !self.link.is_delayed {
             self.link.is_delayed = true;
             self.tell(&self.language.delayed());
         }
     }
 
-    /// Says once that the connection is lost, and once more for each other reason why it does not come back.
+    /// Shows one notice when the connection is lost, and one for each further reason while it stays so.
     fn disconnected(&mut self) {
         let news = match self.link.bye {
-            // The next attempt has a new password.
+            // The next attempt uses a new password.
             Some(reason) if reason == ByeReason::AuthFailed as i32 => false,
-            Some(reason) => self.link.told.insert(reason),
+            Some(reason) => self.link.shown_reasons.insert(reason),
             None => false,
         };
         if self.link.is_lost && !news {
@@ -104,7 +103,7 @@ impl Talk {
         self.tell(&line);
     }
 
-    /// The client does not come back by itself.
+    /// Handles the end of a client that does not reconnect.
     fn ended(&mut self, cause: &str) -> anyhow::Result<()> {
         let is_last = |reason: &i32| bye::advice(*reason) == Advice::StayAway;
         let reason = self.link.bye.filter(is_last);

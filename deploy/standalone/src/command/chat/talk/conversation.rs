@@ -1,8 +1,9 @@
-//! The conversation that is shown: which one, who is in it, what was said.
+//! The conversation on display: its choice, its participants and its entries.
 
 use anyhow::bail;
 use proto::{
     client::Client,
+    rest::Rest,
     wire::{
         Conversation, ConversationKind, Entry, EntryKind, History, HistoryPage, Participant, client_frame,
         entry, server_frame,
@@ -10,33 +11,33 @@ use proto::{
 };
 
 use super::{Shown, Stage, Talk};
-use crate::{command::chat::SHOWN_AT_START, rest::Rest};
+use crate::command::chat::SHOWN_AT_START;
 
-/// Entries that `/history` shows at once.
+/// The number of entries that `/history` shows.
 const OLDER_ENTRIES: u32 = 20;
 
-/// The beginning of a conversation. Missing parts are empty, and people without names are shown by their ids.
+/// The beginning of a conversation. Missing parts are empty; users without names are shown by their ids.
 #[derive(Default)]
 pub(super) struct Opening {
-    /// The oldest entries, which say who joined.
+    /// The oldest entries, which name those who joined.
     oldest: Vec<Entry>,
-    /// The newest ones, where Sync did not bring them.
+    /// The newest entries, unless Sync has delivered them.
     newest: Vec<Entry>,
-    /// The patient of a consult: one who came in later sees no entry with their name.
+    /// The patient of a consult: a later participant sees no entry with their name.
     patient: Option<(i64, String)>,
 }
 
-/// Where the newest entries of a conversation are.
+/// The source of a conversation's newest entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Newest {
-    /// Sync has just brought them.
+    /// Sync has just delivered them.
     Synced,
-    /// They are to be asked for.
+    /// History must be requested.
     Asked,
 }
 
 impl Talk {
-    /// The first Sync is complete: choose the conversation.
+    /// Chooses the conversation, after the first Sync.
     pub(super) fn choose(&mut self) -> anyhow::Result<()> {
         let chosen = match self.conversation {
             Some(id) if self.conversations.contains_key(&id) => Some(id),
@@ -49,7 +50,7 @@ impl Talk {
         };
         match chosen {
             Some(id) => self.begin(id, Newest::Synced),
-            // A program may name a conversation in each message.
+            // A program names the conversation in each message.
             None if self.face.is_json() => self.stage = Stage::Live,
             None => bail!(self.language.no_conversation(&self.known())),
         }
@@ -60,7 +61,7 @@ impl Talk {
         self.conversations.keys().copied().collect()
     }
 
-    /// Goes to another conversation.
+    /// Switches to another conversation.
     pub(super) fn go_to(&mut self, id: i64) {
         if !self.conversations.contains_key(&id) {
             let line = self.language.not_yours(id, &self.known());
@@ -71,7 +72,7 @@ impl Talk {
         self.begin(id, Newest::Asked);
     }
 
-    /// Asks for a conversation's beginning, which says who is who.
+    /// Requests a conversation's beginning, which names its participants.
     fn begin(&mut self, id: i64, newest: Newest) {
         self.conversation = Some(id);
         self.announced.remove(&id);
@@ -79,25 +80,25 @@ impl Talk {
         let (last_seq, consult) = self.conversations.get(&id).map_or((0, 0), |conversation| {
             (conversation.last_seq, conversation.consultation_id)
         });
-        // Entries that Sync brought count as seen; later ones are counted as they come.
+        // Entries of the Sync count as seen; later ones are counted as they arrive.
         self.seen = last_seq;
         self.marked = 0;
         let opening = open(self.client.clone(), self.caller.rest.clone(), id, consult, newest);
         self.stage = Stage::Opening(tokio::spawn(opening));
     }
 
-    /// The beginning of the conversation is here, or cannot be had.
+    /// Shows the conversation: its beginning has arrived, or cannot be fetched.
     pub(super) fn opened(&mut self, opening: Opening) {
         for entry in &opening.oldest {
-            self.people.know_from(entry);
+            self.participants.know_from(entry);
         }
         if let Some((id, name)) = opening.patient {
-            self.people.know(id, &name);
+            self.participants.know(id, &name);
         }
         self.stage = Stage::Live;
         if !self.face.is_json() {
             if let Some(conversation) = self.conversation.and_then(|id| self.conversations.get(&id)) {
-                let heading = self.people.heading(conversation);
+                let heading = self.participants.heading(conversation);
                 self.show(&heading);
             }
             if !self.is_greeted && self.face.shows_waiting() {
@@ -117,7 +118,7 @@ impl Talk {
     }
 
     pub(super) fn entry(&mut self, entry: Entry) {
-        self.people.know_from(&entry);
+        self.participants.know_from(&entry);
         self.move_participant(&entry);
         let is_here = self.conversation == Some(entry.conversation_id);
         if self.face.is_json() {
@@ -135,7 +136,7 @@ impl Talk {
         if !is_here {
             return self.announce(&entry);
         }
-        // An entry that was asked for may also have come by itself.
+        // A requested entry may have been delivered, too.
         if entry.seq <= self.shown.last {
             return;
         }
@@ -149,14 +150,14 @@ impl Talk {
         }
         if entry.sender_id == self.me {
             self.waiting.shown(&entry.client_msg_id);
-            // Off the lower end before it stands above.
+            // It leaves the live rows before it appears above them.
             self.show_waiting();
         }
-        let line = self.people.line(&entry);
+        let line = self.participants.line(&entry);
         self.show(&line);
     }
 
-    /// Says once that something was said elsewhere.
+    /// Shows one notice for each other conversation with new messages.
     fn announce(&mut self, entry: &Entry) {
         let id = entry.conversation_id;
         let is_news = entry.kind() == EntryKind::Message && entry.sender_id != self.me;
@@ -164,14 +165,14 @@ impl Talk {
             return;
         }
         let title = match self.conversations.get(&id) {
-            Some(conversation) => self.people.title(conversation),
+            Some(conversation) => self.participants.title(conversation),
             None => String::new(),
         };
         let line = self.language.news(id, &title);
         self.tell(&line);
     }
 
-    /// Keeps who is in a conversation up to date.
+    /// Updates the participants of a conversation.
     fn move_participant(&mut self, entry: &Entry) {
         let Some(conversation) = self.conversations.get_mut(&entry.conversation_id) else {
             return;
@@ -192,7 +193,7 @@ impl Talk {
         }
     }
 
-    /// Asks for entries before those that are shown.
+    /// Requests the entries before those shown.
     pub(super) fn ask_for_older(&mut self) {
         let Some(conversation_id) = self.conversation.filter(|_| matches!(self.stage, Stage::Live)) else {
             return;
@@ -224,21 +225,21 @@ impl Talk {
         self.shown.first = first.seq;
         self.tell(&self.language.older());
         for entry in &page.entries {
-            self.people.know_from(entry);
-            let line = self.people.line(entry);
+            self.participants.know_from(entry);
+            let line = self.participants.line(entry);
             self.tell(&line);
         }
         self.tell(&self.language.up_to_here());
     }
 
-    /// Who is in the conversation now.
+    /// Lists the present participants.
     pub(super) fn who(&mut self) {
         let Some(conversation) = self.conversation.and_then(|id| self.conversations.get(&id)) else {
             return;
         };
         let id = conversation.conversation_id;
         let name = |participant: &Participant| {
-            let name = self.people.person(id, participant.user_id);
+            let name = self.participants.user(id, participant.user_id);
             if participant.user_id == self.me {
                 name + &self.language.yourself()
             } else {
@@ -251,7 +252,7 @@ impl Talk {
 
     pub(super) fn list(&mut self) {
         let listed = |conversation: &Conversation| {
-            let title = self.people.title(conversation);
+            let title = self.participants.title(conversation);
             self.language.listed(conversation, &title)
         };
         let lines: Vec<String> = self.conversations.values().map(listed).collect();
@@ -259,7 +260,7 @@ impl Talk {
     }
 }
 
-/// Asks for what says who people are, and for the newest entries where they are not at hand.
+/// Requests the entries and the record that name the participants, and the newest entries unless they are at hand.
 async fn open(client: Client, rest: Rest, conversation_id: i64, consult: i64, newest: Newest) -> Opening {
     let page = |before_seq: i64| History {
         conversation_id,
@@ -288,7 +289,7 @@ async fn open(client: Client, rest: Rest, conversation_id: i64, consult: i64, ne
     }
 }
 
-/// A page of entries; none when there is no connection.
+/// A page of entries; empty without a connection.
 async fn ask(client: Client, question: History) -> Option<HistoryPage> {
     match client.ask(client_frame::Body::History(question)).await {
         Ok(server_frame::Body::HistoryPage(page)) => Some(page),

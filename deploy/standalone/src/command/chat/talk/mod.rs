@@ -1,4 +1,4 @@
-//! The loop between a chat's face and its client.
+//! The event loop of a chat, between its face and its client.
 
 mod connection;
 mod conversation;
@@ -13,6 +13,7 @@ use std::{
 use anyhow::bail;
 use proto::{
     client::{Client, Event, Events, Settings, Snapshot},
+    rest::{Rest, RestDirectory},
     wire::{Conversation, Entry, HistoryPage},
 };
 use tokio::{
@@ -21,14 +22,14 @@ use tokio::{
 };
 
 use self::conversation::Opening;
-use super::{directory::Rested, face::Face, language::Language, people::People, waiting::WaitingList};
-use crate::{access::Access, rest::Rest};
+use super::{face::Face, language::Language, participants::Participants, waiting::WaitingList};
+use crate::access::Access;
 
-/// Messages that the client holds at once. A pipe is not read on while so many wait for their acknowledgement.
+/// The client's capacity, messages. While it is exhausted, a pipe is not read.
 const MAX_UNANSWERED: usize = 32;
-/// How often marks are sent.
+/// The interval between marks.
 const MARK_EVERY: Duration = Duration::from_secs(1);
-/// How long the client may take to end.
+/// The longest wait for the end of the client.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How to connect.
@@ -39,87 +40,88 @@ pub(super) struct Caller {
 
 impl Caller {
     fn call(&self, snapshot: Snapshot) -> (Client, Events) {
-        Client::start(Rested::new(self.rest.clone()), self.settings.clone(), snapshot)
+        let directory = RestDirectory::new(self.rest.clone());
+        Client::start(directory, self.settings.clone(), snapshot)
     }
 }
 
-/// One conversation for a person, or all of them as JSON.
+/// One conversation for a human reader, or all of them as JSON.
 pub(super) struct Talk {
     caller: Caller,
     client: Client,
     face: Face,
     language: Language,
     me: i64,
-    people: People,
-    /// Given by a flag, or chosen after the first Sync.
+    participants: Participants,
+    /// Set by a flag, or chosen after the first Sync.
     conversation: Option<i64>,
     conversations: BTreeMap<i64, Conversation>,
     stage: Stage,
-    /// Entries that came before the conversation was chosen and its people were known.
+    /// Entries that arrived before the conversation was chosen and its participants were known.
     early: VecDeque<Entry>,
-    /// Older entries that were asked for.
+    /// The request for older entries.
     older: Option<JoinHandle<Option<HistoryPage>>>,
-    /// Which entries of the conversation were shown.
+    /// The range of entries shown.
     shown: Shown,
-    /// Conversations of which it was said that something is new there.
+    /// Conversations with a notice about new messages.
     announced: HashSet<i64>,
     waiting: WaitingList,
-    /// Lines that were typed before it was known where they go.
+    /// Lines that were typed before the conversation was chosen.
     unaddressed: VecDeque<String>,
-    /// Messages of this run whose entries need not be shown, since they stand where they were typed.
+    /// Messages of this run that the terminal has echoed; their entries need not be shown.
     echoed: HashSet<String>,
     marked: i64,
     seen: i64,
     link: Link,
-    /// How to leave and to get help was said.
+    /// The hint about /help and /quit was shown.
     is_greeted: bool,
     leaving: Leaving,
     well: bool,
 }
 
-/// How far the start is.
+/// The progress of the start.
 enum Stage {
-    /// Waiting for the first Sync to be complete.
+    /// The first Sync is not complete.
     Syncing,
-    /// Waiting for the oldest entries and the consult's record, which say who people are.
+    /// The oldest entries and the consult's record are requested; they name the participants.
     Opening(JoinHandle<Opening>),
-    /// Showing what comes.
+    /// Entries are shown as they arrive.
     Live,
 }
 
-/// The first and the last entry that were shown; 0 for none.
+/// The first and the last entry shown; 0 for none.
 #[derive(Clone, Copy, Debug, Default)]
 struct Shown {
     first: i64,
     last: i64,
 }
 
-/// The state of the connection, and the notices about it, so that each is shown once.
+/// The state of the connection, and its notices shown so far.
 #[derive(Debug, Default)]
 struct Link {
     was_synced: bool,
     is_lost: bool,
-    /// The reason of the last Bye, until a Sync is complete.
+    /// The reason of the last Bye, until the next complete Sync.
     bye: Option<i32>,
-    /// Reasons that were shown since the connection was lost.
-    told: HashSet<i32>,
+    /// Reasons shown since the connection was lost.
+    shown_reasons: HashSet<i32>,
     is_delayed: bool,
-    /// Another session of this device runs instead.
+    /// Another session of this device has replaced this one.
     is_replaced: bool,
 }
 
-/// Whether the chat is to end.
+/// Whether and when the chat ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Leaving {
     No,
-    /// When everything is acknowledged.
+    /// After the last acknowledgement.
     WhenSent,
     /// Now.
     Now,
 }
 
 impl Talk {
-    /// Connects, and gives what the client tells beside.
+    /// Connects; the second value is the client's events.
     pub(super) fn start(
         me: Access,
         caller: Caller,
@@ -127,8 +129,8 @@ impl Talk {
         conversation: Option<i64>,
         language: Language,
     ) -> (Self, Events) {
-        let mut people = People::new(language, face.breaks(), me.user_id);
-        people.know(me.user_id, &me.name);
+        let mut participants = Participants::new(language, face.breaks(), me.user_id);
+        participants.know(me.user_id, &me.name);
         let (client, events) = caller.call(Snapshot::default());
         let talk = Self {
             caller,
@@ -136,7 +138,7 @@ impl Talk {
             face,
             language,
             me: me.user_id,
-            people,
+            participants,
             conversation,
             conversations: BTreeMap::new(),
             stage: Stage::Syncing,
@@ -157,7 +159,7 @@ impl Talk {
         (talk, events)
     }
 
-    /// Talks; true when everything that was to be sent is acknowledged.
+    /// Runs the chat; true when every message is acknowledged.
     pub(super) async fn run(mut self, mut events: Events) -> anyhow::Result<bool> {
         let ended = self.until_the_end(&mut events).await;
         let unsent: Vec<String> = self.unsent().collect();
@@ -168,7 +170,7 @@ impl Talk {
             }
         }
         ended?;
-        // Ended already is ended as well.
+        // A client that has ended already is as good.
         let _ = self.client.close().await;
         let rest = async {
             while let Some(event) = events.next().await {
@@ -211,7 +213,7 @@ impl Talk {
     fn is_over(&self) -> bool {
         match self.leaving {
             Leaving::No => false,
-            // A pipe may end before the first Sync is complete: what it brought is read and sent after it.
+            // A pipe may end before the first Sync is complete: its lines are sent after it.
             Leaving::WhenSent => {
                 let is_settled = self.face.shows_waiting() || matches!(self.stage, Stage::Live);
                 is_settled && self.waiting.is_empty() && self.unaddressed.is_empty()
@@ -220,7 +222,7 @@ impl Talk {
         }
     }
 
-    /// A person is heard at any time; a pipe is read when its lines can be sent.
+    /// Whether to read input: a terminal always, a pipe while its lines can be sent.
     fn takes_input(&self) -> bool {
         self.face.shows_waiting()
             || (matches!(self.stage, Stage::Live)
@@ -228,19 +230,19 @@ impl Talk {
                 && self.waiting.len() < MAX_UNANSWERED)
     }
 
-    /// The texts of messages that are not acknowledged.
+    /// The texts of unacknowledged messages.
     fn unsent(&self) -> impl Iterator<Item = String> + '_ {
         self.waiting.texts().chain(self.unaddressed.iter().cloned())
     }
 
-    /// Gives the client what it may hold.
+    /// Hands messages to the client, up to its capacity.
     async fn hand_over(&mut self) -> anyhow::Result<()> {
         if self.link.is_replaced {
             return Ok(());
         }
         while let Some(message) = self.waiting.next_to_hand_over(MAX_UNANSWERED) {
-            // Cannot wait long: the client holds more unanswered messages than it is given here. One that has ended
-            // says why in its last event.
+            // It cannot wait long: the client's capacity exceeds the number handed over. A client that has ended
+            // explains it in its last event.
             if self.client.send_message(message).await.is_err() {
                 break;
             }
@@ -256,20 +258,20 @@ impl Talk {
         }
     }
 
-    /// Sends the marks of what was received and read.
+    /// Sends the marks of received and read entries.
     async fn mark(&mut self) {
         let Some(conversation) = self.conversation else {
             return;
         };
         if self.seen > self.marked {
             self.marked = self.seen;
-            // Marks are cumulative: the next one makes up for one that is lost with a connection.
+            // Marks are cumulative: the next one repairs the loss of this one.
             let _ = self.client.received(conversation, self.seen).await;
             let _ = self.client.read(conversation, self.seen).await;
         }
     }
 
-    /// A line about the chat itself, where people read.
+    /// Shows a line about the chat itself to a human reader.
     fn tell(&mut self, line: &str) {
         if !self.face.is_json() {
             self.show(line);
@@ -278,13 +280,13 @@ impl Talk {
 
     fn show(&mut self, line: &str) {
         if !self.face.show(line) {
-            // The reader is gone: as good as the end of input.
+            // The reader is gone, which ends the chat like the end of input.
             self.leaving = Leaving::WhenSent;
         }
     }
 }
 
-/// The next event; never while another session took this one's place.
+/// The next event; pending while another session has replaced this one.
 async fn next(events: &mut Events, link: &Link) -> Option<Event> {
     if link.is_replaced {
         return pending().await;
@@ -292,7 +294,7 @@ async fn next(events: &mut Events, link: &Link) -> Option<Event> {
     events.next().await
 }
 
-/// The answer of [`conversation::open`]; never when it was not asked.
+/// The answer of [`conversation::open`]; pending without a request.
 async fn opened(stage: &mut Stage) -> Opening {
     match stage {
         Stage::Opening(asked) => asked.await.unwrap_or_default(),
@@ -300,7 +302,7 @@ async fn opened(stage: &mut Stage) -> Opening {
     }
 }
 
-/// The answer to a question; never when none was asked.
+/// The answer to a request; pending without one.
 async fn answered<T>(asked: &mut Option<JoinHandle<Option<T>>>) -> Option<T> {
     let Some(handle) = asked else {
         return pending().await;

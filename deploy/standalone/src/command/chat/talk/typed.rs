@@ -24,7 +24,7 @@ impl Talk {
         }
     }
 
-    /// A line that was typed at a terminal.
+    /// Handles a line typed at a terminal.
     fn typed(&mut self, line: &str, events: &mut Events) {
         match command::read(line) {
             Typed::Nothing => {}
@@ -57,7 +57,7 @@ impl Talk {
         }
     }
 
-    /// Takes the session back from the one that replaced it.
+    /// Replaces the session that has replaced this one.
     fn resume(&mut self, events: &mut Events) {
         if !self.link.is_replaced {
             return self.tell(&self.language.not_replaced());
@@ -71,7 +71,7 @@ impl Talk {
         self.link.bye = None;
     }
 
-    /// At once when everything is acknowledged, else when it is, or when it is asked for again.
+    /// Leaves at once if every message is acknowledged. Else it waits for that, or for a second request.
     fn leave(&mut self) {
         let count = self.unsent().count();
         if count == 0 || self.leaving == Leaving::WhenSent || self.link.is_replaced {
@@ -82,13 +82,13 @@ impl Talk {
         }
     }
 
-    /// Sends a text as it is, with or without braces.
+    /// Sends a text literally, even if it looks like JSON.
     pub(super) fn say(&mut self, text: &str) {
         let line = json!({ "text": text }).to_string();
         self.send(json::message(&line, self.conversation, new_id), text);
     }
 
-    /// A line of a pipe.
+    /// Handles a line of a pipe.
     fn piped(&mut self, line: &str) {
         if line.trim().is_empty() {
             return;
@@ -110,15 +110,15 @@ impl Talk {
             }
             Err(error) => {
                 self.well = false;
-                let told = json!({"event": "input_error", "line": line, "message": format!("{error:#}")})
+                let report = json!({"event": "input_error", "line": line, "message": format!("{error:#}")})
                     .to_string();
-                self.show(&told);
+                self.show(&report);
             }
         }
     }
 }
 
 fn new_id() -> String {
-    // 128 random bits: unique without asking anybody.
+    // 128 random bits are unique without coordination.
     format!("{:032x}", rand::random::<u128>())
 }

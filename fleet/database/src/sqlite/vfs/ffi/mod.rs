@@ -1,4 +1,4 @@
-//! What SQLite calls, and what is called of it. The only unsafe code of this crate: a VFS is a table of C functions.
+//! Calls from SQLite, and to it. A VFS is a table of C functions.
 #![allow(
     unsafe_code,
     reason = "SQLite's file layer is a table of C functions, and rusqlite has no safe way to it"
@@ -17,7 +17,7 @@ use std::{
 use rusqlite::{Connection, ffi};
 
 use self::system::System;
-pub(in crate::sqlite) use self::system::free_bytes;
+pub(crate) use self::system::{free_bytes, system_error};
 use super::{Below, Code, File, Outcome, Question, RESERVED_BYTES, log::Log, main::Main};
 
 const NAME: &CStr = c"huizhen";
@@ -27,14 +27,14 @@ const ASK: c_int = 0x0048_5a01;
 /// The system's VFS.
 static SYSTEM: AtomicPtr<ffi::sqlite3_vfs> = AtomicPtr::new(std::ptr::null_mut());
 
-/// An open file of ours. The system's stands directly behind it in the same memory, which SQLite gives and takes.
+/// An open file of ours. The system's stands directly behind it in the same memory, which SQLite allocates and frees.
 #[repr(C)]
 struct Opened {
     base: ffi::sqlite3_file,
     file: Box<dyn File>,
 }
 
-/// Registers the VFS, once; gives its name.
+/// Registers the VFS, once; returns its name.
 pub(super) fn register() -> Outcome<&'static CStr> {
     static REGISTERED: OnceLock<Outcome> = OnceLock::new();
     REGISTERED.get_or_init(register_now).map(|()| NAME)
@@ -65,7 +65,7 @@ pub(super) fn ask(connection: &Connection, question: &mut Question) -> Outcome {
     control(connection, ASK, std::ptr::from_mut(question).cast())
 }
 
-/// Asks for bytes that SQLite leaves alone at the end of each page, if `bytes` is not negative. Gives how many there were.
+/// Requests bytes that SQLite leaves alone at the end of each page, if `bytes` is not negative. Returns the number before.
 pub(super) fn reserve(connection: &Connection, mut bytes: c_int) -> Outcome<u8> {
     control(
         connection,
@@ -123,7 +123,7 @@ unsafe extern "C" fn open(
     ffi::SQLITE_OK
 }
 
-/// What stands before a file of the system's.
+/// Our half before a file of the system's.
 ///
 /// SAFETY of callers: SQLite opens this file by this name now.
 unsafe fn ours_before(name: *const c_char, flags: c_int, below: &mut System) -> Box<dyn File> {
@@ -142,7 +142,7 @@ unsafe fn ours_before(name: *const c_char, flags: c_int, below: &mut System) -> 
     }
 }
 
-/// Without mapping into memory (version 3): what is read so could not be verified.
+/// Without mapping into memory (version 3): such reads could not be verified.
 static METHODS: ffi::sqlite3_io_methods = ffi::sqlite3_io_methods {
     iVersion: 2,
     xClose: Some(close),

@@ -1,18 +1,19 @@
-//! What is the system's: its VFS's files, and the room on its disks.
+//! The system's VFS files, and the room on its disks.
 
 use std::{
     ffi::{CString, c_int},
+    io,
     os::unix::ffi::OsStrExt,
     path::Path,
 };
 
-use rusqlite::ffi;
+use rusqlite::{Connection, ffi};
 
 use super::outcome;
 use crate::sqlite::vfs::{Below, Code, Outcome};
 
-/// Bytes that may still be written to the file system of a folder by who is not root; none when it does not say.
-pub(in crate::sqlite) fn free_bytes(folder: &Path) -> Option<u64> {
+/// Bytes that a user other than root may still write to the file system of a folder; `None` when it is unknown.
+pub(crate) fn free_bytes(folder: &Path) -> Option<u64> {
     let name = CString::new(OsStrExt::as_bytes(folder.as_os_str())).ok()?;
     // SAFETY: the name ends with a zero, and the answer is written to a place of its type, for which zeros are a value.
     unsafe {
@@ -20,6 +21,12 @@ pub(in crate::sqlite) fn free_bytes(folder: &Path) -> Option<u64> {
         (libc::statvfs(name.as_ptr(), &raw mut found) == 0)
             .then(|| found.f_bavail.saturating_mul(found.f_frsize))
     }
+}
+
+/// The system's last error on this connection.
+pub(crate) fn system_error(connection: &Connection) -> io::Error {
+    // SAFETY: the handle is that of an open connection, which this thread alone uses.
+    io::Error::from_raw_os_error(unsafe { ffi::sqlite3_system_errno(connection.handle()) })
 }
 
 /// A file of the system's VFS. Made for a file that it has opened, and gone before that is closed.
@@ -46,13 +53,13 @@ macro_rules! call {
 impl Below for System {
     fn read(&mut self, into: &mut [u8], at: i64) -> Outcome {
         #[cfg(test)]
-        crate::sqlite::vfs::mock::count(|counts| &mut counts.reads)?;
+        crate::sqlite::vfs::faults::mock::count(|counts| &mut counts.reads)?;
         call!(self, xRead, into.as_mut_ptr().cast(), amount(into.len())?, at)
     }
 
     fn write(&mut self, bytes: &[u8], at: i64) -> Outcome {
         #[cfg(test)]
-        crate::sqlite::vfs::mock::count(|counts| &mut counts.writes)?;
+        crate::sqlite::vfs::faults::mock::count(|counts| &mut counts.writes)?;
         call!(self, xWrite, bytes.as_ptr().cast(), amount(bytes.len())?, at)
     }
 
@@ -62,7 +69,7 @@ impl Below for System {
 
     fn sync(&mut self, flags: c_int) -> Outcome {
         #[cfg(test)]
-        crate::sqlite::vfs::mock::count(|counts| &mut counts.syncs)?;
+        crate::sqlite::vfs::faults::mock::count(|counts| &mut counts.syncs)?;
         call!(self, xSync, flags)
     }
 

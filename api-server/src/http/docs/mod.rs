@@ -1,0 +1,169 @@
+//! The OpenAPI document, generated from the handlers that are served, and its page.
+//!
+//! The types of [`crate::http::input`] that check limits document them too. Example answers are recorded from a running
+//! service: `recorded.json`.
+
+mod absent;
+mod answers;
+mod complete;
+mod schema;
+mod share;
+
+use axum::{
+    Router,
+    http::{HeaderValue, header},
+    response::{IntoResponse, Redirect, Response},
+    routing::get,
+};
+use bytes::Bytes;
+use serde_json::Value;
+use utoipa::{
+    IntoParams, OpenApi,
+    openapi::{
+        InfoBuilder, License, OpenApi as Document, ServerBuilder,
+        security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
+        tag::TagBuilder,
+    },
+};
+use utoipa_swagger_ui::{Config, SwaggerUi};
+
+pub(crate) use complete::complete;
+pub(crate) use schema::{cursor, error_code, error_status, no, ok_status, one_of, yes};
+
+use crate::http::answer::Failure;
+
+/// Security: the access token in its own header.
+const TOKEN: &str = "access_token";
+/// Security: the access token as a bearer token.
+const BEARER: &str = "bearer";
+
+/// The areas of the service.
+const TAGS: [(&str, &str); 13] = [
+    ("account", "Accounts and the devices that they are logged in on."),
+    ("im", "How to reach the IM nodes."),
+    (
+        "team",
+        "Teams of doctors, their assistants (群助手), members and invitations.",
+    ),
+    ("consult", "Consults of a patient with the doctors of a team."),
+    ("chat", "Private chats of two."),
+    (
+        "vas",
+        "Value-added services (增值服务), which doctors propose and patients decide on.",
+    ),
+    (
+        "operator",
+        "Operators of the platform; the audit log has their acts.",
+    ),
+    ("doctor", "Pages of doctors."),
+    ("member", "Members' (会员) own records."),
+    ("family", "Members' families, for whom members begin consults."),
+    ("clinic", "Clinics, their doctors and invitations."),
+    (
+        "invitation",
+        "Invitations into teams and clinics that a doctor received.",
+    ),
+    ("service", "Liveness, readiness and version of the service."),
+];
+
+/// The header of a write that may be repeated.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "only its documentation is used")]
+pub(crate) struct IdempotencyKey {
+    #[param(rename = "Idempotency-Key", schema_with = schema::idempotency_key, required = false)]
+    idempotency_key: Option<String>,
+}
+
+/// The parameters of a list.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "only its documentation is used")]
+pub(crate) struct PageParams {
+    #[param(schema_with = schema::limit, required = false)]
+    limit: Option<u32>,
+    #[param(schema_with = schema::asked_cursor, required = false)]
+    cursor: Option<String>,
+    /// `true` to get the total as well.
+    count: Option<bool>,
+}
+
+/// The frame of the document: info, servers, tags, security.
+pub(crate) fn frame() -> Document {
+    #[derive(OpenApi)]
+    #[openapi(components(schemas(Failure)))]
+    struct Frame;
+
+    let mut document = Frame::openapi();
+    let mut license = License::new("Apache-2.0");
+    license.identifier = Some("Apache-2.0".to_owned());
+    document.info = InfoBuilder::new()
+        .title("Huizhen REST")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(include_str!("docs.md")))
+        .license(Some(license))
+        .build();
+    let server = |url: &str, description: &str| {
+        ServerBuilder::new()
+            .url(url)
+            .description(Some(description))
+            .build()
+    };
+    document.servers = Some(vec![
+        server("/", "The service that serves this document"),
+        server(
+            "http://127.0.0.1:8080",
+            "A service on this machine with default settings",
+        ),
+    ]);
+    let tag = |(name, description)| {
+        TagBuilder::new()
+            .name(name)
+            .description(Some(description))
+            .build()
+    };
+    document.tags = Some(TAGS.map(tag).into());
+    let components = document.components.get_or_insert_default();
+    components.add_security_scheme(
+        TOKEN,
+        SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-AUTH-TOKEN"))),
+    );
+    components.add_security_scheme(
+        BEARER,
+        SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build()),
+    );
+    document
+}
+
+/// `/openapi.json` and the page `/docs` with its assets.
+pub(crate) fn routes<S: Clone + Send + Sync + 'static>(document: &Value) -> anyhow::Result<Router<S>> {
+    let text = Bytes::from(serde_json::to_vec(document)?);
+    let page = SwaggerUi::new("/docs").config(Config::new(["/openapi.json"]));
+    Ok(Router::new()
+        .route(
+            "/openapi.json",
+            get(move || std::future::ready(json(text.clone()))),
+        )
+        // The bare address leads browsers to the documentation.
+        .route("/", get(|| std::future::ready(Redirect::to("/docs"))))
+        .merge(page))
+}
+
+/// Every operation of a document.
+fn operations(document: &mut Value) -> impl Iterator<Item = &mut Value> {
+    let items = document["paths"].as_object_mut().into_iter().flatten();
+    items.flat_map(|(_, item)| {
+        item.as_object_mut()
+            .into_iter()
+            .flatten()
+            .map(|(_, operation)| operation)
+    })
+}
+
+fn json(text: Bytes) -> Response {
+    let mut response = text.into_response();
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}

@@ -1,0 +1,311 @@
+//! Connections with and without TLS: accepting, limits, timeouts, draining.
+
+mod connections;
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use axum::{Router, body::Body};
+use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use program::{accept, address::Closed, certificate::Certificate};
+use telemetry::{
+    events::rest::{CONNECTIONS_REFUSED, Event},
+    task::{self, Stopped},
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::JoinHandle,
+    time::timeout,
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio_util::{either::Either, sync::CancellationToken, task::TaskTracker};
+use tower::ServiceExt;
+
+pub(crate) use connections::{Connection, ConnectionLimits};
+
+use crate::{http::observe::Peer, settings::RestPort};
+
+/// The longest time for a request's head, idle time before it included.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest time for the PROXY header, and for the TLS handshake.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest head, bytes.
+const MAX_HEAD_BYTES: usize = 16 * 1024;
+/// The longest time for running requests when the service ends.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// The interval of checks for a renewed certificate.
+const CERTIFICATE_EVERY: Duration = Duration::from_secs(1);
+/// The protocols behind TLS (ALPN).
+const PROTOCOLS: [&[u8]; 1] = [b"http/1.1"];
+
+/// The listeners of REST, bound by the caller.
+pub struct Listeners {
+    /// HTTP.
+    pub plain: TcpListener,
+    /// The same behind TLS.
+    pub tls: Option<(TcpListener, Arc<Certificate>)>,
+}
+
+impl From<TcpListener> for Listeners {
+    fn from(plain: TcpListener) -> Self {
+        Self { plain, tls: None }
+    }
+}
+
+/// A connection's stream. TLS is boxed, so that plain connections do not pay for its size.
+type Stream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
+
+/// The state that all connections share.
+#[derive(Clone)]
+struct Server {
+    router: Router,
+    limits: Arc<ConnectionLimits>,
+    shutdown: CancellationToken,
+    connections: TaskTracker,
+}
+
+/// One of the listeners.
+#[derive(Clone)]
+struct Door {
+    port: RestPort,
+    tls: Option<TlsAcceptor>,
+}
+
+impl Door {
+    /// Its name in the ports file.
+    fn name(&self) -> &'static str {
+        match self.port {
+            RestPort::Rest => "rest",
+            RestPort::RestTls => "rest-tls",
+        }
+    }
+
+    /// The setting that demands a PROXY header here.
+    fn flag(&self) -> &'static str {
+        match self.port {
+            RestPort::Rest => "--rest-proxy-protocol-ports rest",
+            RestPort::RestTls => "--rest-proxy-protocol-ports rest-tls",
+        }
+    }
+}
+
+/// Serves connections until `shutdown`, then drains.
+///
+/// # Errors
+/// When TLS cannot be set up.
+pub(crate) async fn run(
+    listeners: Listeners,
+    router: Router,
+    limits: ConnectionLimits,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    let server = Server {
+        router,
+        limits: Arc::new(limits),
+        shutdown,
+        connections: TaskTracker::new(),
+    };
+    let plain = Door {
+        port: RestPort::Rest,
+        tls: None,
+    };
+    let mut tasks = vec![server.accept(listeners.plain, plain)];
+    if let Some((listener, certificate)) = listeners.tls {
+        let tls = Door {
+            port: RestPort::RestTls,
+            tls: Some(certificate.server_config(&PROTOCOLS)?.into()),
+        };
+        tasks.push(server.accept(listener, tls));
+        let refreshing = keep_fresh(certificate, server.shutdown.clone());
+        tasks.push(task::vital(task::Name::RestCertificate, refreshing));
+    }
+    for task in tasks {
+        task.await?;
+    }
+    server.connections.close();
+    if timeout(DRAIN_TIMEOUT, server.connections.wait()).await.is_err() {
+        let connections = server.connections.len();
+        Event::DrainTimedOut { connections }.emit();
+    }
+    Ok(())
+}
+
+async fn keep_fresh(certificate: Arc<Certificate>, shutdown: CancellationToken) -> Stopped {
+    let mut ticks = tokio::time::interval(CERTIFICATE_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return Stopped,
+            _ = ticks.tick() => certificate.refresh(),
+        }
+    }
+}
+
+impl Server {
+    /// Starts accepting connections until the service ends.
+    fn accept(&self, listener: TcpListener, door: Door) -> JoinHandle<()> {
+        let server = self.clone();
+        let listening = accept::Door {
+            name: door.name(),
+            remedy: "raise the open-file limit or lower --rest-connections",
+            failures: Some(&CONNECTIONS_REFUSED),
+        };
+        let stop = self.shutdown.clone();
+        task::vital(task::Name::RestAccept, async move {
+            accept::run(listener, listening, stop, |stream, peer| {
+                server.admit(stream, peer, &door)
+            })
+            .await;
+            Stopped
+        })
+    }
+
+    /// Serves an accepted connection, within the limit of connections.
+    fn admit(&self, stream: TcpStream, peer: SocketAddr, door: &Door) {
+        let Some(permit) = self.limits.admit(peer.ip()) else {
+            return refused();
+        };
+        let (server, door) = (self.clone(), door.clone());
+        self.connections.spawn(async move {
+            server.connect(stream, peer, door).await;
+            drop(permit);
+        });
+    }
+
+    /// Serves a connection.
+    async fn connect(self, stream: TcpStream, peer: SocketAddr, door: Door) {
+        let entered = tokio::select! {
+            biased;
+            entered = self.enter(stream, peer, door) => entered,
+            // No request has begun.
+            () = self.shutdown.cancelled() => return,
+        };
+        if let Some((stream, address, connection)) = entered {
+            self.serve(stream, address, connection).await;
+        }
+    }
+
+    /// Reads the PROXY header, counts the connection, performs the TLS handshake.
+    async fn enter(
+        &self,
+        mut stream: TcpStream,
+        peer: SocketAddr,
+        door: Door,
+    ) -> Option<(Stream, IpAddr, Connection)> {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY could not be set");
+        }
+        let mut address = peer.ip().to_canonical();
+        if self.limits.headers.contains(&door.port) {
+            let origin = self.limits.gate.origin(&mut stream, address, door.flag());
+            match timeout(HANDSHAKE_TIMEOUT, origin).await {
+                Ok(Ok(origin)) => address = origin,
+                Ok(Err(Closed::Gone)) => return None,
+                Ok(Err(Closed::Refused)) | Err(_) => {
+                    refused();
+                    return None;
+                }
+            }
+        }
+        let Some(connection) = Connection::from(&self.limits, address) else {
+            refused();
+            return None;
+        };
+        let Some(tls) = door.tls else {
+            return Some((Either::Left(stream), address, connection));
+        };
+        match timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
+            Ok(Ok(stream)) => return Some((Either::Right(Box::new(stream)), address, connection)),
+            Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
+            Err(_) => tracing::debug!("a TLS handshake took too long"),
+        }
+        None
+    }
+
+    async fn serve(self, stream: Stream, address: IpAddr, connection: Connection) {
+        let router = self.router;
+        let service = service_fn(move |request: Request<Incoming>| {
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(Peer(address));
+            request.extensions_mut().insert(connection.clone());
+            router.clone().oneshot(request)
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIMEOUT)
+            .max_buf_size(MAX_HEAD_BYTES)
+            .serve_connection(TokioIo::new(stream), service);
+        let mut connection = std::pin::pin!(connection);
+        let outcome = tokio::select! {
+            outcome = &mut connection => outcome,
+            () = self.shutdown.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = outcome {
+            tracing::debug!(%error, "a connection ended");
+        }
+    }
+}
+
+fn refused() {
+    Event::ConnectionRefused.emit();
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+    use crate::settings::Settings;
+
+    async fn ask(stream: &mut TcpStream) -> String {
+        let request = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+        let mut answer = String::new();
+        if stream.write_all(request).await.is_ok() {
+            // A connection that was closed at once may be reset.
+            let _ = stream.read_to_string(&mut answer).await;
+        }
+        answer
+    }
+
+    #[tokio::test]
+    async fn connections_beyond_the_limit_are_closed_until_others_end() {
+        let two = std::num::NonZeroU32::new(2).unwrap();
+        let limits = ConnectionLimits::new(&Settings {
+            rest_connections: two,
+            rest_connections_per_address: two,
+            ..Settings::default()
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let shutdown = CancellationToken::new();
+        let router = Router::new().route("/", get(|| async { "here" }));
+        let running = tokio::spawn(run(listener.into(), router, limits, shutdown.clone()));
+        let mut first = TcpStream::connect(address).await.unwrap();
+        let second = TcpStream::connect(address).await.unwrap();
+        let mut third = TcpStream::connect(address).await.unwrap();
+        assert_eq!(ask(&mut third).await, "");
+        assert!(ask(&mut first).await.ends_with("here"));
+        let next = async {
+            loop {
+                let mut fourth = TcpStream::connect(address).await.unwrap();
+                if ask(&mut fourth).await.ends_with("here") {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(Duration::from_secs(60), next).await.unwrap();
+        drop(second);
+        shutdown.cancel();
+        let ended = timeout(Duration::from_secs(60), running).await;
+        ended.unwrap().unwrap().unwrap();
+    }
+}

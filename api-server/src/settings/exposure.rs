@@ -1,0 +1,87 @@
+//! Warns of REST without TLS, and of codes in the log, on public addresses: at the start and in `huizhen check`.
+
+use std::net::IpAddr;
+
+use program::{address::Reach, output::Advice};
+
+use crate::{RestPort, Settings, SmsProvider};
+
+/// Warns of access tokens and records in clear and of codes in the log, where the listener is reachable from outside.
+/// `listening` is the address of `--rest-addr`.
+pub fn examine(settings: &Settings, listening: IpAddr) -> Vec<Advice> {
+    let reach = Reach::of(listening).warning();
+    let is_proxied =
+        !settings.trusted_proxies.is_empty() || settings.rest_proxy_protocol_ports.contains(&RestPort::Rest);
+    let mut found = Vec::new();
+    if let (Some(reach), false) = (reach, is_proxied) {
+        found.push(Advice::warning(
+            format!(
+                "access tokens and records of REST travel without TLS: --rest-addr {} is {reach}",
+                settings.rest_addr
+            ),
+            "let --rest-addr be a loopback address and set --rest-tls-addr with a certificate, or put a proxy with TLS in \
+             front and name it in --trusted-proxies",
+        ));
+    }
+    let is_reached = reach.is_some() || is_proxied || settings.rest_tls_addr.is_some();
+    if settings.sms_provider == SmsProvider::Log && is_reached {
+        found.push(Advice::warning(
+            "--sms-provider log writes phones and SMS codes to the log, where whoever reads it can log in as anybody, and \
+             sends none to the phones; it is for development on one machine",
+            "--sms-provider webhook --sms-webhook-url https://… (your SMS gateway)",
+        ));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(settings: &Settings, address: &str) -> (bool, bool) {
+        let found = examine(settings, address.parse().unwrap());
+        let has = |text: &str| found.iter().any(|advice| advice.text.contains(text));
+        (has("travel without TLS"), has("--sms-provider log"))
+    }
+
+    #[test]
+    fn plain_rest_and_codes_in_the_log_are_told_where_strangers_come() {
+        let webhook = Settings {
+            sms_provider: SmsProvider::Webhook,
+            ..Settings::default()
+        };
+        let proxied = |settings: &Settings| Settings {
+            trusted_proxies: vec!["10.0.0.1".parse().unwrap()],
+            ..settings.clone()
+        };
+        for inside in ["127.0.0.1", "::1", "10.0.0.7", "192.168.3.1", "fd00::1"] {
+            assert_eq!(told(&Settings::default(), inside), (false, false), "{inside}");
+        }
+        for public in [
+            "0.0.0.0",
+            "::",
+            "203.0.113.7",
+            "2001:db8::1",
+            "::ffff:203.0.113.7",
+        ] {
+            assert_eq!(told(&Settings::default(), public), (true, true), "{public}");
+            assert_eq!(told(&webhook, public), (true, false), "{public}");
+            assert_eq!(told(&proxied(&webhook), public), (false, false), "{public}");
+            assert_eq!(
+                told(&proxied(&Settings::default()), public),
+                (false, true),
+                "{public}"
+            );
+        }
+        let tls = Settings {
+            rest_tls_addr: Some("0.0.0.0:8443".into()),
+            ..Settings::default()
+        };
+        assert_eq!(told(&tls, "127.0.0.1"), (false, true));
+        let balanced = Settings {
+            rest_proxy_protocol_ports: vec![RestPort::Rest],
+            ..webhook
+        };
+        assert_eq!(told(&balanced, "203.0.113.7"), (false, false));
+    }
+}

@@ -1,0 +1,160 @@
+//! Settings of the REST service.
+
+pub mod exposure;
+
+use std::num::NonZeroU32;
+
+use clap::{Args, ValueEnum};
+use proto::media::MediaHosts;
+
+use program::address::Network;
+
+use crate::{account::CountryCode, http::cors::Origin};
+
+/// The flags of the REST service.
+#[derive(Args, Clone, Debug)]
+// Flattened beside another crate's `Settings`, and clap wants the names of groups unique.
+#[group(skip)]
+pub struct Settings {
+    /// Where REST listens
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", value_parser = program::address::parse)]
+    pub rest_addr: String,
+
+    /// Where REST listens with TLS of its own, by the certificate of --tls-cert and --tls-key; nowhere by default
+    #[arg(long, value_name = "ADDR", value_parser = program::address::parse)]
+    pub rest_tls_addr: Option<String>,
+
+    /// Ports of REST whose connections begin with a PROXY protocol header (version 1 or 2) from a load balancer in
+    /// front: rest, rest-tls; whose headers count is said by --trusted-proxies
+    #[arg(long, value_enum, value_name = "PORT", value_delimiter = ',')]
+    pub rest_proxy_protocol_ports: Vec<RestPort>,
+
+    /// REST connections at the most; more are closed at once
+    #[arg(long, value_name = "N", default_value = "4096")]
+    pub rest_connections: NonZeroU32,
+
+    /// REST connections from one address at the most (of IPv6 from one network of 64 bits) on which nobody is logged
+    /// in; the others count by user
+    #[arg(long, value_name = "N", default_value = "1024")]
+    pub rest_connections_per_address: NonZeroU32,
+
+    /// How SMS codes are sent: `log` writes them to the log (for development), `webhook` posts them to a URL
+    #[arg(long, value_enum, default_value_t = SmsProvider::Log)]
+    pub sms_provider: SmsProvider,
+
+    /// Where the webhook provider posts {"phone","code"} as JSON
+    #[arg(long, value_name = "URL", required_if_eq("sms_provider", "webhook"))]
+    pub sms_webhook_url: Option<url::Url>,
+
+    /// Countries whose phones get SMS codes, as the beginnings of their numbers
+    #[arg(long, value_name = "PREFIX", value_delimiter = ',', default_value = "+86")]
+    pub sms_countries: Vec<CountryCode>,
+
+    /// SMS codes an hour for one address; a sixth of them a minute, five times as many a day
+    #[arg(long, value_name = "N", default_value = "60")]
+    pub sms_per_hour_address: NonZeroU32,
+
+    /// Wrong passwords and SMS codes of one address within 15 minutes
+    #[arg(long, value_name = "N", default_value = "200")]
+    pub wrong_logins_address: NonZeroU32,
+
+    /// Requests a second of one user; five times as many at once
+    #[arg(long, value_name = "N", default_value = "20")]
+    pub requests_per_s_user: NonZeroU32,
+
+    /// Requests a second of one address without a right token; five times as many at once
+    #[arg(long, value_name = "N", default_value = "100")]
+    pub requests_per_s_address: NonZeroU32,
+
+    /// Proxies whose X-Forwarded-For and PROXY header (--proxy-protocol) are believed, as addresses or networks
+    /// (10.0.0.0/8). Without it: no X-Forwarded-For, and PROXY headers of loopback and private addresses
+    #[arg(long, value_name = "NETWORK", value_delimiter = ',')]
+    pub trusted_proxies: Vec<Network>,
+
+    /// Where browser apps are loaded from that may call (https://app.example.com); none by default
+    #[arg(long, value_name = "ORIGIN", value_delimiter = ',')]
+    pub cors_origin: Vec<Origin>,
+
+    /// Hosts whose uris of media are taken; every program has the flag, so it is set by what puts them together
+    #[arg(skip)]
+    pub media_hosts: MediaHosts,
+}
+
+/// A port of REST whose connections may begin with a PROXY header.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RestPort {
+    /// `--rest-addr`.
+    Rest,
+    /// `--rest-tls-addr`.
+    RestTls,
+}
+
+/// How SMS codes are sent.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SmsProvider {
+    /// To the log, for development.
+    Log,
+    /// By a POST to a URL.
+    Webhook,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            rest_addr: "127.0.0.1:8080".into(),
+            rest_tls_addr: None,
+            rest_proxy_protocol_ports: Vec::new(),
+            rest_connections: NonZeroU32::MIN.saturating_add(4095),
+            rest_connections_per_address: NonZeroU32::MIN.saturating_add(1023),
+            sms_provider: SmsProvider::Log,
+            sms_webhook_url: None,
+            sms_countries: vec![CountryCode::default()],
+            sms_per_hour_address: NonZeroU32::MIN.saturating_add(59),
+            wrong_logins_address: NonZeroU32::MIN.saturating_add(199),
+            requests_per_s_user: NonZeroU32::MIN.saturating_add(19),
+            requests_per_s_address: NonZeroU32::MIN.saturating_add(99),
+            trusted_proxies: Vec::new(),
+            cors_origin: Vec::new(),
+            media_hosts: MediaHosts::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Program {
+        #[command(flatten)]
+        settings: Settings,
+    }
+
+    #[test]
+    fn the_default_is_what_no_flags_give() {
+        let parsed = Program::try_parse_from(["api-server"]).unwrap().settings;
+        assert_eq!(format!("{parsed:?}"), format!("{:?}", Settings::default()));
+    }
+
+    #[test]
+    fn flags_out_of_range_are_refused() {
+        for bad in [
+            &["x", "--requests-per-s-user", "0"][..],
+            &["x", "--trusted-proxies", "10.0.0.0/33"],
+            &["x", "--sms-provider", "webhook"],
+            &["x", "--sms-countries", "China"],
+            &["x", "--sms-countries", ""],
+            &["x", "--sms-per-hour-address", "0"],
+            &["x", "--sms-webhook-url", "not a url"],
+            &["x", "--rest-connections", "0"],
+            &["x", "--rest-connections-per-address", "0"],
+            &["x", "--rest-proxy-protocol-ports", "im"],
+            &["x", "--cors-origin", "*"],
+            &["x", "--cors-origin", "https://app.example.com,app.example.com"],
+        ] {
+            assert!(Program::try_parse_from(bad).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Leaving a team, and the removal of doctors.
+
+use axum::extract::State;
+use database::Transaction;
+use proto::UserId;
+
+use crate::{
+    account::{self, Device},
+    app::{App, Written},
+    caller::{Led, Role, User},
+    clock::now_ms,
+    http::{
+        answer::{Answer, Empty, Envelope},
+        docs::IdempotencyKey,
+        error::{Error, ErrorCode},
+        input::{Nothing, PathId, Write},
+    },
+    team::{Team, table},
+};
+
+/// Leaves a team
+///
+/// By a doctor other than the owner, or a member. A doctor stays in running consults until the assistant removes them, and can
+/// no longer be added to others.
+#[utoipa::path(
+    operation_id = "leaveTeam",
+    post, path = "/team/{id}/leave", tag = "team", params(("id" = i64, Path, minimum = 1), IdempotencyKey),
+    responses(
+        (status = 200, body = Envelope<Empty>),
+        (status = 404, description = "`team.not_found`"),
+        (status = 409, description = "`team.not_in`, `team.owner_stays`")
+    ),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn leave(
+    State(app): State<App>,
+    user: User,
+    PathId(id): PathId,
+    write: Write<Nothing>,
+) -> Result<Answer, Error> {
+    app.write(write.once, move |tx| {
+        Box::pin(async move {
+            let mut written = Written::new(Answer::empty()?);
+            if user.role == Role::Member {
+                table::team_in(tx, id.get())
+                    .await?
+                    .ok_or(ErrorCode::TeamNotFound)?;
+                if !table::remove_member(tx, id.get(), user.id).await? {
+                    return Err(ErrorCode::TeamNotIn.into());
+                }
+            } else {
+                let ended = remove(tx, id.get(), user.id).await?;
+                written.logged_out = ended.ok_or(ErrorCode::TeamNotIn)?;
+            }
+            Ok(written)
+        })
+    })
+    .await
+}
+
+/// Removes a doctor from a team, for a user who leads it. Returns the devices on which the doctor had logged the team's
+/// assistant in: they end.
+pub(crate) async fn remove_doctor(
+    tx: &mut Transaction<'_>,
+    team: i64,
+    user: &User,
+    doctor: UserId,
+) -> Result<Vec<Device>, Error> {
+    Led::<Team>::lock(tx, team, user).await?;
+    let ended = remove(tx, team, doctor).await?;
+    ended.ok_or_else(|| Error::new(ErrorCode::TeamDoctorNotFound).field("doctor_id"))
+}
+
+/// Locks the doctor's account first, as joining does: racing requests count their teams one after the other. None when the
+/// doctor is not in the team.
+async fn remove(tx: &mut Transaction<'_>, team: i64, doctor: UserId) -> Result<Option<Vec<Device>>, Error> {
+    account::lock(tx, doctor).await?;
+    let team = table::team_in(tx, team).await?.ok_or(ErrorCode::TeamNotFound)?;
+    if team.owner_id == doctor.get() {
+        return Err(ErrorCode::TeamOwnerStays.into());
+    }
+    if !table::remove_doctor(tx, team.team_id, doctor).await? {
+        return Ok(None);
+    }
+    let assistant = UserId::from_database(team.assistant_id);
+    let ended = account::remove_opened_devices(tx, assistant, doctor, now_ms()).await?;
+    Ok(Some(ended))
+}

@@ -1,0 +1,7 @@
+//! The doctors and members of a team: how they join and leave.
+
+pub(crate) mod doctors;
+pub(crate) mod invitation;
+pub(crate) mod join;
+pub(crate) mod leave;
+pub(crate) mod members;

@@ -1,0 +1,6 @@
+//! The commands that copy, restore or migrate a database as a whole.
+
+pub(super) mod backup;
+pub(super) mod copy;
+pub(super) mod migrate;
+pub(super) mod restore;

@@ -1,0 +1,4 @@
+//! Backups, restores and damage.
+
+mod backups;
+mod damage;

@@ -1,0 +1,103 @@
+//! The connection of a start: looks at the server, waits for the schema or migrates it.
+
+pub(super) mod migrate;
+mod privileges;
+
+use std::time::Duration;
+
+use telemetry::events::database::Event;
+use tokio_postgres::Client;
+
+use self::privileges::Role;
+use super::connect::{Address, Away, Connected, Hosts, first};
+use crate::{
+    Error,
+    migrations::{self, Schema},
+};
+
+/// How often a program that waits for the schema looks, and at how many looks it logs that.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+const LOG_EVERY: u32 = 20;
+/// The oldest server that this was tested with, as `server_version_num` says it.
+const OLDEST_SERVER: i32 = 150_000;
+
+/// Connects, brings the schema up to date if that is ours to do, and adds to the address the session settings that the server
+/// needs. Returns whether the server spreads rows over machines.
+pub(super) async fn start(hosts: &Hosts, address: &mut Address, schema: Schema) -> Result<bool, Error> {
+    let (mut client, _driver) = match schema {
+        Schema::Migrate | Schema::Leave => {
+            let connecting = first(hosts, &address.session);
+            connecting.await.map_err(Away::into_open)?
+        }
+        Schema::Await => await_schema(hosts, &address.session).await?,
+    };
+    let is_distributed = look_at_server(&client, address).await?;
+    let role = Role::of(&client).await?;
+    role.must_use_tables(&client).await?;
+    if schema == Schema::Migrate {
+        Box::pin(migrate::migrate(&mut client, &role)).await?;
+    }
+    Ok(is_distributed)
+}
+
+/// Waits for the database and for the version of its schema that this program needs.
+async fn await_schema(hosts: &Hosts, session: &str) -> Result<Connected, Error> {
+    let mut looks = 0u32;
+    loop {
+        let missing = match first(hosts, session).await {
+            Ok(connected) => match usable_version(&connected.0).await {
+                Err(error @ Error::Open(_)) => return Err(error),
+                Ok(version) if version >= migrations::LATEST_VERSION => return Ok(connected),
+                Ok(version) => format!(
+                    "its schema has version {version}, this program needs {}; start an api-server or run `huizhen migrate`",
+                    migrations::LATEST_VERSION
+                ),
+                Err(error) => error.to_string(),
+            },
+            Err(away) if away.for_ever => return Err(away.into_open()),
+            Err(away) => away.reason,
+        };
+        if looks.is_multiple_of(LOG_EVERY) {
+            Event::Waiting { missing: &missing }.emit();
+        }
+        looks += 1;
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// The version of a schema whose tables this program may use.
+async fn usable_version(client: &Client) -> Result<i64, Error> {
+    Role::of(client).await?.must_use_tables(client).await?;
+    migrate::version(client).await
+}
+
+/// Checks that the server keeps acknowledged commits, and is one that this program supports. Returns whether it spreads rows.
+async fn look_at_server(client: &Client, address: &mut Address) -> Result<bool, Error> {
+    const SETTINGS: &str =
+        "SELECT CAST(current_setting('server_version_num') AS INT), current_setting('fsync'),
+        current_setting('synchronous_commit'), current_setting('server_encoding'),
+        version() LIKE '%-YB-%' OR EXISTS (SELECT 1 FROM pg_extension WHERE extname = 'citus')
+          OR lower(coalesce(current_setting('huizhen.distributed', true), '')) IN ('on', 'true', 'yes', '1')";
+    let row = client.query_one(SETTINGS, &[]).await?;
+    let version: i32 = row.get(0);
+    if version < OLDEST_SERVER {
+        return Err(Error::Open(format!(
+            "the server is PostgreSQL {}; 15 or newer is needed",
+            version / 10_000
+        )));
+    }
+    let encoding: String = row.get(3);
+    if encoding != "UTF8" {
+        return Err(Error::Open(format!(
+            "the database has the encoding {encoding}; make one with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
+        )));
+    }
+    if row.get::<_, String>(1) == "off" {
+        Event::FsyncOff.emit();
+    }
+    // An acknowledged message is on the disk (invariant I1), whatever is usual on this server.
+    if row.get::<_, String>(2) == "off" {
+        address.set("synchronous_commit", "on");
+    }
+    Ok(row.get(4))
+}

@@ -1,0 +1,115 @@
+//! The table *One place for each* of ARCHITECTURE.md.
+
+use crate::links::{matches, table};
+use crate::source::Source;
+use crate::{allowed, tree};
+
+/// The places that the row of this thing names.
+fn stated(thing: &str) -> Vec<String> {
+    let text = tree::read("ARCHITECTURE.md");
+    assert!(
+        text.contains(&format!("\n| {thing} | ")),
+        "ARCHITECTURE.md has no row {thing}"
+    );
+    let head = format!("| {thing} | ");
+    let row = text.lines().find(|line| line.starts_with(&head)).unwrap();
+    row.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// Holds that what `finds` sees in a file is seen in the stated places alone, and that each of them has some.
+fn only(thing: &str, finds: impl Fn(&Source) -> Option<usize>) {
+    let places = stated(thing);
+    let mut astray = Vec::new();
+    let mut used = vec![false; places.len()];
+    for source in tree::product() {
+        let Some(line) = finds(source) else { continue };
+        let place = places.iter().position(|place| matches(place, &source.path));
+        match place {
+            Some(place) => used[place] = true,
+            None => astray.push(format!("{}:{line}", source.path)),
+        }
+    }
+    let idle = places.iter().zip(&used).filter(|(_, used)| !**used);
+    astray.extend(idle.map(|(place, _)| format!("{place} has none, though ARCHITECTURE.md names it")));
+    allowed::check(
+        &format!("places of {thing} that ARCHITECTURE.md has wrong"),
+        &astray,
+    );
+}
+
+#[test]
+fn sql_stands_where_architecture_md_says() {
+    let starts = ["SELECT ", "INSERT INTO ", "INSERT OR ", "DELETE FROM ", "WITH "];
+    only("SQL statements", |source| {
+        if source.path.starts_with("loadtest/") || source.path.starts_with("fleet/testkit/") {
+            return None;
+        }
+        let is_sql = |text: &str| {
+            let text = text.trim_start();
+            starts.iter().any(|start| text.starts_with(start))
+                || (text.starts_with("UPDATE ") && text.contains(" SET "))
+        };
+        source
+            .strings
+            .iter()
+            .find(|string| is_sql(&string.text))
+            .map(|string| string.line)
+    });
+}
+
+#[test]
+fn unsafe_code_stands_where_architecture_md_says() {
+    only("unsafe code", |source| {
+        source
+            .words()
+            .find(|(_, word)| *word == "unsafe")
+            .map(|(line, _)| line)
+    });
+}
+
+#[test]
+fn the_wall_clock_is_read_where_architecture_md_says() {
+    let rooms = ["fleet/", "im-server/", "api-server/"];
+    only("the wall clock, in the fleet and its servers", |source| {
+        let is_here = rooms.iter().any(|room| source.path.starts_with(room));
+        let reads = ["SystemTime::now(", "Timestamp::now("];
+        (is_here && !source.path.starts_with("fleet/testkit/"))
+            .then(|| line_of(source, &reads))
+            .flatten()
+    });
+}
+
+#[test]
+fn status_codes_stand_where_architecture_md_says() {
+    only("HTTP status codes, in api-server", |source| {
+        source
+            .path
+            .starts_with("api-server/")
+            .then(|| line_of(source, &["StatusCode::"]))
+            .flatten()
+    });
+}
+
+#[test]
+fn outages_are_recognized_where_architecture_md_says() {
+    only(
+        "outages of the database by their kind, in the servers",
+        |source| {
+            let is_here = source.path.starts_with("api-server/") || source.path.starts_with("im-server/");
+            is_here
+                .then(|| line_of(source, &[".outage()", "Kind::Outage"]))
+                .flatten()
+        },
+    );
+}
+
+/// The first line of code that has one of these.
+fn line_of(source: &Source, texts: &[&str]) -> Option<usize> {
+    let has = |line: &str| texts.iter().any(|text| line.contains(text));
+    source.code.lines().position(has).map(|index| index + 1)
+}
+
+#[test]
+fn the_tables_have_rows() {
+    assert!(table("ARCHITECTURE.md", "| thing | stands in |").len() >= 2);
+}
