@@ -15,24 +15,18 @@ use crate::{
     shared::Shared,
 };
 
+// protocol: "Received, Read | none; the others get Marks"
 pub(crate) fn received(
     shared: &Arc<Shared>,
     session: &Arc<Session>,
     request_id: u64,
     received: wire::Received,
 ) -> Option<Pending> {
-    let conversation = conversation_id(session, request_id, received.conversation_id)?;
-    let seq = checked_seq(session, request_id, received.seq)?;
-    mark(
-        shared,
-        session,
-        request_id,
-        conversation,
-        Mark {
-            received_seq: seq,
-            read_seq: Seq::ZERO,
-        },
-    )
+    let wire::Received { conversation_id, seq } = received;
+    mark(shared, session, request_id, conversation_id, seq, |seq| Mark {
+        received_seq: seq,
+        read_seq: Seq::ZERO,
+    })
 }
 
 pub(crate) fn read(
@@ -41,36 +35,35 @@ pub(crate) fn read(
     request_id: u64,
     read: wire::Read,
 ) -> Option<Pending> {
-    let conversation = conversation_id(session, request_id, read.conversation_id)?;
-    let seq = checked_seq(session, request_id, read.seq)?;
     mark(
         shared,
         session,
         request_id,
-        conversation,
-        Mark {
+        read.conversation_id,
+        read.seq,
+        |seq| Mark {
             received_seq: seq,
             read_seq: seq,
         },
     )
 }
 
-fn checked_seq(session: &Session, request_id: u64, seq: i64) -> Option<Seq> {
-    let checked = Seq::new(seq);
-    if checked.is_none() {
-        let message = sentences::not_negative("seq");
-        session.refuse(request_id, ErrorCode::Invalid, "seq", &message);
-    }
-    checked
-}
-
+// protocol: "Received, Read | INVALID | seq"
 fn mark(
     shared: &Arc<Shared>,
     session: &Arc<Session>,
     request_id: u64,
-    conversation: ConversationId,
-    mark: Mark,
+    conversation: i64,
+    seq: i64,
+    mark_at: fn(Seq) -> Mark,
 ) -> Option<Pending> {
+    let conversation = conversation_id(session, request_id, conversation)?;
+    let Some(seq) = Seq::new(seq) else {
+        let message = sentences::not_negative("seq");
+        session.refuse(request_id, ErrorCode::Invalid, "seq", &message);
+        return None;
+    };
+    let mark = mark_at(seq);
     if let Some(room) = shared.rooms.get(conversation)
         && room.has_user(session.user)
         && mark.received_seq <= room.delivered()

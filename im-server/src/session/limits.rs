@@ -121,7 +121,7 @@ impl Limits {
         self.logins.as_ref().is_none_or(|logins| logins.check().is_ok())
     }
 
-    /// Whether the address has so many failures in this minute that its passwords are not looked up.
+    /// Whether the failures of the address in this minute block all of its logins.
     pub(crate) fn is_blocked(&self, address: IpAddr) -> bool {
         let minute = uptime_s() / 60;
         let most = self.failed_per_minute.saturating_mul(FLOOD);
