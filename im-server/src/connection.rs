@@ -36,6 +36,7 @@ use crate::{
 const READ_BYTES: usize = 64 * 1024;
 /// Longest time that an ended session may take to read its last frames.
 const FINISH_LIMIT: Duration = Duration::from_secs(2);
+// protocol: "50 a second, 250 at once"
 /// Requests a second of one session, messages excluded.
 const REQUESTS_PER_S: u32 = 50;
 
@@ -204,6 +205,8 @@ impl Connection {
         }
     }
 
+    // protocol: "It answers them as well when you close only your side"
+    // protocol: "To leave, send Logout"
     /// Ends a session that reads no more, once its sends are answered.
     fn poll_finish(&self, finish: Finish) -> Poll<()> {
         if let Some(sending) = &self.sending {
@@ -222,6 +225,8 @@ impl Connection {
         Poll::Ready(())
     }
 
+    // protocol: "The same happens while 64 answers are owed to you"
+    // protocol: "64; the node reads no further until some are sent"
     /// Whether one more answer fits, beside the outstanding ones.
     fn has_capacity_for_answer(&self) -> bool {
         let owed = self.sending.as_ref().map_or(0, |sending| sending.owed());
@@ -237,6 +242,7 @@ impl Connection {
         })
     }
 
+    // protocol: "Only whole frames count"
     /// Handles frames until the bytes are used up or a request waits. Returns the number of bytes used.
     fn take(&mut self, bytes: &[u8]) -> usize {
         let limit = self.shared.settings.max_frame_bytes as usize;
@@ -263,6 +269,8 @@ impl Connection {
         bytes.len() - input.len()
     }
 
+    // protocol: "Over its rate a session is not refused"
+    // protocol: "20 a second in the long run, 100 at once"
     /// Whether a request may be handled now. A session over its rate pauses: a refused message would have to be
     /// resent, behind later ones.
     fn admit(&mut self, body: &client_frame::Body) -> Result<(), Duration> {

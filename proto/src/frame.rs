@@ -7,8 +7,10 @@ use crate::wire::{ServerFrame, server_frame};
 
 /// The length prefix, bytes.
 pub const HEADER_BYTES: usize = 4;
+// protocol: "A frame before login has at most 1 KiB"
 /// The largest frame before login, bytes: a Login with all its fields at their longest fits.
 pub const MAX_BEFORE_LOGIN_BYTES: usize = 1024;
+// protocol: "After login yours have at most max_frame_bytes"
 /// The default for the largest frame from an app after login, bytes; bigger things go through media upload.
 pub const MAX_FRAME_BYTES: usize = 64 * 1024;
 
@@ -85,6 +87,7 @@ impl FrameReader {
     }
 }
 
+// protocol: "A longer length closes the connection"
 fn announced(header: &[u8], limit: usize) -> Result<usize, FrameTooLong> {
     let mut length = [0; HEADER_BYTES];
     length.copy_from_slice(&header[..HEADER_BYTES]);
@@ -104,6 +107,7 @@ fn whole(input: &[u8], limit: usize) -> Result<Option<usize>, FrameTooLong> {
     Ok((input.len() >= end).then_some(end))
 }
 
+// protocol: "A frame on TCP and TLS is a 4-byte big-endian length"
 /// A message as a frame, its length in front.
 pub fn encode(message: &impl Message) -> Bytes {
     let length = message.encoded_len();
@@ -121,6 +125,7 @@ pub fn encode_into(message: &impl Message, length: usize, frame: &mut BytesMut) 
     let _ = message.encode(frame);
 }
 
+// protocol: "Frames that the node sends unasked carry 0"
 /// A node's frame, its length in front; `request_id` 0 when it answers nothing.
 pub fn server(request_id: u64, body: server_frame::Body) -> Bytes {
     encode(&ServerFrame {

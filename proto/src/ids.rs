@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+// protocol: "ids | below 2^53"
 /// The largest id: JavaScript keeps integers exact up to here.
 pub const MAX_ID: i64 = (1 << 53) - 1;
 
+// protocol: "device_id | 1 to 64 bytes"
 /// The longest id of an app's installation, bytes, on the wire and in REST.
 pub const MAX_DEVICE_ID_BYTES: usize = 64;
 

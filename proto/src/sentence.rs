@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
+// protocol: "An app that names no language gets English"
 /// The language of a session's sentences; `Login.language` names it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Language {
@@ -13,6 +14,7 @@ pub enum Language {
 }
 
 impl Language {
+    // protocol: "are in the language of Login.language"
     /// The language that a BCP 47 tag asks for, as in `zh-Hans-CN`; `_` separates as well.
     pub fn of(tag: &str) -> Self {
         let primary = tag.split(['-', '_']).next().unwrap_or_default();
@@ -67,6 +69,7 @@ impl fmt::Display for Sentence {
 mod tests {
     use super::*;
 
+    // protocol: "are in the language of Login.language"
     #[test]
     fn every_kind_of_chinese_is_chinese_and_everything_else_is_english() {
         for tag in ["zh", "zh-CN", "ZH-Hant-TW", "zh_CN"] {

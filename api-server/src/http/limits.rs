@@ -83,7 +83,7 @@ impl Limits {
             && let Some(line) = self.refused.line(address)
         {
             Event::AddressRateExceeded {
-                address: line.address,
+                address: &line.address,
                 untold: line.untold,
             }
             .emit();

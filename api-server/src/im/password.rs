@@ -38,6 +38,8 @@ pub(crate) struct ImPassword {
     responses((status = 200, body = Envelope<ImPassword>)),
     security(("access_token" = []), ("bearer" = []))
 )]
+// protocol: "It is bound to this user and this device"
+// protocol: "GET /im/password with the access token returns"
 pub(crate) async fn get(State(app): State<App>, user: User) -> Result<Answer, Error> {
     app.im_passwords.take(user.id, &user.device_id)?;
     let password = hex::encode(rand::random::<[u8; 16]>());

@@ -10,6 +10,7 @@ use proto::UserId;
 
 use crate::http::error::{Error, ErrorCode};
 
+// protocol: "An app that asks too often"
 /// Burst of one device: an app that nodes refuse asks for a password before each attempt.
 const DEVICE_BURST: u32 = 30;
 /// The interval of one device after its burst. A password serves several connections for an hour.

@@ -44,6 +44,7 @@ pub(crate) struct Server {
     responses((status = 200, body = Envelope<Vec<Server>>)),
     security(("access_token" = []), ("bearer" = []))
 )]
+// protocol: "lists the live nodes, the least loaded first"
 pub(crate) async fn list(State(app): State<App>, _: User) -> Result<Answer, Error> {
     let now_ms = now_ms();
     let mut nodes = app.backplane.nodes(now_ms).await?;

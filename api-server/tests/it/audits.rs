@@ -4,7 +4,6 @@ use serde_json::{Value, json};
 
 use super::{
     operators::{acts, operator},
-    people::Person,
     scene::Scene,
     service::Service,
 };

@@ -4,7 +4,6 @@ use serde_json::json;
 
 use super::{
     lists::{coarsen, walk, walk_by},
-    people::new_consult,
     scene::Scene,
     service::Service,
 };

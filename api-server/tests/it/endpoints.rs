@@ -1,8 +1,6 @@
 //! The endpoints of the OpenAPI document are those that are served.
 
-use std::collections::BTreeSet;
-
-use serde_json::Value;
+use serde_json::json;
 
 use super::{
     document::{METHODS, document, operations},

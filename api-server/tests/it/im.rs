@@ -23,6 +23,7 @@ pub fn node(id: &str, ip: &str, port: u16, sessions: u64) -> NodeRecord {
 /// Seed 1.1: `"result":[{"ip": "192.168.3.1" "port": 9501}, …]`.
 /// Seed: IM 获取 ip 地址 接口.
 /// Seed: 1.1 获取 im server ip 地址.
+// protocol: "lists the live nodes, the least loaded first"
 #[tokio::test]
 async fn servers_are_the_live_nodes_the_least_loaded_first() {
     let service = Service::start().await;
@@ -80,6 +81,8 @@ async fn servers_are_the_live_nodes_the_least_loaded_first() {
 /// Seed 1.2: `{"success":true, "result": {"expire":3600, "password":"3dd734329f5abcdf7dde9ba87301bb1f"}}`.
 /// Seed: IM 获取 Token 接口.
 /// Seed: 1.2 获取 im password.
+// protocol: "GET /im/password with the access token returns"
+// protocol: "It is bound to this user and this device"
 #[tokio::test]
 async fn a_password_is_good_for_its_user_and_device() {
     let service = Service::start().await;
@@ -153,6 +156,7 @@ fn now_ms() -> i64 {
     i64::try_from(since.as_millis()).unwrap()
 }
 
+// protocol: "An app that asks too often"
 #[tokio::test]
 async fn im_passwords_have_a_rate_of_their_own() {
     let service = Service::start().await;

@@ -9,12 +9,10 @@ use proto::{
     wire::{self, EntryKind, Platform},
 };
 use serde_json::json;
+use testkit::PATIENCE;
 use tokio::{net::TcpListener, time::timeout};
 
 use super::{people::Person, scene::Scene, service::Service};
-
-/// The longest time of a push on a busy machine; it takes milliseconds.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(clap::Parser)]
 struct Flags {

@@ -7,8 +7,7 @@ use super::{
     service::{Reply, Service},
 };
 
-/// How long anything awaited may take, on a busy machine.
-pub const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+pub use testkit::{PATIENCE, eventually};
 
 /// A service with a team, one of its doctors, and a patient.
 pub struct Scene {
@@ -88,13 +87,4 @@ pub async fn story(scene: &Scene, conversation: i64) -> Vec<String> {
             other => panic!("{other}"),
         })
         .collect()
-}
-
-/// Waits until something holds.
-pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    while !holds().await {
-        assert!(tokio::time::Instant::now() < deadline, "{what}: not in time");
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
 }

@@ -33,6 +33,7 @@ async fn begin(service: &Service, patient: &Person, team: &Team, change: Value) 
     patient.post(service, "/consult", body).send().await
 }
 
+// protocol: "REST accepts the same in images"
 #[tokio::test]
 async fn a_consult_names_media_of_this_service_only() {
     let service = Service::start().await;

@@ -45,6 +45,7 @@ impl Default for Books {
 }
 
 impl Books {
+    // protocol: "Before the first Sync no entry is sent to you"
     /// Begins a Sync of the conversations from `from` on. Notices about them count from now on, since they may be
     /// newer than what the Sync reads. Returns the argument of [`Self::sync_failed`].
     pub(crate) fn begin_sync(&mut self, from: ConversationId, horizon: i64) -> i64 {
@@ -70,6 +71,7 @@ impl Books {
         conversation.get() >= self.synced_from
     }
 
+    // protocol: "A conversation that you do not name counts as known"
     /// The horizon of the first Sync: everything below it was delivered in conversations that are not in these books.
     pub(crate) fn baseline(&self) -> i64 {
         self.baseline
@@ -119,6 +121,7 @@ impl Books {
         rare.kept.insert(conversation, kept);
     }
 
+    // protocol: "a session never gets an entry twice"
     pub(crate) fn kept(&self, conversation: ConversationId) -> Option<Kept> {
         let rare = self.rare.as_ref()?;
         rare.kept.get(&conversation).copied()

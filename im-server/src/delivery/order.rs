@@ -34,6 +34,7 @@ impl Order {
         self.delivered
     }
 
+    // protocol: "Each entry arrives once and in order"
     /// Accepts an entry; appends those that are due to `ready`, in order.
     pub(crate) fn offer(&mut self, entry: Published, ready: &mut VecDeque<Published>) {
         self.known = self.known.max(entry.seq);
@@ -57,6 +58,7 @@ impl Order {
         self.known = self.known.max(seq);
     }
 
+    // protocol: "Entry frames, of each conversation in the order of seq"
     /// The missing entries, both ends included.
     pub(crate) fn gap(&self) -> Option<(Seq, Seq)> {
         if self.known <= self.delivered {

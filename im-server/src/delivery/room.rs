@@ -164,6 +164,7 @@ impl<R: Receiver> Room<R> {
         self.filling.store(false, Ordering::Release);
     }
 
+    // protocol: "From the first Sync on you get each entry once"
     /// Delivers the inbox until it is empty; true when entries are missing.
     pub(crate) fn drain(&self) -> bool {
         loop {

@@ -86,6 +86,7 @@ fn too_many_attempts() -> Refused {
     )
 }
 
+// protocol: "Only a wrong user, device or password is AUTH_FAILED"
 async fn check_password(
     shared: &Shared,
     user: Option<UserId>,

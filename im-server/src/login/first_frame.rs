@@ -20,8 +20,10 @@ use crate::{
     shared::{Shared, spread_ms},
 };
 
+// protocol: "password | 1 to 128 bytes"
 /// Longest `password`, bytes; issued ones have 32.
 const MAX_PASSWORD_BYTES: usize = 128;
+// protocol: "app_version | 32 bytes"
 /// Longest `app_version`, bytes.
 const MAX_APP_VERSION_BYTES: usize = 32;
 
@@ -90,6 +92,7 @@ fn check_login(shared: &Shared, newcomer: &mut Newcomer, message: &[u8]) -> Resu
     Ok((frame.request_id, login))
 }
 
+// protocol: "A malformed Login (a field too long, no device_id) gets INVALID_LOGIN"
 /// Rejects fields that no valid login has, before a password is looked up.
 fn check_shape(login: &Login) -> Result<(), Refused> {
     if UserId::new(login.user_id).is_none() {

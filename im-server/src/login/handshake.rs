@@ -2,8 +2,11 @@
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 
+// protocol: "The handshake is a GET over HTTP/1.1"
 /// Largest request head, bytes.
 const MAX_HEAD_BYTES: usize = 8 * 1024;
+// protocol: "An app may ask for the sub-protocol"
+// protocol: "An app that asks for none gets none"
 /// The sub-protocol that an app may request.
 const PROTOCOL: &str = "huizhen.v1";
 /// RFC 6455, 1.3.
@@ -91,6 +94,7 @@ fn tokens<'h>(headers: &'h [httparse::Header<'h>], name: &'static str) -> impl I
         .map(str::trim)
 }
 
+// protocol: "is answered with 426"
 fn refuse(status: &str, why: &str) -> Handshake {
     let body = format!("{why}\n");
     let upgrade = if status.starts_with("426") {

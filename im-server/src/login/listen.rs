@@ -1,10 +1,11 @@
 //! Accepting connections.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc};
 
 use backplane::NodeAddress;
+use program::accept;
 use telemetry::{
-    events::im::{self as events, Event},
+    events::im::{ACCEPT_FAILURES, Event},
     task::{Name, Stopped, vital},
 };
 use tokio::net::{TcpListener, TcpStream};
@@ -14,9 +15,6 @@ use crate::{
     settings::{Door, advertise},
     shared::Shared,
 };
-
-/// Pause while the machine lacks files or memory for connections.
-const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 
 /// Unsent bytes that the kernel buffers for a connection. The default (`tcp_wmem`) is up to 4 MiB for each app that
 /// does not read. Bytes in flight do not count.
@@ -74,31 +72,20 @@ fn bound_unsent(_: &TcpListener) -> std::io::Result<()> {
 }
 
 async fn accept(shared: Arc<Shared>, listener: TcpListener, door: Door) -> Stopped {
-    let mut is_failing = false;
-    loop {
-        let accepted = tokio::select! {
-            () = shared.closing.cancelled() => return Stopped,
-            accepted = listener.accept() => accepted,
-        };
-        match accepted {
-            Ok((stream, peer)) => {
-                is_failing = false;
-                take(&shared, stream, peer, door);
-            }
-            Err(error) if is_exhausted(&error) => {
-                events::ACCEPT_FAILURES.increment();
-                // One line for each outage.
-                if !std::mem::replace(&mut is_failing, true) {
-                    tracing::error!(%error, "no more connections can be taken; raise the open-file limit or lower --max-sessions");
-                }
-                tokio::time::sleep(EXHAUSTED_PAUSE).await;
-            }
-            Err(error) => tracing::debug!(%error, "a connection was gone before it was taken"),
-        }
-    }
+    let listening = accept::Door {
+        name: door.name(),
+        remedy: "raise the open-file limit or lower --max-sessions",
+        failures: Some(&ACCEPT_FAILURES),
+    };
+    let stop = shared.closing.clone();
+    accept::run(listener, listening, stop, |stream, peer| {
+        admit(&shared, stream, peer, door);
+    })
+    .await;
+    Stopped
 }
 
-fn take(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr, door: Door) {
+fn admit(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr, door: Door) {
     // The outbox coalesces frames, so the kernel need not.
     if stream.set_nodelay(true).is_err() {
         return;
@@ -109,11 +96,4 @@ fn take(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr, door: Door) {
         peer.ip().to_canonical(),
         door,
     ));
-}
-
-fn is_exhausted(error: &std::io::Error) -> bool {
-    matches!(
-        error.raw_os_error(),
-        Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM)
-    )
 }

@@ -31,6 +31,7 @@ use crate::{
     shared::{Shared, spread_ms},
 };
 
+// protocol: "It must be complete within 5 s"
 /// Longest login, handshakes included. Slow bytes do not extend it.
 const LOGIN_LIMIT: Duration = Duration::from_secs(5);
 
@@ -54,6 +55,8 @@ pub(crate) fn serve(
     }
 }
 
+// protocol: "The answer is LoginOk, or a Bye"
+// protocol: "Login | LoginOk, or Bye"
 /// Logs a connection in; `None` when it failed and its app has received the reason.
 async fn log_in(shared: Arc<Shared>, mut stream: TcpStream, peer: IpAddr, door: Door) -> Option<Established> {
     let shared = &shared;

@@ -25,6 +25,7 @@ pub(super) struct Newcomer {
     pub(super) language: Language,
 }
 
+// protocol: "tls_port speaks both kinds behind TLS"
 /// Completes the handshakes before the first frame.
 pub(super) async fn open(
     shared: &Shared,

@@ -17,10 +17,13 @@ use crate::{
 };
 
 const DEFAULT_ENTRIES: u32 = 50;
+// protocol: "entries of a HistoryPage | 50 by default, 200 at most"
 const MAX_ENTRIES: u32 = 200;
 /// Bytes of the frame beside its entries.
 const FRAME_OVERHEAD_BYTES: usize = 64;
 
+// protocol: "History | HistoryPage | NO_ACCESS"
+// protocol: "History | INVALID | before_seq, after_seq, limit"
 pub(crate) fn history(
     shared: &Arc<Shared>,
     session: &Arc<Session>,
@@ -129,6 +132,7 @@ mod tests {
             .collect()
     }
 
+    // protocol: "entries of a HistoryPage | 50 by default, 200 at most"
     #[test]
     fn a_page_is_cut_at_the_far_end_and_never_empty() {
         let seqs = |(entries, cut): (Vec<wire::Entry>, bool)| {

@@ -15,6 +15,7 @@ use crate::{
     shared::Shared,
 };
 
+// protocol: "Received, Read | none; the others get Marks"
 pub(crate) fn received(
     shared: &Arc<Shared>,
     session: &Arc<Session>,
@@ -47,6 +48,7 @@ pub(crate) fn read(
     )
 }
 
+// protocol: "Received, Read | INVALID | seq"
 fn mark(
     shared: &Arc<Shared>,
     session: &Arc<Session>,

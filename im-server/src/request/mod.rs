@@ -49,6 +49,8 @@ impl From<Option<Pending>> for Handled {
     }
 }
 
+// protocol: "it answers an unknown body with Error UNSUPPORTED"
+// protocol: "Ping | Pong | none"
 /// Handles a frame.
 pub(crate) fn handle(caller: Caller<'_>, request_id: u64, body: client_frame::Body) -> Handled {
     use client_frame::Body as Request;
@@ -60,6 +62,7 @@ pub(crate) fn handle(caller: Caller<'_>, request_id: u64, body: client_frame::Bo
         typing,
     } = caller;
     let pending = match body {
+        // protocol: "Login | INVALID | login"
         Request::Login(_) => {
             let message = &sentences::LOGGED_IN_ALREADY;
             session.refuse(request_id, ErrorCode::Invalid, "login", message);
@@ -83,6 +86,7 @@ pub(crate) fn handle(caller: Caller<'_>, request_id: u64, body: client_frame::Bo
         Request::Read(read) => marks::read(shared, session, request_id, read),
         Request::Typing(body) => typing::typing(shared, session, typing, request_id, body),
         Request::Presence(query) => presence::presence(shared, session, request_id, query),
+        // protocol: "CallSignal | none yet"
         Request::CallSignal(_) => {
             let message = &sentences::NO_CALLS;
             session.refuse(request_id, ErrorCode::Unsupported, "call_signal", message);
@@ -129,6 +133,7 @@ pub(crate) fn not_now(session: &Session, request_id: u64) {
     );
 }
 
+// protocol: "all that name a conversation | NO_ACCESS"
 /// The id of a conversation from an app. An impossible id is answered like an unknown one.
 pub(crate) fn conversation_id(session: &Session, request_id: u64, id: i64) -> Option<ConversationId> {
     let conversation = ConversationId::new(id);

@@ -11,8 +11,11 @@ use proto::{
 use super::{Pending, not_now, unavailable};
 use crate::{sentences, session::Session, shared::Shared};
 
+// protocol: "users in a PresenceQuery | 100"
+// protocol: "PresenceQuery | INVALID | user_ids"
 const MAX_USERS: usize = 100;
 
+// protocol: "PresenceQuery | Presence"
 pub(crate) fn presence(
     shared: &Arc<Shared>,
     session: &Arc<Session>,

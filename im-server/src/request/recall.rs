@@ -10,6 +10,7 @@ use proto::{
 use super::{Pending, conversation_id, refuse};
 use crate::{clock, sentences, session::Session, shared::Shared};
 
+// protocol: "Recall | RecallOk"
 pub(crate) fn recall(
     shared: &Arc<Shared>,
     session: &Arc<Session>,

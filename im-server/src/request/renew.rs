@@ -8,6 +8,8 @@ use proto::wire::{ErrorCode, Renew, RenewOk, server_frame::Body};
 use super::{Pending, not_now};
 use crate::{clock, sentences, session::Session, shared::Shared};
 
+// protocol: "Renew | RenewOk"
+// protocol: "Renew | AUTH_FAILED | password"
 pub(crate) fn renew(shared: &Arc<Shared>, session: &Arc<Session>, request_id: u64, renew: Renew) -> Pending {
     let (shared, session) = (shared.clone(), session.clone());
     Box::pin(async move {

@@ -32,14 +32,17 @@ use crate::{
     shared::{Shared, spread_ms},
 };
 
+// protocol: "unique for a sender in a conversation"
 /// Longest `client_msg_id`, bytes.
 const MAX_CLIENT_MSG_ID_BYTES: usize = 64;
+// protocol: "50 users, each a participant at that moment"
 /// Maximum number of mentioned users.
 const MAX_MENTIONS: usize = 50;
 
 /// Rooms of a batch that one task serves: some hundred writes.
 const ROOMS_TOGETHER: usize = 24;
 
+// protocol: "Send | SendOk | NO_ACCESS"
 pub(crate) fn send(
     shared: &Arc<Shared>,
     session: &Arc<Session>,
@@ -72,6 +75,9 @@ pub(crate) fn send(
     }))
 }
 
+// protocol: "Send | INVALID | client_msg_id"
+// protocol: "Send | INVALID | mime_type, body"
+// protocol: "Send | FORBIDDEN | mime_type"
 fn check(
     media: &MediaHosts,
     conversation: ConversationId,
@@ -168,6 +174,7 @@ impl Outlet<SendContext> for SendOutlet {
     }
 }
 
+// protocol: "An acknowledged message is durable"
 fn acknowledge(answer: &Settled<SendContext>) {
     let SendContext { owed, request_id } = &answer.context;
     let session = &owed.session;

@@ -16,6 +16,7 @@ use crate::{
     shared::Shared,
 };
 
+// protocol: "Typing | none; the others get Typing"
 pub(crate) fn typing(
     shared: &Arc<Shared>,
     session: &Arc<Session>,

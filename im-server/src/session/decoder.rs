@@ -53,6 +53,7 @@ impl Malformed {
 }
 
 impl Decoder {
+    // protocol: "Bytes that are not protobuf end the connection with Bye BAD_FRAME"
     /// The next complete item; `None` when `input` is used up and more bytes are needed.
     ///
     /// # Errors

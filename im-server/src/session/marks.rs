@@ -25,6 +25,7 @@ pub(crate) struct Marks {
 }
 
 impl Marks {
+    // protocol: "Each is cumulative"
     pub(crate) fn keep(&self, conversation: ConversationId, user: UserId, mark: Mark) {
         let mut waiting = self.waiting.lock();
         if waiting.len() >= WAITING && !waiting.contains_key(&(conversation, user)) {

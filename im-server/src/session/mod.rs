@@ -194,6 +194,7 @@ impl Session {
         self.ended.load(Ordering::Acquire)
     }
 
+    // protocol: "Send something at least every heartbeat_s"
     pub(crate) fn touch(&self) {
         self.active_s.store(clock::uptime_s(), Ordering::Relaxed);
     }

@@ -10,6 +10,7 @@ pub(crate) struct OncePerSecond {
 }
 
 impl OncePerSecond {
+    // protocol: "passed on once a second"
     pub(crate) fn passes(&mut self, now_ms: i64) -> bool {
         let now_ms = now_ms as u32;
         let passes = self

@@ -17,6 +17,15 @@ impl Door {
         }
     }
 
+    /// As in the ports file.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "im",
+            Self::WebSocket => "ws",
+            Self::Tls => "tls",
+        }
+    }
+
     /// The setting that demands a PROXY header on this port alone.
     pub(crate) fn proxy_flag(self) -> &'static str {
         match self {

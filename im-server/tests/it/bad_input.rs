@@ -38,6 +38,7 @@ async fn last_bye(stream: &mut TcpStream) -> Option<ByeReason> {
     }
 }
 
+// protocol: "A frame before login has at most 1 KiB"
 #[tokio::test(flavor = "multi_thread")]
 async fn before_login_only_a_small_login_is_taken() {
     let fleet = Fleet::start().await;
@@ -60,6 +61,7 @@ async fn before_login_only_a_small_login_is_taken() {
     );
 }
 
+// protocol: "It must be complete within 5 s"
 #[tokio::test(flavor = "multi_thread")]
 async fn dribbled_bytes_do_not_extend_the_time_to_log_in() {
     let fleet = Fleet::start().await;
@@ -88,6 +90,8 @@ async fn dribbled_bytes_do_not_extend_the_time_to_log_in() {
     dribble.abort();
 }
 
+// protocol: "it answers an unknown body with Error UNSUPPORTED"
+// protocol: "Its answer, or its Error, carries the same number"
 #[tokio::test(flavor = "multi_thread")]
 async fn after_login_an_unknown_request_is_answered_under_its_number_and_the_session_lives() {
     let fleet = Fleet::start().await;
@@ -113,6 +117,8 @@ async fn after_login_an_unknown_request_is_answered_under_its_number_and_the_ses
     assert!(matches!(app.next().await.body, Some(Body::Pong(_))));
 }
 
+// protocol: "Bytes that are not protobuf end the connection with Bye BAD_FRAME"
+// protocol: "A longer length closes the connection"
 #[tokio::test(flavor = "multi_thread")]
 async fn after_login_what_is_no_frame_ends_the_session() {
     let fleet = Fleet::start().await;
@@ -162,6 +168,7 @@ async fn frames_cut_anywhere_are_put_together_and_random_bytes_end_only_themselv
     assert_eq!(witness.seqs(2).await, [2, 3]);
 }
 
+// protocol: "After login yours have at most max_frame_bytes of LoginOk"
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_may_be_as_long_as_a_frame_and_no_longer() {
     let fleet = Fleet::start().await;
@@ -178,6 +185,7 @@ async fn a_message_may_be_as_long_as_a_frame_and_no_longer() {
 }
 
 /// I7: who stops reading is closed SLOW; the others do not notice.
+// protocol: "A session that stops reading is closed with Bye SLOW"
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_that_stops_is_closed_and_the_others_get_everything() {
     let fleet = Fleet::start_with(&["--slow-limit-s", "1", "--sends-per-s", "10000"], 1).await;

@@ -17,6 +17,9 @@ fn item(conversation_id: i64, have_seq: i64) -> SyncItem {
     }
 }
 
+// protocol: "Sync | Conversation and Entry frames"
+// protocol: "From the first Sync on you get each entry once"
+// protocol: "Entry frames, of each conversation in the order of seq"
 #[tokio::test(flavor = "multi_thread")]
 async fn an_app_gets_what_it_missed_and_goes_on_live() {
     let fleet = Fleet::start().await;
@@ -59,6 +62,8 @@ async fn an_app_gets_what_it_missed_and_goes_on_live() {
     pad.nothing_came().await;
 }
 
+// protocol: "While more is true, send Sync again with the have_seq"
+// protocol: "entries of a conversation in one Sync | 50 by default, 500 at most"
 #[tokio::test(flavor = "multi_thread")]
 async fn beyond_the_limit_an_app_syncs_again_and_no_hole_can_arise() {
     let fleet = Fleet::start_with(&["--sends-per-s", "1000"], 1).await;
@@ -123,6 +128,7 @@ async fn beyond_the_limit_an_app_syncs_again_and_no_hole_can_arise() {
     assert!(!page.has_more);
 }
 
+// protocol: "reset = true: delete your copy first"
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_of_another_epoch_or_from_the_future_is_reset() {
     let fleet = Fleet::start().await;
@@ -161,6 +167,7 @@ async fn a_copy_of_another_epoch_or_from_the_future_is_reset() {
     );
 }
 
+// protocol: "Before the first Sync no entry is sent to you"
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_flows_before_the_first_sync() {
     let fleet = Fleet::start().await;
@@ -173,6 +180,7 @@ async fn nothing_flows_before_the_first_sync() {
     assert_eq!(quiet.seqs(2).await, [2, 3]);
 }
 
+// protocol: "there they begin at from_seq"
 #[tokio::test(flavor = "multi_thread")]
 async fn being_added_brings_the_conversation_and_then_its_entries() {
     let fleet = Fleet::start().await;
@@ -203,6 +211,9 @@ async fn being_added_brings_the_conversation_and_then_its_entries() {
     assert!(page.entries.is_empty() && !page.has_more);
 }
 
+// protocol: "The Conversation frame then has no participants"
+// protocol: "keeps seeing the entries from their joining to their leaving"
+// protocol: "Sync and History return them"
 #[tokio::test(flavor = "multi_thread")]
 async fn who_left_while_away_still_gets_the_end_of_their_span() {
     let fleet = Fleet::start().await;
@@ -225,6 +236,7 @@ async fn who_left_while_away_still_gets_the_end_of_their_span() {
 }
 
 /// I3: announcements may be lost; a user who has left again before any was heard changes nothing.
+// protocol: "A user who rejoins sees the entries of all their stays"
 #[tokio::test(flavor = "multi_thread")]
 async fn i3_who_is_brought_in_and_out_unheard_gets_every_span_once() {
     let fleet = Fleet::start().await;
@@ -323,6 +335,7 @@ async fn a_sweep_has_passed(fleet: &Fleet) {
     assert_eq!(witness.seqs(1).await, [came]);
 }
 
+// protocol: "History | HistoryPage | NO_ACCESS"
 #[tokio::test(flavor = "multi_thread")]
 async fn history_says_what_is_wrong_with_a_request() {
     let fleet = Fleet::start().await;

@@ -26,6 +26,8 @@ async fn bye_to(fleet: &Fleet, login: Login) -> ByeReason {
     app.bye().await.reason()
 }
 
+// protocol: "Login | INVALID | login"
+// protocol: "The answer is LoginOk, or a Bye"
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_is_told_what_it_needs_to_know() {
     let fleet = Fleet::start().await;
@@ -43,6 +45,7 @@ async fn a_login_is_told_what_it_needs_to_know() {
     assert_eq!(again.0, ErrorCode::Invalid);
 }
 
+// protocol: "Only a wrong user, device or password is AUTH_FAILED"
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_users_wrong_passwords_and_those_of_others_look_the_same() {
     let fleet = Fleet::start().await;
@@ -67,6 +70,7 @@ async fn wrong_users_wrong_passwords_and_those_of_others_look_the_same() {
     assert_eq!(fleet.nodes[0].0.sessions(), 0);
 }
 
+// protocol: "Login | LoginOk, or Bye"
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_login_is_sent_away() {
     let fleet = Fleet::start().await;
@@ -83,6 +87,10 @@ async fn what_is_no_login_is_sent_away() {
 
 /// Limits are in bytes, as in REST. Many users share an address: an invalid Login that is not a guess locks none of
 /// them out.
+// protocol: "A malformed Login (a field too long, no device_id) gets INVALID_LOGIN"
+// protocol: "device_id | 1 to 64 bytes"
+// protocol: "password | 1 to 128 bytes"
+// protocol: "app_version | 32 bytes"
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_that_cannot_be_good_is_told_its_field_and_is_no_guess() {
     let fleet = Fleet::start_with(&["--failed-logins-per-minute", "1"], 1).await;
@@ -128,6 +136,8 @@ async fn a_login_that_cannot_be_good_is_told_its_field_and_is_no_guess() {
     }
 }
 
+// protocol: "are in the language of Login.language"
+// protocol: "An app that names no language gets English"
 #[tokio::test(flavor = "multi_thread")]
 async fn sentences_are_in_the_language_of_the_session() {
     let fleet = Fleet::start().await;
@@ -269,6 +279,8 @@ async fn a_logout_ends_the_devices_sessions_at_once_and_disabling_all() {
     pad.nothing_came().await;
 }
 
+// protocol: "To leave, send Logout"
+// protocol: "Logout | Bye LOGGED_OUT"
 #[tokio::test(flavor = "multi_thread")]
 async fn logout_is_answered_and_frees_the_place() {
     let fleet = Fleet::start_with(&["--max-sessions", "1"], 1).await;
@@ -286,6 +298,9 @@ async fn logout_is_answered_and_frees_the_place() {
     .await;
 }
 
+// protocol: "get a new password and send Renew on the same connection"
+// protocol: "Renew | RenewOk"
+// protocol: "Renew | AUTH_FAILED | password"
 #[tokio::test(flavor = "multi_thread")]
 async fn a_renewed_session_outlives_its_first_password_and_others_do_not() {
     let fleet = Fleet::start().await;
@@ -312,6 +327,8 @@ async fn a_renewed_session_outlives_its_first_password_and_others_do_not() {
     kept.nothing_came().await;
 }
 
+// protocol: "Send something at least every heartbeat_s"
+// protocol: "Ping | Pong | none"
 #[tokio::test(flavor = "multi_thread")]
 async fn silence_ends_a_session_and_pings_keep_it() {
     let fleet = Fleet::start_with(&["--heartbeat-s", "2"], 1).await;

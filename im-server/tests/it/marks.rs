@@ -7,6 +7,8 @@ use proto::wire::{
 
 use super::fleet::Fleet;
 
+// protocol: "Received, Read | none; the others get Marks"
+// protocol: "Each is cumulative"
 #[tokio::test(flavor = "multi_thread")]
 async fn marks_reach_the_others_and_the_own_devices_and_clear_unread() {
     let fleet = Fleet::start_with(&[], 2).await;
@@ -61,6 +63,7 @@ async fn marks_reach_the_others_and_the_own_devices_and_clear_unread() {
     assert_eq!((conversations[0].read_seq, conversations[0].unread), (3, 1));
 }
 
+// protocol: "Received, Read | INVALID | seq"
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mark_beyond_the_end_is_refused() {
     let fleet = Fleet::start().await;
@@ -76,6 +79,8 @@ async fn a_mark_beyond_the_end_is_refused() {
     assert_eq!(app.refused(read(-1)).await, (ErrorCode::Invalid, "seq".into()));
 }
 
+// protocol: "Frames that the node sends unasked carry 0"
+// protocol: "Typing | none; the others get Typing"
 #[tokio::test(flavor = "multi_thread")]
 async fn typing_goes_to_the_others_only() {
     let fleet = Fleet::start_with(&[], 2).await;
@@ -96,6 +101,9 @@ async fn typing_goes_to_the_others_only() {
     own.nothing_came().await;
 }
 
+// protocol: "PresenceQuery | INVALID | user_ids"
+// protocol: "users in a PresenceQuery | 100"
+// protocol: "PresenceQuery | Presence"
 #[tokio::test(flavor = "multi_thread")]
 async fn presence_is_told_of_people_one_shares_a_conversation_with() {
     let fleet = Fleet::start().await;

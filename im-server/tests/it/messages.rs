@@ -9,6 +9,8 @@ use proto::wire::{
 
 use super::{app::message, fleet::Fleet};
 
+// protocol: "Send | SendOk | NO_ACCESS"
+// protocol: "SendOk does not advance have_seq"
 #[tokio::test(flavor = "multi_thread")]
 async fn both_sides_get_each_entry_once_and_in_order() {
     let fleet = Fleet::start().await;
@@ -37,6 +39,10 @@ async fn both_sides_get_each_entry_once_and_in_order() {
 }
 
 /// I4.
+// protocol: "A message that is resent becomes one entry"
+// protocol: "the answer carries its seq and duplicate = true"
+// protocol: "Send | CONFLICT | client_msg_id"
+// protocol: "unique for a sender in a conversation"
 #[tokio::test(flavor = "multi_thread")]
 async fn a_resend_is_answered_with_the_first_seq_and_another_body_with_an_error() {
     let fleet = Fleet::start().await;
@@ -59,6 +65,7 @@ async fn a_resend_is_answered_with_the_first_seq_and_another_body_with_an_error(
 }
 
 /// I5: the same answer for what is not there and what is not yours.
+// protocol: "all that name a conversation | NO_ACCESS"
 #[tokio::test(flavor = "multi_thread")]
 async fn strangers_cannot_tell_a_foreign_conversation_from_none() {
     let fleet = Fleet::start().await;
@@ -103,6 +110,10 @@ async fn strangers_cannot_tell_a_foreign_conversation_from_none() {
     stranger.nothing_came().await;
 }
 
+// protocol: "A body that does not match its type is refused with Error INVALID"
+// protocol: "Send | INVALID | client_msg_id"
+// protocol: "Send | INVALID | mime_type, body"
+// protocol: "Send | FORBIDDEN | mime_type"
 #[tokio::test(flavor = "multi_thread")]
 async fn content_that_is_not_what_it_says_is_refused_with_the_field() {
     let fleet = Fleet::start().await;
@@ -230,6 +241,8 @@ async fn content_that_is_not_what_it_says_is_refused_with_the_field() {
     assert_eq!(patient.say_as(unknown).await.unwrap().seq, 4);
 }
 
+// protocol: "Send, Recall | CLOSED | conversation_id"
+// protocol: "A resend of an accepted message is answered with its SendOk"
 #[tokio::test(flavor = "multi_thread")]
 async fn a_closed_conversation_is_read_only_but_answers_resends() {
     let fleet = Fleet::start().await;
@@ -243,6 +256,7 @@ async fn a_closed_conversation_is_read_only_but_answers_resends() {
 }
 
 /// I5: not even in the moment of being removed.
+// protocol: "keeps seeing the entries from their joining to their leaving"
 #[tokio::test(flavor = "multi_thread")]
 async fn who_leaves_sees_the_leaving_and_nothing_after_it() {
     let fleet = Fleet::start_with(&[], 2).await;
@@ -267,6 +281,8 @@ async fn who_leaves_sees_the_leaving_and_nothing_after_it() {
     }
 }
 
+// protocol: "Recall | INVALID | seq"
+// protocol: "Recall | RecallOk"
 #[tokio::test(flavor = "multi_thread")]
 async fn a_recalled_body_is_nowhere_any_more() {
     let fleet = Fleet::start().await;
@@ -313,6 +329,9 @@ async fn a_recalled_body_is_nowhere_any_more() {
 }
 
 /// I5: a mention is of a participant, a reply to an entry that its sender sees.
+// protocol: "Send | INVALID | mentions"
+// protocol: "Send | INVALID | reply_to_seq"
+// protocol: "50 users, each a participant at that moment"
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mention_and_a_reply_stay_within_the_conversation() {
     let fleet = Fleet::start_with(&[], 2).await;
@@ -344,6 +363,7 @@ async fn a_mention_and_a_reply_stay_within_the_conversation() {
     );
 }
 
+// protocol: "History | INVALID | before_seq, after_seq, limit"
 #[tokio::test(flavor = "multi_thread")]
 async fn a_history_that_cannot_be_names_the_field() {
     let fleet = Fleet::start().await;
@@ -398,6 +418,8 @@ async fn two_nodes_deliver_the_same_order_though_announcements_are_lost_doubled_
 }
 
 /// docs/protocol.md, "Media": a uri is opened by other people's apps.
+// protocol: "names media of this service: media/ID"
+// protocol: "is refused with Error INVALID, in REST with"
 #[tokio::test(flavor = "multi_thread")]
 async fn media_are_of_this_service() {
     let fleet = Fleet::start().await;

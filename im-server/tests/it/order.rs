@@ -144,6 +144,7 @@ fn in_order(messages: usize) -> Vec<usize> {
     (0..messages).collect()
 }
 
+// protocol: "send those of one conversation in order"
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_refuses_now_and_then_turns_nothing_round() {
     const MESSAGES: usize = 260;
@@ -171,6 +172,7 @@ async fn a_database_that_refuses_now_and_then_turns_nothing_round() {
 
 /// Nothing later passes until the refused message has come again; another conversation goes on, and a new login begins
 /// anew.
+// protocol: "After UNAVAILABLE the node refuses later messages of this session"
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_refusal_nothing_later_of_the_conversation_is_taken() {
     let fleet = Fleet::start().await;
@@ -227,6 +229,8 @@ async fn after_a_refusal_nothing_later_of_the_conversation_is_taken() {
 }
 
 /// A session with more refused messages than a node remembers ends, and the app comes back with all of them.
+// protocol: "A session with more than 256 refused messages ends"
+// protocol: "256; more end it with Bye UNAVAILABLE"
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_with_too_many_refused_messages_ends() {
     let fleet = Fleet::start_with(&["--sends-per-s", "10000"], 1).await;
@@ -263,6 +267,8 @@ async fn a_session_with_too_many_refused_messages_ends() {
     assert_eq!(written(&fleet, 1, consult).await, in_order(refused));
 }
 
+// protocol: "The same happens while 64 answers are owed to you"
+// protocol: "64; the node reads no further until some are sent"
 #[tokio::test(flavor = "multi_thread")]
 async fn who_reads_all_the_time_is_never_closed_however_much_is_sent_at_once() {
     const MESSAGES: usize = 2_000;
@@ -297,6 +303,8 @@ async fn who_reads_all_the_time_is_never_closed_however_much_is_sent_at_once() {
 }
 
 /// Over its rate a session is read more slowly: nothing is refused or turned round, and it does not count as silent.
+// protocol: "Over its rate a session is not refused"
+// protocol: "20 a second in the long run, 100 at once"
 #[tokio::test(flavor = "multi_thread")]
 async fn over_the_rate_a_session_waits_and_is_neither_refused_nor_idle() {
     const MESSAGES: usize = 70;
@@ -339,6 +347,7 @@ async fn over_the_rate_a_session_waits_and_is_neither_refused_nor_idle() {
 }
 
 /// A node answers what an app sent before it closed its side, or logged out.
+// protocol: "It answers them as well when you close only your side"
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_sent_before_the_end_is_answered() {
     const MESSAGES: usize = 110;
@@ -377,6 +386,7 @@ async fn what_was_sent_before_the_end_is_answered() {
     }
 }
 
+// protocol: "Only whole frames count"
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unfinished_frame_that_dribbles_in_keeps_no_session_alive() {
     let fleet = Fleet::start_with(&["--heartbeat-s", "1"], 1).await;
@@ -397,6 +407,7 @@ async fn an_unfinished_frame_that_dribbles_in_keeps_no_session_alive() {
     assert_eq!(reason, ByeReason::Idle);
 }
 
+// protocol: "passed on once a second"
 #[tokio::test(flavor = "multi_thread")]
 async fn typing_is_passed_on_once_a_second() {
     let fleet = Fleet::start().await;

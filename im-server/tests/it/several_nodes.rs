@@ -27,6 +27,7 @@ async fn redis() -> Redis {
         .unwrap()
 }
 
+// protocol: "Each entry arrives once and in order"
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_reaches_everybody_on_whatever_node_once_and_in_order() {
     let fleet = Fleet::start_apart(&Redis::shared().prefixed_url(), 3).await;

@@ -92,6 +92,7 @@ async fn i3_a_user_who_is_taken_out_between_two_syncs_and_comes_back_after_the_l
 }
 
 /// An app may repeat a Sync, say because it took an answer for lost: it gets nothing twice.
+// protocol: "a session never gets an entry twice"
 #[tokio::test(flavor = "multi_thread")]
 async fn i3_a_repeated_sync_gives_nothing_twice() {
     let fleet = Fleet::start_with(&["--sends-per-s", "1000"], 1).await;
@@ -119,6 +120,10 @@ async fn i3_a_repeated_sync_gives_nothing_twice() {
     doctor.nothing_came().await;
 }
 
+// protocol: "Each part names the copies with from_conversation_id"
+// protocol: "before_conversation_id is 0 in the first part"
+// protocol: "from_conversation_id is 0 in the last part"
+// protocol: "Entries of a part's conversations flow from that part on"
 #[tokio::test(flavor = "multi_thread")]
 async fn i3_a_sync_in_parts_gives_each_conversation_once() {
     let fleet = Fleet::start().await;
@@ -179,6 +184,8 @@ async fn i3_a_sync_in_parts_gives_each_conversation_once() {
 }
 
 /// An app that left out a conversation that has moved on far must forget its copy: else it had a hole.
+// protocol: "A conversation that you do not name counts as known"
+// protocol: "If it has, its newest entries come"
 #[tokio::test(flavor = "multi_thread")]
 async fn i3_a_copy_that_was_left_out_and_has_moved_far_is_reset() {
     let fleet = Fleet::start_with(&["--sends-per-s", "1000"], 1).await;
@@ -264,6 +271,7 @@ async fn many_consults(fleet: &Fleet) {
 }
 
 /// A doctor of many years: the app names 20,000 copies, in as many parts as the node's frames ask for.
+// protocol: "Items that do not fit into one frame"
 #[tokio::test(flavor = "multi_thread")]
 async fn an_app_with_twenty_thousand_copies_syncs_in_parts() {
     let fleet = Fleet::start().await;

@@ -46,6 +46,8 @@ async fn ask(socket: &mut WebSocketStream<TcpStream>, request_id: u64, body: Req
     }
 }
 
+// protocol: "On WebSocket one binary message is one frame"
+// protocol: "The node sends each message unfragmented"
 #[tokio::test(flavor = "multi_thread")]
 async fn an_independent_websocket_client_chats() {
     let fleet = Fleet::start().await;
@@ -106,6 +108,7 @@ async fn an_independent_websocket_client_chats() {
     eventually("the session has ended", async || fleet.nodes[0].0.sessions() == 1).await;
 }
 
+// protocol: "Only binary messages are frames"
 #[tokio::test(flavor = "multi_thread")]
 async fn a_text_message_or_a_long_one_ends_a_websocket_with_a_bye() {
     let fleet = Fleet::start().await;
@@ -157,6 +160,7 @@ async fn log_in(fleet: &Fleet, user: i64, device: &str) -> WebSocketStream<TcpSt
 }
 
 /// An app that sees nothing but the close knows whether to come back.
+// protocol: "a close frame whose code is 4000 plus"
 #[tokio::test(flavor = "multi_thread")]
 async fn the_close_code_is_4000_and_the_reason_of_the_bye() {
     let fleet = Fleet::start().await;
@@ -188,6 +192,7 @@ async fn the_close_code_is_4000_and_the_reason_of_the_bye() {
     assert_eq!(closed(&mut socket).await, Some(4205));
 }
 
+// protocol: "An app that closes gets its own code back"
 #[tokio::test(flavor = "multi_thread")]
 async fn a_close_of_the_app_is_answered_with_its_code_before_and_after_login() {
     use tungstenite::protocol::{CloseFrame, frame::coding::CloseCode};
@@ -210,6 +215,7 @@ async fn a_close_of_the_app_is_answered_with_its_code_before_and_after_login() {
 }
 
 /// As on TCP: an app that says goodbye right behind its messages learns what became of them.
+// protocol: "Its earlier requests are answered first"
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_sent_before_a_close_is_answered() {
     const MESSAGES: u64 = 20;
@@ -244,6 +250,7 @@ async fn what_was_sent_before_a_close_is_answered() {
     assert_eq!(answered, (100..100 + MESSAGES).collect::<Vec<_>>());
 }
 
+// protocol: "A ping is answered with a pong, before login as well"
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ping_is_answered_before_login_too() {
     let fleet = Fleet::start().await;
@@ -256,6 +263,9 @@ async fn a_ping_is_answered_before_login_too() {
     assert_eq!(pong.unwrap().unwrap(), tungstenite::Message::Pong("hello".into()));
 }
 
+// protocol: "The node does not check Origin"
+// protocol: "An app may ask for the sub-protocol"
+// protocol: "An app that asks for none gets none"
 #[tokio::test(flavor = "multi_thread")]
 async fn a_browser_gets_the_sub_protocol_that_it_asks_for() {
     use tungstenite::client::IntoClientRequest;
@@ -276,6 +286,8 @@ async fn a_browser_gets_the_sub_protocol_that_it_asks_for() {
 }
 
 /// RFC 6455: violations by a client, byte by byte. The Bye is the same, the close code names the rule.
+// protocol: "A breach of the rules above gets Bye BAD_FRAME"
+// protocol: "An app masks its fragments"
 #[tokio::test(flavor = "multi_thread")]
 async fn what_breaks_the_rules_of_websocket_is_closed_with_their_codes() {
     let fleet = Fleet::start().await;
@@ -387,6 +399,7 @@ async fn a_login_in_parts_is_a_login() {
     assert!(matches!(frame.body, Some(Body::LoginOk(_))), "{frame:?}");
 }
 
+// protocol: "is answered with 426"
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_upgrade_is_told_so() {
     let fleet = Fleet::start().await;
@@ -401,6 +414,7 @@ async fn what_is_no_upgrade_is_told_so() {
     assert!(answer.starts_with("HTTP/1.1 426 "), "{answer}");
 }
 
+// protocol: "tls_port speaks both kinds behind TLS"
 #[tokio::test(flavor = "multi_thread")]
 async fn frames_and_websocket_travel_over_tls() {
     let folder = tempfile::tempdir().unwrap();

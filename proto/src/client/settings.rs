@@ -20,10 +20,13 @@ pub struct Settings {
     pub language: String,
     /// How long to wait before coming back.
     pub backoff: Backoff,
+    // protocol: "connecting, TLS included, takes too long"
     /// The limit of connecting, TLS included.
     pub connect_timeout: Duration,
+    // protocol: "no answer to Login | 10 s"
     /// How long a Login may stay without an answer.
     pub login_timeout: Duration,
+    // protocol: "no answer to a Send, Sync or Ping | 15 s"
     /// How long a Send, Sync or Ping may stay without an answer before the connection counts as dead. A node
     /// answers within 5 s even when its database is away.
     pub answer_timeout: Duration,

@@ -7,9 +7,11 @@ use std::{str::FromStr, sync::Arc};
 
 use crate::Sentence;
 
+// protocol: "uri | 2048 bytes"
 /// The longest uri, bytes.
 pub const MAX_URI_BYTES: usize = 2048;
 
+// protocol: "names media of this service: media/ID"
 /// The prefixes of this service's uris; an id follows.
 const OWN: [&str; 3] = ["media/", "/media/", "media:"];
 
@@ -22,6 +24,7 @@ pub struct MediaHosts(Arc<[MediaHost]>);
 pub struct MediaHost(String);
 
 impl MediaHosts {
+    // protocol: "is refused with Error INVALID, in REST with"
     /// Checks a uri.
     ///
     /// # Errors
@@ -79,6 +82,7 @@ impl FromIterator<MediaHost> for MediaHosts {
 }
 
 impl MediaHost {
+    // protocol: "https uris of exactly those are accepted too"
     /// Whether a uri without its `https://` is of this host.
     fn has(&self, uri: &str) -> bool {
         let Some(rest) = uri.strip_prefix(self.0.as_str()) else {
@@ -119,6 +123,7 @@ fn is_path_of_ids(path: &str) -> bool {
     path.split('/').all(is_id)
 }
 
+// protocol: "An ID has letters, digits and"
 /// Whether text is an id of media: it stands in a uri as it is.
 pub fn is_id(text: &str) -> bool {
     !text.is_empty()
@@ -136,6 +141,8 @@ mod tests {
         text.split(',').map(|host| host.parse().unwrap()).collect()
     }
 
+    // protocol: "An ID has letters, digits and"
+    // protocol: "uri | 2048 bytes"
     #[test]
     fn only_uris_of_this_service_are_taken() {
         let none = MediaHosts::default();
@@ -189,6 +196,7 @@ mod tests {
         }
     }
 
+    // protocol: "https uris of exactly those are accepted too"
     #[test]
     fn a_named_host_is_taken_and_nothing_that_resembles_it() {
         let hosts = hosts("media.example.com,cdn.example.com:8443");

@@ -8,8 +8,10 @@ use crate::{
     wire::{self, Role},
 };
 
+// protocol: "mime_type | 1 to 127 bytes"
 /// The longest `mime_type`, bytes.
 pub const MAX_MIME_BYTES: usize = 127;
+// protocol: "Image.thumbnail | 16 KiB"
 /// The most bytes of `Image.thumbnail`.
 pub const MAX_THUMBNAIL_BYTES: usize = 16 * 1024;
 /// The length of `File.sha256`, bytes.
@@ -147,6 +149,7 @@ pub fn registered(mime_type: &str) -> Option<&'static Registered> {
         .find(|registered| registered.mime_type == mime_type)
 }
 
+// protocol: "Well-formed types that are not in the table are carried untouched"
 /// Whether text is `type/subtype` of RFC 6838, in lower case and without parameters.
 pub fn is_well_formed(mime_type: &str) -> bool {
     let name = |part: &str| {
@@ -161,6 +164,7 @@ pub fn is_well_formed(mime_type: &str) -> bool {
             .is_some_and(|(kind, subtype)| name(kind) && name(subtype))
 }
 
+// protocol: "A body that does not match its type is refused with Error INVALID"
 /// Checks what does not depend on who sends: the type is well formed, the body is what the type says, and its uris are
 /// of this service or of a host that the operator names.
 ///
@@ -274,6 +278,7 @@ fn check_text(body: &[u8]) -> Result<(), Sentence> {
     Ok(())
 }
 
+// protocol: "else the protobuf message that the table names"
 fn parse<M: Message + Default>(
     body: &[u8],
     check: impl FnOnce(&M) -> Result<(), Sentence>,

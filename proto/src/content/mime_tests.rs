@@ -33,6 +33,7 @@ fn text_must_be_text() {
     }
 }
 
+// protocol: "else the protobuf message that the table names"
 #[test]
 fn a_structured_body_must_be_its_message() {
     let image = wire::Image {
@@ -49,6 +50,8 @@ fn a_structured_body_must_be_its_message() {
     assert!(check_content("application/vnd.huizhen.location", &nowhere.encode_to_vec()).is_err());
 }
 
+// protocol: "Well-formed types that are not in the table are carried untouched"
+// protocol: "mime_type | 1 to 127 bytes"
 #[test]
 fn unknown_but_well_formed_types_pass_and_others_do_not() {
     assert!(check_content("application/vnd.acme.thing+json", b"\xff\0").is_ok());

@@ -19,11 +19,13 @@ impl CloseCode {
     /// A message over the limit.
     pub(super) const TOO_BIG: Self = Self(1009);
 
+    // protocol: "a close frame whose code is 4000 plus"
     /// The code beside a Bye.
     pub fn of(reason: ByeReason) -> Self {
         Self(BYE_CODES + reason as u16)
     }
 
+    // protocol: "An app that closes gets its own code back"
     /// The answer to a close frame: its own code; none when it has none.
     pub(super) fn answer_to(payload: &[u8]) -> Option<Self> {
         let Some((code, reason)) = payload.split_first_chunk() else {

@@ -47,6 +47,7 @@ pub enum Error {
 }
 
 impl Error {
+    // protocol: "A breach of the rules above gets Bye BAD_FRAME"
     /// The code to close the connection with.
     pub fn close_code(self) -> CloseCode {
         match self {

@@ -125,6 +125,8 @@ impl Reader {
         }
     }
 
+    // protocol: "An app masks its fragments"
+    // protocol: "Only binary messages are frames"
     fn read_header(&mut self, input: &mut &[u8], limit: usize) -> Result<Option<Frame>, Error> {
         loop {
             if let Some(needed) = header_bytes(&self.header, self.sender)

@@ -12,6 +12,8 @@ const MASKED: u8 = 0x80;
 /// send through a browser; a program that writes its own frames may mask with zeros.
 const NO_MASK: [u8; 4] = [0; 4];
 
+// protocol: "On WebSocket one binary message is one frame"
+// protocol: "The node sends each message unfragmented"
 /// The header of a message from a server, and how many of its bytes are used.
 pub fn header(length: usize) -> ([u8; 10], usize) {
     let mut header = [0; 10];
@@ -35,6 +37,7 @@ pub fn header(length: usize) -> ([u8; 10], usize) {
     (header, used)
 }
 
+// protocol: "A ping is answered with a pong, before login as well"
 /// A server's answer to a ping.
 pub fn pong(payload: &[u8]) -> Bytes {
     control(opcode::PONG, payload)

@@ -110,7 +110,7 @@ pub(crate) async fn spend(tx: &mut Transaction<'_>, spendings: &[Spending]) -> R
         }
         if let Some(line) = address.and_then(|address| REFUSED.line(address)) {
             Event::AddressBudgetExhausted {
-                address: line.address,
+                address: &line.address,
                 untold: line.untold,
                 budget: budget.name,
             }

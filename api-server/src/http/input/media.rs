@@ -30,6 +30,7 @@ impl Uri {
     }
 }
 
+// protocol: "REST accepts the same in images"
 /// Refuses a uri that is not of this service.
 pub(crate) fn check_uri(uri: &str, hosts: &MediaHosts, field: &'static str) -> Result<(), Error> {
     if hosts.take(uri) {

@@ -86,7 +86,7 @@ impl ConnectionLimits {
             && let Some(line) = self.full.line(peer)
         {
             Event::ConnectionsExhausted {
-                address: line.address,
+                address: &line.address,
                 untold: line.untold,
             }
             .emit();
@@ -104,7 +104,7 @@ impl ConnectionLimits {
             && let Some(line) = self.crowded.line(address)
         {
             Event::AddressConnectionsExhausted {
-                address: line.address,
+                address: &line.address,
                 untold: line.untold,
             }
             .emit();

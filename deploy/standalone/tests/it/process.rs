@@ -11,8 +11,7 @@ use std::{
 use serde_json::Value;
 use testkit::port::Port;
 
-/// The longest wait for anything; a debug build on a busy machine is slow.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) use testkit::PATIENCE;
 
 /// A command in a folder, with all ports free.
 pub(crate) fn huizhen(folder: &Path, arguments: &[&str]) -> Command {

@@ -1,4 +1,4 @@
-//! What a process says of itself on its admin port.
+//! The self-description of a process on its admin port.
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
@@ -6,25 +6,25 @@ use serde::{Deserialize, Serialize};
 
 use crate::accept::Ports;
 
-/// What runs here, as /about says it: `huizhen check` knows its own server by it.
+/// The answer of /about, by which `huizhen check` recognises its own server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct About {
     /// The program's name.
     pub program: String,
     /// Its version.
     pub version: String,
-    /// The commit it was built from.
+    /// The commit of the build.
     pub commit: String,
     /// The process.
     pub pid: u32,
-    /// The id of the fleet whose database it works on.
+    /// The id of the fleet that owns its database.
     pub database: String,
     /// Its listeners by name.
     pub listeners: BTreeMap<String, SocketAddr>,
 }
 
 impl About {
-    /// Of this process.
+    /// The self-description of this process.
     pub fn new(program: &str, database: String, ports: &Ports) -> Self {
         Self {
             program: program.into(),

@@ -79,7 +79,7 @@ fn root(file: &str) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// What of the lockfile breaks a rule.
+/// The packages of the lockfile that break a rule.
 fn broken_rules(lock: &str, deny: &str) -> Vec<String> {
     let lock: Value = toml::from_str(lock).unwrap();
     let deny: Value = toml::from_str(deny).unwrap();

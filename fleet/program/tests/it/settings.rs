@@ -272,7 +272,7 @@ fn a_bad_variable_stops_with_its_name() {
         text.contains("HUIZHEN_IM_ADR is not a setting; did you mean HUIZHEN_IM_ADDR?"),
         "{text}"
     );
-    // What an orchestrator puts there by itself, and what is empty, stops nothing.
+    // Variables of an orchestrator and empty ones do not stop the start.
     let foreign = [
         ("HUIZHEN_IM_SERVICE_HOST", "10.0.0.1"),
         ("HUIZHEN_MAX_SESSIONS", ""),

@@ -8,7 +8,7 @@ use program::telemetry::{self, LogFormat};
 const FORMAT: &str = "LOG_LINES_FORMAT";
 const PLANTED: &str = "1.0\n2026-01-01T00:00:00Z ERROR forged\u{1b}[2J\u{9b}2J\u{202e}";
 
-/// What [`lines`] runs; on its own it does nothing.
+/// The test that [`lines`] runs; by itself it does nothing.
 #[test]
 fn logs_what_was_planted() {
     let format = match std::env::var(FORMAT).as_deref() {

@@ -121,7 +121,7 @@ impl Event<'_> {
                 tracing::error!(
                     target: TARGET,
                     %task,
-                    message,
+                    panic = message,
                     "a vital task panicked: this process can no longer do its work and ends"
                 );
             }

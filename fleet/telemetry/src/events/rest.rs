@@ -1,6 +1,6 @@
 //! REST.
 
-use std::{fmt::Display, net::IpAddr, time::Duration};
+use std::{fmt::Display, time::Duration};
 
 crate::catalogue! {
     REQUEST_S: HistogramBy(
@@ -48,14 +48,14 @@ pub enum Event<'a> {
     /// A connection was refused.
     ConnectionRefused,
     /// --rest-connections are open. The caller limits the rate of lines.
-    ConnectionsExhausted { address: IpAddr, untold: u64 },
+    ConnectionsExhausted { address: &'a dyn Display, untold: u64 },
     /// An address has its limit of connections. The caller limits the rate of lines.
-    AddressConnectionsExhausted { address: IpAddr, untold: u64 },
+    AddressConnectionsExhausted { address: &'a dyn Display, untold: u64 },
     /// An address exceeds its request rate. The caller limits the rate of lines.
-    AddressRateExceeded { address: IpAddr, untold: u64 },
+    AddressRateExceeded { address: &'a dyn Display, untold: u64 },
     /// An address has exhausted a budget. The caller limits the rate of lines.
     AddressBudgetExhausted {
-        address: IpAddr,
+        address: &'a dyn Display,
         untold: u64,
         budget: &'static str,
     },

@@ -25,8 +25,10 @@ use crate::{
 };
 
 const DEFAULT_ENTRIES: u32 = 50;
+// protocol: "entries of a conversation in one Sync | 50 by default, 500 at most"
 const MAX_ENTRIES: u32 = 500;
 
+// protocol: "Sync | Conversation and Entry frames"
 pub(crate) fn sync(
     shared: &Arc<Shared>,
     session: &Arc<Session>,
@@ -64,6 +66,8 @@ pub(crate) fn sync(
     }))
 }
 
+// protocol: "Sync | INVALID | limit"
+// protocol: "Each part names the copies with from_conversation_id"
 fn parse(session: &Session, sync: wire::Sync, unnamed: Unnamed) -> Result<Request, (&'static str, Sentence)> {
     if sync.limit > MAX_ENTRIES {
         return Err(("limit", sentences::limit(sync.limit, MAX_ENTRIES)));

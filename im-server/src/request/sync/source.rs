@@ -22,6 +22,7 @@ use crate::{
     shared::Shared,
 };
 
+// protocol: "participants in a Conversation frame | 500"
 /// Participants named in a Conversation frame; see the .proto file.
 const MAX_PARTICIPANTS: usize = 500;
 
@@ -110,6 +111,7 @@ impl Source for NodeSource<'_> {
     }
 }
 
+// protocol: "The Conversation frame then has no participants"
 async fn conversation_frame(
     shared: &Shared,
     session: &Session,

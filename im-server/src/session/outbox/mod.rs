@@ -18,6 +18,7 @@ use crate::{
     transport::Transport,
 };
 
+// protocol: "A session that stops reading is closed with Bye SLOW"
 /// Bytes queued for one slow reader, beyond the kernel buffers. Together with the page that it is fed from, a session
 /// costs some 64 KiB (loadtest/results/README.md). An empty queue accepts one frame of any size.
 pub(crate) const MAX_BYTES: usize = 36 * 1024;
@@ -176,6 +177,7 @@ impl Outbox {
         self.inner.lock().broken
     }
 
+    // protocol: "Logout | Bye LOGGED_OUT"
     /// Flushes an ended outbox, then waits for the peer to hang up: closing a socket with unread bytes resets the
     /// connection and loses sent ones.
     pub(crate) async fn finish(&self, transport: &Transport) {

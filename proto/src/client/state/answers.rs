@@ -68,6 +68,8 @@ impl Machine {
         self.frame(request_id, client_frame::Body::Sync(sync));
     }
 
+    // protocol: "While more is true, send Sync again with the have_seq"
+    // protocol: "the next failure counts as the first"
     pub(super) fn synced(&mut self, now: Duration, request_id: u64, done: wire::SyncDone) {
         let Link::Online(online) = &mut self.link else {
             return;
@@ -121,6 +123,7 @@ impl Machine {
         }
     }
 
+    // protocol: "it will never be accepted"
     pub(super) fn refused(&mut self, now: Duration, request_id: u64, error: wire::Error) {
         let pause = match error.retry_after_ms {
             0 => DEFAULT_PAUSE,
@@ -162,6 +165,8 @@ impl Machine {
         }
     }
 
+    // protocol: "After a Bye 200–299 stay away"
+    // protocol: "After a Bye 100–199 continue at 1"
     pub(super) fn goodbye(&mut self, bye: wire::Bye) {
         // The app expects the answer to its own Logout.
         if !(self.leaving && bye.reason() == wire::ByeReason::LoggedOut) {

@@ -13,6 +13,7 @@ pub struct Backoff {
 }
 
 impl Default for Backoff {
+    // protocol: "a broken connection, a failed attempt, a Bye 1–199 without"
     fn default() -> Self {
         Self {
             first: Duration::from_millis(500),
@@ -22,6 +23,7 @@ impl Default for Backoff {
 }
 
 impl Backoff {
+    // protocol: "a Bye 1–199 with retry_after_ms | so long"
     /// The delay before attempt number `failures` + 1. `asked` is the node's retry_after: never come back before it.
     /// `random` in 0..1 spreads the delay over the upper half of the doubled time.
     pub fn delay(&self, failures: u32, asked: Duration, random: f64) -> Duration {
@@ -54,6 +56,13 @@ mod tests {
     }
 
     /// docs/protocol.md promises these delays to the writers of other clients.
+    // protocol: "a broken connection, a failed attempt, a Bye 1–199 without"
+    // protocol: "connecting, TLS included, takes too long"
+    // protocol: "no answer to Login | 10 s"
+    // protocol: "no answer to a Send, Sync or Ping | 15 s"
+    // protocol: "Error UNAVAILABLE or RATE_LIMITED without"
+    // protocol: "a password before it expires | renewed"
+    // protocol: "no password to be had for Renew"
     #[test]
     fn the_document_has_the_same_delays() {
         let document = include_str!("../../../../docs/protocol.md");
@@ -99,6 +108,7 @@ mod tests {
         assert_eq!(backoff.delay(1, Duration::ZERO, 0.5), Duration::from_millis(750));
     }
 
+    // protocol: "a Bye 1–199 with retry_after_ms | so long"
     #[test]
     fn never_comes_back_before_the_time_the_node_asked_for() {
         let backoff = Backoff::default();

@@ -60,6 +60,10 @@ impl Snapshot {
         new
     }
 
+    // protocol: "Send Sync with an item"
+    // protocol: "Items that do not fit into one frame"
+    // protocol: "before_conversation_id is 0 in the first part"
+    // protocol: "from_conversation_id is 0 in the last part"
     /// The part of a Sync that begins below the id `before` (0: at the newest), as large as a frame of `max_frame_bytes`
     /// holds.
     pub(super) fn sync_part(&self, before: i64, max_frame_bytes: usize) -> SyncPart {
@@ -113,6 +117,7 @@ mod tests {
         }
     }
 
+    // protocol: "ignore it; else store it and set have_seq"
     #[test]
     fn an_entry_is_new_once() {
         let mut snapshot = Snapshot::default();
@@ -123,6 +128,7 @@ mod tests {
         assert!(snapshot.entry(&entry(2, 1)));
     }
 
+    // protocol: "Gaps in the numbers are entries that this user may not see"
     #[test]
     fn seqs_that_the_user_may_not_see_are_skipped() {
         let mut snapshot = Snapshot::default();
@@ -131,6 +137,7 @@ mod tests {
         assert!(!snapshot.entry(&entry(1, 7)));
     }
 
+    // protocol: "So until the first entry has come keep"
     #[test]
     fn a_copy_begins_where_entries_were_announced() {
         for (from_seq, last_seq, have_seq) in [(1, 3, 0), (8, 13, 7), (0, 13, 13)] {

@@ -24,12 +24,16 @@ pub use backoff::Backoff;
 pub use copies::{Copy, Snapshot};
 pub use outbox::Outgoing;
 
+// protocol: "Error UNAVAILABLE or RATE_LIMITED without"
 /// How long to wait where an answer asks for a pause without saying how long.
 pub(super) const DEFAULT_PAUSE: Duration = Duration::from_secs(1);
 /// A password is not used for a login when it expires within this time.
 pub(super) const PASSWORD_MARGIN: Duration = Duration::from_secs(10);
+// protocol: "a password before it expires | renewed"
+// protocol: "get a new password and send Renew on the same connection"
 /// The part of a password's life after which it is renewed.
 pub(super) const RENEW_AFTER: f64 = 0.8;
+// protocol: "no password to be had for Renew"
 /// How long a renewal waits when no password can be had for it.
 pub(super) const NO_PASSWORD_PAUSE: Duration = Duration::from_secs(10);
 
@@ -326,6 +330,7 @@ impl Machine {
         }
     }
 
+    // protocol: "If nothing has come from the node within 15 s of a Ping"
     /// Time has passed.
     pub(super) fn tick(&mut self, now: Duration) {
         let answer = self.settings.answer_timeout;
@@ -409,6 +414,8 @@ impl Machine {
         next
     }
 
+    // protocol: "So get a new password and try again at once"
+    // protocol: "Bye AUTH_FAILED to a password that was accepted before"
     /// The node refused a password that was accepted before: its servers were restarted, and have lost the passwords
     /// that they keep in memory. Nothing is down, so that a new password is worth an attempt at once. That one was
     /// never accepted, so that the attempt after it waits.

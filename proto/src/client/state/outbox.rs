@@ -9,6 +9,7 @@ use crate::wire::{self, client_frame};
 
 /// How many messages wait for their acknowledgement at most; then the app waits in `send`.
 pub(super) const CAPACITY: usize = 1024;
+// protocol: "Keep at most a few dozen unanswered messages in flight"
 /// The most messages in flight: more than a node accepts in a round trip, few enough that it answers the last one in
 /// time though it accepts them by its rate, and that a resend after a lost connection is small.
 pub(super) const MAX_IN_FLIGHT: usize = 32;
@@ -113,6 +114,7 @@ impl Outbox {
         frames
     }
 
+    // protocol: "So resend in the order of the first attempts"
     /// Conversations in which a later message is on its way while an earlier one is not: its answer is awaited first.
     fn overtaken(&self) -> HashSet<i64> {
         if self.refused == 0 {
@@ -138,6 +140,7 @@ impl Outbox {
         self.pending.remove(at).map(|pending| pending.message)
     }
 
+    // protocol: "resend the same message after retry_after_ms"
     /// The message sent under `request_id` is to be sent again after `until`, and nothing later of its conversation
     /// before it; none when nothing was sent so.
     pub(super) fn put_off(&mut self, now: Duration, request_id: u64, until: Duration) -> Option<&Outgoing> {
@@ -155,6 +158,8 @@ impl Outbox {
         self.hold_until = self.hold_until.max(until);
     }
 
+    // protocol: "resend the same message under the same client_msg_id"
+    // protocol: "After a login resend the outbox in order"
     /// The connection is gone: everything is to be sent again on the next one.
     pub(super) fn connection_lost(&mut self) {
         for pending in &mut self.pending {

@@ -2,6 +2,7 @@
 
 use super::{document, reflect::pool};
 
+// protocol: "errors.md says what to do about each code"
 #[test]
 fn every_code_of_the_wire_stands_in_errors_md() {
     let text = document::read("errors.md");

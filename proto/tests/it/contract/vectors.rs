@@ -15,6 +15,7 @@ use super::{
     reflect::{Sender, cases, decoded, encoded_again, pool, sorted},
 };
 
+// protocol: "vectors.json has the byte-exact examples"
 #[test]
 fn vectors_json_is_what_the_code_says() {
     let pool = pool();
@@ -65,6 +66,7 @@ fn vectors_json_is_what_the_code_says() {
     document::hold("vectors.json", &text);
 }
 
+// protocol: "A frame on TCP and TLS is a 4-byte big-endian length"
 #[test]
 fn every_frame_has_an_example_that_two_decoders_read_alike() {
     let pool = pool();
@@ -110,6 +112,7 @@ fn every_structured_type_has_an_example_that_is_accepted() {
     }
 }
 
+// protocol: "vectors.json has an empty frame, an unknown field"
 #[test]
 fn the_edges_are_what_they_say() {
     let body = |name: &str| {

@@ -4,7 +4,7 @@ mod command;
 mod face;
 mod json;
 mod language;
-mod people;
+mod participants;
 mod talk;
 mod waiting;
 

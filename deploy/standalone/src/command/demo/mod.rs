@@ -1,6 +1,6 @@
 //! `huizhen demo`: serves on loopback, with accounts and an open consult to try things with.
 
-mod people;
+mod accounts;
 mod sms;
 mod state;
 
@@ -14,7 +14,7 @@ use anyhow::{Context, bail};
 use program::telemetry;
 use proto::rest::{Patience, Rest};
 
-use self::{people::Scene, sms::Sms};
+use self::{accounts::Scene, sms::Sms};
 use crate::{access::make_private_folder, settings::Settings, standalone::Standalone};
 
 pub(super) const EXAMPLES: &str = "\
@@ -39,7 +39,7 @@ pub(super) async fn run(mut settings: Settings) -> anyhow::Result<ExitCode> {
     let rest = Rest::new(&base, Patience::default())?;
     let stop = process.stop();
     let work = async {
-        let set_up = people::set_up(&rest, &base, &settings.data, &sms);
+        let set_up = accounts::set_up(&rest, &base, &settings.data, &sms);
         let scene = tokio::select! {
             scene = Box::pin(set_up) => Some(scene.context("the demo cannot be set up")?),
             () = stop.cancelled() => None,

@@ -54,7 +54,7 @@ fn follow(readme: &str, heading: &str, language: &str) {
         if block.contains("\necho ") {
             let line = shell.wait_for("huizhen chat");
             let words: Vec<&str> = line.split_whitespace().collect();
-            assert_eq!(words[..2], ["./target/release/huizhen", "chat"]);
+            assert_eq!(words[..2], ["./target/quick/huizhen", "chat"]);
             let mut terminal = huizhen(folder, &words[1..]);
             terminal.env("LANG", language);
             let mut terminal = Running::start(terminal);

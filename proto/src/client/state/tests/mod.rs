@@ -132,6 +132,7 @@ fn ids(frames: &[ClientFrame]) -> Vec<&str> {
     sends(frames).into_iter().map(|(_, id)| id).collect()
 }
 
+// protocol: "Send Sync with an item"
 #[test]
 fn syncs_after_login_with_what_the_app_has() {
     let snapshot = Snapshot {

@@ -14,6 +14,8 @@ fn message_to(conversation_id: i64, id: &str) -> Outgoing {
     }
 }
 
+// protocol: "Other conversations go on"
+// protocol: "So resend in the order of the first attempts"
 #[test]
 fn a_refused_message_is_sent_again_before_later_ones_of_its_conversation_and_holds_up_no_other() {
     let mut machine = machine();

@@ -2,6 +2,8 @@
 
 use super::*;
 
+// protocol: "resend the same message under the same client_msg_id"
+// protocol: "After a login resend the outbox in order"
 #[test]
 fn resends_what_was_not_acknowledged_under_the_same_name_and_in_order() {
     let mut machine = machine();
@@ -37,6 +39,8 @@ fn resends_what_was_not_acknowledged_under_the_same_name_and_in_order() {
     );
 }
 
+// protocol: "resend the same message after retry_after_ms"
+// protocol: "it will never be accepted"
 #[test]
 fn tries_again_what_could_not_be_taken_now_and_gives_up_what_is_refused() {
     let mut machine = machine();
@@ -86,6 +90,7 @@ fn delayed_or_failed(event: &Event) -> Option<(&str, ErrorCode)> {
     }
 }
 
+// protocol: "Keep at most a few dozen unanswered messages in flight"
 #[test]
 fn keeps_a_bound_on_what_is_on_its_way_and_on_what_waits() {
     let mut machine = machine();

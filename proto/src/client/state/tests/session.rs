@@ -4,6 +4,7 @@ use super::*;
 use crate::bye::Advice;
 use crate::client::state::Next;
 
+// protocol: "If nothing has come from the node within 15 s of a Ping"
 #[test]
 fn pings_when_it_has_nothing_to_say_and_hangs_up_on_silence() {
     let mut machine = machine();
@@ -97,6 +98,8 @@ fn a_directory_that_is_away_does_not_end_the_session() {
     assert!(output.fetch_password && output.hang_up.is_none());
 }
 
+// protocol: "After a Bye 100–199 continue at 1"
+// protocol: "After a Bye 200–299 stay away"
 #[test]
 fn does_after_a_goodbye_what_its_number_says() {
     for (reason, retry_after_ms, advice, next, fresh) in [
@@ -137,6 +140,7 @@ fn does_after_a_goodbye_what_its_number_says() {
     }
 }
 
+// protocol: "the next failure counts as the first"
 #[test]
 fn waits_longer_from_failure_to_failure_until_a_sync_is_complete() {
     let mut machine = machine();
@@ -175,6 +179,8 @@ fn refused_login(machine: &mut Machine, now: Duration) -> Next {
     machine.disconnected(String::new(), 1.0)
 }
 
+// protocol: "So get a new password and try again at once"
+// protocol: "Bye AUTH_FAILED to a password that was accepted before"
 #[test]
 fn fetches_a_forgotten_password_anew_and_tries_at_once_but_only_once() {
     let mut machine = machine();

@@ -56,7 +56,7 @@ impl Language {
     }
 
     /// A user's name, with their role if they have one.
-    pub(super) fn person(self, name: &str, role: Role) -> String {
+    pub(super) fn user(self, name: &str, role: Role) -> String {
         match (self, role) {
             (_, Role::Peer | Role::Unspecified) => name.to_owned(),
             (Self::Chinese, _) => format!("{name}（{}）", self.role(role)),
@@ -174,7 +174,7 @@ impl Language {
     }
 
     /// A user without a known name.
-    pub(super) fn unknown_person(self, user_id: i64) -> String {
+    pub(super) fn unknown_user(self, user_id: i64) -> String {
         match self {
             Self::Chinese => format!("用户 {user_id}"),
             Self::English => format!("user {user_id}"),

@@ -17,7 +17,7 @@ impl Talk {
         match event {
             Event::Synced { .. } => self.synced()?,
             Event::Conversation(conversation) => {
-                self.people.know_roles(&conversation);
+                self.participants.know_roles(&conversation);
                 if conversation.reset && self.conversation == Some(conversation.conversation_id) {
                     // It begins anew, and repeats numbers that were shown before.
                     self.shown = Shown::default();

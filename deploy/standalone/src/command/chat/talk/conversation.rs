@@ -3,6 +3,7 @@
 use anyhow::bail;
 use proto::{
     client::Client,
+    rest::Rest,
     wire::{
         Conversation, ConversationKind, Entry, EntryKind, History, HistoryPage, Participant, client_frame,
         entry, server_frame,
@@ -10,7 +11,7 @@ use proto::{
 };
 
 use super::{Shown, Stage, Talk};
-use crate::{command::chat::SHOWN_AT_START, rest::Rest};
+use crate::command::chat::SHOWN_AT_START;
 
 /// The number of entries that `/history` shows.
 const OLDER_ENTRIES: u32 = 20;
@@ -89,15 +90,15 @@ impl Talk {
     /// Shows the conversation: its beginning has arrived, or cannot be fetched.
     pub(super) fn opened(&mut self, opening: Opening) {
         for entry in &opening.oldest {
-            self.people.know_from(entry);
+            self.participants.know_from(entry);
         }
         if let Some((id, name)) = opening.patient {
-            self.people.know(id, &name);
+            self.participants.know(id, &name);
         }
         self.stage = Stage::Live;
         if !self.face.is_json() {
             if let Some(conversation) = self.conversation.and_then(|id| self.conversations.get(&id)) {
-                let heading = self.people.heading(conversation);
+                let heading = self.participants.heading(conversation);
                 self.show(&heading);
             }
             if !self.is_greeted && self.face.shows_waiting() {
@@ -117,7 +118,7 @@ impl Talk {
     }
 
     pub(super) fn entry(&mut self, entry: Entry) {
-        self.people.know_from(&entry);
+        self.participants.know_from(&entry);
         self.move_participant(&entry);
         let is_here = self.conversation == Some(entry.conversation_id);
         if self.face.is_json() {
@@ -152,7 +153,7 @@ impl Talk {
             // It leaves the live rows before it appears above them.
             self.show_waiting();
         }
-        let line = self.people.line(&entry);
+        let line = self.participants.line(&entry);
         self.show(&line);
     }
 
@@ -164,7 +165,7 @@ impl Talk {
             return;
         }
         let title = match self.conversations.get(&id) {
-            Some(conversation) => self.people.title(conversation),
+            Some(conversation) => self.participants.title(conversation),
             None => String::new(),
         };
         let line = self.language.news(id, &title);
@@ -224,8 +225,8 @@ impl Talk {
         self.shown.first = first.seq;
         self.tell(&self.language.older());
         for entry in &page.entries {
-            self.people.know_from(entry);
-            let line = self.people.line(entry);
+            self.participants.know_from(entry);
+            let line = self.participants.line(entry);
             self.tell(&line);
         }
         self.tell(&self.language.up_to_here());
@@ -238,7 +239,7 @@ impl Talk {
         };
         let id = conversation.conversation_id;
         let name = |participant: &Participant| {
-            let name = self.people.person(id, participant.user_id);
+            let name = self.participants.user(id, participant.user_id);
             if participant.user_id == self.me {
                 name + &self.language.yourself()
             } else {
@@ -251,7 +252,7 @@ impl Talk {
 
     pub(super) fn list(&mut self) {
         let listed = |conversation: &Conversation| {
-            let title = self.people.title(conversation);
+            let title = self.participants.title(conversation);
             self.language.listed(conversation, &title)
         };
         let lines: Vec<String> = self.conversations.values().map(listed).collect();

@@ -22,7 +22,7 @@ use tokio::{
 };
 
 use self::conversation::Opening;
-use super::{face::Face, language::Language, people::People, waiting::WaitingList};
+use super::{face::Face, language::Language, participants::Participants, waiting::WaitingList};
 use crate::access::Access;
 
 /// The client's capacity, messages. While it is exhausted, a pipe is not read.
@@ -52,7 +52,7 @@ pub(super) struct Talk {
     face: Face,
     language: Language,
     me: i64,
-    people: People,
+    participants: Participants,
     /// Set by a flag, or chosen after the first Sync.
     conversation: Option<i64>,
     conversations: BTreeMap<i64, Conversation>,
@@ -129,8 +129,8 @@ impl Talk {
         conversation: Option<i64>,
         language: Language,
     ) -> (Self, Events) {
-        let mut people = People::new(language, face.breaks(), me.user_id);
-        people.know(me.user_id, &me.name);
+        let mut participants = Participants::new(language, face.breaks(), me.user_id);
+        participants.know(me.user_id, &me.name);
         let (client, events) = caller.call(Snapshot::default());
         let talk = Self {
             caller,
@@ -138,7 +138,7 @@ impl Talk {
             face,
             language,
             me: me.user_id,
-            people,
+            participants,
             conversation,
             conversations: BTreeMap::new(),
             stage: Stage::Syncing,

@@ -133,7 +133,7 @@ impl App {
                     avoided = None;
                     self.absence()
                 }
-                Over::SentAway { wait, new_password } => {
+                Over::Dismissed { wait, new_password } => {
                     if new_password {
                         password = None;
                     }

@@ -24,7 +24,7 @@ pub(super) enum Over {
     /// The app goes away for a while.
     Absent,
     /// Bye: come back after a while.
-    SentAway { wait: Duration, new_password: bool },
+    Dismissed { wait: Duration, new_password: bool },
     /// Bye: stay away.
     SentAway,
     /// The connection broke.
@@ -224,7 +224,7 @@ impl<'a> Session<'a> {
             server_frame::Body::Bye(bye) => {
                 return Some(match bye.reason {
                     200.. => Over::SentAway,
-                    reason => Over::SentAway {
+                    reason => Over::Dismissed {
                         wait: Duration::from_millis(bye.retry_after_ms.into()).min(Duration::from_secs(10)),
                         new_password: reason >= 100,
                     },

@@ -11,7 +11,7 @@ use super::{
 };
 
 /// Formats entries, and keeps the names and roles of users.
-pub(super) struct People {
+pub(super) struct Participants {
     language: Language,
     breaks: Breaks,
     me: i64,
@@ -23,7 +23,7 @@ pub(super) struct People {
 /// The indent of a message's further lines; the first begins with the time.
 const INDENT: &str = "      ";
 
-impl People {
+impl Participants {
     pub(super) fn new(language: Language, breaks: Breaks, me: i64) -> Self {
         Self {
             language,
@@ -72,7 +72,7 @@ impl People {
             .iter()
             .filter(|participant| participant.user_id != self.me);
         let names: Vec<String> = others
-            .map(|other| self.person(conversation.conversation_id, other.user_id))
+            .map(|other| self.user(conversation.conversation_id, other.user_id))
             .collect();
         self.language.between(&names)
     }
@@ -88,7 +88,7 @@ impl People {
     /// Formats an entry.
     pub(super) fn line(&self, entry: &Entry) -> String {
         let time = time(entry.created_ms);
-        let who = self.person(entry.conversation_id, entry.sender_id);
+        let who = self.user(entry.conversation_id, entry.sender_id);
         if entry.kind() == EntryKind::Message {
             let message = self.language.message(entry);
             let message = match self.breaks {
@@ -99,7 +99,7 @@ impl People {
         }
         let about = match &entry.event {
             Some(entry::Event::Participant(participant)) => {
-                self.person(entry.conversation_id, participant.user_id)
+                self.user(entry.conversation_id, participant.user_id)
             }
             _ => who.clone(),
         };
@@ -111,16 +111,16 @@ impl People {
     }
 
     /// Name and role of a user in a conversation, where they are known.
-    pub(super) fn person(&self, conversation_id: i64, user_id: i64) -> String {
+    pub(super) fn user(&self, conversation_id: i64, user_id: i64) -> String {
         let role = self.roles.get(&(conversation_id, user_id)).copied();
         match (self.names.get(&user_id), role) {
             (Some(name), role) if !name.is_empty() => {
-                self.language.person(name, role.unwrap_or(Role::Unspecified))
+                self.language.user(name, role.unwrap_or(Role::Unspecified))
             }
             (_, Some(role)) if role != Role::Unspecified => {
                 format!("{} {user_id}", self.language.role(role))
             }
-            _ => self.language.unknown_person(user_id),
+            _ => self.language.unknown_user(user_id),
         }
     }
 }
@@ -172,12 +172,12 @@ mod tests {
 
     #[test]
     fn users_have_names_once_they_have_joined() {
-        let mut people = People::new(Language::English, Breaks::Joined, 1);
-        assert!(people.line(&text(7, "hi")).ends_with("user 7: hi"));
-        people.know_from(&joined(7, "李医生", Role::Doctor));
-        assert!(people.line(&text(7, "hi")).ends_with("李医生 (doctor): hi"));
+        let mut participants = Participants::new(Language::English, Breaks::Joined, 1);
+        assert!(participants.line(&text(7, "hi")).ends_with("user 7: hi"));
+        participants.know_from(&joined(7, "李医生", Role::Doctor));
+        assert!(participants.line(&text(7, "hi")).ends_with("李医生 (doctor): hi"));
         assert!(
-            people
+            participants
                 .line(&joined(7, "李医生", Role::Doctor))
                 .ends_with("· 李医生 (doctor) joined")
         );
@@ -194,12 +194,12 @@ mod tests {
             ..Default::default()
         };
         assert!(
-            People::new(Language::Chinese, Breaks::Joined, 1)
+            Participants::new(Language::Chinese, Breaks::Joined, 1)
                 .line(&finished)
                 .ends_with("咨询状态：已结束")
         );
         assert!(
-            People::new(Language::English, Breaks::Joined, 1)
+            Participants::new(Language::English, Breaks::Joined, 1)
                 .line(&finished)
                 .ends_with("the consult is finished")
         );
@@ -207,12 +207,12 @@ mod tests {
 
     #[test]
     fn text_of_others_cannot_steer_the_terminal() {
-        let mut people = People::new(Language::English, Breaks::Joined, 1);
-        people.know_from(&joined(7, "\x1b[2Jx", Role::Patient));
-        let line = people.line(&text(7, "a\x1b]0;b\x07\r\nc"));
+        let mut participants = Participants::new(Language::English, Breaks::Joined, 1);
+        participants.know_from(&joined(7, "\x1b[2Jx", Role::Patient));
+        let line = participants.line(&text(7, "a\x1b]0;b\x07\r\nc"));
         assert!(!line.contains(|c: char| c.is_control()), "{line:?}");
-        people.breaks = Breaks::Kept;
-        let line = people.line(&text(7, "a\n09:00 Dr. Li (doctor): b\x1b[A"));
+        participants.breaks = Breaks::Kept;
+        let line = participants.line(&text(7, "a\n09:00 Dr. Li (doctor): b\x1b[A"));
         let forged = line.lines().nth(1).unwrap();
         assert!(
             forged.starts_with("      09:00") && forged.ends_with("<U+001B>[A"),
@@ -222,16 +222,16 @@ mod tests {
 
     #[test]
     fn recalled_and_unknown_bodies_are_named() {
-        let people = People::new(Language::English, Breaks::Joined, 1);
+        let participants = Participants::new(Language::English, Breaks::Joined, 1);
         let recalled = Entry {
             recalled: true,
             ..text(7, "")
         };
-        assert!(people.line(&recalled).ends_with("(recalled)"));
+        assert!(participants.line(&recalled).ends_with("(recalled)"));
         let image = Entry {
             mime_type: "image/png".into(),
             ..text(7, "")
         };
-        assert!(people.line(&image).ends_with("[image]"));
+        assert!(participants.line(&image).ends_with("[image]"));
     }
 }

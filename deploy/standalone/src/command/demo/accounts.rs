@@ -10,7 +10,7 @@ use super::{sms::Sms, state::State};
 use crate::access::Access;
 
 /// A user of the demo.
-struct Person {
+struct Account {
     /// The name of the token file and of the device.
     key: &'static str,
     phone: &'static str,
@@ -18,25 +18,25 @@ struct Person {
     role: &'static str,
 }
 
-const PATIENT: Person = Person {
+const PATIENT: Account = Account {
     key: "patient",
     phone: "13800000001",
     name: "张女士",
     role: "member",
 };
-const SECOND_PATIENT: Person = Person {
+const SECOND_PATIENT: Account = Account {
     key: "patient2",
     phone: "13800000002",
     name: "王先生",
     role: "member",
 };
-const DOCTOR: Person = Person {
+const DOCTOR: Account = Account {
     key: "doctor",
     phone: "13800000003",
     name: "李医生",
     role: "doctor",
 };
-const SECOND_DOCTOR: Person = Person {
+const SECOND_DOCTOR: Account = Account {
     key: "doctor2",
     phone: "13800000004",
     name: "陈医生",
@@ -70,10 +70,10 @@ pub(super) async fn set_up(rest: &Rest, base: &str, folder: &Path, sms: &Sms) ->
         sms,
         state: State::read(folder)?,
     };
-    let patient = setup.person(&PATIENT).await?;
-    setup.person(&SECOND_PATIENT).await?;
-    let doctor = setup.person(&DOCTOR).await?;
-    let second_doctor = setup.person(&SECOND_DOCTOR).await?;
+    let patient = setup.account(&PATIENT).await?;
+    setup.account(&SECOND_PATIENT).await?;
+    let doctor = setup.account(&DOCTOR).await?;
+    let second_doctor = setup.account(&SECOND_DOCTOR).await?;
     let team = setup.team(&doctor, &second_doctor).await?;
     let assistant = setup.assistant(&doctor, team).await?;
     setup.consult(&patient, &doctor, &assistant, team).await?;
@@ -92,43 +92,43 @@ impl Setup<'_> {
     }
 
     /// The access of a user: from a valid token file, else by a login, else by registering.
-    async fn person(&mut self, person: &Person) -> anyhow::Result<Access> {
-        if let Some(access) = self.kept(person.key).await? {
+    async fn account(&mut self, account: &Account) -> anyhow::Result<Access> {
+        if let Some(access) = self.kept(account.key).await? {
             return Ok(access);
         }
-        let device_id = format!("demo-{}", person.key);
-        let (password, is_new) = match self.state.passwords.get(person.phone) {
+        let device_id = format!("demo-{}", account.key);
+        let (password, is_new) = match self.state.passwords.get(account.phone) {
             Some(password) => (password.clone(), false),
             None => (format!("{:032x}", rand::random::<u128>()), true),
         };
         if is_new {
             self.state
                 .passwords
-                .insert(person.phone.to_owned(), password.clone());
+                .insert(account.phone.to_owned(), password.clone());
             self.state.write()?;
         }
         let login = json!({
-            "phone": person.phone,
+            "phone": account.phone,
             "password": password,
             "device_id": device_id,
             "platform": "desktop",
         });
         let answer = if is_new {
-            self.register(person, &password, &device_id).await?
+            self.register(account, &password, &device_id).await?
         } else {
             match self.rest.post("/account/login", login).await {
                 // An earlier run ended between the password and the account.
                 Err(CallError::Refused { status: 401, .. }) => {
-                    self.register(person, &password, &device_id).await?
+                    self.register(account, &password, &device_id).await?
                 }
-                other => other.with_context(|| format!("{} cannot log in", person.key))?,
+                other => other.with_context(|| format!("{} cannot log in", account.key))?,
             }
         };
-        self.keep(person.key, person.name, &device_id, &answer)
+        self.keep(account.key, account.name, &device_id, &answer)
     }
 
-    async fn register(&self, person: &Person, password: &str, device_id: &str) -> anyhow::Result<Value> {
-        let ask = json!({"phone": person.phone});
+    async fn register(&self, account: &Account, password: &str, device_id: &str) -> anyhow::Result<Value> {
+        let ask = json!({"phone": account.phone});
         match self.rest.post("/account/code", ask.clone()).await {
             // An earlier run ended after its request: a phone gets one code a minute.
             Err(CallError::Refused {
@@ -136,7 +136,7 @@ impl Setup<'_> {
                 retry_after: Some(wait),
                 ..
             }) => {
-                program::say!("waiting {} s for an SMS code for {}", wait.as_secs(), person.key);
+                program::say!("waiting {} s for an SMS code for {}", wait.as_secs(), account.key);
                 tokio::time::sleep(wait).await;
                 self.rest
                     .post("/account/code", ask)
@@ -147,22 +147,22 @@ impl Setup<'_> {
                 asked.context("no SMS code was sent")?;
             }
         }
-        let code = self.sms.code(person.phone).await?;
+        let code = self.sms.code(account.phone).await?;
         self.rest
             .post(
                 "/account/register",
                 json!({
-                    "phone": person.phone,
+                    "phone": account.phone,
                     "code": code,
-                    "name": person.name,
-                    "role": person.role,
+                    "name": account.name,
+                    "role": account.role,
                     "password": password,
                     "device_id": device_id,
                     "platform": "desktop",
                 }),
             )
             .await
-            .with_context(|| format!("{} cannot be registered", person.key))
+            .with_context(|| format!("{} cannot be registered", account.key))
     }
 
     /// The access in a token file, if it is still valid.
