@@ -27,7 +27,7 @@ use tokio::sync::Semaphore;
 
 const TURNS: usize = 3;
 const BODY_BYTES: usize = 200;
-/// Conversations, and people in each.
+/// Conversations, and participants in each.
 const SHAPES: [(i64, i64); 2] = [(200, 2), (1_000, 5)];
 
 /// Counts what was settled.
@@ -58,7 +58,7 @@ impl Random {
 
 struct Target {
     conversations: i64,
-    people: i64,
+    participants: i64,
     random: Random,
     body: Bytes,
     _folder: tempfile::TempDir,
@@ -77,7 +77,7 @@ const INSERT_BARE: &str =
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
 
 impl Target {
-    async fn open(conversations: i64, people: i64, is_bare: bool) -> Self {
+    async fn open(conversations: i64, participants: i64, is_bare: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}/rate.db", folder.path().display());
         let database = Database::open(&url).await.unwrap();
@@ -86,13 +86,13 @@ impl Target {
             Kind::Bare(vec![0; conversations as usize])
         } else {
             let journal = Journal::new(database.clone(), Backplane::memory());
-            Self::make_conversations(&journal, conversations, people).await;
+            Self::make_conversations(&journal, conversations, participants).await;
             let settled = Arc::new(Semaphore::new(0));
             Kind::Journal(Appender::start(&journal, Counter(settled.clone())), settled)
         };
         Self {
             conversations,
-            people,
+            participants,
             random: Random(7),
             body: vec![b'x'; BODY_BYTES].into(),
             _folder: folder,
@@ -116,14 +116,14 @@ impl Target {
         made.unwrap();
     }
 
-    async fn make_conversations(journal: &Journal, conversations: i64, people: i64) {
+    async fn make_conversations(journal: &Journal, conversations: i64, participants: i64) {
         let inner = journal.clone();
         let made: Result<(), Error> = journal
             .database()
             .transaction(move |tx| {
                 Box::pin(async move {
                     for id in 1..=conversations {
-                        let participants = (1..=people).map(|person| NewParticipant {
+                        let participants = (1..=participants).map(|person| NewParticipant {
                             user: UserId::from_database(person),
                             role: Role::Doctor,
                             name: String::new(),
@@ -154,7 +154,7 @@ impl Target {
             let messages: Vec<NewMessage> = (0..batch)
                 .map(|_| NewMessage {
                     conversation: ConversationId::from_database(1 + self.random.below(self.conversations)),
-                    sender: UserId::from_database(1 + self.random.below(self.people)),
+                    sender: UserId::from_database(1 + self.random.below(self.participants)),
                     client_msg_id: uuid::Uuid::now_v7().to_string(),
                     mime_type: "text/plain".into(),
                     body: self.body.clone(),
@@ -214,7 +214,7 @@ fn processor_time() -> Duration {
     Duration::from_millis(ticks * 10)
 }
 
-/// What the turns of one target came to.
+/// The results of one target's turns.
 #[derive(Default)]
 struct Turns {
     took: Vec<Duration>,
@@ -255,9 +255,9 @@ fn main() {
     );
     println!("conversations  batch  journal    bare  ratio   journal    bare  ratio     p50    p99    max");
     runtime.block_on(async {
-        for (conversations, people) in SHAPES {
-            let mut journal = Target::open(conversations, people, false).await;
-            let mut bare = Target::open(conversations, people, true).await;
+        for (conversations, participants) in SHAPES {
+            let mut journal = Target::open(conversations, participants, false).await;
+            let mut bare = Target::open(conversations, participants, true).await;
             for batch in batches.iter().copied() {
                 let (mut ours, mut theirs) = (Turns::default(), Turns::default());
                 for _ in 0..TURNS {

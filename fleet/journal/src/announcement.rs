@@ -1,5 +1,5 @@
-//! What travels between the processes of a fleet: entries (as the very frame that the apps get), and notices to the
-//! nodes that a person is logged in to.
+//! Payloads between the processes of a fleet: entries, as the frame that apps get, and notices to the nodes that a user is
+//! logged in to.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use prost::Message;
@@ -10,28 +10,28 @@ use crate::entry::{Entry, enumeration};
 /// Tag, conversation, seq, kind.
 const HEADER_BYTES: usize = 1 + 8 + 8 + 1;
 
-/// What a payload on a conversation's channel is; the first byte.
+/// The kind of a payload on a conversation's channel, its first byte.
 mod tag {
     /// An entry: header, then its frame.
     pub(super) const ENTRY: u8 = 1;
-    /// A frame that is not stored (marks, typing): conversation, about whom, then the frame.
+    /// A frame that is not stored (marks, typing): conversation, user, then the frame.
     pub(super) const PASSING: u8 = 2;
 }
 
-/// An entry that has been committed, encoded once for everybody.
+/// A committed entry, encoded once for all receivers.
 #[derive(Clone, Debug)]
 pub struct Published {
     /// Its conversation.
     pub conversation: ConversationId,
-    /// Its place.
+    /// Its position.
     pub seq: Seq,
-    /// What it is: nodes look into those that change who is in.
+    /// Its kind: nodes decode those that change participation.
     pub kind: wire::EntryKind,
     payload: Bytes,
 }
 
 impl Published {
-    /// Encodes an entry, as everybody may see it.
+    /// Encodes the public form of an entry.
     pub fn new(entry: Entry) -> Self {
         let (conversation, seq, kind) = (entry.conversation, entry.seq, entry.kind);
         let message = wire::ServerFrame {
@@ -53,17 +53,17 @@ impl Published {
         }
     }
 
-    /// The frame for the apps, its length in front; shares its bytes.
+    /// The frame for apps, with its length; shares the bytes.
     pub fn frame(&self) -> Bytes {
         self.payload.slice(HEADER_BYTES..)
     }
 
-    /// What goes to the conversation's channel; shares its bytes.
+    /// The payload for the conversation's channel; shares the bytes.
     pub fn payload(&self) -> Bytes {
         self.payload.clone()
     }
 
-    /// The entry, decoded again.
+    /// Decodes the entry.
     pub fn decode(&self) -> Option<wire::Entry> {
         let message = self.payload.slice(HEADER_BYTES + frame::HEADER_BYTES..);
         match wire::ServerFrame::decode(message).ok()?.body? {
@@ -73,18 +73,18 @@ impl Published {
     }
 }
 
-/// What came on a conversation's channel.
+/// A payload of a conversation's channel.
 #[derive(Clone, Debug)]
 pub enum ConversationNotice {
     /// An entry.
     Entry(Published),
-    /// A frame that is not stored, about a person: marks (theirs too on their other devices), typing.
+    /// A frame that is not stored: marks (which also go to the user's other devices), typing.
     Passing {
         /// The conversation.
         conversation: ConversationId,
-        /// Whom it is about.
+        /// The user whom it is about.
         about: UserId,
-        /// The frame, its length in front.
+        /// The frame, with its length.
         frame: Bytes,
     },
 }
@@ -100,7 +100,7 @@ impl ConversationNotice {
         payload.freeze()
     }
 
-    /// Reads a payload; none when it is of a kind that this version does not know.
+    /// Decodes a payload; `None` for a kind that this release does not know.
     pub fn decode(payload: Bytes) -> Option<Self> {
         let mut header = &payload[..];
         if header.len() < 17 {
@@ -132,39 +132,39 @@ impl ConversationNotice {
     }
 }
 
-/// What the nodes that a person is logged in to must do.
+/// A notice to the nodes that a user is logged in to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UserNotice {
-    /// They were added to a conversation, by the entry with this seq.
+    /// The user joined a conversation.
     Added {
         /// The conversation.
         conversation: ConversationId,
-        /// The entry that tells of it.
+        /// The entry of their joining.
         seq: Seq,
     },
-    /// A newer login of a device: sessions of an older generation end.
+    /// A device logged in again: its sessions of older generations end.
     Replaced {
         /// The device.
         device_id: String,
         /// The newer login's generation.
         generation: u64,
     },
-    /// A device was logged out: its sessions of an older generation end. A later login stands, however late or often this
-    /// comes.
+    /// A device was logged out: its sessions of older generations end. However late or often this arrives, a later login
+    /// stays.
     LoggedOut {
         /// The device.
         device_id: String,
         /// The logout's generation.
         generation: u64,
     },
-    /// The account was disabled: all sessions of an older generation end.
+    /// The account was disabled: all sessions of older generations end.
     Disabled {
-        /// Above those of all logins until then.
+        /// Above those of all earlier logins.
         generation: u64,
     },
 }
 
-/// The notice on its way. Numbers are for ever, as on the wire.
+/// The encoding of [`UserNotice`]. Tags are permanent, as on the wire.
 #[derive(Clone, PartialEq, prost::Message)]
 struct NoticeMessage {
     #[prost(int64, tag = "1")]
@@ -177,7 +177,7 @@ struct NoticeMessage {
     replaced_generation: u64,
     #[prost(string, tag = "5")]
     logged_out_device: String,
-    // 6 was a disabling without a generation.
+    // Tag 6 is retired: a disabling without a generation.
     #[prost(uint64, tag = "7")]
     logged_out_generation: u64,
     #[prost(uint64, tag = "8")]
@@ -185,7 +185,7 @@ struct NoticeMessage {
 }
 
 impl UserNotice {
-    /// As it goes to the person's channel.
+    /// The payload for the user's channel.
     pub fn encode(&self) -> Vec<u8> {
         let mut message = NoticeMessage::default();
         match self {
@@ -212,7 +212,7 @@ impl UserNotice {
         message.encode_to_vec()
     }
 
-    /// Reads a payload; none when it is of a kind that this version does not know.
+    /// Decodes a payload; `None` for a kind that this release does not know.
     pub fn decode(payload: &[u8]) -> Option<Self> {
         let message = NoticeMessage::decode(payload).ok()?;
         if message.added_conversation > 0 {

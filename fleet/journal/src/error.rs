@@ -1,42 +1,42 @@
-//! What can go wrong with a conversation.
+//! The errors of this crate and their sentences.
 
 use proto::Sentence;
 
-/// Why something with a conversation is refused or failed.
+/// Why a request on a conversation is refused or failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No such conversation, or the person is not in it; nobody outside can tell which.
+    /// The conversation does not exist, or the user is not in it; the two look alike to outsiders.
     #[error("{NO_ACCESS}")]
     NoAccess,
     /// The conversation is read-only.
     #[error("{CLOSED}")]
     Closed,
-    /// The person may see it, but their role may not do this.
+    /// The user's role may not do this.
     #[error("{message}")]
     Forbidden {
-        /// The field that asks for it.
+        /// The field at fault.
         field: &'static str,
-        /// What is wrong and what to do.
+        /// The fault and its remedy.
         message: Sentence,
     },
-    /// A field of the request does not hold what it must.
+    /// A field of the request is invalid.
     #[error("{message}")]
     Invalid {
         /// The field.
         field: &'static str,
-        /// What is wrong and what to do.
+        /// The fault and its remedy.
         message: Sentence,
     },
-    /// The client_msg_id stands for another message already.
+    /// The client_msg_id was used for another message.
     #[error("{}", conflict(field))]
     Conflict {
         /// The field that differs.
         field: &'static str,
     },
-    /// The person is in the conversation already.
+    /// The user is in the conversation already.
     #[error("{ALREADY_IN}")]
     AlreadyIn,
-    /// The database failed or is away; nothing was written.
+    /// The database failed or is away.
     #[error(transparent)]
     Database(#[from] database::Error),
 }
@@ -46,10 +46,10 @@ const NO_ACCESS: Sentence = Sentence::new(
     "会话不存在，或您不在其中",
 );
 const CLOSED: Sentence = Sentence::new(
-    "the conversation takes no more messages",
+    "the conversation accepts no more messages",
     "会话已结束，不能再发送消息",
 );
-const ALREADY_IN: Sentence = Sentence::new("the person is in the conversation already", "该用户已在会话中");
+const ALREADY_IN: Sentence = Sentence::new("the user is in the conversation already", "该用户已在会话中");
 
 fn conflict(field: &str) -> Sentence {
     Sentence::formatted(
@@ -61,7 +61,7 @@ fn conflict(field: &str) -> Sentence {
 }
 
 impl Error {
-    /// What is wrong, for the person who asked; none when that is for the operator alone.
+    /// The sentence for the user who asked; `None` when the error is for the operator alone.
     pub fn sentence(&self) -> Option<Sentence> {
         match self {
             Self::NoAccess => Some(NO_ACCESS),
@@ -74,20 +74,20 @@ impl Error {
     }
 }
 
-/// A seq in `field` that no entry has yet.
+/// `field` names a seq beyond the newest entry.
 pub(crate) fn beyond(field: &'static str, seq: proto::Seq, last: proto::Seq) -> Error {
     let message = Sentence::formatted(
-        format!("{field} is {seq}, the newest entry is {last}"),
+        format!("{field} is {seq}, but the newest entry is {last}"),
         format!("{field} 为 {seq}，而最新一条是 {last}"),
     );
     Error::Invalid { field, message }
 }
 
-/// A seq in `field` of an entry outside the person's spans.
+/// `field` names an entry outside the user's spans.
 pub(crate) fn unseen(field: &'static str, seq: proto::Seq) -> Error {
     let message = Sentence::formatted(
-        format!("{field} is {seq}, which is no entry that you may see"),
-        format!("{field} 为 {seq}，不是您可以看到的内容"),
+        format!("{field} is {seq}, an entry that you may not see"),
+        format!("{field} 为 {seq}，您无权查看这一条"),
     );
     Error::Invalid { field, message }
 }

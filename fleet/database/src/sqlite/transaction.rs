@@ -54,12 +54,15 @@ impl Sqlite {
     }
 }
 
-/// Rolls back a job's writes on the writer's thread, and begins its transaction again.
+/// Rolls back a job's writes on the writer's thread, and begins its transaction again. After a failed read SQLite has
+/// rolled it back already.
 ///
 /// # Errors
 /// SQLite's.
 pub fn begin_again(connection: &Connection) -> Result<(), Error> {
-    connection.execute_batch("ROLLBACK")?;
+    if !connection.is_autocommit() {
+        connection.execute_batch("ROLLBACK")?;
+    }
     if let Some(log) = vfs::shared(connection) {
         log.drop_gathered();
     }

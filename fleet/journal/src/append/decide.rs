@@ -1,28 +1,31 @@
-//! Whether a message may be appended: a pure decision from what is known of the conversation.
+//! Whether a message may be appended: a pure decision from the state of the conversation.
 
 use proto::{
     Sentence, Seq, UserId,
     mime::{self, Refused},
 };
 
-use super::{NewMessage, cache::Known};
+use super::{NewMessage, known::Known};
 use crate::{
     Error,
     error::{beyond, unseen},
 };
 
-/// What is known of a conversation, as of one `last_seq`.
+/// The state of a conversation, as of one `last_seq`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Standing {
-    /// Whether it takes messages.
-    pub(crate) open: bool,
-    /// The newest entry, those of this batch included.
-    pub(crate) last_seq: Seq,
+pub(super) struct Standing {
+    /// Whether it accepts messages.
+    pub(super) open: bool,
+    /// The newest entry, including those of this batch.
+    pub(super) last_seq: Seq,
 }
 
-/// Decides about a message that is not there yet. `known` is none when there is no such conversation; it holds the sender
-/// and everybody whom the message mentions, as far as they are in it.
-pub(crate) fn decide(message: &NewMessage, known: Option<&Known>) -> Result<Seq, Error> {
+// protocol: "A resend of an accepted message is answered with its SendOk"
+// protocol: "Send | INVALID | reply_to_seq"
+// protocol: "Send, Recall | CLOSED | conversation_id"
+/// Decides about a message that is not written yet; `Ok` is its seq. `known` is `None` when the conversation does not exist;
+/// it holds the sender and the mentioned users as far as they are participants.
+pub(super) fn decide(message: &NewMessage, known: Option<&Known>) -> Result<Seq, Error> {
     let known = known.ok_or(Error::NoAccess)?;
     let sender = known.participant(message.sender).ok_or(Error::NoAccess)?;
     let last = known.standing.last_seq;
@@ -48,8 +51,9 @@ pub(crate) fn decide(message: &NewMessage, known: Option<&Known>) -> Result<Seq,
     }
 }
 
-/// The people whom a message mentions.
-pub(crate) fn mentioned(message: &NewMessage) -> impl Iterator<Item = UserId> {
+// protocol: "Send | INVALID | mentions"
+/// The users whom a message mentions.
+pub(super) fn mentioned(message: &NewMessage) -> impl Iterator<Item = UserId> {
     message.mentions.iter().map(|user| UserId::from_database(*user))
 }
 
@@ -57,14 +61,16 @@ fn not_in(user: UserId) -> Error {
     Error::Invalid {
         field: "mentions",
         message: Sentence::formatted(
-            format!("mentions names {user}, who is not in the conversation"),
+            format!("mentions names user {user}, who is not in the conversation"),
             format!("mentions 中的用户 {user} 不在此会话中"),
         ),
     }
 }
 
-/// Which field of a resend differs from what was accepted under its client_msg_id.
-pub(crate) fn difference(
+// protocol: "Send | CONFLICT | client_msg_id"
+// protocol: "A message that is resent becomes one entry"
+/// The field in which a resend differs from the entry of its client_msg_id.
+pub(super) fn difference(
     message: &NewMessage,
     mime_type: &str,
     body: &[u8],
@@ -87,7 +93,7 @@ pub(crate) fn difference(
 mod tests {
     use proto::{ConversationId, wire::Role};
 
-    use super::{super::cache::Participation, *};
+    use super::{super::known::Participation, *};
 
     fn message(mime_type: &str, reply_to_seq: i64) -> NewMessage {
         NewMessage {
@@ -131,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn no_conversation_and_no_participant_look_the_same() {
+    fn a_missing_conversation_and_a_stranger_get_the_same_answer() {
         assert!(matches!(
             decide(&message("text/plain", 0), None),
             Err(Error::NoAccess)
@@ -164,12 +170,12 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_answers_an_entry_that_its_sender_sees() {
+    fn a_reply_is_to_an_entry_that_its_sender_sees() {
         let known = known(true, Role::Patient);
         let answered: Vec<i64> = (0..=9)
             .filter(|seq| field(decide(&message("text/plain", *seq), Some(&known))).is_none())
             .collect();
-        assert_eq!(answered, [0, 3, 4, 6, 7], "nothing, and what lies in a span");
+        assert_eq!(answered, [0, 3, 4, 6, 7], "no entry, and those of a span");
         for refused in [1, 5, 8] {
             let outcome = decide(&message("text/plain", refused), Some(&known));
             assert_eq!(field(outcome), Some("reply_to_seq"), "{refused}");
@@ -193,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_resend_must_say_the_same() {
+    fn a_resend_must_have_the_same_content() {
         let first = message("text/plain", 3);
         assert_eq!(difference(&first, "text/plain", b"hello", 3, &[]), None);
         assert_eq!(difference(&first, "text/plain", b"other", 3, &[]), Some("body"));

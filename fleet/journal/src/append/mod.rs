@@ -1,23 +1,19 @@
-//! Messages on their way into the journal.
+//! Appending messages.
 //!
-//! An [`Appender`] gathers the sends of all sessions and writes them as one batch: the next batch is whatever came in
-//! while the last one was committing. There is no timer, a lone message waits for nobody, and a busy node pays one commit
-//! for hundreds. What was decided goes to an [`Outlet`] batch by batch, in the order of commits, while the next batch is
-//! being written.
+//! An [`Appender`] collects the sends of all sessions and writes them in batches: the next batch is whatever arrived while
+//! the last one was committing. There is no timer: a lone message is written at once, and a busy node pays one commit for
+//! hundreds of messages. Results go to an [`Outlet`] batch by batch, in commit order, while the next batch is written.
 //!
-//! On SQLite there is one writer. On PostgreSQL there are [`LANES`], each with a connection of its own; a conversation is
-//! always on the same one, so that the batches of a node never meet on a row.
+//! SQLite has one lane. PostgreSQL has [`LANES`], each with its own connection; a conversation always uses the same one, so
+//! the batches of a node never contend for a row. A lane answers every send in time ([`deadline`]).
 
-pub(crate) mod cache;
+mod deadline;
 mod decide;
-mod filter;
-mod lane;
-mod order;
+mod engine;
+mod known;
 pub(crate) mod postgres;
-mod queue;
-pub(crate) mod sent;
 pub(crate) mod sqlite;
-mod writer;
+mod stream;
 
 use std::{
     future::Future,
@@ -26,80 +22,85 @@ use std::{
 };
 
 use bytes::Bytes;
-use database::{Engine, Error as DatabaseError};
-use proto::{ConversationId, Seq, UserId};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use database::{Error as DatabaseError, Part};
+use proto::{ConversationId, Seq, UserId, wire};
+use telemetry::{
+    events::journal::{self as events, Event},
+    task::{self, Name, Stopped},
+};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
-pub use self::order::Stream;
-use self::order::Turn;
+pub(crate) use self::engine::Engine;
+pub use self::stream::Stream;
+use self::{
+    deadline::{Held, Lane, SEND_LIMIT, Waiting, Writer},
+    stream::Turn,
+};
 use crate::{Entry, Error, Journal, announcement::Published};
 
-/// Sends that wait for the next batch. A session whose send finds no place waits, and reads no further from its socket.
+/// Queued sends. A session whose send finds the queue full waits, and is not read meanwhile.
 const WAITING_SENDS: usize = 8 * 1024;
-/// KiB of sends that wait or are being written, each rounded up: with frames of 64 KiB the number of sends alone would
-/// allow half a gigabyte.
+/// KiB of sends that are queued or being written, each rounded up: at 64 KiB a frame, the number of sends alone would allow
+/// half a gigabyte.
 const WAITING_KIB: usize = 32 * 1024;
-/// Sends in one batch: beyond some hundreds a commit costs no less for each, and acks only come later.
+/// Sends in one batch: beyond some hundreds the cost of a commit per send no longer falls, and acks come later.
 const BATCH_SENDS: usize = 1024;
-/// Batches that are committed and wait to be delivered: one being delivered and one behind it.
+/// Committed batches that wait for delivery: one in delivery and one behind it.
 const SETTLING_BATCHES: usize = 2;
-/// How long a send may take, waiting for its turn included, before it is answered with UNAVAILABLE (protocol: within
-/// 5 s). It may still be committed; a resend tells.
-const SEND_LIMIT: Duration = Duration::from_millis(4500);
-/// Batches that a node writes to PostgreSQL at a time: while one waits for its commit, the server's processors are free.
+/// Concurrent batches on PostgreSQL: while one waits for its commit, the server's processors are free.
 const LANES: usize = 4;
 
-/// A message to be appended. Its shape has been checked; who sends it is who the session belongs to.
+/// A message to append. The caller has checked its shape and authenticated its sender.
 #[derive(Clone, Debug)]
 pub struct NewMessage {
-    /// Where to.
+    /// The conversation.
     pub conversation: ConversationId,
-    /// Who sends it.
+    /// The sender.
     pub sender: UserId,
-    /// The sender's own name for it, 1 to 64 bytes.
+    /// The sender's own id for it, 1 to 64 bytes.
     pub client_msg_id: String,
-    /// How to read `body`.
+    /// The type of `body`.
     pub mime_type: String,
-    /// What it says.
+    /// The content.
     pub body: Bytes,
-    /// People called by name.
+    /// The users whom it mentions.
     pub mentions: Vec<i64>,
     /// The entry that it answers, or 0.
     pub reply_to_seq: Seq,
-    /// Whose order it keeps; `None` keeps none.
+    /// The stream whose order it keeps, if any.
     pub stream: Option<Arc<Stream>>,
 }
 
-/// A send that was accepted: it is durable.
+/// An accepted send: it is durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Accepted {
-    /// Its place in the conversation.
+    /// Its position in the conversation.
     pub seq: Seq,
     /// When it was accepted first, epoch milliseconds.
     pub created_ms: i64,
-    /// It was there already.
+    /// Whether an earlier send had written it.
     pub duplicate: bool,
 }
 
-/// What became of one send.
+/// The result of one send.
 #[derive(Debug)]
 pub struct Settled<C> {
-    /// What the sender gave along.
+    /// The sender's context.
     pub context: C,
-    /// Where it was sent.
+    /// The conversation.
     pub conversation: ConversationId,
-    /// Its place, or why not.
+    /// The accepted entry, or why there is none.
     pub outcome: Result<Accepted, Error>,
-    /// When a message of a [`Stream`] that was refused may come again: later ones of its conversation later, so that they
-    /// come in order. Zero when that is for the caller to say.
+    /// When a refused message of a [`Stream`] is to be resent: later ones of its conversation later, so that they arrive in
+    /// order. Zero when the caller may choose.
     pub retry_after: Duration,
 }
 
 impl<C> Settled<C> {
-    /// Remembers a refusal that is not final in the message's stream.
+    /// Records a refusal that is not final in the message's stream.
     fn new(context: C, turn: &Turn, outcome: Result<Accepted, Error>, now: Instant) -> Self {
         let retry_after = match &outcome {
-            // Rows that contradict each other refuse it for good: it must not hold up the others.
+            // Damaged rows refuse it for good: it must not delay later messages.
             Ok(_) | Err(Error::Database(DatabaseError::Damaged(_))) => Duration::ZERO,
             Err(Error::Database(_)) => turn.refuse(now),
             Err(_) => Duration::ZERO,
@@ -112,59 +113,69 @@ impl<C> Settled<C> {
         }
     }
 
-    /// The answer to a send that has waited for too long.
+    /// The answer to a send beyond [`SEND_LIMIT`].
     fn late(context: C, turn: &Turn, now: Instant) -> Self {
-        let told = "no answer in time; the message may still be appended, a resend tells";
-        Self::new(context, turn, unavailable(told), now)
+        Event::LateSend.emit();
+        let reason = "no answer in time; the message may still be appended, a resend finds out";
+        Self::new(context, turn, unavailable(reason), now)
     }
 
-    /// The answer to a send that came before an earlier one which was refused.
+    /// The answer to a send that precedes the resend of an earlier, refused one.
     fn out_of_turn(context: C, turn: &Turn, now: Instant) -> Self {
-        let told = "an earlier message of this session and conversation was refused and has not come again";
-        Self::new(context, turn, unavailable(told), now)
+        let reason =
+            "an earlier message of this session and conversation was refused and has not been resent";
+        Self::new(context, turn, unavailable(reason), now)
     }
 }
 
-fn unavailable(told: &str) -> Result<Accepted, Error> {
-    Err(Error::Database(DatabaseError::Unavailable(told.into())))
+fn unavailable(reason: &str) -> Result<Accepted, Error> {
+    Err(Error::Database(DatabaseError::Unavailable(reason.into())))
 }
 
-/// Where batches go after their commit, in order.
+/// The receiver of results, in commit order.
 pub trait Outlet<C>: Send + Sync + 'static {
-    /// Takes a batch: what became of each send in the order of sending, and the new entries in the order of their
-    /// seqs. It may take its time: the batch after the next waits for it.
+    /// Handles a batch: the result of each send in the order of sending, and the new entries in the order of their seqs. The
+    /// batch after the next waits for it.
     fn settle(&self, answers: Vec<Settled<C>>, entries: Vec<Published>) -> impl Future<Output = ()> + Send;
 }
 
-/// Appends messages. Dropping it (all clones) ends it after what has been submitted.
+/// Appends messages. After the last clone is dropped it settles all submitted sends and ends.
 pub struct Appender<C> {
-    lanes: Arc<[mpsc::Sender<Waiting<C>>]>,
+    doors: Arc<[Door<C>]>,
     kib: Arc<Semaphore>,
     ended: Arc<tokio::sync::Mutex<Option<oneshot::Receiver<()>>>>,
 }
 
-/// A send that waits.
-struct Waiting<C> {
-    message: NewMessage,
-    /// What the sender gave along.
-    context: C,
-    turn: Turn,
-    /// When it was submitted.
-    since: Instant,
-    /// Its share of [`WAITING_KIB`].
-    share: OwnedSemaphorePermit,
+/// The entrance to a lane.
+struct Door<C> {
+    sends: mpsc::Sender<Waiting<C>>,
+    /// For sends that reach the limit before they get in.
+    settling: mpsc::Sender<Batch<C>>,
 }
 
-/// What goes to the outlet together.
+/// Results that go to the outlet together.
 struct Batch<C> {
     answers: Vec<Settled<C>>,
     entries: Vec<Entry>,
 }
 
+impl<C> Batch<C> {
+    fn of_answers(answers: Vec<Settled<C>>) -> Self {
+        Self {
+            answers,
+            entries: Vec::new(),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.answers.is_empty() && self.entries.is_empty()
+    }
+}
+
 impl<C> Clone for Appender<C> {
     fn clone(&self) -> Self {
         Self {
-            lanes: self.lanes.clone(),
+            doors: self.doors.clone(),
             kib: self.kib.clone(),
             ended: self.ended.clone(),
         }
@@ -177,98 +188,117 @@ impl<C> Clone for Appender<C> {
 pub struct Ended;
 
 impl<C: Send + 'static> Appender<C> {
-    /// Starts appending to `journal`; batches go to `outlet`.
+    /// Starts appending to `journal`; results go to `outlet`.
     pub fn start(journal: &Journal, outlet: impl Outlet<C>) -> Self {
         let outlet = Arc::new(outlet);
         let (end, ended) = oneshot::channel();
-        let mut settlers = tokio::task::JoinSet::new();
+        let mut settlers = Vec::new();
         let mut settling = || {
             let (settling, settled) = mpsc::channel(SETTLING_BATCHES - 1);
-            settlers.spawn(settle_batches(settled, outlet.clone()));
+            settlers.push(task::vital(
+                Name::JournalSettle,
+                settle_batches(settled, outlet.clone()),
+            ));
             settling
         };
-        let lanes = match journal.database.engine() {
-            Engine::Sqlite(sqlite) => {
-                let (sends, waiting) = mpsc::channel(WAITING_SENDS);
-                let writer = writer::commit_batches(sqlite.clone(), journal.clone(), waiting, settling());
-                tokio::spawn(writer);
-                vec![sends]
+        let doors = match &journal.engine {
+            Engine::Sqlite(sqlite, cache) => {
+                let writer = sqlite::BatchWriter::new(sqlite.clone(), cache.clone());
+                vec![Door::open(Name::JournalWriter, writer, 1, settling())]
             }
-            Engine::Postgres(postgres) => (0..LANES)
+            Engine::Postgres(postgres, cache) => (0..LANES)
                 .map(|_| {
-                    let (sends, waiting) = mpsc::channel(WAITING_SENDS / LANES / 2);
-                    let lane = lane::Lane::new(journal.cache.clone(), postgres.clone(), settling());
-                    tokio::spawn(lane.run(waiting));
-                    sends
+                    let writer = postgres::BatchWriter::new(postgres.clone(), cache.clone());
+                    Door::open(Name::JournalLane, writer, LANES, settling())
                 })
                 .collect(),
         };
         tokio::spawn(async move {
-            while settlers.join_next().await.is_some() {}
+            // A settler ends after its lane, or by a panic, which ends the process.
+            for settler in settlers {
+                let _ = settler.await;
+            }
             let _ = end.send(());
         });
         Self {
-            lanes: lanes.into(),
+            doors: doors.into(),
             kib: Arc::new(Semaphore::new(WAITING_KIB)),
             ended: Arc::new(tokio::sync::Mutex::new(Some(ended))),
         }
     }
 
-    /// Hands a message over; what becomes of it goes to the outlet with `context`. Waits for a place in the queue.
+    /// Submits a message; its result goes to the outlet with `context`. Waits while the queue is full, and no longer than a
+    /// send may take.
     ///
     /// # Errors
     /// [`Ended`].
     pub async fn submit(&self, message: NewMessage, context: C) -> Result<(), Ended> {
-        let since = Instant::now();
+        let submitted = Instant::now();
         let turn = Turn::next(&message);
-        let share = self.kib.clone().acquire_many_owned(kib(&message));
-        let share = share.await.map_err(|_| Ended)?;
-        let lane = self.lane(message.conversation);
-        let waiting = Waiting {
-            message,
-            context,
-            turn,
-            since,
-            share,
+        let door = self.door(message.conversation);
+        let limit = tokio::time::Instant::from_std(submitted + SEND_LIMIT);
+        let kib = kib(&message);
+        let entering = async {
+            let share = self.kib.clone().acquire_many_owned(kib).await;
+            let place = door.sends.reserve().await;
+            Ok((place.map_err(|_| Ended)?, share.map_err(|_| Ended)?))
         };
-        lane.send(waiting).await.map_err(|_| Ended)
+        match tokio::time::timeout_at(limit, entering).await {
+            Ok(entered) => {
+                let (place, share) = entered?;
+                let held = Held::new(turn, context, submitted, share);
+                place.send(Waiting { message, held });
+                Ok(())
+            }
+            Err(_) => {
+                let late = Settled::late(context, &turn, Instant::now());
+                let answered = door.settling.send(Batch::of_answers(vec![late])).await;
+                answered.map_err(|_| Ended)
+            }
+        }
     }
 
-    /// The same where nothing may wait: gives the message back when the queue is full.
+    /// Submits a message without waiting.
     ///
     /// # Errors
-    /// The message, when there is no place for it now.
+    /// The message, when the queue is full.
     pub fn try_submit(&self, message: NewMessage, context: C) -> Result<(), (NewMessage, C)> {
         let Ok(share) = self.kib.clone().try_acquire_many_owned(kib(&message)) else {
             return Err((message, context));
         };
-        let lane = self.lane(message.conversation);
-        let waiting = Waiting {
-            turn: Turn::next(&message),
-            message,
-            context,
-            since: Instant::now(),
-            share,
+        let door = self.door(message.conversation);
+        let Ok(place) = door.sends.try_reserve() else {
+            return Err((message, context));
         };
-        lane.try_send(waiting).map_err(|full| {
-            let waiting = full.into_inner();
-            (waiting.message, waiting.context)
-        })
+        let held = Held::new(Turn::next(&message), context, Instant::now(), share);
+        place.send(Waiting { message, held });
+        Ok(())
     }
 
-    fn lane(&self, conversation: ConversationId) -> &mpsc::Sender<Waiting<C>> {
-        // Ids come in blocks: neighbours go to different lanes.
-        let at = conversation.get().unsigned_abs() % self.lanes.len() as u64;
-        &self.lanes[at as usize]
+    fn door(&self, conversation: ConversationId) -> &Door<C> {
+        // Ids are allocated in blocks: neighbours go to different lanes.
+        let at = conversation.get().unsigned_abs() % self.doors.len() as u64;
+        &self.doors[at as usize]
     }
 
-    /// Takes no more and waits until everything submitted has been settled. Other clones must be gone.
+    /// Accepts no more sends and waits until all submitted ones are settled. Other clones must have been dropped.
     pub async fn end(self) {
-        let Self { lanes, ended, .. } = self;
-        drop(lanes);
+        let Self { doors, ended, .. } = self;
+        drop(doors);
         if let Some(ended) = ended.lock().await.take() {
             let _ = ended.await;
         }
+    }
+}
+
+impl<C: Send + 'static> Door<C> {
+    /// Starts one of `lanes`; half of its sends wait in the channel, half in the writer's queue.
+    fn open(name: Name, writer: impl Writer<C>, lanes: usize, settling: mpsc::Sender<Batch<C>>) -> Self {
+        let capacity = WAITING_SENDS / lanes / 2;
+        let (sends, waiting) = mpsc::channel(capacity);
+        let lane = Lane::new(writer, capacity, settling.clone());
+        task::vital(name, lane.run(waiting));
+        Self { sends, settling }
     }
 }
 
@@ -283,23 +313,27 @@ fn kib(message: &NewMessage) -> u32 {
         .min(WAITING_KIB as u32)
 }
 
-async fn settle_batches<C: Send>(mut settled: mpsc::Receiver<Batch<C>>, outlet: Arc<impl Outlet<C>>) {
+async fn settle_batches<C: Send>(
+    mut settled: mpsc::Receiver<Batch<C>>,
+    outlet: Arc<impl Outlet<C>>,
+) -> Stopped {
     while let Some(Batch { answers, entries }) = settled.recv().await {
-        let started = std::time::Instant::now();
+        let started = Instant::now();
         outlet
             .settle(answers, entries.into_iter().map(Published::new).collect())
             .await;
-        metrics::histogram!("huizhen_journal_settle_seconds").record(started.elapsed().as_secs_f64());
+        events::SETTLE_S.record(started.elapsed().as_secs_f64());
     }
+    Stopped
 }
 
-/// The entry that an accepted message has become.
+/// The entry of an accepted message.
 fn entry(message: NewMessage, seq: Seq, created_ms: i64) -> Entry {
     Entry {
         conversation: message.conversation,
         seq,
         sender: message.sender,
-        kind: proto::wire::EntryKind::Message,
+        kind: wire::EntryKind::Message,
         created_ms,
         client_msg_id: message.client_msg_id,
         mime_type: message.mime_type,
@@ -312,9 +346,29 @@ fn entry(message: NewMessage, seq: Seq, created_ms: i64) -> Entry {
     }
 }
 
+/// The checksum of a new message, as its columns will hold it.
+fn checksum_of_message(message: &NewMessage, seq: Seq, created_ms: i64, extra: Option<&[u8]>) -> i64 {
+    database::checksum([
+        Part::Integer(message.conversation.get()),
+        Part::Integer(seq.get()),
+        Part::Integer(message.sender.get()),
+        Part::Integer(i64::from(wire::EntryKind::Message as i32)),
+        Part::Integer(created_ms),
+        Part::Text(message.client_msg_id.as_bytes()),
+        Part::Text(message.mime_type.as_bytes()),
+        Part::Bytes(&message.body),
+        Part::Integer(message.reply_to_seq.get()),
+        Part::Integer(0),
+        extra.into(),
+    ])
+}
+
 fn now_ms() -> i64 {
     let since_epoch = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap_or_default();
     i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! What is published says what the database says.
+//! Published entries are those of the database.
 
 use std::sync::Arc;
 

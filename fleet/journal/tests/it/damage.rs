@@ -1,4 +1,4 @@
-//! Entries that are not what was written, or are not there: refused wherever they are read, and found by the audit.
+//! Damaged and missing entries are refused wherever they are read, and found by the audit.
 
 use database::{Database, Error as DatabaseError};
 use journal::{Error, Journal, audit::audit, history::Direction};
@@ -8,15 +8,14 @@ use proto::{
 };
 use testkit::store::Store;
 
-use crate::world::{World, card, now_ms, seq, text, user};
+use crate::world::{PAIR, World, card, now_ms, seq, text, user};
 
-const PEOPLE: [(i64, Role); 2] = [(1, Role::Patient), (2, Role::Doctor)];
-/// Some are claimed and some are not.
+/// Some are indexed and some are not.
 const MANY: i64 = 40;
 
 async fn world(store: Store) -> (World, ConversationId) {
     let world = World::new(store).await;
-    let id = world.conversation(&PEOPLE).await;
+    let id = world.conversation(&PAIR).await;
     for at in 3..=MANY {
         let mut message = text(id, 1, &format!("m{at}"), &format!("body {at}"));
         message.mentions = if at % 5 == 0 { vec![2] } else { vec![] };
@@ -106,7 +105,7 @@ async fn a_changed_column_is_never_served(store: Store) {
         assert_eq!(damaged_seq(again), at);
         let recalled = world.journal.recall(id, user(1), seq(at), now_ms()).await;
         assert_eq!(damaged_seq(recalled.map(|(seq, _)| seq)), at);
-        // Everybody else goes on.
+        // Other messages are accepted.
         world
             .send(text(id, 1, &format!("on {at}"), "goes on"))
             .await
@@ -135,7 +134,7 @@ async fn a_missing_entry_is_no_short_page(store: Store) {
     }
 }
 
-/// A recall hides what was said; a bit must not bring it back.
+/// A recall withholds the content; a flipped bit must not bring it back.
 async fn a_recalled_entry_stays_sealed(store: Store) {
     let (world, id) = world(store).await;
     let recalled = world.journal.recall(id, user(1), seq(20), now_ms()).await;
@@ -165,7 +164,7 @@ async fn an_entry_without_a_checksum(store: Store) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_index_that_leads_elsewhere_shows_nothing_of_another_conversation() {
     let (world, id) = world(Store::Sqlite).await;
-    let other = world.conversation(&PEOPLE).await;
+    let other = world.conversation(&PAIR).await;
     for at in 3..=MANY {
         world
             .send(text(other, 1, &format!("m{at}"), "secret"))
@@ -264,3 +263,47 @@ testkit::on_both!(
     a_recalled_entry_stays_sealed,
     an_entry_without_a_checksum,
 );
+
+/// One batch, on one thread: its sends are submitted before the lane looks. The page of one conversation cannot be read.
+#[tokio::test]
+async fn a_damaged_page_refuses_the_sends_of_its_conversation_alone() {
+    let world = World::new(Store::Sqlite).await;
+    let damaged = world.conversation(&PAIR).await;
+    let (one, other) = (world.conversation(&PAIR).await, world.conversation(&PAIR).await);
+    // So long that its pages hold nothing else.
+    let long = "damaged ".repeat(2_000);
+    world.send(text(damaged, 1, "long", &long)).await.unwrap();
+    world.send(text(one, 1, "a", "x")).await.unwrap();
+    let place = world.end().await;
+    let path = place.folder().join("test.db");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let at = find(&bytes, &long.as_bytes()[..64]) + 8_000;
+    assert!(b"damaged ".contains(&bytes[at]));
+    bytes[at] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let world = World::on(place).await;
+    let sends = vec![
+        text(one, 1, "b", "x"),
+        text(damaged, 2, "new", "x"),
+        // Its comparison reads the page.
+        text(damaged, 1, "long", &long),
+        text(other, 1, "a", "x"),
+        text(one, 1, "a", "x"),
+        text(damaged, 2, "newer", "x"),
+    ];
+    let outcomes = world.send_all(sends).await;
+    for (at, outcome) in outcomes.iter().enumerate() {
+        match (at, outcome) {
+            (1 | 2 | 5, Err(Error::Database(DatabaseError::DamagedPage(_)))) | (0 | 3 | 4, Ok(_)) => {}
+            _ => panic!("{at}: {outcome:?}"),
+        }
+    }
+    assert_eq!(outcomes[0].as_ref().unwrap().seq, seq(4));
+    assert!(outcomes[4].as_ref().unwrap().duplicate);
+    for id in [one, other] {
+        world.all(id).await;
+    }
+    assert_eq!(world.last_seq(damaged).await, 3);
+    // Sends that do not need the page are accepted.
+    world.send(text(damaged, 2, "new", "x")).await.unwrap();
+}

@@ -79,7 +79,7 @@ async fn child() {
     }
 }
 
-/// One write, so that it is whole or not there, whoever is killed.
+/// One write, so that a kill leaves all of it or nothing.
 fn acknowledge(client_msg_id: &str, accepted: Accepted) {
     let line = format!("ack {client_msg_id} {} {}\n", accepted.seq, accepted.duplicate);
     std::io::stdout().write_all(line.as_bytes()).unwrap();
@@ -97,7 +97,7 @@ struct Ended {
     acks: Vec<Ack>,
     /// Whether it came to its end, rather than being killed.
     finished: bool,
-    /// What strace saw.
+    /// The trace of strace.
     trace: String,
 }
 
@@ -167,7 +167,7 @@ async fn prepared() -> (World, PathBuf) {
 }
 
 /// Looks at what a killed process has left: everything that it had acknowledged is there under its seq, in order, without
-/// gaps, and is a duplicate when it is sent again. Gives how many rows there were that nobody had been told of.
+/// gaps, and is a duplicate when it is resent. Returns the number of unacknowledged rows.
 async fn assert_acknowledged(world: &World, round: &str, acks: &[Ack]) -> usize {
     let id = ConversationId::from_database(1);
     let entries = world.all(id).await;
@@ -241,7 +241,7 @@ async fn a_file_that_was_being_made_when_the_process_died_can_be_opened() {
     }
 }
 
-/// What strace saw, in order.
+/// The events of a trace, in order.
 #[derive(Debug, PartialEq, Eq)]
 enum Seen {
     /// The log, the database or its folder was synced: its name.
@@ -292,7 +292,7 @@ async fn i1_a_visible_row_is_synced_before_its_resend_is_acknowledged() {
         let seen = seen(&resent.trace);
         assert!(resent.acks.iter().all(|ack| ack.duplicate));
         assert!(resent.acks.len() >= killed.acks.len());
-        // A row that nobody was told of: it was written and not synced.
+        // An unacknowledged row: it was written and not synced.
         if resent.acks.len() == killed.acks.len() {
             continue;
         }
@@ -310,6 +310,7 @@ async fn i1_a_visible_row_is_synced_before_its_resend_is_acknowledged() {
 
 /// I1: between any two acknowledgements of messages that were sent one by one lies a sync of the log; before the first
 /// one of a new file also one of its folder, or the file itself might be gone.
+// protocol: "An acknowledged message is durable"
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn i1_every_acknowledgement_comes_after_a_sync_of_its_own() {
     let folder = tempfile::tempdir().unwrap();

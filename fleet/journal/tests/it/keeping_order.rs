@@ -17,8 +17,8 @@ use testkit::store::Store;
 use tokio::sync::oneshot;
 
 use crate::{
-    server_faults::{Broken, PATIENCE, is_away},
-    world::{World, text},
+    broken::{Broken, PATIENCE},
+    world::{World, is_away, text},
 };
 
 const WINDOW: usize = 24;

@@ -5,11 +5,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
+mod accepting;
 mod announcements;
-mod appending;
-mod claiming;
+mod broken;
 mod damage;
+mod deadlines;
+mod dice;
 mod durability;
+mod indexing;
 mod keeping_order;
 mod model;
 mod moved;
@@ -17,7 +20,10 @@ mod races;
 mod random;
 mod recalling;
 mod recording;
+mod resending;
 mod server_faults;
+mod server_hangs;
+mod staleness;
 mod standby;
 mod statements;
 mod world;

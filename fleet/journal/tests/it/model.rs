@@ -9,7 +9,7 @@ use proto::{
     wire::{EntryKind, Role},
 };
 
-/// What became of something, so that it can be compared.
+/// An outcome in comparable form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Sent {
@@ -68,7 +68,7 @@ impl Outcome {
     }
 }
 
-/// Something that somebody does to a conversation.
+/// An operation on a conversation.
 #[derive(Clone, Debug)]
 pub(crate) enum Op {
     Send(NewMessage),
@@ -82,7 +82,7 @@ pub(crate) enum Op {
     },
     /// A transaction that records a card and then fails.
     GiveUp,
-    /// A transaction that records the leaving of this person, shrugs when that is refused, and then records a card.
+    /// A transaction that records this user's leaving, ignores a refusal, and then records a card.
     LeaveOrNotAndCard(i64),
 }
 

@@ -1,4 +1,4 @@
-//! What happens between two statements of one reader.
+//! Writes between two statements of one reader.
 
 use std::{future::Future, pin::pin, sync::Arc, task::Poll};
 
@@ -57,7 +57,7 @@ async fn begin<F: Future + Unpin>(world: &World, future: &mut F) {
 }
 
 #[tokio::test]
-async fn i5_who_is_removed_while_they_read_sees_nothing_that_came_after() {
+async fn i5_a_user_removed_during_a_read_sees_no_later_entry() {
     let world = World::new(Store::Sqlite).await;
     let id = world.conversation(&[(1, Role::Patient), (2, Role::Doctor)]).await;
     world.send(text(id, 1, "a", "for both")).await.unwrap();
@@ -95,8 +95,8 @@ async fn i5_unread_counts_nothing_that_came_after_the_overview(store: Store) {
     assert_eq!(world.journal.unread(user(2), &overview).await.unwrap(), 1);
 }
 
-/// I1, I4: whoever stops waiting for an answer gets the same one by asking again.
-async fn i1_i4_an_answer_that_nobody_waited_for_is_given_again(store: Store) {
+/// I1, I4: a sender that missed an answer gets the same one by a resend.
+async fn i1_i4_a_missed_answer_is_repeated(store: Store) {
     let world = World::new(store).await;
     let id = world.conversation(&[(1, Role::Patient)]).await;
     let (answer, answered) = tokio::sync::oneshot::channel();
@@ -113,5 +113,5 @@ async fn i1_i4_an_answer_that_nobody_waited_for_is_given_again(store: Store) {
 
 testkit::on_both!(
     i5_unread_counts_nothing_that_came_after_the_overview,
-    i1_i4_an_answer_that_nobody_waited_for_is_given_again,
+    i1_i4_a_missed_answer_is_repeated,
 );

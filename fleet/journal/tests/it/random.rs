@@ -1,7 +1,7 @@
 //! Random operations, many at once, against the naive model.
 //!
-//! What is done at once has no order of its own. The seqs that were given out tell it: what added entries is applied to
-//! the model in that order, and must add just those. What added nothing (refusals, resends) must be what the model says
+//! Concurrent operations have no order of their own. The seqs show it: operations that added entries are applied to the
+//! model in that order, and must add just those. Others (refusals, resends) must have an outcome that the model gives
 //! in at least one of the states that it went through meanwhile.
 
 use std::time::{Duration, Instant};
@@ -23,12 +23,13 @@ use testkit::store::{Place, Store};
 use tokio::sync::oneshot;
 
 use crate::{
+    dice::Random,
     model::{Model, Op, Outcome, recall_clock},
     world::{Answer, World, card, distributed, migrated, now_ms, participant, record, seq, status, user},
 };
 
-/// People 1 to 7; not all of them are in.
-const PEOPLE: i64 = 7;
+/// Users 1 to 7; not all of them are participants.
+const USERS: i64 = 7;
 const MIME_TYPES: [&str; 5] = [
     "text/plain",
     "text/plain",
@@ -42,33 +43,8 @@ const TIME: Duration = Duration::from_secs(8);
 const FIXED_SEEDS: u64 = 24;
 const BURSTS: usize = 30;
 
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, limit: i64) -> i64 {
-        (self.next() % limit as u64) as i64
-    }
-
-    fn one_of<T: Copy>(&mut self, choices: &[T]) -> T {
-        choices[self.below(choices.len() as i64) as usize]
-    }
-
-    fn chance(&mut self, percent: i64) -> bool {
-        self.below(100) < percent
-    }
-}
-
 fn random_op(random: &mut Random, conversation: ConversationId, model: &Model) -> Op {
-    let person = 1 + random.below(PEOPLE);
+    let person = 1 + random.below(USERS);
     match random.below(100) {
         0..64 => Op::Send(NewMessage {
             conversation,
@@ -82,7 +58,7 @@ fn random_op(random: &mut Random, conversation: ConversationId, model: &Model) -
             },
             body: Bytes::from(format!("body {}", random.below(2))),
             mentions: if random.chance(10) {
-                (0..random.below(3)).map(|_| 1 + random.below(PEOPLE)).collect()
+                (0..random.below(3)).map(|_| 1 + random.below(USERS)).collect()
             } else {
                 Vec::new()
             },
@@ -204,7 +180,7 @@ fn replay(model: &mut Model, done: Vec<(Op, Outcome)>) {
 
 fn assert_entry(entry: &Entry, model: &Model) {
     let expected = &model.entries[(entry.seq.get() - 1) as usize];
-    let told = (
+    let found = (
         entry.kind,
         entry.sender.get(),
         entry.client_msg_id.as_str(),
@@ -220,13 +196,13 @@ fn assert_entry(entry: &Entry, model: &Model) {
         expected.corrects,
         expected.recalled,
     );
-    assert_eq!(told, wanted, "seq {}", entry.seq);
+    assert_eq!(found, wanted, "seq {}", entry.seq);
     // I8: the row keeps what was said …
     assert_eq!(
         (&entry.mime_type, &entry.body, &entry.mentions),
         (&expected.mime_type, &expected.body, &expected.mentions)
     );
-    // … and nobody is shown it any more.
+    // … and it is not shown any more.
     let shown = entry.clone().into_wire();
     if expected.recalled {
         assert!(shown.recalled && shown.body.is_empty() && shown.mime_type.is_empty());
@@ -237,7 +213,7 @@ fn assert_entry(entry: &Entry, model: &Model) {
 }
 
 async fn assert_histories(world: &World, random: &mut Random, id: ConversationId, model: &Model) {
-    for person in 1..=PEOPLE + 1 {
+    for person in 1..=USERS + 1 {
         let visible = model.visible(person);
         let all = world
             .journal
@@ -249,7 +225,7 @@ async fn assert_histories(world: &World, random: &mut Random, id: ConversationId
         }
         let all = all.unwrap();
         let seqs: Vec<i64> = all.entries.iter().map(|entry| entry.seq.get()).collect();
-        assert_eq!(seqs, visible, "I5: what {person} sees");
+        assert_eq!(seqs, visible, "I5: the entries of user {person}");
         assert!(!all.has_more);
         for entry in &all.entries {
             assert_entry(entry, model);
@@ -277,7 +253,7 @@ async fn assert_histories(world: &World, random: &mut Random, id: ConversationId
 }
 
 async fn assert_overviews(world: &World, models: &[(ConversationId, Model)]) {
-    for person in 1..=PEOPLE + 1 {
+    for person in 1..=USERS + 1 {
         let (all, none) = (
             ConversationId::from_database(i64::MAX),
             ConversationId::from_database(0),
@@ -312,13 +288,13 @@ async fn assert_overview(world: &World, person: i64, overview: &Overview, model:
         Some(overview.last_visible().get()),
         model.visible(person).last().copied()
     );
-    let told: Vec<_> = overview
+    let found: Vec<_> = overview
         .spans
         .iter()
         .map(|span| (span.from.get(), span.to.map(Seq::get)))
         .collect();
     let wanted: Vec<_> = spans.iter().map(|span| (span.from, span.to)).collect();
-    assert_eq!(told, wanted);
+    assert_eq!(found, wanted);
     let mark = model.marks.get(&person).copied().unwrap_or_default();
     assert_eq!((overview.received_seq.get(), overview.read_seq.get()), mark);
     let unread = world.journal.unread(user(person), overview).await.unwrap();
@@ -334,14 +310,14 @@ async fn assert_all(worlds: &[World], random: &mut Random, models: &[(Conversati
             assert_entry(entry, model);
         }
         let inside = world.journal.participants(*id).await.unwrap();
-        let told: Vec<_> = inside
+        let found: Vec<_> = inside
             .iter()
             .map(|inside| (inside.user.get(), inside.role))
             .collect();
-        let wanted: Vec<_> = (1..=PEOPLE)
+        let wanted: Vec<_> = (1..=USERS)
             .filter_map(|person| Some((person, model.role(person)?)))
             .collect();
-        assert_eq!(told, wanted);
+        assert_eq!(found, wanted);
         assert_histories(world, random, *id, model).await;
     }
     assert_overviews(world, models).await;
@@ -356,7 +332,7 @@ async fn assert_all(worlds: &[World], random: &mut Random, models: &[(Conversati
     assert_published(worlds, models);
 }
 
-/// What appends published: each entry once, in the order of seqs within its conversation (I3 begins here).
+/// Appends published each entry once, in the order of seqs within its conversation (I3 begins here).
 fn assert_published(worlds: &[World], models: &[(ConversationId, Model)]) {
     for (id, model) in models {
         let mut seqs: Vec<i64> = Vec::new();
@@ -380,7 +356,7 @@ async fn save_marks(world: &World, random: &mut Random, models: &mut [(Conversat
     let mut marks = Vec::new();
     let mut wanted = Vec::new();
     for (id, model) in models.iter_mut() {
-        let person = 1 + random.below(PEOPLE);
+        let person = 1 + random.below(USERS);
         let (received, read) = (random.below(model.last() + 3), random.below(model.last() + 3));
         marks.push(Mark {
             conversation: *id,
@@ -393,14 +369,14 @@ async fn save_marks(world: &World, random: &mut Random, models: &mut [(Conversat
         }
     }
     let saved = world.journal.save_marks(marks).await.unwrap();
-    let told: Vec<_> = saved
+    let found: Vec<_> = saved
         .iter()
         .map(|mark| {
             let (received, read) = (mark.received_seq.get(), mark.read_seq.get());
             (mark.conversation, mark.user.get(), received, read)
         })
         .collect();
-    assert_eq!(told, wanted);
+    assert_eq!(found, wanted);
 }
 
 async fn run(store: Store, is_distributed: bool, nodes: usize, seed: u64) {

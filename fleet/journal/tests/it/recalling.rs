@@ -9,7 +9,7 @@ use testkit::store::Store;
 
 use crate::world::{World, card, now_ms, seq, status, text, user};
 
-const SECRET: &str = "what nobody must see again";
+const SECRET: &str = "a recalled secret";
 const LATE_MS: i64 = journal::recall::SENDER_LIMIT_MS + 60_000;
 
 /// Person 1 a patient, 2 a doctor, 3 an assistant; entry 4 is the patient's.
@@ -75,7 +75,7 @@ async fn i4_recalling_twice_is_recalling_once(store: Store) {
     world.record(id, status(false)).await.unwrap();
     assert_eq!(recall(&world, id, 1, 4, now_ms()).await.unwrap().get(), 5);
     assert_eq!(world.all(id).await.len(), 6);
-    // Who may not take it back is not told more by its having been done.
+    // The answer to a user without the right does not depend on an earlier recall.
     assert!(matches!(
         recall(&world, id, 2, 4, now_ms()).await,
         Err(Error::Forbidden { .. })
@@ -102,7 +102,7 @@ async fn others_late_senders_strangers_and_events_are_refused(store: Store) {
         ));
     }
     // Beyond the newest entry, and before the assistant joined: the seq is at fault, and not for being late.
-    for (by, about, told) in [
+    for (by, about, expected) in [
         (1, 99, "the newest entry is 4"),
         (1, 5, "the newest entry is 4"),
         (3, 2, "may see"),
@@ -110,7 +110,7 @@ async fn others_late_senders_strangers_and_events_are_refused(store: Store) {
     ] {
         let refused = recall(&world, id, by, about, now + LATE_MS).await;
         assert!(
-            matches!(&refused, Err(Error::Invalid { field: "seq", message }) if message.to_string().contains(told)),
+            matches!(&refused, Err(Error::Invalid { field: "seq", message }) if message.to_string().contains(expected)),
             "{by} {about}: {refused:?}"
         );
     }
@@ -171,7 +171,7 @@ async fn i4_a_resend_of_what_was_recalled_is_answered_and_shows_nothing(store: S
     ));
 }
 
-/// What was taken back is not unread.
+/// A recalled message is not unread.
 async fn a_recalled_message_is_not_unread(store: Store) {
     let (world, id) = world(store).await;
     let unread = async || {
@@ -183,7 +183,7 @@ async fn a_recalled_message_is_not_unread(store: Store) {
     assert_eq!(unread().await, 0);
 }
 
-/// Two apps recall the same message at once: one RECALLED entry, and both are told its seq.
+/// Two apps recall the same message at once: one RECALLED entry, and both get its seq.
 async fn i4_recalling_at_once_is_recalling_once(store: Store) {
     let (world, id) = world(store).await;
     for about in 0..10 {

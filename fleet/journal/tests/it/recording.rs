@@ -1,4 +1,4 @@
-//! What REST records: entries in the record's own transaction.
+//! Records of REST: entries in the record's own transaction.
 
 use journal::{Error, marks::Mark, overview::UNREAD_CAP, record::Event};
 use proto::{ConversationId, wire::Role};
@@ -32,8 +32,8 @@ async fn i2_a_transaction_that_fails_leaves_no_gap_and_no_participant(store: Sto
     assert_eq!(world.all(id).await.len(), 3);
 }
 
-/// A caller may take "is in already" and "is not in" for done and go on in the same transaction.
-async fn i2_a_refusal_that_the_caller_shrugs_off_leaves_no_gap(store: Store) {
+/// A caller may ignore "already in" and "not in" and go on in the same transaction.
+async fn i2_a_refusal_that_the_caller_ignores_leaves_no_gap(store: Store) {
     let world = World::new(store).await;
     let id = world.conversation(&[(1, Role::Patient)]).await;
     let journal = world.journal.clone();
@@ -58,7 +58,7 @@ async fn i2_a_refusal_that_the_caller_shrugs_off_leaves_no_gap(store: Store) {
     assert_eq!(world.all(id).await.len(), 2);
 }
 
-async fn a_record_of_a_conversation_that_is_not_there_is_refused(store: Store) {
+async fn a_record_of_a_missing_conversation_is_refused(store: Store) {
     let world = World::new(store).await;
     let none = ConversationId::from_database(77);
     for event in [
@@ -135,7 +135,7 @@ async fn changes_since_are_of_those_who_came_and_of_those_who_left(store: Store)
     assert!((between.number..after.number).contains(&overview.changed_no));
 }
 
-/// Moving the conversation on moves the number of whoever is in, and of nobody who has left.
+/// An entry advances the number of the participants, and not of users who left.
 async fn an_entry_changes_the_overview_of_those_who_are_in(store: Store) {
     let world = World::new(store).await;
     let id = world.conversation(&[(1, Role::Patient), (2, Role::Doctor)]).await;
@@ -218,8 +218,8 @@ async fn unread_stops_counting_at_its_cap(store: Store) {
 
 testkit::on_both!(
     i2_a_transaction_that_fails_leaves_no_gap_and_no_participant,
-    i2_a_refusal_that_the_caller_shrugs_off_leaves_no_gap,
-    a_record_of_a_conversation_that_is_not_there_is_refused,
+    i2_a_refusal_that_the_caller_ignores_leaves_no_gap,
+    a_record_of_a_missing_conversation_is_refused,
     i2_several_records_of_one_transaction_follow_each_other,
     changes_since_are_of_those_who_came_and_of_those_who_left,
     an_entry_changes_the_overview_of_those_who_are_in,

@@ -6,8 +6,8 @@ use database::Engine;
 use proto::wire::Role;
 
 use crate::{
-    server_faults::{Broken, PATIENCE, is_away},
-    world::status,
+    broken::{Broken, PATIENCE},
+    world::{is_away, status},
 };
 
 /// Whether a commit waits for a standby.

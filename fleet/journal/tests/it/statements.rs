@@ -37,8 +37,8 @@ async fn no_statement_scans_a_table_of_sqlite() {
     assert!(plans.len() > 20, "{}", plans.len());
     for (statement, plan) in plans {
         for step in &plan {
-            // What is scanned may only be what a subquery of the statement gave; `u` is what is unclaimed.
-            let given = ["SCAN v", "SCAN new_messages", "SCAN u", "SCAN unclaimed"];
+            // Only the result of a subquery may be scanned; `u` is the chain of unindexed entries.
+            let given = ["SCAN v", "SCAN new_messages", "SCAN u", "SCAN unindexed"];
             let scans = step.starts_with("SCAN") && !given.contains(&step.as_str());
             assert!(!scans, "{statement}\n{plan:#?}");
             assert!(
@@ -49,7 +49,7 @@ async fn no_statement_scans_a_table_of_sqlite() {
     }
 }
 
-/// What is read page by page must come out of an index in order. The few entries that are not claimed are in none: they
+/// Pages must come out of an index in order. The few unindexed entries are in none: they
 /// are sorted and merged with what comes out of the index.
 #[tokio::test]
 async fn no_page_of_sqlite_is_sorted() {
@@ -118,9 +118,13 @@ async fn no_statement_scans_a_table_of_postgresql_and_no_page_is_sorted() {
             })
             .collect();
         client.batch_execute("DEALLOCATE explained").await.unwrap();
-        let told = || format!("{statement}\n{}", plan.join("\n"));
-        assert!(!plan.iter().any(|step| step.contains("Seq Scan")), "{}", told());
+        let described = || format!("{statement}\n{}", plan.join("\n"));
+        assert!(
+            !plan.iter().any(|step| step.contains("Seq Scan")),
+            "{}",
+            described()
+        );
         let sorts = statement.contains("LIMIT") && plan.iter().any(|step| step.contains("Sort"));
-        assert!(!sorts, "{}", told());
+        assert!(!sorts, "{}", described());
     }
 }

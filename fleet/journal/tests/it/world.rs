@@ -22,6 +22,9 @@ use testkit::{
 };
 use tokio::sync::oneshot;
 
+/// The participants of most tests.
+pub(crate) const PAIR: [(i64, Role); 2] = [(1, Role::Patient), (2, Role::Doctor)];
+
 pub(crate) type Answer = oneshot::Sender<Result<Accepted, Error>>;
 
 /// Answers senders and keeps what was published.
@@ -34,7 +37,7 @@ impl Outlet<Answer> for Ledger {
     async fn settle(&self, answers: Vec<Settled<Answer>>, entries: Vec<Published>) {
         self.published.lock().extend(entries);
         for settled in answers {
-            // Whoever does not wait any more does not want to know.
+            // A test may have dropped the receiver.
             let _ = settled.context.send(settled.outcome);
         }
     }
@@ -73,11 +76,28 @@ pub(crate) fn text(conversation: ConversationId, sender: i64, client_msg_id: &st
     }
 }
 
+pub(crate) fn duplicate_of(outcome: Result<Accepted, Error>, seq: i64) {
+    let accepted = outcome.unwrap();
+    assert_eq!((accepted.seq.get(), accepted.duplicate), (seq, true));
+}
+
+/// The field that a refusal names.
+pub(crate) fn refused_field(outcome: &Result<Accepted, Error>) -> &'static str {
+    match outcome {
+        Err(Error::Invalid { field, .. }) => field,
+        other => panic!("{other:?}"),
+    }
+}
+
+pub(crate) fn is_away(outcome: &Result<Accepted, Error>) -> bool {
+    matches!(outcome, Err(Error::Database(database::Error::Unavailable(_))))
+}
+
 pub(crate) fn participant(id: i64, role: Role) -> NewParticipant {
     NewParticipant {
         user: user(id),
         role,
-        name: format!("person {id}"),
+        name: format!("user {id}"),
     }
 }
 
@@ -129,8 +149,8 @@ impl World {
         Self::on(self.end().await).await
     }
 
-    /// A conversation of these people, who join in this order.
-    pub(crate) async fn conversation(&self, people: &[(i64, Role)]) -> ConversationId {
+    /// A conversation of these participants, who join in this order.
+    pub(crate) async fn conversation(&self, participants: &[(i64, Role)]) -> ConversationId {
         let id = self
             .journal
             .database()
@@ -142,7 +162,10 @@ impl World {
             kind: ConversationKind::Consult,
             consult_id: Some(id),
             title: "a consult".into(),
-            participants: people.iter().map(|(id, role)| participant(*id, *role)).collect(),
+            participants: participants
+                .iter()
+                .map(|(id, role)| participant(*id, *role))
+                .collect(),
         };
         let journal = self.journal.clone();
         let unpublished = self
@@ -187,7 +210,7 @@ impl World {
         conversation.unwrap().last_seq.get()
     }
 
-    /// Everything in a conversation, whoever sees it; seqs are 1, 2, 3 … to `last_seq` (I2).
+    /// All entries of a conversation; seqs are 1, 2, 3 … to `last_seq` (I2).
     pub(crate) async fn all(&self, conversation: ConversationId) -> Vec<Entry> {
         let entries = self
             .journal
@@ -201,13 +224,13 @@ impl World {
             (1..=last).collect::<Vec<_>>(),
             "gap-free up to last_seq (I2)"
         );
-        self.claims(conversation).await;
+        self.index_sizes(conversation).await;
         entries
     }
 
-    /// In a file, every entry of a conversation is either claimed, in both indexes, or in the chain of those that are not:
+    /// On SQLite every entry of a conversation is either in both indexes, or in the chain of unindexed entries:
     /// how many there are of each. On a server all are in the indexes.
-    pub(crate) async fn claims(&self, conversation: ConversationId) -> (i64, i64) {
+    pub(crate) async fn index_sizes(&self, conversation: ConversationId) -> (i64, i64) {
         let number = async |sql: &'static str| -> i64 {
             let row = self
                 .journal
@@ -219,14 +242,14 @@ impl World {
             return (self.last_seq(conversation).await, 0);
         }
         let last = self.last_seq(conversation).await;
-        let claimed = number("SELECT claimed_seq FROM conversation WHERE id = $1").await;
+        let indexed_seq = number("SELECT claimed_seq FROM conversation WHERE id = $1").await;
         let indexed = "SELECT count(*) FROM entry_index i JOIN entry e ON e.id = i.entry_id
             WHERE i.conversation_id = $1 AND e.conversation_id = $1 AND e.seq = i.seq AND e.seq <=
               (SELECT claimed_seq FROM conversation WHERE id = $1)";
-        assert_eq!(number(indexed).await, claimed);
+        assert_eq!(number(indexed).await, indexed_seq);
         assert_eq!(
             number("SELECT count(*) FROM entry_index WHERE conversation_id = $1").await,
-            claimed
+            indexed_seq
         );
         let sent = "SELECT count(*) FROM entry_index i JOIN entry e ON e.id = i.entry_id JOIN sent s
               ON s.conversation_id = e.conversation_id AND s.sender_id = e.sender_id
@@ -245,8 +268,8 @@ impl World {
               UNION ALL SELECT e.id, e.previous_id, e.seq, chain.at - 1 FROM chain JOIN entry e ON e.id = chain.previous_id
                 WHERE e.conversation_id = $1)
             SELECT count(*) FROM chain WHERE seq = at";
-        assert_eq!(number(chain).await, last - claimed);
-        (claimed, last - claimed)
+        assert_eq!(number(chain).await, last - indexed_seq);
+        (indexed_seq, last - indexed_seq)
     }
 
     pub(crate) async fn seen_by(&self, conversation: ConversationId, person: i64) -> Vec<i64> {

@@ -1,23 +1,24 @@
-//! A lane's connection and what is prepared on it.
+//! A lane's connection and its prepared statements.
 
 use database::{
     Error as DatabaseError,
     postgres::{Postgres, Unconfirmed},
 };
 use futures_util::future::try_join_all;
+use telemetry::events::journal::Event;
 use tokio_postgres::{Client, Row, Statement, types::ToSql};
 
-use super::trouble::Trouble;
+use super::fate::Trouble;
 use crate::entry;
 
 const STANDING: &str = "SELECT id, open, last_seq FROM conversation WHERE id = ANY($1::BIGINT[])";
 
-/// All spans of senders and of those whom they mention.
+/// All spans of senders and mentioned users.
 const SPANS: &str = "SELECT p.conversation_id, p.user_id, p.role, p.from_seq, p.to_seq
     FROM UNNEST($1::BIGINT[], $2::BIGINT[]) AS wanted (conversation_id, user_id)
     JOIN participant p ON p.conversation_id = wanted.conversation_id AND p.user_id = wanted.user_id";
 
-/// The entries that client_msg_ids stand for.
+/// The entries of client_msg_ids.
 const FIRSTS: &str = "SELECT s.conversation_id, s.sender_id, s.client_msg_id, s.seq,
       e.mime_type, e.body, e.reply_to_seq, e.created_ms, e.extra, e.kind, e.corrects_seq, e.recalled, e.checksum
     FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::TEXT[]) AS wanted (conversation_id, sender_id, client_msg_id)
@@ -36,8 +37,8 @@ macro_rules! compare_and_set {
 
 const COMPARE_AND_SET: &str = compare_and_set!();
 
-/// A resend is answered from rows that may be there without being safe: a backend that was ended while its commit waited
-/// for a standby leaves them visible. A write of our own waits for the standby, and with it for them (invariant I1).
+/// A resend is answered from rows that may be visible but not safe: a backend that was terminated while its commit waited
+/// for a standby leaves such rows. A write of our own waits for the standby, and so for them (invariant I1).
 const TOUCH: &str = "UPDATE conversation SET claimed_seq = claimed_seq WHERE id = ANY($1::BIGINT[])";
 
 const ENTRIES: &str = concat!(
@@ -54,7 +55,7 @@ const SENT: &str = "INSERT INTO sent (conversation_id, sender_id, client_msg_id,
     SELECT new.conversation_id, new.sender_id, new.client_msg_id, new.seq
     FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::TEXT[], $4::BIGINT[]) AS new (conversation_id, sender_id, client_msg_id, seq)";
 
-/// All of [`COMPARE_AND_SET`], [`ENTRIES`] and [`SENT`]: the rows of those conversations that won.
+/// [`COMPARE_AND_SET`], [`ENTRIES`] and [`SENT`] in one: writes the rows of the conversations that won.
 const AT_ONCE: &str = concat!(
     "WITH won AS (",
     compare_and_set!(),
@@ -73,7 +74,7 @@ const AT_ONCE: &str = concat!(
      SELECT id FROM won"
 );
 
-/// Every statement here, for the tests that explain them.
+/// Every statement here.
 pub(crate) const STATEMENTS: &[&str] = &[
     STANDING,
     SPANS,
@@ -85,15 +86,14 @@ pub(crate) const STATEMENTS: &[&str] = &[
     AT_ONCE,
 ];
 
-/// Plans that hold for any number of messages and any statistics: by index, in the order of the arrays, so that the rows
-/// of conversations are taken in the order of their ids. A row that somebody holds is not waited for long: the rest of
-/// the batch would wait with it.
+/// Plans that suit any number of messages and any statistics: by index, in the order of the arrays, so that the rows of
+/// conversations are locked in the order of their ids. A lock is not awaited for long: the whole batch would wait.
 const SESSION: &str =
     "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_hashjoin = off;
     SET enable_mergejoin = off; SET lock_timeout = '500ms'";
 
-/// A lane's connection, made when it is needed.
-pub(in crate::append) struct Link {
+/// A lane's connection, opened when it is needed.
+pub(super) struct Link {
     postgres: Postgres,
     live: Option<Live>,
 }
@@ -107,17 +107,17 @@ pub(super) struct Live {
     pub(super) touch: Statement,
     pub(super) entries: Statement,
     pub(super) sent: Statement,
-    /// None where rows are spread over machines: such a server does not run a statement that writes to three tables.
+    /// `None` on a distributed server: it runs no statement that writes to three tables.
     pub(super) at_once: Option<Statement>,
     pub(super) unconfirmed: Unconfirmed,
 }
 
 impl Link {
-    pub(in crate::append) fn new(postgres: Postgres) -> Self {
+    pub(super) fn new(postgres: Postgres) -> Self {
         Self { postgres, live: None }
     }
 
-    /// The connection, to be given back with [`Self::keep`] unless it is spoiled.
+    /// The connection, to be returned with [`Self::keep`] unless its state is unknown.
     pub(super) async fn live(&mut self) -> Result<Live, Trouble> {
         if let Some(live) = self.live.take().filter(|live| !live.client.is_closed()) {
             return Ok(live);
@@ -135,11 +135,11 @@ impl Link {
         let mut statements = statements.map_err(|error| Trouble::from(&error))?.into_iter();
         let at_once = match self.postgres.is_distributed() {
             true => None,
-            // A server that does not take it gets the others.
+            // A server that refuses it gets the other statements.
             false => client
                 .prepare(AT_ONCE)
                 .await
-                .inspect_err(|error| tracing::warn!(%error, "small batches are written in parts"))
+                .inspect_err(|error| Event::WritesInParts { error }.emit())
                 .ok(),
         };
         let mut next = || {
@@ -161,8 +161,8 @@ impl Link {
         })
     }
 
-    /// Reports what became of a batch, for readiness and the log.
-    pub(in crate::append) fn report(&self, outcome: Result<(), &DatabaseError>) {
+    /// Reports the outcome of a batch to readiness and the log.
+    pub(super) fn report(&self, outcome: Result<(), &DatabaseError>) {
         self.postgres.report(outcome);
     }
 
@@ -172,7 +172,7 @@ impl Link {
 }
 
 impl Live {
-    /// Rows of a statement, none at no cost when it would look for nothing.
+    /// The rows of a statement; none, at no cost, when it has no keys.
     pub(super) async fn query_unless(
         &self,
         skip: bool,
@@ -185,7 +185,7 @@ impl Live {
         self.client.query(statement, params).await
     }
 
-    /// Ends a transaction that is none; gives whether the connection can still be used.
+    /// Ends an aborted transaction. Whether the connection is still usable.
     pub(super) async fn roll_back(&self) -> bool {
         self.client.batch_execute("ROLLBACK").await.is_ok()
     }

@@ -1,32 +1,34 @@
-//! The writing part of an attempt: the compare-and-set and the rows of the conversations that won.
+//! The writes of an attempt: the compare-and-set, and the rows of the conversations that won.
 
 use std::collections::{BTreeMap, HashSet};
 
 use database::{Error as DatabaseError, postgres::Sealed};
 use proto::{ConversationId, wire};
+use telemetry::events::journal::Event;
 use tokio_postgres::types::ToSql;
 
 use super::{
-    Attempt, Touched, Verdict,
+    super::checksum_of_message,
+    attempt::{Attempt, Touched, Verdict},
+    fate::{Fate, Trouble},
     link::Live,
-    trouble::{Fate, Trouble},
 };
-use crate::entry::{checksum_of_message, extra};
+use crate::entry::extra;
 
 const BEGIN: &str = "BEGIN";
 const BEGIN_PROBE: &str = "BEGIN; SET LOCAL lock_timeout = '20ms'";
 
-/// Sends that are written by one statement. More go in three: for so many rows the joins with who won cost more than
-/// the round trip.
+/// Sends that one statement writes. More are written by three: joining so many rows with the winners costs more than the
+/// round trip.
 const AT_ONCE_SENDS: usize = 32;
 
-/// What a batch moves, in the order of ids.
+/// The versions that a batch advances, in the order of ids.
 #[derive(Default)]
 struct Moves {
     ids: Vec<i64>,
     seen: Vec<i64>,
     next: Vec<i64>,
-    /// Conversations that are only to be written to, since a resend was answered from them.
+    /// Conversations without new entries that answered a resend: see `TOUCH`.
     still: Vec<i64>,
 }
 
@@ -98,10 +100,10 @@ impl<'j> Rows<'j> {
 }
 
 impl Attempt {
-    /// Writes what was decided, as far as the conversations have not moved; what has moved is marked to be tried again.
+    /// Writes the decided entries of the conversations whose versions still hold; the others are marked for a retry.
     ///
-    /// A commit whose wait for the standby was cancelled is called done and is on one machine only. It counts as one whose
-    /// answer was lost: the batch is looked up again, and what is found is written to once more, by a commit that waits.
+    /// A commit whose wait for the standby was cancelled reports success and is on one machine only. It counts as one whose
+    /// answer was lost: the retry finds its entries, and touches their conversations by a commit that waits.
     pub(super) async fn commit(
         &self,
         live: &Live,
@@ -173,8 +175,8 @@ impl Attempt {
         Ok(())
     }
 
-    /// Moves the versions of the conversations that get entries, in a transaction that is left open when some did. When
-    /// there is nothing to insert, the transaction is ended. Gives whether it is open.
+    /// Advances the versions of the conversations that get entries. Whether its transaction is still open: it is committed at
+    /// once when there is nothing to insert.
     async fn compare_and_set(
         &self,
         live: &Live,
@@ -218,7 +220,7 @@ impl Attempt {
         Ok(is_open)
     }
 
-    /// Marks what must be tried again, since it has moved.
+    /// Marks the conversations whose versions were stale.
     fn mark_losers(
         &self,
         moves: &Moves,
@@ -230,14 +232,14 @@ impl Attempt {
             if !winners.contains(id)
                 && let Some(touched) = touched.get_mut(&ConversationId::from_database(*id))
             {
-                metrics::counter!("huizhen_journal_stale_conversations_total").increment(1);
+                Event::StaleConversation.emit();
                 touched.again = true;
             }
         }
         self.mark_again(touched, verdicts);
     }
 
-    /// Of a conversation that is begun again with, nothing counts.
+    /// No verdict counts for a conversation that is retried.
     fn mark_again(&self, touched: &BTreeMap<ConversationId, Touched>, verdicts: &mut [Verdict]) {
         for (job, verdict) in self.jobs.iter().zip(verdicts) {
             if touched[&job.message.conversation].again {

@@ -1,0 +1,97 @@
+//! The participants of conversations, and the changes of participation.
+
+use database::{Error, params};
+use proto::{ConversationId, Seq, UserId, wire::Role};
+
+use crate::{Journal, entry::enumeration};
+
+const PARTICIPANTS: &str = "SELECT user_id, role, from_seq FROM participant
+    WHERE conversation_id = $1 AND to_seq IS NULL ORDER BY user_id";
+
+const CHANGES: &str = "SELECT conversation_id, user_id, changed_no FROM participant
+    WHERE changed_no >= $1 ORDER BY changed_no LIMIT $2";
+
+const SHARING: &str = "SELECT 1 FROM participant mine JOIN participant theirs
+      ON theirs.conversation_id = mine.conversation_id AND theirs.user_id = $2
+    WHERE mine.user_id = $1 AND mine.to_seq IS NULL AND theirs.to_seq IS NULL LIMIT 1";
+
+/// Every statement here.
+pub(crate) const STATEMENTS: &[&str] = &[PARTICIPANTS, CHANGES, SHARING];
+
+/// A user who is in a conversation now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Participant {
+    /// The user.
+    pub user: UserId,
+    /// Their role.
+    pub role: Role,
+    /// The entry of their joining.
+    pub from_seq: Seq,
+}
+
+/// The beginning or the end of a span of participation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// The participant.
+    pub user: UserId,
+    /// Its number in the order of the database.
+    pub number: i64,
+}
+
+impl Journal {
+    /// The participants of a conversation, in the order of ids.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn participants(&self, id: ConversationId) -> Result<Vec<Participant>, Error> {
+        let rows = self.database.query(PARTICIPANTS, params![id.get()]).await?;
+        rows.iter()
+            .map(|row| {
+                Ok(Participant {
+                    user: UserId::from_database(row.get(0)?),
+                    role: enumeration(row.get(1)?),
+                    from_seq: Seq::from_database(row.get(2)?),
+                })
+            })
+            .collect()
+    }
+
+    /// Spans of participation that began or ended at a horizon's number (see [`super::order`]) or later, in order: a node
+    /// finds the announcements that it missed. After `limit` of them, continue from the last one's number.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn changes_since(&self, number: i64, limit: i64) -> Result<Vec<Change>, Error> {
+        let rows = self.database.query(CHANGES, params![number, limit]).await?;
+        rows.iter()
+            .map(|row| {
+                Ok(Change {
+                    conversation: ConversationId::from_database(row.get(0)?),
+                    user: UserId::from_database(row.get(1)?),
+                    number: row.get(2)?,
+                })
+            })
+            .collect()
+    }
+
+    /// Those of `others` who share a conversation with `user` now.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn sharing_a_conversation(
+        &self,
+        user: UserId,
+        others: &[UserId],
+    ) -> Result<Vec<UserId>, Error> {
+        let mut sharing = Vec::new();
+        for other in others {
+            let params = params![user.get(), other.get()];
+            if self.database.query_first(SHARING, params).await?.is_some() {
+                sharing.push(*other);
+            }
+        }
+        Ok(sharing)
+    }
+}

@@ -1,0 +1,245 @@
+//! Reading entries. A user sees those within their spans of participation and no others (invariant I5).
+
+mod read;
+
+use database::{Error, params};
+use proto::{ConversationId, Seq, UserId};
+
+use crate::{Journal, entry::Entry};
+
+const SPANS: &str = "SELECT from_seq, to_seq FROM participant
+    WHERE conversation_id = $1 AND user_id = $2 ORDER BY from_seq";
+
+const VISIBLE_SPANS: &str = "SELECT p.from_seq, COALESCE(p.to_seq, c.last_seq), p.to_seq IS NULL
+    FROM participant p JOIN conversation c ON c.id = p.conversation_id
+    WHERE p.conversation_id = $1 AND p.user_id = $2 ORDER BY p.from_seq";
+
+/// Every statement here.
+pub(crate) const STATEMENTS: &[&str] = &[SPANS, VISIBLE_SPANS];
+
+/// A span of participation, both ends included; open while the user is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The entry by which they joined.
+    pub from: Seq,
+    /// The entry by which they left.
+    pub to: Option<Seq>,
+}
+
+impl Span {
+    /// Whether it holds an entry.
+    pub fn contains(&self, seq: Seq) -> bool {
+        self.from <= seq && self.to.is_none_or(|to| seq <= to)
+    }
+}
+
+/// Which entries to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// The oldest ones above a seq.
+    After(Seq),
+    /// The newest ones below a seq.
+    Before(Seq),
+}
+
+/// Entries in the order of seq.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Page {
+    /// The entries found.
+    pub entries: Vec<Entry>,
+    /// Whether more follow in that direction.
+    pub has_more: bool,
+}
+
+/// Entries for a session that is fed, in the order of seq.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Feed {
+    /// The entries found.
+    pub entries: Vec<Entry>,
+    /// With these entries the user has everything up to here.
+    pub through: Seq,
+    /// Whether `through` is short of what they may see.
+    pub has_more: bool,
+    /// Whether they had left at that moment; the entry of their leaving is the last one they may see.
+    pub has_left: bool,
+}
+
+impl Journal {
+    /// The spans of a user in a conversation, in order; empty when they never were in it or it does not exist.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn spans(&self, conversation: ConversationId, user: UserId) -> Result<Vec<Span>, Error> {
+        let rows = self
+            .database
+            .query(SPANS, params![conversation.get(), user.get()])
+            .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(Span {
+                    from: Seq::from_database(row.get(0)?),
+                    to: row.get::<Option<i64>>(1)?.map(Seq::from_database),
+                })
+            })
+            .collect()
+    }
+
+    // protocol: "keeps seeing the entries from their joining to their leaving"
+    // protocol: "A user who rejoins sees the entries of all their stays"
+    // protocol: "Sync and History return them"
+    /// The same with an open span closed at `last_seq`, and whether it was open. A user who is removed before the next
+    /// statement must not see entries that are written in between.
+    async fn visible_spans(
+        &self,
+        conversation: ConversationId,
+        user: UserId,
+    ) -> Result<(Vec<Span>, bool), Error> {
+        let rows = self
+            .database
+            .query(VISIBLE_SPANS, params![conversation.get(), user.get()])
+            .await?;
+        let is_in = rows.last().map_or(Ok(false), |row| row.get(2))?;
+        let spans: Result<Vec<Span>, Error> = rows
+            .iter()
+            .map(|row| {
+                Ok(Span {
+                    from: Seq::from_database(row.get(0)?),
+                    to: Some(Seq::from_database(row.get(1)?)),
+                })
+            })
+            .collect();
+        Ok((spans?, is_in))
+    }
+
+    /// The oldest entries above `after` that a user may see, at most `limit`, and how far they bring the user.
+    ///
+    /// # Errors
+    /// [`crate::Error::NoAccess`] when they never were in the conversation or it does not exist.
+    pub async fn feed(
+        &self,
+        conversation: ConversationId,
+        user: UserId,
+        after: Seq,
+        limit: usize,
+    ) -> Result<Feed, crate::Error> {
+        let (spans, is_in) = self.visible_spans(conversation, user).await?;
+        let end = spans
+            .last()
+            .and_then(|span| span.to)
+            .ok_or(crate::Error::NoAccess)?;
+        let page = self
+            .visible(conversation, &spans, Direction::After(after), limit)
+            .await?;
+        let through = match page.entries.last() {
+            Some(last) if page.has_more => last.seq,
+            _ => end.max(after),
+        };
+        Ok(Feed {
+            entries: page.entries,
+            through,
+            has_more: page.has_more,
+            has_left: !is_in,
+        })
+    }
+
+    /// Entries that a user may see, at most `limit`.
+    ///
+    /// # Errors
+    /// [`crate::Error::NoAccess`] when they never were in the conversation or it does not exist.
+    pub async fn history(
+        &self,
+        conversation: ConversationId,
+        user: UserId,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Page, crate::Error> {
+        let (spans, _) = self.visible_spans(conversation, user).await?;
+        if spans.is_empty() {
+            return Err(crate::Error::NoAccess);
+        }
+        Ok(self.visible(conversation, &spans, direction, limit).await?)
+    }
+
+    async fn visible(
+        &self,
+        conversation: ConversationId,
+        spans: &[Span],
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Page, Error> {
+        let mut entries = Vec::new();
+        for (low, high) in ranges(spans, direction) {
+            let wanted = limit.saturating_add(1) - entries.len();
+            let found = match direction {
+                Direction::After(_) => self.entries(conversation, low, high, wanted).await?,
+                Direction::Before(_) => self.newest_entries(conversation, low, high, wanted).await?,
+            };
+            entries.extend(found);
+            if entries.len() > limit {
+                break;
+            }
+        }
+        let has_more = entries.len() > limit;
+        entries.truncate(limit);
+        if matches!(direction, Direction::Before(_)) {
+            entries.reverse();
+        }
+        Ok(Page { entries, has_more })
+    }
+}
+
+/// The ranges to read, both ends included, in the order of reading.
+fn ranges(spans: &[Span], direction: Direction) -> Vec<(Seq, Seq)> {
+    const LAST: Seq = Seq::from_database(i64::MAX);
+    let clip = |span: &Span| {
+        let (low, high) = (span.from, span.to.unwrap_or(LAST));
+        let (low, high) = match direction {
+            Direction::After(after) => (low.max(Seq::from_database(after.get().saturating_add(1))), high),
+            Direction::Before(before) => (low, high.min(before.previous())),
+        };
+        (low <= high).then_some((low, high))
+    };
+    let mut ranges: Vec<_> = spans.iter().filter_map(clip).collect();
+    if matches!(direction, Direction::Before(_)) {
+        ranges.reverse();
+    }
+    ranges
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn seq(seq: i64) -> Seq {
+        Seq::from_database(seq)
+    }
+
+    proptest! {
+        #[test]
+        fn ranges_hold_exactly_what_the_spans_hold(
+            lengths in prop::collection::vec((1i64..6, 0i64..6), 1..5),
+            open in any::<bool>(),
+            at in 0i64..40,
+            after in any::<bool>(),
+        ) {
+            let mut spans = Vec::new();
+            let mut next = 1;
+            for (gap, length) in &lengths {
+                let from = next + gap;
+                spans.push(Span { from: seq(from), to: Some(seq(from + length)) });
+                next = from + length;
+            }
+            if open { spans.last_mut().unwrap().to = None; }
+            let direction = if after { Direction::After(seq(at)) } else { Direction::Before(seq(at)) };
+            let ranges = ranges(&spans, direction);
+            for candidate in 0..60 {
+                let expected = spans.iter().any(|span| span.contains(seq(candidate)))
+                    && if after { candidate > at } else { candidate < at };
+                let found = ranges.iter().any(|(low, high)| *low <= seq(candidate) && seq(candidate) <= *high);
+                prop_assert_eq!(found, expected, "{}", candidate);
+            }
+        }
+    }
+}

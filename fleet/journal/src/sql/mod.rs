@@ -1,0 +1,125 @@
+//! The statements that differ between the engines, and the maintenance statements of a copy or a restore.
+//!
+//! Each engine fills one [`Dialect`]; callers read its fields and never ask which engine they run on. Statements that are
+//! the same on both engines are constants beside their use.
+
+/// Conversations of one user with spans, marks and [`crate::conversation::order::numbers`]: a page of them from the newest
+/// id to the oldest, which walks one index, or one of them. The newest span of each comes first.
+macro_rules! overviews {
+    ($order:expr, page) => {
+        overviews!(
+            @ $order,
+            "AND p.conversation_id < $2 AND p.conversation_id >= $3
+             ORDER BY p.conversation_id DESC, p.from_seq DESC LIMIT $4"
+        )
+    };
+    ($order:expr, one) => {
+        overviews!(@ $order, "AND p.conversation_id = $2 ORDER BY p.from_seq DESC")
+    };
+    (@ $order:expr, $which:literal) => {
+        concat!(
+            "SELECT ",
+            crate::conversation::columns!(),
+            ", p.from_seq, p.to_seq, p.role, m.received_seq, m.read_seq, ",
+            $order,
+            " FROM participant p
+             JOIN conversation c ON c.id = p.conversation_id
+             LEFT JOIN mark m ON m.conversation_id = p.conversation_id AND m.user_id = p.user_id
+             WHERE p.user_id = $1 ",
+            $which
+        )
+    };
+}
+
+/// Changes the checksum with `recalled`: see [`crate::entry::Checksums`].
+macro_rules! withhold {
+    () => {
+        "UPDATE entry SET recalled = $2, checksum = CASE WHEN recalled THEN checksum ELSE ~checksum END WHERE "
+    };
+}
+
+macro_rules! join {
+    ($change_no:expr) => {
+        concat!(
+            "INSERT INTO participant (conversation_id, user_id, from_seq, to_seq, role, changed_ms, changed_no)
+             VALUES ($1, $2, $3, NULL, $4, $5, ",
+            $change_no,
+            ") ON CONFLICT DO NOTHING"
+        )
+    };
+}
+
+macro_rules! leave {
+    ($change_no:expr) => {
+        concat!(
+            "UPDATE participant SET to_seq = $1, changed_ms = $2, changed_no = ",
+            $change_no,
+            " WHERE conversation_id = $3 AND user_id = $4 AND to_seq IS NULL RETURNING role"
+        )
+    };
+}
+
+pub mod moved;
+pub(crate) mod postgres;
+pub(crate) mod sqlite;
+
+use database::Engine;
+
+use crate::{Error, entry::Checksums};
+
+macro_rules! dialect {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// The statements of one engine, and which of its entries carry checksums.
+        pub(crate) struct Dialect {
+            pub(crate) checksums: Checksums,
+            $($(#[$doc])* pub(crate) $name: &'static str,)*
+        }
+
+        impl Dialect {
+            pub(crate) fn statements(&self) -> Vec<&'static str> {
+                vec![$(self.$name),*]
+            }
+        }
+    };
+}
+
+dialect! {
+    /// Entries of conversation $1 with $2 <= seq <= $3, the oldest $4 of them in order.
+    entries,
+    /// The same, the newest $4 of them in reverse order.
+    newest_entries,
+    /// The number that divides visible changes from later ones.
+    horizon,
+    /// Conversations of user $1 with $3 <= id < $2, at most $4 rows.
+    overviews,
+    /// Conversation $2 of user $1.
+    overview,
+    /// Messages of others than $5 in conversation $1 with $2 <= seq <= $3, counted up to $6; $4 is the kind of a message.
+    unread,
+    /// The facts that decide whether user $2 may recall entry $3 of conversation $1.
+    recall_facts,
+    /// The entry of kind $3 in conversation $1 that recalls entry $2.
+    recalled_by,
+    /// Sets `recalled` of entry $3 in conversation $1 to $2.
+    withhold,
+    /// Opens a span of participation.
+    join,
+    /// Closes the open span of a participant.
+    leave,
+}
+
+impl Dialect {
+    pub(crate) fn of(engine: &Engine) -> &'static Self {
+        match engine {
+            Engine::Sqlite(_) => &sqlite::DIALECT,
+            Engine::Postgres(_) => &postgres::DIALECT,
+        }
+    }
+}
+
+/// A fault: the conversation row is locked from [`crate::Journal::record`]'s first statement on.
+fn moved_under_lock() -> Error {
+    Error::Database(database::Error::Engine(
+        "a conversation advanced while its row was locked".into(),
+    ))
+}
