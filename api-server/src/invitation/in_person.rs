@@ -16,14 +16,9 @@ use crate::{
     account::{self, Phone, PhoneShown},
     caller::Role,
     clock::now_ms,
-    http::{
-        docs::one_of,
-        error::{Error, ErrorCode},
-    },
+    http::{docs::one_of, error::Error},
 };
 
-/// Open invitations in person of a team or clinic, at most.
-const MAX_IN_PERSON: i64 = ErrorCode::InvitationLimit.limit();
 /// The lifetime of an invitation, milliseconds.
 const LIFETIME_MS: i64 = 30 * 24 * 60 * 60 * 1000;
 
@@ -104,7 +99,7 @@ async fn invite(
     if let Some(sent) = table::sent_to(tx, place, place_id, &phone, doctor_id).await? {
         return Ok(sent);
     }
-    if table::count_in_person(tx, place, place_id).await? >= MAX_IN_PERSON {
+    if table::count_in_person(tx, place, place_id).await? >= place.limit().limit() {
         return Err(place.limit().into());
     }
     let new = NewInPerson {

@@ -54,7 +54,7 @@ fn imported(text: &str) -> BTreeSet<String> {
     for (at, _) in code.match_indices("crate::") {
         let rest = &code[at + "crate::".len()..];
         if let Some(tree) = rest.strip_prefix('{') {
-            names.extend(branches(tree));
+            names.extend(branches(tree).into_iter().filter(|name| !name.is_empty()));
         } else {
             names.insert(word(rest));
         }

@@ -6,5 +6,6 @@
 pub mod events;
 pub mod kind;
 pub mod metric;
+mod name;
 pub mod rate;
 pub mod task;

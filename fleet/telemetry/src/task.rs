@@ -15,6 +15,7 @@ use futures_util::FutureExt;
 use tokio::{sync::watch, task::JoinHandle};
 
 use crate::events::program::Event;
+pub use crate::name::Name;
 
 /// The end of a vital task whose owner asked it to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,79 +101,6 @@ pub async fn failure() -> Name {
     let failed = failures.wait_for(Option::is_some).await;
     // The sender is a static, so that it is never dropped.
     failed.ok().and_then(|name| *name).unwrap_or(Name::Unknown)
-}
-
-macro_rules! names {
-    ($($name:ident = $text:literal: $what:literal,)*) => {
-        /// The vital tasks of a fleet.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Name {
-            $(#[doc = $what] $name,)*
-        }
-
-        impl Name {
-            /// All of them.
-            pub const ALL: &[Self] = &[$(Self::$name),*];
-
-            /// Their texts.
-            pub const TEXTS: &[&str] = &[$($text),*];
-
-            /// As in logs, metrics and `/readyz`.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$name => $text),*
-                }
-            }
-        }
-    };
-}
-
-// One row for each task: its text, and what stands still without it.
-names! {
-    Unknown = "unknown": "a failure without a name",
-    // database
-    SqliteCheckpoint = "sqlite-checkpoint": "moving SQLite's log into the file",
-    SqliteWriter = "sqlite-writer": "transactions on SQLite",
-    SqliteReader = "sqlite-reader": "reads on SQLite",
-    // journal
-    JournalWriter = "journal-writer": "appending on SQLite",
-    JournalLane = "journal-lane": "appending on PostgreSQL",
-    JournalSettle = "journal-settle": "answering and publishing what was appended",
-    // backplane
-    RedisSupervisor = "redis-supervisor": "subscriptions on Redis",
-    RedisLink = "redis-link": "commands to Redis",
-    RedisPublisher = "redis-publisher": "publishing over Redis",
-    RedisDistribution = "redis-distribution": "distributing publications to subscribers",
-    RedisProbe = "redis-probe": "probing whether Redis accepts writes",
-    RedisCluster = "redis-cluster": "following the map of a Redis cluster",
-    RedisFleets = "redis-fleets": "registering the fleet on Redis",
-    // im-server
-    NodeAccept = "node-accept": "taking connections of apps",
-    NodeDirectory = "node-directory": "announcing the node to api-servers",
-    NodeSessions = "node-sessions": "ending silent, slow and expired sessions",
-    NodeCompare = "node-compare": "comparing what was delivered with the database",
-    NodeMarks = "node-marks": "passing on marks",
-    NodeRenewal = "node-renewal": "renewing logins",
-    NodeHousekeeping = "node-housekeeping": "closing empty rooms and reading the certificate again",
-    NodeLag = "node-lag": "measuring the lag of the runtime",
-    NodeFanOut = "node-fan-out": "writing the entries of a large room to its sessions",
-    NodeGap = "node-gap": "reading the entries that a room misses",
-    // api-server
-    RestAccept = "rest-accept": "taking REST connections",
-    RestSweep = "rest-sweep": "ending what REST has revoked",
-    RestCertificate = "rest-certificate": "taking a renewed certificate of REST",
-    // program
-    Admin = "admin": "the admin listener",
-    Signals = "signals": "listening for SIGTERM and SIGINT",
-    // standalone
-    Operators = "operators": "the socket of `huizhen operator`",
-}
-
-impl std::fmt::Display for Name {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.as_str())
-    }
 }
 
 /// Panics that a test plants in a running process: only debug builds have them. `HUIZHEN_PLANT_PANIC=<task>@<file>`

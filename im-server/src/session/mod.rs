@@ -165,10 +165,9 @@ impl Session {
         detail: &Sentence,
         close: CloseCode,
     ) {
-        if self.ended.swap(true, Ordering::AcqRel) {
+        if self.has_ended() {
             return;
         }
-        events::BYES.increment(reason.as_str_name());
         let bye = Bye {
             reason: reason as i32,
             retry_after_ms,
@@ -176,18 +175,24 @@ impl Session {
             field: String::new(),
         };
         let bye = frame::server(0, Body::Bye(bye));
-        self.outbox.end(Some(bye), reason == ByeReason::Slow, Some(close));
-        self.outbox.flush(&self.transport);
-        self.waker.wake();
+        if self.outbox.end(Some(bye), reason == ByeReason::Slow, Some(close)) {
+            events::BYES.increment(reason.as_str_name());
+            self.set_ended();
+        }
     }
 
     /// Ends the session without Bye: the app has hung up. A WebSocket is closed with `close`, or without a code.
     pub(crate) fn hang_up(&self, close: Option<CloseCode>) {
-        if !self.ended.swap(true, Ordering::AcqRel) {
-            self.outbox.end(None, false, close);
-            self.outbox.flush(&self.transport);
-            self.waker.wake();
+        if !self.has_ended() && self.outbox.end(None, false, close) {
+            self.set_ended();
         }
+    }
+
+    /// Only once the last frame is queued: a task that saw the end earlier would close the connection without it.
+    fn set_ended(&self) {
+        self.ended.store(true, Ordering::Release);
+        self.outbox.flush(&self.transport);
+        self.waker.wake();
     }
 
     pub(crate) fn has_ended(&self) -> bool {

@@ -1,14 +1,15 @@
 //! The log of a database outage.
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
-use proto::wire::ErrorCode;
+use proto::wire::{ErrorCode, client_frame::Body as Request, server_frame::Body};
 use testkit::{
     eventually,
     postgres::{Options, Postgres},
@@ -16,14 +17,21 @@ use testkit::{
 };
 use tokio::task::{JoinSet, spawn_blocking};
 
-use super::{app::App, fleet::Fleet};
+use super::{
+    app::{App, message},
+    fleet::Fleet,
+};
 use crate::{ALONE, captured};
 
 const SENDERS: i64 = 16;
-/// Sends that are refused before the database is back.
-const REFUSED: usize = 5_000;
+/// Messages of each sender, sent without waiting for answers.
+const MESSAGES: usize = 32;
+/// Sends that are refused before the database is back: each message more than twice.
+const REFUSED: usize = 1_200;
 /// Log lines of an outage, however long it lasts and however many sends it refuses.
 const MOST_LINES: usize = 20;
+/// The pause of an app between two attempts.
+const RETRY_AFTER: Duration = Duration::from_millis(500);
 
 /// An outage is a line where it begins and a line where it ends, beside some lines of whatever waits for the database.
 /// Refused sends are counted.
@@ -44,29 +52,18 @@ async fn an_outage_writes_few_lines_however_many_sends_it_refuses() {
 
     stop(&postgres).await;
     let refused = Arc::new(AtomicUsize::new(0));
-    let is_over = Arc::new(AtomicBool::new(false));
     let mut senders = JoinSet::new();
     for (number, app) in apps.into_iter().enumerate() {
-        let message = format!("during the outage {number}");
-        senders.spawn(send_until_accepted(
-            app,
-            consult,
-            message,
-            refused.clone(),
-            is_over.clone(),
-        ));
+        senders.spawn(send_until_accepted(app, consult, number, refused.clone()));
     }
-    eventually("thousands of sends are refused", async || {
+    eventually("more than a thousand sends are refused", async || {
         refused.load(Ordering::Relaxed) >= REFUSED
     })
     .await;
-    // Comparisons, marks and renewals meet the outage too.
-    tokio::time::sleep(Duration::from_secs(4)).await;
     let server = postgres.clone();
     spawn_blocking(move || server.start_again().unwrap())
         .await
         .unwrap();
-    is_over.store(true, Ordering::Relaxed);
     while let Some(accepted) = senders.join_next().await {
         accepted.unwrap();
     }
@@ -92,24 +89,33 @@ async fn stop(postgres: &Arc<Postgres>) {
     spawn_blocking(move || postgres.stop().unwrap()).await.unwrap();
 }
 
-/// Sends one message again and again, as an app with an impatient user does.
-async fn send_until_accepted(
-    mut app: App,
-    consult: i64,
-    message: String,
-    refused: Arc<AtomicUsize>,
-    is_over: Arc<AtomicBool>,
-) {
-    loop {
-        match app.say(consult, &message, "hello").await {
-            Ok(_) => return,
-            Err(ErrorCode::Unavailable) => {
-                refused.fetch_add(1, Ordering::Relaxed);
-                if is_over.load(Ordering::Relaxed) {
-                    tokio::time::sleep(Duration::from_millis(50)).await;
+/// Sends messages again and again until all are accepted, as an app does after each retry time.
+async fn send_until_accepted(mut app: App, consult: i64, sender: usize, refused: Arc<AtomicUsize>) {
+    let mut unsent: Vec<usize> = (0..MESSAGES).collect();
+    while !unsent.is_empty() {
+        let mut under_way = BTreeMap::new();
+        for number in std::mem::take(&mut unsent) {
+            let id = format!("{sender} {number}");
+            let request_id = app.send(Request::Send(message(consult, &id, "hello"))).await;
+            under_way.insert(request_id, number);
+        }
+        while !under_way.is_empty() {
+            let frame = app.next().await;
+            let Some(number) = under_way.remove(&frame.request_id) else {
+                continue;
+            };
+            match frame.body {
+                Some(Body::SendOk(_)) => {}
+                Some(Body::Error(error)) if error.code() == ErrorCode::Unavailable => {
+                    refused.fetch_add(1, Ordering::Relaxed);
+                    unsent.push(number);
                 }
+                other => panic!("{other:?}"),
             }
-            Err(other) => panic!("{other:?}"),
+        }
+        unsent.sort_unstable();
+        if !unsent.is_empty() {
+            tokio::time::sleep(RETRY_AFTER).await;
         }
     }
 }

@@ -43,14 +43,14 @@ async fn sessions_end_while_the_database_hangs() {
         seq: 1,
     };
     marking.send(Request::Read(mark)).await;
-    marking.nothing_came().await;
+    assert!(matches!(marking.ask(Request::Ping(Ping {})).await, Body::Pong(_)));
 
     let silent = async {
         assert_eq!(marking.bye().await.reason(), ByeReason::Idle);
     };
     let expired = async {
         let mut app = fleet.connect().await;
-        let password = fleet.password_until(2, "pad", now_ms() + 3_000).await;
+        let password = fleet.password_until(2, "pad", now_ms() + 5_000).await;
         app.log_in(2, "pad", &password).await;
         loop {
             match app.ask(Request::Ping(Ping {})).await {

@@ -102,14 +102,14 @@ async fn a_login_that_cannot_be_good_is_told_its_field_and_is_no_guess() {
         ("user_id", "user_id", login(0, "phone", &password)),
         ("user_id", "user_id", login(-1, "phone", &password)),
         ("user_id", "user_id", login(1 << 53, "phone", &password)),
-        ("password", "1 to 128 bytes, it has 0", login(1, "phone", "")),
-        ("password", "it has 129", login(1, "phone", &"x".repeat(129))),
-        ("device_id", "1 to 64 bytes, it has 0", login(1, "", &password)),
-        ("device_id", "it has 65", login(1, &"x".repeat(65), &password)),
-        ("device_id", "it has 66", login(1, &too_long, &password)),
+        ("password", "1 to 128 bytes long, not 0", login(1, "phone", "")),
+        ("password", "not 129", login(1, "phone", &"x".repeat(129))),
+        ("device_id", "1 to 64 bytes long, not 0", login(1, "", &password)),
+        ("device_id", "not 65", login(1, &"x".repeat(65), &password)),
+        ("device_id", "not 66", login(1, &too_long, &password)),
         (
             "app_version",
-            "0 to 32 bytes, it has 33",
+            "0 to 32 bytes long, not 33",
             Login {
                 app_version: "版".repeat(11),
                 ..good.clone()

@@ -192,7 +192,7 @@ impl<'de> Deserialize<'de> for Images {
         }
         Err(broken(
             format_args!("最多 {MAX_IMAGES} 张图片"),
-            format_args!("at most {MAX_IMAGES} images"),
+            format_args!("must be at most {MAX_IMAGES} images"),
         ))
     }
 }

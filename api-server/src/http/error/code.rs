@@ -9,7 +9,7 @@ use super::Language;
 /// A code, its limit if its sentence names one, its HTTP status, its word, its sentence in Chinese and in English.
 macro_rules! error_codes {
     ($($name:ident $(($limit:literal))? = $status:ident $word:literal, $zh:literal, $en:literal;)*) => {
-        /// What went wrong, for programs. A code is permanent.
+        /// An error, for programs. A code is permanent.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum ErrorCode {
             $(#[doc = $en] $name,)*

@@ -24,8 +24,6 @@ use crate::{
     },
 };
 
-/// Links of a team or clinic that have not expired, at most: each is a row, and a door.
-const MAX_LINKS: i64 = ErrorCode::InvitationLimit.limit();
 /// The default lifetime of a link, seconds: a week.
 const LIFETIME_S: i64 = 7 * 24 * 60 * 60;
 
@@ -67,7 +65,8 @@ pub(super) async fn make(
     now_ms: i64,
 ) -> Result<MadeLink, Error> {
     table::forget_expired(tx, place, target.id, now_ms).await?;
-    if table::count(tx, place, target.id).await? >= MAX_LINKS {
+    // Each link is a row, and a door.
+    if table::count(tx, place, target.id).await? >= place.limit().limit() {
         return Err(place.limit().into());
     }
     let identity = account::identity(tx, inviter)

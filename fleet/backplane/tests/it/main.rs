@@ -13,13 +13,10 @@ mod refusals;
 mod sentinel;
 mod writes;
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use backplane::{Backplane, Identity};
-use testkit::{cluster::Cluster, redis::Redis};
-
-/// How long anything awaited may take, on a busy machine: what the backplane promises is a part of it.
-const PATIENCE: Duration = Duration::from_secs(60);
+use testkit::{PATIENCE, cluster::Cluster, eventually, redis::Redis};
 
 /// The fleet of all tests that need one only.
 const IDENTITY: Identity = Identity::new(0x1d, [0x1d; 32]);
@@ -58,15 +55,6 @@ async fn open_as(url: &str, identity: &Identity) -> Backplane {
 /// The name of a key or channel of [`IDENTITY`] under the default prefix.
 fn named(name: &str) -> String {
     format!("huizhen:{}:{name}", IDENTITY.id())
-}
-
-/// Waits until something holds; fails when it does not in time.
-async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    while !holds().await {
-        assert!(tokio::time::Instant::now() < deadline, "not in time: {what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
 }
 
 fn now_ms() -> i64 {

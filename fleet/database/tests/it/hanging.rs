@@ -1,14 +1,12 @@
 //! A disk that hangs: readiness reports it in time, and the work in progress ends once the disk answers.
 
-use std::time::Instant;
-
 use database::{
     Database, Error,
     sqlite::{Faults, Operation},
 };
 
 use crate::{
-    PATIENCE,
+    eventually,
     full_disk::{add, count, with_notes},
     unwritable, url, writable,
 };
@@ -22,11 +20,7 @@ async fn open() -> (tempfile::TempDir, Faults, Database) {
 }
 
 async fn until_it_hangs(faults: &Faults, operation: Operation) {
-    let deadline = Instant::now() + PATIENCE;
-    while faults.hanging(operation) == 0 {
-        assert!(Instant::now() < deadline, "no {operation:?} hangs");
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
+    eventually("a call hangs", async || faults.hanging(operation) > 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -20,14 +20,12 @@ mod starting;
 mod transactions;
 mod values;
 
-use std::time::{Duration, Instant};
-
 use database::{Database, Error};
 use tempfile::TempDir;
-use testkit::store::{Place, Store};
-
-/// How long anything awaited may take, on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+use testkit::{
+    PATIENCE, eventually, eventually_ok,
+    store::{Place, Store},
+};
 
 /// A database of the test's own.
 struct Scratch {
@@ -84,37 +82,22 @@ impl Scratch {
 
     /// Waits until a number is what it must become.
     async fn eventually(&self, sql: &'static str, number: i64) {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let found = self.number(sql).await;
-            if found == number {
-                return;
-            }
-            assert!(Instant::now() < deadline, "{sql} gives {found}, not {number}");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        eventually(sql, async || self.number(sql).await == number).await;
     }
 }
 
 /// Waits until writes succeed, by readiness.
 async fn writable(database: &Database) {
-    let deadline = Instant::now() + PATIENCE;
-    while let Err(error) = database.is_ready().await {
-        assert!(Instant::now() < deadline, "{error}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    eventually_ok("writes succeed", async || database.is_ready().await).await;
 }
 
 /// Waits until writes fail, by readiness; returns why.
 async fn unwritable(database: &Database) -> Error {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        if let Err(error) = database.is_writable().await {
-            return error;
-        }
-        assert!(Instant::now() < deadline, "writes go");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let attempt = async || match database.is_writable().await {
+        Err(error) => Ok(error),
+        Ok(()) => Err("they succeed"),
+    };
+    eventually_ok("writes fail", attempt).await
 }
 
 /// Makes the database that those of the tests are copies of.

@@ -15,6 +15,7 @@ use database::{
 };
 use rusqlite::Connection;
 use tempfile::TempDir;
+use testkit::Random;
 
 use crate::{PATIENCE, released, url};
 
@@ -161,15 +162,6 @@ async fn each_page_of_a_new_file_has_its_sum_and_sqlite_alone_reads_it() {
     }
 }
 
-/// SplitMix64.
-fn random(state: &mut u64) -> usize {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut mixed = *state;
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    usize::try_from((mixed ^ (mixed >> 31)) >> 1).unwrap()
-}
-
 /// Each table of a release has rows; beside them lie the inner pages of a long tree, overflow and free pages.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bit_that_flips_anywhere_is_never_served() {
@@ -193,13 +185,10 @@ async fn a_bit_that_flips_anywhere_is_never_served() {
     drop(plain);
     assert!(free > 4 && pages > 60, "{free} of {pages} pages are free");
     let disk = File::options().read(true).write(true).open(&path).unwrap();
-    let (mut state, mut refused) = (7, 0);
+    let (mut random, mut refused) = (Random::new(7), 0);
     for page in 0..pages {
         for _ in 0..ROUNDS {
-            let (at, bit) = (
-                page * PAGE_BYTES + random(&mut state) % PAGE_BYTES,
-                random(&mut state) % 8,
-            );
+            let (at, bit) = (page * PAGE_BYTES + random.index(PAGE_BYTES), random.index(8));
             let mut byte = [0];
             disk.read_exact_at(&mut byte, at as u64).unwrap();
             disk.write_all_at(&[byte[0] ^ (1 << bit)], at as u64).unwrap();

@@ -1,6 +1,6 @@
 //! Properties of PostgreSQL alone: its address, TLS and passwords, a schema that many programs bring up to date, waits for locks.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use database::{Database, Engine, Error, LATEST_VERSION, MIGRATIONS, params};
 use testkit::{
@@ -8,7 +8,7 @@ use testkit::{
     store::Store,
 };
 
-use crate::{PATIENCE, Scratch, migrated};
+use crate::{PATIENCE, Scratch, eventually_ok, migrated};
 
 async fn refusal(url: &str) -> String {
     match tokio::time::timeout(PATIENCE, Database::open(url)).await {
@@ -373,16 +373,12 @@ async fn a_lock_that_somebody_keeps_is_waited_for_some_seconds_only() {
         .await;
     assert!(matches!(outcome, Err(Error::Busy(_))), "{outcome:?}");
     // The holder does nothing: it loses its transaction, and the lock with it.
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let outcome = scratch
+    let update = async || {
+        scratch
             .database
             .transaction(|tx| Box::pin(async move { tx.execute("UPDATE note SET id = 1", vec![]).await }))
-            .await;
-        if outcome.is_ok() {
-            break;
-        }
-        assert!(Instant::now() < deadline);
-    }
+            .await
+    };
+    eventually_ok("the lock is released", update).await;
     assert!(holder.batch_execute("COMMIT").await.is_err());
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use database::{Database, Engine, Error, params};
 use testkit::postgres::{Options, Postgres};
 
-use crate::{PATIENCE, migrated};
+use crate::{PATIENCE, eventually, eventually_ok, migrated};
 
 const ADD: &str = "INSERT INTO note (id) VALUES ($1)";
 /// The wire promises 5 s. What a busy machine adds is no fault of ours; without a limit there would be no answer at all.
@@ -60,19 +60,18 @@ impl Broken {
         holder.batch_execute("SELECT pg_advisory_lock(7)").await.unwrap();
         let wait = "SELECT pg_advisory_xact_lock_shared(7)::text";
         let waiting = (0..16).map(|_| self.database.query(wait, vec![]));
-        let letting_go = async {
+        let release = async {
             let count = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'advisory'";
-            let deadline = Instant::now() + PATIENCE;
-            while self.number(count) < OPENED {
-                assert!(Instant::now() < deadline, "the pool opens no more connections");
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
+            eventually("the pool opens connections", async || {
+                self.number(count) >= OPENED
+            })
+            .await;
             holder
                 .batch_execute("SELECT pg_advisory_unlock(7)")
                 .await
                 .unwrap();
         };
-        let (outcomes, ()) = tokio::join!(futures_util::future::join_all(waiting), letting_go);
+        let (outcomes, ()) = tokio::join!(futures_util::future::join_all(waiting), release);
         for outcome in outcomes {
             outcome.unwrap();
         }
@@ -85,11 +84,7 @@ impl Broken {
     }
 
     async fn eventually(&self) {
-        let deadline = Instant::now() + PATIENCE;
-        while let Err(error) = self.count().await {
-            assert!(Instant::now() < deadline, "{error}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        eventually_ok("it answers", async || self.count().await).await;
     }
 }
 

@@ -20,6 +20,9 @@ pub(super) struct Standing {
     pub(super) last_seq: Seq,
 }
 
+// protocol: "A resend of an accepted message is answered with its SendOk"
+// protocol: "Send | INVALID | reply_to_seq"
+// protocol: "Send, Recall | CLOSED | conversation_id"
 /// Decides about a message that is not written yet; `Ok` is its seq. `known` is `None` when the conversation does not exist;
 /// it holds the sender and the mentioned users as far as they are participants.
 pub(super) fn decide(message: &NewMessage, known: Option<&Known>) -> Result<Seq, Error> {
@@ -48,6 +51,7 @@ pub(super) fn decide(message: &NewMessage, known: Option<&Known>) -> Result<Seq,
     }
 }
 
+// protocol: "Send | INVALID | mentions"
 /// The users whom a message mentions.
 pub(super) fn mentioned(message: &NewMessage) -> impl Iterator<Item = UserId> {
     message.mentions.iter().map(|user| UserId::from_database(*user))
@@ -63,6 +67,8 @@ fn not_in(user: UserId) -> Error {
     }
 }
 
+// protocol: "Send | CONFLICT | client_msg_id"
+// protocol: "A message that is resent becomes one entry"
 /// The field in which a resend differs from the entry of its client_msg_id.
 pub(super) fn difference(
     message: &NewMessage,

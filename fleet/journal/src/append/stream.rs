@@ -20,8 +20,11 @@ use rand::RngExt;
 
 use super::NewMessage;
 
+// protocol: "A session with more than 256 refused messages ends"
+// protocol: "256; more end it with Bye UNAVAILABLE"
 /// Refused messages that a stream records, over all conversations, 56 bytes each; beyond it the stream is overrun.
 const MAX_REFUSED: usize = 256;
+// protocol: "To give a refused message up, drop it"
 /// A refused message that was not resent for this long is abandoned: it delays later ones no more.
 const ABANDONED_AFTER: Duration = Duration::from_secs(30);
 /// The delay of the oldest refused message of a conversation, milliseconds; random, since an outage refuses many senders in
@@ -67,6 +70,7 @@ impl Stream {
         self.holds.load(Ordering::Acquire) && self.book.lock().overrun
     }
 
+    // protocol: "After UNAVAILABLE the node refuses later messages of this session"
     /// Whether a message may be written now. A resend gets the turn of its first attempt.
     fn passes(&self, conversation: ConversationId, id: u64, turn: &mut u64, now: Instant) -> bool {
         if !self.holds.load(Ordering::Acquire) {

@@ -46,6 +46,7 @@ impl Overview {
         self.spans.get(at).copied()
     }
 
+    // protocol: "there they begin at from_seq"
     /// The first entry after `reached` that they may see.
     pub fn first_visible_after(&self, reached: Seq) -> Option<Seq> {
         self.spans.iter().find_map(|span| {

@@ -84,6 +84,9 @@ impl Journal {
             .collect()
     }
 
+    // protocol: "keeps seeing the entries from their joining to their leaving"
+    // protocol: "A user who rejoins sees the entries of all their stays"
+    // protocol: "Sync and History return them"
     /// The same with an open span closed at `last_seq`, and whether it was open. A user who is removed before the next
     /// statement must not see entries that are written in between.
     async fn visible_spans(

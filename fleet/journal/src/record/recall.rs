@@ -14,6 +14,8 @@ use crate::{
     sql::Dialect,
 };
 
+// protocol: "recall of one's own message | within 2 minutes"
+// protocol: "Recall | FORBIDDEN | seq"
 /// How long a sender may recall a message, milliseconds.
 pub const SENDER_LIMIT_MS: i64 = 2 * 60 * 1000;
 
@@ -114,6 +116,7 @@ async fn facts(
     })
 }
 
+// protocol: "Recall | INVALID | seq"
 /// Why the user sees no such entry.
 async fn why_not_seen(
     tx: &mut Transaction<'_>,
@@ -207,6 +210,8 @@ mod tests {
         }
     }
 
+    // protocol: "recall of one's own message | within 2 minutes"
+    // protocol: "Recall | FORBIDDEN | seq"
     #[test]
     fn the_sender_has_two_minutes() {
         assert!(decide(facts(), 1_000 + SENDER_LIMIT_MS).is_ok());

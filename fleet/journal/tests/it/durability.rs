@@ -310,6 +310,7 @@ async fn i1_a_visible_row_is_synced_before_its_resend_is_acknowledged() {
 
 /// I1: between any two acknowledgements of messages that were sent one by one lies a sync of the log; before the first
 /// one of a new file also one of its folder, or the file itself might be gone.
+// protocol: "An acknowledged message is durable"
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn i1_every_acknowledgement_comes_after_a_sync_of_its_own() {
     let folder = tempfile::tempdir().unwrap();

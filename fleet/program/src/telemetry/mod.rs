@@ -77,6 +77,6 @@ fn install() -> anyhow::Result<PrometheusHandle> {
         .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS_BUCKETS)
         .and_then(|builder| builder.set_buckets(&COUNT_BUCKETS))
         .and_then(PrometheusBuilder::install_recorder)
-        .inspect(|_| ::telemetry::metric::declare())
+        .inspect(|_| ::telemetry::events::declare())
         .context("metrics cannot be started")
 }

@@ -34,7 +34,7 @@ crate::catalogue! {
     TASK_FAILURES: CounterBy(
         "huizhen_task_failures_total",
         "task",
-        crate::task::Name::TEXTS,
+        crate::name::Name::TEXTS,
         "Vital tasks that panicked; the process ends by the first",
     );
     CERTIFICATE_DAYS_LEFT: Gauge(
@@ -50,7 +50,7 @@ pub enum Event<'a> {
     /// A vital task panicked; the process ends.
     VitalTaskFailed {
         /// Which.
-        task: crate::task::Name,
+        task: crate::name::Name,
         /// The panic's own words.
         message: &'a str,
     },

@@ -94,11 +94,11 @@ impl Outbox {
     }
 
     /// Queues a last frame; later ones are rejected. With `drop_waiting`, unsent frames are dropped. A WebSocket is
-    /// closed with `close`.
-    pub(crate) fn end(&self, bye: Option<Bytes>, drop_waiting: bool, close: Option<CloseCode>) {
+    /// closed with `close`. False when it has ended already.
+    pub(crate) fn end(&self, bye: Option<Bytes>, drop_waiting: bool, close: Option<CloseCode>) -> bool {
         let mut inner = self.inner.lock();
         if inner.ending {
-            return;
+            return false;
         }
         inner.ending = true;
         if drop_waiting {
@@ -114,6 +114,7 @@ impl Outbox {
             });
         }
         inner.count();
+        true
     }
 
     pub(crate) fn queue_control(&self, bytes: Bytes) {

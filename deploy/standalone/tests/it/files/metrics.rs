@@ -6,7 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use telemetry::metric::{Kind, Metric, all};
+use telemetry::{
+    events::all,
+    metric::{Kind, Metric},
+};
 
 use super::{files, read, root, words};
 use crate::process::{PATIENCE, Running, huizhen, run};
