@@ -2,10 +2,7 @@
 
 use database::{Database, Error as DatabaseError};
 use journal::{Error, Journal, audit::audit, history::Direction};
-use proto::{
-    ConversationId,
-    wire::{EntryKind, Role},
-};
+use proto::{ConversationId, wire::EntryKind};
 use testkit::store::Store;
 
 use crate::world::{PAIR, World, card, now_ms, seq, text, user};

@@ -54,9 +54,11 @@ impl Outcome {
     /// Extends a run by the next outcome; false when it does not continue it.
     fn extend(&mut self, next: &Self) -> bool {
         match (self, next) {
-            (Self::Accepted(_, last, resend), Self::Accepted(seq, _, next)) if *seq == *last + 1 => {
+            (Self::Accepted(_, last, resend), Self::Accepted(seq, _, next))
+                if *seq == *last + 1 && resend == next =>
+            {
                 *last = *seq;
-                *resend == *next
+                true
             }
             (Self::Refused(one), Self::Refused(other)) => one == other,
             _ => false,
