@@ -262,7 +262,7 @@ mod tests {
             name: None,
         };
         for (act, code) in [
-            (Act::Add(foreign.clone()), ErrorCode::ConsultDoctorNotFound),
+            (Act::Add(foreign), ErrorCode::ConsultDoctorNotFound),
             (Act::Add(candidate(ANN)), ErrorCode::ConsultAlreadyIn),
             (Act::Remove(BOB), ErrorCode::ConsultDoctorNotFound),
         ] {

@@ -157,7 +157,7 @@ impl Server {
         let stop = self.shutdown.clone();
         task::vital(task::Name::RestAccept, async move {
             accept::run(listener, listening, stop, |stream, peer| {
-                server.admit(stream, peer, &door)
+                server.admit(stream, peer, &door);
             })
             .await;
             Stopped
