@@ -113,6 +113,7 @@ fn every_list_is_walked() {
     }
     assert_eq!(paged, WALKED.map(|(path, _)| path));
     let sources = [
+        include_str!("audits.rs"),
         include_str!("consult_lists.rs"),
         include_str!("lists.rs"),
         include_str!("messages.rs"),

@@ -21,6 +21,8 @@ struct Requests<'s> {
     team: Team,
     users: HashMap<&'static str, Person>,
     consult: Option<i64>,
+    /// The user who opened it: they see its main conversation from entry 1.
+    opener: i64,
     services: Vec<i64>,
 }
 
@@ -45,6 +47,7 @@ impl<'s> Requests<'s> {
             team,
             users,
             consult: None,
+            opener: 0,
             services: Vec::new(),
         }
     }
@@ -118,9 +121,9 @@ impl<'s> Requests<'s> {
         "on no list"
     }
 
-    async fn entries(&self, conversation: i64) -> Vec<String> {
+    async fn entries(&self, conversation: i64, reader: i64) -> Vec<String> {
         let conversation = ConversationId::from_database(conversation);
-        let reader = UserId::from_database(self.team.assistant.id);
+        let reader = UserId::from_database(reader);
         let end = Direction::Before(Seq::from_database(i64::MAX));
         let history = self.service.journal.history(conversation, reader, end, 200).await;
         let entries = history.unwrap().entries.into_iter();
@@ -164,6 +167,7 @@ impl World for Requests<'_> {
         Ok(match act {
             "opens" => {
                 self.consult = result["consultation_id"].as_i64();
+                self.opener = self.users[who].id;
                 None
             }
             "proposes" => {
@@ -193,9 +197,12 @@ impl World for Requests<'_> {
         let shown = self.team.assistant.get(self.service, &path).send().await.result();
         View {
             status: shown["status"].as_str().unwrap().to_owned(),
-            main: self.entries(consult).await,
+            main: self.entries(consult, self.opener).await,
             staff: self
-                .entries(shown["staff_conversation_id"].as_i64().unwrap())
+                .entries(
+                    shown["staff_conversation_id"].as_i64().unwrap(),
+                    self.team.assistant.id,
+                )
                 .await,
         }
     }
