@@ -41,7 +41,7 @@ fn tests(folder: &Path, found: &mut HashMap<String, String>) {
                     .or_default()
                     .push_str(&std::mem::take(&mut above));
                 in_test = false;
-            } else if !line.starts_with("#[") {
+            } else if !line.starts_with("#[") && !line.starts_with("// protocol: ") {
                 above.clear();
             }
         }

@@ -117,7 +117,7 @@ fn units_wait_for_the_drain_and_are_told_of_ready_and_life() {
 
 #[test]
 fn the_kernel_lets_as_many_wait_as_a_listener_asks_for() {
-    let listener = read("fleet/program/src/listener.rs");
+    let listener = read("fleet/program/src/accept/bind.rs");
     let backlog = listener
         .lines()
         .find_map(|line| line.strip_prefix("const BACKLOG: u32 = ")?.strip_suffix(';'))

@@ -61,7 +61,7 @@ fn check_knows_its_own_server_and_no_other() {
     for about in [
         "ok    free space",
         "ok    advertised",
-        "only those on this machine can",
+        "only apps on this machine can",
         "ok    sms",
         "ok    clock",
     ] {
@@ -126,7 +126,8 @@ fn check_looks_at_what_others_must_reach() {
     assert!(lines.contains("warn  advertised"), "{lines}");
     let (_, lines) = look(&["--advertise=192.0.2.1:9501"]);
     assert!(
-        lines.contains("ok    advertised") && lines.contains("192.0.2.1:9501, no address of this machine"),
+        lines.contains("ok    advertised")
+            && lines.contains("192.0.2.1:9501, not an address of this machine"),
         "{lines}"
     );
     let (is_fine, lines) = look(&["--advertise=nowhere.invalid"]);

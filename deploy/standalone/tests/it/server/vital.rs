@@ -79,13 +79,14 @@ fn ends_by(task: Name) {
         .lines()
         .filter(|line| line.contains("a vital task panicked"))
         .collect();
-    let [line] = lines[..] else {
-        panic!("{task}: {lines:#?} in\n{log}")
-    };
-    assert!(
-        line.contains("ERROR") && line.contains(&format!("task={task}")),
-        "{line}"
-    );
+    // Threads and lanes of one name may all meet the planted panic.
+    assert!(!lines.is_empty(), "{task}:\n{log}");
+    for line in lines {
+        assert!(
+            line.contains("ERROR") && line.contains(&format!("task={task} ")),
+            "{line}"
+        );
+    }
     // Without its admin listener a process answers no probe at all.
     if task != Name::Admin {
         assert!(
@@ -95,13 +96,14 @@ fn ends_by(task: Name) {
     }
 }
 
-/// Uses every part of the server, so that each task has work, until /readyz fails; the answer of /readyz then.
+/// Uses every part of the server, so that each task has work, until /readyz names the failed task; its answer then.
 fn work_until_it_fails(admin: &str, folder: &Path) -> String {
     let mut chat = Running::start(huizhen(folder, &["chat", "data/demo/patient.token"]));
     let begun = Instant::now();
     loop {
         let answer = readiness(admin);
-        if !answer.starts_with("HTTP/1.1 200") {
+        // A check may fail by the panic in the instant before the failure of the task is known.
+        if answer.is_empty() || answer.contains("the vital task") {
             return answer;
         }
         assert!(begun.elapsed() < PATIENCE, "the process goes on");
