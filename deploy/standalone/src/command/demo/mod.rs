@@ -83,10 +83,10 @@ fn invitation(scene: &Scene, base: &str, data: &Path) -> String {
     let line = |file: &Path| format!("{program} chat {}", quoted(file));
     format!(
         "
-会诊演示已就绪。在两个终端里各粘贴一行，病人和医生就可以对话：
+会诊演示已就绪。在两个终端里各粘贴一行，患者和医生就可以对话：
 The demo is ready. Paste each line into a terminal of its own, and patient and doctor can talk:
 
-  {patient}    # 病人 patient: {patient_name}
+  {patient}    # 患者 patient: {patient_name}
   {doctor}    # 医生 doctor: {doctor_name}
 
 接口文档 API: {base}/docs
