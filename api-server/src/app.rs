@@ -62,7 +62,7 @@ pub struct Parts {
     pub im_passwords: ImPasswordRates,
     /// Signs and checks invitation links.
     pub links: Links,
-    /// Who acts on the events of domains.
+    /// The subscribers to events of domains.
     pub(crate) subscribers: Subscribers,
     /// Cancelled when the service ends.
     pub shutdown: CancellationToken,

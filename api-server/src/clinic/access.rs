@@ -1,4 +1,4 @@
-//! Who leads a clinic.
+//! The leaders of a clinic.
 
 use database::{Database, Transaction};
 

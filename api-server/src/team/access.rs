@@ -1,4 +1,4 @@
-//! Who leads a team, and who works in it.
+//! The leaders and doctors of a team.
 
 use database::{Database, Transaction};
 use proto::UserId;

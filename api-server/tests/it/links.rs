@@ -72,7 +72,7 @@ async fn an_invitation_shows_team_and_inviter_as_link_and_code() {
     assert!(result["qr_svg"].as_str().unwrap().starts_with("<svg"));
     let png = STANDARD.decode(result["qr_png"].as_str().unwrap()).unwrap();
     assert!(png.starts_with(b"\x89PNG\r\n\x1a\n"));
-    // What a phone reads from the picture is the link.
+    // A phone reads the link from the picture.
     let mut decoder = png::Decoder::new(std::io::Cursor::new(&png));
     decoder.set_transformations(png::Transformations::EXPAND);
     let mut reader = decoder.read_info().unwrap();

@@ -90,7 +90,7 @@ async fn fifty_racing_confirms_confirm_once() {
     );
 }
 
-/// What the journal tells of a service.
+/// The entries of a service in the journal.
 async fn told_of(scene: &Scene, consult: i64, vas: i64) -> Vec<String> {
     let story = story(scene, consult).await.into_iter();
     story
@@ -176,7 +176,7 @@ async fn what_is_still_proposed_goes_with_its_doctor_and_with_the_consult() {
         .step(&scene.patient, theirs, "confirm")
         .await
         .refused(409, "vas.withdrawn");
-    // What was confirmed stays so, and the same press again is the same success.
+    // A confirmed service stays confirmed, and a repeated press succeeds again.
     scene.step(&scene.patient, confirmed, "confirm").await.result();
     let story = story(&scene, consult).await;
     let end = [

@@ -1,4 +1,4 @@
-//! What users do in a consult. An act is decided without a database (`life`) and carried out here.
+//! The acts of users in a consult. `life` decides an act without a database; this folder carries it out.
 
 pub(crate) mod add_doctor;
 pub(crate) mod cancel;

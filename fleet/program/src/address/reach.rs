@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-/// Who may reach a listener, judged by its address.
+/// The clients that can reach a listener, by its address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
     /// This machine, or networks that the internet does not route.

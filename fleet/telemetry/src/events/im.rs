@@ -76,7 +76,7 @@ crate::catalogue! {
 
 const TARGET: &str = "im_server";
 
-/// What a node reports of itself.
+/// Reports of a node.
 #[allow(missing_docs, reason = "fields are those of the log lines")]
 pub enum Event<'a> {
     /// The node begins to drain.

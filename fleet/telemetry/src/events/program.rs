@@ -45,7 +45,7 @@ crate::catalogue! {
 
 const TARGET: &str = "program";
 
-/// What a process reports of itself.
+/// Reports of a process.
 pub enum Event<'a> {
     /// A vital task panicked; the process ends.
     VitalTaskFailed {

@@ -36,8 +36,8 @@ use crate::Error;
 /// The pause before a lost connection is opened again, doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
-/// After the unique key found a resend, so many batches look up their sends first: many apps resend after a hiccup of the
-/// network.
+/// The number of batches that look up their sends first, after the unique key found a resend: many apps resend after a
+/// hiccup of the network.
 const WARY_BATCHES: u32 = 64;
 
 /// The queue and the connection of one lane.

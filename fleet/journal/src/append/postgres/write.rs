@@ -18,8 +18,8 @@ use crate::entry::extra;
 const BEGIN: &str = "BEGIN";
 const BEGIN_PROBE: &str = "BEGIN; SET LOCAL lock_timeout = '20ms'";
 
-/// Sends that one statement writes. More are written by three: joining so many rows with the winners costs more than the
-/// round trip.
+/// The most sends that one statement writes. Larger batches take three statements: joining their rows with the winners
+/// costs more than the round trips.
 const AT_ONCE_SENDS: usize = 32;
 
 /// The versions that a batch advances, in the order of ids.
