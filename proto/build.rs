@@ -13,13 +13,16 @@ const FILES: [&str; 7] = [
 ];
 
 /// Messages with a form in JSON (feature `json`). One with a secret in it, as Login, must not be here.
-const IN_JSON: [&str; 20] = [
+const IN_JSON: [&str; 24] = [
     "AdviceCard",
     "Audio",
     "CallCard",
     "CallEvent",
     "ConsultCard",
+    "ConsultSubject",
     "Conversation",
+    "Deadline",
+    "DeadlineEvent",
     "File",
     "Image",
     "Location",
@@ -29,6 +32,7 @@ const IN_JSON: [&str; 20] = [
     "Notice",
     "Participant",
     "ParticipantEvent",
+    "RefundEvent",
     "StatusEvent",
     "Typing",
     "VasCard",
@@ -42,6 +46,29 @@ const OTHERWISE_IN_JSON: [(&str, &str); 5] = [
     ("Image.thumbnail", "base64"),
     ("Participant.role", "name::<crate::wire::Role, _>"),
     ("ParticipantEvent.role", "name::<crate::wire::Role, _>"),
+];
+/// Their fields that JSON shows only when they are set, each with its test for the default.
+const ABSENT_IN_JSON: [(&str, &str); 20] = [
+    ("AdviceCard.follow_up_date", "String::is_empty"),
+    ("AdviceCard.impression", "String::is_empty"),
+    ("AdviceCard.medicines", "String::is_empty"),
+    ("ConsultCard.follow_up_of", "crate::json::is_zero"),
+    ("ConsultCard.images", "Vec::is_empty"),
+    ("ConsultCard.subject", "Option::is_none"),
+    ("ConsultCard.symptom_content", "String::is_empty"),
+    ("ConsultCard.symptom_type", "String::is_empty"),
+    ("ConsultSubject.age_years", "crate::json::is_zero_u32"),
+    ("ConsultSubject.gender", "String::is_empty"),
+    ("Conversation.deadline", "Option::is_none"),
+    ("Participant.name", "String::is_empty"),
+    ("Participant.photo", "String::is_empty"),
+    ("Participant.title", "String::is_empty"),
+    ("ParticipantEvent.photo", "String::is_empty"),
+    ("ParticipantEvent.sees_from_seq", "crate::json::is_zero"),
+    ("ParticipantEvent.title", "String::is_empty"),
+    ("StatusEvent.cause", "String::is_empty"),
+    ("StatusEvent.charge_state", "String::is_empty"),
+    ("StatusEvent.price_fen", "crate::json::is_zero"),
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -64,6 +91,10 @@ fn show_in_json(config: &mut Config) {
     }
     for (field, function) in OTHERWISE_IN_JSON {
         let attribute = format!("#[serde(serialize_with = \"crate::json::{function}\")]");
+        config.field_attribute(format!(".huizhen.v1.{field}"), attribute);
+    }
+    for (field, function) in ABSENT_IN_JSON {
+        let attribute = format!("#[serde(skip_serializing_if = \"{function}\")]");
         config.field_attribute(format!(".huizhen.v1.{field}"), attribute);
     }
     let event = ".huizhen.v1.Entry.event";

@@ -103,3 +103,23 @@ impl fmt::Debug for Seq {
         write!(f, "Seq({})", self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // protocol: "ids | below 2^53"
+    #[test]
+    fn an_id_from_outside_is_positive_and_exact_in_javascript() {
+        for (id, is_id) in [
+            (0, false),
+            (-1, false),
+            (1, true),
+            ((1 << 53) - 1, true),
+            (1 << 53, false),
+        ] {
+            assert_eq!(UserId::new(id).is_some(), is_id, "{id}");
+            assert_eq!(ConversationId::new(id).is_some(), is_id, "{id}");
+        }
+    }
+}

@@ -46,7 +46,8 @@ pub struct Entry {
     /// The message was recalled.
     #[serde(skip_serializing_if = "is_false")]
     pub recalled: bool,
-    /// The subject of an event: `participant`, `status`, `vas`, `call` or `media`.
+    /// The subject of an event: `participant`, `status`, `vas`, `call`, `media`, `refund` or
+    /// `deadline`.
     #[serde(flatten)]
     pub event: Option<wire::entry::Event>,
 }
@@ -184,7 +185,11 @@ pub(crate) fn base64<S: Serializer>(bytes: &Bytes, serializer: S) -> Result<S::O
     serializer.serialize_str(&STANDARD.encode(bytes))
 }
 
-fn is_zero(number: &i64) -> bool {
+pub(crate) fn is_zero(number: &i64) -> bool {
+    *number == 0
+}
+
+pub(crate) fn is_zero_u32(number: &u32) -> bool {
     *number == 0
 }
 
@@ -214,6 +219,7 @@ mod tests {
                 user_id: 8,
                 role: Role::Doctor.into(),
                 name: "李医生".into(),
+                ..wire::ParticipantEvent::default()
             })),
             ..wire::Entry::default()
         };

@@ -158,6 +158,7 @@ impl Reader {
             }
             let mut decoded = std::mem::take(&mut self.decoded);
             let mut bad = None;
+            // protocol: "Skip unknown fields."
             let open = self
                 .receive_with(|bytes| match ServerFrame::decode(bytes) {
                     Ok(frame) => decoded.push_back(frame),

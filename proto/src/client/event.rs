@@ -18,7 +18,8 @@ pub enum Event {
         /// The node's mark for the next Sync; part of the [`Snapshot`](super::Snapshot).
         synced_ms: i64,
     },
-    /// A conversation is new or has moved. `reset`: forget the copy of it before taking what follows.
+    /// A conversation is new or has moved. `reset`: forget the copy of it before taking what follows, which begins at
+    /// `from_seq`; older entries are there for History.
     Conversation(Box<wire::Conversation>),
     /// An entry that the app does not have yet; of each conversation in the order of seq, each once.
     Entry(Box<wire::Entry>),
@@ -55,6 +56,8 @@ pub enum Event {
     },
     /// How far participants got.
     Marks(wire::Marks),
+    /// The user has taken a conversation off their lists, or put it back.
+    Hidden(wire::Hidden),
     /// A participant is typing.
     Typing(wire::Typing),
     /// A signal of a call.

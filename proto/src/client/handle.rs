@@ -61,6 +61,7 @@ impl Client {
         let (sender, events) = mpsc::channel(settings.event_capacity.max(1));
         let machine = Machine::new(settings.clone(), snapshot.clone());
         let session = Session::new(directory, settings, machine, commanded, sender);
+        // Ends with the last `Client`; `Events` end with it.
         tokio::spawn(session.run());
         (
             Self { commands },
@@ -71,6 +72,7 @@ impl Client {
         )
     }
 
+    // protocol: "Make a client_msg_id (a UUID, at most 64 bytes)"
     /// Sends a message; returns the id by which [`Event::Sent`] or [`Event::SendFailed`] names it. It is
     /// sent again until it is answered. Waits while too many messages wait for their answers.
     ///
@@ -90,6 +92,7 @@ impl Client {
             body: body.into(),
             mentions: Vec::new(),
             reply_to_seq: 0,
+            corrects_seq: 0,
         })
         .await?;
         Ok(client_msg_id)

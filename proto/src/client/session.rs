@@ -145,6 +145,7 @@ impl<D: Directory> Session<D> {
         }
     }
 
+    // protocol: "After a broken connection, or a Bye 1–99, wait and continue at 2"
     /// The nodes that were not tried come before this one.
     fn avoid(&mut self, choice: Choice) {
         // A session stood there until now, or all were tried: it begins anew.
@@ -288,6 +289,7 @@ async fn capacity(events: &mpsc::Sender<Event>) -> Result<(), Stopped> {
     events.reserve().await.map(drop).map_err(|_| Stopped)
 }
 
+// protocol: "Open a connection to the first node"
 /// Asks for what is needed and connects: to the first node of the list that is not to be avoided, or to the first one.
 async fn establish<D: Directory>(
     directory: Arc<D>,

@@ -21,6 +21,12 @@ const MAX_LATITUDE: f64 = 90.0;
 /// Degrees east or west.
 const MAX_LONGITUDE: f64 = 180.0;
 
+/// Text, UTF-8.
+pub const TEXT: &str = "text/plain";
+/// A consult card.
+pub const CONSULT: &str = "application/vnd.huizhen.consult";
+/// A doctor's advice.
+pub const ADVICE: &str = "application/vnd.huizhen.advice";
 /// A value-added service card.
 pub const VAS: &str = "application/vnd.huizhen.vas";
 
@@ -100,7 +106,7 @@ const fn line(mime_type: &'static str, form: Form, senders: Senders) -> Register
 
 /// Everything that is registered. Other well-formed types are carried untouched.
 pub const REGISTRY: [Registered; 15] = [
-    line("text/plain", Form::Text, Senders::Everybody),
+    line(TEXT, Form::Text, Senders::Everybody),
     line("image/jpeg", Form::Image, Senders::Everybody),
     line("image/png", Form::Image, Senders::Everybody),
     line("image/webp", Form::Image, Senders::Everybody),
@@ -115,8 +121,8 @@ pub const REGISTRY: [Registered; 15] = [
         Senders::Everybody,
     ),
     line(VAS, Form::Vas, Senders::Server),
-    line("application/vnd.huizhen.advice", Form::Advice, Senders::Doctors),
-    line("application/vnd.huizhen.consult", Form::Consult, Senders::Staff),
+    line(ADVICE, Form::Advice, Senders::Doctors),
+    line(CONSULT, Form::Consult, Senders::Staff),
     line("application/vnd.huizhen.call", Form::Call, Senders::Server),
     line(
         "application/vnd.huizhen.notice",
@@ -233,10 +239,15 @@ pub fn check_content(mime_type: &str, body: &[u8], media: &MediaHosts) -> Result
         }),
         Form::Vas => parse::<wire::VasCard>(body, |_| Ok(())),
         Form::Advice => parse::<wire::AdviceCard>(body, |advice| {
-            let mut images = advice.images.iter();
-            images.try_for_each(|image| media.check_named("images", image))
+            check_date("follow_up_date", &advice.follow_up_date)?;
+            check_images(media, &advice.images)
         }),
-        Form::Consult => parse::<wire::ConsultCard>(body, |_| Ok(())),
+        Form::Consult => parse::<wire::ConsultCard>(body, |card| {
+            if !card.symptom_type.is_empty() && card.symptom_type != TEXT {
+                media.check_named("symptom_content", &card.symptom_content)?;
+            }
+            check_images(media, &card.images)
+        }),
         Form::Call => parse::<wire::CallCard>(body, |_| Ok(())),
         Form::Notice => parse::<wire::Notice>(body, |_| Ok(())),
     };
@@ -263,6 +274,34 @@ pub fn check_sender(mime_type: &str, role: Role) -> Result<(), Refused> {
         }),
         _ => Ok(()),
     }
+}
+
+fn check_images(media: &MediaHosts, images: &[String]) -> Result<(), Sentence> {
+    images
+        .iter()
+        .try_for_each(|image| media.check_named("images", image))
+}
+
+// protocol: "follow_up_date` | YYYY-MM-DD, or empty"
+fn check_date(field: &str, date: &str) -> Result<(), Sentence> {
+    let digits = |range: std::ops::Range<usize>| {
+        let digits = date.get(range)?;
+        let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+        is_number.then(|| digits.parse::<u32>().ok()).flatten()
+    };
+    let is_day = date.len() == 10
+        && date.get(4..5) == Some("-")
+        && date.get(7..8) == Some("-")
+        && digits(0..4).is_some_and(|year| year > 0)
+        && digits(5..7).is_some_and(|month| (1..=12).contains(&month))
+        && digits(8..10).is_some_and(|day| (1..=31).contains(&day));
+    if date.is_empty() || is_day {
+        return Ok(());
+    }
+    Err(Sentence::formatted(
+        format!("{field} must be a day such as 2026-12-08"),
+        format!("{field} 须为日期，例如 2026-12-08"),
+    ))
 }
 
 fn check_text(body: &[u8]) -> Result<(), Sentence> {

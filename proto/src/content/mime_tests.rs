@@ -34,6 +34,7 @@ fn text_must_be_text() {
 }
 
 // protocol: "else the protobuf message that the table names"
+// protocol: "Image.thumbnail | 16 KiB"
 #[test]
 fn a_structured_body_must_be_its_message() {
     let image = wire::Image {
@@ -43,6 +44,16 @@ fn a_structured_body_must_be_its_message() {
     assert!(check_content("image/png", &image.encode_to_vec()).is_ok());
     assert!(check_content("image/png", b"\x89PNG\r\n").is_err());
     assert!(check_content("image/png", b"").is_err(), "an image without a uri");
+    for (bytes, is_accepted) in [(MAX_THUMBNAIL_BYTES, true), (MAX_THUMBNAIL_BYTES + 1, false)] {
+        let with_thumbnail = wire::Image {
+            thumbnail: vec![0; bytes].into(),
+            ..image.clone()
+        };
+        assert_eq!(
+            check_content("image/png", &with_thumbnail.encode_to_vec()).is_ok(),
+            is_accepted
+        );
+    }
     let nowhere = wire::Location {
         latitude: f64::NAN,
         ..Default::default()
@@ -131,8 +142,19 @@ fn every_uri_of_every_type_is_of_this_service() {
         }
         .encode_to_vec()
     };
+    let complaint = |symptom: &str, image: &str| {
+        wire::ConsultCard {
+            symptom_type: "audio/aac".into(),
+            symptom_content: symptom.into(),
+            images: vec![image.into()],
+            ..Default::default()
+        }
+        .encode_to_vec()
+    };
     let bodies = |uri: &str| {
         [
+            (CONSULT, complaint(uri, "media/1")),
+            (CONSULT, complaint("media/1", uri)),
             ("image/jpeg", image(uri)),
             ("image/png", image(uri)),
             ("image/webp", image(uri)),
@@ -171,4 +193,33 @@ fn every_uri_of_every_type_is_of_this_service() {
         );
     }
     assert!(check_content("application/vnd.huizhen.advice", &advice(&[])).is_ok());
+}
+
+// protocol: "follow_up_date` | YYYY-MM-DD, or empty"
+#[test]
+fn a_day_is_a_day() {
+    let advice = |date: &str| {
+        let card = wire::AdviceCard {
+            follow_up_date: date.into(),
+            ..Default::default()
+        };
+        check_content(ADVICE, &card.encode_to_vec())
+    };
+    for good in ["", "2026-12-08", "2027-01-31"] {
+        assert_eq!(advice(good), Ok(()), "{good}");
+    }
+    for bad in [
+        "2026-13-01",
+        "2026-00-01",
+        "2026-12-32",
+        "2026-12-00",
+        "0000-01-01",
+        "2026/12/08",
+        "2026-12-8",
+        "2026-12-08T",
+        "下周二",
+        "+026-12-08",
+    ] {
+        assert!(advice(bad).is_err(), "{bad}");
+    }
 }

@@ -106,6 +106,7 @@ impl Reader {
             }
             self.frame = None;
             match frame.opcode {
+                // protocol: "A pong is ignored"
                 opcode::PONG => self.control.clear(),
                 opcode::PING => {
                     self.returned = true;

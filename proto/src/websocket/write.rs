@@ -38,6 +38,7 @@ pub fn header(length: usize) -> ([u8; 10], usize) {
 }
 
 // protocol: "A ping is answered with a pong, before login as well"
+// protocol: "The node sends no pings"
 /// A server's answer to a ping.
 pub fn pong(payload: &[u8]) -> Bytes {
     control(opcode::PONG, payload)

@@ -101,11 +101,14 @@ async fn logs_in_and_tells_what_comes() {
     assert_eq!(events.snapshot().copies[&4].have_seq, 300);
 }
 
+// protocol: "Make a client_msg_id (a UUID, at most 64 bytes)"
+// protocol: "No answer to any message within 15 s, or a broken connection"
 #[tokio::test]
 async fn a_send_survives_the_loss_of_its_connection() {
     let node = Node::start().await;
     let (client, mut events, asked) = start(&node, Snapshot::default());
     let id = client.send(4, "text/plain", "hello").await.unwrap();
+    assert!(uuid::Uuid::parse_str(&id).is_ok() && id.len() <= 64, "{id}");
     let (mut peer, _) = node.online().await;
     let (_, first) = peer.receive_send().await;
     peer.entry(4, 9).await;
@@ -201,6 +204,7 @@ async fn gets_a_new_password_when_the_old_one_is_refused() {
     assert_eq!(login.password, "password-1");
 }
 
+// protocol: "Open a connection to the first node"
 #[tokio::test]
 async fn tries_the_next_node_when_one_is_gone() {
     let node = Node::start().await;
@@ -247,6 +251,7 @@ impl Directory for Turning {
     }
 }
 
+// protocol: "After a broken connection, or a Bye 1–99, wait and continue at 2"
 #[tokio::test]
 async fn a_node_that_is_gone_is_not_tried_again_before_the_others() {
     let node = Node::start().await;
@@ -383,4 +388,32 @@ async fn a_bare_connection_sends_what_is_queued_in_order() {
             .unwrap()
             .is_none()
     );
+}
+
+// protocol: "Ignore a ServerFrame whose body you do not know"
+// protocol: "Skip unknown fields."
+// protocol: "Show an Entry of a kind that you do not know"
+#[tokio::test]
+async fn a_frame_of_a_newer_node_disturbs_nothing() {
+    let node = Node::start().await;
+    let (_client, mut events, _) = start(&node, Snapshot::default());
+    let (mut peer, _) = node.online().await;
+    until(&mut events, |event| matches!(event, Event::Synced { .. })).await;
+    // Field 500: a body that no release has; field 501 beside an entry: a field that none has.
+    let (body, field) = ([0xa2, 0x1f, 0x01, b'x'], [0xaa, 0x1f, 0x01, b'x']);
+    peer.send_bytes(&[&[0, 0, 0, 4][..], &body].concat()).await;
+    let entry = wire::ServerFrame {
+        request_id: 0,
+        body: Some(server_frame::Body::Entry(wire::Entry {
+            conversation_id: 4,
+            seq: 1,
+            kind: 500,
+            ..wire::Entry::default()
+        })),
+    };
+    let bytes = [prost::Message::encode_to_vec(&entry), field.to_vec()].concat();
+    let length = u32::try_from(bytes.len()).unwrap().to_be_bytes();
+    peer.send_bytes(&[&length[..], &bytes].concat()).await;
+    assert!(matches!(next(&mut events).await, Event::Entry(entry) if entry.seq == 1));
+    assert_eq!(events.snapshot().copies[&4].have_seq, 1);
 }

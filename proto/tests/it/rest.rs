@@ -164,10 +164,11 @@ async fn another_program_at_the_address_is_named() {
     assert_eq!(error.to_string(), expected);
 }
 
+// protocol: "Skip unknown fields of the answer"
 #[tokio::test]
 async fn a_directory_knows_nodes_and_passwords_and_when_to_stay_away() {
     let nodes = json!([
-        {"ip": "10.0.0.1", "port": 9501, "ws_port": 9502},
+        {"ip": "10.0.0.1", "port": 9501, "ws_port": 9502, "wss": "wss://im1.example.com/", "zone": {"name": "east"}},
         {"ip": "no address", "port": 9501},
     ]);
     let password = json!({"password": "p", "expire": 3600});

@@ -70,6 +70,8 @@ impl Machine {
 
     // protocol: "While more is true, send Sync again with the have_seq"
     // protocol: "the next failure counts as the first"
+    // protocol: "Then store its synced_ms"
+    // protocol: "Store the synced_ms of the first part"
     pub(super) fn synced(&mut self, now: Duration, request_id: u64, done: wire::SyncDone) {
         let Link::Online(online) = &mut self.link else {
             return;
@@ -92,6 +94,7 @@ impl Machine {
         self.event(Event::Synced { synced_ms });
     }
 
+    // protocol: "SendOk does not advance have_seq"
     pub(super) fn sent(&mut self, now: Duration, request_id: u64, ok: wire::SendOk) {
         if let Some(message) = self.outbox.answered(now, request_id) {
             self.event(Event::Sent {
@@ -131,6 +134,7 @@ impl Machine {
         };
         if let Link::Online(online) = &mut self.link {
             if matches!(online.sync, Sync::Asked { request_id: asked, .. } if asked == request_id) {
+                // protocol: "A Sync that fails (Error UNAVAILABLE) is repeated"
                 online.sync = Sync::PutOff { until: now + pause };
                 return;
             }

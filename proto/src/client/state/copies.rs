@@ -28,6 +28,9 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    // protocol: "reset = true: delete your copy first"
+    // protocol: "So until the first entry has come keep"
+    // protocol: "keep from_seq − 1 as have_seq, and go on"
     /// Records a conversation; true when the app must drop its copy.
     pub(in crate::client) fn conversation(&mut self, conversation: &Conversation) -> bool {
         // A connection that breaks before the first entry must not move the beginning: entries go on from where they
@@ -50,6 +53,9 @@ impl Snapshot {
         reset
     }
 
+    // protocol: "ignore it; else store it and set have_seq"
+    // protocol: "Gaps in the numbers are entries that this user may not see"
+    // protocol: "Show an Entry of a kind that you do not know"
     /// Records an entry; false when the app has it already.
     pub(in crate::client) fn entry(&mut self, entry: &Entry) -> bool {
         let copy = self.copies.entry(entry.conversation_id).or_default();
@@ -170,6 +176,29 @@ mod tests {
             assert!(!snapshot.entry(&entry(1, 3)));
             assert!(snapshot.conversation(&conversation(epoch, reset)));
             assert!(snapshot.entry(&entry(1, 3)));
+        }
+    }
+
+    // protocol: "keep from_seq − 1 as have_seq, and go on"
+    // protocol: "Your copy ends with the leaving: entries continue at have_seq + 1"
+    #[test]
+    fn a_copy_with_a_hole_is_forgotten_and_goes_on_where_it_was() {
+        for reset in [false, true] {
+            let mut snapshot = Snapshot::default();
+            snapshot.conversation(&conversation(7, false));
+            assert!(snapshot.entry(&entry(1, 40)));
+            let brought_back = Conversation {
+                from_seq: 41,
+                last_seq: 60,
+                ..conversation(7, reset)
+            };
+            assert_eq!(snapshot.conversation(&brought_back), reset);
+            assert_eq!(snapshot.copies[&1].have_seq, 40);
+            assert!(
+                !snapshot.entry(&entry(1, 40)),
+                "the app has it, or reads it by History"
+            );
+            assert!(snapshot.entry(&entry(1, 41)));
         }
     }
 

@@ -294,7 +294,9 @@ impl Machine {
             }
             Some(Body::Marks(marks)) => self.event(Event::Marks(marks)),
             Some(Body::Typing(typing)) => self.event(Event::Typing(typing)),
+            Some(Body::Hidden(hidden)) => self.event(Event::Hidden(hidden)),
             Some(Body::CallSignal(signal)) => self.event(Event::CallSignal(signal)),
+            // protocol: "Ignore a ServerFrame whose body you do not know"
             // A Pong is a sign of life, recorded above. The rest answers questions that were given up, or is
             // newer than this client.
             Some(Body::Pong(_) | Body::RecallOk(_) | Body::HistoryPage(_) | Body::Presence(_)) | None => {}
@@ -345,6 +347,7 @@ impl Machine {
                 if online.pinged.is_some_and(|since| now >= since + answer) {
                     return self.hang_up("the node gave no sign of life");
                 }
+                // protocol: "No answer to any message within 15 s, or a broken connection"
                 if self.outbox.oldest().is_some_and(|since| now >= since + answer) {
                     return self.hang_up("the node did not answer a message");
                 }
@@ -419,6 +422,7 @@ impl Machine {
     /// The node refused a password that was accepted before: its servers were restarted, and have lost the passwords
     /// that they keep in memory. Nothing is down, so that a new password is worth an attempt at once. That one was
     /// never accepted, so that the attempt after it waits.
+    // protocol: "AUTH_FAILED to a password that a node has accepted before"
     fn password_is_forgotten(&self) -> bool {
         self.bye
             .as_ref()

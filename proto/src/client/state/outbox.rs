@@ -29,6 +29,8 @@ pub struct Outgoing {
     pub mentions: Vec<i64>,
     /// The entry that this one answers; 0 for none.
     pub reply_to_seq: i64,
+    /// An own message that it corrects, or 0.
+    pub corrects_seq: i64,
 }
 
 #[derive(Debug)]
@@ -223,6 +225,7 @@ impl Outgoing {
             body: self.body.clone(),
             mentions: self.mentions.clone(),
             reply_to_seq: self.reply_to_seq,
+            corrects_seq: self.corrects_seq,
         }
     }
 }

@@ -1,6 +1,11 @@
 //! `docs/errors.md` has a line for every code of the wire.
 
-use super::{document, reflect::pool};
+use protox::prost_reflect::MessageDescriptor;
+
+use super::{
+    document,
+    reflect::{self, pool},
+};
 
 // protocol: "errors.md says what to do about each code"
 #[test]
@@ -22,6 +27,40 @@ fn every_code_of_the_wire_stands_in_errors_md() {
         }
     }
     assert!(missing.is_empty(), "docs/errors.md:\n{}", missing.join("\n"));
+}
+
+// protocol: "field of an Error is the name of the field as in the .proto file"
+#[test]
+fn every_field_of_a_refusal_is_one_of_its_request() {
+    let pool = pool();
+    let text = document::read("protocol.md");
+    let rows = text
+        .lines()
+        .skip_while(|line| *line != "### Which request fails how")
+        .skip_while(|line| !line.starts_with("|---"))
+        .skip(1)
+        .take_while(|line| line.starts_with('|'));
+    let mut checked = 0;
+    for row in rows {
+        let cells = cells(row);
+        let requests = match cells[0] {
+            // The fields of the others are in these.
+            "all that name a conversation" => "Send, Recall, History, Received, Read, Typing",
+            requests => requests,
+        };
+        for request in requests.split(", ") {
+            let message = reflect::message(&pool, request);
+            let envelope = reflect::message(&pool, "ClientFrame");
+            for field in cells[2].split(", ").map(|field| field.trim_matches('`')) {
+                let is_there = |of: &MessageDescriptor| of.get_field_by_name(field).is_some();
+                // A request that is refused as a whole is named as the envelope names it.
+                let is_whole = request == "Login" && is_there(&envelope);
+                assert!(is_there(&message) || is_whole, "{request} has no field {field}");
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked >= 25, "{checked} fields");
 }
 
 #[test]

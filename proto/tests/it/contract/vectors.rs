@@ -113,6 +113,7 @@ fn every_structured_type_has_an_example_that_is_accepted() {
 }
 
 // protocol: "vectors.json has an empty frame, an unknown field"
+// protocol: "Skip unknown fields."
 #[test]
 fn the_edges_are_what_they_say() {
     let body = |name: &str| {

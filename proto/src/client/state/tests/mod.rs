@@ -87,6 +87,7 @@ fn message(id: &str) -> Outgoing {
         body: Bytes::from_static(b"hello"),
         mentions: Vec::new(),
         reply_to_seq: 0,
+        corrects_seq: 0,
     }
 }
 

@@ -181,6 +181,7 @@ fn refused_login(machine: &mut Machine, now: Duration) -> Next {
 
 // protocol: "So get a new password and try again at once"
 // protocol: "Bye AUTH_FAILED to a password that was accepted before"
+// protocol: "AUTH_FAILED to a password that a node has accepted before"
 #[test]
 fn fetches_a_forgotten_password_anew_and_tries_at_once_but_only_once() {
     let mut machine = machine();
@@ -272,4 +273,62 @@ fn a_password_about_to_expire_is_not_used() {
     let machine = machine();
     assert!(!machine.needs_password(at(3580.0)));
     assert!(machine.needs_password(at(3595.0)));
+}
+
+// protocol: "A Sync that fails (Error UNAVAILABLE) is repeated"
+#[test]
+fn a_sync_that_fails_is_repeated_after_the_pause_that_the_node_asks_for() {
+    let mut machine = machine();
+    let syncs = |frames: &[ClientFrame]| {
+        let is_sync = |frame: &&ClientFrame| matches!(frame.body, Some(client_frame::Body::Sync(_)));
+        frames.iter().filter(is_sync).count()
+    };
+    let frames = log_in(&mut machine, at(1.0));
+    machine.received(at(2.0), error(frames[0].request_id, ErrorCode::Unavailable, 700));
+    assert_eq!(machine.deadline(), Some(at(2.7)));
+    machine.tick(at(2.69));
+    assert_eq!(syncs(&machine.take_output().frames), 0);
+    machine.tick(at(2.7));
+    let again = machine.take_output().frames;
+    assert_eq!(syncs(&again), 1);
+    finish_sync(&mut machine, at(3.0), &again[0]);
+    assert_eq!(machine.take_output().events, [Event::Synced { synced_ms: 99 }]);
+}
+
+// protocol: "Store the synced_ms of the first part when the last one is complete"
+#[test]
+fn the_mark_of_a_sync_in_parts_is_that_of_its_first_part() {
+    let copies = (1..=4_000).map(|id| {
+        (
+            id,
+            Copy {
+                epoch: 1,
+                have_seq: 1,
+            },
+        )
+    });
+    let mut machine = with(Snapshot {
+        copies: copies.collect(),
+        synced_ms: 5,
+    });
+    let mut frames = log_in(&mut machine, at(1.0));
+    let mut parts = 0;
+    while let Some(ClientFrame {
+        request_id,
+        body: Some(client_frame::Body::Sync(sync)),
+    }) = frames.first()
+    {
+        assert_eq!(sync.updated_since_ms, 5, "until the last part is complete");
+        parts += 1;
+        let done = wire::SyncDone {
+            more: false,
+            synced_ms: 100 * parts,
+        };
+        machine.received(at(2.0), frame(*request_id, server_frame::Body::SyncDone(done)));
+        let output = machine.take_output();
+        let synced = [Event::Synced { synced_ms: 100 }];
+        assert_eq!(output.events, synced[..usize::from(output.frames.is_empty())]);
+        frames = output.frames;
+    }
+    assert_eq!(parts, 3);
 }

@@ -2,9 +2,11 @@
 
 use bytes::Bytes;
 use prost::Message;
-use proto::wire::{AdviceCard, Audio, CallCard, ConsultCard, File, Image, Location, Notice, VasCard, Video};
+use proto::wire::{
+    AdviceCard, Audio, CallCard, ConsultCard, ConsultSubject, File, Image, Location, Notice, VasCard, Video,
+};
 
-use super::CONVERSATION;
+use super::{CONVERSATION, PATIENT};
 
 /// A structured body of a MIME type.
 pub(crate) struct Body {
@@ -86,7 +88,7 @@ pub(crate) fn bodies() -> Vec<Body> {
             &AdviceCard {
                 title: "医嘱".into(),
                 text: "多休息，一周后复查".into(),
-                images: vec![],
+                ..AdviceCard::default()
             },
         ),
         body(
@@ -95,6 +97,7 @@ pub(crate) fn bodies() -> Vec<Body> {
             &ConsultCard {
                 consultation_id: CONVERSATION,
                 title: "上次的咨询".into(),
+                ..ConsultCard::default()
             },
         ),
         body(
@@ -113,6 +116,37 @@ pub(crate) fn bodies() -> Vec<Body> {
             &Notice {
                 title: "通知".into(),
                 text: "明天停诊".into(),
+            },
+        ),
+        body(
+            "application/vnd.huizhen.advice",
+            "AdviceCard",
+            &AdviceCard {
+                title: "医嘱".into(),
+                text: "多休息，一周后复查".into(),
+                images: vec![],
+                impression: "急性上呼吸道感染".into(),
+                medicines: "布洛芬混悬液，体温超过 38.5 度时服用".into(),
+                follow_up_date: "2026-12-08".into(),
+            },
+        ),
+        body(
+            "application/vnd.huizhen.consult",
+            "ConsultCard",
+            &ConsultCard {
+                consultation_id: CONVERSATION,
+                title: "发热一天".into(),
+                subject: Some(ConsultSubject {
+                    user_id: PATIENT,
+                    name: "小明".into(),
+                    relation: "child".into(),
+                    age_years: 6,
+                    gender: "male".into(),
+                }),
+                symptom_type: "text/plain".into(),
+                symptom_content: "发热一天，38.5 度".into(),
+                images: vec!["media:58".into()],
+                follow_up_of: 0,
             },
         ),
     ]

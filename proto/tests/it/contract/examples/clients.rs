@@ -46,6 +46,20 @@ pub(crate) fn from_clients() -> Vec<Example> {
                 body: Bytes::from_static("你好，医生".as_bytes()),
                 mentions: vec![DOCTOR],
                 reply_to_seq: 7,
+                corrects_seq: 0,
+            }),
+        ),
+        client(
+            "send.correction",
+            "A message that corrects message 8.",
+            15,
+            Body::Send(Send {
+                conversation_id: CONVERSATION,
+                client_msg_id: CLIENT_MSG_ID.into(),
+                mime_type: "text/plain".into(),
+                body: Bytes::from_static("一天两次，不是三次".as_bytes()),
+                corrects_seq: 8,
+                ..Send::default()
             }),
         ),
         client(

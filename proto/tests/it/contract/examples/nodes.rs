@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 use proto::wire::{
-    Bye, ByeReason, CallSignal, CallSignalKind, Conversation, ConversationKind, Entry, EntryKind, Error,
-    ErrorCode, HistoryPage, LoginOk, Mark, Marks, Participant, ParticipantEvent, Platform, Pong,
-    PresenceState, RecallOk, RenewOk, Role, SendOk, StatusEvent, SyncDone, Typing, UserPresence, VasEvent,
-    entry, server_frame,
+    Bye, ByeReason, CallSignal, CallSignalKind, Conversation, ConversationKind, Deadline, DeadlineEvent,
+    Entry, EntryKind, Error, ErrorCode, Hidden, HistoryPage, LoginOk, Mark, Marks, Participant,
+    ParticipantEvent, Platform, Pong, PresenceState, RecallOk, RefundEvent, RenewOk, Role, SendOk,
+    StatusEvent, SyncDone, Typing, UserPresence, VasEvent, entry, server_frame,
 };
 
 use super::{CONVERSATION, DOCTOR, Example, NOW_MS, PATIENT, event, server, text};
@@ -95,6 +95,7 @@ pub(crate) fn from_nodes() -> Vec<Example> {
                     user_id: DOCTOR,
                     role: Role::Doctor.into(),
                     name: "李医生".into(),
+                    ..ParticipantEvent::default()
                 }),
             )),
         ),
@@ -108,6 +109,7 @@ pub(crate) fn from_nodes() -> Vec<Example> {
                 entry::Event::Status(StatusEvent {
                     status: "finished".into(),
                     open: false,
+                    ..StatusEvent::default()
                 }),
             )),
         ),
@@ -143,6 +145,82 @@ pub(crate) fn from_nodes() -> Vec<Example> {
             }),
         ),
         server(
+            "entry.status_changed.earned",
+            "In a team with a price: the consult was finished, and the team has earned what the patient paid.",
+            0,
+            Body::Entry(event(
+                12,
+                EntryKind::StatusChanged,
+                entry::Event::Status(StatusEvent {
+                    status: "finished".into(),
+                    open: false,
+                    price_fen: 2000,
+                    charge_state: "earned".into(),
+                    ..StatusEvent::default()
+                }),
+            )),
+        ),
+        server(
+            "entry.refunded",
+            "The team's owner gave half of the price of service 88 back.",
+            0,
+            Body::Entry(event(
+                13,
+                EntryKind::Refunded,
+                entry::Event::Refund(RefundEvent {
+                    refund_id: 5,
+                    vas_id: 88,
+                    amount_fen: 4950,
+                }),
+            )),
+        ),
+        server(
+            "entry.participant_joined.history",
+            "A doctor was brought in, and reads the conversation from its first entry.",
+            0,
+            Body::Entry(event(
+                16,
+                EntryKind::ParticipantJoined,
+                entry::Event::Participant(ParticipantEvent {
+                    user_id: DOCTOR,
+                    role: Role::Doctor.into(),
+                    name: "李医生".into(),
+                    title: "主治医师".into(),
+                    photo: "media:57".into(),
+                    sees_from_seq: 1,
+                }),
+            )),
+        ),
+        server(
+            "entry.deadline",
+            "A doctor has answered in time.",
+            0,
+            Body::Entry(event(
+                14,
+                EntryKind::Deadline,
+                entry::Event::Deadline(DeadlineEvent {
+                    kind: "first_answer".into(),
+                    due_ms: NOW_MS + 600_000,
+                    state: "met".into(),
+                }),
+            )),
+        ),
+        server(
+            "entry.status_changed.silence",
+            "Nothing was written for days: the consult has ended by itself.",
+            0,
+            Body::Entry(event(
+                15,
+                EntryKind::StatusChanged,
+                entry::Event::Status(StatusEvent {
+                    status: "finished".into(),
+                    open: false,
+                    cause: "silence".into(),
+                    ..StatusEvent::default()
+                }),
+            )),
+        ),
+        server(
             "recall_ok",
             "The message is withheld; entry 11 says so to everybody.",
             6,
@@ -164,10 +242,12 @@ pub(crate) fn from_nodes() -> Vec<Example> {
                     Participant {
                         user_id: PATIENT,
                         role: Role::Patient.into(),
+                        ..Participant::default()
                     },
                     Participant {
                         user_id: DOCTOR,
                         role: Role::Doctor.into(),
+                        ..Participant::default()
                     },
                 ],
                 participant_count: 2,
@@ -178,6 +258,35 @@ pub(crate) fn from_nodes() -> Vec<Example> {
                 reset: false,
                 from_seq: 8,
                 consultation_id: CONVERSATION,
+                deadline: None,
+            }),
+        ),
+        server(
+            "conversation.deadline",
+            "A conversation with the names of its participants, which ends by itself when nothing is written.",
+            0,
+            Body::Conversation(Conversation {
+                conversation_id: CONVERSATION,
+                epoch: 1,
+                kind: ConversationKind::Consult.into(),
+                title: "产科团队".into(),
+                participants: vec![Participant {
+                    user_id: DOCTOR,
+                    role: Role::Doctor.into(),
+                    name: "李医生".into(),
+                    title: "主治医师".into(),
+                    photo: "media:57".into(),
+                }],
+                participant_count: 1,
+                last_seq: 9,
+                read_seq: 9,
+                open: true,
+                consultation_id: CONVERSATION,
+                deadline: Some(Deadline {
+                    kind: "silence_end".into(),
+                    due_ms: NOW_MS + 172_800_000,
+                }),
+                ..Conversation::default()
             }),
         ),
         server(
@@ -210,6 +319,15 @@ pub(crate) fn from_nodes() -> Vec<Example> {
                     received_seq: 8,
                     read_seq: 7,
                 }],
+            }),
+        ),
+        server(
+            "hidden",
+            "The user has taken a conversation off their lists, on another device; an entry after 9 brings it back.",
+            0,
+            Body::Hidden(Hidden {
+                conversation_id: CONVERSATION,
+                through_seq: 9,
             }),
         ),
         server(

@@ -1,5 +1,7 @@
 //! The calls of an app to the REST service (docs/openapi.json), and what [`client`](crate::client) asks of it.
 
+mod media;
+
 use std::{
     error::Error as _,
     net::SocketAddr,
@@ -16,6 +18,7 @@ use serde_json::Value;
 use thiserror::Error;
 use tokio::time::sleep;
 
+pub use self::media::{Downloaded, NewMedia, Uploaded};
 use crate::client::{Address, Directory, DirectoryError, Password};
 
 /// The pause before a call is repeated where the service names none.
@@ -151,6 +154,24 @@ impl Rest {
     /// When the service refuses or does not answer.
     pub async fn post_once(&self, path: &str, key: &str, body: Value) -> Result<Value, CallError> {
         self.call(Method::POST, path, Some(key), Some(body)).await
+    }
+
+    /// Presses a button of a page of the service, and follows where it leads.
+    ///
+    /// # Errors
+    /// When the service does not answer with success.
+    pub async fn press(&self, path: &str) -> Result<(), CallError> {
+        let preferred = self.preferred.load(Ordering::Relaxed);
+        let url = format!("{}{path}", self.bases[preferred % self.bases.len()]);
+        let sent = self.http.post(&url).timeout(self.patience.answer).send().await;
+        let pressed = sent.and_then(reqwest::Response::error_for_status);
+        match pressed {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                self.turn_from(preferred);
+                Err(failed(&url, &error))
+            }
+        }
     }
 
     /// The `result` of any call, repeated as [`Patience`] says. A GET without an answer goes to each api-server once; of
@@ -306,6 +327,7 @@ fn failed(url: &str, error: &reqwest::Error) -> CallError {
     }
 }
 
+// protocol: "Skip unknown fields of the answer"
 /// Where a node listens, as `GET /im/servers` says.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Server {
