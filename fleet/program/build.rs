@@ -12,10 +12,10 @@ const SHOWN: usize = 12;
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=HUIZHEN_COMMIT");
-    let told = env::var("HUIZHEN_COMMIT")
+    let given = env::var("HUIZHEN_COMMIT")
         .ok()
         .filter(|commit| !commit.is_empty());
-    let commit = told.or_else(|| {
+    let commit = given.or_else(|| {
         let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR")?);
         here.ancestors().find_map(checked_out)
     });

@@ -62,9 +62,12 @@ names! {
     RestAccept = "rest-accept": "taking REST connections",
     RestSweep = "rest-sweep": "ending what REST has revoked",
     RestCertificate = "rest-certificate": "taking a renewed certificate of REST",
+    // jobs
+    Jobs = "jobs": "background work",
     // program
     Admin = "admin": "the admin listener",
     Signals = "signals": "listening for SIGTERM and SIGINT",
+    Watchdog = "watchdog": "feeding the watchdog of systemd",
     // standalone
     Operators = "operators": "the socket of `huizhen operator`",
 }

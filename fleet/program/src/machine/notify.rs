@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ::telemetry::task::{self, Name};
 use sd_notify::NotifyState;
 
 /// All listeners accept. Where the unit has a watchdog, the runtime's own timer feeds it from now on, so that systemd
@@ -13,7 +14,7 @@ pub(crate) fn ready() {
     };
     let every = limit / 3;
     if every > Duration::ZERO && tokio::runtime::Handle::try_current().is_ok() {
-        tokio::spawn(async move {
+        task::vital(Name::Watchdog, async move {
             let mut ticks = tokio::time::interval(every);
             loop {
                 ticks.tick().await;

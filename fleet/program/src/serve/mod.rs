@@ -34,8 +34,8 @@ pub use stores::Stores;
 
 /// The deadline of a drain after the failure of a vital task, which the drain may wait for in vain.
 const FAILED_DRAIN: Duration = Duration::from_secs(10);
-/// How long /readyz shows the failure of a vital task before the process ends.
-const FAILURE_SHOWN: Duration = Duration::from_secs(1);
+/// How long /readyz shows the failure of a vital task before the process ends: a probe each second sees it.
+const FAILURE_SHOWN: Duration = Duration::from_secs(2);
 /// The longest wait for the database after the failure of a vital task.
 const FAILED_CLOSE: Duration = Duration::from_secs(3);
 

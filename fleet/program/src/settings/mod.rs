@@ -6,7 +6,9 @@
 //! key or an invalid value stops the start.
 
 mod given;
+mod media;
 mod print;
+mod secret;
 mod toml_file;
 
 use std::{
@@ -22,6 +24,7 @@ use clap::{
 use proto::media::MediaHosts;
 
 use self::given::{Given, Origin};
+pub use self::{media::MediaStore, secret::read_secret};
 use crate::{output, telemetry::LogFormat};
 
 /// See [`in_force`].
@@ -55,6 +58,10 @@ pub struct Common {
     /// of a fleet needs the same
     #[arg(long, value_name = "HOST", value_delimiter = ',')]
     pub media_hosts: Vec<String>,
+    /// Where the bytes of media lie: none, folder (media in the data folder) or s3://BUCKET/PREFIX. By default folder for
+    /// huizhen, none for the programs of a fleet, which need the same
+    #[arg(long, value_name = "PLACE")]
+    pub media_store: Option<MediaStore>,
     /// Where /metrics, /livez and /readyz are served
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9100", value_parser = crate::address::parse)]
     pub admin_addr: String,
@@ -70,6 +77,13 @@ impl Common {
     /// The database; by default a file in the folder that `huizhen` uses, too.
     pub fn database_url(&self) -> &str {
         self.database_url.as_deref().unwrap_or(DEFAULT_DATABASE)
+    }
+
+    /// Whether --media-store names a store.
+    pub fn keeps_media(&self) -> bool {
+        self.media_store
+            .as_ref()
+            .is_some_and(|store| *store != MediaStore::None)
     }
 
     /// The hosts of --media-hosts.

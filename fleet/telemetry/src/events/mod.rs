@@ -6,7 +6,10 @@
 pub mod backplane;
 pub mod database;
 pub mod im;
+pub mod jobs;
 pub mod journal;
+pub mod money;
+pub mod payment;
 pub mod program;
 pub mod rest;
 
@@ -17,9 +20,12 @@ static METRICS: &[&[fn() -> Metric]] = &[
     program::METRICS,
     database::METRICS,
     journal::METRICS,
+    money::METRICS,
     backplane::METRICS,
     im::METRICS,
+    payment::METRICS,
     rest::METRICS,
+    jobs::METRICS,
 ];
 
 /// All metrics of a fleet. `docs/operations.md` lists them, alerts and dashboards in `deploy/` use them, and tests hold

@@ -19,6 +19,16 @@ crate::catalogue! {
         "huizhen_rest_connections_refused_total",
         "REST connections over the limit",
     );
+    MEDIA_STORE_AWAY: Gauge(
+        "huizhen_media_store_away",
+        "1 since an operation of the media store met an outage, 0 since one succeeded",
+    );
+    MEDIA_STORE_FAILURES: CounterBy(
+        "huizhen_media_store_failures_total",
+        "kind",
+        &["slow", "down", "refused", "full", "faulty"],
+        "Operations of the media store that met an outage",
+    );
 }
 
 const TARGET: &str = "api_server";
@@ -67,12 +77,25 @@ pub enum Event<'a> {
     LogoutRepeated { inner: &'a str },
     /// The sessions of a disabled account stay: the backplane is away, which has lines of its own.
     DisabledSessionsStay { user: i64, error: &'a dyn Display },
+    /// An export was broken off: its reader is gone or stopped, or a read failed.
+    ExportBroken { user: i64, inner: &'a str },
     /// A sweep failed.
     SweepFailed { inner: &'a str },
     /// A sweep met an outage, which has lines of its own.
     SweepMetOutage { inner: &'a str },
     /// Last uses of tokens were lost at the end.
     LastUsesLost { inner: &'a str },
+    /// The media store was opened. It has no line: its gauge begins here, so that alerts find it.
+    MediaStoreOpened,
+    /// An operation of the media store met an outage.
+    MediaStoreFailed { kind: &'static str },
+    /// The begin of an outage of the media store.
+    MediaStoreAway {
+        kind: &'static str,
+        why: &'a dyn Display,
+    },
+    /// Its end.
+    MediaStoreBack,
     /// Names of an earlier release are not folded yet.
     NamesFoldedLater { inner: &'a str },
 }
@@ -138,6 +161,9 @@ impl Event<'_> {
                 %error,
                 "live sessions of a disabled account stay: the backplane is away"
             ),
+            Self::ExportBroken { user, inner } => {
+                tracing::warn!(target: TARGET, user, inner, "an export was broken off; its user asks again");
+            }
             Self::SweepFailed { inner } => {
                 tracing::warn!(target: TARGET, inner, "a sweep failed and is retried");
             }
@@ -146,6 +172,21 @@ impl Event<'_> {
             }
             Self::LastUsesLost { inner } => {
                 tracing::warn!(target: TARGET, inner, "last uses of tokens could not be saved");
+            }
+            Self::MediaStoreOpened => MEDIA_STORE_AWAY.set(0.0),
+            Self::MediaStoreFailed { kind } => MEDIA_STORE_FAILURES.increment(kind),
+            Self::MediaStoreAway { kind, why } => {
+                MEDIA_STORE_AWAY.set(1.0);
+                tracing::error!(
+                    target: TARGET,
+                    kind,
+                    %why,
+                    "the media store does not serve: uploads and downloads are refused until it does, chat goes on"
+                );
+            }
+            Self::MediaStoreBack => {
+                MEDIA_STORE_AWAY.set(0.0);
+                tracing::info!(target: TARGET, "the media store serves again");
             }
             Self::NamesFoldedLater { inner } => {
                 tracing::warn!(target: TARGET, inner, "names of an earlier release are folded later");

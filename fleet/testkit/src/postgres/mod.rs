@@ -256,23 +256,24 @@ impl Postgres {
     /// # Errors
     /// PostgreSQL's own.
     pub fn psql(&self, database: &str, sql: &str) -> anyhow::Result<String> {
+        let options = ["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", sql];
+        self.run("psql", database, &options)
+    }
+
+    /// Runs a client of PostgreSQL's to its end; returns what it printed.
+    ///
+    /// # Errors
+    /// When it fails, with its own words.
+    pub fn run(&self, program: &str, database: &str, arguments: &[&str]) -> anyhow::Result<String> {
         let output = self
-            .command("psql")
-            .args([
-                "-X",
-                "-q",
-                "-A",
-                "-t",
-                "-v",
-                "ON_ERROR_STOP=1",
-                "-U",
-                "postgres",
-                "-h",
-            ])
-            .arg(self.folder.path())
-            .args(["-p", &self.port().to_string(), "-d", database, "-c", sql])
+            .command(program)
+            .args(arguments)
+            .env("PGUSER", "postgres")
+            .env("PGHOST", self.folder.path())
+            .env("PGPORT", self.port().to_string())
+            .env("PGDATABASE", database)
             .output()
-            .context("psql cannot be run")?;
+            .with_context(|| format!("{program} cannot be run"))?;
         ensure!(
             output.status.success(),
             "{}",

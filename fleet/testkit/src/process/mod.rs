@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -70,7 +70,8 @@ impl Spawned {
         Self::start_in(program, arguments, &[], folder, name).await
     }
 
-    /// The same, with these variables in its environment besides ours; `{name}` in a value stands for its name.
+    /// The same, with these variables in its environment besides ours; `{name}` in a value stands for its name. It runs
+    /// in `folder`: what its settings name relatively lies there, and programs of one folder share it.
     ///
     /// # Errors
     /// When it cannot be started, ends at once, or does not listen in time.
@@ -89,7 +90,8 @@ impl Spawned {
             Err(error) => return Err(error).context("cannot remove the old ports file"),
         }
         let output = File::options().create(true).append(true).open(&log)?;
-        let child = Command::new(program)
+        let child = Command::new(std::path::absolute(program)?)
+            .current_dir(folder)
             .args(arguments)
             .arg("--ports-file")
             .arg(&ports_file)
@@ -143,17 +145,32 @@ impl Spawned {
     /// When it does not end in time, or ends with an error.
     pub async fn end(mut self) -> Result<()> {
         signal(self.child.id(), libc::SIGTERM);
+        let status = self.await_end("SIGTERM").await?;
+        if !status.success() {
+            bail!("{} ended with {status}{}", self.name, log_tail(&self.log));
+        }
+        Ok(())
+    }
+
+    /// Waits until it ends by itself.
+    ///
+    /// # Errors
+    /// When it does not end in time.
+    pub async fn ended(mut self) -> Result<ExitStatus> {
+        self.await_end("its failure").await
+    }
+
+    async fn await_end(&mut self, cause: &str) -> Result<ExitStatus> {
         let begun = Instant::now();
         while begun.elapsed() < END_LIMIT {
             match self.child.try_wait()? {
-                Some(status) if status.success() => return Ok(()),
-                Some(status) => bail!("{} ended with {status}{}", self.name, log_tail(&self.log)),
+                Some(status) => return Ok(status),
                 None => sleep(Duration::from_millis(20)).await,
             }
         }
         self.kill()?;
         bail!(
-            "{} did not end within {END_LIMIT:?} of SIGTERM and was killed{}",
+            "{} did not end within {END_LIMIT:?} of {cause} and was killed{}",
             self.name,
             log_tail(&self.log)
         )

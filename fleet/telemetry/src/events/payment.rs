@@ -1,0 +1,67 @@
+//! Payments by providers.
+
+crate::catalogue! {
+    DIFFERENCES: CounterBy(
+        "huizhen_payment_differences_total",
+        "provider",
+        &["mockpay", "wechat", "alipay"],
+        "Differences that were found between a provider's bill and our orders and refunds",
+    );
+    REFUSED: CounterBy(
+        "huizhen_payment_refused_total",
+        "provider",
+        &["mockpay", "wechat", "alipay"],
+        "Payments that a provider has and that do not fit their order, so that nothing moved",
+    );
+    PAY_BACKS_FAILED: CounterBy(
+        "huizhen_payment_pay_backs_failed_total",
+        "provider",
+        &["mockpay", "wechat", "alipay"],
+        "Balance that its provider refused to pay back for good; the wallet has it again",
+    );
+}
+
+const TARGET: &str = "api_server";
+
+/// Reports of payments.
+#[expect(missing_docs, reason = "fields are named as in the log line")]
+pub enum Event<'a> {
+    /// A bill differs from our orders and refunds.
+    BillDiffers {
+        provider: &'static str,
+        day: i64,
+        found: usize,
+    },
+    /// A payment does not fit its order.
+    PaymentRefused {
+        provider: &'static str,
+        order: i64,
+        reason: &'a str,
+    },
+    /// A provider refused to pay back.
+    PayBackFailed { provider: &'static str, refund: i64 },
+}
+
+impl Event<'_> {
+    /// Counts it and writes its line.
+    pub fn emit(self) {
+        match self {
+            Self::BillDiffers { provider, day, found } => {
+                DIFFERENCES.add(provider, u64::try_from(found).unwrap_or(u64::MAX));
+                tracing::warn!(target: TARGET, provider, day, found, "a provider's bill differs from our orders");
+            }
+            Self::PaymentRefused {
+                provider,
+                order,
+                reason,
+            } => {
+                REFUSED.increment(provider);
+                tracing::error!(target: TARGET, provider, order, reason, "a payment does not fit its order: nothing moved");
+            }
+            Self::PayBackFailed { provider, refund } => {
+                PAY_BACKS_FAILED.increment(provider);
+                tracing::warn!(target: TARGET, provider, refund, "a provider refused to pay back: the wallet has the amount again");
+            }
+        }
+    }
+}
