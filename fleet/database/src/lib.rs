@@ -20,7 +20,7 @@ mod value;
 pub use self::{
     checksum::{Part, checksum},
     error::{Error, Kind, Outage, Violation},
-    handle::{Database, Engine, FORGET_FLEET, FleetIdentity, Transaction, TransactionFuture},
+    handle::{Database, Engine, FORGET_FLEET, FleetIdentity, Snapshot, Transaction, TransactionFuture},
     migrations::{LATEST_VERSION, MIGRATIONS},
     value::{FromValue, Row, Sql, Value},
 };

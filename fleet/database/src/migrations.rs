@@ -28,6 +28,17 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
         include_str!("../migrations/V14__invitation.sql"),
     ),
     ("V15__text", include_str!("../migrations/V15__text.sql")),
+    ("V16__ledger", include_str!("../migrations/V16__ledger.sql")),
+    (
+        "V17__clinic_day",
+        include_str!("../migrations/V17__clinic_day.sql"),
+    ),
+    ("V18__machines", include_str!("../migrations/V18__machines.sql")),
+    ("V19__hiding", include_str!("../migrations/V19__hiding.sql")),
+    (
+        "V20__clinic_operators",
+        include_str!("../migrations/V20__clinic_operators.sql"),
+    ),
 ];
 
 /// Steps that only change how SQLite keeps the rows that both engines hold; PostgreSQL runs them as nothing.

@@ -12,7 +12,7 @@ mod target;
 use std::sync::Arc;
 
 pub use self::sum::Sum;
-use self::{catalogue::Table, sum::Summing, target::Target};
+use self::{catalogue::Table, source::Batches, sum::Summing, target::Target};
 use crate::{Database, Engine, Error, LATEST_VERSION, sqlite::Sqlite};
 
 /// The outcome for a table.
@@ -99,11 +99,11 @@ pub async fn copy(
 }
 
 async fn one_table(sqlite: &Sqlite, target: &mut Target, table: &Arc<Table>) -> Result<CopiedTable, Error> {
-    let mut batches = source::batches(sqlite, table.clone());
+    let mut batches = Batches::of(sqlite, table.clone());
     let mut source = Summing::default();
     let mut writing = target.writing(table).await?;
-    while let Some(rows) = batches.recv().await {
-        for row in &rows? {
+    while let Some(rows) = batches.next().await? {
+        for row in &rows {
             source.add(row);
             writing.write(row).await?;
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rusqlite::{Connection, types::ValueRef};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task::JoinHandle};
 
 use super::catalogue::{Column, Kind, Table};
 use crate::{Error, Value, sqlite::Sqlite};
@@ -15,20 +15,34 @@ const WAITING_BATCHES: usize = 2;
 
 type Rows = Vec<Vec<Value>>;
 
-/// All rows in the order of the primary key, of one snapshot. An error is the last that comes.
-pub(super) fn batches(sqlite: &Sqlite, table: Arc<Table>) -> mpsc::Receiver<Result<Rows, Error>> {
-    let (batches, receiver) = mpsc::channel(WAITING_BATCHES);
-    let sqlite = sqlite.clone();
-    tokio::spawn(async move {
-        let failed = batches.clone();
-        let outcome = sqlite
-            .read(move |connection| read(connection, &table, |rows| batches.blocking_send(Ok(rows)).is_ok()))
-            .await;
-        if let Err(error) = outcome {
-            let _ = failed.send(Err(error)).await;
+/// All rows in the order of the primary key, of one snapshot.
+pub(super) struct Batches {
+    read: mpsc::Receiver<Rows>,
+    reading: JoinHandle<Result<(), Error>>,
+}
+
+impl Batches {
+    pub(super) fn of(sqlite: &Sqlite, table: Arc<Table>) -> Self {
+        let (batches, read) = mpsc::channel(WAITING_BATCHES);
+        let sqlite = sqlite.clone();
+        let reading = tokio::spawn(async move {
+            let send = move |rows| batches.blocking_send(rows).is_ok();
+            sqlite
+                .read(move |connection| self::read(connection, &table, send))
+                .await
+        });
+        Self { read, reading }
+    }
+
+    /// The next batch. `None` is the end of the table, never that of a reader that failed: both sides would agree on
+    /// the rows before it.
+    pub(super) async fn next(&mut self) -> Result<Option<Rows>, Error> {
+        if let Some(rows) = self.read.recv().await {
+            return Ok(Some(rows));
         }
-    });
-    receiver
+        let read = (&mut self.reading).await;
+        read.map_err(|_| Error::Panicked)?.map(|()| None)
+    }
 }
 
 /// Reads all rows; ends early when the other side has ended.

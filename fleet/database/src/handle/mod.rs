@@ -1,9 +1,11 @@
 //! The handle: reads, transactions and readiness, each passed on to the engine.
 
+mod clock;
 mod erase;
 mod fleet;
 mod ids;
 mod open;
+mod snapshot;
 mod transaction;
 
 use std::sync::Arc;
@@ -11,6 +13,7 @@ use std::sync::Arc;
 use self::transaction::EngineTransaction;
 pub use self::{
     fleet::{FORGET_FLEET, FleetIdentity},
+    snapshot::Snapshot,
     transaction::{Transaction, TransactionFuture},
 };
 use crate::{Error, LATEST_VERSION, Row, Sql, Value, postgres::Postgres, sqlite::Sqlite};
@@ -87,9 +90,10 @@ impl Database {
     /// of messages waits for it. After a refused statement the closure can only return `Err`: PostgreSQL accepts no
     /// further statement then, and so does SQLite here. A statement that may be refused says `ON CONFLICT DO NOTHING`.
     ///
-    /// SQLite runs transactions one by one; PostgreSQL runs them concurrently (READ COMMITTED). So a transaction locks the
-    /// rows that it decides by: its first statement writes to the row that the decision hangs on, or the
-    /// decision stands in the write (`UPDATE … WHERE status = 'waiting'`), or a constraint holds it.
+    /// SQLite runs transactions one by one; those that wait together share a commit, and a refused one is rolled back alone.
+    /// PostgreSQL runs them concurrently (READ COMMITTED). So a transaction locks the rows that it decides by: its first
+    /// statement locks the row that the decision hangs on ([`Transaction::lock`]), or the decision stands in the write
+    /// (`UPDATE … WHERE status = 'waiting'`), or a constraint holds it.
     ///
     /// ```ignore
     /// database.transaction(move |tx| Box::pin(async move {

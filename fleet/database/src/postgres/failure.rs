@@ -52,13 +52,24 @@ fn refused(refusal: &DbError) -> Error {
     let class = code.code().get(..2).unwrap_or_default();
     // Connection exceptions, insufficient resources, operator intervention; a session that was idle in its transaction
     // for too long.
-    let is_away =
-        ["08", "53", "57"].contains(&class) || *code == SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT;
+    let is_away = ["08", "53", "57"].contains(&class)
+        || *code == SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT
+        || is_lost_machine(refusal, class);
     if is_away {
         Error::Unavailable(text)
     } else {
         Error::Engine(text)
     }
+}
+
+/// Whether the coordinator of several machines has lost one of them: Citus then has an internal or a system error, and no
+/// better name. Its sentence is translated, the name of its routine is not.
+fn is_lost_machine(refusal: &DbError, class: &str) -> bool {
+    let is_citus = matches!(
+        refusal.routine(),
+        Some("ReportResultError" | "ReportConnectionError")
+    );
+    is_citus && ["58", "XX"].contains(&class)
 }
 
 /// Whether the server refuses since it is a standby. Its sentence is translated, the name of its routine is not.

@@ -4,8 +4,10 @@
 //! nothing is ever cancelled, since a commit that is cut short may or may not be one. So a server that hangs holds
 //! connections of the pool, and callers are answered all the same, within [`ANSWER_LIMIT`].
 
+pub mod citus;
 mod connect;
 mod failure;
+mod moment;
 mod open;
 mod probe;
 mod rewrite;
@@ -28,13 +30,14 @@ use telemetry::events::database::Event;
 use tokio_postgres::Client;
 use tokio_util::task::TaskTracker;
 
-pub use self::{connect::Unconfirmed, statement::Sealed};
-pub(crate) use self::{connect::is_postgres, statement::row, transaction::Open};
 use self::{
-    connect::{Address, Away, CONNECT_LIMIT, CONNECTIONS, Hosts, Manager, Object, Pool},
+    citus::{Function, Machine, Placed},
+    connect::{Address, Away, CONNECT_LIMIT, CONNECTIONS, Connected, Hosts, Manager, Object, Pool},
     open::migrate,
     probe::Probe,
 };
+pub use self::{connect::Unconfirmed, statement::Sealed};
+pub(crate) use self::{connect::is_postgres, moment::Moment, statement::row, transaction::Open};
 use crate::{Error, Outage, Row, Sql, Value, health::Health, migrations::Schema};
 
 /// How long a caller waits: the wire promises an answer within 5 s.
@@ -73,6 +76,13 @@ impl Postgres {
         let mut pooled = address.clone();
         // Reads cannot write by mistake; transactions say that they write.
         pooled.set("default_transaction_read_only", "on");
+        // Planning costs more than running: each statement is planned once for a connection, by its indexes and not by
+        // the size that its tables have at that moment. The tests explain each one so. Where rows lie on several machines,
+        // a plan without parameters names no machine, and Citus refuses it.
+        if !is_distributed {
+            pooled.set("plan_cache_mode", "force_generic_plan");
+        }
+        pooled.set("enable_seqscan", "off");
         let manager = Manager {
             hosts: hosts.clone(),
             session: pooled.session,
@@ -94,6 +104,31 @@ impl Postgres {
                 closed: AtomicBool::new(false),
             }),
         })
+    }
+
+    /// Brings the schema of a database up to date, and puts every table on the machine where it belongs, with the
+    /// functions that run there. Returns what it put, in words; nothing when all of it was done.
+    ///
+    /// # Errors
+    /// [`Error::Open`] when the server has no Citus, or refuses.
+    pub async fn distribute(url: &str, functions: &[Function]) -> Result<Vec<Placed>, Error> {
+        let mut address = Address::parse(url)?;
+        let connector = connect::connector(&address.trust)?;
+        let hosts = Hosts::new(&address, connector, Unconfirmed::default());
+        open::distribute(&hosts, &mut address, functions).await
+    }
+
+    /// The machines of a database that lies on several; none of any other.
+    ///
+    /// # Errors
+    /// The coordinator's.
+    pub async fn machines(&self) -> Result<Vec<Machine>, Error> {
+        let client = self.connect().await?;
+        let spread = citus::spread(&client).await?;
+        if !(spread.has_extension && spread.is_distributed) {
+            return Ok(Vec::new());
+        }
+        citus::machines(&client).await
     }
 
     /// A connection of the caller's own, outside the pool. It ends when it is dropped.
@@ -128,8 +163,8 @@ impl Postgres {
         self.inner.hosts.unconfirmed()
     }
 
-    /// Whether the server spreads rows over machines, as Citus and YugabyteDB do or as the setting
-    /// `huizhen.distributed = on` says: then a statement writes to one table.
+    /// Whether rows lie on several machines, as `huizhen migrate --distributed citus` has put them, or the setting
+    /// `huizhen.distributed = on` demands that a program acts so: then messages are appended by a call of a function.
     pub fn is_distributed(&self) -> bool {
         self.inner.is_distributed
     }
@@ -232,10 +267,15 @@ impl Inner {
 
     /// A connection outside the pool.
     async fn connect(&self) -> Result<Client, Error> {
-        match self.hosts.connect(&self.session).await {
-            Ok((client, _driver)) => Ok(client),
-            Err(away) => Err(self.noted(away)),
-        }
+        Ok(self.connected().await?.0)
+    }
+
+    /// The same with the task that drives it.
+    async fn connected(&self) -> Result<Connected, Error> {
+        self.hosts
+            .connect(&self.session)
+            .await
+            .map_err(|away| self.noted(away))
     }
 
     fn noted(&self, away: Away) -> Error {

@@ -23,7 +23,7 @@ const WRITE_DISTRIBUTED: &str = "BEGIN; SET LOCAL lock_timeout = '1s';
     UPDATE refinery_schema_history SET name = name WHERE version = (SELECT min(version) FROM refinery_schema_history);
     COMMIT";
 
-/// Some 256 KiB of new pages: a rewritten row fits into an old page also without room for more.
+/// Some 256 KiB of new pages: a rewritten row fits into an old page also on a full disk.
 const TRY_ROOM: &str = "CREATE TEMPORARY TABLE huizhen_room AS
     SELECT number, md5(CAST(number AS TEXT)) AS filler FROM generate_series(1, 4096) AS number;
     DROP TABLE huizhen_room";

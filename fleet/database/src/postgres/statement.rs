@@ -1,12 +1,24 @@
-//! Running one statement: values go in, rows come out.
+//! Running statements: values go in, rows come out.
 
-use std::fmt;
+use std::{
+    fmt,
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    task::Poll,
+};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use deadpool_postgres::ClientWrapper;
-use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
+use futures_util::{
+    TryStreamExt,
+    future::{BoxFuture, FutureExt, MaybeDone, maybe_done},
+};
+use tokio_postgres::{
+    Statement,
+    types::{FromSql, IsNull, ToSql, Type, to_sql_checked},
+};
 
-use crate::{Error, Row, Value};
+use crate::{Error, Row, Sql, Value};
 
 type AnyError = Box<dyn std::error::Error + Sync + Send>;
 
@@ -18,11 +30,74 @@ pub(super) async fn query(client: &ClientWrapper, sql: &str, params: &[Value]) -
     rows.iter().map(row).collect()
 }
 
-/// Runs one statement; returns the number of rows that it changed.
-pub(super) async fn execute(client: &ClientWrapper, sql: &str, params: &[Value]) -> Result<u64, Error> {
-    let statement = client.prepare_cached(sql).await?;
+/// A statement and its parameters.
+pub(crate) type Asked = (Sql, Vec<Value>);
+
+/// The result of a statement.
+pub(crate) struct Done {
+    pub(crate) rows: Vec<Row>,
+    /// Rows that it returned or changed.
+    pub(crate) changed: u64,
+}
+
+/// Statements that were sent in one round trip.
+pub(super) struct Sent {
+    /// Of the statement that begins their transaction, where they have one.
+    pub(super) begun: Result<(), tokio_postgres::Error>,
+    /// Of each, in order.
+    pub(super) each: Vec<Result<Done, Error>>,
+}
+
+/// Sends statements in one round trip, with one before them that begins their transaction. The server runs them in their
+/// order; after one that fails it refuses the others. Each is prepared once for a connection.
+pub(super) async fn send(
+    client: &ClientWrapper,
+    begin: Option<&'static str>,
+    asked: &[Asked],
+) -> Result<Sent, tokio_postgres::Error> {
+    let mut prepared = Vec::with_capacity(asked.len());
+    for (sql, _) in asked {
+        prepared.push(client.prepare_cached(sql).await?);
+    }
+    let mut sent: Vec<MaybeDone<BoxFuture<'_, Result<Done, Error>>>> = Vec::with_capacity(asked.len());
+    for (statement, (_, params)) in prepared.iter().zip(asked) {
+        sent.push(maybe_done(one(client, statement, params).boxed()));
+    }
+    let mut begun = pin!(maybe_done(async {
+        match begin {
+            Some(begin) => client.batch_execute(begin).await,
+            None => Ok(()),
+        }
+    }));
+    // The first poll of each sends it.
+    poll_fn(|context| {
+        let mut is_pending = begun.as_mut().poll(context).is_pending();
+        for one in &mut sent {
+            is_pending |= one.poll_unpin(context).is_pending();
+        }
+        if is_pending {
+            Poll::Pending
+        } else {
+            Poll::Ready(())
+        }
+    })
+    .await;
+    let each = sent.iter_mut().filter_map(|one| Pin::new(one).take_output());
+    Ok(Sent {
+        begun: begun.as_mut().take_output().unwrap_or(Ok(())),
+        each: each.collect(),
+    })
+}
+
+async fn one(client: &ClientWrapper, statement: &Statement, params: &[Value]) -> Result<Done, Error> {
     let params = bind(params, statement.params().len())?;
-    Ok(client.execute(&statement, &params).await?)
+    let mut stream = pin!(client.query_raw(statement, params).await?);
+    let mut rows = Vec::new();
+    while let Some(found) = stream.try_next().await? {
+        rows.push(row(&found)?);
+    }
+    let changed = stream.rows_affected().unwrap_or_default();
+    Ok(Done { rows, changed })
 }
 
 fn bind(params: &[Value], wanted: usize) -> Result<Vec<&(dyn ToSql + Sync)>, Error> {

@@ -22,6 +22,7 @@ use std::{
 use rusqlite::{Connection, OpenFlags};
 use tokio::time::timeout;
 
+pub(crate) use self::threads::Moment;
 pub(crate) use self::transaction::Open;
 pub use self::{
     backup::{
@@ -247,6 +248,11 @@ impl Sqlite {
             Error::ReadOnly(text) => Error::Engine(text),
             other => other,
         })
+    }
+
+    /// Begins to read one moment of the file.
+    pub(crate) async fn moment(&self) -> Result<Moment, Error> {
+        self.inner.threads.moment().await
     }
 
     pub(crate) async fn close(&self) {

@@ -31,14 +31,15 @@ impl Open<'_> {
 }
 
 impl Sqlite {
-    /// Runs work in a transaction on the writer's thread.
+    /// Runs work in a transaction on the writer's thread. It may share its commit with others.
     pub(crate) async fn transaction<E, F>(&self, work: F) -> Result<(), E>
     where
         E: From<Error> + Send + 'static,
         F: for<'c> FnOnce(Open<'c>) -> BoxFuture<'c, Result<(), E>> + Send + 'static,
     {
-        let inner = self.inner.clone();
-        self.write(move |connection| {
+        let writer = self.inner.threads.writer().await?;
+        let (inner, noted) = (self.inner.clone(), self.inner.clone());
+        let work = move |connection: &mut Connection| {
             let open = Open {
                 connection,
                 health: &inner.health,
@@ -49,8 +50,14 @@ impl Sqlite {
                 Poll::Ready(outcome) => outcome,
                 Poll::Pending => Err(Error::Suspended.into()),
             }
-        })
-        .await
+        };
+        let note = move |outcome: &Result<(), Error>| match outcome {
+            Ok(()) => noted.health.wrote(),
+            Err(error) => {
+                noted.health.failed(error);
+            }
+        };
+        writer.share(work, note).await
     }
 }
 

@@ -16,7 +16,7 @@ use tokio::{
 };
 use tokio_postgres::{
     AsyncMessage, Client, Config, Connection, Error,
-    error::{DbError, Severity},
+    error::{DbError, Severity, SqlState},
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -24,6 +24,8 @@ use crate::postgres::failure;
 
 /// The routine in which the server stops waiting for a standby; the text is translated, the name is not.
 const GIVES_UP: &str = "SyncRepWaitForLSN";
+/// A statement that failed is rolled back whether or not it had begun a transaction.
+const NOT_BEGUN: SqlState = SqlState::NO_ACTIVE_SQL_TRANSACTION;
 
 /// Commits that a server reported done without its standby, on any connection of one handle.
 #[derive(Clone, Debug, Default)]
@@ -41,13 +43,17 @@ impl Unconfirmed {
         if notice.routine() == Some(GIVES_UP) {
             self.0.fetch_add(1, Ordering::AcqRel);
             Event::UnconfirmedCommit { text }.emit();
-        } else if notice.parsed_severity() == Some(Severity::Warning) {
+        } else if warns(notice.parsed_severity(), notice.code()) {
             let code = notice.code().code();
             Event::ServerWarning { text, code }.emit();
         } else {
             tracing::debug!(text, "the database says");
         }
     }
+}
+
+fn warns(severity: Option<Severity>, code: &SqlState) -> bool {
+    severity == Some(Severity::Warning) && *code != NOT_BEGUN
 }
 
 /// Connects and sets the session up. The returned task drives the connection to its end.
@@ -80,5 +86,22 @@ where
             }
             None => return,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_warning_is_logged_but_for_a_rollback_of_nothing() {
+        for (severity, code, is_logged) in [
+            (Severity::Warning, SqlState::WARNING, true),
+            (Severity::Warning, NOT_BEGUN, false),
+            (Severity::Notice, SqlState::WARNING, false),
+        ] {
+            assert_eq!(warns(Some(severity), &code), is_logged, "{severity:?} {code:?}");
+        }
+        assert!(!warns(None, &SqlState::WARNING));
     }
 }

@@ -9,7 +9,10 @@ use telemetry::events::database::Event;
 use tokio_postgres::Client;
 
 use self::privileges::Role;
-use super::connect::{Address, Away, Connected, Hosts, first};
+use super::{
+    citus::{self, Function, Placed},
+    connect::{Address, Away, Connected, Hosts, first},
+};
 use crate::{
     Error,
     migrations::{self, Schema},
@@ -22,7 +25,7 @@ const LOG_EVERY: u32 = 20;
 const OLDEST_SERVER: i32 = 150_000;
 
 /// Connects, brings the schema up to date if that is ours to do, and adds to the address the session settings that the server
-/// needs. Returns whether the server spreads rows over machines.
+/// needs. Returns whether its rows lie on several machines.
 pub(super) async fn start(hosts: &Hosts, address: &mut Address, schema: Schema) -> Result<bool, Error> {
     let (mut client, _driver) = match schema {
         Schema::Migrate | Schema::Leave => {
@@ -31,13 +34,59 @@ pub(super) async fn start(hosts: &Hosts, address: &mut Address, schema: Schema) 
         }
         Schema::Await => await_schema(hosts, &address.session).await?,
     };
-    let is_distributed = look_at_server(&client, address).await?;
+    look_at_server(&client, address).await?;
     let role = Role::of(&client).await?;
     role.must_use_tables(&client).await?;
     if schema == Schema::Migrate {
         Box::pin(migrate::migrate(&mut client, &role)).await?;
     }
-    Ok(is_distributed)
+    let spread = citus::spread(&client).await?;
+    if schema != Schema::Leave {
+        citus::must_be_placed(&client, spread).await?;
+    }
+    if spread.has_extension && spread.is_distributed {
+        look_at_machines(&client, address).await?;
+    }
+    Ok(spread.is_distributed)
+}
+
+/// Connects, brings the schema up to date, and puts each table on its machine.
+pub(super) async fn distribute(
+    hosts: &Hosts,
+    address: &mut Address,
+    functions: &[Function],
+) -> Result<Vec<Placed>, Error> {
+    let (mut client, _driver) = first(hosts, &address.session).await.map_err(Away::into_open)?;
+    look_at_server(&client, address).await?;
+    let role = Role::of(&client).await?;
+    role.must_use_tables(&client).await?;
+    Box::pin(migrate::migrate(&mut client, &role)).await?;
+    Box::pin(citus::distribute(&client, functions)).await
+}
+
+/// Settings of a session where rows lie on several machines:
+///
+/// - A statement that asks all machines asks them over one connection each: more cost more than they gain, and each is a
+///   process there.
+/// - A machine that is away is noticed before its callers stop waiting.
+const ON_MACHINES: [(&str, &str); 2] = [
+    ("citus.max_adaptive_executor_pool_size", "1"),
+    ("citus.node_connection_timeout", "2s"),
+];
+
+/// Each machine must keep what it commits. One that is away stops only the conversations that it has, and no start.
+async fn look_at_machines(client: &Client, address: &mut Address) -> Result<(), Error> {
+    for (name, value) in ON_MACHINES {
+        address.set(name, value);
+    }
+    let machines = citus::machines(client).await?;
+    let settings = machines
+        .iter()
+        .filter_map(|machine| machine.settings.as_ref().ok());
+    if settings.into_iter().any(|settings| !settings.syncs) {
+        Event::FsyncOff.emit();
+    }
+    Ok(())
 }
 
 /// Waits for the database and for the version of its schema that this program needs.
@@ -71,13 +120,11 @@ async fn usable_version(client: &Client) -> Result<i64, Error> {
     migrate::version(client).await
 }
 
-/// Checks that the server keeps acknowledged commits, and is one that this program supports. Returns whether it spreads rows.
-async fn look_at_server(client: &Client, address: &mut Address) -> Result<bool, Error> {
+/// Checks that the server keeps acknowledged commits, and is one that this program supports.
+async fn look_at_server(client: &Client, address: &mut Address) -> Result<(), Error> {
     const SETTINGS: &str =
         "SELECT CAST(current_setting('server_version_num') AS INT), current_setting('fsync'),
-        current_setting('synchronous_commit'), current_setting('server_encoding'),
-        version() LIKE '%-YB-%' OR EXISTS (SELECT 1 FROM pg_extension WHERE extname = 'citus')
-          OR lower(coalesce(current_setting('huizhen.distributed', true), '')) IN ('on', 'true', 'yes', '1')";
+        current_setting('synchronous_commit'), current_setting('server_encoding')";
     let row = client.query_one(SETTINGS, &[]).await?;
     let version: i32 = row.get(0);
     if version < OLDEST_SERVER {
@@ -99,5 +146,5 @@ async fn look_at_server(client: &Client, address: &mut Address) -> Result<bool, 
     if row.get::<_, String>(2) == "off" {
         address.set("synchronous_commit", "on");
     }
-    Ok(row.get(4))
+    Ok(())
 }

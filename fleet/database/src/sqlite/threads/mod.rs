@@ -1,13 +1,15 @@
 //! The threads of an open file, and the states that it goes through.
 
 mod checkpoint;
+mod group;
+mod moment;
 mod starved;
 mod worker;
 
 use std::{
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -17,6 +19,7 @@ use rusqlite::Connection;
 use telemetry::task::Name;
 use tokio::{sync::watch, time::timeout};
 
+pub(crate) use self::moment::Moment;
 use self::{
     checkpoint::{Checkpointer, LIMITS},
     worker::{Queue, Worker, WriterKeeps},
@@ -42,6 +45,8 @@ const READERS: usize = 3;
 pub(super) struct Threads {
     path: PathBuf,
     layer: Layer,
+    /// The threads keep it, for a connection beside theirs.
+    lock: Weak<Lock>,
     /// Jobs never hold it: they take the worker out of it and wait for that.
     state: watch::Sender<State>,
     next_reader: AtomicUsize,
@@ -75,17 +80,20 @@ impl Threads {
         if schema == Schema::Leave && !path.is_file() {
             return Err(no_such_file(&path));
         }
-        let state = if starved::is_starved(&path)? {
+        let (lock, state) = if starved::is_starved(&path)? {
             let lock = Arc::new(starved::acquire(&path)?);
-            starved::read_only(&path, layer, &lock)?
+            let state = starved::read_only(&path, layer, &lock)?;
+            (Arc::downgrade(&lock), state)
         } else {
             let mut lock = guard::acquire(&path)?;
             if schema != Schema::Leave && layer == Layer::Sums {
                 backup::seal::at_start(&path, &mut lock)?;
             }
-            serve(&path, layer, schema, &Arc::new(lock))?
+            let lock = Arc::new(lock);
+            let state = serve(&path, layer, schema, &lock)?;
+            (Arc::downgrade(&lock), state)
         };
-        Ok(Self::new(path, layer, state))
+        Ok(Self::new(path, layer, lock, state))
     }
 
     /// Opens a file for reading only, also while another process serves it. A file that no process serves is kept from being
@@ -101,13 +109,15 @@ impl Threads {
         }
         let layer = Layer::current();
         let readers = readers(lock.as_ref(), || open::reader(&path, layer))?;
-        Ok(Self::new(path, layer, State::ReadOnly { readers }))
+        let lock = lock.as_ref().map_or_else(Weak::new, Arc::downgrade);
+        Ok(Self::new(path, layer, lock, State::ReadOnly { readers }))
     }
 
-    fn new(path: PathBuf, layer: Layer, state: State) -> Self {
+    fn new(path: PathBuf, layer: Layer, lock: Weak<Lock>, state: State) -> Self {
         Self {
             path,
             layer,
+            lock,
             state: watch::Sender::new(state),
             next_reader: AtomicUsize::new(0),
         }

@@ -15,7 +15,10 @@ use telemetry::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-use super::checkpoint::Checkpointer;
+use super::{
+    checkpoint::Checkpointer,
+    group::{Answer, Groups, Part},
+};
 use crate::{
     Error,
     sqlite::{
@@ -28,7 +31,12 @@ use crate::{
 /// Capacity of a thread's queue, jobs. Further callers wait for a place, which holds up their own requests only.
 const QUEUED_JOBS: usize = 1024;
 
-type Job = Box<dyn FnOnce(&mut Connection) + Send>;
+enum Job {
+    /// Ends its own transaction, if it has one.
+    Alone(Box<dyn FnOnce(&mut Connection) + Send>),
+    /// A transaction that may share its commit.
+    Shared(Box<dyn Part>),
+}
 
 thread_local! {
     /// Whether this thread is a worker. A transaction that uses the handle instead of itself would queue a job behind
@@ -100,12 +108,28 @@ impl Worker {
         let (end, ended) = oneshot::channel();
         let body = move || {
             IS_WORKER.set(true);
-            while let Some(job) = waiting.blocking_recv() {
+            let mut groups = Groups::default();
+            // A job that was looked at while it waited.
+            let mut seen = None;
+            while let Some(job) = seen.take().or_else(|| waiting.blocking_recv()) {
                 task::plant::here(name);
-                // A job answers through its own channel; a panic drops that, and the caller sees Error::Panicked.
-                let outcome = catch_unwind(AssertUnwindSafe(|| job(&mut connection)));
-                if outcome.is_err() {
-                    Event::WorkPanicked.emit();
+                match job {
+                    Job::Shared(part) => {
+                        groups.run(&mut connection, part, || match waiting.try_recv().ok()? {
+                            Job::Shared(part) => Some(part),
+                            alone @ Job::Alone(_) => {
+                                seen = Some(alone);
+                                None
+                            }
+                        });
+                    }
+                    Job::Alone(job) => {
+                        // A job answers through its own channel; a panic drops that, and the caller sees Error::Panicked.
+                        let outcome = catch_unwind(AssertUnwindSafe(|| job(&mut connection)));
+                        if outcome.is_err() {
+                            Event::WorkPanicked.emit();
+                        }
+                    }
                 }
                 if !connection.is_autocommit() {
                     roll_back(&connection);
@@ -162,14 +186,72 @@ impl Queue {
             return Err(Error::Suspended.into());
         }
         let (answer, answered) = oneshot::channel();
-        let job: Job = Box::new(move |connection| {
+        let job = Box::new(move |connection: &mut Connection| {
             let outcome = job(connection);
             if outcome.is_err() && !connection.is_autocommit() {
                 roll_back(connection);
             }
             let _ = answer.send(outcome);
         });
-        self.0.send(job).await.map_err(|_| Error::Closed)?;
+        self.0.send(Job::Alone(job)).await.map_err(|_| Error::Closed)?;
         answered.await.map_err(|_| Error::Panicked)?
+    }
+
+    /// Runs the statements of a transaction in their turn, and commits them, maybe with those of its neighbours. `note`
+    /// sees why it did not begin, or how its commit ended.
+    pub(crate) async fn share<E>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> Result<(), E> + Send + 'static,
+        note: impl Fn(&Result<(), Error>) + Send + 'static,
+    ) -> Result<(), E>
+    where
+        E: From<Error> + Send + 'static,
+    {
+        if IS_WORKER.get() {
+            return Err(Error::Suspended.into());
+        }
+        let (answer, answered) = oneshot::channel();
+        let part = Box::new(Transaction { work, note, answer });
+        self.0.send(Job::Shared(part)).await.map_err(|_| Error::Closed)?;
+        answered.await.map_err(|_| Error::Panicked)?
+    }
+}
+
+/// A transaction in the queue.
+struct Transaction<W, N, E> {
+    work: W,
+    note: N,
+    answer: oneshot::Sender<Result<(), E>>,
+}
+
+impl<W, N, E> Part for Transaction<W, N, E>
+where
+    W: FnOnce(&mut Connection) -> Result<(), E> + Send,
+    N: Fn(&Result<(), Error>) + Send + 'static,
+    E: From<Error> + Send + 'static,
+{
+    fn run(self: Box<Self>, connection: &mut Connection) -> (bool, Answer) {
+        let Self { work, note, answer } = *self;
+        match work(connection) {
+            Ok(()) => {
+                let ended = move |outcome| {
+                    note(&outcome);
+                    let _ = answer.send(outcome.map_err(E::from));
+                };
+                (true, Box::new(ended))
+            }
+            Err(error) => {
+                let rolled_back = move |_| {
+                    let _ = answer.send(Err(error));
+                };
+                (false, Box::new(rolled_back))
+            }
+        }
+    }
+
+    fn refuse(self: Box<Self>, error: Error) {
+        let outcome = Err(error);
+        (self.note)(&outcome);
+        let _ = self.answer.send(outcome.map_err(E::from));
     }
 }

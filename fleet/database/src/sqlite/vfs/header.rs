@@ -11,7 +11,7 @@ const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 pub(super) const RESERVED_AT: usize = 20;
 const APPLICATION_ID_AT: usize = 68;
 
-/// The application id of a file whose pages have room for sums, and which was written to by SQLite alone: the sums may be old.
+/// The application id of a file whose pages reserve bytes for sums, and which SQLite alone wrote to: the sums may be old.
 /// "hzpl".
 pub(super) const WRITTEN_PLAIN: i32 = 0x687a_706c;
 

@@ -60,7 +60,7 @@ impl Main {
         let is_known = self.shared.seal.get() == Seal::Sealed;
         match seal {
             Some(Seal::Sealed) => {}
-            // Room for sums is never removed again.
+            // Bytes that are reserved for sums stay reserved.
             Some(_) if is_known && page[header::RESERVED_AT] != RESERVED_BYTES => return false,
             // Sealed, but for the byte that says so.
             Some(_) if page[header::RESERVED_AT] != RESERVED_BYTES && is_sealed_but_for_that(page) => {

@@ -245,7 +245,7 @@ pub(super) fn reserved(connection: &Connection) -> Outcome<u8> {
     ffi::reserve(connection, -1)
 }
 
-/// Reserves room for sums in the pages of a new file. To be called before the first write.
+/// Reserves bytes for sums in the pages of a new file. Comes before the first write.
 pub(super) fn reserve(connection: &Connection) -> Outcome {
     ffi::reserve(connection, c_int::from(RESERVED_BYTES)).map(drop)
 }

@@ -192,7 +192,7 @@ unsafe extern "C" fn close(file: *mut ffi::sqlite3_file) -> c_int {
 }
 
 unsafe extern "C" fn read(file: *mut ffi::sqlite3_file, into: *mut c_void, amount: c_int, at: i64) -> c_int {
-    // SAFETY: SQLite calls this for a file that has these methods, with room for `amount` bytes.
+    // SAFETY: SQLite calls this for a file that has these methods, with a buffer of `amount` bytes.
     unsafe {
         let (ours, mut below) = halves(file);
         let into = std::slice::from_raw_parts_mut(into.cast(), amount.max(0) as usize);
