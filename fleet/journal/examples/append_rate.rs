@@ -123,11 +123,8 @@ impl Target {
             .transaction(move |tx| {
                 Box::pin(async move {
                     for id in 1..=conversations {
-                        let participants = (1..=participants).map(|person| NewParticipant {
-                            user: UserId::from_database(person),
-                            role: Role::Doctor,
-                            name: String::new(),
-                        });
+                        let participants = (1..=participants)
+                            .map(|user| NewParticipant::new(UserId::from_database(user), Role::Doctor, ""));
                         let new = NewConversation {
                             id: ConversationId::from_database(id),
                             kind: ConversationKind::Consult,
@@ -160,6 +157,7 @@ impl Target {
                     body: self.body.clone(),
                     mentions: Vec::new(),
                     reply_to_seq: Seq::ZERO,
+                    corrects_seq: Seq::ZERO,
                     stream: None,
                 })
                 .collect();

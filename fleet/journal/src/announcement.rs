@@ -142,6 +142,8 @@ pub enum UserNotice {
         /// The entry of their joining.
         seq: Seq,
     },
+    /// The user has taken conversations off their lists, or put them back; the database says which.
+    Hidden(Vec<ConversationId>),
     /// A device logged in again: its sessions of older generations end.
     Replaced {
         /// The device.
@@ -182,6 +184,8 @@ struct NoticeMessage {
     logged_out_generation: u64,
     #[prost(uint64, tag = "8")]
     disabled_generation: u64,
+    #[prost(int64, repeated, tag = "9")]
+    hidden_conversations: Vec<i64>,
 }
 
 impl UserNotice {
@@ -192,6 +196,9 @@ impl UserNotice {
             Self::Added { conversation, seq } => {
                 message.added_conversation = conversation.get();
                 message.added_seq = seq.get();
+            }
+            Self::Hidden(conversations) => {
+                message.hidden_conversations = conversations.iter().map(|id| id.get()).collect();
             }
             Self::Replaced {
                 device_id,
@@ -220,6 +227,12 @@ impl UserNotice {
                 conversation: ConversationId::from_database(message.added_conversation),
                 seq: Seq::from_database(message.added_seq),
             });
+        }
+        if !message.hidden_conversations.is_empty() {
+            let conversations = message.hidden_conversations.into_iter();
+            return Some(Self::Hidden(
+                conversations.map(ConversationId::from_database).collect(),
+            ));
         }
         if message.replaced_generation > 0 {
             return Some(Self::Replaced {
@@ -251,6 +264,7 @@ mod tests {
                 conversation,
                 seq: Seq::from_database(9),
             },
+            UserNotice::Hidden(vec![conversation, ConversationId::from_database(7)]),
             UserNotice::Replaced {
                 device_id: "phone".into(),
                 generation: 3,

@@ -23,11 +23,11 @@ use database::Database;
 
 pub use self::{
     announcement::{Published, UserNotice},
-    conversation::{clocks, marks, order, overview},
-    entry::Entry,
+    conversation::{clocks, glimpse, hidden, marks, order, overview},
+    entry::{Entry, media},
     error::Error,
     record::recall,
-    sql::moved,
+    sql::{citus, moved},
 };
 use self::{append::Engine, sql::Dialect};
 
@@ -38,6 +38,7 @@ pub struct Journal {
     backplane: Backplane,
     dialect: &'static Dialect,
     engine: Engine,
+    checks_media: bool,
 }
 
 impl Journal {
@@ -48,8 +49,19 @@ impl Journal {
         Self {
             dialect: Dialect::of(database.engine()),
             engine: Engine::of(&database),
+            checks_media: false,
             database,
             backplane,
+        }
+    }
+
+    /// The same, for a service that stores media: messages name only media that their senders may show, and entries are
+    /// written with the media that they name.
+    #[must_use]
+    pub fn checking_media(&self) -> Self {
+        Self {
+            checks_media: true,
+            ..self.clone()
         }
     }
 
@@ -97,17 +109,25 @@ pub fn statements(engine: &database::Engine) -> Vec<String> {
         database::Engine::Sqlite(_) => {
             [sql::sqlite::STATEMENTS, &append::sqlite::STATEMENTS.concat()].concat()
         }
-        database::Engine::Postgres(_) => [sql::postgres::STATEMENTS, append::postgres::STATEMENTS].concat(),
+        database::Engine::Postgres(server) => {
+            let of_lanes = match server.is_distributed() {
+                true => append::postgres::STATEMENTS_OF_MACHINES,
+                false => append::postgres::STATEMENTS,
+            };
+            [sql::postgres::STATEMENTS, of_lanes].concat()
+        }
     };
     let constants = [
         of_engine,
         Dialect::of(engine).statements(),
         conversation::STATEMENTS.concat(),
-        history::STATEMENTS.to_vec(),
+        entry::media::STATEMENTS.to_vec(),
+        history::STATEMENTS.concat(),
         record::recall::STATEMENTS.to_vec(),
         record::STATEMENTS.to_vec(),
     ];
     let mut statements: Vec<String> = constants.concat().into_iter().map(str::to_owned).collect();
     statements.push(conversation::last_seqs_sql());
+    statements.extend(conversation::glimpse::statements(Dialect::of(engine).glimpse));
     statements
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use database::{Database, Transaction, postgres::Postgres, sqlite::Sqlite};
-use proto::ConversationId;
+use proto::{ConversationId, Seq};
 
 use super::{
     known::{Cache, Known},
@@ -47,6 +47,35 @@ impl Engine {
         match self {
             Self::Sqlite(..) => sql::sqlite::insert(tx, entry).await,
             Self::Postgres(..) => sql::postgres::insert(tx, entry).await,
+        }
+    }
+
+    /// Prefetches [`Self::take_seq`].
+    pub(crate) fn prefetch_seq(&self, tx: &mut Transaction<'_>, conversation: ConversationId, now_ms: i64) {
+        if let Self::Postgres(..) = self {
+            sql::postgres::prefetch_seq(tx, conversation, now_ms);
+        }
+    }
+
+    /// Takes the next seq for the entry of a record that nothing can refuse any more, for [`Self::insert_taken`]. On SQLite
+    /// it is read: nothing else writes meanwhile.
+    pub(crate) async fn take_seq(
+        &self,
+        tx: &mut Transaction<'_>,
+        conversation: ConversationId,
+        now_ms: i64,
+    ) -> Result<Option<Seq>, Error> {
+        match self {
+            Self::Sqlite(..) => sql::sqlite::next_seq(tx, conversation).await,
+            Self::Postgres(..) => sql::postgres::take_seq(tx, conversation, now_ms).await,
+        }
+    }
+
+    /// Inserts the entry of a record whose seq was taken.
+    pub(crate) async fn insert_taken(&self, tx: &mut Transaction<'_>, entry: &Entry) -> Result<(), Error> {
+        match self {
+            Self::Sqlite(..) => sql::sqlite::insert(tx, entry).await,
+            Self::Postgres(..) => sql::postgres::insert_taken(tx, entry).await,
         }
     }
 }

@@ -51,16 +51,16 @@ impl AsMut<Self> for Known {
     }
 }
 
-/// A span: role, first entry, and last entry unless it is open.
+/// A stay: role, the first entry that it shows, and the last one unless it is open.
 pub(super) type Spell = (Role, Seq, Option<Seq>);
 
 /// The role of a participant, and the entries that they see.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Participation {
     pub(super) role: Role,
-    /// The first entry of the open span.
+    /// The first entry that the open span shows.
     from: Seq,
-    /// Closed spans, both ends included.
+    /// The ranges that closed spans show, both ends included.
     earlier: Box<[(Seq, Seq)]>,
 }
 
@@ -83,7 +83,7 @@ impl Participation {
         })
     }
 
-    /// Whether an entry lies in one of their spans.
+    /// Whether one of their spans shows an entry.
     pub(super) fn sees(&self, seq: Seq) -> bool {
         self.from <= seq || self.earlier.iter().any(|(from, to)| *from <= seq && seq <= *to)
     }

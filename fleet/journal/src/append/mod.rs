@@ -23,12 +23,16 @@ use std::{
 
 use bytes::Bytes;
 use database::{Error as DatabaseError, Part};
+use parking_lot::Mutex;
 use proto::{ConversationId, Seq, UserId, wire};
 use telemetry::{
     events::journal::{self as events, Event},
     task::{self, Name, Stopped},
 };
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    task::JoinHandle,
+};
 
 pub(crate) use self::engine::Engine;
 pub use self::stream::Stream;
@@ -49,6 +53,8 @@ const BATCH_SENDS: usize = 1024;
 const SETTLING_BATCHES: usize = 2;
 /// Concurrent batches on PostgreSQL: while one waits for its commit, the server's processors are free.
 const LANES: usize = 4;
+/// The same where conversations lie on several machines: each batch is of one conversation, so there are more of them.
+const LANES_TO_MACHINES: usize = 16;
 
 /// A message to append. The caller has checked its shape and authenticated its sender.
 #[derive(Clone, Debug)]
@@ -67,6 +73,8 @@ pub struct NewMessage {
     pub mentions: Vec<i64>,
     /// The entry that it answers, or 0.
     pub reply_to_seq: Seq,
+    /// The sender's own message that it corrects, or 0.
+    pub corrects_seq: Seq,
     /// The stream whose order it keeps, if any.
     pub stream: Option<Arc<Stream>>,
 }
@@ -143,7 +151,7 @@ pub trait Outlet<C>: Send + Sync + 'static {
 pub struct Appender<C> {
     doors: Arc<[Door<C>]>,
     kib: Arc<Semaphore>,
-    ended: Arc<tokio::sync::Mutex<Option<oneshot::Receiver<()>>>>,
+    settlers: Arc<Mutex<Vec<JoinHandle<()>>>>,
 }
 
 /// The entrance to a lane.
@@ -177,7 +185,7 @@ impl<C> Clone for Appender<C> {
         Self {
             doors: self.doors.clone(),
             kib: self.kib.clone(),
-            ended: self.ended.clone(),
+            settlers: self.settlers.clone(),
         }
     }
 }
@@ -191,7 +199,6 @@ impl<C: Send + 'static> Appender<C> {
     /// Starts appending to `journal`; results go to `outlet`.
     pub fn start(journal: &Journal, outlet: impl Outlet<C>) -> Self {
         let outlet = Arc::new(outlet);
-        let (end, ended) = oneshot::channel();
         let mut settlers = Vec::new();
         let mut settling = || {
             let (settling, settled) = mpsc::channel(SETTLING_BATCHES - 1);
@@ -203,27 +210,26 @@ impl<C: Send + 'static> Appender<C> {
         };
         let doors = match &journal.engine {
             Engine::Sqlite(sqlite, cache) => {
-                let writer = sqlite::BatchWriter::new(sqlite.clone(), cache.clone());
+                let writer = sqlite::BatchWriter::new(sqlite.clone(), cache.clone(), journal.checks_media);
                 vec![Door::open(Name::JournalWriter, writer, 1, settling())]
             }
-            Engine::Postgres(postgres, cache) => (0..LANES)
-                .map(|_| {
-                    let writer = postgres::BatchWriter::new(postgres.clone(), cache.clone());
-                    Door::open(Name::JournalLane, writer, LANES, settling())
-                })
-                .collect(),
-        };
-        tokio::spawn(async move {
-            // A settler ends after its lane, or by a panic, which ends the process.
-            for settler in settlers {
-                let _ = settler.await;
+            Engine::Postgres(postgres, cache) => {
+                let lanes = match postgres.is_distributed() {
+                    true => LANES_TO_MACHINES,
+                    false => LANES,
+                };
+                let lane = |_| {
+                    let writer =
+                        postgres::BatchWriter::new(postgres.clone(), cache.clone(), journal.checks_media);
+                    Door::open(Name::JournalLane, writer, lanes, settling())
+                };
+                (0..lanes).map(lane).collect()
             }
-            let _ = end.send(());
-        });
+        };
         Self {
             doors: doors.into(),
             kib: Arc::new(Semaphore::new(WAITING_KIB)),
-            ended: Arc::new(tokio::sync::Mutex::new(Some(ended))),
+            settlers: Arc::new(Mutex::new(settlers)),
         }
     }
 
@@ -283,10 +289,12 @@ impl<C: Send + 'static> Appender<C> {
 
     /// Accepts no more sends and waits until all submitted ones are settled. Other clones must have been dropped.
     pub async fn end(self) {
-        let Self { doors, ended, .. } = self;
+        let Self { doors, settlers, .. } = self;
         drop(doors);
-        if let Some(ended) = ended.lock().await.take() {
-            let _ = ended.await;
+        let settlers = std::mem::take(&mut *settlers.lock());
+        for settler in settlers {
+            // It ends after its lane, or by a panic, which ends the process.
+            let _ = settler.await;
         }
     }
 }
@@ -339,7 +347,7 @@ fn entry(message: NewMessage, seq: Seq, created_ms: i64) -> Entry {
         mime_type: message.mime_type,
         body: message.body,
         reply_to_seq: message.reply_to_seq,
-        corrects_seq: Seq::ZERO,
+        corrects_seq: message.corrects_seq,
         mentions: message.mentions,
         event: None,
         recalled: false,
@@ -358,7 +366,7 @@ fn checksum_of_message(message: &NewMessage, seq: Seq, created_ms: i64, extra: O
         Part::Text(message.mime_type.as_bytes()),
         Part::Bytes(&message.body),
         Part::Integer(message.reply_to_seq.get()),
-        Part::Integer(0),
+        Part::Integer(message.corrects_seq.get()),
         extra.into(),
     ])
 }

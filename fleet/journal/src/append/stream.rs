@@ -71,6 +71,7 @@ impl Stream {
     }
 
     // protocol: "After UNAVAILABLE the node refuses later messages of this session"
+    // protocol: "The node keeps that order:"
     /// Whether a message may be written now. A resend gets the turn of its first attempt.
     fn passes(&self, conversation: ConversationId, id: u64, turn: &mut u64, now: Instant) -> bool {
         if !self.holds.load(Ordering::Acquire) {
@@ -83,6 +84,7 @@ impl Stream {
             *turn = (*turn).min(book.refused[own].turn);
         }
         let mut refused = book.refused.iter();
+        // protocol: "Other conversations go on"
         let oldest = refused.find(|one| one.conversation == conversation);
         let passes = !book.overrun && oldest.is_none_or(|oldest| *turn <= oldest.turn);
         if passes && let Some(own) = own {

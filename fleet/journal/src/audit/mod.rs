@@ -20,7 +20,8 @@ macro_rules! conversations {
             "SELECT c.id, c.last_seq,
                (SELECT count(*) FROM participant p WHERE p.conversation_id = c.id),
                (SELECT count(*) FROM participant p WHERE p.conversation_id = c.id
-                  AND (p.from_seq < 1 OR p.from_seq > c.last_seq OR p.to_seq > c.last_seq OR p.to_seq < p.from_seq)),
+                  AND (p.from_seq < 1 OR p.from_seq > c.last_seq OR p.to_seq > c.last_seq OR p.to_seq < p.from_seq
+                    OR p.sees_from_seq < 1 OR p.sees_from_seq > p.from_seq)),
                (SELECT count(*) FROM mark m WHERE m.conversation_id = c.id
                   AND (m.received_seq > c.last_seq OR m.read_seq > c.last_seq))",
             $more,

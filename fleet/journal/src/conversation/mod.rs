@@ -1,6 +1,8 @@
 //! A conversation: its state, its participants, their marks, and each user's overview.
 
 pub mod clocks;
+pub mod glimpse;
+pub mod hidden;
 pub mod marks;
 pub mod order;
 pub mod overview;
@@ -31,12 +33,24 @@ pub struct Conversation {
     pub last_seq: Seq,
     /// The time of the last write, epoch milliseconds.
     pub updated_ms: i64,
+    /// Its next deadline.
+    pub deadline: Option<Deadline>,
+}
+
+/// A promise of time, the same for everybody in a conversation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deadline {
+    /// As in the wire's DeadlineEvent.
+    pub kind: String,
+    /// When it is due, epoch milliseconds.
+    pub due_ms: i64,
 }
 
 /// The columns of [`Conversation::from_row`].
 macro_rules! columns {
     () => {
-        "c.id, c.kind, c.consult_id, c.epoch, c.open, c.title, c.last_seq, c.updated_ms"
+        "c.id, c.kind, c.consult_id, c.epoch, c.open, c.title, c.last_seq, c.updated_ms,
+         c.deadline_kind, c.deadline_ms"
     };
 }
 pub(crate) use columns;
@@ -51,6 +65,7 @@ const SEQS_AT_ONCE: usize = 200;
 pub(crate) const STATEMENTS: &[&[&str]] = &[
     &[CONVERSATION],
     clocks::STATEMENTS,
+    hidden::STATEMENTS,
     marks::STATEMENTS,
     order::STATEMENTS,
     participant::STATEMENTS,
@@ -75,8 +90,14 @@ impl Conversation {
             title: row.get(5)?,
             last_seq: Seq::from_database(row.get(6)?),
             updated_ms: row.get(7)?,
+            deadline: deadline(row.get(8)?, row.get(9)?),
         })
     }
+}
+
+fn deadline(kind: Option<String>, due_ms: Option<i64>) -> Option<Deadline> {
+    let (kind, due_ms) = kind.zip(due_ms)?;
+    Some(Deadline { kind, due_ms })
 }
 
 impl Journal {

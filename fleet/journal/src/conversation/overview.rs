@@ -1,13 +1,17 @@
 //! The conversations that a user is or was in, and whether they hold news.
 
-use database::{Error, Row, params};
+use database::{Error, Row, Value, params};
 use proto::{
     ConversationId, Seq, UserId,
     wire::{EntryKind, Role},
 };
 
 use super::{Conversation, order};
-use crate::{Journal, entry::enumeration, history::Span};
+use crate::{
+    Journal,
+    entry::enumeration,
+    history::spans::{Span, disjoint, may_hide, reveals},
+};
 
 /// Unread messages are counted up to here; an app shows "99+".
 pub const UNREAD_CAP: i64 = 100;
@@ -15,12 +19,26 @@ pub const UNREAD_CAP: i64 = 100;
 /// Spans in one read; those of one conversation are never split.
 const ROWS: i64 = 200;
 
+/// The ids of a user's conversations, beside the machines that have them. `overviews` then reads [`OfUser::AT_ONCE`] of
+/// them, $2 to $41.
+#[derive(Clone, Copy)]
+pub(crate) struct OfUser {
+    /// Those of user $1 with $3 <= id < $2, the newest $4 of them.
+    pub(crate) find: &'static str,
+    /// Adds conversation $2 of user $1.
+    pub(crate) add: &'static str,
+}
+
+impl OfUser {
+    pub(crate) const AT_ONCE: usize = 40;
+}
+
 /// A conversation from one user's view.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Overview {
     /// The conversation.
     pub conversation: Conversation,
-    /// Their spans in it, in order; never empty.
+    /// Their stays in it, in order; never empty.
     pub spans: Vec<Span>,
     /// The number (see [`super::order`]) of each span's beginning or end, the newer one.
     pub span_nos: Vec<i64>,
@@ -40,19 +58,46 @@ impl Overview {
         self.spans.last().is_some_and(|span| span.to.is_none())
     }
 
-    /// The first of their spans that began or ended at a horizon's number or later.
-    pub fn changed_since(&self, number: i64) -> Option<Span> {
-        let at = self.span_nos.iter().position(|span_no| *span_no >= number)?;
-        self.spans.get(at).copied()
+    /// The index of the first of their spans that began or ended at a horizon's number or later.
+    pub fn changed_since(&self, number: i64) -> Option<usize> {
+        self.span_nos.iter().position(|span_no| *span_no >= number)
     }
 
     // protocol: "there they begin at from_seq"
     /// The first entry after `reached` that they may see.
     pub fn first_visible_after(&self, reached: Seq) -> Option<Seq> {
-        self.spans.iter().find_map(|span| {
-            let first = span.from.max(reached.next());
+        let first = |span: &Span| {
+            let first = span.sees_from.max(reached.next());
             (first <= span.to.unwrap_or(self.conversation.last_seq)).then_some(first)
-        })
+        };
+        self.spans.iter().filter_map(first).min()
+    }
+
+    /// Whether a copy that ends with `have` lacks entries before that which they may see now: they were brought in again,
+    /// and are shown what they were not before.
+    pub fn reveals(&self, have: Seq) -> bool {
+        reveals(&self.spans, have)
+    }
+
+    /// Whether any copy may lack such entries.
+    pub fn may_hide(&self) -> bool {
+        may_hide(&self.spans)
+    }
+
+    /// The first of the newest `limit` entries that they may see. Seqs are gap-free (I2), so this is arithmetic.
+    pub fn newest_from(&self, limit: usize) -> Option<Seq> {
+        let mut wanted = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut from = None;
+        for (low, high) in disjoint(&self.spans) {
+            let (low, high) = (low.get(), high.unwrap_or(self.conversation.last_seq).get());
+            if wanted <= 0 || high < low {
+                continue;
+            }
+            let first = low.max(high.saturating_sub(wanted - 1));
+            wanted -= high - first + 1;
+            from = Some(Seq::from_database(first));
+        }
+        from
     }
 
     /// The newest entry that they may see.
@@ -76,6 +121,9 @@ impl Journal {
         before: ConversationId,
         from: ConversationId,
     ) -> Result<Vec<Overview>, Error> {
+        if let Some(of_user) = self.dialect.of_user {
+            return self.overviews_by_ids(of_user.find, user, before, from).await;
+        }
         let mut limit = ROWS;
         loop {
             let params = params![user.get(), before.get(), from.get(), limit];
@@ -91,6 +139,36 @@ impl Journal {
                 return Ok(overviews);
             }
             limit *= 8;
+        }
+    }
+
+    /// The same where a statement is to name the conversations.
+    async fn overviews_by_ids(
+        &self,
+        find: &'static str,
+        user: UserId,
+        before: ConversationId,
+        from: ConversationId,
+    ) -> Result<Vec<Overview>, Error> {
+        let mut before = before.get();
+        loop {
+            let params = params![user.get(), before, from.get(), OfUser::AT_ONCE as i64];
+            let found = self.database.query(find, params).await?;
+            let mut ids = Vec::with_capacity(found.len());
+            for row in &found {
+                ids.push(row.get::<i64>(0)?);
+            }
+            let Some(last) = ids.last().copied() else {
+                return Ok(Vec::new());
+            };
+            let mut params = params![user.get()];
+            params.extend((0..OfUser::AT_ONCE).map(|at| Value::from(ids.get(at).copied().unwrap_or(last))));
+            let overviews = group(&self.database.query(self.dialect.overviews, params).await?)?;
+            // A conversation of a transaction whose second phase is to come: the sweep finds it.
+            if !overviews.is_empty() {
+                return Ok(overviews);
+            }
+            before = last;
         }
     }
 
@@ -114,10 +192,10 @@ impl Journal {
     /// As the database says.
     pub async fn unread(&self, user: UserId, overview: &Overview) -> Result<i64, Error> {
         let mut unread = 0;
-        for span in overview.spans.iter().rev() {
-            let low = span.from.max(overview.read_seq.next());
+        for (low, high) in disjoint(&overview.spans) {
+            let low = low.max(overview.read_seq.next());
             // Not beyond the overview: the user may have been removed since.
-            let high = span.to.unwrap_or(overview.conversation.last_seq);
+            let high = high.unwrap_or(overview.conversation.last_seq);
             if low > high || unread >= UNREAD_CAP {
                 continue;
             }
@@ -145,11 +223,8 @@ impl Journal {
 fn group(rows: &[Row]) -> Result<Vec<Overview>, Error> {
     let mut overviews: Vec<Overview> = Vec::new();
     for row in rows {
-        let span = Span {
-            from: Seq::from_database(row.get(8)?),
-            to: row.get::<Option<i64>>(9)?.map(Seq::from_database),
-        };
-        let (conversation_no, span_no) = order::numbers(row, 13)?;
+        let span = Span::from_row(row, 10)?;
+        let (conversation_no, span_no) = order::numbers(row, 16)?;
         let id: i64 = row.get(0)?;
         match overviews.last_mut() {
             Some(last) if last.conversation.id.get() == id => {
@@ -166,9 +241,9 @@ fn group(rows: &[Row]) -> Result<Vec<Overview>, Error> {
                 } else {
                     span_no
                 },
-                role: enumeration(row.get(10)?),
-                received_seq: Seq::from_database(row.get::<Option<i64>>(11)?.unwrap_or(0)),
-                read_seq: Seq::from_database(row.get::<Option<i64>>(12)?.unwrap_or(0)),
+                role: enumeration(row.get(13)?),
+                received_seq: Seq::from_database(row.get::<Option<i64>>(14)?.unwrap_or(0)),
+                read_seq: Seq::from_database(row.get::<Option<i64>>(15)?.unwrap_or(0)),
             }),
         }
     }

@@ -1,11 +1,14 @@
 //! The participants of conversations, and the changes of participation.
 
-use database::{Error, params};
-use proto::{ConversationId, Seq, UserId, wire::Role};
+use database::{Error, Transaction, params};
+use proto::{
+    ConversationId, Seq, UserId,
+    wire::{EntryKind, Role},
+};
 
 use crate::{Journal, entry::enumeration};
 
-const PARTICIPANTS: &str = "SELECT user_id, role, from_seq FROM participant
+const PARTICIPANTS: &str = "SELECT user_id, role, from_seq, name, title, photo FROM participant
     WHERE conversation_id = $1 AND to_seq IS NULL ORDER BY user_id";
 
 const CHANGES: &str = "SELECT conversation_id, user_id, changed_no FROM participant
@@ -19,7 +22,7 @@ const SHARING: &str = "SELECT 1 FROM participant mine JOIN participant theirs
 pub(crate) const STATEMENTS: &[&str] = &[PARTICIPANTS, CHANGES, SHARING];
 
 /// A user who is in a conversation now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Participant {
     /// The user.
     pub user: UserId,
@@ -27,6 +30,12 @@ pub struct Participant {
     pub role: Role,
     /// The entry of their joining.
     pub from_seq: Seq,
+    /// As of their joining, as title and photo.
+    pub name: String,
+    /// Of a doctor; may be empty.
+    pub title: String,
+    /// The uri of an image; may be empty.
+    pub photo: String,
 }
 
 /// The beginning or the end of a span of participation.
@@ -53,6 +62,9 @@ impl Journal {
                     user: UserId::from_database(row.get(0)?),
                     role: enumeration(row.get(1)?),
                     from_seq: Seq::from_database(row.get(2)?),
+                    name: row.get(3)?,
+                    title: row.get(4)?,
+                    photo: row.get(5)?,
                 })
             })
             .collect()
@@ -74,6 +86,21 @@ impl Journal {
                 })
             })
             .collect()
+    }
+
+    /// Whether a user wrote a message in a conversation, or proposed a value-added service.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn has_served(
+        &self,
+        tx: &mut Transaction<'_>,
+        conversation: ConversationId,
+        user: UserId,
+    ) -> Result<bool, Error> {
+        let kinds = [EntryKind::Message, EntryKind::VasProposed].map(|kind| i64::from(kind as i32));
+        let params = params![conversation.get(), user.get(), kinds[0], kinds[1]];
+        Ok(tx.query_first(self.dialect.has_served, params).await?.is_some())
     }
 
     /// Those of `others` who share a conversation with `user` now.

@@ -2,6 +2,7 @@
 
 mod checksum;
 pub(crate) mod damage;
+pub mod media;
 
 use bytes::Bytes;
 use database::{Part, Row, Value, params};
@@ -59,7 +60,7 @@ pub struct Entry {
     pub body: Bytes,
     /// The entry that this one answers, or 0.
     pub reply_to_seq: Seq,
-    /// The entry that this one recalls, or 0.
+    /// The entry that this one recalls or corrects, or 0.
     pub corrects_seq: Seq,
     /// The users whom it mentions.
     pub mentions: Vec<i64>,

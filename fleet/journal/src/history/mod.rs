@@ -1,37 +1,32 @@
-//! Reading entries. A user sees those within their spans of participation and no others (invariant I5).
+//! Reading entries. A user sees those that their spans of participation show and no others (invariant I5).
 
+mod corrected;
+mod media;
 mod read;
+pub mod spans;
+pub mod written;
 
 use database::{Error, params};
 use proto::{ConversationId, Seq, UserId};
 
+use self::spans::{Span, disjoint};
 use crate::{Journal, entry::Entry};
 
-const SPANS: &str = "SELECT from_seq, to_seq FROM participant
+const SPANS: &str = "SELECT from_seq, to_seq, sees_from_seq FROM participant
     WHERE conversation_id = $1 AND user_id = $2 ORDER BY from_seq";
 
-const VISIBLE_SPANS: &str = "SELECT p.from_seq, COALESCE(p.to_seq, c.last_seq), p.to_seq IS NULL
+const VISIBLE_SPANS: &str =
+    "SELECT p.from_seq, COALESCE(p.to_seq, c.last_seq), p.sees_from_seq, p.to_seq IS NULL
     FROM participant p JOIN conversation c ON c.id = p.conversation_id
     WHERE p.conversation_id = $1 AND p.user_id = $2 ORDER BY p.from_seq";
 
 /// Every statement here.
-pub(crate) const STATEMENTS: &[&str] = &[SPANS, VISIBLE_SPANS];
-
-/// A span of participation, both ends included; open while the user is in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span {
-    /// The entry by which they joined.
-    pub from: Seq,
-    /// The entry by which they left.
-    pub to: Option<Seq>,
-}
-
-impl Span {
-    /// Whether it holds an entry.
-    pub fn contains(&self, seq: Seq) -> bool {
-        self.from <= seq && self.to.is_none_or(|to| seq <= to)
-    }
-}
+pub(crate) const STATEMENTS: &[&[&str]] = &[
+    &[SPANS, VISIBLE_SPANS],
+    corrected::STATEMENTS,
+    media::STATEMENTS,
+    written::STATEMENTS,
+];
 
 /// Which entries to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +57,8 @@ pub struct Feed {
     pub has_more: bool,
     /// Whether they had left at that moment; the entry of their leaving is the last one they may see.
     pub has_left: bool,
+    /// Their spans at that moment, each with its end.
+    pub spans: Vec<Span>,
 }
 
 impl Journal {
@@ -74,17 +71,10 @@ impl Journal {
             .database
             .query(SPANS, params![conversation.get(), user.get()])
             .await?;
-        rows.iter()
-            .map(|row| {
-                Ok(Span {
-                    from: Seq::from_database(row.get(0)?),
-                    to: row.get::<Option<i64>>(1)?.map(Seq::from_database),
-                })
-            })
-            .collect()
+        rows.iter().map(|row| Span::from_row(row, 0)).collect()
     }
 
-    // protocol: "keeps seeing the entries from their joining to their leaving"
+    // protocol: "keeps seeing the entries up to their leaving"
     // protocol: "A user who rejoins sees the entries of all their stays"
     // protocol: "Sync and History return them"
     /// The same with an open span closed at `last_seq`, and whether it was open. A user who is removed before the next
@@ -98,16 +88,8 @@ impl Journal {
             .database
             .query(VISIBLE_SPANS, params![conversation.get(), user.get()])
             .await?;
-        let is_in = rows.last().map_or(Ok(false), |row| row.get(2))?;
-        let spans: Result<Vec<Span>, Error> = rows
-            .iter()
-            .map(|row| {
-                Ok(Span {
-                    from: Seq::from_database(row.get(0)?),
-                    to: Some(Seq::from_database(row.get(1)?)),
-                })
-            })
-            .collect();
+        let is_in = rows.last().map_or(Ok(false), |row| row.get(3))?;
+        let spans: Result<Vec<Span>, Error> = rows.iter().map(|row| Span::from_row(row, 0)).collect();
         Ok((spans?, is_in))
     }
 
@@ -139,6 +121,7 @@ impl Journal {
             through,
             has_more: page.has_more,
             has_left: !is_in,
+            spans,
         })
     }
 
@@ -191,16 +174,16 @@ impl Journal {
 /// The ranges to read, both ends included, in the order of reading.
 fn ranges(spans: &[Span], direction: Direction) -> Vec<(Seq, Seq)> {
     const LAST: Seq = Seq::from_database(i64::MAX);
-    let clip = |span: &Span| {
-        let (low, high) = (span.from, span.to.unwrap_or(LAST));
+    let clip = |(low, high): (Seq, Option<Seq>)| {
+        let high = high.unwrap_or(LAST);
         let (low, high) = match direction {
             Direction::After(after) => (low.max(Seq::from_database(after.get().saturating_add(1))), high),
             Direction::Before(before) => (low, high.min(before.previous())),
         };
         (low <= high).then_some((low, high))
     };
-    let mut ranges: Vec<_> = spans.iter().filter_map(clip).collect();
-    if matches!(direction, Direction::Before(_)) {
+    let mut ranges: Vec<_> = disjoint(spans).filter_map(clip).collect();
+    if matches!(direction, Direction::After(_)) {
         ranges.reverse();
     }
     ranges
@@ -210,7 +193,7 @@ fn ranges(spans: &[Span], direction: Direction) -> Vec<(Seq, Seq)> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::*;
+    use super::{spans::tests::stays, *};
 
     fn seq(seq: i64) -> Seq {
         Seq::from_database(seq)
@@ -218,28 +201,20 @@ mod tests {
 
     proptest! {
         #[test]
-        fn ranges_hold_exactly_what_the_spans_hold(
-            lengths in prop::collection::vec((1i64..6, 0i64..6), 1..5),
-            open in any::<bool>(),
-            at in 0i64..40,
-            after in any::<bool>(),
-        ) {
-            let mut spans = Vec::new();
-            let mut next = 1;
-            for (gap, length) in &lengths {
-                let from = next + gap;
-                spans.push(Span { from: seq(from), to: Some(seq(from + length)) });
-                next = from + length;
-            }
-            if open { spans.last_mut().unwrap().to = None; }
+        fn ranges_hold_exactly_what_the_spans_show(spans in stays(), at in 0i64..40, after in any::<bool>()) {
             let direction = if after { Direction::After(seq(at)) } else { Direction::Before(seq(at)) };
             let ranges = ranges(&spans, direction);
             for candidate in 0..60 {
-                let expected = spans.iter().any(|span| span.contains(seq(candidate)))
+                let expected = spans.iter().any(|span| span.shows(seq(candidate)))
                     && if after { candidate > at } else { candidate < at };
-                let found = ranges.iter().any(|(low, high)| *low <= seq(candidate) && seq(candidate) <= *high);
-                prop_assert_eq!(found, expected, "{}", candidate);
+                let found = ranges.iter().filter(|(low, high)| *low <= seq(candidate) && seq(candidate) <= *high);
+                prop_assert_eq!(found.count(), usize::from(expected), "{}", candidate);
             }
+            let ordered = match after {
+                true => ranges.is_sorted_by(|earlier, later| earlier.1 < later.0),
+                false => ranges.is_sorted_by(|later, earlier| earlier.1 < later.0),
+            };
+            prop_assert!(ordered, "{:?}", ranges);
         }
     }
 }

@@ -90,10 +90,10 @@ impl Journal {
         tx: &mut Transaction<'_>,
         conversation: ConversationId,
         seq: Seq,
-    ) -> Result<(), Error> {
+    ) -> Result<Entry, Error> {
         let params = params![conversation.get(), seq.get(), seq.get(), 1_i64];
         match tx.query_first(self.dialect.entries, params).await? {
-            Some(row) => Entry::from_row(&row, conversation, self.dialect.checksums).map(drop),
+            Some(row) => Entry::from_row(&row, conversation, self.dialect.checksums),
             None => Err(damage::report(conversation, seq, MISSING)),
         }
     }

@@ -26,8 +26,11 @@ const LOCK: &str = "UPDATE conversation SET last_seq = last_seq WHERE id = $1";
 const NEWEST: &str = "SELECT c.last_seq FROM participant p JOIN conversation c ON c.id = p.conversation_id
     WHERE p.conversation_id = $1 AND p.user_id = $2 AND p.to_seq IS NULL";
 
+/// A correction that was recalled corrects nothing.
+const UNCORRECT: &str = "DELETE FROM correction WHERE conversation_id = $1 AND seq = $2 AND by_seq = $3";
+
 /// Every statement here.
-pub(crate) const STATEMENTS: &[&str] = &[LOCK, NEWEST];
+pub(crate) const STATEMENTS: &[&str] = &[LOCK, NEWEST, UNCORRECT];
 
 /// The facts of the decision.
 #[derive(Clone, Copy, Debug)]
@@ -65,16 +68,21 @@ impl Journal {
                     let facts = facts(tx, dialect, conversation, by, seq).await?;
                     may_recall(facts)?;
                     // The UPDATE below writes a new checksum, which would make a damaged entry look whole.
-                    journal.verify_entry(tx, conversation, seq).await?;
+                    let original = journal.verify_entry(tx, conversation, seq).await?;
                     if facts.recalled
                         && let Some(first) = recalled_by(tx, dialect, conversation, seq).await?
                     {
                         return Ok((first, Unpublished::default()));
                     }
                     decide(facts, now_ms)?;
-                    let recalled_seq = journal.lock_next_seq(tx, conversation, now_ms).await?;
+                    let recalled_seq = journal.lock_next_seq(tx, conversation).await?;
                     let withheld = params![conversation.get(), true, seq.get()];
                     tx.execute(dialect.withhold, withheld).await?;
+                    let corrected = original.corrects_seq;
+                    if corrected > Seq::ZERO {
+                        let correction = params![conversation.get(), corrected.get(), seq.get()];
+                        tx.execute(UNCORRECT, correction).await?;
+                    }
                     let entry = Entry {
                         corrects_seq: seq,
                         ..blank(conversation, recalled_seq, by, EntryKind::Recalled, now_ms)

@@ -13,6 +13,14 @@ macro_rules! overviews {
              ORDER BY p.conversation_id DESC, p.from_seq DESC LIMIT $4"
         )
     };
+    ($order:expr, these) => {
+        overviews!(
+            @ $order,
+            "AND p.conversation_id IN ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
+               $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41)
+             ORDER BY p.conversation_id DESC, p.from_seq DESC"
+        )
+    };
     ($order:expr, one) => {
         overviews!(@ $order, "AND p.conversation_id = $2 ORDER BY p.from_seq DESC")
     };
@@ -20,7 +28,7 @@ macro_rules! overviews {
         concat!(
             "SELECT ",
             crate::conversation::columns!(),
-            ", p.from_seq, p.to_seq, p.role, m.received_seq, m.read_seq, ",
+            ", p.from_seq, p.to_seq, p.sees_from_seq, p.role, m.received_seq, m.read_seq, ",
             $order,
             " FROM participant p
              JOIN conversation c ON c.id = p.conversation_id
@@ -38,13 +46,23 @@ macro_rules! withhold {
     };
 }
 
+/// Entries of conversation $1 that name medium $3 and lie in a span of user $2.
+macro_rules! naming_media {
+    () => {
+        "FROM media_entry m
+         JOIN participant p ON p.conversation_id = m.conversation_id AND p.user_id = $2
+           AND COALESCE(p.sees_from_seq, p.from_seq) <= m.seq AND (p.to_seq IS NULL OR m.seq <= p.to_seq) "
+    };
+}
+
 macro_rules! join {
     ($change_no:expr) => {
         concat!(
-            "INSERT INTO participant (conversation_id, user_id, from_seq, to_seq, role, changed_ms, changed_no)
+            "INSERT INTO participant (conversation_id, user_id, from_seq, to_seq, role, changed_ms, changed_no,
+                 sees_from_seq, name, title, photo)
              VALUES ($1, $2, $3, NULL, $4, $5, ",
             $change_no,
-            ") ON CONFLICT DO NOTHING"
+            ", $6, $7, $8, $9) ON CONFLICT DO NOTHING"
         )
     };
 }
@@ -54,30 +72,66 @@ macro_rules! leave {
         concat!(
             "UPDATE participant SET to_seq = $1, changed_ms = $2, changed_no = ",
             $change_no,
-            " WHERE conversation_id = $3 AND user_id = $4 AND to_seq IS NULL RETURNING role"
+            " WHERE conversation_id = $3 AND user_id = $4 AND to_seq IS NULL RETURNING role, name, title, photo"
         )
     };
 }
 
+/// Hides through the newest entry that the user sees. Never less than before: a request may have read an older state.
+macro_rules! hide {
+    ($change_no:expr) => {
+        concat!(
+            "INSERT INTO hidden_conversation (conversation_id, user_id, through_seq, changed_no)
+             SELECT p.conversation_id, p.user_id, max(COALESCE(p.to_seq, c.last_seq)), ",
+            $change_no,
+            " FROM participant p JOIN conversation c ON c.id = p.conversation_id
+             WHERE p.conversation_id = $1 AND p.user_id = $2
+             GROUP BY p.conversation_id, p.user_id
+             ON CONFLICT (conversation_id, user_id) DO UPDATE
+               SET through_seq = excluded.through_seq, changed_no = excluded.changed_no
+               WHERE hidden_conversation.through_seq < excluded.through_seq"
+        )
+    };
+}
+
+macro_rules! unhide {
+    ($change_no:expr) => {
+        concat!(
+            "UPDATE hidden_conversation SET through_seq = 0, changed_no = ",
+            $change_no,
+            " WHERE conversation_id = $1 AND user_id = $2 AND through_seq > 0"
+        )
+    };
+}
+
+pub mod citus;
 pub mod moved;
 pub(crate) mod postgres;
 pub(crate) mod sqlite;
 
 use database::Engine;
 
-use crate::{Error, entry::Checksums};
+use crate::{
+    Error,
+    conversation::{glimpse::Look, overview::OfUser},
+    entry::Checksums,
+};
 
 macro_rules! dialect {
     ($($(#[$doc:meta])* $name:ident,)*) => {
         /// The statements of one engine, and which of its entries carry checksums.
         pub(crate) struct Dialect {
             pub(crate) checksums: Checksums,
+            pub(crate) glimpse: Look,
+            /// How a user's conversations are found where these lie on several machines.
+            pub(crate) of_user: Option<OfUser>,
             $($(#[$doc])* pub(crate) $name: &'static str,)*
         }
 
         impl Dialect {
             pub(crate) fn statements(&self) -> Vec<&'static str> {
-                vec![$(self.$name),*]
+                let of_user = self.of_user.iter().flat_map(|of_user| [of_user.find, of_user.add]);
+                [$(self.$name),*].into_iter().chain(of_user).collect()
             }
         }
     };
@@ -96,22 +150,31 @@ dialect! {
     overview,
     /// Messages of others than $5 in conversation $1 with $2 <= seq <= $3, counted up to $6; $4 is the kind of a message.
     unread,
+    /// Whether user $2 made an entry of kind $3 or $4 in conversation $1.
+    has_served,
     /// The facts that decide whether user $2 may recall entry $3 of conversation $1.
     recall_facts,
     /// The entry of kind $3 in conversation $1 that recalls entry $2.
     recalled_by,
     /// Sets `recalled` of entry $3 in conversation $1 to $2.
     withhold,
+    /// The seq of an entry of conversation $1 that names medium $3, that user $2 sees, and that is not recalled.
+    sees_media,
     /// Opens a span of participation.
     join,
     /// Closes the open span of a participant.
     leave,
+    /// Hides conversation $1 from the lists of user $2.
+    hide,
+    /// Puts conversation $1 back on the lists of user $2.
+    unhide,
 }
 
 impl Dialect {
     pub(crate) fn of(engine: &Engine) -> &'static Self {
         match engine {
             Engine::Sqlite(_) => &sqlite::DIALECT,
+            Engine::Postgres(server) if server.is_distributed() => &citus::DIALECT,
             Engine::Postgres(_) => &postgres::DIALECT,
         }
     }

@@ -6,11 +6,12 @@ pub const AFTER_COPY: &[&str] = &[
     "INSERT INTO sent (conversation_id, sender_id, client_msg_id, seq)
      SELECT e.conversation_id, e.sender_id, e.client_msg_id, e.seq
      FROM conversation c JOIN entry e ON e.conversation_id = c.id AND e.seq > c.claimed_seq
-     WHERE e.kind = 1 AND c.claimed_seq < c.last_seq
+     WHERE e.kind = 1 AND e.client_msg_id <> '' AND c.claimed_seq < c.last_seq
      ON CONFLICT DO NOTHING",
     "UPDATE conversation SET claimed_seq = last_seq WHERE claimed_seq < last_seq",
     // Numbers of one engine's order mean nothing on another.
     "UPDATE participant SET changed_no = 0 WHERE changed_no <> 0",
+    "UPDATE hidden_conversation SET changed_no = 0 WHERE changed_no <> 0",
     "INSERT INTO sequence (name, next_value) VALUES ('order_lineage', 1)
      ON CONFLICT (name) DO UPDATE SET next_value = sequence.next_value + 1",
 ];
@@ -34,6 +35,7 @@ pub fn after_restore(now_ms: i64) -> Vec<String> {
              ON CONFLICT (name) DO UPDATE SET next_value = excluded.next_value"
         ),
         "UPDATE participant SET changed_no = 0 WHERE changed_no <> 0".to_owned(),
+        "UPDATE hidden_conversation SET changed_no = 0 WHERE changed_no <> 0".to_owned(),
     ]
 }
 

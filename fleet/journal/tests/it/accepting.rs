@@ -4,7 +4,7 @@ use journal::{Error, append::NewMessage, record::Event};
 use proto::{ConversationId, Seq, wire::Role};
 use testkit::store::Store;
 
-use crate::world::{PAIR, World, duplicate_of, now_ms, participant, refused_field, seq, status, text, user};
+use crate::world::{PAIR, World, duplicate_of, newcomer, now_ms, refused_field, seq, status, text, user};
 
 async fn i5_a_missing_conversation_and_another_users_get_the_same_answer(store: Store) {
     let world = World::new(store).await;
@@ -39,10 +39,10 @@ async fn i5_a_user_who_left_sends_no_more_until_they_join_again(store: Store) {
     world.send(text(id, 1, "c", "they have gone")).await.unwrap();
     // The resend of an accepted message is answered.
     duplicate_of(world.send(text(id, 2, "a", "x")).await, 3);
-    let joined = Event::Joined(participant(2, Role::Doctor));
+    let joined = Event::Joined(newcomer(2, Role::Doctor));
     world.record(id, joined).await.unwrap();
     assert_eq!(world.send(text(id, 2, "b", "x")).await.unwrap().seq.get(), 7);
-    assert_eq!(world.seen_by(id, 2).await, [2, 3, 4, 6, 7]);
+    assert_eq!(world.seen_by(id, 2).await, [1, 2, 3, 4, 6, 7]);
     assert_eq!(world.seen_by(id, 1).await, [1, 2, 3, 4, 5, 6, 7]);
 }
 
@@ -118,7 +118,7 @@ async fn i5_a_reply_is_to_an_entry_within_the_senders_spans(store: Store) {
         world.send(text(id, 2, &format!("{at}"), "x")).await.unwrap();
     }
     // 3 joins by 6, leaves by 8, joins again by 10.
-    let join = || Event::Joined(participant(3, Role::Doctor));
+    let join = || Event::Joined(newcomer(3, Role::Doctor));
     assert_eq!(world.record(id, join()).await.unwrap().get(), 6);
     world.send(text(id, 2, "7", "x")).await.unwrap();
     world.record(id, Event::Left(user(3))).await.unwrap();

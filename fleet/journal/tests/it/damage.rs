@@ -1,7 +1,7 @@
 //! Damaged and missing entries are refused wherever they are read, and found by the audit.
 
 use database::{Database, Error as DatabaseError};
-use journal::{Error, Journal, audit::audit, history::Direction};
+use journal::{Error, Journal, append::NewMessage, audit::audit, history::Direction};
 use proto::{ConversationId, wire::EntryKind};
 use testkit::store::Store;
 
@@ -102,6 +102,11 @@ async fn a_changed_column_is_never_served(store: Store) {
         assert_eq!(damaged_seq(again), at);
         let recalled = world.journal.recall(id, user(1), seq(at), now_ms()).await;
         assert_eq!(damaged_seq(recalled.map(|(seq, _)| seq)), at);
+        let correction = NewMessage {
+            corrects_seq: seq(at),
+            ..text(id, 1, &format!("corrects {at}"), "x")
+        };
+        assert_eq!(damaged_seq(world.send(correction).await), at);
         // Other messages are accepted.
         world
             .send(text(id, 1, &format!("on {at}"), "goes on"))

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use journal::{Error, append::Accepted, append::NewMessage, recall::SENDER_LIMIT_MS};
+use journal::{Error, append::Accepted, append::NewMessage, recall::SENDER_LIMIT_MS, record::Shown};
 use proto::{
     Seq,
     wire::{EntryKind, Role},
@@ -72,7 +72,9 @@ impl Outcome {
 #[derive(Clone, Debug)]
 pub(crate) enum Op {
     Send(NewMessage),
-    Join(i64, Role),
+    Join(i64, Role, Shown),
+    /// A message that the server writes for this user.
+    Write(i64),
     Leave(i64),
     Status(bool),
     Recall {
@@ -103,6 +105,7 @@ pub(crate) struct ModelEntry {
 pub(crate) struct ModelSpan {
     pub(crate) from: i64,
     pub(crate) to: Option<i64>,
+    pub(crate) sees_from: i64,
     pub(crate) role: Role,
 }
 
@@ -124,7 +127,7 @@ impl Model {
             marks: BTreeMap::new(),
         };
         for (person, role) in people {
-            model.join(*person, *role);
+            model.join(*person, *role, Shown::All);
         }
         model
     }
@@ -143,7 +146,7 @@ impl Model {
         spans.is_some_and(|spans| {
             spans
                 .iter()
-                .any(|span| span.from <= seq && span.to.is_none_or(|to| seq <= to))
+                .any(|span| span.sees_from <= seq && span.to.is_none_or(|to| seq <= to))
         })
     }
 
@@ -172,6 +175,7 @@ impl Model {
         // The card of the tests' world: its id alone.
         let (mime_type, body) = match kind {
             EntryKind::VasProposed => (proto::mime::VAS.to_owned(), Bytes::from_static(b"\x08\x01")),
+            EntryKind::Message => (proto::mime::CONSULT.to_owned(), Bytes::from_static(b"\x08\x02")),
             _ => (String::new(), Bytes::new()),
         };
         self.entries.push(ModelEntry {
@@ -188,16 +192,28 @@ impl Model {
         self.last()
     }
 
-    fn join(&mut self, person: i64, role: Role) -> Outcome {
+    fn join(&mut self, person: i64, role: Role, history: Shown) -> Outcome {
         if self.role(person).is_some() {
             return Outcome::AlreadyIn;
         }
         let from = self.add(EntryKind::ParticipantJoined, 1, 0);
-        self.spans
-            .entry(person)
-            .or_default()
-            .push(ModelSpan { from, to: None, role });
+        self.spans.entry(person).or_default().push(ModelSpan {
+            from,
+            to: None,
+            sees_from: match history {
+                Shown::All => 1,
+                Shown::FromNow => from,
+            },
+            role,
+        });
         Outcome::Recorded(from)
+    }
+
+    fn write(&mut self, person: i64) -> Outcome {
+        match self.role(person) {
+            Some(_) => Outcome::Recorded(self.add(EntryKind::Message, person, 0)),
+            None => Outcome::NoAccess,
+        }
     }
 
     fn leave(&mut self, person: i64) -> Outcome {
@@ -225,6 +241,8 @@ impl Model {
                 Outcome::Conflict("body")
             } else if first.reply_to != message.reply_to_seq.get() {
                 Outcome::Conflict("reply_to_seq")
+            } else if first.corrects != message.corrects_seq.get() {
+                Outcome::Conflict("corrects_seq")
             } else if first.mentions != message.mentions {
                 Outcome::Conflict("mentions")
             } else {
@@ -253,8 +271,18 @@ impl Model {
         if reply_to != 0 && (reply_to > self.last() || !self.sees(sender, reply_to)) {
             return Outcome::Invalid("reply_to_seq");
         }
+        let corrects = message.corrects_seq.get();
+        if corrects != 0 && (corrects > self.last() || !self.sees(sender, corrects)) {
+            return Outcome::Invalid("corrects_seq");
+        }
         if message.mentions.iter().any(|person| self.role(*person).is_none()) {
             return Outcome::Invalid("mentions");
+        }
+        let is_own = |entry: &ModelEntry| {
+            entry.kind == EntryKind::Message && entry.sender == sender && !entry.recalled
+        };
+        if corrects != 0 && !is_own(&self.entries[(corrects - 1) as usize]) {
+            return Outcome::Invalid("corrects_seq");
         }
         self.entries.push(ModelEntry {
             kind: EntryKind::Message,
@@ -264,7 +292,7 @@ impl Model {
             body: message.body.clone(),
             mentions: message.mentions.clone(),
             reply_to: message.reply_to_seq.get(),
-            corrects: 0,
+            corrects,
             recalled: false,
         });
         Outcome::Sent {
@@ -288,7 +316,8 @@ impl Model {
             return Outcome::Forbidden;
         }
         if entry.recalled {
-            let first = self.entries.iter().position(|entry| entry.corrects == seq);
+            let recalls = |entry: &ModelEntry| entry.kind == EntryKind::Recalled && entry.corrects == seq;
+            let first = self.entries.iter().position(recalls);
             return Outcome::Sent {
                 seq: first.unwrap() as i64 + 1,
                 duplicate: true,
@@ -308,7 +337,8 @@ impl Model {
     pub(crate) fn apply(&mut self, op: &Op) -> Outcome {
         match op {
             Op::Send(message) => self.send(message),
-            Op::Join(person, role) => self.join(*person, *role),
+            Op::Join(person, role, history) => self.join(*person, *role, *history),
+            Op::Write(person) => self.write(*person),
             Op::Leave(person) => self.leave(*person),
             Op::Status(open) => {
                 self.open = *open;

@@ -11,25 +11,25 @@ use journal::{
     Entry, Error, Journal,
     append::NewMessage,
     history::Direction,
-    marks::Mark,
     overview::{Overview, UNREAD_CAP},
-    record::Event,
+    record::{Event, NewParticipant, Shown},
 };
-use proto::{
-    ConversationId, Seq, UserId,
-    wire::{EntryKind, Role},
-};
+use proto::{ConversationId, Seq, wire::Role};
 use testkit::store::{Place, Store};
 use tokio::sync::oneshot;
 
 use crate::{
     dice::Random,
+    glimpses::assert_glimpses,
+    marking::save_marks,
     model::{Model, Op, Outcome, recall_clock},
-    world::{Answer, World, card, distributed, migrated, now_ms, participant, record, seq, status, user},
+    world::{
+        Answer, World, card, distributed, migrated, now_ms, participant, record, record_by, seq, status, user,
+    },
 };
 
 /// Users 1 to 7; not all of them are participants.
-const USERS: i64 = 7;
+pub(crate) const USERS: i64 = 7;
 const MIME_TYPES: [&str; 5] = [
     "text/plain",
     "text/plain",
@@ -67,9 +67,19 @@ fn random_op(random: &mut Random, conversation: ConversationId, model: &Model) -
             } else {
                 Seq::ZERO
             },
+            corrects_seq: if random.chance(15) {
+                seq(random.below(model.last() + 3))
+            } else {
+                Seq::ZERO
+            },
             stream: None,
         }),
-        64..74 => Op::Join(person, random.one_of(&ROLES)),
+        64..73 => Op::Join(
+            person,
+            random.one_of(&ROLES),
+            random.one_of(&[Shown::All, Shown::FromNow]),
+        ),
+        73..74 => Op::Write(person),
         74..82 => Op::Leave(person),
         82..86 => Op::Status(random.chance(75)),
         86..95 => Op::Recall {
@@ -95,8 +105,19 @@ async fn perform(
             appender.submit(message, answer).await.unwrap();
             return Outcome::of_send(answered.await.unwrap());
         }
-        Op::Join(person, role) => {
-            record(&journal, conversation, Event::Joined(participant(person, role))).await
+        Op::Join(person, role, history) => {
+            let participant = NewParticipant {
+                history,
+                ..participant(person, role)
+            };
+            record(&journal, conversation, Event::Joined(participant)).await
+        }
+        Op::Write(person) => {
+            let message = Event::Message {
+                mime_type: proto::mime::CONSULT,
+                body: b"\x08\x02".as_slice().into(),
+            };
+            record_by(&journal, conversation, person, message).await
         }
         Op::Leave(person) => record(&journal, conversation, Event::Left(user(person))).await,
         Op::Status(open) => record(&journal, conversation, status(open)).await,
@@ -178,7 +199,7 @@ fn replay(model: &mut Model, done: Vec<(Op, Outcome)>) {
     }
 }
 
-fn assert_entry(entry: &Entry, model: &Model) {
+pub(crate) fn assert_entry(entry: &Entry, model: &Model) {
     let expected = &model.entries[(entry.seq.get() - 1) as usize];
     let found = (
         entry.kind,
@@ -291,9 +312,12 @@ async fn assert_overview(world: &World, person: i64, overview: &Overview, model:
     let found: Vec<_> = overview
         .spans
         .iter()
-        .map(|span| (span.from.get(), span.to.map(Seq::get)))
+        .map(|span| (span.from.get(), span.to.map(Seq::get), span.sees_from.get()))
         .collect();
-    let wanted: Vec<_> = spans.iter().map(|span| (span.from, span.to)).collect();
+    let wanted: Vec<_> = spans
+        .iter()
+        .map(|span| (span.from, span.to, span.sees_from))
+        .collect();
     assert_eq!(found, wanted);
     let mark = model.marks.get(&person).copied().unwrap_or_default();
     assert_eq!((overview.received_seq.get(), overview.read_seq.get()), mark);
@@ -321,6 +345,7 @@ async fn assert_all(worlds: &[World], random: &mut Random, models: &[(Conversati
         assert_histories(world, random, *id, model).await;
     }
     assert_overviews(world, models).await;
+    assert_glimpses(world, models).await;
     let ids: Vec<ConversationId> = models.iter().map(|(id, _)| *id).collect();
     let mut seqs = world.journal.last_seqs(&ids).await.unwrap();
     seqs.sort();
@@ -345,38 +370,11 @@ fn assert_published(worlds: &[World], models: &[(ConversationId, Model)]) {
         }
         seqs.sort();
         let messages: Vec<i64> = (1..=model.last())
-            .filter(|seq| model.entries[(*seq - 1) as usize].kind == EntryKind::Message)
+            .filter(|seq| !model.entries[(*seq - 1) as usize].client_msg_id.is_empty())
             .filter(|seq| *seq > seqs.first().copied().unwrap_or(i64::MAX) - 1)
             .collect();
         assert_eq!(seqs, messages, "published each once");
     }
-}
-
-async fn save_marks(world: &World, random: &mut Random, models: &mut [(ConversationId, Model)]) {
-    let mut marks = Vec::new();
-    let mut wanted = Vec::new();
-    for (id, model) in models.iter_mut() {
-        let person = 1 + random.below(USERS);
-        let (received, read) = (random.below(model.last() + 3), random.below(model.last() + 3));
-        marks.push(Mark {
-            conversation: *id,
-            user: UserId::from_database(person),
-            received_seq: seq(received),
-            read_seq: seq(read),
-        });
-        if let Some((received, read)) = model.mark(person, received, read) {
-            wanted.push((*id, person, received, read));
-        }
-    }
-    let saved = world.journal.save_marks(marks).await.unwrap();
-    let found: Vec<_> = saved
-        .iter()
-        .map(|mark| {
-            let (received, read) = (mark.received_seq.get(), mark.read_seq.get());
-            (mark.conversation, mark.user.get(), received, read)
-        })
-        .collect();
-    assert_eq!(found, wanted);
 }
 
 async fn run(store: Store, is_distributed: bool, nodes: usize, seed: u64) {

@@ -1,6 +1,10 @@
 //! Taking back: who may, until when, and that nothing of it is shown again while the row keeps it (I8).
 
-use journal::{Error, history::Direction, record::Event};
+use journal::{
+    Error,
+    history::Direction,
+    record::{Event, NewParticipant, Shown},
+};
 use proto::{
     ConversationId, Seq,
     wire::{EntryKind, Role},
@@ -101,11 +105,10 @@ async fn others_late_senders_strangers_and_events_are_refused(store: Store) {
             Err(Error::NoAccess)
         ));
     }
-    // Beyond the newest entry, and before the assistant joined: the seq is at fault, and not for being late.
+    // Beyond the newest entry, and before the first one: the seq is at fault, and not for being late.
     for (by, about, expected) in [
         (1, 99, "the newest entry is 4"),
         (1, 5, "the newest entry is 4"),
-        (3, 2, "may not see"),
         (1, 0, "may not see"),
     ] {
         let refused = recall(&world, id, by, about, now + LATE_MS).await;
@@ -137,14 +140,21 @@ async fn i5_what_one_may_not_see_one_may_not_take_back(store: Store) {
     let back = Event::Joined(crate::world::participant(1, Role::Patient));
     world.record(id, back).await.unwrap();
     assert_eq!(recall(&world, id, 1, 4, now_ms()).await.unwrap().get(), 7);
-    // An assistant who came later does not see it, so it is not there.
+    // An assistant who sees what comes from now on does not see it, so it is not there.
     world.send(text(id, 2, "b", "x")).await.unwrap();
-    let later = Event::Joined(crate::world::participant(5, Role::Assistant));
-    world.record(id, later).await.unwrap();
+    let later = NewParticipant {
+        history: Shown::FromNow,
+        ..crate::world::participant(5, Role::Assistant)
+    };
+    world.record(id, Event::Joined(later)).await.unwrap();
     assert!(matches!(
         recall(&world, id, 5, 8, now_ms()).await,
         Err(Error::Invalid { field: "seq", .. })
     ));
+    // One who sees the whole case takes it back.
+    let later = Event::Joined(crate::world::participant(6, Role::Assistant));
+    world.record(id, later).await.unwrap();
+    recall(&world, id, 6, 8, now_ms()).await.unwrap();
 }
 
 async fn a_closed_conversation_stays_as_it_is(store: Store) {

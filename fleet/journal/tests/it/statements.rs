@@ -39,7 +39,8 @@ async fn no_statement_scans_a_table_of_sqlite() {
         for step in &plan {
             // Only the result of a subquery may be scanned; `u` is the chain of unindexed entries.
             let given = ["SCAN v", "SCAN new_messages", "SCAN u", "SCAN unindexed"];
-            let scans = step.starts_with("SCAN") && !given.contains(&step.as_str());
+            let is_own = step.ends_with("CONSTANT ROWS") || step.ends_with("VALUES CLAUSE");
+            let scans = step.starts_with("SCAN") && !given.contains(&step.as_str()) && !is_own;
             assert!(!scans, "{statement}\n{plan:#?}");
             assert!(
                 !step.contains("AUTOMATIC"),
@@ -78,7 +79,13 @@ const MANY: &str = "
     INSERT INTO sent SELECT id, 1, 'message ' || seq, seq
       FROM generate_series(1, 4000) AS id, generate_series(1, 20) AS seq;
     INSERT INTO sequence SELECT 'sequence ' || number, 1 FROM generate_series(1, 4000) AS number;
+    INSERT INTO media (id, owner_id, purpose, mime_type, bytes, sha256, file_name, store_key, state, created_ms)
+      SELECT id, id, 'message', 'image/png', 1, '', '', 'key ' || id, 'finished', 0 FROM generate_series(1, 4000) AS id;
+    INSERT INTO media_entry (media_id, conversation_id, seq) SELECT id, id, 1 FROM generate_series(1, 4000) AS id;
+    INSERT INTO correction SELECT id, seq, seq + 20 FROM generate_series(1, 4000) AS id, generate_series(1, 5) AS seq;
     INSERT INTO mark SELECT id, person, 1, 1 FROM generate_series(1, 4000) AS id, generate_series(1, 5) AS person;
+    INSERT INTO hidden_conversation SELECT id, person, 1, id * 8 + person
+      FROM generate_series(1, 4000) AS id, generate_series(1, 5) AS person;
     ANALYZE";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

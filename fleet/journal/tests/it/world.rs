@@ -9,7 +9,7 @@ use journal::{
     Entry, Error, Journal, Published,
     append::{Accepted, Appender, NewMessage, Outlet, Settled},
     history::Direction,
-    record::{Event, NewConversation, NewParticipant},
+    record::{Event, NewConversation, NewParticipant, Shown},
 };
 use parking_lot::Mutex;
 use proto::{
@@ -72,6 +72,7 @@ pub(crate) fn text(conversation: ConversationId, sender: i64, client_msg_id: &st
         body: Bytes::copy_from_slice(body.as_bytes()),
         mentions: Vec::new(),
         reply_to_seq: Seq::ZERO,
+        corrects_seq: Seq::ZERO,
         stream: None,
     }
 }
@@ -94,10 +95,14 @@ pub(crate) fn is_away(outcome: &Result<Accepted, Error>) -> bool {
 }
 
 pub(crate) fn participant(id: i64, role: Role) -> NewParticipant {
+    NewParticipant::new(user(id), role, format!("user {id}"))
+}
+
+/// The same, who sees nothing of before.
+pub(crate) fn newcomer(id: i64, role: Role) -> NewParticipant {
     NewParticipant {
-        user: user(id),
-        role,
-        name: format!("user {id}"),
+        history: Shown::FromNow,
+        ..participant(id, role)
     }
 }
 
@@ -105,6 +110,7 @@ pub(crate) fn status(open: bool) -> Event {
     Event::Status(StatusEvent {
         status: if open { "in_process" } else { "finished" }.into(),
         open,
+        ..StatusEvent::default()
     })
 }
 
@@ -256,7 +262,7 @@ impl World {
               AND s.client_msg_id = e.client_msg_id AND s.seq = e.seq
             WHERE i.conversation_id = $1";
         let messages = "SELECT count(*) FROM entry_index i JOIN entry e ON e.id = i.entry_id
-            WHERE i.conversation_id = $1 AND e.kind = 1";
+            WHERE i.conversation_id = $1 AND e.kind = 1 AND e.client_msg_id <> ''";
         assert_eq!(number(sent).await, number(messages).await);
         assert_eq!(
             number("SELECT count(*) FROM sent WHERE conversation_id = $1").await,
@@ -302,15 +308,25 @@ impl World {
     }
 }
 
-/// A server's database as if it spread rows over machines: then no batch is written by one statement.
+/// A server's database as if conversations lay on several machines: then a batch is written by a call of a function.
 pub(crate) fn distributed(url: &str) -> Place {
-    let parameters = if url.contains('?') { '&' } else { '?' };
-    Place::on_server(format!("{url}{parameters}options=-c%20huizhen.distributed%3Don"))
+    Place::on_server(as_distributed(url))
 }
 
-/// Makes the database that those of the tests are copies of.
+fn as_distributed(url: &str) -> String {
+    let parameters = if url.contains('?') { '&' } else { '?' };
+    format!("{url}{parameters}options=-c%20huizhen.distributed%3Don")
+}
+
+/// Makes the database that those of the tests are copies of. A server's has the functions, too.
 pub(crate) async fn migrated(url: String) -> anyhow::Result<()> {
     Database::open(&url).await?.close().await;
+    if url.starts_with("postgres") {
+        let placed =
+            database::postgres::Postgres::distribute(&as_distributed(&url), journal::citus::FUNCTIONS)
+                .await?;
+        assert!(placed.is_empty(), "one machine has no places");
+    }
     Ok(())
 }
 
@@ -319,11 +335,20 @@ pub(crate) async fn record(
     conversation: ConversationId,
     event: Event,
 ) -> Result<Seq, Error> {
+    record_by(journal, conversation, 1, event).await
+}
+
+pub(crate) async fn record_by(
+    journal: &Journal,
+    conversation: ConversationId,
+    by: i64,
+    event: Event,
+) -> Result<Seq, Error> {
     let inner = journal.clone();
     let unpublished = journal
         .database()
         .transaction(move |tx| {
-            Box::pin(async move { inner.record(tx, conversation, user(1), event, now_ms()).await })
+            Box::pin(async move { inner.record(tx, conversation, user(by), event, now_ms()).await })
         })
         .await?;
     let last = unpublished.last_seq().unwrap();

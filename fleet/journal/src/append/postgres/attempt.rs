@@ -13,18 +13,20 @@ use std::{
     sync::Arc,
 };
 
-use database::{Error as DatabaseError, Part, checksum, postgres::Sealed};
-use proto::{ConversationId, Seq, UserId};
+use database::{Part, checksum, postgres::Sealed};
+use proto::{ConversationId, Seq, UserId, wire::EntryKind};
 use tokio_postgres::{Row, types::ToSql};
 
 use super::{
     super::{
         Accepted, NewMessage,
-        decide::{Standing, decide, difference, mentioned},
+        decide::{Original, Standing, decide, difference, may_correct, mentioned},
         known::{Cache, Known, Participation, Spell},
     },
+    correction::Originals,
     fate::{Fate, Trouble},
     link::{Link, Live},
+    media::Media,
     queue::Job,
 };
 use crate::{
@@ -84,6 +86,9 @@ impl Touched {
     }
 }
 
+/// Entries by conversation, sender and client_msg_id.
+type Firsts = HashMap<(i64, i64, String), Row>;
+
 type Key<'j> = (ConversationId, UserId, &'j str);
 
 fn key(message: &NewMessage) -> Key<'_> {
@@ -126,28 +131,29 @@ impl Attempt {
 
     async fn write(&mut self, live: &Live) -> (Result<Vec<Verdict>, Trouble>, bool) {
         let mut touched = self.touch();
-        let firsts = match self.read(live, &mut touched).await {
-            Ok(firsts) => firsts,
+        let (firsts, media, originals) = match self.read(live, &mut touched).await {
+            Ok(read) => read,
             Err(error) => {
-                let trouble = Trouble::from(&error);
-                let keep = matches!(trouble, Trouble::Refused(_));
+                let trouble = live.trouble(&error);
+                let keep = matches!(trouble, Trouble::Refused(_) | Trouble::MachineAway(_));
                 return (Err(trouble), keep);
             }
         };
-        let mut verdicts = self.decide(&mut touched, &firsts);
+        let mut verdicts = self.decide(&mut touched, &firsts, &media, originals);
         match self.commit(live, &mut touched, &mut verdicts).await {
             Ok(()) => {}
             Err(Fate::NotWritten(trouble)) => {
                 let keep = !matches!(trouble, Trouble::Away(_)) && live.roll_back().await;
                 return (Err(trouble), keep);
             }
-            Err(Fate::Unknown(reason)) => {
+            Err(Fate::Unknown(trouble)) => {
                 for (job, verdict) in self.jobs.iter_mut().zip(&verdicts) {
                     if let Verdict::Added(accepted) = verdict {
                         job.uncertain_from.get_or_insert(accepted.seq);
                     }
                 }
-                return (Err(Trouble::Away(DatabaseError::Unavailable(reason))), false);
+                let keep = matches!(trouble, Trouble::MachineAway(_)) && live.roll_back().await;
+                return (Err(trouble), keep);
             }
         }
         let known = touched.into_iter().filter(|(_, touched)| !touched.again);
@@ -174,12 +180,13 @@ impl Attempt {
         touched
     }
 
-    /// Reads uncached conversations and participants, and the first entries of possible resends.
+    /// Reads uncached conversations and participants, the first entries of possible resends, and the media and
+    /// messages that are named.
     async fn read(
         &self,
         live: &Live,
         touched: &mut BTreeMap<ConversationId, Touched>,
-    ) -> Result<HashMap<(i64, i64, String), Row>, tokio_postgres::Error> {
+    ) -> Result<(Firsts, Media, Originals), tokio_postgres::Error> {
         let unknown: Vec<i64> = touched
             .iter()
             .filter(|(_, touched)| touched.known.is_none())
@@ -200,7 +207,7 @@ impl Attempt {
             .collect();
         let looked_for = Sealed(looked_for);
         // Pipelined in this order.
-        let (standings, spans, firsts) = tokio::try_join!(
+        let (standings, spans, firsts, media, originals) = tokio::try_join!(
             biased;
             async { live.query_unless(unknown.is_empty(), &live.standing, &[&unknown]).await },
             async { live.query_unless(users.is_empty(), &live.spans, &[&of_conversation, &users]).await },
@@ -208,6 +215,8 @@ impl Attempt {
                 let params: [&(dyn ToSql + Sync); 3] = [&looked_in, &looked_by, &looked_for];
                 live.query_unless(looked.is_empty(), &live.firsts, &params).await
             },
+            Media::read(live, &self.jobs),
+            Originals::read(live, &self.jobs),
         )?;
         for row in standings {
             let conversation = ConversationId::from_database(row.get(0));
@@ -227,10 +236,11 @@ impl Attempt {
             }
         }
         remember(touched, &spans);
-        Ok(firsts
+        let firsts = firsts
             .into_iter()
             .map(|row| ((row.get(0), row.get(1), row.get(2)), row))
-            .collect())
+            .collect();
+        Ok((firsts, media, originals))
     }
 
     /// Uncached senders and mentioned users, as two columns: conversations and users.
@@ -252,7 +262,9 @@ impl Attempt {
     fn decide(
         &self,
         touched: &mut BTreeMap<ConversationId, Touched>,
-        firsts: &HashMap<(i64, i64, String), Row>,
+        firsts: &Firsts,
+        media: &Media,
+        mut originals: Originals,
     ) -> Vec<Verdict> {
         let mut added: HashMap<Key<'_>, (&NewMessage, Accepted)> = HashMap::new();
         let mut verdicts = Vec::with_capacity(self.jobs.len());
@@ -275,7 +287,11 @@ impl Attempt {
                 verdicts.push(resent(job, row));
                 continue;
             }
-            match (decide(message, touched.known.as_ref()), &mut touched.known) {
+            let decided = decide(message, touched.known.as_ref()).and_then(|seq| {
+                may_correct(message, originals.of(message)?)?;
+                media.check(job).map(|()| seq)
+            });
+            match (decided, &mut touched.known) {
                 (Ok(seq), Some(known)) => {
                     known.standing.last_seq = seq;
                     let accepted = Accepted {
@@ -284,6 +300,12 @@ impl Attempt {
                         duplicate: false,
                     };
                     added.insert(key(message), (message, accepted));
+                    let original = Original {
+                        sender: message.sender,
+                        kind: EntryKind::Message,
+                        recalled: false,
+                    };
+                    originals.add(message.conversation, seq, original);
                     verdicts.push(Verdict::Added(accepted));
                 }
                 (Err(error), _) if touched.fresh && job.look => verdicts.push(Verdict::Refused(error)),
@@ -321,8 +343,8 @@ fn remember(touched: &mut BTreeMap<ConversationId, Touched>, spans: &[Row]) {
 
 /// A resend of an earlier message in the same batch.
 fn repeated(message: &NewMessage, first: &NewMessage, accepted: Accepted) -> Verdict {
-    let reply_to = first.reply_to_seq.get();
-    match difference(message, &first.mime_type, &first.body, reply_to, &first.mentions) {
+    let seqs = (first.reply_to_seq.get(), first.corrects_seq.get());
+    match difference(message, &first.mime_type, &first.body, seqs, &first.mentions) {
         Some(field) => Verdict::Refused(Error::Conflict { field }),
         None => Verdict::Answered(Accepted {
             duplicate: true,
@@ -333,7 +355,8 @@ fn repeated(message: &NewMessage, first: &NewMessage, accepted: Accepted) -> Ver
 
 /// A resend of the entry in a row of the look-up.
 fn resent(job: &Job, row: &Row) -> Verdict {
-    let (mime_type, body, reply_to): (&str, &[u8], i64) = (row.get(4), row.get(5), row.get(6));
+    let (mime_type, body): (&str, &[u8]) = (row.get(4), row.get(5));
+    let seqs: (i64, i64) = (row.get(6), row.get(10));
     let seq = Seq::from_database(row.get(3));
     // A damaged entry proves neither that it is this message nor that it is another one.
     if let Err(reason) = verify(row) {
@@ -346,7 +369,7 @@ fn resent(job: &Job, row: &Row) -> Verdict {
         created_ms: row.get(7),
         duplicate: !is_own,
     };
-    match difference(&job.message, mime_type, body, reply_to, &mentions(row.get(8))) {
+    match difference(&job.message, mime_type, body, seqs, &mentions(row.get(8))) {
         Some(field) => Verdict::Refused(Error::Conflict { field }),
         None if is_own => Verdict::Recovered(accepted),
         None => Verdict::Answered(accepted),
@@ -355,7 +378,7 @@ fn resent(job: &Job, row: &Row) -> Verdict {
 
 /// # Errors
 /// Why a row of the look-up is damaged.
-fn verify(row: &Row) -> Result<(), &'static str> {
+pub(super) fn verify(row: &Row) -> Result<(), &'static str> {
     let integer = |at| row.get::<_, i64>(at);
     let (client_msg_id, mime_type, body): (&str, &str, &[u8]) = (row.get(2), row.get(4), row.get(5));
     let sum = checksum([

@@ -14,6 +14,8 @@ pub(super) enum Trouble {
     Locked,
     /// The server refused a statement.
     Refused(String),
+    /// The machine that has the conversation does not answer, or not as it should; the coordinator and other machines do.
+    MachineAway(DatabaseError),
     /// The connection is missing or broke, or the server takes no writes now: retry later, on another connection.
     Away(DatabaseError),
 }
@@ -43,12 +45,32 @@ impl From<&tokio_postgres::Error> for Trouble {
     }
 }
 
+impl Trouble {
+    /// Of a statement that the coordinator of several machines refuses: one of them may be why. Where Citus loses its
+    /// connection to a machine it reports an error of its own, and goes on.
+    pub(super) fn on_machines(error: &tokio_postgres::Error) -> Self {
+        let trouble = Self::from(error);
+        let Some(refusal) = error.as_db_error().filter(|_| is_refusal(error)) else {
+            return trouble;
+        };
+        let class = refusal.code().code().get(..2).unwrap_or_default();
+        match trouble {
+            Self::Away(away) => Self::MachineAway(away),
+            // System errors and internal errors: Citus has no better names for some of the lost connections.
+            Self::Refused(reason) if ["58", "XX"].contains(&class) => {
+                Self::MachineAway(DatabaseError::Unavailable(reason))
+            }
+            other => other,
+        }
+    }
+}
+
 /// Whether the rows of a batch are written.
 pub(super) enum Fate {
     /// They are not, for certain.
     NotWritten(Trouble),
     /// The answer to the commit was lost: they may be.
-    Unknown(String),
+    Unknown(Trouble),
 }
 
 impl Fate {
@@ -58,7 +80,19 @@ impl Fate {
         if is_refusal(error) {
             Self::NotWritten(error.into())
         } else {
-            Self::Unknown(describe(error))
+            Self::unknown(describe(error))
+        }
+    }
+
+    /// After a failed call that commits on the machine of the conversation. A refusal that comes from there is one; when the
+    /// connection of the coordinator to it broke, the commit may have been first.
+    pub(super) fn of_call(error: &tokio_postgres::Error) -> Self {
+        if !is_refusal(error) {
+            return Self::unknown(describe(error));
+        }
+        match Trouble::on_machines(error) {
+            away @ Trouble::MachineAway(_) => Self::Unknown(away),
+            refused => Self::NotWritten(refused),
         }
     }
 
@@ -66,8 +100,12 @@ impl Fate {
     pub(super) fn of_commit(error: &tokio_postgres::Error) -> Self {
         match Trouble::from(error) {
             Trouble::Contended => Self::NotWritten(Trouble::Contended),
-            _ => Self::Unknown(describe(error)),
+            _ => Self::unknown(describe(error)),
         }
+    }
+
+    pub(super) fn unknown(reason: String) -> Self {
+        Self::Unknown(Trouble::Away(DatabaseError::Unavailable(reason)))
     }
 }
 

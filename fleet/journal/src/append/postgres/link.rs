@@ -8,23 +8,35 @@ use futures_util::future::try_join_all;
 use telemetry::events::journal::Event;
 use tokio_postgres::{Client, Row, Statement, types::ToSql};
 
-use super::fate::Trouble;
+use super::{call, correction, fate::Trouble, media};
 use crate::entry;
 
 const STANDING: &str = "SELECT id, open, last_seq FROM conversation WHERE id = ANY($1::BIGINT[])";
 
 /// All spans of senders and mentioned users.
-const SPANS: &str = "SELECT p.conversation_id, p.user_id, p.role, p.from_seq, p.to_seq
+macro_rules! spans {
+    () => {
+        "SELECT p.conversation_id, p.user_id, p.role, COALESCE(p.sees_from_seq, p.from_seq), p.to_seq
     FROM UNNEST($1::BIGINT[], $2::BIGINT[]) AS wanted (conversation_id, user_id)
-    JOIN participant p ON p.conversation_id = wanted.conversation_id AND p.user_id = wanted.user_id";
+    JOIN participant p ON p.conversation_id = wanted.conversation_id AND p.user_id = wanted.user_id"
+    };
+}
+
+const SPANS: &str = spans!();
 
 /// The entries of client_msg_ids.
-const FIRSTS: &str = "SELECT s.conversation_id, s.sender_id, s.client_msg_id, s.seq,
+macro_rules! firsts {
+    () => {
+        "SELECT s.conversation_id, s.sender_id, s.client_msg_id, s.seq,
       e.mime_type, e.body, e.reply_to_seq, e.created_ms, e.extra, e.kind, e.corrects_seq, e.recalled, e.checksum
     FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::TEXT[]) AS wanted (conversation_id, sender_id, client_msg_id)
     JOIN sent s ON s.conversation_id = wanted.conversation_id AND s.sender_id = wanted.sender_id
       AND s.client_msg_id = wanted.client_msg_id
-    JOIN entry e ON e.conversation_id = s.conversation_id AND e.seq = s.seq";
+    JOIN entry e ON e.conversation_id = s.conversation_id AND e.seq = s.seq"
+    };
+}
+
+const FIRSTS: &str = firsts!();
 
 /// $1 ids, $2 seen, $3 next, $4 now.
 macro_rules! compare_and_set {
@@ -45,10 +57,11 @@ const ENTRIES: &str = concat!(
     "INSERT INTO entry (",
     entry::columns!(),
     ") SELECT new.conversation_id, new.seq, new.sender_id, $9, $10, new.client_msg_id, new.mime_type, new.body,
-         new.reply_to_seq, 0, new.extra, false, new.checksum
+         new.reply_to_seq, new.corrects_seq, new.extra, false, new.checksum
        FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::TEXT[], $5::TEXT[], $6::BYTEA[], $7::BIGINT[], $8::BYTEA[],
-           $11::BIGINT[])
-         AS new (conversation_id, seq, sender_id, client_msg_id, mime_type, body, reply_to_seq, extra, checksum)"
+           $11::BIGINT[], $12::BIGINT[])
+         AS new (conversation_id, seq, sender_id, client_msg_id, mime_type, body, reply_to_seq, extra, checksum,
+           corrects_seq)"
 );
 
 const SENT: &str = "INSERT INTO sent (conversation_id, sender_id, client_msg_id, seq)
@@ -83,7 +96,32 @@ pub(crate) const STATEMENTS: &[&str] = &[
     TOUCH,
     ENTRIES,
     SENT,
+    correction::FIND,
+    correction::CORRECT,
+    media::FIND,
+    media::SEEN,
+    media::LOCK,
+    media::USE,
+    media::WRITE,
     AT_ONCE,
+];
+
+/// The same where rows lie on several machines. Each table's conversations are named by themselves: Citus takes no machine
+/// from a join.
+pub(crate) const STATEMENTS_OF_MACHINES: &[&str] = &[
+    STANDING,
+    concat!(spans!(), " WHERE p.conversation_id = ANY($1)"),
+    concat!(
+        firsts!(),
+        " WHERE s.conversation_id = ANY($1) AND e.conversation_id = ANY($1)"
+    ),
+    TOUCH,
+    correction::FIND_ON_MACHINES,
+    media::FIND,
+    media::SEEN_ON_MACHINES,
+    media::LOCK,
+    media::USE,
+    call::APPEND,
 ];
 
 /// Plans that suit any number of messages and any statistics: by index, in the order of the arrays, so that the rows of
@@ -91,6 +129,9 @@ pub(crate) const STATEMENTS: &[&str] = &[
 const SESSION: &str =
     "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_hashjoin = off;
     SET enable_mergejoin = off; SET lock_timeout = '500ms'";
+
+/// The machine of a conversation plans by the values: it has other settings than these.
+const SESSION_OF_MACHINES: &str = "SET lock_timeout = '500ms'";
 
 /// A lane's connection, opened when it is needed.
 pub(super) struct Link {
@@ -103,13 +144,32 @@ pub(super) struct Live {
     pub(super) standing: Statement,
     pub(super) spans: Statement,
     pub(super) firsts: Statement,
-    pub(super) compare_and_set: Statement,
     pub(super) touch: Statement,
+    pub(super) originals: Statement,
+    pub(super) media_find: Statement,
+    pub(super) media_seen: Statement,
+    pub(super) media_lock: Statement,
+    pub(super) media_use: Statement,
+    pub(super) writes: Writes,
+    pub(super) unconfirmed: Unconfirmed,
+}
+
+/// How a batch is written.
+pub(super) enum Writes {
+    /// By statements of our own.
+    Statements(Box<Statements>),
+    /// By a call that the machine of the conversation runs.
+    Call(Statement),
+}
+
+pub(super) struct Statements {
+    pub(super) compare_and_set: Statement,
     pub(super) entries: Statement,
     pub(super) sent: Statement,
-    /// `None` on a distributed server: it runs no statement that writes to three tables.
+    pub(super) correct: Statement,
+    pub(super) media_write: Statement,
+    /// `None` on a server that refuses a statement which writes to three tables.
     pub(super) at_once: Option<Statement>,
-    pub(super) unconfirmed: Unconfirmed,
 }
 
 impl Link {
@@ -126,36 +186,85 @@ impl Link {
             Ok(client) => client,
             Err(error) => return Err(Trouble::Away(error)),
         };
-        client
-            .batch_execute(SESSION)
-            .await
-            .map_err(|error| Trouble::from(&error))?;
-        let everywhere = STATEMENTS.iter().filter(|sql| **sql != AT_ONCE);
-        let statements = try_join_all(everywhere.map(|sql| client.prepare(sql))).await;
-        let mut statements = statements.map_err(|error| Trouble::from(&error))?.into_iter();
-        let at_once = match self.postgres.is_distributed() {
-            true => None,
-            // A server that refuses it gets the other statements.
-            false => client
-                .prepare(AT_ONCE)
-                .await
-                .inspect_err(|error| Event::WritesInParts { error }.emit())
-                .ok(),
-        };
-        let mut next = || {
-            statements
-                .next()
-                .ok_or_else(|| Trouble::Away(DatabaseError::Unavailable("statements are missing".into())))
-        };
+        match self.postgres.is_distributed() {
+            true => self.of_machines(client).await,
+            false => self.of_one_server(client).await,
+        }
+    }
+
+    async fn of_machines(&self, client: Client) -> Result<Live, Trouble> {
+        set(&client, SESSION_OF_MACHINES).await?;
+        let prepared = STATEMENTS_OF_MACHINES.iter().map(|sql| client.prepare(sql));
+        let [
+            standing,
+            spans,
+            firsts,
+            touch,
+            originals,
+            media_find,
+            media_seen,
+            media_lock,
+            media_use,
+            append,
+        ] = all(prepared).await?;
         Ok(Live {
-            standing: next()?,
-            spans: next()?,
-            firsts: next()?,
-            compare_and_set: next()?,
-            touch: next()?,
-            entries: next()?,
-            sent: next()?,
-            at_once,
+            standing,
+            spans,
+            firsts,
+            touch,
+            originals,
+            media_find,
+            media_seen,
+            media_lock,
+            media_use,
+            writes: Writes::Call(append),
+            unconfirmed: self.postgres.unconfirmed().clone(),
+            client,
+        })
+    }
+
+    async fn of_one_server(&self, client: Client) -> Result<Live, Trouble> {
+        set(&client, SESSION).await?;
+        let everywhere = STATEMENTS.iter().filter(|sql| **sql != AT_ONCE);
+        let [
+            standing,
+            spans,
+            firsts,
+            compare_and_set,
+            touch,
+            entries,
+            sent,
+            originals,
+            correct,
+            media_find,
+            media_seen,
+            media_lock,
+            media_use,
+            media_write,
+        ] = all(everywhere.map(|sql| client.prepare(sql))).await?;
+        // A server that refuses it gets the other statements.
+        let at_once = client.prepare(AT_ONCE).await;
+        let at_once = at_once
+            .inspect_err(|error| Event::WritesInParts { error }.emit())
+            .ok();
+        Ok(Live {
+            standing,
+            spans,
+            firsts,
+            touch,
+            originals,
+            media_find,
+            media_seen,
+            media_lock,
+            media_use,
+            writes: Writes::Statements(Box::new(Statements {
+                compare_and_set,
+                entries,
+                sent,
+                correct,
+                media_write,
+                at_once,
+            })),
             unconfirmed: self.postgres.unconfirmed().clone(),
             client,
         })
@@ -171,6 +280,21 @@ impl Link {
     }
 }
 
+/// Statements that are prepared together.
+async fn all<const N: usize>(
+    preparing: impl Iterator<Item = impl Future<Output = Result<Statement, tokio_postgres::Error>>>,
+) -> Result<[Statement; N], Trouble> {
+    let prepared = try_join_all(preparing).await;
+    let prepared = prepared.map_err(|error| Trouble::from(&error))?;
+    let missing = |_| Trouble::Away(DatabaseError::Unavailable("statements are missing".into()));
+    prepared.try_into().map_err(missing)
+}
+
+async fn set(client: &Client, session: &str) -> Result<(), Trouble> {
+    let set = client.batch_execute(session).await;
+    set.map_err(|error| Trouble::from(&error))
+}
+
 impl Live {
     /// The rows of a statement; none, at no cost, when it has no keys.
     pub(super) async fn query_unless(
@@ -183,6 +307,14 @@ impl Live {
             return Ok(Vec::new());
         }
         self.client.query(statement, params).await
+    }
+
+    /// Why a statement that reads failed.
+    pub(super) fn trouble(&self, error: &tokio_postgres::Error) -> Trouble {
+        match self.writes {
+            Writes::Call(_) => Trouble::on_machines(error),
+            Writes::Statements(_) => Trouble::from(error),
+        }
     }
 
     /// Ends an aborted transaction. Whether the connection is still usable.

@@ -4,8 +4,11 @@
 //! client_msg_ids before it writes.
 
 mod attempt;
+mod call;
+mod correction;
 mod fate;
 mod link;
+mod media;
 mod queue;
 mod write;
 
@@ -17,7 +20,7 @@ use std::{
 use database::{Error as DatabaseError, postgres::Postgres};
 use telemetry::events::journal::Event;
 
-pub(crate) use self::link::STATEMENTS;
+pub(crate) use self::link::{STATEMENTS, STATEMENTS_OF_MACHINES};
 use self::{
     attempt::{Attempt, Done, Verdict},
     fate::Trouble,
@@ -59,10 +62,10 @@ struct Pause {
 }
 
 impl<C> BatchWriter<C> {
-    pub(super) fn new(postgres: Postgres, cache: Arc<Cache<Known>>) -> Self {
+    pub(super) fn new(postgres: Postgres, cache: Arc<Cache<Known>>, checks_media: bool) -> Self {
         Self {
             cache,
-            queue: Queue::new(),
+            queue: Queue::new(checks_media, postgres.is_distributed()),
             link: Some(Link::new(postgres)),
             pause: None,
             away: false,
@@ -199,6 +202,13 @@ impl<C> BatchWriter<C> {
                 let (sends, error) = (held.len(), reason);
                 Event::FailedBatch { sends, error }.emit();
                 self.queue.set_apart(held.len());
+            }
+            Some(Trouble::MachineAway(error)) => {
+                let sends = held.len();
+                Event::BatchInOutage { sends, error }.emit();
+                if let Some(held) = held.first() {
+                    self.queue.pause(held.conversation(), now);
+                }
             }
             Some(Trouble::Away(error)) => {
                 // The database logs an outage once for all lanes.

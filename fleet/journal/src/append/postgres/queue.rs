@@ -11,6 +11,7 @@ use super::super::{
     BATCH_SENDS, NewMessage, Settled,
     deadline::{self, Held, Waiting},
 };
+use crate::media::{self, Named};
 
 /// How long a conversation whose row is locked is paused; doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -19,6 +20,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// A send to write.
 pub(super) struct Job {
     pub(super) message: NewMessage,
+    /// The media that it names; none where media are not checked.
+    pub(super) named: Vec<Named>,
     /// Whether to look up its client_msg_id before it is written.
     pub(super) look: bool,
     /// An entry with its client_msg_id at this seq or later is its own, written by a commit whose answer was lost; an earlier
@@ -44,18 +47,23 @@ struct Pause {
 
 pub(super) struct Queue<C> {
     sends: VecDeque<(Job, Held<C>)>,
+    checks_media: bool,
     /// Conversations whose rows are locked; the others do not wait for them.
     paused: HashMap<ConversationId, Pause>,
     /// Sends that are written one conversation at a time, since one of them made a batch fail.
     apart: usize,
+    /// Whether each batch is of one conversation.
+    is_single: bool,
 }
 
 impl<C> Queue<C> {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(checks_media: bool, is_single: bool) -> Self {
         Self {
             sends: VecDeque::new(),
+            checks_media,
             paused: HashMap::new(),
             apart: 0,
+            is_single,
         }
     }
 
@@ -64,8 +72,14 @@ impl<C> Queue<C> {
     }
 
     pub(super) fn push(&mut self, waiting: Waiting<C>) {
+        let message = waiting.message;
+        let named = match self.checks_media {
+            true => media::named(&message.mime_type, &message.body),
+            false => Vec::new(),
+        };
         let job = Job {
-            message: waiting.message,
+            message,
+            named,
             look: false,
             uncertain_from: None,
         };
@@ -103,15 +117,14 @@ impl<C> Queue<C> {
 
     /// Removes the sends of the next batch; `None` when all of them are paused.
     pub(super) fn take(&mut self, now: Instant) -> Option<Taken<C>> {
-        let single = self.due(now).or_else(|| {
-            let first = |sends: &VecDeque<(Job, Held<C>)>| {
-                let mut free = sends.iter().map(|(_, held)| held.conversation());
-                free.find(|conversation| !self.paused.contains_key(conversation))
-            };
-            (self.apart > 0).then(|| first(&self.sends)).flatten()
-        });
+        let probed = self
+            .due(now)
+            .or_else(|| (self.apart > 0).then(|| self.first()).flatten());
+        let single = probed.or_else(|| self.is_single.then(|| self.first()).flatten());
         let mut taken = match single {
             Some(conversation) => self.extract(|other| other == conversation),
+            // All of them are paused.
+            None if self.is_single => Vec::new(),
             None if self.paused.is_empty() => {
                 let count = self.sends.len().min(BATCH_SENDS);
                 self.sends.drain(..count).collect()
@@ -123,7 +136,7 @@ impl<C> Queue<C> {
                 taken
             }
         };
-        self.apart = if single.is_some() {
+        self.apart = if probed.is_some() {
             self.apart.saturating_sub(taken.len())
         } else {
             0
@@ -137,8 +150,14 @@ impl<C> Queue<C> {
             jobs,
             held,
             refused,
-            probe: single.is_some(),
+            probe: probed.is_some(),
         })
+    }
+
+    /// The conversation of the first send that is not paused.
+    fn first(&self) -> Option<ConversationId> {
+        let mut sends = self.sends.iter().map(|(_, held)| held.conversation());
+        sends.find(|conversation| !self.paused.contains_key(conversation))
     }
 
     /// A conversation whose pause is over. Pauses of conversations without sends are dropped.

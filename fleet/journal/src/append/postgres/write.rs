@@ -10,8 +10,10 @@ use tokio_postgres::types::ToSql;
 use super::{
     super::checksum_of_message,
     attempt::{Attempt, Touched, Verdict},
+    correction::Corrections,
     fate::{Fate, Trouble},
-    link::Live,
+    link::{Live, Statements, Writes},
+    media::Uses,
 };
 use crate::entry::extra;
 
@@ -24,12 +26,12 @@ const AT_ONCE_SENDS: usize = 32;
 
 /// The versions that a batch advances, in the order of ids.
 #[derive(Default)]
-struct Moves {
-    ids: Vec<i64>,
-    seen: Vec<i64>,
-    next: Vec<i64>,
+pub(super) struct Moves {
+    pub(super) ids: Vec<i64>,
+    pub(super) seen: Vec<i64>,
+    pub(super) next: Vec<i64>,
     /// Conversations without new entries that answered a resend: see `TOUCH`.
-    still: Vec<i64>,
+    pub(super) still: Vec<i64>,
 }
 
 impl Moves {
@@ -51,21 +53,22 @@ impl Moves {
 }
 
 /// The rows of a batch, column by column.
-struct Rows<'j> {
-    conversations: Vec<i64>,
-    seqs: Vec<i64>,
-    senders: Vec<i64>,
-    ids: Sealed<Vec<&'j str>>,
-    mime_types: Sealed<Vec<&'j str>>,
-    bodies: Sealed<Vec<&'j [u8]>>,
-    replies: Vec<i64>,
-    extras: Sealed<Vec<Option<Vec<u8>>>>,
-    checksums: Vec<i64>,
-    kind: i64,
+pub(super) struct Rows<'j> {
+    pub(super) conversations: Vec<i64>,
+    pub(super) seqs: Vec<i64>,
+    pub(super) senders: Vec<i64>,
+    pub(super) ids: Sealed<Vec<&'j str>>,
+    pub(super) mime_types: Sealed<Vec<&'j str>>,
+    pub(super) bodies: Sealed<Vec<&'j [u8]>>,
+    pub(super) replies: Vec<i64>,
+    pub(super) corrected: Vec<i64>,
+    pub(super) extras: Sealed<Vec<Option<Vec<u8>>>>,
+    pub(super) checksums: Vec<i64>,
+    pub(super) kind: i64,
 }
 
 impl<'j> Rows<'j> {
-    fn of(attempt: &'j Attempt, verdicts: &[Verdict]) -> Self {
+    pub(super) fn of(attempt: &'j Attempt, verdicts: &[Verdict]) -> Self {
         let mut rows = Self {
             conversations: Vec::new(),
             seqs: Vec::new(),
@@ -74,6 +77,7 @@ impl<'j> Rows<'j> {
             mime_types: Sealed(Vec::new()),
             bodies: Sealed(Vec::new()),
             replies: Vec::new(),
+            corrected: Vec::new(),
             extras: Sealed(Vec::new()),
             checksums: Vec::new(),
             kind: i64::from(wire::EntryKind::Message as i32),
@@ -90,6 +94,7 @@ impl<'j> Rows<'j> {
             rows.mime_types.0.push(&message.mime_type);
             rows.bodies.0.push(&message.body);
             rows.replies.push(message.reply_to_seq.get());
+            rows.corrected.push(message.corrects_seq.get());
             let extra = extra(&message.mentions, None);
             let sum = checksum_of_message(message, accepted.seq, attempt.now_ms, extra.as_deref());
             rows.checksums.push(sum);
@@ -115,9 +120,8 @@ impl Attempt {
         if live.unconfirmed.count() == before {
             return Ok(());
         }
-        Err(Fate::Unknown(
-            "a commit was not confirmed by the standby".to_owned(),
-        ))
+        let reason = "a commit was not confirmed by the standby";
+        Err(Fate::unknown(reason.to_owned()))
     }
 
     async fn write_and_commit(
@@ -128,8 +132,18 @@ impl Attempt {
     ) -> Result<(), Fate> {
         self.mark_again(touched, verdicts);
         let moves = Moves::of(touched);
-        let is_small = self.jobs.len() <= AT_ONCE_SENDS && moves.still.is_empty() && !self.probe;
-        if let Some(at_once) = live
+        let uses = Uses::of(self, verdicts);
+        let statements = match &live.writes {
+            Writes::Call(append) => {
+                return self
+                    .append_by_call((live, append), &moves, &uses, touched, verdicts)
+                    .await;
+            }
+            Writes::Statements(statements) => statements,
+        };
+        let is_plain = uses.is_empty() && Corrections::of(self, verdicts).is_empty();
+        let is_small = self.jobs.len() <= AT_ONCE_SENDS && moves.still.is_empty() && is_plain && !self.probe;
+        if let Some(at_once) = statements
             .at_once
             .as_ref()
             .filter(|_| is_small && !moves.ids.is_empty())
@@ -166,11 +180,11 @@ impl Attempt {
             return Ok(());
         }
         if self
-            .compare_and_set(live, &moves, touched, verdicts)
+            .compare_and_set((live, statements), &moves, &uses, touched, verdicts)
             .await
-            .map_err(|error| Fate::NotWritten((&error).into()))?
+            .map_err(Fate::NotWritten)?
         {
-            self.insert_and_commit(live, verdicts).await?;
+            self.insert_and_commit(live, statements, verdicts).await?;
         }
         Ok(())
     }
@@ -179,11 +193,12 @@ impl Attempt {
     /// once when there is nothing to insert.
     async fn compare_and_set(
         &self,
-        live: &Live,
+        (live, statements): (&Live, &Statements),
         moves: &Moves,
+        uses: &Uses,
         touched: &mut BTreeMap<ConversationId, Touched>,
         verdicts: &mut [Verdict],
-    ) -> Result<bool, tokio_postgres::Error> {
+    ) -> Result<bool, Trouble> {
         let Moves {
             ids,
             seen,
@@ -194,12 +209,13 @@ impl Attempt {
             return Ok(false);
         }
         let begin = if self.probe { BEGIN_PROBE } else { BEGIN };
-        let (_, winners, ()) = tokio::try_join!(
+        let (_, are_there, winners, ()) = tokio::try_join!(
             biased;
             live.client.batch_execute(begin),
+            uses.lock(live),
             async {
                 let params: [&(dyn ToSql + Sync); 4] = [ids, seen, next, &self.now_ms];
-                live.query_unless(ids.is_empty(), &live.compare_and_set, &params).await
+                live.query_unless(ids.is_empty(), &statements.compare_and_set, &params).await
             },
             async {
                 if !still.is_empty() {
@@ -210,18 +226,24 @@ impl Attempt {
                 }
                 Ok(())
             },
-        )?;
+        )
+        .map_err(|error| Trouble::from(&error))?;
+        if !are_there {
+            // The versions have advanced: all of it is rolled back, and decided again.
+            return Err(Trouble::Contended);
+        }
         let winners: HashSet<i64> = winners.iter().map(|row| row.get(0)).collect();
         let is_open = !winners.is_empty();
         if !is_open && !ids.is_empty() {
-            live.client.batch_execute("COMMIT").await?;
+            let committed = live.client.batch_execute("COMMIT").await;
+            committed.map_err(|error| Trouble::from(&error))?;
         }
         self.mark_losers(moves, winners, touched, verdicts);
         Ok(is_open)
     }
 
     /// Marks the conversations whose versions were stale.
-    fn mark_losers(
+    pub(super) fn mark_losers(
         &self,
         moves: &Moves,
         winners: HashSet<i64>,
@@ -248,12 +270,19 @@ impl Attempt {
         }
     }
 
-    async fn insert_and_commit(&self, live: &Live, verdicts: &[Verdict]) -> Result<(), Fate> {
+    async fn insert_and_commit(
+        &self,
+        live: &Live,
+        statements: &Statements,
+        verdicts: &[Verdict],
+    ) -> Result<(), Fate> {
         let rows = Rows::of(self, verdicts);
-        let (entries, sent, commit) = tokio::join!(
+        let uses = Uses::of(self, verdicts);
+        let corrections = Corrections::of(self, verdicts);
+        let (entries, sent, used, corrected, commit) = tokio::join!(
             biased;
             async {
-                let params: [&(dyn ToSql + Sync); 11] = [
+                let params: [&(dyn ToSql + Sync); 12] = [
                     &rows.conversations,
                     &rows.seqs,
                     &rows.senders,
@@ -265,16 +294,22 @@ impl Attempt {
                     &rows.kind,
                     &self.now_ms,
                     &rows.checksums,
+                    &rows.corrected,
                 ];
-                live.client.execute(&live.entries, &params).await
+                live.client.execute(&statements.entries, &params).await
             },
             async {
                 let params: [&(dyn ToSql + Sync); 4] =
                     [&rows.conversations, &rows.senders, &rows.ids, &rows.seqs];
-                live.client.execute(&live.sent, &params).await
+                live.client.execute(&statements.sent, &params).await
             },
+            uses.write(live, statements, self.now_ms),
+            corrections.write(live, statements),
             live.client.batch_execute("COMMIT"),
         );
+        for named in [&used, &corrected] {
+            named.as_ref().map_err(Fate::of_statement)?;
+        }
         for inserted in [&entries, &sent] {
             inserted.as_ref().map_err(Fate::of_statement)?;
         }

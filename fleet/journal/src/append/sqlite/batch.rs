@@ -13,12 +13,13 @@ use telemetry::events::journal::Event;
 use super::{
     super::{
         Accepted, NewMessage, checksum_of_message,
-        decide::{Standing, decide, mentioned},
+        decide::{Standing, decide, may_correct, mentioned},
         entry,
         known::{Known, Participation},
     },
     Cache, Tracked,
     index::Indexer,
+    media::Media,
     resend::Resends,
 };
 use crate::{
@@ -29,8 +30,7 @@ use crate::{
 
 const LOAD: &str = "SELECT open, last_seq, claimed_seq FROM conversation WHERE id = ?1";
 
-const LOAD_SPANS: &str =
-    "SELECT role, from_seq, to_seq FROM participant WHERE conversation_id = ?1 AND user_id = ?2";
+const LOAD_SPANS: &str = "SELECT role, COALESCE(sees_from_seq, from_seq), to_seq FROM participant WHERE conversation_id = ?1 AND user_id = ?2";
 
 const INSERT: &str = concat!(
     "INSERT INTO entry (",
@@ -116,12 +116,13 @@ impl From<DatabaseError> for Failure {
 pub(super) fn append(
     connection: &mut Connection,
     cache: &Cache,
+    checks_media: bool,
     messages: Vec<NewMessage>,
     now_ms: i64,
 ) -> Result<Written, DatabaseError> {
     let (mut damaged, mut was_stale) = (Damaged::new(), false);
     let (outcomes, conversations) = loop {
-        match try_append(connection, cache, &messages, &damaged, now_ms) {
+        match try_append(connection, cache, checks_media, &messages, &damaged, now_ms) {
             Ok(appended) => break appended,
             // Another handle wrote to the file.
             Err(Failure::Stale) if !was_stale => {
@@ -169,6 +170,7 @@ fn log_refused(conversation: ConversationId, error: &DatabaseError) {
 fn try_append(
     connection: &Connection,
     cache: &Cache,
+    checks_media: bool,
     messages: &[NewMessage],
     damaged: &Damaged,
     now_ms: i64,
@@ -182,6 +184,7 @@ fn try_append(
         insert: connection.prepare_cached(INSERT)?,
         resends: Resends::prepare(connection, cache)?,
         indexer: Indexer::prepare(connection, cache)?,
+        media: checks_media.then_some(Media { connection, now_ms }),
     };
     let mut outcomes = Vec::with_capacity(messages.len());
     for message in messages {
@@ -220,6 +223,8 @@ struct Batch<'c> {
     insert: CachedStatement<'c>,
     resends: Resends<'c>,
     indexer: Indexer<'c>,
+    /// `None` where media are not checked.
+    media: Option<Media<'c>>,
 }
 
 impl Batch<'_> {
@@ -252,8 +257,21 @@ impl Batch<'_> {
             }
         }
         let seq = decide(message, Some(known)).inspect_err(|_| touched.refused = true)?;
+        let original = self.resends.original(tracked, message)?;
+        may_correct(message, original).inspect_err(|_| touched.refused = true)?;
+        let named = match &self.media {
+            Some(media) => media.check(message).inspect_err(|_| touched.refused = true)?,
+            None => Vec::new(),
+        };
         let previous = tracked.unindexed.last().map(|last| last.id);
         let id = insert(&mut self.insert, message, seq, self.now_ms, previous)?;
+        if let Some(media) = &self.media {
+            media.write(message.conversation, seq, &named)?;
+        }
+        if message.corrects_seq > Seq::ZERO {
+            self.resends
+                .correct(message.conversation, message.corrects_seq, seq)?;
+        }
         tracked.known.standing.last_seq = seq;
         tracked.unindexed.push(self.resends.unindexed(message, seq, id));
         Ok(Accepted {
@@ -389,7 +407,7 @@ fn insert(
         message.mime_type,
         &message.body[..],
         message.reply_to_seq.get(),
-        0,
+        message.corrects_seq.get(),
         extra.as_deref(),
         false,
         sum,

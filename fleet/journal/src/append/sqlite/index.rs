@@ -19,15 +19,16 @@ const INDEX: &str = "INSERT INTO entry_index (conversation_id, seq, entry_id) VA
     ON CONFLICT DO NOTHING";
 
 const SEND: &str = "INSERT INTO sent (conversation_id, sender_id, client_msg_id, seq)
-    SELECT conversation_id, sender_id, client_msg_id, seq FROM entry WHERE id = ?1 AND kind = ?2
+    SELECT conversation_id, sender_id, client_msg_id, seq FROM entry
+    WHERE id = ?1 AND kind = ?2 AND client_msg_id <> ''
     ON CONFLICT DO NOTHING";
 
-const KIND: &str = "SELECT kind FROM entry WHERE id = ?1";
+const IS_NAMED: &str = "SELECT client_msg_id <> '' FROM entry WHERE id = ?1";
 
 const SENT: &str = "SELECT sender_id, client_msg_id FROM sent WHERE conversation_id = ?1";
 
 /// Every statement here.
-pub(super) const STATEMENTS: &[&str] = &[CHAIN, INDEX, SEND, KIND, SENT];
+pub(super) const STATEMENTS: &[&str] = &[CHAIN, INDEX, SEND, IS_NAMED, SENT];
 
 /// Rows that one batch reads to build filters. After a restart no conversation has a filter, and every sender of the batch
 /// waits while they are built.
@@ -100,7 +101,7 @@ impl<'c> Indexer<'c> {
         for Unindexed { seq, id, .. } in &unindexed {
             let indexed = self.index.execute([conversation.get(), seq.get(), *id])?;
             let sent = self.send.execute([*id, wire::EntryKind::Message as i64])?;
-            if indexed == 0 || sent == 0 && self.is_message(*id)? {
+            if indexed == 0 || sent == 0 && self.is_named(*id)? {
                 // No program of ours writes such a file. It cannot be repaired here, and must not keep others from sending.
                 let (conversation_id, seq) = (conversation.get(), seq.get());
                 Event::DoubleEntry { conversation_id, seq }.emit();
@@ -140,10 +141,9 @@ impl<'c> Indexer<'c> {
         Ok(Some(filter))
     }
 
-    /// Events have no client_msg_id, so `sent` does not get them.
-    fn is_message(&self, id: i64) -> Result<bool, DatabaseError> {
-        let mut statement = self.connection.prepare_cached(KIND)?;
-        let kind: i64 = statement.query_row([id], |row| row.get(0))?;
-        Ok(kind == wire::EntryKind::Message as i64)
+    /// Events and the server's messages have no client_msg_id, so `sent` does not get them.
+    fn is_named(&self, id: i64) -> Result<bool, DatabaseError> {
+        let mut statement = self.connection.prepare_cached(IS_NAMED)?;
+        Ok(statement.query_row([id], |row| row.get(0))?)
     }
 }

@@ -1,8 +1,10 @@
 //! Appending on SQLite: batches run one after another on the writer's thread, each in one transaction.
 
 mod batch;
+mod correction;
 mod filter;
 mod index;
+mod media;
 mod resend;
 
 use std::{collections::VecDeque, hash::RandomState, sync::Arc, time::Instant};
@@ -25,7 +27,13 @@ use super::{
 use crate::Error;
 
 /// Every statement of this folder.
-pub(crate) const STATEMENTS: &[&[&str]] = &[batch::STATEMENTS, index::STATEMENTS, resend::STATEMENTS];
+pub(crate) const STATEMENTS: &[&[&str]] = &[
+    batch::STATEMENTS,
+    correction::STATEMENTS,
+    index::STATEMENTS,
+    media::STATEMENTS,
+    resend::STATEMENTS,
+];
 
 /// The cached conversations, and what their filters share.
 #[derive(Default)]
@@ -59,14 +67,16 @@ impl AsMut<Known> for Tracked {
 pub(super) struct BatchWriter<C> {
     sqlite: Sqlite,
     cache: Arc<Cache>,
+    checks_media: bool,
     sends: VecDeque<(NewMessage, Held<C>)>,
 }
 
 impl<C> BatchWriter<C> {
-    pub(super) fn new(sqlite: Sqlite, cache: Arc<Cache>) -> Self {
+    pub(super) fn new(sqlite: Sqlite, cache: Arc<Cache>, checks_media: bool) -> Self {
         Self {
             sqlite,
             cache,
+            checks_media,
             sends: VecDeque::new(),
         }
     }
@@ -98,7 +108,12 @@ impl<C: Send + 'static> Writer<C> for BatchWriter<C> {
             };
         }
         let (messages, held) = sends.into_iter().unzip();
-        let work = write(self.sqlite.clone(), self.cache.clone(), messages);
+        let work = write(
+            self.sqlite.clone(),
+            self.cache.clone(),
+            self.checks_media,
+            messages,
+        );
         Started {
             refused,
             running: Some((Box::pin(work), held)),
@@ -150,12 +165,13 @@ impl<C> BatchWriter<C> {
 async fn write(
     sqlite: Sqlite,
     cache: Arc<Cache>,
+    checks_media: bool,
     messages: Vec<NewMessage>,
 ) -> Result<Written, DatabaseError> {
     let (now_ms, committed) = (now_ms(), cache.clone());
     sqlite
         .write_then(
-            move |connection| batch::append(connection, &cache, messages, now_ms),
+            move |connection| batch::append(connection, &cache, checks_media, messages, now_ms),
             move |written: Written| written.committed(&committed),
         )
         .await

@@ -21,7 +21,7 @@ const FIND: &str =
     "SELECT seq FROM sent WHERE conversation_id = ?1 AND sender_id = ?2 AND client_msg_id = ?3";
 
 /// The cached id is a hint: the file may have been restored behind the cache, and ids are allocated again.
-const FIRST: &str = concat!(
+pub(super) const FIRST: &str = concat!(
     "SELECT ",
     entry::columns!(),
     " FROM entry WHERE id = ?1 AND conversation_id = ?2 AND seq = ?3"
@@ -34,7 +34,7 @@ pub(super) const STATEMENTS: &[&str] = &[FIND, FIRST, PLACE];
 
 /// The look-ups of one batch.
 pub(super) struct Resends<'c> {
-    connection: &'c Connection,
+    pub(super) connection: &'c Connection,
     cache: &'c Cache,
     find: CachedStatement<'c>,
 }
@@ -107,7 +107,7 @@ impl<'c> Resends<'c> {
     }
 
     /// The id of an indexed entry.
-    fn place(&self, conversation: ConversationId, seq: i64) -> Result<Option<i64>, DatabaseError> {
+    pub(super) fn place(&self, conversation: ConversationId, seq: i64) -> Result<Option<i64>, DatabaseError> {
         let mut statement = self.connection.prepare_cached(PLACE)?;
         let id = statement.query_row([conversation.get(), seq], |row| row.get(0));
         Ok(id.optional()?)
@@ -133,7 +133,7 @@ impl<'c> Resends<'c> {
 
 /// # Errors
 /// Why a row of [`FIRST`] is damaged.
-fn verify(row: &Row<'_>) -> Result<(), &'static str> {
+pub(super) fn verify(row: &Row<'_>) -> Result<(), &'static str> {
     let mut values = [ValueRef::Null; SUMMED_COLUMNS];
     for (at, value) in values.iter_mut().enumerate() {
         *value = row.get_ref(at).map_err(|_| damage::NO_VALUE)?;
@@ -154,9 +154,10 @@ fn answer_from(
         return Ok(None);
     }
     let (mime_type, body) = (row.get_ref(6)?.as_str()?, row.get_ref(7)?.as_blob()?);
+    let seqs = (row.get(8)?, row.get(9)?);
     let mentions = mentions(row.get_ref(10)?.as_blob_or_null()?);
     Ok(Some(
-        match difference(message, mime_type, body, row.get(8)?, &mentions) {
+        match difference(message, mime_type, body, seqs, &mentions) {
             Some(field) => Err(Error::Conflict { field }),
             None => Ok(Accepted {
                 seq,

@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use crate::{
     Error, Journal, Published,
     append::{Accepted, Appender, NewMessage, Outlet, Settled, Stream},
-    record::{CONVERSATION_SEQUENCE, Event, NewConversation, NewParticipant},
+    record::{CONVERSATION_SEQUENCE, Event, NewConversation, NewParticipant, Shown},
 };
 
 type Answer = oneshot::Sender<Result<Accepted, Error>>;
@@ -65,6 +65,7 @@ pub(super) struct Send {
     pub(super) mime_type: String,
     pub(super) mentions: Vec<String>,
     pub(super) reply_to: i64,
+    pub(super) corrects: i64,
 }
 
 pub(super) struct Harness {
@@ -131,6 +132,7 @@ impl Harness {
             body: send.body.into_bytes().into(),
             mentions: send.mentions.iter().map(|name| self.user(name).get()).collect(),
             reply_to_seq: Seq::from_database(send.reply_to),
+            corrects_seq: Seq::from_database(send.corrects),
             stream: Some(self.streams.entry(send.sender).or_default().clone()),
         }
     }
@@ -205,17 +207,52 @@ impl Harness {
     }
 
     fn participant(&mut self, named: &str) -> NewParticipant {
-        let (name, role) = named.split_once(':').unwrap_or_else(|| panic!("{named}"));
+        let words: Vec<&str> = named.split(':').collect();
+        let (name, role, history) = match words[..] {
+            [name, role] => (name, role, Shown::All),
+            [name, role, "now"] => (name, role, Shown::FromNow),
+            _ => panic!("{named}"),
+        };
+        let role = match role {
+            "patient" => Role::Patient,
+            "doctor" => Role::Doctor,
+            "assistant" => Role::Assistant,
+            _ => panic!("{named}"),
+        };
         NewParticipant {
-            user: self.user(name),
-            role: match role {
-                "patient" => Role::Patient,
-                "doctor" => Role::Doctor,
-                "assistant" => Role::Assistant,
-                _ => panic!("{named}"),
-            },
-            name: name.to_owned(),
+            history,
+            ..NewParticipant::new(self.user(name), role, name)
         }
+    }
+
+    /// Recalls a message through a node.
+    pub(super) async fn recall(
+        &mut self,
+        node: usize,
+        conversation: i64,
+        by: &str,
+        seq: i64,
+    ) -> Result<Seq, Error> {
+        let (by, conversation) = (self.user(by), ConversationId::from_database(conversation));
+        let recalled = self.nodes[node]
+            .journal
+            .recall(conversation, by, Seq::from_database(seq), 0);
+        let (seq, unpublished) = recalled.await?;
+        if node == 1 {
+            self.unheard.extend(unpublished.entries.iter().cloned());
+        }
+        Ok(seq)
+    }
+
+    /// The messages of a conversation that a user sees corrected, each with the newest correction.
+    pub(super) async fn corrected(&mut self, conversation: i64, user: &str) -> BTreeMap<i64, i64> {
+        let (user, conversation) = (self.user(user), ConversationId::from_database(conversation));
+        let all = (Seq::ZERO, Seq::from_database(i64::MAX));
+        let corrections = self.nodes[0].journal.corrections(conversation, user, all).await;
+        let corrections = corrections.unwrap().into_iter();
+        corrections
+            .map(|(seq, by_seq)| (seq.get(), by_seq.get()))
+            .collect()
     }
 
     /// Records an event as REST does, through a node.
@@ -230,6 +267,7 @@ impl Harness {
             Event::Status(StatusEvent {
                 status: String::new(),
                 open,
+                ..StatusEvent::default()
             })
         };
         let event = match name {

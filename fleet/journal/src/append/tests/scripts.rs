@@ -5,8 +5,11 @@
 //! | command | meaning |
 //! |---|---|
 //! | `conversation C USER:ROLE …` | creates a conversation |
-//! | `send C USER ID BODY [to SEQ] [mention USER,…] [as MIME] [\| C USER …]` | sends messages in one batch; `USER/DEVICE` is another session; `ID*N` numbers N messages |
+//! | `send C USER ID BODY [to SEQ] [corrects SEQ] [mention USER,…] [as MIME] [\| C USER …]` | sends messages in one batch; `USER/DEVICE` is another session; `ID*N` numbers N messages |
 //! | `join C USER:ROLE`, `leave C USER`, `open C`, `close C`, `event C` | REST records an event |
+//! | `join C USER:ROLE:now` | the same; the user sees nothing of before |
+//! | `recall C USER SEQ` | the user recalls a message |
+//! | `corrected C USER` | lists the corrected messages that the user sees, and their newest corrections |
 //! | `node2 COMMAND` | the same by another node |
 //! | `hear` | node 1 hears of the entries of node 2 |
 //! | `login USER` | the user's session is replaced by a new one |
@@ -110,6 +113,16 @@ impl Script {
                     Err(error) => refusal(&error),
                 }];
             }
+            "recall" => {
+                let seq = words[2].parse().unwrap_or_else(|_| panic!("{line}"));
+                let recalled = self.harness.recall(node, number(), words[1], seq).await;
+                return vec![recalled.map_or_else(|error| refusal(&error), |seq| format!("seq {seq}"))];
+            }
+            "corrected" => {
+                let corrected = self.harness.corrected(number(), words[1]).await;
+                let line = |(seq, by_seq): (i64, i64)| format!("{seq} by {by_seq}");
+                return corrected.into_iter().map(line).collect();
+            }
             "hear" => self.harness.hear(),
             "login" => self.harness.log_in(words[0]),
             "break" => self.harness.set_broken(true).await,
@@ -205,6 +218,7 @@ fn parse(text: &str) -> Vec<Send> {
             .map(|names| names.split(',').map(str::to_owned).collect())
             .unwrap_or_default(),
         reply_to: option("to").map_or(0, number),
+        corrects: option("corrects").map_or(0, number),
     };
     match id.split_once('*') {
         Some((id, count)) => (1..=number(count)).map(|at| send(format!("{id}{at}"))).collect(),

@@ -114,6 +114,7 @@ fn conversations_and_streams_do_not_wait_for_each_other() {
     assert!(!lane.passes_in(OTHER, "a") && lane.passes_in(OTHER, "c") && lane.passes("a"));
 }
 
+// protocol: "To give a refused message up, drop it"
 #[test]
 fn an_abandoned_message_delays_others_for_a_while_only() {
     let mut lane = Lane::new();

@@ -26,21 +26,28 @@ use crate::{
 pub(crate) const INDEX_AT: usize = 32;
 
 /// Begins a statement with the table `unindexed (id, seq, previous_id)`: the chain of conversation `$1`, the newest entry
-/// first. The condition says when the chain is needed. Join it with entries by CROSS JOIN: SQLite estimates a recursive
+/// first; or of another expression's. The condition says when the chain is needed. Join it with entries by CROSS JOIN: SQLite estimates a recursive
 /// table as large and would scan `entry` instead.
 macro_rules! with_unindexed {
     () => {
         $crate::sql::sqlite::chain::with_unindexed!("")
     };
     ($condition:literal) => {
+        $crate::sql::sqlite::chain::with_unindexed!("$1", $condition)
+    };
+    ($conversation:literal, $condition:literal) => {
         concat!(
             "WITH RECURSIVE unindexed (id, seq, previous_id) AS (
                  SELECT e.id, e.seq, e.previous_id FROM conversation c CROSS JOIN entry e ON e.id = c.unclaimed_entry_id
-                 WHERE c.id = $1 AND e.conversation_id = c.id AND e.seq = c.last_seq ",
+                 WHERE c.id = ",
+            $conversation,
+            " AND e.conversation_id = c.id AND e.seq = c.last_seq ",
             $condition,
             " UNION ALL
                  SELECT e.id, e.seq, e.previous_id FROM unindexed u CROSS JOIN entry e ON e.id = u.previous_id
-                 WHERE e.conversation_id = $1 AND e.seq = u.seq - 1) "
+                 WHERE e.conversation_id = ",
+            $conversation,
+            " AND e.seq = u.seq - 1) "
         )
     };
 }
@@ -57,7 +64,8 @@ const INSERT: &str = concat!(
 );
 
 /// Runs right after [`INSERT`], so the last row is the entry's.
-const MOVE: &str = "UPDATE conversation SET last_seq = $1, unclaimed_entry_id = last_insert_rowid()
+const MOVE: &str =
+    "UPDATE conversation SET last_seq = $1, unclaimed_entry_id = last_insert_rowid(), updated_ms = $4
     WHERE id = $2 AND last_seq = $3 RETURNING claimed_seq";
 
 const INDEX: &str = concat!(
@@ -68,7 +76,8 @@ const INDEX: &str = concat!(
 const SEND: &str = concat!(
     with_unindexed!(),
     "INSERT INTO sent (conversation_id, sender_id, client_msg_id, seq)
-     SELECT $1, e.sender_id, e.client_msg_id, e.seq FROM unindexed u CROSS JOIN entry e ON e.id = u.id WHERE e.kind = $2
+     SELECT $1, e.sender_id, e.client_msg_id, e.seq FROM unindexed u CROSS JOIN entry e ON e.id = u.id
+     WHERE e.kind = $2 AND e.client_msg_id <> ''
      ON CONFLICT DO NOTHING"
 );
 
@@ -76,13 +85,30 @@ const SETTLE: &str =
     "UPDATE conversation SET claimed_seq = last_seq, unclaimed_entry_id = NULL WHERE id = $1";
 
 /// Every statement here.
-pub(crate) const STATEMENTS: &[&str] = &[INSERT, MOVE, INDEX, SEND, SETTLE];
+pub(crate) const STATEMENTS: &[&str] = &[HEAD, INSERT, MOVE, INDEX, SEND, SETTLE];
+
+const HEAD: &str = "SELECT last_seq FROM conversation WHERE id = $1";
+
+/// The seq of a conversation's next entry; `None` where there is no such conversation.
+pub(crate) async fn next_seq(
+    tx: &mut Transaction<'_>,
+    conversation: ConversationId,
+) -> Result<Option<Seq>, Error> {
+    let row = tx.query_first(HEAD, params![conversation.get()]).await?;
+    let last = row.map(|row| row.get(0)).transpose()?;
+    Ok(last.map(|last| Seq::from_database(last).next()))
+}
 
 /// Inserts an entry at the head of the chain, and indexes the chain when it is long enough.
 pub(crate) async fn insert(tx: &mut Transaction<'_>, entry: &Entry) -> Result<(), Error> {
     let (conversation, seq) = (entry.conversation, entry.seq);
     tx.execute(INSERT, entry.params()).await?;
-    let moved = params![seq.get(), conversation.get(), seq.previous().get()];
+    let moved = params![
+        seq.get(),
+        conversation.get(),
+        seq.previous().get(),
+        entry.created_ms
+    ];
     let row = tx.query_first(MOVE, moved).await?;
     let indexed = Seq::from_database(row.ok_or_else(moved_under_lock)?.get(0)?);
     let unindexed = u64::try_from(seq.get() - indexed.get()).unwrap_or(0);

@@ -4,9 +4,12 @@
 pub(crate) mod chain;
 
 use self::chain::with_unindexed;
-pub(crate) use self::chain::{STATEMENTS, insert};
+pub(crate) use self::chain::{STATEMENTS, insert, next_seq};
 use super::Dialect;
-use crate::entry::{self, Checksums};
+use crate::{
+    conversation::glimpse::Look,
+    entry::{self, Checksums},
+};
 
 macro_rules! entries {
     ($order:literal) => {
@@ -47,8 +50,33 @@ macro_rules! change_no {
     };
 }
 
-pub(super) const DIALECT: Dialect = Dialect {
+pub(crate) const DIALECT: Dialect = Dialect {
+    of_user: None,
     checksums: Checksums::OfAllEntries,
+    glimpse: Look::Together([
+        concat!(
+            "COALESCE((",
+            with_unindexed!("v.conversation", "AND c.claimed_seq < v.high"),
+            "SELECT max(u.id) FROM unindexed u CROSS JOIN entry e ON e.id = u.id
+               WHERE u.seq >= v.low AND u.seq <= v.high AND e.kind = 1),
+             (SELECT i.entry_id FROM entry_index i CROSS JOIN entry e ON e.id = i.entry_id
+               WHERE i.conversation_id = v.conversation AND i.seq >= v.low AND i.seq <= v.high AND e.kind = 1
+               ORDER BY i.seq DESC LIMIT 1))"
+        ),
+        "e.id = w.last_entry",
+        concat!(
+            "(",
+            with_unindexed!("v.conversation", "AND c.claimed_seq < v.high"),
+            "SELECT count(*) FROM (
+               SELECT 1 FROM entry_index i CROSS JOIN entry e ON e.id = i.entry_id
+                 WHERE i.conversation_id = v.conversation AND i.seq >= v.unread_from AND i.seq <= v.high
+                   AND e.kind = 1 AND e.sender_id <> $1 AND NOT e.recalled
+               UNION ALL
+               SELECT 1 FROM unindexed u CROSS JOIN entry e ON e.id = u.id
+                 WHERE u.seq >= v.unread_from AND u.seq <= v.high AND e.kind = 1 AND e.sender_id <> $1 AND NOT e.recalled
+               LIMIT 100) AS new_messages)"
+        ),
+    ]),
     entries: entries!(""),
     newest_entries: entries!("DESC "),
     horizon: "SELECT COALESCE(max(id), 0) + 1 FROM entry",
@@ -65,6 +93,14 @@ pub(super) const DIALECT: Dialect = Dialect {
              WHERE u.seq >= $2 AND u.seq <= $3 AND e.kind = $4 AND e.sender_id <> $5 AND NOT e.recalled
            LIMIT $6) AS new_messages"
     ),
+    has_served: concat!(
+        with_unindexed!(),
+        "SELECT 1 FROM entry_index i CROSS JOIN entry e ON e.id = i.entry_id
+           WHERE i.conversation_id = $1 AND e.sender_id = $2 AND e.kind IN ($3, $4)
+         UNION ALL
+         SELECT 1 FROM unindexed u CROSS JOIN entry e ON e.id = u.id WHERE e.sender_id = $2 AND e.kind IN ($3, $4)
+         LIMIT 1"
+    ),
     recall_facts: concat!(
         with_unindexed!("AND c.claimed_seq < $3"),
         "SELECT p.role, c.open, e.sender_id, e.kind, e.created_ms, e.recalled
@@ -74,7 +110,7 @@ pub(super) const DIALECT: Dialect = Dialect {
         entry_id!(),
         " WHERE p.conversation_id = $1 AND p.user_id = $2 AND p.to_seq IS NULL
            AND EXISTS (SELECT 1 FROM participant s WHERE s.conversation_id = $1 AND s.user_id = $2
-                         AND s.from_seq <= $3 AND (s.to_seq IS NULL OR s.to_seq >= $3))"
+                         AND COALESCE(s.sees_from_seq, s.from_seq) <= $3 AND (s.to_seq IS NULL OR s.to_seq >= $3))"
     ),
     recalled_by: concat!(
         with_unindexed!(),
@@ -91,6 +127,17 @@ pub(super) const DIALECT: Dialect = Dialect {
         "id = ",
         entry_id!()
     ),
+    // The chain is short: the plus keeps SQLite from making an index of it.
+    sees_media: concat!(
+        with_unindexed!(),
+        "SELECT m.seq ",
+        naming_media!(),
+        "JOIN entry e ON e.id = (SELECT entry_id FROM entry_index WHERE conversation_id = $1 AND seq = m.seq
+           UNION ALL SELECT id FROM unindexed WHERE +seq = m.seq)
+         WHERE m.media_id = $3 AND m.conversation_id = $1 AND NOT e.recalled LIMIT 1"
+    ),
     join: join!(change_no!()),
     leave: leave!(change_no!()),
+    hide: hide!(change_no!()),
+    unhide: unhide!(change_no!()),
 };

@@ -1,0 +1,51 @@
+//! Who sees a medium by the entries that name it: as long as one of them is seen, and not recalled (invariant I5).
+
+use database::{Error, params};
+use proto::{ConversationId, Seq, UserId};
+
+use crate::Journal;
+
+/// Conversations of user $2 that name medium $1.
+const CONVERSATIONS: &str = "SELECT DISTINCT m.conversation_id FROM media_entry m
+    JOIN participant p ON p.conversation_id = m.conversation_id AND p.user_id = $2
+    WHERE m.media_id = $1";
+
+/// Every statement here.
+pub(crate) const STATEMENTS: &[&str] = &[CONVERSATIONS];
+
+impl Journal {
+    // protocol: "An entry shows its media over REST to each user who sees it, until a recall"
+    /// Whether a user sees a medium by an entry that names it.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn sees_media(&self, media: i64, user: UserId) -> Result<bool, Error> {
+        let rows = self
+            .database
+            .query(CONVERSATIONS, params![media, user.get()])
+            .await?;
+        for row in rows {
+            let conversation = ConversationId::from_database(row.get(0)?);
+            if self.sees_media_in(conversation, media, user).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    async fn sees_media_in(
+        &self,
+        conversation: ConversationId,
+        media: i64,
+        user: UserId,
+    ) -> Result<bool, Error> {
+        let params = params![conversation.get(), user.get(), media];
+        let Some(row) = self.database.query_first(self.dialect.sees_media, params).await? else {
+            return Ok(false);
+        };
+        // The entry's checksum holds its recall, too: a damaged row shows nothing.
+        let seq = Seq::from_database(row.get(0)?);
+        let entries = self.entries(conversation, seq, seq, 1).await?;
+        Ok(entries.iter().any(|entry| !entry.recalled))
+    }
+}

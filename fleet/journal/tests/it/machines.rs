@@ -1,0 +1,325 @@
+//! Conversations on several machines (docs/decisions/0019-distributed.md), on a plain server that acts so: it reports
+//! and refuses as Citus does. The text of every statement is read as well.
+
+use std::collections::BTreeSet;
+
+use journal::{Error, append::Accepted};
+use proto::ConversationId;
+use testkit::{eventually, postgres::Postgres, store::Store};
+
+use crate::world::{PAIR, World, distributed, duplicate_of, is_away, migrated, text};
+
+async fn world() -> World {
+    World::on(distributed(Store::Postgres.place(migrated).await.url())).await
+}
+
+/// The name of the test's own database; the URL's options follow it.
+fn database(world: &World) -> &str {
+    world.place.database().split('?').next().unwrap()
+}
+
+fn psql(world: &World, sql: &str) {
+    Postgres::shared().psql(database(world), sql).unwrap();
+}
+
+/// Puts a function before the one that appends: `body` raises what Citus would, or does nothing.
+fn stand_before(world: &World, declared: &str, body: &str) {
+    let parameters = "(of_conversation BIGINT, BIGINT, BIGINT, BIGINT, BIGINT, BIGINT, BIGINT[], BIGINT[], ids TEXT[], TEXT[],
+        BYTEA[], BIGINT[], BIGINT[], BYTEA[], BIGINT[], BIGINT[], BIGINT[])";
+    psql(
+        world,
+        &format!(
+            "{declared};
+             ALTER FUNCTION journal_append RENAME TO journal_append_there;
+             CREATE FUNCTION journal_append{parameters} RETURNS BOOLEAN LANGUAGE plpgsql AS $$ BEGIN
+               {body}
+               RETURN journal_append_there($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17);
+             END $$"
+        ),
+    );
+}
+
+fn fresh(outcome: Result<Accepted, Error>) -> i64 {
+    let accepted = outcome.unwrap();
+    assert!(!accepted.duplicate);
+    accepted.seq.get()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_of_many_conversations_is_written_and_a_resend_answered() {
+    let world = world().await;
+    let mut ids = Vec::new();
+    for _ in 0..40 {
+        ids.push(world.conversation(&PAIR).await);
+    }
+    let sends = || -> Vec<_> { ids.iter().map(|id| text(*id, 1, "a", "x")).collect() };
+    for outcome in world.send_all(sends()).await {
+        assert_eq!(fresh(outcome), 3);
+    }
+    for outcome in world.send_all(sends()).await {
+        duplicate_of(outcome, 3);
+    }
+    for id in ids {
+        assert_eq!(world.all(id).await.len(), 3);
+    }
+}
+
+/// Citus reports a lost connection by an error of its own, and sometimes without a name for it; the commit on the machine may
+/// have been first. The retry looks.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i4_an_answer_that_a_machine_lost_is_found_or_written_once() {
+    for code in ["08006", "57P01", "58030", "XX000"] {
+        let world = world().await;
+        let id = world.conversation(&PAIR).await;
+        let raise = format!(
+            "IF nextval('calls') = 1 THEN RAISE EXCEPTION 'connection to the remote node failed' USING ERRCODE = '{code}'; END IF;"
+        );
+        stand_before(&world, "CREATE SEQUENCE calls", &raise);
+        assert_eq!(fresh(world.send(text(id, 1, "a", "x")).await), 3, "{code}");
+        duplicate_of(world.send(text(id, 1, "a", "x")).await, 3);
+        assert_eq!(world.all(id).await.len(), 3, "{code}");
+    }
+}
+
+/// A refusal of the machine keeps its name: a resend is answered at once, and a bad row is the sender's alone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refusal_of_a_machine_is_for_its_sender_alone() {
+    let world = world().await;
+    let (bad, good) = (world.conversation(&PAIR).await, world.conversation(&PAIR).await);
+    let raise = format!(
+        "IF of_conversation = {} THEN RAISE EXCEPTION 'a value is out of range' USING ERRCODE = '22003'; END IF;",
+        bad.get()
+    );
+    stand_before(&world, "SELECT 1", &raise);
+    let outcomes = world
+        .send_all(vec![text(bad, 1, "a", "x"), text(good, 1, "a", "x")])
+        .await;
+    let [refused, accepted] = <[_; 2]>::try_from(outcomes).unwrap();
+    assert!(
+        matches!(refused, Err(Error::Database(database::Error::Engine(_)))),
+        "{refused:?}"
+    );
+    assert_eq!(fresh(accepted), 3);
+}
+
+/// All conversations of the test on one lane: ids that differ by a multiple of the number of lanes.
+async fn two_of_a_lane(world: &World) -> [ConversationId; 2] {
+    let first = world.conversation(&PAIR).await;
+    loop {
+        let other = world.conversation(&PAIR).await;
+        if (other.get() - first.get()) % 16 == 0 {
+            return [first, other];
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_machine_that_is_away_stops_only_its_own_conversations() {
+    let world = world().await;
+    let [away, here] = two_of_a_lane(&world).await;
+    let raise = format!(
+        "IF of_conversation = {} AND (SELECT is_away FROM machine) THEN
+           RAISE EXCEPTION 'connection to the remote node failed' USING ERRCODE = '08006'; END IF;",
+        away.get()
+    );
+    stand_before(&world, "CREATE TABLE machine AS SELECT true AS is_away", &raise);
+    let waiting = world.send(text(away, 1, "a", "x"));
+    let others = async {
+        for number in 0..20 {
+            let outcome = world.send(text(here, 1, &format!("b{number}"), "x")).await;
+            assert_eq!(fresh(outcome), 3 + number);
+        }
+    };
+    let (outcome, ()) = tokio::join!(waiting, others);
+    assert!(is_away(&outcome), "{outcome:?}");
+    psql(&world, "UPDATE machine SET is_away = false");
+    eventually("the machine is back", async || {
+        world.send(text(away, 1, "a", "x")).await.is_ok()
+    })
+    .await;
+    assert_eq!(world.all(away).await.len(), 3, "and its message is there once");
+}
+
+/// Citus cannot plan a statement without its values: it names no machine.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_connection_plans_without_values() {
+    let world = world().await;
+    let database = world.journal.database();
+    let row = database.query_first("SHOW plan_cache_mode", Vec::new()).await;
+    let mode: String = row.unwrap().unwrap().get(0).unwrap();
+    assert_eq!(mode, "auto");
+    let plain = World::new(Store::Postgres).await;
+    let row = plain
+        .journal
+        .database()
+        .query_first("SHOW plan_cache_mode", Vec::new())
+        .await;
+    let mode: String = row.unwrap().unwrap().get(0).unwrap();
+    assert_eq!(mode, "force_generic_plan", "one server plans once");
+}
+
+/// The tables whose rows lie on the machine of their conversation, and the column that names it.
+const OF_CONVERSATION: [(&str, &str); 8] = [
+    ("conversation", "id"),
+    ("participant", "conversation_id"),
+    ("entry", "conversation_id"),
+    ("sent", "conversation_id"),
+    ("mark", "conversation_id"),
+    ("hidden_conversation", "conversation_id"),
+    ("correction", "conversation_id"),
+    ("media_entry", "conversation_id"),
+];
+
+/// Statements that ask every machine, by their beginning and a part of them, and why they may.
+const ASK_ALL: [(&str, &str, &str); 6] = [
+    (
+        "SELECT conversation_id, user_id, changed_no FROM participant",
+        "changed_no >= $1",
+        "a node compares every 3 s",
+    ),
+    (
+        "SELECT 1 FROM participant mine",
+        "theirs.user_id = $2",
+        "presence of a user who is no participant",
+    ),
+    (
+        "SELECT updated_ms FROM conversation",
+        "max(id)",
+        "the clocks, at a start",
+    ),
+    (
+        "SELECT DISTINCT m.conversation_id FROM media_entry m",
+        "m.media_id = $1",
+        "a medium that is shown over REST",
+    ),
+    (
+        "SELECT conversation_id, user_id, through_seq, changed_no FROM hidden_conversation",
+        "user_id = $1",
+        "a Sync, for what its user hid",
+    ),
+    (
+        "SELECT conversation_id, user_id, through_seq, changed_no FROM hidden_conversation",
+        "ORDER BY changed_no",
+        "a node compares every 3 s",
+    ),
+];
+
+fn words(sql: &str) -> Vec<String> {
+    let spaced = sql.replace('(', " ( ").replace(')', " ) ").replace(',', " , ");
+    spaced.split_whitespace().map(str::to_owned).collect()
+}
+
+/// The places in a statement that use a table: the name by which its columns are called there.
+fn uses(words: &[String]) -> Vec<(&'static str, String)> {
+    let mut uses = Vec::new();
+    for pair in words.windows(3) {
+        let [before, table, after] = pair else { continue };
+        let named = OF_CONVERSATION.iter().find(|(name, _)| name == table);
+        if let (Some((_, column)), "FROM" | "JOIN" | "UPDATE" | "INTO") = (named, before.as_str()) {
+            let is_alias = after.chars().all(|letter| letter.is_ascii_lowercase());
+            let prefix = if is_alias {
+                format!("{after}.")
+            } else {
+                String::new()
+            };
+            uses.push((*column, prefix));
+        }
+    }
+    uses
+}
+
+/// Whether a column is set equal to a parameter or to some, or to a column that is.
+fn is_named(sql: &str, column: &str, prefix: &str, others: &[(&str, String)]) -> bool {
+    let is_word = |at: usize| {
+        let before = sql[..at].chars().next_back().unwrap_or(' ');
+        !(before.is_alphanumeric() || before == '_' || before == '.')
+    };
+    let by_value = |name: &str| {
+        [" = $", " = ANY ( $", " IN ( $"].iter().any(|equals| {
+            let wanted = format!("{name}{equals}");
+            sql.match_indices(&wanted).any(|(at, _)| is_word(at))
+        })
+    };
+    let name = format!("{prefix}{column}");
+    let is_joined = |other: &str| {
+        sql.contains(&format!("{name} = {other}")) || sql.contains(&format!("{other} = {name}"))
+    };
+    let others = others.iter().map(|(column, prefix)| format!("{prefix}{column}"));
+    by_value(&name)
+        || others
+            .into_iter()
+            .any(|other| is_joined(&other) && by_value(&other))
+}
+
+/// Uses of tables that name no conversation.
+fn unnamed(sql: &str) -> Vec<String> {
+    let words = words(sql);
+    let plain = words.join(" ");
+    let uses = uses(&words);
+    let is_insert = |column: &str| {
+        let inserts = OF_CONVERSATION
+            .iter()
+            .any(|(table, _)| plain.contains(&format!("INTO {table} ( {column} ,")));
+        let with_media = plain.contains("INTO media_entry ( media_id , conversation_id ,");
+        (inserts || with_media) && plain.starts_with("INSERT")
+    };
+    let is_unnamed = |(column, prefix): &&(&str, String)| {
+        !(is_named(&plain, column, prefix, &uses) || prefix.is_empty() && is_insert(column))
+    };
+    let unnamed = uses.iter().filter(is_unnamed);
+    unnamed
+        .map(|(column, prefix)| format!("{prefix}{column}"))
+        .collect()
+}
+
+#[test]
+fn a_statement_that_names_no_conversation_is_found() {
+    for (sql, expected) in [
+        ("SELECT open FROM conversation WHERE id = $1", 0),
+        ("SELECT open FROM conversation WHERE id = ANY($1::BIGINT[])", 0),
+        ("SELECT open FROM conversation WHERE last_seq = $1", 1),
+        (
+            "SELECT c.open FROM participant p JOIN conversation c ON c.id = p.conversation_id WHERE p.conversation_id = $1",
+            0,
+        ),
+        (
+            "SELECT c.open FROM participant p JOIN conversation c ON c.id = p.conversation_id WHERE p.user_id = $1",
+            2,
+        ),
+        (
+            "SELECT 1 FROM UNNEST($1::BIGINT[]) AS wanted (id) JOIN sent s ON s.conversation_id = wanted.id",
+            1,
+        ),
+        ("INSERT INTO mark (conversation_id, user_id) VALUES ($1, $2)", 0),
+        ("INSERT INTO mark (user_id, conversation_id) VALUES ($1, $2)", 1),
+        ("UPDATE entry SET recalled = $2 WHERE kind = $1", 1),
+        ("SELECT 1 FROM account WHERE id = $1", 0),
+    ] {
+        assert_eq!(unnamed(sql).len(), expected, "{sql}: {:?}", unnamed(sql));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_statement_names_its_conversations_but_for_those_that_ask_all() {
+    let world = world().await;
+    let mut asking = BTreeSet::new();
+    let statements = journal::statements(world.journal.database().engine());
+    assert!(statements.iter().any(|sql| sql.contains("journal_append")));
+    for sql in statements {
+        let plain = sql.split_whitespace().collect::<Vec<_>>().join(" ");
+        let unnamed = unnamed(&sql);
+        if unnamed.is_empty() {
+            continue;
+        }
+        let known = ASK_ALL
+            .iter()
+            .position(|(start, part, _)| plain.starts_with(start) && plain.contains(part));
+        let at = known.unwrap_or_else(|| panic!("{plain}\nnames no conversation for {unnamed:?}"));
+        asking.insert(at);
+    }
+    assert_eq!(
+        asking.len(),
+        ASK_ALL.len(),
+        "one that asks all is gone: {asking:?}"
+    );
+}
