@@ -1,0 +1,8 @@
+//! WeChat Pay.
+
+mod bills;
+mod notices;
+mod partner;
+mod requests;
+mod rotation;
+mod stand_in;
