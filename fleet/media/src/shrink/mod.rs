@@ -1,0 +1,106 @@
+//! Smaller pictures.
+
+mod picture;
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
+
+use self::picture::NotDecoded;
+use crate::{
+    mime::MAX_PICTURE_BYTES,
+    store::{Form, Key, Read, Store, StoreError, Wanted, Width},
+};
+
+/// The longest wait for others that decode.
+const TURN_WAIT: Duration = Duration::from_secs(10);
+/// The longest wait for one picture. Pixels, scans and bytes are bounded, so that the work behind it ends, too.
+const WORK_WAIT: Duration = Duration::from_secs(20);
+
+/// Makes smaller pictures, a few at once. Cloning it is cheap.
+#[derive(Clone, Debug)]
+pub struct Shrinker {
+    permits: Arc<Semaphore>,
+}
+
+/// Why there is no smaller picture.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ShrinkError {
+    /// The bytes cannot be decoded as JPEG, PNG or WebP within the limits.
+    #[error("no smaller picture can be made of these bytes")]
+    NotAPicture,
+    /// Others are being decoded, or this one takes too long: a later attempt may succeed.
+    #[error("too many pictures are being decoded")]
+    Busy,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Shrinker {
+    /// One that decodes this many pictures at once. Each may need 300 MiB.
+    pub fn new(at_once: usize) -> Self {
+        Self {
+            permits: Arc::new(Semaphore::new(at_once)),
+        }
+    }
+
+    /// Makes the smaller picture of a kept one unless it is there. Returns the form to read: [`Form::Smaller`], a JPEG without
+    /// metadata whose pixels are turned, or [`Form::Served`] where that is not larger.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] where no picture is kept; the others of [`ShrinkError`].
+    pub async fn smaller(&self, store: &Store, key: &Key, width: Width) -> Result<Form, ShrinkError> {
+        let smaller = Form::Smaller(width);
+        match store.size(key, smaller).await {
+            Ok(_) => return Ok(smaller),
+            Err(StoreError::NotFound) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let waited = timeout(TURN_WAIT, self.permits.clone().acquire_owned()).await;
+        let permit = waited.ok().and_then(Result::ok).ok_or(ShrinkError::Busy)?;
+        let original = store.read(key, Form::Served, Wanted::All).await?;
+        let original = collect(original).await?;
+        let Some(made) = work(permit, original, width).await? else {
+            return Ok(Form::Served);
+        };
+        let pieces = stream::iter([Ok(Bytes::from(made))]);
+        store.put(key, smaller, Box::pin(pieces)).await?;
+        Ok(smaller)
+    }
+}
+
+async fn collect(mut read: Read) -> Result<Vec<u8>, ShrinkError> {
+    if read.total > MAX_PICTURE_BYTES {
+        return Err(ShrinkError::NotAPicture);
+    }
+    let mut all = Vec::new();
+    while let Some(bytes) = read.bytes.next().await {
+        all.extend_from_slice(&bytes?);
+    }
+    Ok(all)
+}
+
+/// Decodes where it holds up no other task. The permit is given back when the work ends, not when the wait does.
+async fn work(
+    permit: OwnedSemaphorePermit,
+    original: Vec<u8>,
+    width: Width,
+) -> Result<Option<Vec<u8>>, ShrinkError> {
+    let working = tokio::task::spawn_blocking(move || {
+        let made = picture::smaller(&original, width.pixels());
+        drop(permit);
+        made
+    });
+    match timeout(WORK_WAIT, working).await {
+        Ok(Ok(made)) => made.map_err(|NotDecoded| ShrinkError::NotAPicture),
+        // A panic of a decoder.
+        Ok(Err(_)) => Err(ShrinkError::NotAPicture),
+        Err(_) => Err(ShrinkError::Busy),
+    }
+}
