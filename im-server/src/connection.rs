@@ -207,6 +207,7 @@ impl Connection {
 
     // protocol: "It answers them as well when you close only your side"
     // protocol: "To leave, send Logout"
+    // protocol: "Its earlier requests are answered first"
     /// Ends a session that reads no more, once its sends are answered.
     fn poll_finish(&self, finish: Finish) -> Poll<()> {
         if let Some(sending) = &self.sending {
@@ -296,6 +297,7 @@ impl Connection {
             return;
         };
         if let Err(wait) = self.admit(&body) {
+            // protocol: "Everything behind a message waits with it"
             events::PAUSES.increment("rate");
             let body = Some(body);
             self.deferred = Some(Box::new(ClientFrame { request_id, body }));

@@ -42,6 +42,7 @@ async fn serve(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let settings = Settings {
         trusted_proxies: arguments.proxies.trusted_proxies,
         media_hosts: common.media_hosts()?,
+        checks_media: common.keeps_media(),
         ..arguments.im
     };
     let listeners = bind(&mut process, &settings).await?;
@@ -56,7 +57,7 @@ async fn serve(arguments: Arguments) -> anyhow::Result<ExitCode> {
         node.drain(Duration::from_secs(settings.drain_s.into())).await;
         Ok(())
     };
-    process.run(work).await
+    Box::pin(process.run(work)).await
 }
 
 async fn bind(process: &mut Process, settings: &Settings) -> anyhow::Result<Listeners> {

@@ -145,6 +145,10 @@ pub(crate) const REPLY_TO_SEQ: Sentence = sentence(
     "reply_to_seq must be the seq of an entry, or 0",
     "reply_to_seq 须为会话中一条内容的 seq，或为 0",
 );
+pub(crate) const CORRECTS_SEQ: Sentence = sentence(
+    "corrects_seq must be the seq of your own message, or 0",
+    "corrects_seq 须为您本人一条消息的 seq，或为 0",
+);
 pub(crate) const SEQ_OF_MESSAGE: Sentence =
     sentence("seq must be the seq of a message", "seq 须为一条消息的 seq");
 

@@ -1,6 +1,6 @@
 //! Positions of a session in conversations where no room holds its position.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proto::{ConversationId, Seq};
 
@@ -22,6 +22,10 @@ struct Rare {
     /// Conversations that the session's task is to look after.
     to_feed: Vec<ConversationId>,
     kept: BTreeMap<ConversationId, Kept>,
+    /// Conversations that the user may have hidden or put back since the Sync.
+    to_tell: BTreeSet<ConversationId>,
+    /// Through which entry the app knows them to be hidden, as this session heard since its Sync.
+    heard: BTreeMap<ConversationId, Seq>,
 }
 
 /// A session's position in a conversation that it is not attached to.
@@ -90,7 +94,34 @@ impl Books {
     }
 
     pub(crate) fn has_to_feed(&self) -> bool {
-        self.rare.as_ref().is_some_and(|rare| !rare.to_feed.is_empty())
+        let has = |rare: &Rare| !rare.to_feed.is_empty() || !rare.to_tell.is_empty();
+        self.rare.as_deref().is_some_and(has)
+    }
+
+    /// Enqueues a conversation that its user may have hidden or put back; false when a Sync is still to read it.
+    pub(crate) fn tell(&mut self, conversation: ConversationId) -> bool {
+        if !self.is_synced(conversation) {
+            return false;
+        }
+        self.rare.get_or_insert_default().to_tell.insert(conversation);
+        true
+    }
+
+    pub(crate) fn take_to_tell(&mut self) -> BTreeSet<ConversationId> {
+        let to_tell = self.rare.as_mut().map(|rare| std::mem::take(&mut rare.to_tell));
+        self.tidy();
+        to_tell.unwrap_or_default()
+    }
+
+    /// Whether this session has heard so since its Sync.
+    pub(crate) fn has_heard(&self, conversation: ConversationId, through: Seq) -> bool {
+        let heard = self.rare.as_ref().and_then(|rare| rare.heard.get(&conversation));
+        heard == Some(&through)
+    }
+
+    pub(crate) fn note_heard(&mut self, conversation: ConversationId, through: Seq) {
+        let rare = self.rare.get_or_insert_default();
+        rare.heard.insert(conversation, through);
     }
 
     pub(crate) fn take_to_feed(&mut self) -> Vec<ConversationId> {
@@ -139,6 +170,8 @@ impl Books {
         if let Some(rare) = &self.rare
             && rare.to_feed.is_empty()
             && rare.kept.is_empty()
+            && rare.to_tell.is_empty()
+            && rare.heard.is_empty()
         {
             self.rare = None;
         }

@@ -71,4 +71,11 @@ pub(crate) trait Receiver: Clone + Send + Sync + 'static {
             self.wake();
         }
     }
+
+    /// Asks the session's task whether its user has hidden a conversation or put it back.
+    fn tell(&self, conversation: ConversationId) {
+        if self.books().lock().tell(conversation) {
+            self.wake();
+        }
+    }
 }

@@ -25,6 +25,8 @@ pub(super) enum Handshake {
     Refused(Vec<u8>),
 }
 
+// protocol: "No extension is ever agreed on"
+// protocol: "The node does not check Origin"
 pub(super) fn handshake(input: &[u8]) -> Handshake {
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut request = httparse::Request::new(&mut headers);
@@ -141,6 +143,7 @@ mod tests {
         }
     }
 
+    // protocol: "The handshake is a GET over HTTP/1.1"
     #[test]
     fn the_handshake_of_the_rfc() {
         let request = b"GET /chat HTTP/1.1\r\nHost: server.example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -175,6 +178,15 @@ mod tests {
             assert_eq!(names_version, status == "426 ", "{response}");
         }
         assert_eq!(handshake(b"GET / HT"), Handshake::Partial);
+        let head_of = |bytes: usize| format!("GET /any/path HTTP/1.1\r\nX: {}", "x".repeat(bytes - 27));
+        assert_eq!(
+            handshake(head_of(MAX_HEAD_BYTES - 1).as_bytes()),
+            Handshake::Partial
+        );
+        assert!(matches!(
+            handshake(head_of(MAX_HEAD_BYTES).as_bytes()),
+            Handshake::Refused(_)
+        ));
         assert!(matches!(
             handshake(b"GET / HTTP/1.1\r\n\r\n"),
             Handshake::Refused(_)

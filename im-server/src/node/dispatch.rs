@@ -42,6 +42,8 @@ fn apply(shared: &Shared, user: UserId, notice: UserNotice) {
     for session in shared.users.of(user) {
         match &notice {
             UserNotice::Added { conversation, .. } => session.feed(*conversation),
+            // protocol: "Hidden says so to all of their devices"
+            UserNotice::Hidden(conversations) => conversations.iter().for_each(|id| session.tell(*id)),
             UserNotice::Replaced {
                 device_id,
                 generation,

@@ -68,6 +68,10 @@ impl Node {
         journal: Journal,
         listeners: Listeners,
     ) -> anyhow::Result<Self> {
+        let journal = match settings.checks_media {
+            true => journal.checking_media(),
+            false => journal,
+        };
         let node_id = settings
             .node_id
             .clone()

@@ -51,6 +51,7 @@ impl From<Option<Pending>> for Handled {
 
 // protocol: "it answers an unknown body with Error UNSUPPORTED"
 // protocol: "Ping | Pong | none"
+// protocol: "Each request has one answer with its request_id"
 /// Handles a frame.
 pub(crate) fn handle(caller: Caller<'_>, request_id: u64, body: client_frame::Body) -> Handled {
     use client_frame::Body as Request;
@@ -111,6 +112,7 @@ pub(crate) fn refuse(session: &Session, request_id: u64, error: &Error) {
     session.refuse(request_id, code, field, &message);
 }
 
+// protocol: "A request that the database cannot serve now fails with UNAVAILABLE"
 /// Answers a request that the database could not serve. Its message is logged, not sent.
 pub(crate) fn unavailable(session: &Session, request_id: u64, error: &database::Error) {
     Event::RequestFailed {

@@ -104,6 +104,9 @@ fn check(
     let Some(reply_to_seq) = Seq::new(send.reply_to_seq) else {
         return Err(("reply_to_seq", sentences::REPLY_TO_SEQ));
     };
+    let Some(corrects_seq) = Seq::new(send.corrects_seq) else {
+        return Err(("corrects_seq", sentences::CORRECTS_SEQ));
+    };
     Ok(NewMessage {
         conversation,
         sender: session.user,
@@ -112,6 +115,7 @@ fn check(
         body: send.body,
         mentions: send.mentions,
         reply_to_seq,
+        corrects_seq,
         stream: Some(sending.stream.clone()),
     })
 }
@@ -184,6 +188,7 @@ fn acknowledge(answer: &Settled<SendContext>) {
                 conversation_id: answer.conversation.get(),
                 seq: accepted.seq.get(),
                 created_ms: accepted.created_ms,
+                // protocol: "the answer carries its seq and duplicate = true"
                 duplicate: accepted.duplicate,
             };
             session.queue_answer(*request_id, Body::SendOk(ok));

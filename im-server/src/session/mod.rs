@@ -107,6 +107,7 @@ impl Session {
         }
     }
 
+    // protocol: "Its answer, or its Error, carries the same number"
     /// Answers a request. Ends an app that does not read its answers.
     pub(crate) fn answer(&self, request_id: u64, body: Body) {
         let frame = frame::server(request_id, body);
@@ -129,6 +130,7 @@ impl Session {
         }
     }
 
+    // protocol: "field of an Error is the name of the field as in the .proto file"
     pub(crate) fn refuse(&self, request_id: u64, code: ErrorCode, field: &str, message: &Sentence) {
         self.refuse_until(request_id, code, field, message, 0);
     }
@@ -152,6 +154,7 @@ impl Session {
         self.answer(request_id, Body::Error(error));
     }
 
+    // protocol: "A Bye may come instead of any answer"
     /// Ends the session: sends Bye, then its task closes the connection. Only the first call counts.
     pub(crate) fn end(&self, reason: ByeReason, retry_after_ms: u32, detail: &Sentence) {
         self.end_with(reason, retry_after_ms, detail, CloseCode::of(reason));

@@ -24,6 +24,7 @@ pub struct Advertised {
     pub ip: IpAddr,
     /// 0 stands for any free port.
     pub port: u16,
+    // protocol: "Some fleets also name a domain"
     /// The domain name, if there is one; `ip` is one of its addresses.
     pub domain: Option<String>,
 }

@@ -88,6 +88,9 @@ pub struct Settings {
     /// Filled in by the program: hosts whose media URIs are accepted.
     #[arg(skip)]
     pub media_hosts: proto::media::MediaHosts,
+    /// Filled in by the program: whether messages name only media of the fleet's store.
+    #[arg(skip)]
+    pub checks_media: bool,
 }
 
 /// A port of apps, as settings name it.

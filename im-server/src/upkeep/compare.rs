@@ -76,6 +76,31 @@ async fn compare_participants(shared: &Shared) -> Result<(), database::Error> {
             _ => break,
         }
     }
+    compare_hidden(shared).await?;
     *shared.horizon.lock() = next;
     Ok(())
+}
+
+/// Tells the sessions whose users hid conversations or put them back since the last comparison.
+async fn compare_hidden(shared: &Shared) -> Result<(), database::Error> {
+    let from = shared.horizon.lock().number;
+    let mut last = None;
+    loop {
+        let changes = shared.journal.hidden_since(from, last.as_ref(), CHANGES).await?;
+        for change in &changes {
+            for session in shared.users.of(change.user) {
+                let has_heard = session
+                    .books
+                    .lock()
+                    .has_heard(change.conversation, change.through);
+                if !has_heard {
+                    session.tell(change.conversation);
+                }
+            }
+        }
+        match changes.last() {
+            Some(newest) if changes.len() as i64 == CHANGES => last = Some(*newest),
+            _ => return Ok(()),
+        }
+    }
 }

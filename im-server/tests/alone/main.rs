@@ -18,9 +18,7 @@ mod captured;
 mod on_sqlite {
     const STORE: testkit::store::Store = testkit::store::Store::Sqlite;
 
-    #[allow(dead_code, reason = "the other tests use the rest")]
     mod app;
-    #[allow(dead_code, reason = "the other tests use the rest")]
     mod fleet;
     #[path = "../alone/stopped.rs"]
     mod stopped;
@@ -30,9 +28,7 @@ mod on_sqlite {
 mod on_postgres {
     const STORE: testkit::store::Store = testkit::store::Store::Postgres;
 
-    #[allow(dead_code, reason = "the other tests use the rest")]
     mod app;
-    #[allow(dead_code, reason = "the other tests use the rest")]
     mod fleet;
     #[path = "../alone/stopped.rs"]
     mod stopped;

@@ -100,7 +100,7 @@ async fn settled(patient: &mut App, consult: i64) -> usize {
 /// A connection that holds nothing on this side: the count is of the whole process.
 async fn logged_in(fleet: &Fleet, device: &str) -> TcpStream {
     let password = fleet.password(2, device).await;
-    let mut stream = TcpStream::connect(fleet.ports().tcp).await.unwrap();
+    let mut stream = TcpStream::connect(fleet.ports().tcp()).await.unwrap();
     send(&mut stream, Request::Login(login(2, device, &password))).await;
     let length = stream.read_u32().await.unwrap();
     let mut frame = vec![0; length as usize];

@@ -21,7 +21,7 @@ use super::{
 
 /// Sends bytes on a new connection and returns the reason of its Bye.
 async fn bye_to_bytes(fleet: &Fleet, bytes: &[u8]) -> Option<ByeReason> {
-    let mut stream = TcpStream::connect(fleet.ports().tcp).await.unwrap();
+    let mut stream = TcpStream::connect(fleet.ports().tcp()).await.unwrap();
     stream.write_all(bytes).await.unwrap();
     last_bye(&mut stream).await
 }
@@ -70,7 +70,10 @@ async fn dribbled_bytes_do_not_extend_the_time_to_log_in() {
         request_id: 1,
         body: Some(Request::Login(login(1, "phone", &password))),
     });
-    let (mut read, mut write) = TcpStream::connect(fleet.ports().tcp).await.unwrap().into_split();
+    let (mut read, mut write) = TcpStream::connect(fleet.ports().tcp())
+        .await
+        .unwrap()
+        .into_split();
     let began = std::time::Instant::now();
     let dribble = tokio::spawn(async move {
         for byte in whole.iter().take(whole.len() - 1) {
@@ -151,7 +154,7 @@ async fn frames_cut_anywhere_are_put_together_and_random_bytes_end_only_themselv
     for _ in 0..60 {
         let length = rand::rng().random_range(1..3_000);
         let bytes: Vec<u8> = (0..length).map(|_| rand::rng().random()).collect();
-        let mut stream = TcpStream::connect(fleet.ports().tcp).await.unwrap();
+        let mut stream = TcpStream::connect(fleet.ports().tcp()).await.unwrap();
         stream.write_all(&bytes).await.unwrap();
         let mut app = raw(&fleet).await;
         let _ = app.stream.write_all(&bytes).await;
@@ -236,7 +239,7 @@ async fn little_is_held_for_a_reader_that_stops() {
     socket
         .set_recv_buffer_size(u32::try_from(RECEIVED).unwrap())
         .unwrap();
-    let stream = socket.connect(fleet.ports().tcp).await.unwrap();
+    let stream = socket.connect(fleet.ports().tcp()).await.unwrap();
     let mut stuck = raw_over(&fleet, stream).await;
     let sync = ClientFrame {
         request_id: 2,
@@ -285,7 +288,7 @@ struct Raw {
 }
 
 async fn raw(fleet: &Fleet) -> Raw {
-    raw_over(fleet, TcpStream::connect(fleet.ports().tcp).await.unwrap()).await
+    raw_over(fleet, TcpStream::connect(fleet.ports().tcp()).await.unwrap()).await
 }
 
 async fn raw_over(fleet: &Fleet, stream: TcpStream) -> Raw {
@@ -344,12 +347,12 @@ async fn a_proxy_header_is_demanded_when_switched_on() {
     header.extend_from_slice(&[
         0x21, 0x11, 0, 12, 192, 168, 3, 1, 10, 0, 0, 1, 0x1f, 0x90, 0x25, 0x1d,
     ]);
-    let mut stream = TcpStream::connect(fleet.ports().tcp).await.unwrap();
+    let mut stream = TcpStream::connect(fleet.ports().tcp()).await.unwrap();
     stream.write_all(&header).await.unwrap();
     let password = fleet.password(1, "phone").await;
     let mut app = App::over(proto::client::Connection::over_tcp(stream));
     app.log_in(1, "phone", &password).await;
-    let mut without = TcpStream::connect(fleet.ports().tcp).await.unwrap();
+    let mut without = TcpStream::connect(fleet.ports().tcp()).await.unwrap();
     without.write_all(&[0; 16]).await.unwrap();
     assert_eq!(last_bye(&mut without).await, None, "hung up without a word");
 }

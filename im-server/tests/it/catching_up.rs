@@ -17,7 +17,7 @@ fn item(conversation_id: i64, have_seq: i64) -> SyncItem {
     }
 }
 
-// protocol: "Sync | Conversation and Entry frames"
+// protocol: "Sync | Hidden, Conversation and Entry frames"
 // protocol: "From the first Sync on you get each entry once"
 // protocol: "Entry frames, of each conversation in the order of seq"
 #[tokio::test(flavor = "multi_thread")]
@@ -129,6 +129,7 @@ async fn beyond_the_limit_an_app_syncs_again_and_no_hole_can_arise() {
 }
 
 // protocol: "reset = true: delete your copy first"
+// protocol: "Sync | INVALID | limit"
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_of_another_epoch_or_from_the_future_is_reset() {
     let fleet = Fleet::start().await;
@@ -156,6 +157,11 @@ async fn a_copy_of_another_epoch_or_from_the_future_is_reset() {
         ..Default::default()
     };
     assert_eq!(app.refused(Request::Sync(negative)).await.0, ErrorCode::Invalid);
+    let before_all = Sync {
+        updated_since_ms: -1,
+        ..Default::default()
+    };
+    assert_eq!(app.refused(Request::Sync(before_all)).await.1, "updated_since_ms");
     assert_eq!(
         app.refused(Request::Sync(Sync {
             limit: 501,
@@ -164,6 +170,46 @@ async fn a_copy_of_another_epoch_or_from_the_future_is_reset() {
         .await
         .1,
         "limit"
+    );
+}
+
+// protocol: "A copy that is named with have_seq 0 counts as new"
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_without_entries_counts_as_new() {
+    let fleet = Fleet::start_with(&["--sends-per-s", "1000"], 1).await;
+    let consult = fleet.consult().await;
+    let mut patient = fleet.app(1, "phone").await;
+    for at in 0..8 {
+        patient.say(consult, &format!("{at}"), "hello").await.unwrap();
+    }
+    let mut pad = fleet.log_in(1, "pad").await;
+    let (conversations, done) = pad
+        .sync(Sync {
+            items: vec![item(consult, 0)],
+            limit: 3,
+            ..Default::default()
+        })
+        .await;
+    let conversation = &conversations[0];
+    assert_eq!(
+        (conversation.reset, conversation.from_seq, done.more),
+        (false, 8, false)
+    );
+    assert_eq!(pad.seqs(3).await, [8, 9, 10]);
+    pad.nothing_came().await;
+}
+
+// protocol: "participants in a Conversation frame | 500"
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conversation_names_500_participants_and_counts_them_all() {
+    let fleet = Fleet::start().await;
+    let users: Vec<(i64, Role)> = (1..=503).map(|user| (user, Role::Assistant)).collect();
+    fleet.conversation(&users).await;
+    let (conversations, _) = fleet.log_in(1, "phone").await.sync(Sync::default()).await;
+    let conversation = &conversations[0];
+    assert_eq!(
+        (conversation.participants.len(), conversation.participant_count),
+        (500, 503)
     );
 }
 
@@ -212,7 +258,7 @@ async fn being_added_brings_the_conversation_and_then_its_entries() {
 }
 
 // protocol: "The Conversation frame then has no participants"
-// protocol: "keeps seeing the entries from their joining to their leaving"
+// protocol: "keeps seeing the entries up to their leaving"
 // protocol: "Sync and History return them"
 #[tokio::test(flavor = "multi_thread")]
 async fn who_left_while_away_still_gets_the_end_of_their_span() {

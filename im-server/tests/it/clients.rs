@@ -159,9 +159,9 @@ impl Client {
 
     async fn stream(&self, ports: Ports, paper: &Paper) -> Option<Box<dyn AsyncDuplex>> {
         let address = match self.way {
-            Way::Tcp => ports.tcp,
-            Way::Ws => ports.ws,
-            Way::Tls | Way::Wss => ports.tls,
+            Way::Tcp => ports.tcp(),
+            Way::Ws => ports.ws(),
+            Way::Tls | Way::Wss => ports.tls(),
         };
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind((Ipv4Addr::from(self.from), 0).into()).unwrap();

@@ -16,20 +16,27 @@ mod on_sqlite {
     // A statement that hangs for as long as a test wants.
     mod hanging;
 
+    mod answers;
     mod app;
+    mod awaiting;
     mod bad_input;
+    mod brought_in;
     mod catching_up;
     mod certificates;
     mod clients;
+    mod corrections;
     mod fleet;
+    mod hiding;
     mod logins;
     mod marks;
     mod messages;
     mod naming;
     mod order;
     mod proxies;
+    mod records;
     mod stopping;
     mod syncing;
+    mod tls;
     mod transports;
 }
 
@@ -38,22 +45,31 @@ mod on_postgres {
     const STORE: testkit::store::Store = testkit::store::Store::Postgres;
 
     // Several processes' worth of nodes, which one file cannot serve.
+    mod apart;
+    mod planted;
     mod several_nodes;
 
+    mod answers;
     mod app;
+    mod awaiting;
     mod bad_input;
+    mod brought_in;
     mod catching_up;
     mod certificates;
     mod clients;
+    mod corrections;
     mod fleet;
+    mod hiding;
     mod logins;
     mod marks;
     mod messages;
     mod naming;
     mod order;
     mod proxies;
+    mod records;
     mod stopping;
     mod syncing;
+    mod tls;
     mod transports;
 }
 

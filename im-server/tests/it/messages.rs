@@ -256,7 +256,7 @@ async fn a_closed_conversation_is_read_only_but_answers_resends() {
 }
 
 /// I5: not even in the moment of being removed.
-// protocol: "keeps seeing the entries from their joining to their leaving"
+// protocol: "keeps seeing the entries up to their leaving"
 #[tokio::test(flavor = "multi_thread")]
 async fn who_leaves_sees_the_leaving_and_nothing_after_it() {
     let fleet = Fleet::start_with(&[], 2).await;

@@ -44,7 +44,7 @@ async fn a_node_of_the_same_machine_is_known_at_once() {
     // The first is still the one that apps are sent to.
     let nodes = fleet.backplane.nodes(now_ms()).await.unwrap();
     assert_eq!(nodes.len(), 1);
-    assert_eq!(nodes[0].address.port, fleet.ports().tcp.port());
+    assert_eq!(nodes[0].address.port, fleet.ports().tcp().port());
     start(&fleet, &["--node-id=im-2"]).await.unwrap();
     start(&fleet, &[]).await.unwrap();
     // Drained, its name is free.

@@ -145,6 +145,7 @@ fn in_order(messages: usize) -> Vec<usize> {
 }
 
 // protocol: "send those of one conversation in order"
+// protocol: "The node keeps that order:"
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_refuses_now_and_then_turns_nothing_round() {
     const MESSAGES: usize = 260;
@@ -231,6 +232,7 @@ async fn after_a_refusal_nothing_later_of_the_conversation_is_taken() {
 /// A session with more refused messages than a node remembers ends, and the app comes back with all of them.
 // protocol: "A session with more than 256 refused messages ends"
 // protocol: "256; more end it with Bye UNAVAILABLE"
+// protocol: "A Bye may come instead of any answer"
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_with_too_many_refused_messages_ends() {
     let fleet = Fleet::start_with(&["--sends-per-s", "10000"], 1).await;
@@ -305,6 +307,7 @@ async fn who_reads_all_the_time_is_never_closed_however_much_is_sent_at_once() {
 /// Over its rate a session is read more slowly: nothing is refused or turned round, and it does not count as silent.
 // protocol: "Over its rate a session is not refused"
 // protocol: "20 a second in the long run, 100 at once"
+// protocol: "Everything behind a message waits with it"
 #[tokio::test(flavor = "multi_thread")]
 async fn over_the_rate_a_session_waits_and_is_neither_refused_nor_idle() {
     const MESSAGES: usize = 70;

@@ -209,7 +209,7 @@ async fn a_header_that_does_not_come_is_not_waited_for() {
     let (fleet, _paper) = node(&["--proxy-protocol"]).await;
     for beginning in [&b""[..], b"PROXY TCP4 192", b"\r\n\r\n\0\r\nQUIT\n\x21"] {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
-        let mut stream = tokio::net::TcpStream::connect(fleet.ports().tcp).await.unwrap();
+        let mut stream = tokio::net::TcpStream::connect(fleet.ports().tcp()).await.unwrap();
         stream.write_all(beginning).await.unwrap();
         let mut rest = Vec::new();
         let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut rest));

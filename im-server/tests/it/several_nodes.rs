@@ -17,8 +17,9 @@ use testkit::{
 use tokio::time::timeout;
 
 use super::{
+    apart::named,
     app::{App, login},
-    fleet::{Fleet, named, now_ms},
+    fleet::{Fleet, now_ms},
 };
 
 async fn redis() -> Redis {
@@ -147,7 +148,7 @@ async fn while_redis_is_away_sessions_go_on_and_logins_are_told_to_wait() {
         fleet.app_on(0, 1, "other").await,
     );
     redis.kill().unwrap();
-    let mut late = App::connect(fleet.nodes[1].1.tcp).await;
+    let mut late = App::connect(fleet.nodes[1].1.tcp()).await;
     late.send(Request::Login(login(2, "pad", &password))).await;
     let bye = late.bye().await;
     assert_eq!(bye.reason(), ByeReason::Unavailable);

@@ -30,10 +30,10 @@ async fn a_draining_node_leaves_the_directory_and_says_bye_to_everybody() {
     let left = fleet.backplane.nodes(now_ms()).await.unwrap();
     assert_eq!(
         left.iter().map(|node| node.address.port).collect::<Vec<_>>(),
-        [fleet.nodes[1].1.tcp.port()]
+        [fleet.nodes[1].1.tcp().port()]
     );
     assert!(
-        tokio::net::TcpStream::connect(fleet.nodes[0].1.tcp)
+        tokio::net::TcpStream::connect(fleet.nodes[0].1.tcp())
             .await
             .is_err(),
         "no more connections"
@@ -42,6 +42,7 @@ async fn a_draining_node_leaves_the_directory_and_says_bye_to_everybody() {
     assert!(back.say(consult, "0", "hello").await.unwrap().duplicate);
 }
 
+// protocol: "Some fleets also name a domain"
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_gives_out_its_name_and_its_wss_address() {
     let flags = [
@@ -55,7 +56,7 @@ async fn a_node_gives_out_its_name_and_its_wss_address() {
         (Some("localhost"), 7001, Some("wss://im.example.com/1"))
     );
     assert!(address.ip.parse::<std::net::IpAddr>().unwrap().is_loopback());
-    assert_eq!(address.ws_port, Some(fleet.ports().ws.port()));
+    assert_eq!(address.ws_port, Some(fleet.ports().ws().port()));
     let plain = Fleet::start().await;
     let address = plain.backplane.nodes(now_ms()).await.unwrap().remove(0).address;
     assert_eq!((address.domain, address.wss), (None, None));

@@ -124,6 +124,7 @@ async fn i3_a_repeated_sync_gives_nothing_twice() {
 // protocol: "before_conversation_id is 0 in the first part"
 // protocol: "from_conversation_id is 0 in the last part"
 // protocol: "Entries of a part's conversations flow from that part on"
+// protocol: "Sync | INVALID | limit"
 #[tokio::test(flavor = "multi_thread")]
 async fn i3_a_sync_in_parts_gives_each_conversation_once() {
     let fleet = Fleet::start().await;
@@ -218,6 +219,7 @@ async fn i3_a_copy_that_was_left_out_and_has_moved_far_is_reset() {
 }
 
 /// No clock decides which changes an app receives: these conversations are created and changed in 1970.
+// protocol: "Then store its synced_ms"
 #[tokio::test(flavor = "multi_thread")]
 async fn i3_a_conversation_of_a_clock_that_is_behind_is_told_of() {
     let fleet = Fleet::start().await;

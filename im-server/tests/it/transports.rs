@@ -1,19 +1,14 @@
-//! The same frames over WebSocket and TLS, judged by other implementations.
-
-use std::sync::Arc;
+//! The same frames over WebSocket, judged by another implementation.
 
 use futures_util::{SinkExt, StreamExt};
 use prost::Message;
-use proto::{
-    client::{Address, Connection, Tls},
-    wire::{ClientFrame, ServerFrame, Sync, client_frame::Body as Request, server_frame::Body},
-};
+use proto::wire::{ClientFrame, ServerFrame, Sync, client_frame::Body as Request, server_frame::Body};
 use testkit::{PATIENCE, eventually};
 use tokio::net::TcpStream;
 use tokio_tungstenite::{WebSocketStream, tungstenite};
 
 use super::{
-    app::{App, login, message},
+    app::{login, message},
     fleet::Fleet,
 };
 
@@ -53,7 +48,7 @@ async fn an_independent_websocket_client_chats() {
     let fleet = Fleet::start().await;
     let consult = fleet.consult().await;
     let mut doctor = fleet.app(2, "pad").await;
-    let stream = TcpStream::connect(fleet.ports().ws).await.unwrap();
+    let stream = TcpStream::connect(fleet.ports().ws()).await.unwrap();
     let (mut socket, _) = tokio_tungstenite::client_async("ws://localhost/", stream)
         .await
         .unwrap();
@@ -116,7 +111,7 @@ async fn a_text_message_or_a_long_one_ends_a_websocket_with_a_bye() {
         (tungstenite::Message::Text("hello".into()), 1003),
         (tungstenite::Message::Binary(vec![0; 2_000].into()), 1009),
     ] {
-        let stream = TcpStream::connect(fleet.ports().ws).await.unwrap();
+        let stream = TcpStream::connect(fleet.ports().ws()).await.unwrap();
         let (mut socket, _) = tokio_tungstenite::client_async("ws://localhost/", stream)
             .await
             .unwrap();
@@ -146,7 +141,7 @@ async fn closed(socket: &mut WebSocketStream<TcpStream>) -> Option<u16> {
 }
 
 async fn websocket(fleet: &Fleet) -> WebSocketStream<TcpStream> {
-    let stream = TcpStream::connect(fleet.ports().ws).await.unwrap();
+    let stream = TcpStream::connect(fleet.ports().ws()).await.unwrap();
     let opened = tokio_tungstenite::client_async("ws://localhost/", stream).await;
     opened.unwrap().0
 }
@@ -263,9 +258,27 @@ async fn a_ping_is_answered_before_login_too() {
     assert_eq!(pong.unwrap().unwrap(), tungstenite::Message::Pong("hello".into()));
 }
 
+/// The node waits for signs of life and asks for none; an app that answers what was never asked is not disturbed.
+// protocol: "The node sends no pings"
+// protocol: "A pong is ignored"
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_websocket_gets_no_ping_before_its_bye() {
+    let fleet = Fleet::start_with(&["--heartbeat-s", "1"], 1).await;
+    let mut socket = log_in(&fleet, 1, "web").await;
+    socket
+        .send(tungstenite::Message::Pong("hello".into()))
+        .await
+        .unwrap();
+    let next = tokio::time::timeout(PATIENCE, socket.next()).await.unwrap();
+    let bye = ServerFrame::decode(&next.unwrap().unwrap().into_data()[..]).unwrap();
+    assert!(matches!(bye.body, Some(Body::Bye(bye)) if bye.reason() == proto::wire::ByeReason::Idle));
+    assert_eq!(closed(&mut socket).await, Some(4005));
+}
+
 // protocol: "The node does not check Origin"
 // protocol: "An app may ask for the sub-protocol"
 // protocol: "An app that asks for none gets none"
+// protocol: "No extension is ever agreed on"
 #[tokio::test(flavor = "multi_thread")]
 async fn a_browser_gets_the_sub_protocol_that_it_asks_for() {
     use tungstenite::client::IntoClientRequest;
@@ -278,10 +291,12 @@ async fn a_browser_gets_the_sub_protocol_that_it_asks_for() {
         let headers = request.headers_mut();
         headers.insert("Sec-WebSocket-Protocol", asked.parse().unwrap());
         headers.insert("Origin", "https://app.example.com".parse().unwrap());
-        let stream = TcpStream::connect(fleet.ports().ws).await.unwrap();
+        headers.insert("Sec-WebSocket-Extensions", "permessage-deflate".parse().unwrap());
+        let stream = TcpStream::connect(fleet.ports().ws()).await.unwrap();
         let (_, response) = tokio_tungstenite::client_async(request, stream).await.unwrap();
         let name = response.headers().get("Sec-WebSocket-Protocol");
         assert_eq!(name.map(|name| name.to_str().unwrap()), chosen);
+        assert_eq!(response.headers().get("Sec-WebSocket-Extensions"), None);
     }
 }
 
@@ -404,7 +419,7 @@ async fn a_login_in_parts_is_a_login() {
 async fn what_is_no_upgrade_is_told_so() {
     let fleet = Fleet::start().await;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let mut stream = TcpStream::connect(fleet.ports().ws).await.unwrap();
+    let mut stream = TcpStream::connect(fleet.ports().ws()).await.unwrap();
     stream
         .write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         .await
@@ -412,87 +427,4 @@ async fn what_is_no_upgrade_is_told_so() {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 426 "), "{answer}");
-}
-
-// protocol: "tls_port speaks both kinds behind TLS"
-#[tokio::test(flavor = "multi_thread")]
-async fn frames_and_websocket_travel_over_tls() {
-    let folder = tempfile::tempdir().unwrap();
-    let made = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
-    let (chain, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
-    std::fs::write(&chain, made.cert.pem()).unwrap();
-    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
-    let flags = [
-        "--tls-cert",
-        chain.to_str().unwrap(),
-        "--tls-key",
-        key.to_str().unwrap(),
-    ];
-    let fleet = Fleet::start_with(&flags, 1).await;
-    let consult = fleet.consult().await;
-
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(made.cert.der().clone()).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let tls = Tls {
-        config: Arc::new(config),
-        server_name: "localhost".try_into().unwrap(),
-    };
-    let address = Address {
-        address: fleet.ports().tls,
-        tls: Some(tls.clone()),
-    };
-    let mut patient = App::over(Connection::connect(&address).await.unwrap());
-    let password = fleet.password(1, "phone").await;
-    patient.log_in(1, "phone", &password).await;
-    patient.sync_all().await;
-    let long = "x".repeat(65_000);
-    for at in 0..20 {
-        patient.say(consult, &format!("{at}"), &long).await.unwrap();
-    }
-    assert_eq!(patient.seqs(22).await, (1..=22).collect::<Vec<_>>());
-
-    // Plain HTTP is refused in HTTP, whatever its method.
-    let connector = tokio_rustls::TlsConnector::from(tls.config);
-    for head in [
-        "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
-        "POST / HTTP/1.1\r\nHost: x\r\n\r\n",
-    ] {
-        use tokio::io::{AsyncReadExt, AsyncWriteExt};
-        let stream = TcpStream::connect(fleet.ports().tls).await.unwrap();
-        let mut stream = connector.connect(tls.server_name.clone(), stream).await.unwrap();
-        stream.write_all(head.as_bytes()).await.unwrap();
-        let mut answer = [0; 13];
-        stream.read_exact(&mut answer).await.unwrap();
-        assert_eq!(&answer, b"HTTP/1.1 426 ", "{head}");
-    }
-
-    let stream = TcpStream::connect(fleet.ports().tls).await.unwrap();
-    let stream = connector.connect(tls.server_name, stream).await.unwrap();
-    let (mut socket, _) = tokio_tungstenite::client_async("wss://localhost/", stream)
-        .await
-        .unwrap();
-    let password = fleet.password(2, "web").await;
-    let login = ClientFrame {
-        request_id: 1,
-        body: Some(Request::Login(login(2, "web", &password))),
-    };
-    socket
-        .send(tungstenite::Message::Binary(login.encode_to_vec().into()))
-        .await
-        .unwrap();
-    let next = tokio::time::timeout(PATIENCE, socket.next())
-        .await
-        .unwrap()
-        .unwrap()
-        .unwrap();
-    assert!(matches!(
-        ServerFrame::decode(&next.into_data()[..]).unwrap().body,
-        Some(Body::LoginOk(_))
-    ));
 }

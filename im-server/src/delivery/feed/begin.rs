@@ -23,12 +23,14 @@ pub(super) enum Standing {
 pub(super) enum Begin {
     /// Nothing is owed, or another owner delivers it.
     Nothing,
-    After(Seq),
+    /// The app's copy ends there; `reset` when it lacks entries before that.
+    After { reached: Seq, reset: bool },
     /// With the newest entries.
-    Newest {
-        reset: bool,
-    },
+    Newest { reset: bool },
 }
+
+/// Entries of before that a user who is brought in gets at once; older ones are there for History.
+pub(super) const NEWEST: usize = 50;
 
 /// Why a session is fed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,38 +51,55 @@ pub(super) fn begin(standing: Standing, overview: &Overview, cause: Cause, basel
     };
     match (standing, cause) {
         (Standing::Live, _) | (Standing::Paused(_), Cause::Notice) => Begin::Nothing,
-        (Standing::Reached(reached) | Standing::Paused(reached), _) => Begin::After(reached.max(have)),
+        (Standing::Reached(reached) | Standing::Paused(reached), _) => after(overview, reached.max(have)),
         (Standing::Unknown, Cause::Notice) => match overview.changed_since(baseline) {
-            Some(span) => Begin::After(span.from.previous()),
+            Some(at) => brought_in(overview, at),
             None => Begin::Nothing,
         },
         (Standing::Unknown, Cause::Sync { copy, limit }) => match copy {
-            Copy::Have(have) => Begin::After(have),
+            Copy::Have(have) => after(overview, have),
             Copy::New => Begin::Newest { reset: false },
             Copy::Stale => Begin::Newest { reset: true },
-            // A copy that ends before the newest entries would have a gap.
+            // protocol: "If it has, its newest entries come"
+            // A copy that ends before the newest entries would have a gap, as one that was made before its user was shown
+            // older entries.
             Copy::Unnamed => Begin::Newest {
-                reset: newest_from(overview, limit) > overview.first_visible_after(Seq::ZERO),
+                reset: overview.newest_from(limit) > overview.first_visible_after(Seq::ZERO)
+                    || overview.may_hide(),
             },
         },
     }
 }
 
-/// The first of the newest `limit` entries that a user may see. Spans are gap-free (I2), so this is arithmetic.
-pub(super) fn newest_from(overview: &Overview, limit: usize) -> Option<Seq> {
-    let mut wanted = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut from = None;
-    for span in overview.spans.iter().rev() {
-        let (low, high) = (
-            span.from.get(),
-            span.to.unwrap_or(overview.conversation.last_seq).get(),
-        );
-        if wanted <= 0 || high < low {
-            continue;
-        }
-        let first = low.max(high.saturating_sub(wanted - 1));
-        wanted -= high - first + 1;
-        from = Some(Seq::from_database(first));
+// protocol: "Your copy ends with the leaving: entries continue at have_seq + 1"
+// protocol: "Entries that you got in this session do not come again"
+// protocol: "when your user was brought in again and sees entries that they did not see before"
+/// Entries behind a position that its user did not see when it passed them never come: the app drops its copy, and History
+/// has them.
+fn after(overview: &Overview, reached: Seq) -> Begin {
+    Begin::After {
+        reached,
+        reset: overview.reveals(reached),
     }
-    from
+}
+
+// protocol: "entries begin at the joining, or at the newest 50"
+// protocol: "Older ones are there for History, as after a Sync"
+/// A stay that began after this session's first Sync.
+fn brought_in(overview: &Overview, at: usize) -> Begin {
+    let stays = &overview.spans;
+    match at.checked_sub(1).map(|before| stays[before]) {
+        // The first Sync delivered the stay before it, whole.
+        Some(before) => after(overview, before.to.unwrap_or(before.from)),
+        None => {
+            let joined = stays[at].from;
+            let first = overview
+                .newest_from(NEWEST)
+                .map_or(joined, |first| first.min(joined));
+            Begin::After {
+                reached: first.previous(),
+                reset: false,
+            }
+        }
+    }
 }

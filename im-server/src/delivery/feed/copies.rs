@@ -46,6 +46,15 @@ impl Copies {
         }
     }
 
+    // protocol: "Without such a mark it sends all of them"
+    /// The app knows every change below this number of the order.
+    pub(crate) fn known_below(&self) -> i64 {
+        match self.unnamed {
+            Unnamed::KnownBelow(number) => number,
+            Unnamed::New | Unnamed::Unknown => 0,
+        }
+    }
+
     fn find(&self, conversation: i64) -> Option<(i64, i64)> {
         let at = self
             .items
@@ -58,6 +67,7 @@ impl Copies {
     pub(crate) fn of(&self, overview: &Overview) -> Copy {
         let conversation = &overview.conversation;
         match self.find(conversation.id.get()) {
+            // protocol: "A copy that is named with have_seq 0 counts as new"
             // An app that does not know the epoch has no copy.
             Some((epoch, 0)) if epoch == conversation.epoch || epoch == 0 => Copy::New,
             Some((epoch, have_seq))

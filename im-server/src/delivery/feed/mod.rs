@@ -5,6 +5,7 @@
 
 mod begin;
 pub(crate) mod copies;
+pub(crate) mod hidden;
 mod pull;
 pub(crate) mod source;
 
@@ -14,7 +15,7 @@ use journal::{order::Horizon, overview::Overview};
 use proto::{ConversationId, Seq};
 
 use self::{
-    begin::{Begin, Cause, Standing, begin, newest_from},
+    begin::{Begin, Cause, Standing, begin},
     copies::Copies,
     pull::Pull,
     source::{Notes, Source, Stopped},
@@ -31,6 +32,7 @@ pub(crate) struct Request {
     pub(crate) from: ConversationId,
 }
 
+// protocol: "Entries of a part's conversations flow from that part on"
 /// Feeds each conversation of the requested range. True when the app must Sync again for more.
 ///
 /// # Errors
@@ -56,6 +58,7 @@ async fn sync_range<S: Source>(
     synced_from: i64,
     done: &mut ConversationId,
 ) -> Result<bool, Stopped> {
+    hidden::sync(source, request, synced_from).await?;
     let mut more = false;
     loop {
         let overviews = source.overviews(*done, request.from).await?;
@@ -128,12 +131,13 @@ async fn catch_up<S: Source>(
         Cause::Sync { limit, .. } => limit,
         Cause::Notice => usize::MAX,
     };
-    let (reached, newest) = match begin(standing, overview, cause, baseline) {
+    let (reached, reset, is_newest) = match begin(standing, overview, cause, baseline) {
         Begin::Nothing => return Ok(false),
-        Begin::After(reached) => (reached, None),
+        Begin::After { reached, reset } => (reached, reset, false),
         Begin::Newest { reset } => (
-            newest_from(overview, limit).map_or(Seq::ZERO, Seq::previous),
-            Some(reset),
+            overview.newest_from(limit).map_or(Seq::ZERO, Seq::previous),
+            reset,
+            true,
         ),
     };
     if let Some(room) = &room {
@@ -149,12 +153,15 @@ async fn catch_up<S: Source>(
             reached.max(owed.previous())
         }),
         // `newest_from` has applied the limit; few entries arrive meanwhile.
-        budget: if newest.is_some() { usize::MAX } else { limit },
+        budget: if is_newest { usize::MAX } else { limit },
         is_known: standing != Standing::Unknown,
+        syncs: matches!(cause, Cause::Sync { .. }),
     };
+    // protocol: "A live session learns by a Conversation frame that its user was brought in"
     // A session that fell behind knows the conversation.
-    let notes = (newest.is_some() || owed.is_some() && position.is_none()).then(|| Notes {
-        reset: newest.unwrap_or(false),
+    let announces = is_newest || reset || owed.is_some() && position.is_none();
+    let notes = announces.then(|| Notes {
+        reset,
         from_seq: owed.unwrap_or(Seq::ZERO),
     });
     let outcome = pull.run(notes).await;

@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use journal::{Published, history::Feed, overview::Overview};
+use journal::{
+    Published,
+    history::{Feed, spans::reveal_since},
+    overview::Overview,
+};
 use proto::Seq;
 
 use super::source::{Notes, Source, Stopped};
@@ -21,6 +25,8 @@ pub(super) struct Pull<'s, S: Source> {
     pub(super) budget: usize,
     /// The session knows the conversation: it was announced, or entries of it were delivered.
     pub(super) is_known: bool,
+    /// A Sync pulls: what it does not send, the next one does.
+    pub(super) syncs: bool,
 }
 
 /// How pulling ended.
@@ -67,6 +73,9 @@ impl<S: Source> Pull<'_, S> {
                 self.source.has_capacity().await?;
                 let id = self.overview.conversation.id;
                 let feed = self.source.feed(id, self.reached, page.min(self.budget)).await?;
+                if self.is_revealed(&feed) {
+                    return Ok(self.look_again());
+                }
                 let sent = self.send(&feed)?;
                 page = match &sent {
                     Sent::All => (page * 2).min(LARGEST_PAGE),
@@ -90,6 +99,21 @@ impl<S: Source> Pull<'_, S> {
                 break;
             }
         }
+    }
+
+    /// Whether the user left and came back since the overview, and is shown entries behind the position: the app must drop
+    /// its copy before more comes.
+    fn is_revealed(&self, feed: &Feed) -> bool {
+        reveal_since(&feed.spans, self.overview.spans.len(), self.reached)
+    }
+
+    /// Ends where the user left, as far as this session knows; another look announces the rest.
+    fn look_again(&self) -> End {
+        if self.syncs {
+            return End::Cut;
+        }
+        self.source.receiver().feed(self.overview.conversation.id);
+        End::Left
     }
 
     /// The end, if the session has everything according to the overview or to the last page.

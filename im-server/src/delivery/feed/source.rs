@@ -2,7 +2,7 @@
 
 use std::{future::Future, sync::Arc};
 
-use journal::{history::Feed, overview::Overview};
+use journal::{hidden::Hidden, history::Feed, overview::Overview};
 use proto::{ConversationId, Seq};
 
 use crate::delivery::{Receiver, room::Room};
@@ -82,6 +82,18 @@ pub(crate) trait Source: Sync {
     /// Sends the Conversation frame before a conversation's entries.
     fn announce(&self, overview: &Overview, notes: Notes)
     -> impl Future<Output = Result<(), Stopped>> + Send;
+
+    /// A page of the conversations with `from <= id < before` that the user has hidden or put back since a number of the
+    /// order, from the newest id to the oldest.
+    fn hidden(
+        &self,
+        before: ConversationId,
+        from: ConversationId,
+        since: i64,
+    ) -> impl Future<Output = Result<Vec<Hidden>, Stopped>> + Send;
+
+    /// Sends that a conversation is hidden or on lists again.
+    fn tell(&self, hidden: Hidden) -> impl Future<Output = Result<(), Stopped>> + Send;
 
     /// Waits until a page fits.
     fn has_capacity(&self) -> impl Future<Output = Result<(), Stopped>> + Send;

@@ -1,11 +1,14 @@
 //! A conforming app, written from docs/protocol.md, that judges each frame as it leaves the socket.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use journal::order::Horizon;
 use proto::ConversationId;
 
-use super::sim::{Answer, Frame, SimSession, World};
+use super::sim::{Answer, Frame, Record, SimSession, World};
 use crate::delivery::{
     Receiver,
     feed::{
@@ -19,8 +22,7 @@ pub(super) struct Device {
     pub(super) user: i64,
     world: Arc<World>,
     pub(super) session: Option<SimSession>,
-    /// have_seq by conversation.
-    pub(super) copies: BTreeMap<i64, i64>,
+    copies: BTreeMap<i64, Copy>,
     /// `synced_ms` of the last complete Sync; 0 before.
     token: i64,
     /// Incomplete parts of the Sync under way: (before, from), the next one first.
@@ -37,6 +39,26 @@ pub(super) struct Device {
     pub(super) limit: usize,
     /// The answer to the last Sync, until it is read.
     pub(super) answer: Option<Answer>,
+}
+
+/// The app's copy of one conversation.
+#[derive(Default)]
+struct Copy {
+    have: i64,
+    entries: BTreeSet<i64>,
+}
+
+impl Copy {
+    /// Entries after `before` are to come. The user scrolls up to the first entry at once, and the app remembers that there
+    /// are none before it: what becomes visible there later is missed unless the copy is dropped.
+    fn begin(record: &Record, user: i64, before: i64, last_seq: i64) -> Self {
+        let older = |at: &i64| record.next_visible_as_of(user, *at, last_seq);
+        let older = std::iter::successors(older(&0), older);
+        Self {
+            have: before,
+            entries: older.take_while(|seq| *seq <= before).collect(),
+        }
+    }
 }
 
 const ALL: i64 = i64::MAX;
@@ -105,7 +127,7 @@ impl Device {
         let named: Vec<(i64, i64)> = self
             .copies
             .range(from..before)
-            .map(|(id, have)| (*id, *have))
+            .map(|(id, copy)| (*id, copy.have))
             .filter(|(id, _)| !leaves_out(*id))
             .collect();
         for (id, have) in &named {
@@ -165,7 +187,7 @@ impl Device {
     fn explain(&self, frame: Frame, broken: &str) -> String {
         let (Frame::Conversation { id, .. } | Frame::Entry { id, .. }) = frame;
         let spans = self.world.records.lock()[&id].spans_of(self.user);
-        let (have, named) = (self.copies.get(&id), self.named.get(&id));
+        let (have, named) = (self.copies.get(&id).map(|copy| copy.have), self.named.get(&id));
         format!(
             "{broken} by {frame:?}; spans {spans:?}, have {have:?}, named {named:?}, given {:?}",
             self.given.get(&id)
@@ -173,7 +195,8 @@ impl Device {
     }
 
     fn judge(&mut self, frame: Frame) -> Result<(), String> {
-        let records = self.world.records.lock();
+        let world = self.world.clone();
+        let records = world.records.lock();
         match frame {
             Frame::Conversation {
                 id,
@@ -182,19 +205,27 @@ impl Device {
                 last_seq,
             } => {
                 let record = &records[&id];
-                // have_seq 0 stands for no copy.
-                if reset || self.copies.get(&id) == Some(&0) {
-                    self.copies.remove(&id);
+                let is_known = self.given.contains_key(&id) || self.named.contains_key(&id);
+                match self.copies.get(&id) {
+                    Some(copy) if reset && is_known && !record.must_drop(self.user, copy.have, from_seq) => {
+                        return Err("a whole copy is to be dropped".into());
+                    }
+                    // have_seq 0 stands for no copy.
+                    Some(copy) if reset || copy.have == 0 => drop(self.copies.remove(&id)),
+                    _ => {}
                 }
-                let next = match self.copies.get(&id) {
-                    Some(have) => record.next_visible(self.user, *have),
-                    None => record.next_visible(self.user, (from_seq - 1).max(0)),
-                };
+                let before = if from_seq > 0 { from_seq - 1 } else { last_seq };
+                if self.given.get(&id).is_some_and(|given| *given > before) {
+                    return Err(format!("entries from {from_seq} were given"));
+                }
+                let have = self.copies.get(&id).map_or(before, |copy| copy.have);
+                let next = record.next_visible_as_of(self.user, have, last_seq);
                 if from_seq > 0 && next.is_some_and(|next| next < from_seq) {
                     return Err(format!("a hole before {from_seq}: {next:?} never comes"));
                 }
-                let before = if from_seq > 0 { from_seq - 1 } else { last_seq };
-                self.copies.entry(id).or_insert(before);
+                self.copies
+                    .entry(id)
+                    .or_insert_with(|| Copy::begin(record, self.user, before, last_seq));
             }
             Frame::Entry { id, seq } => {
                 let record = &records[&id];
@@ -208,30 +239,37 @@ impl Device {
                 if self.named.get(&id).is_some_and(|named| seq <= *named) {
                     return Err(format!("the app named {id}/{seq} as its own"));
                 }
-                let have = self.copies.get(&id).copied();
-                let have = have.ok_or_else(|| format!("{id}/{seq} before its Conversation"))?;
-                if seq > have {
-                    let next = record.next_visible(self.user, have);
+                let copy = self.copies.get_mut(&id);
+                let copy = copy.ok_or_else(|| format!("{id}/{seq} before its Conversation"))?;
+                if seq > copy.have {
+                    // A later stay may show more; that must be announced.
+                    let now = record.known_with(self.user, seq);
+                    let next = record.next_visible_as_of(self.user, copy.have, now);
                     if next != Some(seq) {
                         return Err(format!("lost: {id}/{next:?} before {seq}"));
                     }
-                    self.copies.insert(id, seq);
+                    copy.have = seq;
+                    copy.entries.insert(seq);
                 }
             }
         }
         Ok(())
     }
 
-    /// Whether the device has everything that its user may see.
+    /// Whether the device has everything that its user may see: no stay that was shown more leaves a hole.
     ///
     /// # Errors
     /// The first incomplete conversation.
     pub(super) fn has_everything(&self) -> Result<(), String> {
+        let nothing = Copy::default();
         for (id, record) in self.world.records.lock().iter() {
-            let last = record.last_visible(self.user);
-            let have = self.copies.get(id).copied();
-            if last.is_some() && have < last {
-                return Err(format!("lost: {id} has {have:?} of {last:?}"));
+            let copy = self.copies.get(id).unwrap_or(&nothing);
+            let mut at = 0;
+            while let Some(next) = record.next_visible(self.user, at) {
+                if !copy.entries.contains(&next) {
+                    return Err(format!("lost: {id}/{next}, the copy ends at {}", copy.have));
+                }
+                at = next;
             }
         }
         Ok(())

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use journal::record::Shown;
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
 
 use super::{
@@ -69,7 +70,11 @@ impl Model {
     fn step(&mut self) -> Result<(), String> {
         if self.chance(self.moves) {
             let (id, user) = (self.conversation(), self.rng.random_range(1..=USERS));
-            if !self.world.join(id, user) {
+            let history = match self.chance(500) {
+                true => Shown::All,
+                false => Shown::FromNow,
+            };
+            if !self.world.join(id, user, history) {
                 self.world.leave(id, user);
             }
         }

@@ -5,6 +5,7 @@
 //! | command | what happens |
 //! |---|---|
 //! | `say C [xN]`, `join C`, `leave C` | entries of conversation C are committed and published; `join` and `leave` are user 1's |
+//! | `join C now` | the same; user 1 sees what comes from then on |
 //! | `hear [N]`, `lose`, `again` | publications reach the node; none does; the last one does twice |
 //! | `notice`, `no-notice` | notices of being brought in reach the node; are lost |
 //! | `connect`, `break` | the device of user 1 logs in; its connection breaks |
@@ -19,7 +20,7 @@
 
 use std::{fmt::Write as _, path::Path, sync::Arc};
 
-use journal::order::Horizon;
+use journal::{order::Horizon, record::Shown};
 
 use super::{
     device::Device,
@@ -54,7 +55,15 @@ impl Script {
     fn command(&mut self, line: &str) -> Vec<String> {
         let mut words = line.split_whitespace();
         let name = words.next().unwrap_or_default();
+        let mut history = Shown::All;
         let numbers: Vec<i64> = words
+            .filter(|word| {
+                let is_now = *word == "now";
+                if is_now {
+                    history = Shown::FromNow;
+                }
+                !is_now
+            })
             .map(|word| {
                 word.trim_start_matches('x')
                     .parse()
@@ -64,7 +73,7 @@ impl Script {
         let number = |at: usize, default: i64| numbers.get(at).copied().unwrap_or(default);
         match name {
             "say" => (0..number(1, 1)).for_each(|_| self.world.say(numbers[0])),
-            "join" => assert!(self.world.join(numbers[0], 1), "{line}"),
+            "join" => assert!(self.world.join(numbers[0], 1, history), "{line}"),
             "leave" => assert!(self.world.leave(numbers[0], 1), "{line}"),
             "hear" => self.hear(number(0, i64::MAX)),
             "again" => self.last.iter().for_each(|last| self.world.hear(last.clone())),
@@ -194,7 +203,7 @@ fn i3_i5_scripts_bring_what_they_say() {
         .map(|entry| entry.unwrap().path())
         .collect();
     paths.sort();
-    assert!(paths.len() >= 25, "{}", paths.len());
+    assert!(paths.len() >= 34, "{}", paths.len());
     let mut wrong = Vec::new();
     for path in paths {
         let text = std::fs::read_to_string(&path).unwrap();
@@ -212,7 +221,7 @@ fn i3_i5_scripts_bring_what_they_say() {
 
 #[test]
 fn a_wrong_expectation_fails() {
-    let right = "say 1\njoin 1\nconnect\nsync\nrun\n> conversation 1 from 2\n> entries 1: 2\n> done\n";
+    let right = "say 1\njoin 1 now\nconnect\nsync\nrun\n> conversation 1 from 2\n> entries 1: 2\n> done\n";
     assert_eq!(run(right), right);
     let wrong = right.replace("entries 1: 2", "entries 1: 1");
     assert_ne!(run(&wrong), wrong);

@@ -28,7 +28,7 @@ const DEFAULT_ENTRIES: u32 = 50;
 // protocol: "entries of a conversation in one Sync | 50 by default, 500 at most"
 const MAX_ENTRIES: u32 = 500;
 
-// protocol: "Sync | Conversation and Entry frames"
+// protocol: "Sync | Hidden, Conversation and Entry frames"
 pub(crate) fn sync(
     shared: &Arc<Shared>,
     session: &Arc<Session>,
@@ -125,17 +125,24 @@ pub(crate) async fn look_after(shared: Arc<Shared>, session: Arc<Session>) {
         shared: &shared,
         session: &session,
     };
-    let to_feed = session.books.lock().take_to_feed();
-    for conversation in to_feed {
-        match feed::look_after(&source, conversation).await {
-            Ok(()) => {}
-            Err(Stopped::Ended) => return,
-            Err(Stopped::Unavailable(error)) => {
-                report(&error, "a session could not be fed");
-                let detail = &sentences::CANNOT_FEED;
-                session.end(ByeReason::Unavailable, spread_ms(500, 3_000), detail);
-                return;
-            }
+    match look_after_all(&source).await {
+        Ok(()) | Err(Stopped::Ended) => {}
+        Err(Stopped::Unavailable(error)) => {
+            report(&error, "a session could not be fed");
+            let detail = &sentences::CANNOT_FEED;
+            session.end(ByeReason::Unavailable, spread_ms(500, 3_000), detail);
         }
     }
+}
+
+async fn look_after_all(source: &NodeSource<'_>) -> Result<(), Stopped> {
+    let to_feed = source.session.books.lock().take_to_feed();
+    for conversation in to_feed {
+        feed::look_after(source, conversation).await?;
+    }
+    let to_tell = source.session.books.lock().take_to_tell();
+    for conversation in to_tell {
+        feed::hidden::look(source, conversation).await?;
+    }
+    Ok(())
 }

@@ -3,7 +3,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use journal::{history::Feed, overview::Overview};
+use journal::{
+    conversation::{Deadline, Participant},
+    hidden::Hidden,
+    history::Feed,
+    overview::Overview,
+};
+use prost::Message;
 use proto::{
     ConversationId, Seq, frame,
     wire::{self, server_frame::Body},
@@ -25,6 +31,9 @@ use crate::{
 // protocol: "participants in a Conversation frame | 500"
 /// Participants named in a Conversation frame; see the .proto file.
 const MAX_PARTICIPANTS: usize = 500;
+
+/// Hidden conversations in one read.
+const HIDDEN_OF_PAGE: i64 = 500;
 
 impl From<Ended> for Stopped {
     fn from(_: Ended) -> Self {
@@ -102,6 +111,29 @@ impl Source for NodeSource<'_> {
         Ok(())
     }
 
+    async fn hidden(
+        &self,
+        before: ConversationId,
+        from: ConversationId,
+        since: i64,
+    ) -> Result<Vec<Hidden>, Stopped> {
+        let user = self.session.user;
+        let journal = &self.shared.journal;
+        Ok(journal
+            .hidden_of(user, before, from, since, HIDDEN_OF_PAGE)
+            .await?)
+    }
+
+    async fn tell(&self, hidden: Hidden) -> Result<(), Stopped> {
+        let frame = wire::Hidden {
+            conversation_id: hidden.conversation.get(),
+            through_seq: hidden.through.get(),
+        };
+        push_all(self.session, vec![frame::server(0, Body::Hidden(frame))]).await?;
+        self.session.flush();
+        Ok(())
+    }
+
     async fn has_capacity(&self) -> Result<(), Stopped> {
         Ok(outbox_capacity(self.session).await?)
     }
@@ -127,18 +159,14 @@ async fn conversation_frame(
         participants.clear();
     }
     let unread = shared.journal.unread(session.user, overview).await?;
+    // Nor does a user who has left learn of its deadline.
+    let deadline = conversation.deadline.clone().filter(|_| overview.is_in());
     let frame = wire::Conversation {
         conversation_id: conversation.id.get(),
         epoch: conversation.epoch,
         kind: conversation.kind as i32,
         title: conversation.title.clone(),
-        participants: participants
-            .into_iter()
-            .map(|participant| wire::Participant {
-                user_id: participant.user.get(),
-                role: participant.role as i32,
-            })
-            .collect(),
+        participants: named(participants, shared.settings.max_frame_bytes as usize),
         participant_count: if overview.is_in() { participant_count } else { 0 },
         last_seq: overview.last_visible().get(),
         read_seq: overview.read_seq.get(),
@@ -147,6 +175,28 @@ async fn conversation_frame(
         reset: notes.reset,
         from_seq: notes.from_seq.get(),
         consultation_id: conversation.consult_id.unwrap_or(0),
+        deadline: deadline.map(|Deadline { kind, due_ms }| wire::Deadline { kind, due_ms }),
     };
+    // protocol: "Frames with request_id 0 (Entry, Conversation of a live session, Marks, Hidden, Typing)"
     Ok(frame::server(0, Body::Conversation(frame)))
+}
+
+// protocol: "500, fewer when they would not fit into a frame"
+/// Participants with the names of the time, as many as fit into `room` bytes.
+fn named(participants: Vec<Participant>, room: usize) -> Vec<wire::Participant> {
+    let mut used = 0;
+    let named = participants.into_iter().map(|participant| wire::Participant {
+        user_id: participant.user.get(),
+        role: participant.role as i32,
+        name: participant.name,
+        title: participant.title,
+        photo: participant.photo,
+    });
+    named
+        .take_while(|participant| {
+            // A tag and a length before each.
+            used += participant.encoded_len() + 5;
+            used <= room
+        })
+        .collect()
 }

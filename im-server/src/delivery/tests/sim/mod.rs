@@ -10,11 +10,11 @@ use std::{
     sync::Arc,
 };
 
-use journal::{Published, history::Span, order::Horizon};
+use journal::{Published, history::spans::Span, order::Horizon, record::Shown};
 use parking_lot::Mutex;
 use proto::{ConversationId, Seq, wire::EntryKind};
 
-use self::record::Record;
+pub(super) use self::record::Record;
 pub(super) use self::session::{Answer, Frame, SimSession};
 use crate::delivery::{Receiver, feed::source::Stopped, room::Room};
 
@@ -52,7 +52,7 @@ impl World {
     }
 
     /// Adds a participant; false when the user is in already.
-    pub(super) fn join(&self, id: i64, user: i64) -> bool {
+    pub(super) fn join(&self, id: i64, user: i64, history: Shown) -> bool {
         if self.records.lock().entry(id).or_default().has(user) {
             return false;
         }
@@ -60,6 +60,10 @@ impl World {
         let span = Span {
             from: Seq::from_database(seq),
             to: None,
+            sees_from: match history {
+                Shown::All => Seq::from_database(1),
+                Shown::FromNow => Seq::from_database(seq),
+            },
         };
         let mut records = self.records.lock();
         let record = records.entry(id).or_default();

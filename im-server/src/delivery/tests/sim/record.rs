@@ -6,7 +6,7 @@ use bytes::Bytes;
 use journal::{
     Entry,
     conversation::Conversation,
-    history::{Feed, Span},
+    history::{Feed, spans::Span},
     overview::Overview,
 };
 use proto::{
@@ -34,11 +34,45 @@ impl Record {
 
     /// The first seq after `seq` that a user may see.
     pub(in super::super) fn next_visible(&self, user: i64, seq: i64) -> Option<i64> {
+        self.next_visible_as_of(user, seq, i64::MAX)
+    }
+
+    /// The same by the stays that began up to the entry `now`: a reader of that entry knows of them.
+    pub(in super::super) fn next_visible_as_of(&self, user: i64, seq: i64, now: i64) -> Option<i64> {
         let spans = self.spans.get(&user)?;
-        spans.iter().find_map(|(span, _)| {
-            let first = span.from.get().max(seq + 1);
+        let begun = spans.iter().filter(|(span, _)| span.from.get() <= now);
+        let first = |(span, _): &(Span, i64)| {
+            let first = span.sees_from.get().max(seq + 1);
             (first <= span.to.map_or(self.last_seq(), Seq::get)).then_some(first)
-        })
+        };
+        begun.filter_map(first).min()
+    }
+
+    /// The stays that a node knows of that sends an entry: those that began up to the result.
+    pub(in super::super) fn known_with(&self, user: i64, seq: i64) -> i64 {
+        let spans = self.spans.get(&user).into_iter().flatten();
+        let mut shows = spans.filter(|(span, _)| span.shows(Seq::from_database(seq)));
+        shows.next().map_or(seq, |(span, _)| span.from.get().max(seq))
+    }
+
+    /// Whether a copy up to `have` may lack something before `from_seq`.
+    pub(in super::super) fn must_drop(&self, user: i64, have: i64, from_seq: i64) -> bool {
+        let next = self.next_visible(user, have);
+        self.reveals(user, have) || next.is_some_and(|next| next < from_seq)
+    }
+
+    /// Whether it may lack what its user was shown later.
+    fn reveals(&self, user: i64, have: i64) -> bool {
+        let Some(spans) = self.spans.get(&user) else {
+            return false;
+        };
+        let shown = |seq: i64, spans: &[(Span, i64)]| {
+            spans.iter().any(|(span, _)| span.shows(Seq::from_database(seq)))
+        };
+        let made_in = spans
+            .iter()
+            .position(|(span, _)| span.to.is_none_or(|to| have <= to.get()));
+        made_in.is_some_and(|at| (1..=have).any(|seq| shown(seq, spans) && !shown(seq, &spans[..=at])))
     }
 
     pub(in super::super) fn last_visible(&self, user: i64) -> Option<i64> {
@@ -47,10 +81,10 @@ impl Record {
     }
 
     /// Spans as numbers, for the text of a failure.
-    pub(in super::super) fn spans_of(&self, user: i64) -> Vec<(i64, Option<i64>)> {
+    pub(in super::super) fn spans_of(&self, user: i64) -> Vec<(i64, i64, Option<i64>)> {
         let spans = self.spans.get(&user).into_iter().flatten();
         spans
-            .map(|(span, _)| (span.from.get(), span.to.map(Seq::get)))
+            .map(|(span, _)| (span.sees_from.get(), span.from.get(), span.to.map(Seq::get)))
             .collect()
     }
 
@@ -67,6 +101,7 @@ impl Record {
                 title: String::new(),
                 last_seq: Seq::from_database(self.last_seq()),
                 updated_ms: 0,
+                deadline: None,
             },
             spans: spans.iter().map(|(span, _)| *span).collect(),
             span_nos: spans.iter().map(|(_, no)| *no).collect(),
@@ -102,7 +137,18 @@ impl Record {
             through: Seq::from_database(through),
             has_more,
             has_left: !self.has(user),
+            spans: self.ended_spans(user),
         }
+    }
+
+    /// Spans, each with an end.
+    fn ended_spans(&self, user: i64) -> Vec<Span> {
+        let spans = self.spans.get(&user).into_iter().flatten();
+        let ended = spans.map(|(span, _)| Span {
+            to: span.to.or(Some(Seq::from_database(self.last_seq()))),
+            ..*span
+        });
+        ended.collect()
     }
 
     pub(in super::super) fn entry(&self, id: i64, seq: i64) -> Entry {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, task::Poll};
 
-use journal::{history::Feed, overview::Overview};
+use journal::{hidden::Hidden, history::Feed, overview::Overview};
 use proto::{ConversationId, Seq};
 
 use super::{
@@ -132,6 +132,14 @@ impl Source for SimSource {
             from_seq: notes.from_seq.get(),
             last_seq: overview.last_visible().get(),
         });
+        Ok(())
+    }
+
+    async fn hidden(&self, _: ConversationId, _: ConversationId, _: i64) -> Result<Vec<Hidden>, Stopped> {
+        Ok(Vec::new())
+    }
+
+    async fn tell(&self, _: Hidden) -> Result<(), Stopped> {
         Ok(())
     }
 
