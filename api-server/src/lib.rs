@@ -1,21 +1,29 @@
 //! The REST service: the records around conversations, and what opens, changes and closes them.
 //!
 //! A folder is a domain: `mod.rs` names its routes, `table.rs` holds all its SQL, the other files are one thing done
-//! each. `http/` serves all of them: [`error`] lists the refusals, `observe` wraps all routes, `once` deduplicates writes.
-//! `caller/` holds the callers as types.
+//! each. They stand on `app/` (the shared state), `http/` (input and answers), `caller/` (the callers as types), `settings/`
+//! and [`error`] (the refusals). Above them `write.rs` runs a write, `routes.rs` lists all endpoints, and `assembly.rs` makes
+//! the app.
 
 mod account;
 mod app;
+mod assembly;
+mod background;
 mod caller;
+mod charge;
 mod chat;
 mod clinic;
 mod clock;
 mod consult;
 mod doctor;
+pub mod error;
+mod export;
 mod family;
 mod http;
 mod im;
+mod income;
 mod invitation;
+mod media;
 mod member;
 pub mod operator;
 #[cfg(test)]
@@ -23,10 +31,12 @@ mod plan;
 mod profile;
 mod routes;
 mod settings;
+mod settlement;
 mod subscribers;
-mod sweep;
 mod team;
 mod vas;
+mod wallet;
+mod write;
 
 use std::sync::Arc;
 
@@ -44,10 +54,15 @@ use crate::{
 pub use program::address::Network;
 
 pub use crate::{
-    account::{CountryCode, FORGET_LOGINS},
-    http::{cors::Origin, error, health::FEATURE_LEVEL, server::Listeners},
-    routes::{Caller, ROUTES, Route, document},
-    settings::{RestPort, Settings, SmsProvider, exposure},
+    account::FORGET_LOGINS,
+    clock::{now_ms, set_clock},
+    doctor::verify_doctor,
+    http::server::Listeners,
+    routes::{Caller, ROUTES, Route, document, health::FEATURE_LEVEL},
+    settings::{
+        CountryCode, DoctorVerification, MediaPlace, Origin, PaymentProvider, PublicAddress, RestPort,
+        Settings, SmsProvider, exposure, media::open as open_media, payment::probe_vendors,
+    },
 };
 
 /// The REST service, prepared: its settings are checked and its secrets loaded.
@@ -74,11 +89,11 @@ impl Service {
         let limits = server::ConnectionLimits::new(&settings);
         journal.warn_of_clocks().await;
         // Where the database is read-only, a sweep folds them later; until then such names are found by their exact spelling.
-        if let Err(error) = sweep::fold_names(&database).await {
+        if let Err(error) = background::sweep::fold_names(&database).await {
             let inner = error.inner().unwrap_or_default();
             Event::NamesFoldedLater { inner }.emit();
         }
-        let app = App::new(&settings, database, journal, backplane, shutdown.clone()).await?;
+        let app = assembly::app(&settings, database, journal, backplane, shutdown.clone()).await?;
         let mut router = routes::router(app.clone())?;
         if !settings.cors_origin.is_empty() {
             let origins: Arc<[Origin]> = settings.cors_origin.clone().into();
@@ -102,9 +117,11 @@ impl Service {
         for advice in exposure::examine(&self.settings, listeners.plain.local_addr()?.ip()) {
             advice.log();
         }
-        let sweep = task::vital(task::Name::RestSweep, sweep::run(self.app));
+        let jobs = background::start(&self.app);
+        let sweep = task::vital(task::Name::RestSweep, background::sweep::run(self.app));
         server::run(listeners, self.router, self.limits, self.shutdown).await?;
         sweep.await?;
+        jobs.await?;
         Ok(())
     }
 }

@@ -1,16 +1,16 @@
 //! `api-server`: the REST service.
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
 use anyhow::Context;
-use api_server::{Listeners, Service, Settings};
+use api_server::{Listeners, MediaPlace, Service, Settings};
 use clap::Parser;
 use database::Database;
 use journal::Journal;
 use program::{
     certificate::{Certificate, CertificateSettings},
     serve::Process,
-    settings::Common,
+    settings::{Common, MediaStore},
 };
 
 #[global_allocator]
@@ -46,6 +46,10 @@ async fn serve(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let mut process = Process::start("api-server", common)?;
     let settings = Settings {
         media_hosts: common.media_hosts()?,
+        media_place: MediaPlace::of(
+            common.media_store.as_ref().unwrap_or(&MediaStore::None),
+            Path::new("data"),
+        ),
         ..arguments.api
     };
     let listeners = bind(&mut process, &settings, &arguments.certificate).await?;

@@ -9,6 +9,12 @@ pub(crate) async fn walks_an_index(sql: &str, params: Vec<Value>) {
     on_sqlite(sql, params).await;
 }
 
+/// The same for a statement that each engine has in a text of its own.
+pub(crate) async fn walk_an_index([sqlite, postgres]: [&str; 2], params: Vec<Value>) {
+    on_postgres(postgres, params.len()).await;
+    on_sqlite(sqlite, params).await;
+}
+
 async fn on_sqlite(sql: &str, params: Vec<Value>) {
     let place = Store::Sqlite.place(migrated).await;
     let database = Database::open(place.url()).await.unwrap();
@@ -20,7 +26,9 @@ async fn on_sqlite(sql: &str, params: Vec<Value>) {
     for row in rows {
         let parent: i64 = row.get(1).unwrap();
         let step: String = row.get(3).unwrap();
-        assert!(!step.starts_with("SCAN"), "{sql}: {step}");
+        // Its own row, and rows that a subquery counts.
+        let is_own = ["SCAN CONSTANT ROW", "SCAN counted"].contains(&step.as_str());
+        assert!(is_own || !step.starts_with("SCAN"), "{sql}: {step}");
         // A subquery over one row's ids may sort: they are few.
         assert!(parent != 0 || !step.contains("TEMP B-TREE"), "{sql}: {step}");
     }
@@ -44,7 +52,7 @@ async fn on_postgres(sql: &str, params: usize) {
     assert!(!outer.contains("Sort"), "{sql}:\n{plan}");
 }
 
-async fn migrated(url: String) -> anyhow::Result<()> {
+pub(crate) async fn migrated(url: String) -> anyhow::Result<()> {
     Database::open(&url).await?.close().await;
     Ok(())
 }

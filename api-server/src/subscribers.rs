@@ -6,15 +6,12 @@
 #[cfg(test)]
 mod scripts;
 
-use crate::{clinic, consult, invitation, team, vas};
+use crate::{clinic, consult, doctor, invitation, media, member, team, vas};
 
-#[derive(Clone, Copy)]
-pub(crate) struct Subscribers {
-    pub(crate) consult: &'static [consult::Subscriber],
-    pub(crate) invitation: &'static [invitation::Subscriber],
-}
+pub(crate) const OF_CONSULTS: consult::Subscribers = consult::Subscribers(&[vas::on_consult]);
 
-pub(crate) const ALL: Subscribers = Subscribers {
-    consult: &[vas::on_consult],
-    invitation: &[team::on_invitation, clinic::on_invitation],
-};
+pub(crate) const OF_INVITATIONS: invitation::Subscribers =
+    invitation::Subscribers(&[team::on_invitation, clinic::on_invitation]);
+
+/// The users who see a record see the media that it names.
+pub(crate) const OF_MEDIA: media::Watches = media::Watches(&[consult::WATCH, doctor::WATCH, member::WATCH]);

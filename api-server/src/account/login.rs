@@ -6,7 +6,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{
-    budget::{Attempt, Guesser},
+    budget::{Attempt, Budgets, Guesser},
     code::{self, Code},
     device::{Login, NewLogin, Opened, Platform, PushToken, open},
     password::Password,
@@ -15,12 +15,11 @@ use super::{
 };
 use crate::{
     app::App,
-    clock::now_ms,
     http::{
+        address::ClientAddress,
         answer::{Answer, Envelope},
         error::{Error, ErrorCode},
         input::{DeviceId, Json},
-        observe::ClientAddress,
     },
 };
 
@@ -117,7 +116,10 @@ async fn by_password(
 ) -> Result<Proof, Error> {
     let account = table::account_of_phone(&app.database, phone).await?;
     let (user, hash) = account.map_or((None, None), |account| (Some(account.id), account.password_hash));
-    let attempt = app.budgets.begin_password(&app.database, guesser(user)).await?;
+    let attempt = app
+        .part::<Budgets>()
+        .begin_password(&app.database, guesser(user))
+        .await?;
     // The same work and answer without an account, without a password, and for a wrong password.
     let right = attempt.verify(app, password, hash.clone()).await?;
     match (user, hash) {
@@ -139,7 +141,6 @@ async fn store(
     app.database
         .transaction(move |tx| {
             Box::pin(async move {
-                let now_ms = now_ms();
                 let user = match proof {
                     Proof::Password {
                         user,
@@ -159,7 +160,7 @@ async fn store(
                         mut guesser,
                     } => {
                         guesser.user = table::user_of_phone(tx, &phone).await?;
-                        if !code::check(tx, &handle, &guesser, &phone, &code, now_ms).await? {
+                        if !code::check(tx, &handle, &guesser, &phone, &code).await? {
                             // Committed, so that the attempt counts.
                             return Ok(Err(Error::new(ErrorCode::CodeRefused).field("code")));
                         }
@@ -171,7 +172,7 @@ async fn store(
                         user
                     }
                 };
-                Ok::<_, Error>(Ok(open(&handle, tx, new(user), now_ms).await?))
+                Ok::<_, Error>(Ok(open(&handle, tx, new(user)).await?))
             })
         })
         .await?

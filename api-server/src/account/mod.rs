@@ -8,6 +8,7 @@ pub(crate) mod budget;
 pub(crate) mod code;
 pub(crate) mod device;
 pub(crate) mod login;
+pub(crate) mod own;
 pub(crate) mod password;
 mod phone;
 pub(crate) mod register;
@@ -16,20 +17,26 @@ mod token;
 
 pub use budget::Budgets;
 pub(crate) use budget::Guesser;
+pub(crate) use code::Code;
 pub use code::Sms;
-pub use device::Device;
 pub(crate) use device::PushToken;
-pub(crate) use password::Password;
 pub use password::Passwords;
-pub use phone::CountryCode;
+pub(crate) use password::{Password, Proof, Refusals};
 pub(crate) use phone::{Phone, PhoneShown};
 pub use table::FORGET_LOGINS;
 pub use token::Tokens;
 
+pub(crate) use crate::caller::Device;
 pub(crate) use code::forget_old as forget_codes;
 pub(crate) use device::{Login, NewLogin, Platform, log_out, open, sweep_ended};
+pub(crate) use own::{
+    AccountRole,
+    closing::close_due,
+    notice::{NewNotice, NoticeKind, notify},
+};
 pub(crate) use table::{
-    NewAccount, SEQUENCE, identity, lock, lock_device, lock_enabled, lock_password, new_account, phone_in,
-    phone_of, remove_devices, remove_opened_devices, rename, set_password,
+    Identity, NewAccount, SEQUENCE, check_verified, fold_some, identity, is_suspended, lock, lock_device,
+    lock_enabled, lock_password, lock_verified, new_account, phone_in, phone_of, photo_uri, remove_devices,
+    remove_opened_devices, rename, set_password,
 };
 pub(crate) use token::{authenticate, is_valid, save_last_use};

@@ -1,6 +1,6 @@
 //! Passwords: argon2id, hashed on blocking threads, few at a time.
 
-use std::{fmt, time::Duration};
+use std::{fmt, net::IpAddr, time::Duration};
 
 use argon2::{
     Argon2,
@@ -8,6 +8,7 @@ use argon2::{
 };
 use axum::extract::State;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use database::Transaction;
 use serde::{Deserialize, Deserializer};
 use tokio::{sync::Semaphore, time::timeout};
 use utoipa::{
@@ -16,21 +17,20 @@ use utoipa::{
 };
 
 use super::{
-    budget::{Attempt, Guesser},
+    budget::{Attempt, Budgets, Guesser},
     code::{self, Code},
-    device::{Device, log_out},
+    device::log_out,
     phone::Phone,
     table,
 };
 use crate::{
-    app::App,
-    caller::User,
-    clock::now_ms,
+    app::{App, Part},
+    caller::{Device, User},
     http::{
+        address::ClientAddress,
         answer::{Answer, Empty, Envelope},
         error::{Error, ErrorCode},
         input::{Json, broken},
-        observe::ClientAddress,
     },
 };
 
@@ -97,6 +97,8 @@ impl ToSchema for Password {}
 
 /// Hashes and verifies passwords, few at a time.
 pub struct Passwords(Semaphore);
+
+impl Part for Passwords {}
 
 impl Default for Passwords {
     fn default() -> Self {
@@ -171,33 +173,8 @@ pub(crate) async fn change(
     ClientAddress(address): ClientAddress,
     Json(body): Json<ChangePassword>,
 ) -> Result<Answer, Error> {
-    let Some(account) = table::account(&app.database, user.id).await? else {
-        return Err(ErrorCode::AuthRequired.into());
-    };
-    let Some(phone) = account.phone.as_deref().and_then(Phone::parse) else {
-        // The team's owner logs an assistant in.
-        return Err(ErrorCode::PasswordRefused.into());
-    };
-    let guesser = Guesser::of_phone(&phone, Some(user.id), Some(&user.device_id), address);
-    let proof = match (body.current_password, body.code) {
-        (Some(current), _) => {
-            let attempt = app.budgets.begin_password(&app.database, guesser).await?;
-            let right = attempt
-                .verify(&app, current, account.password_hash.clone())
-                .await?;
-            let verified = account.password_hash.filter(|_| right).ok_or_else(wrong)?;
-            Proof::Password { verified, attempt }
-        }
-        (None, Some(code)) => Proof::Code { phone, code, guesser },
-        (None, None) => {
-            return Err(Error::invalid(
-                "current_password",
-                "必须提供，或提供短信验证码 code",
-                "must be given, or code instead",
-            ));
-        }
-    };
-    let hash = app.passwords.hash(body.new_password).await?;
+    let proof = Proof::of(&app, &user, address, (body.current_password, body.code), &CHANGE).await?;
+    let hash = app.part::<Passwords>().hash(body.new_password).await?;
     let ended = app.clone();
     app.to_the_end(async move {
         let gone = store(&ended, user, proof, hash).await?;
@@ -207,8 +184,23 @@ pub(crate) async fn change(
     .await
 }
 
-/// The proof that the owner changes the password.
-enum Proof {
+/// The refusals of a change, of a password.
+const CHANGE: Refusals = Refusals {
+    field: "current_password",
+    password: ErrorCode::PasswordRefused,
+    code: ErrorCode::CodeRefused,
+};
+
+/// How a request without a valid proof is refused.
+pub(crate) struct Refusals {
+    /// The field of the password.
+    pub(crate) field: &'static str,
+    pub(crate) password: ErrorCode,
+    pub(crate) code: ErrorCode,
+}
+
+/// The proof that the account's owner sends a request: an access token alone is not enough.
+pub(crate) enum Proof {
     /// The verified current password, with its hash.
     Password { verified: String, attempt: Attempt },
     /// A code, which the transaction checks and consumes.
@@ -219,8 +211,75 @@ enum Proof {
     },
 }
 
-fn wrong() -> Error {
-    Error::new(ErrorCode::PasswordRefused).field("current_password")
+impl Proof {
+    /// Verifies a password, else keeps a code for the transaction. Wrong passwords count.
+    pub(crate) async fn of(
+        app: &App,
+        user: &User,
+        address: IpAddr,
+        given: (Option<Password>, Option<Code>),
+        refusals: &Refusals,
+    ) -> Result<Self, Error> {
+        let Some(account) = table::account(&app.database, user.id).await? else {
+            return Err(ErrorCode::AuthRequired.into());
+        };
+        let Some(phone) = account.phone.as_deref().and_then(Phone::parse) else {
+            // The team's owner logs an assistant in.
+            return Err(refusals.password.into());
+        };
+        let guesser = Guesser::of_phone(&phone, Some(user.id), Some(&user.device_id), address);
+        match given {
+            (Some(password), _) => {
+                let attempt = app
+                    .part::<Budgets>()
+                    .begin_password(&app.database, guesser)
+                    .await?;
+                let right = attempt
+                    .verify(app, password, account.password_hash.clone())
+                    .await?;
+                let verified = account.password_hash.filter(|_| right);
+                let verified = verified.ok_or_else(|| refusals.wrong_password())?;
+                Ok(Self::Password { verified, attempt })
+            }
+            (None, Some(code)) => Ok(Self::Code { phone, code, guesser }),
+            (None, None) => Err(Error::invalid(
+                refusals.field,
+                "必须提供，或提供短信验证码 code",
+                "must be given, or code instead",
+            )),
+        }
+    }
+
+    /// Whether the proof still holds. A code is consumed; a wrong one counts, so that the transaction must be committed
+    /// either way. Locks the account; comes before all other locks.
+    pub(crate) async fn holds(
+        &self,
+        tx: &mut Transaction<'_>,
+        app: &App,
+        user: &User,
+    ) -> Result<bool, Error> {
+        match self {
+            Self::Password { verified, attempt } => {
+                attempt.clear_passwords(tx).await?;
+                table::replace_password(tx, user.id, verified, verified).await
+            }
+            Self::Code { phone, code, guesser } => code::consume(tx, app, guesser, phone, code).await,
+        }
+    }
+}
+
+impl Refusals {
+    fn wrong_password(&self) -> Error {
+        Error::new(self.password).field(self.field)
+    }
+
+    /// Of a proof that does not hold.
+    pub(crate) fn refuse(&self, proof: &Proof) -> Error {
+        match proof {
+            Proof::Password { .. } => self.wrong_password(),
+            Proof::Code { .. } => Error::new(self.code).field("code"),
+        }
+    }
 }
 
 /// Locks the account first: a concurrent login is ended here, or refused by the new hash.
@@ -229,25 +288,14 @@ async fn store(app: &App, user: User, proof: Proof, hash: String) -> Result<Vec<
     app.database
         .transaction(move |tx| {
             Box::pin(async move {
-                let now_ms = now_ms();
-                match proof {
-                    Proof::Password { verified, attempt } => {
-                        attempt.clear_passwords(tx).await?;
-                        if !table::replace_password(tx, user.id, &verified, &hash).await? {
-                            return Err(wrong());
-                        }
-                    }
-                    Proof::Code { phone, code, guesser } => {
-                        if !code::consume(tx, &handle, &guesser, &phone, &code, now_ms).await? {
-                            // Committed, so that the attempt counts.
-                            return Ok(Err(Error::new(ErrorCode::CodeRefused).field("code")));
-                        }
-                        table::set_password(tx, user.id, &hash).await?;
-                    }
+                if !proof.holds(tx, &handle, &user).await? {
+                    // Committed, so that the attempt counts.
+                    return Ok(Err(CHANGE.refuse(&proof)));
                 }
-                let gone = table::remove_other_devices(tx, user.id, &user.device_id, now_ms).await?;
+                table::set_password(tx, user.id, &hash).await?;
+                let gone = table::remove_other_devices(tx, user.id, &user.device_id).await?;
                 table::forget_other_known_devices(tx, user.id, &user.device_id).await?;
-                table::lock_device(tx, &user, now_ms).await?;
+                table::lock_device(tx, &user).await?;
                 Ok::<_, Error>(Ok(gone))
             })
         })

@@ -7,21 +7,20 @@ use utoipa::ToSchema;
 
 use super::{
     budget::Guesser,
-    code::{self, Code},
+    code::{self, Code, Consumed},
     device::{Login, NewLogin, Platform, PushToken, open},
-    password::Password,
+    password::{Password, Passwords},
     phone::Phone,
     table::{self, NewAccount},
 };
 use crate::{
     app::App,
     caller::Role,
-    clock::now_ms,
     http::{
+        address::ClientAddress,
         answer::{Answer, Envelope},
         error::{Error, ErrorCode},
         input::{DeviceId, Json, Line},
-        observe::ClientAddress,
     },
 };
 
@@ -51,6 +50,8 @@ pub(crate) enum RegisteredRole {
 }
 
 /// Creates an account and logs in
+///
+/// An app that got no answer sends the same request again while the code holds: the device is logged in anew.
 #[utoipa::path(
     operation_id = "registerAccount",
     post, path = "/account/register", tag = "account", request_body = Register,
@@ -71,7 +72,7 @@ pub(crate) async fn register(
         // The code comes first: without one the service does not hash.
         Some(password) => {
             check_code(&app, &body, guesser.clone()).await?;
-            Some(app.passwords.hash(password).await?)
+            Some(app.part::<Passwords>().hash(password).await?)
         }
         None => None,
     };
@@ -81,22 +82,35 @@ pub(crate) async fn register(
         .database
         .transaction(move |tx| {
             Box::pin(async move {
-                let now_ms = now_ms();
-                if !code::consume(tx, &handle, &guesser, &body.phone, &body.code, now_ms).await? {
+                let now_ms = tx.now_ms().await?;
+                let device = &*body.device_id;
+                let proof = (&body.phone, &body.code);
+                let consumed = code::consume_to_register(tx, &handle, &guesser, proof, device);
+                let user = match consumed.await? {
                     // Committed, so that the attempt counts.
-                    return Ok(Err(refused()));
-                }
-                let account = NewAccount {
-                    id: user,
-                    phone: Some(body.phone.as_str().to_owned()),
-                    name: body.name.into_string(),
-                    role: match body.role {
-                        RegisteredRole::Member => Role::Member,
-                        RegisteredRole::Doctor => Role::Doctor,
-                    },
-                    password_hash,
+                    Consumed::Wrong => return Ok(Err(refused())),
+                    Consumed::Before => {
+                        let registered = table::user_of_phone(tx, &body.phone).await?;
+                        let Some(registered) = registered else {
+                            return Ok(Err(refused()));
+                        };
+                        registered
+                    }
+                    Consumed::Now => {
+                        let account = NewAccount {
+                            id: user,
+                            phone: Some(body.phone.as_str().to_owned()),
+                            name: body.name.into_string(),
+                            role: match body.role {
+                                RegisteredRole::Member => Role::Member,
+                                RegisteredRole::Doctor => Role::Doctor,
+                            },
+                            password_hash,
+                        };
+                        table::new_account(tx, account, now_ms).await?;
+                        user
+                    }
                 };
-                table::new_account(tx, account, now_ms).await?;
                 let new = NewLogin {
                     user,
                     device_id: body.device_id,
@@ -104,7 +118,7 @@ pub(crate) async fn register(
                     push_token: body.push_token,
                     opened_by: None,
                 };
-                Ok::<_, Error>(Ok(open(&handle, tx, new, now_ms).await?))
+                Ok::<_, Error>(Ok(open(&handle, tx, new).await?))
             })
         })
         .await??;
@@ -112,12 +126,17 @@ pub(crate) async fn register(
 }
 
 async fn check_code(app: &App, body: &Register, guesser: Guesser) -> Result<(), Error> {
-    let (phone, code) = (body.phone.clone(), body.code.clone());
+    let (phone, code, device) = (body.phone.clone(), body.code.clone(), body.device_id.to_string());
     let handle = app.clone();
     let right = app
         .database
         .transaction(move |tx| {
-            Box::pin(async move { code::check(tx, &handle, &guesser, &phone, &code, now_ms()).await })
+            Box::pin(async move {
+                Ok::<_, Error>(
+                    code::check(tx, &handle, &guesser, &phone, &code).await?
+                        || code::has_registered(tx, (&phone, &code), &device).await?,
+                )
+            })
         })
         .await?;
     if right { Ok(()) } else { Err(refused()) }

@@ -8,9 +8,8 @@ use sha2::{Digest, Sha256};
 
 use super::table;
 use crate::{
-    app::App,
+    app::{App, Part},
     caller::{Role, TokenHash, User},
-    clock::now_ms,
     http::error::Error,
 };
 
@@ -55,6 +54,8 @@ fn hash(token: &str) -> TokenHash {
 #[derive(Default)]
 pub struct Tokens(DashMap<TokenHash, Used>);
 
+impl Part for Tokens {}
+
 struct Used {
     used_ms: i64,
     saved_ms: i64,
@@ -90,17 +91,16 @@ impl Tokens {
 /// [`table::lock_device`].
 pub(crate) async fn authenticate(app: &App, token: &str) -> Result<Option<User>, Error> {
     let token = hash(token);
-    let now_ms = now_ms();
-    let Some(found) = table::device_of_token(&app.database, &token, now_ms).await? else {
+    let Some(found) = table::device_of_token(&app.database, &token).await? else {
         return Ok(None);
     };
-    app.tokens.note(token, now_ms, found.last_used_ms);
+    app.part::<Tokens>().note(token, found.now_ms, found.last_used_ms);
     Ok(Some(found.user))
 }
 
 /// Whether the token of a request is still valid.
 pub(crate) async fn is_valid(app: &App, user: &User) -> Result<bool, Error> {
-    Ok(table::device_of_token(&app.database, &user.token, now_ms())
+    Ok(table::device_of_token(&app.database, &user.token)
         .await?
         .is_some())
 }
@@ -108,7 +108,7 @@ pub(crate) async fn is_valid(app: &App, user: &User) -> Result<bool, Error> {
 /// Writes last uses, and forgets tokens that were not used recently.
 pub(crate) async fn save_last_use(app: &App) -> Result<(), Error> {
     let moved: HashMap<TokenHash, i64> = app
-        .tokens
+        .part::<Tokens>()
         .0
         .iter()
         .filter(|used| used.used_ms - used.saved_ms > SAVE_USE_MS)
@@ -122,13 +122,13 @@ pub(crate) async fn save_last_use(app: &App) -> Result<(), Error> {
         }
         table::save_last_use(&app.database, some.clone()).await?;
         for (token, used_ms) in some {
-            if let Some(mut used) = app.tokens.0.get_mut(&token) {
+            if let Some(mut used) = app.part::<Tokens>().0.get_mut(&token) {
                 used.saved_ms = used_ms;
             }
         }
     }
-    let oldest = now_ms() - SAVE_USE_MS;
-    app.tokens.0.retain(|_, used| used.used_ms > oldest);
+    let oldest = app.database.now_ms().await? - SAVE_USE_MS;
+    app.part::<Tokens>().0.retain(|_, used| used.used_ms > oldest);
     Ok(())
 }
 
@@ -136,10 +136,12 @@ pub(crate) async fn save_last_use(app: &App) -> Result<(), Error> {
 pub(crate) struct Found {
     pub(crate) user: User,
     pub(crate) last_used_ms: i64,
+    /// By the database's clock.
+    now_ms: i64,
 }
 
 impl Found {
-    /// From the columns user, device, role, last use.
+    /// From the columns user, device, role, last use, now.
     pub(crate) fn from_row(row: &database::Row, token: TokenHash) -> Result<Self, Error> {
         let role: String = row.get(2)?;
         Ok(Self {
@@ -150,6 +152,7 @@ impl Found {
                 token,
             },
             last_used_ms: row.get(3)?,
+            now_ms: row.get(4)?,
         })
     }
 }

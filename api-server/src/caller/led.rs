@@ -5,7 +5,7 @@ use std::ops::Deref;
 use database::{Database, Transaction};
 
 use super::User;
-use crate::http::error::{Error, ErrorCode};
+use crate::error::{Error, ErrorCode};
 
 /// A record that users lead.
 pub(crate) trait Lead: Sized {

@@ -5,7 +5,7 @@ use std::{marker::PhantomData, ops::Deref};
 use axum::{extract::FromRequestParts, http::request::Parts};
 
 use super::{Role, User};
-use crate::http::error::{Error, ErrorCode};
+use crate::error::{Error, ErrorCode};
 
 /// A domain that serves doctors only.
 pub(crate) trait DoctorsOnly {
@@ -56,6 +56,16 @@ impl<S: Send + Sync> FromRequestParts<S> for Operator {
             Role::Operator,
             ErrorCode::OperatorsOnly,
         )?))
+    }
+}
+
+impl<D: MembersOnly> Member<D> {
+    /// Checks the role of a user who calls several domains in one request.
+    pub(crate) fn of(user: &User) -> Result<Self, Error> {
+        match user.role {
+            Role::Member => Ok(Self(user.clone(), PhantomData)),
+            _ => Err(D::REFUSAL.into()),
+        }
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::ops::Deref;
 
-use database::{Database, Transaction};
+use database::Transaction;
 
 use super::User;
-use crate::http::error::Error;
+use crate::error::Error;
 
 /// A record in which users have seats. To a user without a seat it does not exist.
 pub(crate) trait Seating: Sized {
@@ -14,13 +14,6 @@ pub(crate) trait Seating: Sized {
     /// Locks its row until the end of the transaction, and reads it with the user's seat.
     fn lock(
         tx: &mut Transaction<'_>,
-        id: i64,
-        user: &User,
-    ) -> impl Future<Output = Result<(Self, Self::Seat), Error>> + Send;
-
-    /// As [`Self::lock`], without a lock, for reads.
-    fn read(
-        database: &Database,
         id: i64,
         user: &User,
     ) -> impl Future<Output = Result<(Self, Self::Seat), Error>> + Send;
@@ -37,11 +30,6 @@ impl<T: Seating> Seated<T> {
     /// Locks a record until the end of the transaction.
     pub(crate) async fn lock(tx: &mut Transaction<'_>, id: i64, user: &User) -> Result<Self, Error> {
         let (record, seat) = T::lock(tx, id, user).await?;
-        Ok(Self { record, seat })
-    }
-
-    pub(crate) async fn read(database: &Database, id: i64, user: &User) -> Result<Self, Error> {
-        let (record, seat) = T::read(database, id, user).await?;
         Ok(Self { record, seat })
     }
 

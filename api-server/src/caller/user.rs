@@ -8,7 +8,7 @@ use axum::{
 };
 use proto::UserId;
 
-use crate::http::error::{Error, ErrorCode};
+use crate::error::{Error, ErrorCode};
 
 /// The SHA-256 of an access token.
 pub type TokenHash = [u8; 32];

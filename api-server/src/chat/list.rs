@@ -15,6 +15,8 @@ use crate::{
 };
 
 /// One's private chats
+///
+/// Without those that are hidden.
 #[utoipa::path(
     operation_id = "listChats",
     get, path = "/chat_list", tag = "chat", params(PageParams),

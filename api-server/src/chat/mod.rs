@@ -1,9 +1,15 @@
 //! Private chats: conversations of two.
 
+pub(crate) mod block;
+pub(crate) mod card;
+pub(crate) mod hide;
 pub(crate) mod list;
 pub(crate) mod open;
 mod table;
 
+pub(crate) use table::every;
+
+use proto::ConversationId;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -18,4 +24,25 @@ pub(crate) struct Chat {
     name: String,
     /// Epoch milliseconds.
     created: i64,
+    /// Neither of the two may write while one of them blocks it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    blocked_by_me: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    blocked_by_other: bool,
+    /// The caller has hidden it, and it has no later entry: it is on no list.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    hidden: bool,
+}
+
+impl Chat {
+    pub(crate) const fn conversation(&self) -> ConversationId {
+        ConversationId::from_database(self.conversation_id)
+    }
+
+    const fn is_blocked(&self) -> bool {
+        self.blocked_by_me || self.blocked_by_other
+    }
 }

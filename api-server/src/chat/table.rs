@@ -1,12 +1,28 @@
 //! The SQL of private chats.
 
-use database::{Row, Transaction, params};
+use database::{Database, Row, Transaction, params};
 use proto::{ConversationId, UserId};
 
-use super::Chat;
-use crate::http::{answer::List, error::Error, input::Cursor};
+use super::{Chat, card::UserCard};
+use crate::{
+    account,
+    caller::Role,
+    http::{answer::List, error::Error, input::Cursor},
+};
 
-const COLUMNS: &str = "c.conversation_id, c.other_id, a.name, c.created_ms";
+/// The user of chat `c` has hidden it, and no entry came later.
+macro_rules! is_hidden {
+    () => {
+        "EXISTS (SELECT 1 FROM hidden_conversation h JOIN conversation v ON v.id = h.conversation_id
+           WHERE h.conversation_id = c.conversation_id AND h.user_id = c.user_id AND h.through_seq >= v.last_seq)"
+    };
+}
+
+const COLUMNS: &str = concat!(
+    "c.conversation_id, c.other_id, a.name, c.created_ms, c.blocked_ms IS NOT NULL,
+     EXISTS (SELECT 1 FROM chat o WHERE o.user_id = c.other_id AND o.other_id = c.user_id AND o.blocked_ms IS NOT NULL), ",
+    is_hidden!()
+);
 
 fn chat_row(row: &Row) -> Result<Chat, Error> {
     Ok(Chat {
@@ -14,7 +30,57 @@ fn chat_row(row: &Row) -> Result<Chat, Error> {
         user_id: row.get(1)?,
         name: row.get(2)?,
         created: row.get(3)?,
+        blocked_by_me: row.get(4)?,
+        blocked_by_other: row.get(5)?,
+        hidden: row.get(6)?,
     })
+}
+
+/// User $2, if user $1 is the same, or has seen some of their time in a conversation, or is their doctor's patient, their
+/// patient's doctor, a colleague or the assistant in a team, or a colleague in a clinic.
+const CARD: &str = "SELECT a.name, a.role, COALESCE(d.title, ''), COALESCE(d.photo_id, m.photo_id, ''), v.verified_ms
+     FROM account a LEFT JOIN doctor_profile d ON d.doctor_id = a.id LEFT JOIN member_profile m ON m.member_id = a.id
+     LEFT JOIN doctor_verification v ON v.doctor_id = a.id AND v.state = 'approved'
+     WHERE a.id = $2 AND (a.id = $1
+       OR EXISTS (SELECT 1 FROM participant p JOIN participant o ON o.conversation_id = p.conversation_id AND o.user_id = $2
+           WHERE p.user_id = $1 AND o.from_seq <= COALESCE(p.to_seq, o.from_seq)
+             AND COALESCE(p.sees_from_seq, p.from_seq) <= COALESCE(o.to_seq, COALESCE(p.sees_from_seq, p.from_seq)))
+       OR EXISTS (SELECT 1 FROM team_doctor p JOIN team_doctor o ON o.team_id = p.team_id AND o.doctor_id = $2
+           WHERE p.doctor_id = $1)
+       OR EXISTS (SELECT 1 FROM team_doctor p JOIN team_member o ON o.team_id = p.team_id AND o.member_id = $2
+           WHERE p.doctor_id = $1)
+       OR EXISTS (SELECT 1 FROM team_member p JOIN team_doctor o ON o.team_id = p.team_id AND o.doctor_id = $2
+           WHERE p.member_id = $1)
+       OR EXISTS (SELECT 1 FROM team t JOIN team_doctor o ON o.team_id = t.id AND o.doctor_id = $2 WHERE t.assistant_id = $1)
+       OR EXISTS (SELECT 1 FROM team t JOIN team_member o ON o.team_id = t.id AND o.member_id = $2 WHERE t.assistant_id = $1)
+       OR EXISTS (SELECT 1 FROM team t JOIN team_doctor p ON p.team_id = t.id AND p.doctor_id = $1 WHERE t.assistant_id = $2)
+       OR EXISTS (SELECT 1 FROM team t JOIN team_member p ON p.team_id = t.id AND p.member_id = $1 WHERE t.assistant_id = $2)
+       OR EXISTS (SELECT 1 FROM clinic_doctor p JOIN clinic_doctor o ON o.clinic_id = p.clinic_id AND o.doctor_id = $2
+           WHERE p.doctor_id = $1))";
+
+/// The card of a user whom the caller knows.
+pub(super) async fn card(
+    database: &Database,
+    user: UserId,
+    other: UserId,
+) -> Result<Option<UserCard>, Error> {
+    let row = database
+        .query_first(CARD, params![user.get(), other.get()])
+        .await?;
+    row.map(|row| {
+        let role: String = row.get(1)?;
+        Ok(UserCard {
+            user_id: other.get(),
+            name: row.get(0)?,
+            role: Role::from_database(&role)
+                .ok_or_else(|| Error::internal("account.role is unknown"))?
+                .as_str(),
+            title: row.get(2)?,
+            photo: account::photo_uri(row.get(3)?),
+            verified_since: row.get(4)?,
+        })
+    })
+    .transpose()
 }
 
 /// The chat of two users, as the first sees it.
@@ -33,6 +99,46 @@ pub(super) async fn chat(
         )
         .await?;
     row.as_ref().map(chat_row).transpose()
+}
+
+const LOCK: &str = "UPDATE chat SET created_ms = created_ms WHERE conversation_id = $1";
+
+/// Locks both rows of a chat.
+pub(super) async fn lock(tx: &mut Transaction<'_>, conversation: ConversationId) -> Result<(), Error> {
+    tx.execute(LOCK, params![conversation.get()]).await?;
+    Ok(())
+}
+
+fn one_sql() -> String {
+    format!(
+        "SELECT {COLUMNS} FROM chat c JOIN account a ON a.id = c.other_id
+         WHERE c.conversation_id = $1 AND c.user_id = $2"
+    )
+}
+
+/// The chat of a conversation, as one of its users sees it.
+pub(super) async fn chat_of(
+    tx: &mut Transaction<'_>,
+    conversation: ConversationId,
+    user: UserId,
+) -> Result<Option<Chat>, Error> {
+    let row = tx
+        .query_first(one_sql(), params![conversation.get(), user.get()])
+        .await?;
+    row.as_ref().map(chat_row).transpose()
+}
+
+const SET_BLOCKED: &str = "UPDATE chat SET blocked_ms = $1 WHERE conversation_id = $2 AND user_id = $3";
+
+pub(super) async fn set_blocked(
+    tx: &mut Transaction<'_>,
+    conversation: ConversationId,
+    user: UserId,
+    blocked_ms: Option<i64>,
+) -> Result<(), Error> {
+    tx.execute(SET_BLOCKED, params![blocked_ms, conversation.get(), user.get()])
+        .await?;
+    Ok(())
 }
 
 /// Inserts the chat of two users; false when it exists. The row of the lower id comes first, so that racing requests of both
@@ -66,14 +172,35 @@ pub(super) async fn put_chat(
 fn list_sql() -> String {
     format!(
         "SELECT {COLUMNS} FROM chat c JOIN account a ON a.id = c.other_id
+         WHERE c.user_id = $1 AND (c.created_ms, c.conversation_id) < ($2, $3) AND NOT {}
+         ORDER BY c.created_ms DESC, c.conversation_id DESC LIMIT $4",
+        is_hidden!()
+    )
+}
+
+const COUNT: &str = concat!(
+    "SELECT count(*) FROM chat c WHERE c.user_id = $1 AND NOT ",
+    is_hidden!()
+);
+
+fn every_sql() -> String {
+    format!(
+        "SELECT {COLUMNS} FROM chat c JOIN account a ON a.id = c.other_id
          WHERE c.user_id = $1 AND (c.created_ms, c.conversation_id) < ($2, $3)
          ORDER BY c.created_ms DESC, c.conversation_id DESC LIMIT $4"
     )
 }
 
-const COUNT: &str = "SELECT count(*) FROM chat WHERE user_id = $1";
+/// A user's chats, hidden ones too, the newest first.
+pub(crate) fn every(user: UserId) -> List<Chat> {
+    List {
+        items: every_sql().into(),
+        count: "SELECT count(*) FROM chat c WHERE c.user_id = $1".into(),
+        ..list(user)
+    }
+}
 
-/// A user's chats, the newest first.
+/// A user's chats that are not hidden, the newest first.
 pub(super) fn list(user: UserId) -> List<Chat> {
     List {
         items: list_sql().into(),
@@ -90,9 +217,15 @@ pub(super) fn list(user: UserId) -> List<Chat> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::walks_an_index;
 
     #[tokio::test]
     async fn statements_walk_an_index() {
         list(UserId::from_database(1)).walks_an_index().await;
+        every(UserId::from_database(1)).walks_an_index().await;
+        walks_an_index(LOCK, params![1_i64]).await;
+        walks_an_index(CARD, params![1_i64, 2_i64]).await;
+        walks_an_index(&one_sql(), params![1_i64, 1_i64]).await;
+        walks_an_index(SET_BLOCKED, params![None::<i64>, 1_i64, 1_i64]).await;
     }
 }

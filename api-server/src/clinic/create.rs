@@ -4,7 +4,10 @@ use axum::extract::State;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{Caller, Clinic, MAX_CLINICS, table};
+use super::{
+    Caller, Clinic, MAX_CLINICS,
+    table::{self, Came},
+};
 use crate::{
     account,
     app::{App, Written},
@@ -27,13 +30,13 @@ pub(crate) struct NewClinic {
 
 /// Founds a clinic
 ///
-/// By a doctor, who is its founder and first doctor. A doctor founds at most 5 clinics. Names are unique.
+/// By a verified doctor, who is its founder and first doctor. A doctor founds at most 5 clinics. Names are unique.
 #[utoipa::path(
     operation_id = "createClinic",
     post, path = "/clinic", tag = "clinic", request_body = NewClinic, params(IdempotencyKey),
     responses(
         (status = 200, body = Envelope<Clinic>),
-        (status = 403, description = "`clinic.doctors_only`"),
+        (status = 403, description = "`clinic.doctors_only`, `doctor.not_verified`"),
         (status = 409, description = "`clinic.name_taken`, `clinic.limit_reached`")
     ),
     security(("access_token" = []), ("bearer" = []))
@@ -43,10 +46,12 @@ pub(crate) async fn create(
     user: Caller,
     Write { body, once }: Write<NewClinic>,
 ) -> Result<Answer, Error> {
+    let rule = app.doctor_verification;
     let clinic_id = app.database.allocate_id(table::SEQUENCE).await?;
     app.write(once, move |tx| {
         Box::pin(async move {
             let now_ms = now_ms();
+            account::check_verified(tx, rule, user.id).await?;
             account::lock(tx, user.id).await?;
             if table::founded(tx, user.id).await? >= MAX_CLINICS {
                 return Err(ErrorCode::ClinicLimit.into());
@@ -57,9 +62,16 @@ pub(crate) async fn create(
                 introduction: body.introduction.into_string(),
                 founder_id: user.id.get(),
                 created_ms: now_ms,
+                closed_ms: None,
+                dissolved_ms: None,
             };
             table::new_clinic(tx, &clinic).await?;
-            table::add_doctor(tx, clinic_id, user.id, user.id, "name", now_ms).await?;
+            let founder = Came {
+                inviter: user.id,
+                link: None,
+                field: "name",
+            };
+            table::add_doctor(tx, clinic_id, user.id, founder, now_ms).await?;
             Ok(Written::new(Answer::one(&clinic)?))
         })
     })

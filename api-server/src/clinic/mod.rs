@@ -3,10 +3,13 @@
 
 mod access;
 pub(crate) mod change;
+pub(crate) mod closing;
 pub(crate) mod create;
 pub(crate) mod find;
+pub(crate) mod life;
 pub(crate) mod roster;
 mod table;
+pub(crate) mod team;
 
 use proto::UserId;
 use serde::Serialize;
@@ -17,7 +20,7 @@ pub(crate) use table::{fold_names, share_a_clinic};
 
 use crate::{
     caller::{self, DoctorsOnly},
-    http::error::ErrorCode,
+    http::error::{Error, ErrorCode},
 };
 
 /// Endpoints of clinics that serve doctors only.
@@ -41,9 +44,25 @@ pub(crate) struct Clinic {
     introduction: String,
     founder_id: i64,
     created_ms: i64,
+    /// Since when it takes no doctors and is not found by name, epoch milliseconds: an operator has closed it, or it was
+    /// dissolved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    closed_ms: Option<i64>,
+    /// When its founder dissolved it, epoch milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dissolved_ms: Option<i64>,
 }
 
 impl Clinic {
+    /// Refuses a clinic that takes no doctors and teams.
+    fn check_works(&self) -> Result<(), Error> {
+        match (self.closed_ms, self.dissolved_ms) {
+            (_, Some(_)) => Err(ErrorCode::ClinicDissolved.into()),
+            (Some(_), None) => Err(ErrorCode::ClinicClosed.into()),
+            (None, None) => Ok(()),
+        }
+    }
+
     fn is_founded_by(&self, user: UserId) -> bool {
         self.founder_id == user.get()
     }
@@ -67,4 +86,7 @@ pub(crate) struct ClinicDoctor {
     supervisor_inviter_id: Option<i64>,
     /// 0 until an invited doctor has accepted.
     joined_ms: i64,
+    /// Since when the platform has verified the doctor, epoch milliseconds; absent of others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verified_since: Option<i64>,
 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use proto::{
+    Seq,
     json::{self, Enumeration},
     wire::{self, EntryKind, Role},
 };
@@ -12,18 +13,30 @@ use utoipa::{
     openapi::{Object, Ref, RefOr, Schema},
 };
 
-use super::Status;
+use super::{Status, life::ChargeState};
 use crate::http::docs::one_of;
 
 /// An entry.
 #[derive(Debug, Serialize)]
-#[serde(transparent)]
-pub(crate) struct EntryItem(json::Entry);
+pub(crate) struct EntryItem {
+    #[serde(flatten)]
+    entry: json::Entry,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    corrected_by_seq: Option<i64>,
+}
 
 impl EntryItem {
     /// Its place.
     pub(crate) fn seq(&self) -> i64 {
-        self.0.seq
+        self.entry.seq
+    }
+
+    /// With the newest correction of it.
+    pub(crate) fn corrected_by(self, seq: Option<Seq>) -> Self {
+        Self {
+            corrected_by_seq: seq.map(Seq::get),
+            ..self
+        }
     }
 
     /// As the sealed journal has it: the body of a recalled message included, and marked as recalled.
@@ -31,13 +44,22 @@ impl EntryItem {
         let recalled = std::mem::take(&mut entry.recalled);
         let mut item = json::Entry::from(entry.into_wire());
         item.recalled = recalled;
-        Self(item)
+        item.into()
+    }
+}
+
+impl From<json::Entry> for EntryItem {
+    fn from(entry: json::Entry) -> Self {
+        Self {
+            entry,
+            corrected_by_seq: None,
+        }
     }
 }
 
 impl From<wire::Entry> for EntryItem {
     fn from(entry: wire::Entry) -> Self {
-        Self(entry.into())
+        json::Entry::from(entry).into()
     }
 }
 
@@ -89,9 +111,12 @@ struct Fields {
     /// The entry that this one answers.
     #[schema(required = false)]
     reply_to_seq: i64,
-    /// The entry that this one is about.
+    /// The message that this one corrects; of recalled, the one that was recalled.
     #[schema(required = false)]
     corrects_seq: i64,
+    /// Of a corrected message: the newest message that corrects it. Show this one as corrected.
+    #[schema(required = false)]
+    corrected_by_seq: i64,
     /// People called by name.
     #[schema(required = false)]
     mentions: Vec<i64>,
@@ -113,6 +138,12 @@ struct Fields {
     /// Of media_ready.
     #[schema(required = false)]
     media: Media,
+    /// Of refunded.
+    #[schema(required = false)]
+    refund: Refunded,
+    /// Of deadline.
+    #[schema(required = false)]
+    deadline: Deadline,
 }
 
 /// A participant who came in or went.
@@ -124,17 +155,35 @@ struct Participant {
     #[schema(schema_with = roles)]
     role: String,
     name: String,
+    /// Of a doctor, at the time of the entry.
+    #[schema(required = false)]
+    title: String,
+    /// The uri of an image.
+    #[schema(required = false)]
+    photo: String,
+    /// Of a participant who came in: the first entry that they see; absent in older entries, where it is this one.
+    #[schema(required = false)]
+    sees_from_seq: i64,
 }
 
-/// A state that a consult has reached.
+/// A state that a consult has reached, or a private chat: blocked, unblocked.
 #[derive(ToSchema)]
 #[schema(as = EntryStatus)]
 #[expect(dead_code, reason = "only its documentation is used")]
 struct Changed {
-    #[schema(value_type = Status)]
+    #[schema(schema_with = states)]
     status: String,
     /// Whether the conversation takes messages in this state.
     open: bool,
+    /// The price that the patient paid, fen; absent when nothing was charged.
+    #[schema(required = false)]
+    price_fen: i64,
+    /// Where the price is; absent when nothing was charged.
+    #[schema(required = false, value_type = ChargeState)]
+    charge_state: String,
+    /// Why it changed without a request: silence, closed; else absent.
+    #[schema(required = false)]
+    cause: String,
 }
 
 /// A value-added service at the time of the entry.
@@ -173,9 +222,42 @@ struct Media {
     mime_type: String,
 }
 
+/// A price that went back to the patient, whole or in part.
+#[derive(ToSchema)]
+#[schema(as = EntryRefund)]
+#[expect(dead_code, reason = "only its documentation is used")]
+struct Refunded {
+    refund_id: i64,
+    /// The value-added service; 0: of the consult's own price.
+    vas_id: i64,
+    amount_fen: i64,
+}
+
+/// A deadline that was set, met, lifted, or has passed.
+#[derive(ToSchema)]
+#[schema(as = EntryDeadline)]
+#[expect(dead_code, reason = "only its documentation is used")]
+struct Deadline {
+    /// answer_reminder, first_answer, silence_warning, silence_end.
+    kind: String,
+    /// Epoch milliseconds.
+    due_ms: i64,
+    /// set, met, lifted, fired.
+    state: String,
+}
+
 /// The schema of a domain above this one.
 fn vas_state() -> RefOr<Schema> {
     Ref::from_schema_name("VasState").into()
+}
+
+fn states() -> RefOr<Schema> {
+    one_of(
+        Status::ALL
+            .map(Status::as_str)
+            .into_iter()
+            .chain(["blocked", "unblocked"]),
+    )
 }
 
 fn kinds() -> RefOr<Schema> {
@@ -204,7 +286,8 @@ mod tests {
     }
 
     fn shown(entry: wire::Entry) -> Value {
-        serde_json::to_value(EntryItem::from(entry)).unwrap()
+        let corrected = EntryItem::from(entry).corrected_by(Some(Seq::from_database(2)));
+        serde_json::to_value(corrected).unwrap()
     }
 
     /// All optional fields set, with this body and event.
@@ -228,16 +311,29 @@ mod tests {
             recalled: true,
             ..wire::Entry::default()
         };
+        let charged = wire::StatusEvent {
+            price_fen: 1,
+            charge_state: "held".into(),
+            cause: "silence".into(),
+            ..wire::StatusEvent::default()
+        };
         let answers = [
             full(
                 "text/plain",
                 b"a",
-                Event::Participant(wire::ParticipantEvent::default()),
+                Event::Participant(wire::ParticipantEvent {
+                    title: "a".into(),
+                    photo: "a".into(),
+                    sees_from_seq: 1,
+                    ..wire::ParticipantEvent::default()
+                }),
             ),
-            full("image/png", b"", Event::Status(wire::StatusEvent::default())),
+            full("image/png", b"", Event::Status(charged)),
             full("a/b", b"a", Event::Vas(wire::VasEvent::default())),
             full("a/b", b"a", Event::Call(wire::CallEvent::default())),
             full("a/b", b"a", Event::Media(wire::MediaEvent::default())),
+            full("a/b", b"a", Event::Refund(wire::RefundEvent::default())),
+            full("a/b", b"a", Event::Deadline(wire::DeadlineEvent::default())),
             shown(recalled),
         ];
         let found: BTreeSet<String> = answers.iter().flat_map(keys).collect();
@@ -247,5 +343,7 @@ mod tests {
         assert_eq!(keys(&answers[2]["vas"]), properties::<VasCard>());
         assert_eq!(keys(&answers[3]["call"]), properties::<Call>());
         assert_eq!(keys(&answers[4]["media"]), properties::<Media>());
+        assert_eq!(keys(&answers[5]["refund"]), properties::<Refunded>());
+        assert_eq!(keys(&answers[6]["deadline"]), properties::<Deadline>());
     }
 }

@@ -5,7 +5,7 @@ use journal::{Journal, record::Unpublished};
 use proto::{ConversationId, UserId};
 
 use super::life::Status;
-use crate::http::error::Error;
+use crate::{app::Part, http::error::Error};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
@@ -29,3 +29,8 @@ pub(crate) struct Happened {
 /// Acts on an event in the transaction that raised it: a refusal or failure rolls back both.
 pub(crate) type Subscriber =
     for<'t, 'c> fn(&'t mut Transaction<'c>, &'t Happened) -> TransactionFuture<'t, Unpublished, Error>;
+
+/// The subscribers, in the order in which they act.
+pub(crate) struct Subscribers(pub(crate) &'static [Subscriber]);
+
+impl Part for Subscribers {}

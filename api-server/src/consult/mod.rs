@@ -13,15 +13,21 @@ mod record;
 mod table;
 pub(crate) mod team_doctor;
 
+pub(crate) use act::closing::{end_all, leave_all};
 pub(crate) use entry::EntryItem;
-pub(crate) use event::{Event, Happened, Subscriber};
+pub(crate) use event::{Event, Happened, Subscribers};
 pub(crate) use life::Status;
+pub(crate) use read::WATCH;
 pub(crate) use record::Record;
 pub(crate) use table::{
-    check_seated, check_seated_in, count_finished, count_served, lock_row, shared_a_consult,
+    Own, bring_back, check_seated, check_seated_in, count_finished, count_served, fold_some, lock_row,
+    lock_row_of_vas, own, shared_a_consult,
 };
 
+use jobs::Job;
+
 use crate::{
+    app::App,
     caller::{self, MembersOnly},
     http::error::ErrorCode,
 };
@@ -35,3 +41,18 @@ impl MembersOnly for Opening {
 
 /// The member who calls.
 type Caller = caller::Member<Opening>;
+
+/// Consults about the caller.
+pub(crate) struct Subject;
+
+impl MembersOnly for Subject {
+    const REFUSAL: ErrorCode = ErrorCode::MemberOnly;
+}
+
+/// The member whom consults are about.
+type AboutMe = caller::Member<Subject>;
+
+/// The background work of consults.
+pub(crate) fn jobs(app: &App) -> [Job; 2] {
+    [act::closing::job(app), act::clock::job(app)]
+}

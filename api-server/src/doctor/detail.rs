@@ -15,6 +15,7 @@ use crate::{
         error::{Error, ErrorCode},
         input::{Given, Line, PhotoId, Text, Write},
     },
+    media::{Media, Record},
 };
 
 /// Changes of a doctor's page (2.1). An absent field stays as it is; an empty text clears it.
@@ -71,15 +72,22 @@ pub(crate) async fn put(
     user: Caller,
     Write { body, once }: Write<DoctorDetail>,
 ) -> Result<Answer, Error> {
+    let media = app.part::<Media>().clone();
     app.write(once, move |tx| {
         Box::pin(async move {
+            let now_ms = now_ms();
             account::lock(tx, user.id).await?;
             let mut doctor = table::doctor_in(tx, user.id.get())
                 .await?
                 .ok_or(ErrorCode::AuthRequired)?;
+            let before = doctor.photo_id.clone();
             body.change(&mut doctor);
+            let (photo, of) = (doctor.photo_id.as_deref(), Record::Doctor);
+            media
+                .use_photo(tx, user.id, (before.as_deref(), photo), of, user.id.get(), now_ms)
+                .await?;
             account::rename(tx, user.id, doctor.name.clone()).await?;
-            table::put(tx, &doctor, now_ms()).await?;
+            table::put(tx, &doctor, now_ms).await?;
             Ok(Written::new(Answer::one(&doctor)?))
         })
     })

@@ -14,13 +14,13 @@ use crate::{
     account::{self, NewAccount, Phone},
     app::{App, Written},
     caller::Role,
-    clock::now_ms,
     http::{
         answer::{Answer, Envelope},
         docs::IdempotencyKey,
         error::{Error, ErrorCode},
         input::{BirthDate, Line, PhotoId, Write},
     },
+    media::{Media, Record},
     profile::{self, Gender, Profile},
 };
 
@@ -92,9 +92,10 @@ pub(crate) async fn create(
         ));
     };
     let id = UserId::from_database(app.database.allocate_id(account::SEQUENCE).await?);
+    let media = app.part::<Media>().clone();
     app.write(once, move |tx| {
         Box::pin(async move {
-            let added = add(tx, user.id, id, name.into_string(), body).await?;
+            let added = add(tx, &media, user.id, id, name.into_string(), body).await?;
             Ok(Written::new(Answer::one(&Added::Dependant(added))?))
         })
     })
@@ -104,12 +105,13 @@ pub(crate) async fn create(
 /// Makes a dependant: an account without a phone, which cannot log in.
 async fn add(
     tx: &mut Transaction<'_>,
+    media: &Media,
     user: UserId,
     id: UserId,
     name: String,
     body: NewRelative,
 ) -> Result<FamilyMember, Error> {
-    let now_ms = now_ms();
+    let now_ms = tx.now_ms().await?;
     make_room(tx, user, now_ms).await?;
     let account = NewAccount {
         id,
@@ -125,6 +127,10 @@ async fn add(
         birth_date: body.birth_date.map(|date| date.to_string()),
         ..Profile::default()
     };
+    let photo = profile.photo_id.as_deref();
+    media
+        .use_photo(tx, user, (None, photo), Record::Member, id.get(), now_ms)
+        .await?;
     profile::put(tx, id, &profile, now_ms).await?;
     table::put_relative(tx, user, id, body.relation_type, Kind::Dependant, now_ms).await?;
     table::member_in(tx, user, id).await
@@ -137,7 +143,7 @@ async fn invite(
     phone: Phone,
     relation: Relation,
 ) -> Result<SentInvitation, Error> {
-    let now_ms = now_ms();
+    let now_ms = tx.now_ms().await?;
     make_room(tx, user, now_ms).await?;
     if account::phone_in(tx, user).await?.as_deref() == Some(phone.as_str()) {
         return Err(Error::invalid(

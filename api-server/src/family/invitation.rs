@@ -8,7 +8,6 @@ use super::{Caller, Kind, ReceivedInvitation, table};
 use crate::{
     account,
     app::{App, Written},
-    clock::now_ms,
     http::{
         answer::{Answer, Empty, Envelope},
         docs::IdempotencyKey,
@@ -42,11 +41,11 @@ pub(crate) async fn accept(
 ) -> Result<Answer, Error> {
     app.write(once, move |tx| {
         Box::pin(async move {
-            let now_ms = now_ms();
+            let now_ms = tx.now_ms().await?;
             let phone = own_phone(tx, user.id).await?;
             let accepted = table::accept(tx, &phone, id.get(), user.id, now_ms).await?;
             let (inviter, relation) = accepted.ok_or(ErrorCode::FamilyInvitationNotFound)?;
-            table::put_relative(tx, inviter, user.id, relation, Kind::Person, now_ms).await?;
+            table::put_relative(tx, inviter, user.id, relation, Kind::Account, now_ms).await?;
             let shown = table::received_in(tx, &phone, id.get()).await?;
             Ok(Written::new(Answer::one(
                 &shown.ok_or(ErrorCode::FamilyInvitationNotFound)?,
@@ -83,7 +82,8 @@ pub(crate) async fn decline(
     app.write(once, move |tx| {
         Box::pin(async move {
             let phone = own_phone(tx, user.id).await?;
-            table::decline(tx, &phone, id.get(), user.id, now_ms()).await?;
+            let now_ms = tx.now_ms().await?;
+            table::decline(tx, &phone, id.get(), user.id, now_ms).await?;
             Ok(Written::new(Answer::empty()?))
         })
     })
@@ -113,7 +113,8 @@ pub(crate) async fn revoke(
 ) -> Result<Answer, Error> {
     app.write(once, move |tx| {
         Box::pin(async move {
-            table::revoke(tx, user.id, id.get(), now_ms()).await?;
+            let now_ms = tx.now_ms().await?;
+            table::revoke(tx, user.id, id.get(), now_ms).await?;
             Ok(Written::new(Answer::empty()?))
         })
     })

@@ -6,7 +6,6 @@ use super::{Caller, ReceivedInvitation, SentInvitation, table};
 use crate::{
     account,
     app::App,
-    clock::now_ms,
     http::{
         answer::{Answer, ListEnvelope},
         docs::PageParams,
@@ -31,7 +30,7 @@ pub(crate) async fn received(State(app): State<App>, user: Caller, page: PageQue
     let phone = account::phone_of(&app.database, user.id)
         .await?
         .ok_or(ErrorCode::AuthRequired)?;
-    let list = table::received(phone, now_ms());
+    let list = table::received(phone, app.database.now_ms().await?);
     Answer::page(list.page(&app.database, &page).await?)
 }
 
@@ -48,6 +47,6 @@ pub(crate) async fn received(State(app): State<App>, user: Caller, page: PageQue
     security(("access_token" = []), ("bearer" = []))
 )]
 pub(crate) async fn sent(State(app): State<App>, user: Caller, page: PageQuery) -> Result<Answer, Error> {
-    let list = table::sent(user.id, now_ms());
+    let list = table::sent(user.id, app.database.now_ms().await?);
     Answer::page(list.page(&app.database, &page).await?)
 }

@@ -19,7 +19,7 @@ use utoipa::{
 };
 
 pub(crate) use relation::Relation;
-pub(crate) use table::{lock_relative, relatives, relatives_in};
+pub(crate) use table::{is_relative, lock_relative, relatives, relatives_in};
 
 use crate::{
     account::PhoneShown,
@@ -80,14 +80,15 @@ pub(crate) enum Kind {
     /// The member keeps it.
     Dependant,
     /// A user with an account of their own.
-    Person,
+    #[serde(rename = "person")]
+    Account,
 }
 
 impl Kind {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Dependant => "dependant",
-            Self::Person => "person",
+            Self::Account => "person",
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::{
         error::{Error, ErrorCode},
         input::{BirthDate, Given, Line, Nothing, PageQuery, PathId, PhotoId, Write},
     },
+    media::{Media, Record},
     profile::{self, Gender},
 };
 
@@ -96,12 +97,14 @@ pub(crate) async fn change(
     PathId(id): PathId,
     Write { body, once }: Write<ChangeRelative>,
 ) -> Result<Answer, Error> {
+    let media = app.part::<Media>().clone();
     app.write(once, move |tx| {
         Box::pin(async move {
+            let now_ms = now_ms();
             let relative = UserId::from_database(id.get());
             // Lock order: the account, then the family's row.
             account::lock(tx, relative).await?;
-            if !table::lock_relative(tx, user.id, relative).await? {
+            if table::lock_relative(tx, user.id, relative).await?.is_none() {
                 return Err(ErrorCode::FamilyNotFound.into());
             }
             let present = table::member_in(tx, user.id, relative).await?;
@@ -110,10 +113,15 @@ pub(crate) async fn change(
                     return Err(ErrorCode::FamilyOwnData.into());
                 }
                 let mut profile = profile::read_in(tx, relative).await?;
+                let before = profile.photo_id.clone();
                 profile.photo_id = body.photo_id.over(profile.photo_id, PhotoId::into_string);
                 profile.gender = body.gender.over(profile.gender, |gender| gender);
                 profile.birth_date = body.birth_date.over(profile.birth_date, |date| date.to_string());
-                profile::put(tx, relative, &profile, now_ms()).await?;
+                let (photo, of) = (profile.photo_id.as_deref(), Record::Member);
+                media
+                    .use_photo(tx, user.id, (before.as_deref(), photo), of, id.get(), now_ms)
+                    .await?;
+                profile::put(tx, relative, &profile, now_ms).await?;
                 if let Some(name) = body.name {
                     account::rename(tx, relative, name.into_string()).await?;
                 }

@@ -40,7 +40,7 @@ const MEMBERS: &str =
 
 fn member_row(row: &Row) -> Result<FamilyMember, Error> {
     let kind: String = row.get(4)?;
-    let kind = [Kind::Dependant, Kind::Person]
+    let kind = [Kind::Dependant, Kind::Account]
         .into_iter()
         .find(|known| known.as_str() == kind)
         .ok_or_else(|| Error::internal("family.kind is unknown"))?;
@@ -55,7 +55,7 @@ fn member_row(row: &Row) -> Result<FamilyMember, Error> {
         birth_date: row.get(6)?,
         created_ms: row.get(7)?,
     };
-    if kind == Kind::Person {
+    if kind == Kind::Account {
         member.gender = None;
         member.birth_date = None;
     }
@@ -111,6 +111,14 @@ pub(super) fn list(user: UserId) -> List<FamilyMember> {
     }
 }
 
+const IS_RELATIVE: &str = "SELECT 1 FROM family WHERE user_id = $1 AND relation_user_id = $2";
+
+/// Whether a user is in one's family.
+pub(crate) async fn is_relative(database: &Database, user: UserId, relative: UserId) -> Result<bool, Error> {
+    let params = params![user.get(), relative.get()];
+    Ok(database.query_first(IS_RELATIVE, params).await?.is_some())
+}
+
 fn one_sql() -> String {
     format!("{MEMBERS} AND f.relation_user_id = $2")
 }
@@ -137,19 +145,19 @@ pub(super) async fn member_in(
     member_row(&row.ok_or(ErrorCode::FamilyNotFound)?)
 }
 
-/// Locks a relative in the user's family until the end of the transaction; false when there is none.
+/// Locks a relative in the user's family until the end of the transaction; none when there is none.
 pub(crate) async fn lock_relative(
     tx: &mut Transaction<'_>,
     user: UserId,
     relative: UserId,
-) -> Result<bool, Error> {
-    let taken = tx
-        .execute(
-            "UPDATE family SET kind = kind WHERE user_id = $1 AND relation_user_id = $2",
+) -> Result<Option<Relation>, Error> {
+    let row = tx
+        .query_first(
+            "UPDATE family SET kind = kind WHERE user_id = $1 AND relation_user_id = $2 RETURNING relation_type",
             params![user.get(), relative.get()],
         )
         .await?;
-    Ok(taken == 1)
+    row.map(|row| relation(&row.get::<String>(0)?)).transpose()
 }
 
 pub(super) async fn put_relative(

@@ -3,7 +3,7 @@
 use std::{net::IpAddr, num::NonZeroU32};
 
 use governor::{
-    DefaultKeyedRateLimiter, Quota, RateLimiter,
+    DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLimiter,
     clock::{Clock, DefaultClock},
     middleware::StateInformationMiddleware,
 };
@@ -19,6 +19,11 @@ const LOOKUPS: u32 = 10;
 /// The burst, in seconds of the rate.
 const BURST_S: u32 = 5;
 
+/// Refused notices of payment providers that are recorded a minute.
+const REFUSED_NOTICES_PER_MINUTE: NonZeroU32 = NonZeroU32::MIN.saturating_add(59);
+/// How often apps make a payment provider look at one order, a minute; one at once.
+const LOOKS_PER_MINUTE: NonZeroU32 = NonZeroU32::MIN.saturating_add(11);
+
 type Keyed<K> = DefaultKeyedRateLimiter<K, StateInformationMiddleware>;
 
 /// The rates of all users and addresses.
@@ -27,6 +32,8 @@ pub struct Limits {
     addresses: Budgets<Subscriber>,
     lookups: Budgets<Subscriber>,
     refused: Refusals,
+    notices: DefaultDirectRateLimiter,
+    looks: DefaultKeyedRateLimiter<i64>,
 }
 
 struct Budgets<K: std::hash::Hash + Eq + Clone> {
@@ -60,6 +67,8 @@ impl Limits {
                     .saturating_mul(NonZeroU32::MIN.saturating_add(LOOKUPS - 1)),
             ),
             refused: Refusals::default(),
+            notices: RateLimiter::direct(Quota::per_minute(REFUSED_NOTICES_PER_MINUTE)),
+            looks: RateLimiter::keyed(Quota::per_minute(LOOKS_PER_MINUTE).allow_burst(NonZeroU32::MIN)),
         }
     }
 
@@ -76,6 +85,16 @@ impl Limits {
     /// Spends one token look-up of an address.
     pub fn take_lookup(&self, address: IpAddr) -> Budget {
         self.logged(address, self.lookups.take(&Subscriber::of(address)))
+    }
+
+    /// Spends one record of a refused notice; false when none is left.
+    pub fn take_refused_notice(&self) -> bool {
+        self.notices.check().is_ok()
+    }
+
+    /// Spends one look of a payment provider at an order; false when none is left.
+    pub fn take_look(&self, order: i64) -> bool {
+        self.looks.check_key(&order).is_ok()
     }
 
     fn logged(&self, address: IpAddr, budget: Budget) -> Budget {
@@ -96,6 +115,8 @@ impl Limits {
         self.users.limiter.retain_recent();
         self.addresses.limiter.retain_recent();
         self.lookups.limiter.retain_recent();
+        self.looks.retain_recent();
+        self.looks.shrink_to_fit();
         self.lookups.limiter.shrink_to_fit();
         self.users.limiter.shrink_to_fit();
         self.addresses.limiter.shrink_to_fit();

@@ -5,13 +5,12 @@ use std::sync::Arc;
 use axum::{extract::MatchedPath, http::request::Parts};
 use bytes::Bytes;
 use dashmap::DashSet;
-use database::{Database, Transaction, params};
+use database::{Database, Transaction, clocked, params};
+use jobs::{Failure, Turn};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    app::App,
     caller::User,
-    clock::now_ms,
     http::{
         answer::Answer,
         error::{Error, ErrorCode},
@@ -23,6 +22,12 @@ use crate::{
 pub const KEPT_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 /// The longest key, bytes.
 pub(crate) const MAX_KEY_BYTES: usize = 128;
+
+const FIRST: [&str; 2] = clocked!(
+    "SELECT request_hash, answer, meaning_hash FROM idempotency
+     WHERE user_id = $1 AND route = $2 AND idempotency_key = $3 AND created_ms > ",
+    " - $4"
+);
 
 /// A write with its idempotency key, if it has one.
 #[derive(Debug)]
@@ -61,7 +66,7 @@ impl Drop for Guard {
 
 impl Once {
     /// Reads the request's key.
-    pub(crate) fn of(app: &App, user: &User, parts: &Parts, body: &Bytes) -> Result<Self, Error> {
+    pub(crate) fn of(running: &Running, user: &User, parts: &Parts, body: &Bytes) -> Result<Self, Error> {
         let mut keys = parts.headers.get_all("idempotency-key").iter();
         let Some(key) = keys.next() else {
             let user = user.clone();
@@ -93,11 +98,11 @@ impl Once {
             meaning: hash_of(&decoded(path).unwrap_or_default(), |hash| hash_json(hash, body)),
         };
         let key = (claim.user, claim.route.clone(), claim.key.clone());
-        if !app.running.0.insert(key.clone()) {
+        if !running.0.insert(key.clone()) {
             return Err(Error::new(ErrorCode::KeyRunning).retry_after(1));
         }
         let guard = Guard {
-            running: app.running.clone(),
+            running: running.clone(),
             key,
         };
         Ok(Self {
@@ -110,6 +115,14 @@ impl Once {
         &self.user
     }
 
+    /// Refuses a request that has no key: a repetition of it would move money again.
+    pub(crate) fn demand_key(&self) -> Result<(), Error> {
+        match self.key {
+            Some(_) => Ok(()),
+            None => Err(Error::new(ErrorCode::KeyRequired).field("Idempotency-Key")),
+        }
+    }
+
     pub(crate) fn claim(&self) -> Option<Claim> {
         self.key.as_ref().map(|(claim, _)| claim.clone())
     }
@@ -119,16 +132,11 @@ impl Once {
         let Some((claim, _)) = &self.key else {
             return Ok(None);
         };
+        let [on_sqlite, on_postgres] = FIRST;
         let row = database
             .query_first(
-                "SELECT request_hash, answer, meaning_hash FROM idempotency
-                 WHERE user_id = $1 AND route = $2 AND idempotency_key = $3 AND created_ms > $4",
-                params![
-                    claim.user,
-                    claim.route.as_str(),
-                    claim.key.as_str(),
-                    now_ms() - KEPT_MS
-                ],
+                database.text(on_sqlite, on_postgres),
+                params![claim.user, claim.route.as_str(), claim.key.as_str(), KEPT_MS],
             )
             .await?;
         let Some(row) = row else {
@@ -168,35 +176,38 @@ fn hash_of(path: &str, body: impl FnOnce(&mut Sha256)) -> [u8; 32] {
     hash.finalize().into()
 }
 
-/// Reserves the key within the transaction; false when another request has it. On PostgreSQL a concurrent request waits here
-/// for the first one.
-pub(crate) async fn reserve(tx: &mut Transaction<'_>, claim: &Claim, now_ms: i64) -> Result<bool, Error> {
-    let taken = tx
-        .execute(
-            "INSERT INTO idempotency (user_id, route, idempotency_key, request_hash, answer, created_ms, meaning_hash)
-             VALUES ($1, $2, $3, $4, $5, $6, $8)
-             ON CONFLICT (user_id, route, idempotency_key) DO UPDATE
-             SET request_hash = excluded.request_hash, answer = excluded.answer, created_ms = excluded.created_ms,
-                 meaning_hash = excluded.meaning_hash
-             WHERE idempotency.created_ms <= $7",
-            params![
-                claim.user,
-                claim.route.as_str(),
-                claim.key.as_str(),
-                &claim.request_hash[..],
-                Bytes::new(),
-                now_ms,
-                now_ms - KEPT_MS,
-                &bound(&claim.request_hash, &claim.meaning)[..]
-            ],
-        )
-        .await?;
-    Ok(taken == 1)
+const RESERVE: [&str; 2] = clocked!(
+    "INSERT INTO idempotency (user_id, route, idempotency_key, request_hash, answer, created_ms, meaning_hash)
+     VALUES ($1, $2, $3, $4, $5, ",
+    ", $7)
+     ON CONFLICT (user_id, route, idempotency_key) DO UPDATE
+     SET request_hash = excluded.request_hash, answer = excluded.answer, created_ms = excluded.created_ms,
+         meaning_hash = excluded.meaning_hash
+     WHERE idempotency.created_ms <= excluded.created_ms - $6"
+);
+
+/// Reserves the key: without it nothing of the transaction is written. On PostgreSQL it is sent with the first statement
+/// of the work, and a concurrent request waits there for the first one.
+pub(crate) async fn reserve(tx: &mut Transaction<'_>, claim: &Claim) -> Result<(), Error> {
+    let [on_sqlite, on_postgres] = RESERVE;
+    let reserved = tx.claim(
+        tx.text(on_sqlite, on_postgres),
+        params![
+            claim.user,
+            claim.route.as_str(),
+            claim.key.as_str(),
+            &claim.request_hash[..],
+            Bytes::new(),
+            KEPT_MS,
+            &bound(&claim.request_hash, &claim.meaning)[..]
+        ],
+    );
+    Ok(reserved.await?)
 }
 
 /// Stores the answer under the reserved key.
 pub(crate) async fn store(tx: &mut Transaction<'_>, claim: &Claim, answer: &Answer) -> Result<(), Error> {
-    tx.execute(
+    tx.enqueue_one(
         "UPDATE idempotency SET answer = $1 WHERE user_id = $2 AND route = $3 AND idempotency_key = $4",
         params![
             answer.body().clone(),
@@ -214,24 +225,24 @@ const FORGET: &str = "DELETE FROM idempotency WHERE (user_id, route, idempotency
          WHERE created_ms <= $1 ORDER BY created_ms LIMIT $2)";
 
 /// Deletes answers older than [`KEPT_MS`], few at a time so that messages do not wait. True when more may follow.
-pub(crate) async fn forget_old(database: &Database, now_ms: i64) -> Result<bool, Error> {
+pub(crate) async fn forget_old(turn: &Turn, now_ms: i64) -> Result<bool, Failure> {
     /// Rows of one transaction: a few milliseconds.
     const AT_ONCE: i64 = 500;
-    let forgotten = database
-        .transaction(move |tx| {
-            Box::pin(async move { tx.execute(FORGET, params![now_ms - KEPT_MS, AT_ONCE]).await })
-        })
-        .await?;
+    let forgotten = turn.transaction::<_, Error, _>(move |tx| {
+        Box::pin(async move { Ok(tx.execute(FORGET, params![now_ms - KEPT_MS, AT_ONCE]).await?) })
+    });
+    let forgotten = forgotten.await?;
     Ok(i64::try_from(forgotten).is_ok_and(|forgotten| forgotten == AT_ONCE))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::walks_an_index;
+    use crate::plan::{walk_an_index, walks_an_index};
 
     #[tokio::test]
     async fn forgetting_walks_an_index() {
         walks_an_index(FORGET, params![1_i64, 500_i64]).await;
+        walk_an_index(FIRST, params![1_i64, "r", "k", 1_i64]).await;
     }
 }

@@ -5,11 +5,12 @@ use backplane::hash_password;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::ImPasswordRates;
 use crate::{
-    account::is_valid,
+    account::{is_suspended, is_valid},
     app::App,
-    caller::User,
-    clock::now_ms,
+    caller::{Role, User},
+    clock::machine_ms,
     http::{
         answer::{Answer, Envelope},
         error::{Error, ErrorCode},
@@ -31,19 +32,26 @@ pub(crate) struct ImPassword {
 /// A password for the IM nodes (1.2)
 ///
 /// Bound to this user and device; valid until it expires or the device logs out. A device may have several. A device gets a
-/// burst of 30 and then one every 3 seconds, a user a burst of 100 and then one a second.
+/// burst of 30 and then one every 3 seconds, a user a burst of 100 and then one a second. A suspended doctor gets none.
 #[utoipa::path(
     operation_id = "createImPassword",
     get, path = "/im/password", tag = "im",
-    responses((status = 200, body = Envelope<ImPassword>)),
+    responses(
+        (status = 200, body = Envelope<ImPassword>),
+        (status = 403, description = "`doctor.not_verified`")
+    ),
     security(("access_token" = []), ("bearer" = []))
 )]
 // protocol: "It is bound to this user and this device"
 // protocol: "GET /im/password with the access token returns"
 pub(crate) async fn get(State(app): State<App>, user: User) -> Result<Answer, Error> {
-    app.im_passwords.take(user.id, &user.device_id)?;
+    // A suspension ends the doctor's devices; a later login finds it here.
+    if user.role == Role::Doctor && is_suspended(&app.database, user.id).await? {
+        return Err(ErrorCode::DoctorUnverified.into());
+    }
+    app.part::<ImPasswordRates>().take(user.id, &user.device_id)?;
     let password = hex::encode(rand::random::<[u8; 16]>());
-    let expires_at_ms = now_ms() + EXPIRE_S * 1000;
+    let expires_at_ms = machine_ms() + EXPIRE_S * 1000;
     app.backplane
         .put_im_password(user.id, &user.device_id, hash_password(&password), expires_at_ms)
         .await?;

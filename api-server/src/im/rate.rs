@@ -8,7 +8,10 @@ use governor::{
 };
 use proto::UserId;
 
-use crate::http::error::{Error, ErrorCode};
+use crate::{
+    app::Part,
+    http::error::{Error, ErrorCode},
+};
 
 // protocol: "An app that asks too often"
 /// Burst of one device: an app that nodes refuse asks for a password before each attempt.
@@ -26,6 +29,8 @@ pub struct ImPasswordRates {
     users: DefaultKeyedRateLimiter<UserId>,
     clock: DefaultClock,
 }
+
+impl Part for ImPasswordRates {}
 
 impl Default for ImPasswordRates {
     fn default() -> Self {

@@ -4,10 +4,11 @@ use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::Spread;
 use crate::{
     app::App,
     caller::User,
-    clock::now_ms,
+    clock::machine_ms,
     http::{
         answer::{Answer, Envelope},
         error::Error,
@@ -46,9 +47,9 @@ pub(crate) struct Server {
 )]
 // protocol: "lists the live nodes, the least loaded first"
 pub(crate) async fn list(State(app): State<App>, _: User) -> Result<Answer, Error> {
-    let now_ms = now_ms();
+    let now_ms = machine_ms();
     let mut nodes = app.backplane.nodes(now_ms).await?;
-    app.spread.arrange(&mut nodes, now_ms);
+    app.part::<Spread>().arrange(&mut nodes, now_ms);
     let servers: Vec<Server> = nodes
         .into_iter()
         .map(|node| Server {

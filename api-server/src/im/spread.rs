@@ -6,6 +6,8 @@ use std::collections::HashMap;
 use backplane::NodeRecord;
 use parking_lot::Mutex;
 
+use crate::app::Part;
+
 /// How long referrals count for a node whose load does not change, milliseconds: two announcements.
 const COUNTED_MS: i64 = 4_000;
 
@@ -14,6 +16,8 @@ const COUNTED_MS: i64 = 4_000;
 pub struct Spread {
     handed: Mutex<HashMap<String, Handed>>,
 }
+
+impl Part for Spread {}
 
 struct Handed {
     /// The load of the last announcement.
@@ -29,13 +33,13 @@ impl Spread {
         let mut handed = self.handed.lock();
         handed.retain(|node_id, _| nodes.iter().any(|node| node.node_id == *node_id));
         for node in &*nodes {
-            let told = handed.entry(node.node_id.clone()).or_insert(Handed {
+            let counted = handed.entry(node.node_id.clone()).or_insert(Handed {
                 sessions: node.sessions,
                 count: 0,
                 since_ms: now_ms,
             });
-            if told.sessions != node.sessions || now_ms - told.since_ms >= COUNTED_MS {
-                *told = Handed {
+            if counted.sessions != node.sessions || now_ms - counted.since_ms >= COUNTED_MS {
+                *counted = Handed {
                     sessions: node.sessions,
                     count: 0,
                     since_ms: now_ms,

@@ -4,11 +4,10 @@ use axum::extract::State;
 use database::Transaction;
 use proto::UserId;
 
-use super::{Accepted, Caller, received::DoctorInvitation, table};
+use super::{Accepted, Caller, Subscribers, received::DoctorInvitation, table};
 use crate::{
     account,
     app::{App, Written},
-    clock::now_ms,
     http::{
         answer::{Answer, Empty, Envelope},
         docs::IdempotencyKey,
@@ -19,16 +18,16 @@ use crate::{
 
 /// Accepts an invitation into a team or clinic
 ///
-/// By the doctor whose phone or id was invited, who joins the team or clinic. A doctor creates or joins at most 5 teams.
+/// By the verified doctor whose phone or id was invited, who joins the team or clinic. A doctor creates or joins at most 5 teams.
 #[utoipa::path(
     operation_id = "acceptInvitation",
     post, path = "/invitation/{id}/accept", tag = "invitation",
     params(("id" = i64, Path, minimum = 1), IdempotencyKey),
     responses(
         (status = 200, body = Envelope<DoctorInvitation>),
-        (status = 403, description = "`invitation.doctors_only`"),
+        (status = 403, description = "`invitation.doctors_only`, `doctor.not_verified`, `team.blocked`, `clinic.blocked`"),
         (status = 404, description = "`invitation.not_found`"),
-        (status = 409, description = "`team.already_in`, `team.limit_reached`, `clinic.already_in`")
+        (status = 409, description = "`team.already_in`, `team.limit_reached`, `team.closed`, `team.dissolved`, `clinic.already_in`, `clinic.closed`, `clinic.dissolved`")
     ),
     security(("access_token" = []), ("bearer" = []))
 )]
@@ -38,10 +37,11 @@ pub(crate) async fn accept(
     PathId(id): PathId,
     write: Write<Nothing>,
 ) -> Result<Answer, Error> {
-    let subscribers = app.subscribers.invitation;
+    let (subscribers, rule) = (app.part::<Subscribers>().0, app.doctor_verification);
     app.write(write.once, move |tx| {
         Box::pin(async move {
-            let now_ms = now_ms();
+            let now_ms = tx.now_ms().await?;
+            account::check_verified(tx, rule, user.id).await?;
             let phone = own_phone(tx, user.id).await?;
             let missing = || Error::new(ErrorCode::DoctorInvitationNotFound);
             let found = table::received_one(tx, &phone, id.get(), now_ms)
@@ -94,7 +94,8 @@ pub(crate) async fn decline(
     app.write(write.once, move |tx| {
         Box::pin(async move {
             let phone = own_phone(tx, user.id).await?;
-            if !table::decline(tx, &phone, id.get(), now_ms()).await? {
+            let now_ms = tx.now_ms().await?;
+            if !table::decline(tx, &phone, id.get(), now_ms).await? {
                 return Err(ErrorCode::DoctorInvitationNotFound.into());
             }
             Ok(Written::new(Answer::empty()?))

@@ -15,7 +15,6 @@ use super::{
 use crate::{
     account::{self, Phone, PhoneShown},
     caller::Role,
-    clock::now_ms,
     http::{docs::one_of, error::Error},
 };
 
@@ -61,8 +60,8 @@ pub(crate) async fn invite_by_id(
     doctor: UserId,
     id: i64,
 ) -> Result<bool, Error> {
-    let person = account::identity(tx, doctor).await?;
-    let is_doctor = person.is_some_and(|person| person.role == Role::Doctor);
+    let identity = account::identity(tx, doctor).await?;
+    let is_doctor = identity.is_some_and(|identity| identity.role == Role::Doctor);
     let phone = account::phone_in(tx, doctor).await?.filter(|_| is_doctor);
     let Some(phone) = phone else {
         return Ok(false);
@@ -94,7 +93,7 @@ async fn invite(
     doctor_id: i64,
     id: i64,
 ) -> Result<SentDoctorInvitation, Error> {
-    let now_ms = now_ms();
+    let now_ms = tx.now_ms().await?;
     table::forget_expired_in_person(tx, place, place_id, now_ms).await?;
     if let Some(sent) = table::sent_to(tx, place, place_id, &phone, doctor_id).await? {
         return Ok(sent);

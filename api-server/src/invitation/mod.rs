@@ -6,20 +6,26 @@
 //! declined. An invitation ends with the rights of its inviter.
 
 pub(crate) mod answer;
+mod block;
 mod event;
 mod in_person;
 mod link;
+pub(crate) mod offer;
 mod place;
 pub(crate) mod received;
 mod send;
 mod table;
 
-pub(crate) use event::{Accepted, Subscriber};
+pub(crate) use block::{Blocked, Blocking, block, block_endpoints, check_welcome, list_blocked, unblock};
+pub(crate) use event::{Accepted, Subscribers};
 pub(crate) use in_person::{InviteByPhone, SentDoctorInvitation, invite_by_id};
-pub(crate) use link::{Invited, JoinByLink, Links, MadeLink, NewLink, consume_link};
+pub(crate) use link::{
+    Code, Invited, JoinByLink, Links, MadeLink, NewLink, consume_link, load_secret, routes,
+};
+pub(crate) use offer::{Handing, OfferTo, PlaceOffer, decline_offer, offer, offer_endpoints, take_over};
 pub(crate) use place::{Inviting, Place, Target};
 pub(crate) use send::{by_link, by_phone, list_sent, revoke};
-pub(crate) use table::{SEQUENCE, forget_of_inviter};
+pub(crate) use table::{SEQUENCE, end_link, forget_of_inviter, forget_offer};
 
 use crate::{
     caller::{self, DoctorsOnly},

@@ -45,6 +45,13 @@ impl Place {
             .find(|place| place.as_str() == text)
     }
 
+    pub(super) const fn blocked(self) -> ErrorCode {
+        match self {
+            Self::Team => ErrorCode::TeamBlocked,
+            Self::Clinic => ErrorCode::ClinicBlocked,
+        }
+    }
+
     pub(super) const fn refused(self) -> ErrorCode {
         match self {
             Self::Team => ErrorCode::InvitationRefused,

@@ -8,7 +8,6 @@ use super::{Caller, Place, table};
 use crate::{
     account,
     app::App,
-    clock::now_ms,
     http::{
         answer::{Answer, ListEnvelope},
         docs::PageParams,
@@ -48,6 +47,6 @@ pub(crate) async fn list(State(app): State<App>, user: Caller, page: PageQuery) 
     let phone = account::phone_of(&app.database, user.id)
         .await?
         .ok_or(ErrorCode::AuthRequired)?;
-    let list = table::received(phone, now_ms());
+    let list = table::received(phone, app.database.now_ms().await?);
     Answer::page(list.page(&app.database, &page).await?)
 }

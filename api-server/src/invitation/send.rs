@@ -9,7 +9,6 @@ use super::{
 use crate::{
     app::{App, Written},
     caller::{Led, User},
-    clock::now_ms,
     http::{
         answer::Answer,
         error::Error,
@@ -35,7 +34,8 @@ pub(crate) async fn by_link<P: Inviting>(
         Box::pin(async move {
             let target = led::<P>(tx, id.get(), &user).await?;
             let new = (invitation_id, body);
-            let made = link::make(tx, &handle.links, (P::PLACE, target), user.id, new, now_ms()).await?;
+            let means = (handle.part(), handle.public_address.as_ref());
+            let made = link::make(tx, means, (P::PLACE, target), user.id, new).await?;
             Ok(Written::new(Answer::one(&P::Link::from(made))?))
         })
     })
@@ -72,8 +72,9 @@ pub(crate) async fn revoke<P: Inviting>(
         Box::pin(async move {
             let target = led::<P>(tx, id.get(), &user).await?;
             let invitation = invitation_id.get();
+            let now_ms = tx.now_ms().await?;
             if table::revoke_link(tx, P::PLACE, target.id, invitation).await?
-                || table::revoke_in_person(tx, P::PLACE, target.id, invitation, now_ms()).await?
+                || table::revoke_in_person(tx, P::PLACE, target.id, invitation, now_ms).await?
             {
                 Ok(Written::new(Answer::empty()?))
             } else {
@@ -92,6 +93,6 @@ pub(crate) async fn list_sent<P: Inviting>(
     page: &PageQuery,
 ) -> Result<Answer, Error> {
     Led::<P>::read(&app.database, id.get(), &user).await?;
-    let list = table::list_sent(P::PLACE, id.get(), now_ms());
+    let list = table::list_sent(P::PLACE, id.get(), app.database.now_ms().await?);
     Answer::page(list.page(&app.database, page).await?)
 }

@@ -1,6 +1,7 @@
 //! Changing one's record.
 
 use axum::extract::State;
+use ledger::Wallet;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -16,6 +17,7 @@ use crate::{
         error::{Error, ErrorCode},
         input::{BirthDate, Given, Line, PhotoId, Within, Write},
     },
+    media::{Media, Record},
     profile::{self, Gender, Profile},
 };
 
@@ -85,8 +87,10 @@ pub(crate) async fn change(
     user: Caller,
     Write { mut body, once }: Write<MemberDetail>,
 ) -> Result<Answer, Error> {
+    let media = app.part::<Media>().clone();
     app.write(once, move |tx| {
         Box::pin(async move {
+            let now_ms = now_ms();
             account::lock(tx, user.id).await?;
             if let Some(name) = body.name.take() {
                 account::rename(tx, user.id, name.into_string()).await?;
@@ -94,15 +98,17 @@ pub(crate) async fn change(
             let (name, present) = profile::named_in(tx, user.id)
                 .await?
                 .ok_or(ErrorCode::AuthRequired)?;
+            let before = present.photo_id.clone();
             let profile = body.over(present);
             profile.check()?;
-            profile::put(tx, user.id, &profile, now_ms()).await?;
-            let member = Member {
-                member_id: user.id.get(),
-                name,
-                profile,
-                family: family::relatives_in(tx, user.id).await?,
-            };
+            let (photo, of) = (profile.photo_id.as_deref(), Record::Member);
+            media
+                .use_photo(tx, user.id, (before.as_deref(), photo), of, user.id.get(), now_ms)
+                .await?;
+            profile::put(tx, user.id, &profile, now_ms).await?;
+            let wallet = Wallet::of_in(tx, user.id).await?;
+            let family = family::relatives_in(tx, user.id).await?;
+            let member = Member::new(user.id, (name, profile), wallet, family);
             Ok(Written::new(Answer::one(&member)?))
         })
     })

@@ -1,8 +1,13 @@
-//! A member's own record. Balance and total consumed are absent until the ledger exists.
+//! A member's own record.
 
 pub(crate) mod change;
 pub(crate) mod show;
+mod watch;
 
+pub(crate) use watch::WATCH;
+
+use ledger::Wallet;
+use proto::UserId;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -30,6 +35,23 @@ pub(crate) struct Member {
     name: String,
     #[serde(flatten)]
     profile: Profile,
+    /// 余额.
+    balance_fen: i64,
+    /// 已消费总数: what consults and services were charged, by the wallet and by membership fees, less what went back.
+    total_consumed_fen: i64,
     /// All relatives, the newest first.
     family: Vec<Relative>,
+}
+
+impl Member {
+    fn new(user: UserId, (name, profile): (String, Profile), wallet: Wallet, family: Vec<Relative>) -> Self {
+        Self {
+            member_id: user.get(),
+            name,
+            profile,
+            balance_fen: wallet.balance_fen,
+            total_consumed_fen: wallet.consumed_fen,
+            family,
+        }
+    }
 }

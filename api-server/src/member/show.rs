@@ -1,6 +1,7 @@
 //! Reading one's record.
 
 use axum::extract::State;
+use ledger::Wallet;
 
 use super::{Caller, Member};
 use crate::{
@@ -23,13 +24,10 @@ use crate::{
     security(("access_token" = []), ("bearer" = []))
 )]
 pub(crate) async fn show(State(app): State<App>, user: Caller) -> Result<Answer, Error> {
-    let (name, profile) = profile::named(&app.database, user.id)
+    let named = profile::named(&app.database, user.id)
         .await?
         .ok_or(ErrorCode::AuthRequired)?;
-    Answer::one(&Member {
-        member_id: user.id.get(),
-        name,
-        profile,
-        family: family::relatives(&app.database, user.id).await?,
-    })
+    let wallet = Wallet::of(&app.database, user.id).await?;
+    let family = family::relatives(&app.database, user.id).await?;
+    Answer::one(&Member::new(user.id, named, wallet, family))
 }

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::{
     audit::{Act, Row, write},
-    person::Person,
+    found::FoundUser,
     table,
 };
 use crate::{
@@ -30,6 +30,17 @@ pub(crate) struct Because {
     reason: Text<4, 500>,
 }
 
+impl Because {
+    pub(crate) fn into_reason(self) -> String {
+        self.reason.into_string()
+    }
+}
+
+/// The refusal of an account that does not exist, or that this act is not for.
+pub(crate) fn unknown() -> Error {
+    ErrorCode::OperatorUserNotFound.into()
+}
+
 /// Disables an account
 ///
 /// Its access tokens, IM passwords and live IM sessions end at once, on all nodes, and so do those of a team's assistant that
@@ -39,7 +50,7 @@ pub(crate) struct Because {
     post, path = "/operator/account/{id}/disable", tag = "operator", request_body = Because,
     params(("id" = i64, Path, minimum = 1), IdempotencyKey),
     responses(
-        (status = 200, body = Envelope<Person>),
+        (status = 200, body = Envelope<FoundUser>),
         (status = 403, description = "`operator.only`"),
         (status = 404, description = "`operator.person_not_found`")
     ),
@@ -56,12 +67,12 @@ pub(crate) async fn disable_account(
             let now_ms = now_ms();
             let user = UserId::from_database(id.get());
             let changed = table::disable(tx, user, now_ms).await?;
-            let person = table::person_in(tx, id.get())
+            let found = table::user_in(tx, id.get())
                 .await?
-                .ok_or(ErrorCode::OperatorPersonNotFound)?;
-            let mut written = Written::new(Answer::one(&person)?);
+                .ok_or(ErrorCode::OperatorUserNotFound)?;
+            let mut written = Written::new(Answer::one(&found)?);
             if changed {
-                written.logged_out = account::remove_devices(tx, user, now_ms).await?;
+                written.logged_out = account::remove_devices(tx, user).await?;
                 written.disabled = Some(user);
                 let row = Row::by(operator.id, Act::AccountDisabled).account(id.get());
                 write(tx, row.because(body.reason.into_string()), now_ms).await?;
@@ -80,7 +91,7 @@ pub(crate) async fn disable_account(
     post, path = "/operator/account/{id}/enable", tag = "operator", request_body = Because,
     params(("id" = i64, Path, minimum = 1), IdempotencyKey),
     responses(
-        (status = 200, body = Envelope<Person>),
+        (status = 200, body = Envelope<FoundUser>),
         (status = 403, description = "`operator.only`"),
         (status = 404, description = "`operator.person_not_found`")
     ),
@@ -96,14 +107,50 @@ pub(crate) async fn enable_account(
         Box::pin(async move {
             let now_ms = now_ms();
             let changed = table::enable(tx, UserId::from_database(id.get())).await?;
-            let person = table::person_in(tx, id.get())
+            let found = table::user_in(tx, id.get())
                 .await?
-                .ok_or(ErrorCode::OperatorPersonNotFound)?;
+                .ok_or(ErrorCode::OperatorUserNotFound)?;
             if changed {
                 let row = Row::by(operator.id, Act::AccountEnabled).account(id.get());
                 write(tx, row.because(body.reason.into_string()), now_ms).await?;
             }
-            Ok(Written::new(Answer::one(&person)?))
+            Ok(Written::new(Answer::one(&found)?))
+        })
+    })
+    .await
+}
+
+/// Ends all sessions of an account
+///
+/// Its access tokens, IM passwords and live IM sessions end at once, on all nodes; its owner may log in again.
+#[utoipa::path(
+    operation_id = "endSessions",
+    post, path = "/operator/account/{id}/end_sessions", tag = "operator", request_body = Because,
+    params(("id" = i64, Path, minimum = 1), IdempotencyKey),
+    responses(
+        (status = 200, body = Envelope<FoundUser>),
+        (status = 403, description = "`operator.only`"),
+        (status = 404, description = "`operator.person_not_found`")
+    ),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn end_sessions(
+    State(app): State<App>,
+    operator: Operator,
+    PathId(id): PathId,
+    Write { body, once }: Write<Because>,
+) -> Result<Answer, Error> {
+    app.write(once, move |tx| {
+        Box::pin(async move {
+            let now_ms = now_ms();
+            let user = UserId::from_database(id.get());
+            account::lock(tx, user).await?;
+            let found = table::user_in(tx, id.get()).await?.ok_or_else(unknown)?;
+            let mut written = Written::new(Answer::one(&found)?);
+            written.logged_out = account::remove_devices(tx, user).await?;
+            let row = Row::by(operator.id, Act::SessionsEnded).account(id.get());
+            write(tx, row.because(body.reason.into_string()), now_ms).await?;
+            Ok(written)
         })
     })
     .await

@@ -5,6 +5,7 @@ use proto::UserId;
 
 use super::{
     audit::{Act, Row, write},
+    log_in::totp::Secret,
     table,
 };
 use crate::{
@@ -38,6 +39,8 @@ pub struct Listed {
     pub last_login_ms: i64,
     /// Whether logins are refused.
     pub disabled: bool,
+    /// Whether a login needs a code, too.
+    pub has_second_factor: bool,
 }
 
 /// Makes an operator account with a random password.
@@ -74,7 +77,7 @@ pub async fn add(database: &Database, name: &str) -> anyhow::Result<Made> {
             })
         })
         .await
-        .map_err(told)?;
+        .map_err(described)?;
     anyhow::ensure!(
         made,
         "there is an operator {name:?} already; `huizhen operator reset` gives them a new password"
@@ -90,7 +93,7 @@ pub async fn add(database: &Database, name: &str) -> anyhow::Result<Made> {
 /// # Errors
 /// Those of the database.
 pub async fn list(database: &Database) -> anyhow::Result<Vec<Listed>> {
-    table::operators(database).await.map_err(told)
+    table::operators(database).await.map_err(described)
 }
 
 /// Disables an operator: tokens end, logins are refused.
@@ -104,7 +107,7 @@ pub async fn disable(database: &Database, name: &str) -> anyhow::Result<()> {
             Box::pin(async move {
                 let now_ms = now_ms();
                 if table::disable_any(tx, operator, now_ms).await? {
-                    account::remove_devices(tx, operator, now_ms).await?;
+                    account::remove_devices(tx, operator).await?;
                     let row = Row::of_the_command_line(Act::OperatorDisabled).account(operator.get());
                     write(tx, row, now_ms).await?;
                 }
@@ -112,7 +115,7 @@ pub async fn disable(database: &Database, name: &str) -> anyhow::Result<()> {
             })
         })
         .await
-        .map_err(told)
+        .map_err(described)
 }
 
 /// Sets a new password and ends all devices of an operator. A disabled one may log in again.
@@ -128,21 +131,44 @@ pub async fn reset(database: &Database, name: &str) -> anyhow::Result<Made> {
                 let now_ms = now_ms();
                 account::set_password(tx, operator, &hash).await?;
                 table::enable_any(tx, operator).await?;
-                account::remove_devices(tx, operator, now_ms).await?;
+                account::remove_devices(tx, operator).await?;
                 let row = Row::of_the_command_line(Act::OperatorReset).account(operator.get());
                 write(tx, row, now_ms).await
             })
         })
         .await
-        .map_err(told)?;
+        .map_err(described)?;
     Ok(Made {
         user_id: operator.get(),
         password,
     })
 }
 
+/// Gives an operator a new second factor: logins need its codes from now on. The address is for an authenticator app; it is
+/// shown once.
+///
+/// # Errors
+/// When no operator has this name.
+pub async fn enrol(database: &Database, name: &str) -> anyhow::Result<String> {
+    let operator = known(database, name).await?;
+    let secret = Secret::random();
+    let address = secret.address(name);
+    database
+        .transaction(move |tx| {
+            Box::pin(async move {
+                table::set_second_factor(tx, operator, secret.as_bytes()).await?;
+                account::remove_devices(tx, operator).await?;
+                let row = Row::of_the_command_line(Act::OperatorEnrolled).account(operator.get());
+                write(tx, row, now_ms()).await
+            })
+        })
+        .await
+        .map_err(described)?;
+    Ok(address)
+}
+
 async fn known(database: &Database, name: &str) -> anyhow::Result<UserId> {
-    let known = table::operator(database, name).await.map_err(told)?;
+    let known = table::operator(database, name).await.map_err(described)?;
     known.map(|known| known.user).ok_or_else(|| {
         anyhow::anyhow!("there is no operator {name:?}; `huizhen operator list` shows those that there are")
     })
@@ -150,11 +176,14 @@ async fn known(database: &Database, name: &str) -> anyhow::Result<UserId> {
 
 async fn new_password() -> anyhow::Result<(String, String)> {
     let password = Password::random();
-    let hash = Passwords::default().hash(password.clone()).await.map_err(told)?;
+    let hash = Passwords::default()
+        .hash(password.clone())
+        .await
+        .map_err(described)?;
     Ok((password.into_string(), hash))
 }
 
 /// The command line shows the inner text.
-fn told(error: Error) -> anyhow::Error {
+fn described(error: Error) -> anyhow::Error {
     anyhow::anyhow!("{}", error.inner().unwrap_or(error.code().as_str()))
 }

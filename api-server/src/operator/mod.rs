@@ -5,11 +5,14 @@
 
 pub(crate) mod account;
 pub(crate) mod audit;
+mod found;
 pub(crate) mod log_in;
 mod manage;
-mod person;
 pub(crate) mod read;
+pub(crate) mod reconcile;
 pub(crate) mod search;
 mod table;
 
-pub use manage::{Listed, Made, add, disable, list, reset};
+pub use manage::{Listed, Made, add, disable, enrol, list, reset};
+pub(crate) use reconcile::Proving;
+pub use reconcile::{Proof, prove};

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::{
     audit::{Act, Row, write},
-    person::Person,
+    found::FoundUser,
     table,
 };
 use crate::{
@@ -19,16 +19,19 @@ use crate::{
         answer::{Answer, ListEnvelope, Page},
         docs::PageParams,
         error::Error,
-        input::{Cursor, Id, Json, PageQuery},
+        input::{Cursor, Id, Json, NamePart, PageQuery},
     },
 };
 
-/// The user to find: exactly one of the two.
+/// The users to find: exactly one of the three.
 #[derive(Deserialize, ToSchema)]
 #[schema(example = json!({"phone": "+8613800138000"}))]
-pub(crate) struct SearchPeople {
+#[schema(as = SearchPeople)]
+pub(crate) struct SearchUsers {
     user_id: Option<Id>,
     phone: Option<Phone>,
+    /// Users whose names contain it.
+    name: Option<NamePart>,
 }
 
 /// The consults to find: exactly one of the three.
@@ -80,47 +83,84 @@ impl By {
             (Some(user), None, None) => Ok(Self::User(user.get())),
             (None, Some(phone), None) => Ok(Self::Phone(phone.as_str().to_owned())),
             (None, None, Some(consult)) => Ok(Self::Consult(consult.get())),
-            _ => Err(Error::invalid(
-                "body",
-                format!("应提供且只提供其中一项：{names}"),
-                format!("must hold exactly one of {names}"),
-            )),
+            _ => Err(not_one_of(names)),
         }
     }
 }
 
+fn not_one_of(names: &str) -> Error {
+    Error::invalid(
+        "body",
+        format!("应提供且只提供其中一项：{names}"),
+        format!("must hold exactly one of {names}"),
+    )
+}
+
 /// Finds users
 ///
-/// By id or by phone; none or one. Operators are not found. The audit log has the search.
+/// By id or by phone: none or one. By a part of their name: the newest first. Operators are not found. The audit log has the
+/// search, and the name that was searched.
 #[utoipa::path(
     operation_id = "searchPeople",
-    post, path = "/operator/people/search", tag = "operator", request_body = SearchPeople,
-    responses((status = 200, body = ListEnvelope<Person>), (status = 403, description = "`operator.only`")),
+    post, path = "/operator/people/search", tag = "operator", request_body = SearchUsers, params(PageParams),
+    responses((status = 200, body = ListEnvelope<FoundUser>), (status = 403, description = "`operator.only`")),
     security(("access_token" = []), ("bearer" = []))
 )]
-pub(crate) async fn people(
+pub(crate) async fn users(
     State(app): State<App>,
     operator: Operator,
-    Json(body): Json<SearchPeople>,
+    page: PageQuery,
+    Json(body): Json<SearchUsers>,
 ) -> Result<Answer, Error> {
-    let by = By::one_of(body.user_id, body.phone, None, "user_id, phone")?;
+    let names = "user_id, phone, name";
+    let by = match (body.user_id, body.phone, body.name) {
+        (None, None, Some(part)) => return by_name(&app, operator, part, page).await,
+        (user, phone, None) => By::one_of(user, phone, None, names)?,
+        _ => return Err(not_one_of(names)),
+    };
+    let (is_first, counted) = (page.cursor.is_none(), page.count);
     let found = app
         .database
         .transaction(move |tx| {
             Box::pin(async move {
-                let person = table::find_person(tx, by).await?;
-                let mut row = Row::by(operator.id, Act::PeopleSearched);
-                if let Some(person) = &person {
-                    row = row.account(person.user_id);
+                let user = table::find_user(tx, by).await?;
+                let mut row = Row::by(operator.id, Act::UsersSearched);
+                if let Some(user) = &user {
+                    row = row.account(user.user_id);
                 }
                 let now_ms = now_ms();
                 write(tx, row, now_ms).await?;
-                account::lock_device(tx, &operator, now_ms).await?;
-                Ok::<_, Error>(person)
+                account::lock_device(tx, &operator).await?;
+                Ok::<_, Error>(user)
             })
         })
         .await?;
-    Answer::page(Page::whole(Vec::<Person>::from_iter(found)))
+    let total = i64::from(found.is_some());
+    // A single user is on the first page.
+    let found = found.filter(|_| is_first);
+    Answer::page(Page {
+        total: counted.then_some(total),
+        ..Page::whole(Vec::from_iter(found))
+    })
+}
+
+async fn by_name(app: &App, operator: Operator, part: NamePart, page: PageQuery) -> Result<Answer, Error> {
+    let found = app
+        .database
+        .transaction(move |tx| {
+            Box::pin(async move {
+                let row = Row::by(operator.id, Act::UsersSearched).about(format!("name:{}", part.name));
+                write(tx, row, now_ms()).await?;
+                let (found, total) = table::find_by_name(tx, &part.search, &page).await?;
+                account::lock_device(tx, &operator).await?;
+                Ok::<_, Error>(Page::cut(found, total, &page, |last| Cursor {
+                    at: last.created_ms,
+                    id: last.user_id,
+                }))
+            })
+        })
+        .await?;
+    Answer::page(found)
 }
 
 /// Finds consults
@@ -164,7 +204,7 @@ pub(crate) async fn consults(
                     Some(by) => table::find_consults(tx, by, &page).await?,
                     None => (Vec::new(), 0),
                 };
-                account::lock_device(tx, &operator, now_ms()).await?;
+                account::lock_device(tx, &operator).await?;
                 let total = page.count.then_some(total);
                 Ok::<_, Error>(Page::cut(found, total, &page, |last| Cursor {
                     at: last.created,

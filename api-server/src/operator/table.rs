@@ -1,18 +1,19 @@
 //! The SQL of operators: their accounts, the audit log, and their searches.
 
-use database::{Database, Row, Transaction, params};
+use bytes::Bytes;
+use database::{Database, Row, Transaction, Value, params};
 use proto::UserId;
 
 use super::{
     audit::AuditItem,
+    found::FoundUser,
     manage::Listed,
-    person::Person,
     search::{By, FoundConsult},
 };
 use crate::{
     http::{
         error::{Error, ErrorCode},
-        input::PageQuery,
+        input::{PageQuery, Search},
     },
     team,
 };
@@ -21,6 +22,8 @@ use crate::{
 pub(super) struct Known {
     pub(super) user: UserId,
     pub(super) password_hash: Option<String>,
+    /// The secret, and the last step that was used.
+    pub(super) second_factor: Option<(Vec<u8>, i64)>,
 }
 
 /// Inserts a name; false when it is taken.
@@ -40,7 +43,8 @@ pub(super) async fn new_operator(
 }
 
 const OPERATOR: &str =
-    "SELECT a.id, a.password_hash FROM operator o JOIN account a ON a.id = o.user_id WHERE o.name = $1";
+    "SELECT a.id, a.password_hash, o.totp_secret, o.totp_step FROM operator o JOIN account a ON a.id = o.user_id
+     WHERE o.name = $1";
 
 pub(super) async fn operator(database: &Database, name: &str) -> Result<Option<Known>, Error> {
     let row = database.query_first(OPERATOR, params![name]).await?;
@@ -48,16 +52,38 @@ pub(super) async fn operator(database: &Database, name: &str) -> Result<Option<K
         Ok(Known {
             user: UserId::from_database(row.get(0)?),
             password_hash: row.get(1)?,
+            second_factor: match row.get::<Option<Bytes>>(2)? {
+                Some(secret) => Some((secret.to_vec(), row.get(3)?)),
+                None => None,
+            },
         })
     })
     .transpose()
+}
+
+/// Uses a step of the second factor; false when it, or a later one, was used before.
+pub(super) async fn use_step(tx: &mut Transaction<'_>, user: UserId, step: i64) -> Result<bool, Error> {
+    let sql = "UPDATE operator SET totp_step = $1 WHERE user_id = $2 AND totp_step < $1";
+    Ok(tx.execute(sql, params![step, user.get()]).await? == 1)
+}
+
+/// Gives an operator a new second factor.
+pub(super) async fn set_second_factor(
+    tx: &mut Transaction<'_>,
+    user: UserId,
+    secret: &[u8],
+) -> Result<(), Error> {
+    let sql = "UPDATE operator SET totp_secret = $1, totp_step = 0 WHERE user_id = $2";
+    tx.execute(sql, params![secret, user.get()]).await?;
+    Ok(())
 }
 
 /// All of them: operators are few.
 pub(super) async fn operators(database: &Database) -> Result<Vec<Listed>, Error> {
     let rows = database
         .query(
-            "SELECT o.user_id, o.name, o.created_ms, a.last_login_ms, a.disabled_ms IS NOT NULL
+            "SELECT o.user_id, o.name, o.created_ms, a.last_login_ms, a.disabled_ms IS NOT NULL,
+                    o.totp_secret IS NOT NULL
              FROM operator o JOIN account a ON a.id = o.user_id ORDER BY o.name",
             vec![],
         )
@@ -70,6 +96,7 @@ pub(super) async fn operators(database: &Database) -> Result<Vec<Listed>, Error>
                 created_ms: row.get(2)?,
                 last_login_ms: row.get(3)?,
                 disabled: row.get(4)?,
+                has_second_factor: row.get(5)?,
             })
         })
         .collect()
@@ -120,10 +147,10 @@ pub(super) async fn enable_any(tx: &mut Transaction<'_>, user: UserId) -> Result
     Ok(())
 }
 
-const PERSON: &str = "SELECT id, name, role, phone, disabled_ms, created_ms, last_login_ms FROM account";
+const USER_COLUMNS: &str = "a.id, a.name, a.role, a.phone, a.disabled_ms, a.created_ms, a.last_login_ms";
 
-fn person_row(row: &Row) -> Result<Person, Error> {
-    Ok(Person {
+fn user_row(row: &Row) -> Result<FoundUser, Error> {
+    Ok(FoundUser {
         user_id: row.get(0)?,
         name: row.get(1)?,
         role: row.get(2)?,
@@ -135,23 +162,71 @@ fn person_row(row: &Row) -> Result<Person, Error> {
 }
 
 /// An account that is not an operator's.
-pub(super) async fn person_in(tx: &mut Transaction<'_>, user: i64) -> Result<Option<Person>, Error> {
-    find_person(tx, By::User(user)).await
+pub(super) async fn user_in(tx: &mut Transaction<'_>, user: i64) -> Result<Option<FoundUser>, Error> {
+    find_user(tx, By::User(user)).await
 }
 
-pub(super) async fn find_person(tx: &mut Transaction<'_>, by: By) -> Result<Option<Person>, Error> {
+pub(super) async fn find_user(tx: &mut Transaction<'_>, by: By) -> Result<Option<FoundUser>, Error> {
     let row = match by {
         By::User(user) => {
-            let sql = format!("{PERSON} WHERE id = $1 AND role <> 'operator'");
+            let sql =
+                format!("SELECT {USER_COLUMNS} FROM account a WHERE a.id = $1 AND a.role <> 'operator'");
             tx.query_first(sql, params![user]).await?
         }
         By::Phone(phone) => {
-            let sql = format!("{PERSON} WHERE phone = $1 AND role <> 'operator'");
+            let sql =
+                format!("SELECT {USER_COLUMNS} FROM account a WHERE a.phone = $1 AND a.role <> 'operator'");
             tx.query_first(sql, params![phone]).await?
         }
-        By::Consult(_) => return Err(Error::internal("people are not found by consult")),
+        By::Consult(_) => return Err(Error::internal("users are not found by consult")),
     };
-    row.as_ref().map(person_row).transpose()
+    row.as_ref().map(user_row).transpose()
+}
+
+/// The rows that a search by name walks, and their parameters.
+fn named(search: &Search) -> (String, Vec<Value>) {
+    let mut from = String::from("FROM account_gram g JOIN account a ON a.id = g.user_id WHERE g.gram = $1");
+    let mut keys = params![search.piece.as_str()];
+    if let Some(pattern) = &search.pattern {
+        from.push_str(r" AND a.search_name LIKE $2 ESCAPE '\'");
+        keys.push(pattern.as_str().into());
+    }
+    (from, keys)
+}
+
+fn named_page(search: &Search, page: &PageQuery) -> (String, Vec<Value>) {
+    let (from, mut keys) = named(search);
+    let (first, start) = (keys.len() + 1, page.start());
+    keys.extend(params![start.at, start.id, page.limit + 1]);
+    let (at, id, limit) = (first, first + 1, first + 2);
+    let sql = format!(
+        "SELECT {USER_COLUMNS} {from} AND (g.created_ms, g.user_id) < (${at}, ${id})
+         ORDER BY g.created_ms DESC, g.user_id DESC LIMIT ${limit}"
+    );
+    (sql, keys)
+}
+
+fn named_count(search: &Search) -> (String, Vec<Value>) {
+    let (from, keys) = named(search);
+    (format!("SELECT count(*) {from}"), keys)
+}
+
+/// Users whose names contain a part, the newest first: one more than the page holds, and the total if it is wanted.
+pub(super) async fn find_by_name(
+    tx: &mut Transaction<'_>,
+    search: &Search,
+    page: &PageQuery,
+) -> Result<(Vec<FoundUser>, Option<i64>), Error> {
+    let (sql, keys) = named_page(search, page);
+    let rows = tx.query(sql, keys).await?;
+    let found = rows.iter().map(user_row).collect::<Result<_, _>>()?;
+    let mut total = None;
+    if page.count {
+        let (sql, keys) = named_count(search);
+        let row = tx.query_first(sql, keys).await?;
+        total = Some(row.map_or(Ok(0), |row| row.get(0))?);
+    }
+    Ok((found, total))
 }
 
 pub(super) async fn user_of_phone(tx: &mut Transaction<'_>, phone: String) -> Result<Option<i64>, Error> {
@@ -227,7 +302,7 @@ pub(super) async fn find_consults(
             // A single consult is on the first page.
             Ok((if page.cursor.is_none() { found } else { Vec::new() }, total))
         }
-        By::Phone(_) => Err(ErrorCode::OperatorPersonNotFound.into()),
+        By::Phone(_) => Err(ErrorCode::OperatorUserNotFound.into()),
     }
 }
 
@@ -243,7 +318,8 @@ pub(super) async fn staff_room(tx: &mut Transaction<'_>, consult: i64) -> Result
 }
 
 const AUDIT: &str =
-    "SELECT u.id, u.operator_id, o.name, u.act, u.account_id, u.consult_id, u.reason, u.created_ms
+    "SELECT u.id, u.operator_id, o.name, u.act, u.account_id, u.consult_id, u.subject, u.reason, u.created_ms,
+            u.team_id, u.clinic_id
      FROM audit u LEFT JOIN operator o ON o.user_id = u.operator_id
      WHERE u.id < $1 ORDER BY u.id DESC LIMIT $2";
 
@@ -261,8 +337,11 @@ pub(super) async fn audit(database: &Database, page: &PageQuery) -> Result<Vec<A
                 act: row.get(3)?,
                 account_id: row.get(4)?,
                 consultation_id: row.get(5)?,
-                reason: row.get(6)?,
-                created_ms: row.get(7)?,
+                subject: row.get(6)?,
+                reason: row.get(7)?,
+                created_ms: row.get(8)?,
+                team_id: row.get(9)?,
+                clinic_id: row.get(10)?,
             })
         })
         .collect()
@@ -286,15 +365,22 @@ mod tests {
         walks_an_index(OPERATOR, params!["n"]).await;
         walks_an_index(AUDIT, params![1_i64, 51_i64]).await;
         walks_an_index(
-            &format!("{PERSON} WHERE id = $1 AND role <> 'operator'"),
+            &format!("SELECT {USER_COLUMNS} FROM account a WHERE a.id = $1 AND a.role <> 'operator'"),
             params![1_i64],
         )
         .await;
         walks_an_index(
-            &format!("{PERSON} WHERE phone = $1 AND role <> 'operator'"),
+            &format!("SELECT {USER_COLUMNS} FROM account a WHERE a.phone = $1 AND a.role <> 'operator'"),
             params!["p"],
         )
         .await;
+        for name in ["王芳", "张伟的家属王小明"] {
+            let search = Search::new(name).unwrap();
+            let (sql, keys) = named_page(&search, &PageQuery::default());
+            walks_an_index(&sql, keys).await;
+            let (sql, keys) = named_count(&search);
+            walks_an_index(&sql, keys).await;
+        }
         walks_an_index(&consults_sql(), params![1_i64, 1_i64, 1_i64, 51_i64]).await;
         walks_an_index(&consult_sql(), params![1_i64]).await;
         walks_an_index(COUNT_CONSULTS, params![1_i64]).await;

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use program::{address::Reach, output::Advice};
 
-use crate::{RestPort, Settings, SmsProvider};
+use crate::{DoctorVerification, PaymentProvider, RestPort, Settings, SmsProvider};
 
 /// Warns of access tokens and records in clear and of codes in the log, where the listener is reachable from outside.
 /// `listening` is the address of `--rest-addr`.
@@ -31,11 +31,27 @@ pub fn examine(settings: &Settings, listening: IpAddr) -> Vec<Advice> {
             "--sms-provider webhook --sms-webhook-url https://… (your SMS gateway)",
         ));
     }
+    if settings.payment_providers.contains(&PaymentProvider::Mockpay) && is_reached {
+        found.push(Advice::failure(
+            "--payment-providers mockpay lets every visitor of its page pay orders without money; it is for development on one \
+             machine",
+            "--payment-providers wechat,alipay",
+        ));
+    }
+    if settings.doctor_verification == DoctorVerification::None {
+        found.push(Advice::warning(
+            "--doctor-verification none lets everybody who registers as a doctor treat patients; it is for a closed deployment \
+             whose accounts come from elsewhere",
+            "--doctor-verification operator",
+        ));
+    }
     found
 }
 
 #[cfg(test)]
 mod tests {
+    use program::output::Severity;
+
     use super::*;
 
     fn told(settings: &Settings, address: &str) -> (bool, bool) {
@@ -83,5 +99,50 @@ mod tests {
             ..webhook
         };
         assert_eq!(told(&balanced, "203.0.113.7"), (false, false));
+    }
+
+    #[test]
+    fn doctors_whom_nobody_verifies_are_warned_of_on_each_address() {
+        for address in ["127.0.0.1", "203.0.113.7"] {
+            let found = |doctor_verification| {
+                let settings = Settings {
+                    sms_provider: SmsProvider::Webhook,
+                    trusted_proxies: vec!["10.0.0.1".parse().unwrap()],
+                    doctor_verification,
+                    ..Settings::default()
+                };
+                examine(&settings, address.parse().unwrap())
+            };
+            assert!(found(DoctorVerification::Operator).is_empty());
+            let [advice] = &found(DoctorVerification::None)[..] else {
+                panic!("one finding for {address}");
+            };
+            assert!(
+                advice.severity == Severity::Warning && advice.text.contains("--doctor-verification none")
+            );
+        }
+    }
+
+    #[test]
+    fn mockpay_fails_the_check_where_strangers_come_and_vendors_do_not() {
+        let with = |provider| Settings {
+            sms_provider: SmsProvider::Webhook,
+            payment_providers: vec![provider],
+            trusted_proxies: vec!["10.0.0.1".parse().unwrap()],
+            ..Settings::default()
+        };
+        let found = |provider, address: &str| examine(&with(provider), address.parse().unwrap());
+        let local = Settings {
+            trusted_proxies: Vec::new(),
+            ..with(PaymentProvider::Mockpay)
+        };
+        assert!(examine(&local, "127.0.0.1".parse().unwrap()).is_empty());
+        for reached in ["127.0.0.1", "203.0.113.7"] {
+            let [advice] = &found(PaymentProvider::Mockpay, reached)[..] else {
+                panic!("one finding for {reached}");
+            };
+            assert!(advice.severity == Severity::Failure && advice.text.contains("mockpay"));
+            assert!(found(PaymentProvider::Wechat, reached).is_empty());
+        }
     }
 }

@@ -1,15 +1,24 @@
 //! Settings of the REST service.
 
+mod country;
 pub mod exposure;
+pub mod media;
+mod origin;
+pub mod payment;
+mod public;
 
-use std::num::NonZeroU32;
+use std::{num::NonZeroU32, path::PathBuf};
 
 use clap::{Args, ValueEnum};
 use proto::media::MediaHosts;
 
 use program::address::Network;
 
-use crate::{account::CountryCode, http::cors::Origin};
+pub use self::media::MediaPlace;
+pub use country::CountryCode;
+pub use origin::Origin;
+
+pub use public::PublicAddress;
 
 /// The flags of the REST service.
 #[derive(Args, Clone, Debug)]
@@ -75,6 +84,40 @@ pub struct Settings {
     #[arg(long, value_name = "ORIGIN", value_delimiter = ',')]
     pub cors_origin: Vec<Origin>,
 
+    /// Providers that members top up their wallets by. Without one nothing is charged: prices are shown only
+    #[arg(long, value_enum, value_name = "PROVIDER", value_delimiter = ',')]
+    pub payment_providers: Vec<PaymentProvider>,
+
+    /// The merchant's settings for the provider wechat (TOML, mode 0600), which name the files of its keys
+    #[arg(long, value_name = "FILE")]
+    pub wechat_pay_config: Option<PathBuf>,
+
+    /// The merchant's settings for the provider alipay (TOML, mode 0600), which name the files of its keys
+    #[arg(long, value_name = "FILE")]
+    pub alipay_config: Option<PathBuf>,
+
+    /// Who verifies doctors: `operator` approves each one before they treat patients; with `none` everybody who registers
+    /// as a doctor counts as one (for a closed deployment whose accounts come from elsewhere)
+    #[arg(long, value_enum, default_value_t = DoctorVerification::Operator)]
+    pub doctor_verification: DoctorVerification,
+
+    /// Where browsers and WeChat reach REST (https://clinic.example.com): posters and invitations then carry links of it
+    #[arg(long, value_name = "URL")]
+    pub public_address: Option<PublicAddress>,
+
+    /// Uploads of a user within 24 hours at the most, MiB; a small one counts as 256 KiB
+    #[arg(long, value_name = "MIB", default_value = "500")]
+    pub media_daily_mib: NonZeroU32,
+
+    /// Where S3 is and by which key, for --media-store s3://… (TOML, mode 0600): endpoint, region, access_key_id,
+    /// secret_access_key
+    #[arg(long, value_name = "FILE")]
+    pub media_config: Option<PathBuf>,
+
+    /// Where the bytes of media lie; set by what puts the programs together
+    #[arg(skip)]
+    pub media_place: MediaPlace,
+
     /// Hosts whose uris of media are taken; every program has the flag, so it is set by what puts them together
     #[arg(skip)]
     pub media_hosts: MediaHosts,
@@ -87,6 +130,26 @@ pub enum RestPort {
     Rest,
     /// `--rest-tls-addr`.
     RestTls,
+}
+
+/// A way to top up.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PaymentProvider {
+    /// A page of this service that plays a provider, for development.
+    Mockpay,
+    /// WeChat Pay.
+    Wechat,
+    /// Alipay.
+    Alipay,
+}
+
+/// Who verifies doctors.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DoctorVerification {
+    /// An operator.
+    Operator,
+    /// All but suspended doctors count as verified.
+    None,
 }
 
 /// How SMS codes are sent.
@@ -115,6 +178,14 @@ impl Default for Settings {
             requests_per_s_address: NonZeroU32::MIN.saturating_add(99),
             trusted_proxies: Vec::new(),
             cors_origin: Vec::new(),
+            payment_providers: Vec::new(),
+            wechat_pay_config: None,
+            alipay_config: None,
+            doctor_verification: DoctorVerification::Operator,
+            public_address: None,
+            media_daily_mib: NonZeroU32::MIN.saturating_add(499),
+            media_config: None,
+            media_place: MediaPlace::None,
             media_hosts: MediaHosts::default(),
         }
     }
@@ -148,9 +219,12 @@ mod tests {
             &["x", "--sms-countries", ""],
             &["x", "--sms-per-hour-address", "0"],
             &["x", "--sms-webhook-url", "not a url"],
+            &["x", "--media-daily-mib", "0"],
             &["x", "--rest-connections", "0"],
             &["x", "--rest-connections-per-address", "0"],
             &["x", "--rest-proxy-protocol-ports", "im"],
+            &["x", "--doctor-verification", "nobody"],
+            &["x", "--public-address", "ftp://example.com"],
             &["x", "--cors-origin", "*"],
             &["x", "--cors-origin", "https://app.example.com,app.example.com"],
         ] {

@@ -10,7 +10,6 @@ use crate::{
     account::{self, Login, NewLogin, Platform, PushToken},
     app::App,
     caller::User,
-    clock::now_ms,
     http::{
         answer::{Answer, Envelope},
         error::{Error, ErrorCode},
@@ -30,15 +29,15 @@ pub(crate) struct AssistantLogIn {
 
 /// Logs a device in as the team's assistant
 ///
-/// By the team's owner. An assistant has at most 10 devices, like every account. The device is logged out when the owner is
-/// disabled by an operator, changes their password or leaves the team.
+/// By the team's owner, while they are verified. An assistant has at most 10 devices, like every account. The device is logged out when the owner is
+/// disabled or suspended by an operator, changes their password or leaves the team.
 #[utoipa::path(
     operation_id = "logInTeamAssistant",
     post, path = "/team/{id}/assistant/login", tag = "team", request_body = AssistantLogIn,
     params(("id" = i64, Path, minimum = 1)),
     responses(
         (status = 200, body = Envelope<Login>),
-        (status = 403, description = "`team.forbidden`, `account.disabled`"),
+        (status = 403, description = "`team.forbidden`, `account.disabled`, `doctor.not_verified`"),
         (status = 404, description = "`team.not_found`")
     ),
     security(("access_token" = []), ("bearer" = []))
@@ -49,6 +48,7 @@ pub(crate) async fn log_in(
     PathId(id): PathId,
     Json(body): Json<AssistantLogIn>,
 ) -> Result<Answer, Error> {
+    let rule = app.doctor_verification;
     let handle = app.clone();
     app.to_the_end(async move {
         let opener = handle.clone();
@@ -56,7 +56,6 @@ pub(crate) async fn log_in(
             .database
             .transaction(move |tx| {
                 Box::pin(async move {
-                    let now_ms = now_ms();
                     // The opener's account is locked before the assistant's: an operator who disables it waits for
                     // this login, or has refused it.
                     if !account::lock_enabled(tx, user.id).await? {
@@ -68,6 +67,7 @@ pub(crate) async fn log_in(
                     if team.owner_id != user.id.get() {
                         return Err(Error::new(ErrorCode::TeamForbidden));
                     }
+                    account::check_verified(tx, rule, user.id).await?;
                     let new = NewLogin {
                         user: UserId::from_database(team.assistant_id),
                         device_id: body.device_id,
@@ -75,8 +75,8 @@ pub(crate) async fn log_in(
                         push_token: body.push_token,
                         opened_by: Some(user.id),
                     };
-                    let opened = account::open(&opener, tx, new, now_ms).await?;
-                    account::lock_device(tx, &user, now_ms).await?;
+                    let opened = account::open(&opener, tx, new).await?;
+                    account::lock_device(tx, &user).await?;
                     Ok(opened)
                 })
             })

@@ -4,7 +4,7 @@ use axum::extract::State;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{Team, table};
+use super::{Team, life::clock::ChangeClock, table};
 use crate::{
     app::{App, Written},
     caller::User,
@@ -13,7 +13,7 @@ use crate::{
         answer::{Answer, Envelope},
         docs::IdempotencyKey,
         error::{Error, ErrorCode},
-        input::{Fen, Line, PathId, Text, Write},
+        input::{Fen, Line, PathId, Text, Within, Write},
     },
 };
 
@@ -27,6 +27,14 @@ pub(crate) struct ChangeTeam {
     agreement: Option<Text<0, 20000>>,
     membership_fee_fen: Option<Fen>,
     consult_price_fen: Option<Fen>,
+    /// Whether only members begin consults.
+    members_only: Option<bool>,
+    /// Open consults of one member at most.
+    max_open_consults: Option<Within<1, 1000>>,
+    /// Whether its doctors claim consults that have no doctor.
+    claims: Option<bool>,
+    /// Only what is to change.
+    clock: Option<ChangeClock>,
 }
 
 /// Changes a team
@@ -39,7 +47,8 @@ pub(crate) struct ChangeTeam {
     responses(
         (status = 200, body = Envelope<Team>),
         (status = 403, description = "`team.forbidden`"),
-        (status = 404, description = "`team.not_found`")
+        (status = 404, description = "`team.not_found`"),
+        (status = 409, description = "`team.dissolved`")
     ),
     security(("access_token" = []), ("bearer" = []))
 )]
@@ -72,14 +81,28 @@ pub(crate) async fn change(
             if let Some(price) = body.consult_price_fen {
                 team.consult_price_fen = price.get();
             }
+            if let Some(members_only) = body.members_only {
+                team.members_only = members_only;
+            }
+            if let Some(limit) = body.max_open_consults {
+                team.max_open_consults = limit.get();
+            }
+            team.claims = body.claims.unwrap_or(team.claims);
             if team.agreement != present.agreement {
                 team.agreement_version += 1;
                 table::new_agreement(tx, &team, now_ms).await?;
             }
             table::put(tx, &team).await?;
+            if let Some(change) = body.clock {
+                team.clock = team.clock.changed(change)?;
+                table::put_clock(tx, team.team_id, team.clock).await?;
+            }
             if team.name != present.name {
                 table::forget_pieces(tx, team.team_id).await?;
-                table::put_pieces(tx, &team).await?;
+                // A closed team is not found.
+                if team.closed_ms.is_none() {
+                    table::put_pieces(tx, &team).await?;
+                }
             }
             Ok(Written::new(Answer::one(&team)?))
         })

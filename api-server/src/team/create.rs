@@ -5,7 +5,7 @@ use proto::UserId;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{Caller, Team, table};
+use super::{Caller, Clock, OPEN_CONSULTS, Team, table};
 use crate::{
     account::{self, NewAccount},
     app::{App, Written},
@@ -15,7 +15,7 @@ use crate::{
         answer::{Answer, Envelope},
         docs::IdempotencyKey,
         error::Error,
-        input::{Fen, Line, Text, Write},
+        input::{Fen, Line, Text, Within, Write},
     },
 };
 
@@ -32,18 +32,22 @@ pub(crate) struct NewTeam {
     agreement: Text<0, 20000>,
     membership_fee_fen: Fen,
     consult_price_fen: Fen,
+    /// Whether only members begin consults; false by default.
+    members_only: Option<bool>,
+    /// Open consults of one member at most: 3 by default.
+    max_open_consults: Option<Within<1, 1000>>,
 }
 
 /// Creates a team
 ///
-/// By a doctor, who is its owner and first doctor. A doctor creates or joins at most 5 teams, counted together. The team's
+/// By a verified doctor, who is its owner and first doctor. A doctor creates or joins at most 5 teams, counted together. The team's
 /// assistant account is created with it.
 #[utoipa::path(
     operation_id = "createTeam",
     post, path = "/team", tag = "team", request_body = NewTeam, params(IdempotencyKey),
     responses(
         (status = 200, body = Envelope<Team>),
-        (status = 403, description = "`team.doctors_only`"),
+        (status = 403, description = "`team.doctors_only`, `doctor.not_verified`"),
         (status = 409, description = "`team.limit_reached`")
     ),
     security(("access_token" = []), ("bearer" = []))
@@ -53,11 +57,13 @@ pub(crate) async fn create(
     user: Caller,
     Write { body, once }: Write<NewTeam>,
 ) -> Result<Answer, Error> {
+    let rule = app.doctor_verification;
     let team_id = app.database.allocate_id(table::SEQUENCE).await?;
     let assistant = UserId::from_database(app.database.allocate_id(account::SEQUENCE).await?);
     app.write(once, move |tx| {
         Box::pin(async move {
             let now_ms = now_ms();
+            account::check_verified(tx, rule, user.id).await?;
             let team = Team {
                 team_id,
                 name: body.name.into_string(),
@@ -70,6 +76,16 @@ pub(crate) async fn create(
                 assistant_id: assistant.get(),
                 doctor_ids: vec![user.id.get()],
                 created_ms: now_ms,
+                members_only: body.members_only.unwrap_or_default(),
+                max_open_consults: body.max_open_consults.map_or(OPEN_CONSULTS, Within::get),
+                clinic_id: None,
+                closed_ms: None,
+                dissolved_ms: None,
+                claims: false,
+                clock: Clock {
+                    late_cancel: true,
+                    ..Clock::default()
+                },
             };
             let account = NewAccount {
                 id: assistant,

@@ -3,6 +3,7 @@
 use axum::extract::State;
 use database::{Transaction, TransactionFuture};
 use journal::record::Unpublished;
+use ledger::Transfer;
 
 use super::{
     life::{self, State as VasState, Step},
@@ -25,13 +26,15 @@ use crate::{
 
 /// Confirms a value-added service
 ///
-/// By the patient. Repeated requests, from any of their devices, confirm it once and get the same answer.
+/// By the patient. Repeated requests, from any of their devices, confirm it once and get the same answer. The price of a
+/// service that is `charged` moves from the patient's wallet to the team's income; a wallet with less leaves it proposed.
 #[utoipa::path(
     operation_id = "confirmVas",
     post, path = "/vas/{id}/confirm", tag = "vas",
     params(("id" = i64, Path, minimum = 1), IdempotencyKey),
     responses(
         (status = 200, body = Envelope<Vas>),
+        (status = 402, description = "`wallet.insufficient`"),
         (status = 403, description = "`vas.forbidden`"),
         (status = 404, description = "`vas.not_found`"),
         (status = 409, description = "`vas.declined`, `vas.withdrawn`")
@@ -98,20 +101,30 @@ pub(crate) async fn retract(
 
 async fn decide(app: &App, user: User, id: Id, once: Once, step: Step) -> Result<Answer, Error> {
     let journal = app.journal.clone();
+    let transfer = app.database.allocate_id(ledger::SEQUENCE).await?;
     app.write(once, move |tx| {
         Box::pin(async move {
             let now_ms = now_ms();
-            // The consult of a service never changes, so it may be read before the consult is locked.
-            let consult = table::consult_of(tx, id.get())
-                .await?
-                .ok_or(ErrorCode::VasNotFound)?;
-            consult::lock_row(tx, consult).await?;
+            consult::lock_row_of_vas(tx, id.get()).await?;
             let vas = table::vas_in(tx, id.get()).await?.ok_or(ErrorCode::VasNotFound)?;
             let side = table::side_in(tx, &vas, user.id).await?;
             let Some(next) = vas.state.decide(side, step)? else {
                 return Ok(Written::new(Answer::one(&vas.show())?));
             };
-            table::decide(tx, id.get(), next, now_ms).await?;
+            table::decide(tx, &vas, next, now_ms).await?;
+            if next == VasState::Confirmed
+                && let Some(movement) = vas.charge()?
+            {
+                let by = Some(user.id);
+                let transfer = Transfer {
+                    id: transfer,
+                    movement,
+                    by,
+                    now_ms,
+                };
+                journal.prefetch(tx, vas.conversation(), now_ms);
+                ledger::post(tx, transfer).await?;
+            }
             let vas = vas.decided(next, now_ms);
             let unpublished = journal
                 .record(tx, vas.conversation(), user.id, vas.event(), now_ms)
@@ -134,7 +147,7 @@ pub(crate) fn on_consult<'t>(
             if !life::retracts(happened.event, vas.doctor()) {
                 continue;
             }
-            table::decide(tx, vas.id(), VasState::Retracted, now_ms).await?;
+            table::decide(tx, &vas, VasState::Retracted, now_ms).await?;
             let event = vas.decided(VasState::Retracted, now_ms).event();
             let record = happened.journal.record(tx, consult, happened.by, event, now_ms);
             unpublished.extend(record.await?);

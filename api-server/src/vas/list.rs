@@ -78,6 +78,11 @@ pub(crate) async fn of_team(
     list(&app, Shown::OfTeam(user.id, id.get()), &page).await
 }
 
+/// The caller's own services that they have hidden.
+pub(crate) async fn hidden(State(app): State<App>, user: User, page: PageQuery) -> Result<Answer, Error> {
+    list(&app, Shown::Hidden(user.id), &page).await
+}
+
 async fn list(app: &App, shown: Shown, page: &PageQuery) -> Result<Answer, Error> {
     let found = shown.list().page(&app.database, page).await?;
     Answer::page(found.map(Record::show))

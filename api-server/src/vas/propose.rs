@@ -1,6 +1,7 @@
 //! Proposing a value-added service.
 
 use axum::extract::State;
+use ledger::Commission;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -30,7 +31,7 @@ pub(crate) struct ProposeVas {
 /// Proposes a value-added service in a consult
 ///
 /// By a doctor in it. Every user in the consult sees the card at once; its patient decides. At most 20 proposals of a
-/// consult are open at a time.
+/// consult are open at a time. Where the platform charges, a confirmed service is paid from the patient's wallet.
 #[utoipa::path(
     operation_id = "proposeVas",
     post, path = "/consult/{id}/vas", tag = "vas", request_body = ProposeVas,
@@ -50,13 +51,17 @@ pub(crate) async fn propose(
     Write { body, once }: Write<ProposeVas>,
 ) -> Result<Answer, Error> {
     let vas = app.database.allocate_id(table::SEQUENCE).await?;
-    let journal = app.journal.clone();
+    let (journal, charges) = (app.journal.clone(), app.charges);
     app.write(once, move |tx| {
         Box::pin(async move {
             let now_ms = now_ms();
             let consult = Seated::<consult::Record>::lock(tx, id.get(), &user).await?;
             let open = table::count_open(tx, id.get()).await?;
             let state = life::propose(consult.seat(), consult.status, open)?;
+            let commission = match charges {
+                true => Some(Commission::at(tx, now_ms).await?),
+                false => None,
+            };
             let new = table::NewVas {
                 id: vas,
                 consult: consult.id,
@@ -66,6 +71,7 @@ pub(crate) async fn propose(
                 name: body.name.into_string(),
                 description: body.description.into_string(),
                 price_fen: body.price_fen.get(),
+                commission,
             };
             table::new_vas(tx, new, state, now_ms).await?;
             let known = table::vas_in(tx, vas).await?.ok_or(ErrorCode::VasNotFound)?;

@@ -2,6 +2,7 @@
 
 use database::Row;
 use journal::record::Event;
+use ledger::{Commission, Fen, Movement};
 use proto::{ConversationId, UserId, wire::VasEvent};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -17,7 +18,7 @@ pub(crate) struct Vas {
     consultation_id: i64,
     team_id: i64,
     team_name: String,
-    /// The doctor who proposed it.
+    /// The doctor who proposed it; the names are those of that moment.
     doctor_id: i64,
     doctor_name: String,
     /// The patient, who decides.
@@ -26,6 +27,10 @@ pub(crate) struct Vas {
     name: String,
     description: String,
     price_fen: i64,
+    /// Whether the confirmation moves the price from the patient's wallet to the team's income.
+    charged: bool,
+    /// How much of the price went back to the patient.
+    refunded_fen: i64,
     #[schema(value_type = State)]
     state: &'static str,
     /// When it was proposed, epoch milliseconds.
@@ -39,25 +44,32 @@ pub(crate) struct Vas {
 #[derive(Clone, Debug)]
 pub(super) struct Record {
     pub(super) state: State,
+    /// None when nothing is charged.
+    commission: Option<Commission>,
     shown: Vas,
 }
 
-/// The columns of [`Record::from_row`]; `v` is the service.
-pub(super) const COLUMNS: &str =
-    "v.id, v.consult_id, v.team_id, t.name, v.doctor_id, doctor.name, v.member_id, member.name,
-     v.name, v.description, v.price_fen, v.state, v.created_ms, v.decided_ms";
+/// The columns of [`Record::from_row`]; `v` is the service. A row that an earlier release wrote has no names.
+pub(super) const COLUMNS: &str = "v.id, v.consult_id, v.team_id, t.name,
+     v.doctor_id, CASE WHEN v.doctor_name <> '' THEN v.doctor_name ELSE
+         (SELECT a.name FROM account a WHERE a.id = v.doctor_id) END,
+     v.member_id, CASE WHEN v.member_name <> '' THEN v.member_name ELSE
+         (SELECT a.name FROM account a WHERE a.id = v.member_id) END,
+     v.name, v.description, v.price_fen, v.state, v.created_ms, v.decided_ms,
+     v.commission_per_mille, v.refunded_fen";
 
 /// The joins of [`COLUMNS`].
-pub(super) const JOINS: &str = "JOIN team t ON t.id = v.team_id
-     JOIN account doctor ON doctor.id = v.doctor_id
-     JOIN account member ON member.id = v.member_id";
+pub(super) const JOINS: &str = "JOIN team t ON t.id = v.team_id";
 
 impl Record {
     pub(super) fn from_row(row: &Row) -> Result<Self, Error> {
         let state: String = row.get(11)?;
         let state = State::from_database(&state).ok_or_else(|| Error::internal("vas.state is unknown"))?;
+        let per_mille: Option<i64> = row.get(14)?;
+        let price_fen: i64 = row.get(10)?;
         Ok(Self {
             state,
+            commission: per_mille.and_then(Commission::new),
             shown: Vas {
                 vas_id: row.get(0)?,
                 consultation_id: row.get(1)?,
@@ -69,7 +81,9 @@ impl Record {
                 member_name: row.get(7)?,
                 name: row.get(8)?,
                 description: row.get(9)?,
-                price_fen: row.get(10)?,
+                price_fen,
+                charged: per_mille.is_some() && price_fen > 0,
+                refunded_fen: row.get(15)?,
                 state: state.as_str(),
                 created_ms: row.get(12)?,
                 decided_ms: row.get(13)?,
@@ -97,6 +111,28 @@ impl Record {
 
     pub(super) fn is_for(&self, user: UserId) -> bool {
         self.shown.member_id == user.get()
+    }
+
+    fn price(&self) -> Result<Fen, Error> {
+        Fen::new(self.shown.price_fen).ok_or_else(|| Error::internal("vas.price_fen is no amount"))
+    }
+
+    /// The movement of its confirmation; none when nothing is charged.
+    pub(super) fn charge(&self) -> Result<Option<Movement>, Error> {
+        let Some(commission) = self.commission else {
+            return Ok(None);
+        };
+        let (vas, team) = (self.shown.vas_id, self.shown.team_id);
+        let member = UserId::from_database(self.shown.member_id);
+        Ok(Some(Movement::vas(vas, team, member, self.price()?, commission)))
+    }
+
+    /// The platform's part of its price.
+    pub(super) fn commission(&self) -> Result<Fen, Error> {
+        let price = self.price()?;
+        Ok(self
+            .commission
+            .map_or(Fen::ZERO, |commission| commission.of(price)))
     }
 
     /// The order of lists.

@@ -1,6 +1,7 @@
 //! The SQL of value-added services.
 
 use database::{Database, Transaction, Value, params};
+use ledger::{Commission, Month};
 use proto::{ConversationId, UserId};
 
 use super::{
@@ -35,6 +36,8 @@ pub(super) struct NewVas {
     pub(super) name: String,
     pub(super) description: String,
     pub(super) price_fen: i64,
+    /// Of the moment of the proposal; none when nothing is charged.
+    pub(super) commission: Option<Commission>,
 }
 
 pub(super) async fn new_vas(
@@ -43,10 +46,12 @@ pub(super) async fn new_vas(
     state: State,
     now_ms: i64,
 ) -> Result<(), Error> {
-    tx.execute(
+    tx.enqueue_one(
         "INSERT INTO vas (id, consult_id, team_id, doctor_id, member_id, name, description, price_fen, state,
-                          created_ms, decided_ms)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, NULL)",
+                          created_ms, decided_ms, commission_per_mille, doctor_name, member_name)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, NULL, $11,
+                 COALESCE((SELECT a.name FROM account a WHERE a.id = $4), ''),
+                 COALESCE((SELECT a.name FROM account a WHERE a.id = $5), ''))",
         params![
             new.id,
             new.consult.get(),
@@ -57,18 +62,25 @@ pub(super) async fn new_vas(
             new.description,
             new.price_fen,
             state.as_str(),
+            now_ms,
+            new.commission.map(Commission::get)
+        ],
+    )
+    .await?;
+    tx.enqueue(
+        "INSERT INTO vas_person (vas_id, user_id, role, team_id, shelf, listed, created_ms)
+         VALUES ($1, $2, 'doctor', $4, $5, $6, $7), ($1, $3, 'member', $4, $5, $6, $7)",
+        params![
+            new.id,
+            new.doctor.get(),
+            new.member.get(),
+            new.team_id,
+            shelf::OPEN,
+            true,
             now_ms
         ],
     )
     .await?;
-    for (user, role) in [(new.doctor, "doctor"), (new.member, "member")] {
-        tx.execute(
-            "INSERT INTO vas_person (vas_id, user_id, role, team_id, shelf, listed, created_ms)
-             VALUES ($1, $2, $3, $4, $5, $6, $7)",
-            params![new.id, user.get(), role, new.team_id, shelf::OPEN, true, now_ms],
-        )
-        .await?;
-    }
     Ok(())
 }
 
@@ -77,14 +89,6 @@ const COUNT_OPEN: &str = "SELECT count(*) FROM vas WHERE consult_id = $1 AND sta
 pub(super) async fn count_open(tx: &mut Transaction<'_>, consult: i64) -> Result<i64, Error> {
     let row = tx.query_first(COUNT_OPEN, params![consult]).await?;
     Ok(row.map_or(Ok(0), |row| row.get(0))?)
-}
-
-/// The consult of a value-added service, which never changes.
-pub(super) async fn consult_of(tx: &mut Transaction<'_>, vas: i64) -> Result<Option<i64>, Error> {
-    let row = tx
-        .query_first("SELECT consult_id FROM vas WHERE id = $1", params![vas])
-        .await?;
-    Ok(row.map(|row| row.get(0)).transpose()?)
 }
 
 fn one_sql() -> String {
@@ -146,24 +150,31 @@ pub(super) async fn open_of_consult(tx: &mut Transaction<'_>, consult: i64) -> R
 /// Ends a proposal, whose consult is locked.
 pub(super) async fn decide(
     tx: &mut Transaction<'_>,
-    vas: i64,
+    vas: &Record,
     next: State,
     now_ms: i64,
 ) -> Result<(), Error> {
-    let decided = tx
-        .execute(
-            "UPDATE vas SET state = $1, decided_ms = $2 WHERE id = $3 AND state = $4",
-            params![next.as_str(), now_ms, vas, State::Proposed.as_str()],
+    let month = (next == State::Confirmed).then(|| Month::at(now_ms).get());
+    let commission = match next {
+        State::Confirmed => vas.commission()?,
+        _ => ledger::Fen::ZERO,
+    };
+    // Its consult is locked, so it is still open.
+    tx.enqueue_one(
+            "UPDATE vas SET state = $1, decided_ms = $2, month = $3, commission_fen = $4 WHERE id = $5 AND state = $6",
+            params![
+                next.as_str(),
+                now_ms,
+                month,
+                commission.get(),
+                vas.id(),
+                State::Proposed.as_str()
+            ],
         )
         .await?;
-    if decided != 1 {
-        return Err(Error::internal(
-            "a value-added service changed while its consult was locked",
-        ));
-    }
-    tx.execute(
+    tx.enqueue(
         "UPDATE vas_person SET shelf = $1 WHERE vas_id = $2 AND shelf = $3",
-        params![shelf::DECIDED, vas, shelf::OPEN],
+        params![shelf::DECIDED, vas.id(), shelf::OPEN],
     )
     .await?;
     Ok(())
@@ -174,6 +185,8 @@ pub(super) async fn decide(
 pub(super) enum Shown {
     /// Of a doctor or a member.
     Own(UserId),
+    /// Those that they have hidden.
+    Hidden(UserId),
     /// Of a consult, by any doctor.
     OfConsult(i64),
     /// A doctor's proposals in consults of a team.
@@ -184,7 +197,7 @@ impl Shown {
     /// The clauses before the page's conditions.
     const fn source(self) -> &'static str {
         match self {
-            Self::Own(_) => {
+            Self::Own(_) | Self::Hidden(_) => {
                 "FROM vas_person p JOIN vas v ON v.id = p.vas_id {joins} WHERE p.user_id = $1 AND p.listed = $2"
             }
             Self::OfConsult(_) => "FROM vas v {joins} WHERE v.consult_id = $1",
@@ -198,6 +211,7 @@ impl Shown {
     fn keys(self) -> Vec<Value> {
         match self {
             Self::Own(user) => params![user.get(), true],
+            Self::Hidden(user) => params![user.get(), false],
             Self::OfConsult(consult) => params![consult],
             Self::OfTeam(user, team) => params![user.get(), true, team],
         }
@@ -207,7 +221,7 @@ impl Shown {
     const fn order(self) -> (&'static str, &'static str) {
         match self {
             Self::OfConsult(_) => ("v.created_ms", "v.id"),
-            Self::Own(_) | Self::OfTeam(..) => ("p.created_ms", "p.vas_id"),
+            Self::Own(_) | Self::Hidden(_) | Self::OfTeam(..) => ("p.created_ms", "p.vas_id"),
         }
     }
 

@@ -21,6 +21,8 @@ use crate::{
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ConsultHistory {
     team_id: i64,
+    /// 团队总所得: all that the team has earned, less commission and refunds, fen.
+    total_income_fen: i64,
     /// 团队处理咨询总数: finished consults of the team.
     handled: i64,
     /// 我所服务的次数: those of them that the caller is in as a doctor.
@@ -46,6 +48,7 @@ pub(crate) async fn show(State(app): State<App>, user: User, PathId(id): PathId)
     team::check_staff(&app.database, id.get(), &user).await?;
     Answer::one(&ConsultHistory {
         team_id: id.get(),
+        total_income_fen: ledger::earned(&app.database, id.get()).await?,
         handled: consult::count_finished(&app.database, id.get()).await?,
         served_by_me: consult::count_served(&app.database, id.get(), user.id).await?,
         vas_by_me: table::count_confirmed(&app.database, id.get(), user.id).await?,

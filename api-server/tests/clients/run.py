@@ -130,7 +130,7 @@ def main():
     TARGET.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="huizhen-") as folder:
         folder = pathlib.Path(folder)
-        with served(program, folder) as server:
+        with served(program, folder, "--payment-providers=mockpay") as server:
             document = folder / "openapi.json"
             with urllib.request.urlopen(server.url + "/openapi.json", timeout=60) as answer:
                 document.write_bytes(answer.read())

@@ -33,7 +33,11 @@ async fn registering_gives_a_token_that_works_whichever_header_carries_it() {
     body["is_operator"] = true.into();
     let result = service.post("/account/register").json(body).send().await.result();
     let keys: Vec<&String> = result.as_object().unwrap().keys().collect();
-    assert_eq!(keys, ["access_token", "expires_at_ms", "user_id"]);
+    assert_eq!(keys, ["access_token", "expires_at_ms", "name", "role", "user_id"]);
+    assert_eq!(
+        (&result["name"], &result["role"]),
+        (&json!("王芳"), &json!("member"))
+    );
     let token = result["access_token"].as_str().unwrap();
     assert_eq!(token.len(), 43);
     service.get("/account/devices").token(token).send().await.result();
@@ -206,6 +210,28 @@ async fn racing_registrations_make_one_account() {
             .post("/account/register")
             .json(register(&phone, &code))
             .send()
+    });
+    // On one device they are one registration, repeated; its last login is the one that holds.
+    let replies = futures_util::future::join_all(calls).await;
+    let mut users = Vec::new();
+    let mut good = 0;
+    for reply in replies {
+        let login = reply.result();
+        users.push(login["user_id"].as_i64().unwrap());
+        let token = login["access_token"].as_str().unwrap();
+        let shown = service.get("/account").token(token).send().await;
+        good += u32::from(shown.status == 200);
+    }
+    users.dedup();
+    assert_eq!((users.len(), good), (1, 1));
+
+    // On several devices one of them makes the account.
+    let phone = new_phone();
+    let code = service.code(&phone).await;
+    let calls = (0..10).map(|device| {
+        let mut body = register(&phone, &code);
+        body["device_id"] = format!("phone-{device}").into();
+        service.post("/account/register").json(body).send()
     });
     let replies = futures_util::future::join_all(calls).await;
     assert_eq!(replies.iter().filter(|reply| reply.status == 200).count(), 1);

@@ -164,7 +164,7 @@ async fn what_was_said_is_read_with_a_reason_that_is_logged() {
     );
     assert_eq!(
         (&page.json["has_more"], &page.json["total"]),
-        (&json!(true), &json!(7))
+        (&json!(true), &json!(8))
     );
     // The patient is shown nothing of it.
     let shown = scene
@@ -192,7 +192,7 @@ async fn what_was_said_is_read_with_a_reason_that_is_logged() {
         );
         cursor = page.json["next_cursor"].as_str().map(str::to_owned);
     }
-    assert_eq!(seqs, [7, 6, 5, 4, 3, 2, 1]);
+    assert_eq!(seqs, [8, 7, 6, 5, 4, 3, 2, 1]);
     let staff = json!({"reason": "投诉 2026-118", "room": "staff"});
     let staff = scene.post(&operator, path.clone(), staff).await;
     assert_eq!(staff.result()[0]["text"], "内部讨论");

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::{
     people::Person,
+    scene::Scene,
     service::{Reply, Service},
 };
 
@@ -158,4 +159,82 @@ async fn requests_of_both_sides_that_race_open_one_conversation() {
         .await
         .unwrap();
     assert_eq!(rows[0].get::<i64>(0).unwrap(), 1);
+}
+
+#[tokio::test]
+async fn either_side_blocks_a_chat_and_takes_only_the_own_block_back() {
+    let scene = Scene::new().await;
+    scene.in_process().await;
+    let (patient, doctor) = (&scene.patient, &scene.doctor);
+    let opened = scene
+        .post(patient, "/chat".into(), json!({"user_id": doctor.id}))
+        .await
+        .result();
+    let chat = opened["conversation_id"].as_i64().unwrap();
+    let path = || format!("/chat/{chat}/block");
+    let sides = |chat: serde_json::Value| (chat["blocked_by_me"] == true, chat["blocked_by_other"] == true);
+    let blocked = scene.post(patient, path(), json!({})).await.result();
+    assert_eq!(sides(blocked), (true, false));
+    let again = scene.post(patient, path(), json!({})).await.result();
+    assert_eq!(sides(again), (true, false));
+    let both = scene.post(doctor, path(), json!({})).await.result();
+    assert_eq!(sides(both), (true, true));
+    let left = scene.delete(patient, path()).await.result();
+    assert_eq!(sides(left), (false, true));
+    let open = scene.delete(doctor, path()).await.result();
+    assert_eq!(sides(open), (false, false));
+    let rows = scene
+        .service
+        .database
+        .query(
+            "SELECT count(*) FROM entry WHERE conversation_id = $1 AND kind = 4",
+            database::params![chat],
+        )
+        .await
+        .unwrap();
+    assert_eq!(rows[0].get::<i64>(0).unwrap(), 2, "closed once, opened once");
+    let stranger = scene.service.member("Sam").await;
+    let refused = scene.post(&stranger, path(), json!({})).await;
+    refused.refused(404, "chat.not_found");
+}
+
+/// A card is shown to those who met its user in a conversation or a team; others do not learn that the user exists.
+#[tokio::test]
+async fn a_card_is_shown_to_those_who_met_its_user() {
+    let service = Service::start().await;
+    let team = service.team("儿科").await;
+    let doctor = service.doctor_of(&team, "Dr. B").await;
+    let colleague = service.doctor_of(&team, "Dr. C").await;
+    let (patient, other) = (service.member("Pat").await, service.member("Oth").await);
+    let outsider = service.doctor("Dr. X").await;
+    let card = async |who: &Person, of: &Person| {
+        let path = format!("/user/{}", of.id);
+        who.get(&service, &path).send().await
+    };
+    let shown = card(&colleague, &doctor).await.result();
+    assert_eq!(
+        (&shown["user_id"], &shown["name"], &shown["role"]),
+        (&json!(doctor.id), &json!("Dr. B"), &json!("doctor"))
+    );
+    card(&doctor, &doctor).await.result();
+    for (who, of) in [
+        (&patient, &doctor),
+        (&doctor, &patient),
+        (&outsider, &doctor),
+        (&other, &patient),
+    ] {
+        card(who, of).await.refused(404, "chat.person_not_found");
+    }
+    let consult = service.consult(&patient, &team).await;
+    service.consult(&other, &team).await;
+    service.bring_in(&team, consult, &doctor).await;
+    card(&patient, &doctor).await.result();
+    card(&doctor, &patient).await.result();
+    card(&patient, &team.assistant).await.result();
+    // Also after they left.
+    let path = format!("/consult/{consult}/doctor/{}", doctor.id);
+    team.assistant.delete(&service, &path).send().await.result();
+    card(&patient, &doctor).await.result();
+    card(&other, &patient).await.refused(404, "chat.person_not_found");
+    card(&other, &doctor).await.refused(404, "chat.person_not_found");
 }

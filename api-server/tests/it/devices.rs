@@ -185,6 +185,7 @@ async fn the_same_device_again_has_a_new_token_only() {
     assert_eq!(device_ids(&service, &second).await, ["phone-1"]);
 }
 
+// protocol: "devices of a user with a session | 10"
 #[tokio::test]
 async fn the_eleventh_login_logs_out_the_device_used_least_recently() {
     let service = Service::start().await;

@@ -14,7 +14,7 @@ async fn a_doctor_fills_in_their_page_and_everybody_sees_it_without_a_wallet() {
     let path = format!("/doctor/{}", doctor.id);
     let empty = json!({
         "doctor_id": doctor.id, "name": "王医生", "photo_id": null, "title": "", "department": "", "expertise": "",
-        "honours": "", "introduction": "",
+        "honours": "", "introduction": "", "clinics": [], "teams": [],
     });
     assert_eq!(member.get(&service, &path).send().await.result(), empty);
 
@@ -28,6 +28,7 @@ async fn a_doctor_fills_in_their_page_and_everybody_sees_it_without_a_wallet() {
         "result": {
             "doctor_id": doctor.id, "name": "王医生", "photo_id": "photo-7", "title": "主任医师",
             "department": "妇产科", "expertise": "高危妊娠", "honours": "省优秀医师", "introduction": "从医二十年",
+            "clinics": [], "teams": [],
         },
     });
     assert_eq!(filled.json, whole);
@@ -50,6 +51,7 @@ async fn a_doctor_fills_in_their_page_and_everybody_sees_it_without_a_wallet() {
         json!({
             "doctor_id": doctor.id, "name": "王主任", "photo_id": null, "title": "主任医师", "department": "妇产科",
             "expertise": "高危妊娠", "honours": "", "introduction": "从医二十年",
+            "clinics": [], "teams": [],
         })
     );
     assert_eq!(member.get(&service, &path).send().await.result(), changed);

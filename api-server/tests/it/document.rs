@@ -65,7 +65,7 @@ fn nothing_is_said_twice() {
         }
     }
     let length = document.to_string().len();
-    assert!(length < 350_000, "{length}");
+    assert!(length < 650_000, "{length}");
 }
 
 /// Rewritten by `UPDATE_OPENAPI=1 cargo test -p api-server --test it document`, and the answers that it shows by
@@ -250,6 +250,10 @@ fn every_body_has_an_example_that_fits() {
         let name = format!("{method} {path}");
         if let Some(body) = operation.get("requestBody") {
             let content = &body["content"]["application/json"];
+            if content.is_null() {
+                // The bytes of an upload.
+                continue;
+            }
             fits(
                 &document,
                 &name,
@@ -261,6 +265,10 @@ fn every_body_has_an_example_that_fits() {
         for (status, response) in operation["responses"].as_object().unwrap() {
             let content = &response["content"]["application/json"];
             if status.as_str() < "400" {
+                // A table for spreadsheets has none.
+                if content.is_null() {
+                    continue;
+                }
                 fits(
                     &document,
                     &name,
@@ -300,7 +308,8 @@ async fn examples_of_requests_are_accepted() {
         let concrete = concrete(&path);
         for person in [&team.owner, &operator] {
             let call = service.call(method.to_uppercase().parse().unwrap(), &concrete);
-            let reply = call.token(&person.token).json(example.clone()).send().await;
+            let call = call.token(&person.token).json(example.clone());
+            let reply = call.key(&concrete).send().await;
             assert_ne!(reply.status, 400, "{method} {path} {example}: {}", reply.text);
         }
     }

@@ -445,7 +445,7 @@ async fn a_consult_is_begun_for_a_child_and_stays_readable() {
             "status": "waiting", "consultation_id": begun["consultation_id"], "creator_member_id": parent.id,
             "creator_member_name": "李女士", "target_member_id": id, "target_member_name": "小明", "team_id": team.id,
             "team_name": "儿科", "doctor_ids": [], "symptom_content": "头痛三天", "symptom_type": "text/plain",
-            "images": ["media/1", "media/2"], "created": begun["created"],
+            "images": ["media/1", "media/2"], "created": begun["created"], "relation": "child", "doctors": [],
         })
     );
     // Relatives of other members, and accounts of other kinds, are not found.

@@ -52,17 +52,19 @@ async fn the_other_comes_and_the_caller_goes_in_one_step() {
             "{people:?}"
         );
     }
-    for path in [
-        format!("/consult/{consult}"),
-        format!("/consult/{consult}/messages"),
-        format!("/consult/{consult}/vas"),
-    ] {
-        scene
-            .get(&scene.doctor, path.clone())
-            .await
-            .refused(404, "consult.not_found");
-        scene.get(&other, path).await.result();
-    }
+    // Who handed over sees the record as it was then, and can do nothing more in it.
+    let left = scene
+        .get(&scene.doctor, format!("/consult/{consult}"))
+        .await
+        .result();
+    assert!(left["left_ms"].is_i64());
+    assert_eq!(left["doctor_ids"], json!([other.id]));
+    let services = format!("/consult/{consult}/vas");
+    scene
+        .get(&scene.doctor, services.clone())
+        .await
+        .refused(404, "consult.not_found");
+    scene.get(&other, services).await.result();
     assert_eq!(scene.listed(&other, "in_process_list").await, [consult]);
     assert!(scene.listed(&scene.doctor, "in_process_list").await.is_empty());
     // And back again.

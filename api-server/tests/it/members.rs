@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::service::Service;
 
 /// Seed: 修改 - 个人信息返回：余额、已消费总数、怀孕次数、产几、月经周期、初潮年龄、家庭成员数组（relation_user_id、relation_type、name、
-/// photo_id）. 余额 and 已消费总数 are the ledger's, and absent without it.
+/// photo_id）.
 #[tokio::test]
 async fn a_members_record_has_the_fields_that_the_document_names() {
     let service = Service::start().await;
@@ -17,7 +17,8 @@ async fn a_members_record_has_the_fields_that_the_document_names() {
             "success": true, "code": 200,
             "result": {
                 "member_id": member.id, "name": "李女士", "photo_id": null, "gender": null, "birth_date": null,
-                "pregnancies": null, "births": null, "menstrual_cycle_days": null, "menarche_age": null, "family": [],
+                "pregnancies": null, "births": null, "menstrual_cycle_days": null, "menarche_age": null, "balance_fen": 0,
+                "total_consumed_fen": 0, "family": [],
             },
         })
     );
@@ -40,6 +41,7 @@ async fn a_members_record_has_the_fields_that_the_document_names() {
         "result": {
             "member_id": member.id, "name": "李女士", "photo_id": "photo-12", "gender": "female",
             "birth_date": "1990-05-17", "pregnancies": 2, "births": 1, "menstrual_cycle_days": 28, "menarche_age": 13,
+            "balance_fen": 0, "total_consumed_fen": 0,
             "family": [{
                 "relation_user_id": child["relation_user_id"], "relation_type": "child", "name": "小明",
                 "photo_id": "photo-31",
@@ -63,7 +65,7 @@ async fn a_members_record_has_the_fields_that_the_document_names() {
     assert_eq!(changed["births"], 1);
     assert_eq!(changed["menarche_age"], Value::Null);
     assert_eq!(changed["name"], "李太太");
-    assert!(changed.get("balance_fen").is_none() && changed.get("total_consumed_fen").is_none());
+    assert_eq!(changed["balance_fen"], 0);
 }
 
 #[tokio::test]

@@ -38,19 +38,55 @@ impl Pen {
         mime_type: &str,
         body: impl Into<Bytes>,
     ) -> i64 {
+        let accepted = self.try_write(conversation, sender, mime_type, body).await;
+        accepted.unwrap().seq.get()
+    }
+
+    /// Writes a message that corrects another one.
+    pub async fn correct(
+        &self,
+        conversation: i64,
+        sender: &Person,
+        mime_type: &str,
+        body: impl Into<Bytes>,
+        corrects_seq: i64,
+    ) -> i64 {
+        let corrected = self.send(conversation, sender, mime_type, body.into(), corrects_seq);
+        corrected.await.unwrap().seq.get()
+    }
+
+    pub async fn try_write(
+        &self,
+        conversation: i64,
+        sender: &Person,
+        mime_type: &str,
+        body: impl Into<Bytes>,
+    ) -> Result<Accepted, journal::Error> {
+        self.send(conversation, sender, mime_type, body.into(), 0).await
+    }
+
+    async fn send(
+        &self,
+        conversation: i64,
+        sender: &Person,
+        mime_type: &str,
+        body: Bytes,
+        corrects_seq: i64,
+    ) -> Result<Accepted, journal::Error> {
         let (answer, answered) = oneshot::channel();
         let message = NewMessage {
             conversation: ConversationId::from_database(conversation),
             sender: UserId::from_database(sender.id),
             client_msg_id: hex::encode(rand::random::<[u8; 8]>()),
             mime_type: mime_type.into(),
-            body: body.into(),
+            body,
             mentions: Vec::new(),
             reply_to_seq: Seq::ZERO,
+            corrects_seq: Seq::from_database(corrects_seq),
             stream: None,
         };
         self.0.submit(message, answer).await.unwrap();
-        answered.await.unwrap().unwrap().seq.get()
+        answered.await.unwrap()
     }
 }
 
@@ -104,6 +140,7 @@ async fn bodies_are_shown_by_their_type() {
         title: "休息".into(),
         text: "多喝水".into(),
         images: vec!["media/2".into()],
+        ..wire::AdviceCard::default()
     };
     pen.write(
         consult,
@@ -159,8 +196,9 @@ async fn bodies_are_shown_by_their_type() {
     assert!(!items[1].to_string().contains("/wA="));
 }
 
+// protocol: "So do doctors and assistants who are brought into a consult and its staff room"
 #[tokio::test]
-async fn everybody_sees_their_own_span_and_nothing_of_the_staff_room() {
+async fn a_doctor_reads_the_case_or_what_comes_from_now_on_and_the_patient_nothing_of_the_staff_room() {
     let service = Service::start().await;
     let team = service.team("儿科").await;
     let doctor = service.doctor_of(&team, "Dr. B").await;
@@ -174,12 +212,24 @@ async fn everybody_sees_their_own_span_and_nothing_of_the_staff_room() {
     pen.write(consult, &patient, "text/plain", "after").await;
     let text = |items: &[Value]| serde_json::to_string(items).unwrap();
     let (items, _) = page(&service, &doctor, consult, "").await;
-    assert!(text(&items).contains("after") && !text(&items).contains("before"));
+    assert!(text(&items).contains("after") && text(&items).contains("before"));
+    assert!(text(&items).contains("symptom_content"), "the complaint");
+    let newcomer = service.doctor_of(&team, "Dr. C").await;
+    let bring = json!({"doctor_id": newcomer.id, "history": "from_now"});
+    let path = format!("/consult/{consult}/doctor");
+    team.assistant.post(&service, &path, bring).send().await.result();
+    let wrong = json!({"doctor_id": newcomer.id, "history": "none"});
+    let wrong = team.assistant.post(&service, &path, wrong).send().await;
+    wrong.refused(400, "request.invalid");
+    pen.write(consult, &patient, "text/plain", "later").await;
+    let (items, _) = page(&service, &newcomer, consult, "").await;
+    assert_eq!((items.len(), &items[0]["text"]), (2, &json!("later")));
+    assert_eq!(items[1]["participant"]["sees_from_seq"], items[1]["seq"]);
     let (items, _) = page(&service, &patient, consult, "").await;
     assert!(text(&items).contains("after") && text(&items).contains("before"));
     assert!(!text(&items).contains("between us"));
-    // The staff room is no consult, whoever asks.
-    for person in [&patient, &doctor] {
+    // The staff room is no consult, for any caller.
+    for person in [&patient, &doctor, &newcomer] {
         let reply = person
             .get(&service, &format!("/consult/{room}/messages"))
             .send()
@@ -214,7 +264,7 @@ async fn a_walk_through_the_journal_meets_everything_once_while_messages_come() 
             break;
         }
     }
-    let expected: Vec<i64> = (1..=27).rev().collect();
+    let expected: Vec<i64> = (1..=28).rev().collect();
     assert_eq!(seqs, expected);
     let reply = patient
         .get(
@@ -223,7 +273,7 @@ async fn a_walk_through_the_journal_meets_everything_once_while_messages_come() 
         )
         .send()
         .await;
-    assert_eq!(reply.json["total"], 27 + 7);
+    assert_eq!(reply.json["total"], 28 + 7);
 }
 
 #[tokio::test]
@@ -253,5 +303,71 @@ async fn a_page_of_long_messages_ends_early_and_loses_nothing() {
             None => break,
         }
     }
-    assert_eq!((found, pages), (42, 3));
+    assert_eq!((found, pages), (43, 3));
+}
+
+/// A doctor who left sees up to there, and after coming back the entries of their absence too.
+#[tokio::test]
+async fn coming_back_shows_the_absence() {
+    let service = Service::start().await;
+    let team = service.team("儿科").await;
+    let doctor = service.doctor_of(&team, "Dr. B").await;
+    let patient = service.member("Pat").await;
+    let consult = service.consult(&patient, &team).await;
+    let pen = Pen::new(&service);
+    service.bring_in(&team, consult, &doctor).await;
+    let path = format!("/consult/{consult}/doctor/{}", doctor.id);
+    let left = team.assistant.delete(&service, &path).send().await;
+    left.result();
+    let absent = pen
+        .write(consult, &patient, "text/plain", "while they are out")
+        .await;
+    let total = async || {
+        let path = format!("/consult/{consult}/messages?count=true&limit=200");
+        let reply = doctor.get(&service, &path).send().await;
+        let items = reply.result().as_array().unwrap().len();
+        assert_eq!(reply.json["total"], items);
+        items as i64
+    };
+    assert_eq!(total().await, absent - 1, "up to their leaving");
+    service.bring_in(&team, consult, &doctor).await;
+    assert_eq!(total().await, absent + 1);
+}
+
+// protocol: "The first message of a consult is its card"
+// protocol: "The server writes it, so its client_msg_id is empty"
+// protocol: "The patient of a consult and both sides of a private chat see it from entry 1"
+/// The first message is the complaint, with the names of the time.
+#[tokio::test]
+async fn the_complaint_is_the_first_message() {
+    let service = Service::start().await;
+    let team = service.team("儿科").await;
+    let patient = service.member("Pat").await;
+    let consult = service.consult(&patient, &team).await;
+    let (items, _) = page(&service, &patient, consult, "").await;
+    let card = &items[0];
+    assert_eq!(
+        (
+            &card["seq"],
+            &card["kind"],
+            &card["sender_id"],
+            &card["mime_type"]
+        ),
+        (
+            &json!(3),
+            &json!("message"),
+            &json!(patient.id),
+            &json!("application/vnd.huizhen.consult")
+        )
+    );
+    assert!(card.get("client_msg_id").is_none());
+    let content = &card["content"];
+    assert_eq!(content["consultation_id"], consult);
+    assert_eq!(content["symptom_type"], "text/plain");
+    assert_eq!(content["title"], "儿科");
+    let subject = &content["subject"];
+    assert_eq!(
+        (&subject["user_id"], &subject["name"], &subject["relation"]),
+        (&json!(patient.id), &json!("Pat"), &json!("self"))
+    );
 }

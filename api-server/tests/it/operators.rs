@@ -373,3 +373,97 @@ async fn operators_alone_do_this() {
         .await;
     reply.refused(400, "request.invalid").field("role");
 }
+
+/// The code that an authenticator app shows for an address, `steps` half minutes from now.
+fn code_of(address: &str, steps: i64) -> String {
+    let secret = address
+        .split("secret=")
+        .nth(1)
+        .unwrap()
+        .split('&')
+        .next()
+        .unwrap();
+    let secret = data_encoding::BASE32_NOPAD.decode(secret.as_bytes()).unwrap();
+    let now_s = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+        .as_secs();
+    let step = i64::try_from(now_s).unwrap() / 30 + steps;
+    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &secret);
+    let tag = ring::hmac::sign(&key, &step.to_be_bytes());
+    let tag = tag.as_ref();
+    let at = usize::from(tag[19] & 0xf);
+    let number = u32::from_be_bytes(tag[at..at + 4].try_into().unwrap()) & 0x7fff_ffff;
+    format!("{:06}", number % 1_000_000)
+}
+
+#[tokio::test]
+async fn a_second_factor_is_asked_for_once_there_is_one() {
+    let service = Service::start().await;
+    let (operator, password) = operator(&service, "张伟").await;
+    let address = api_server::operator::enrol(&service.database, "张伟")
+        .await
+        .unwrap();
+    super::scene::eventually("the tokens before have ended", async || {
+        operator.get(&service, "/operator/audit").send().await.status == 401
+    })
+    .await;
+    let log_in = async |code: Option<String>, password: &str| {
+        let mut body = json!({"name": "张伟", "password": password, "device_id": "desk", "platform": "web"});
+        if let Some(code) = code {
+            body["code"] = code.into();
+        }
+        service.post("/operator/login").json(body).send().await
+    };
+    for wrong in [
+        None,
+        Some("000000".to_owned()),
+        Some("x".to_owned()),
+        Some(code_of(&address, 9)),
+    ] {
+        let refused = log_in(wrong, &password).await;
+        refused.refused(401, "operator.code_refused").field("code");
+    }
+    let code = code_of(&address, 0);
+    let wrong = log_in(Some(code.clone()), "not the password").await;
+    wrong.refused(401, "operator.login_refused");
+    log_in(Some(code.clone()), &password).await.result();
+    log_in(Some(code), &password)
+        .await
+        .refused(401, "operator.code_refused");
+    let listed = api_server::operator::list(&service.database).await.unwrap();
+    assert!(listed[0].has_second_factor);
+}
+
+#[tokio::test]
+async fn an_operator_ends_sessions_and_reads_a_chat_for_a_reason() {
+    let scene = Scene::new().await;
+    let service = &scene.service;
+    let (operator, _) = operator(service, "张伟").await;
+    scene.in_process().await;
+    let opened = scene
+        .post(
+            &scene.patient,
+            "/chat".into(),
+            json!({"user_id": scene.doctor.id}),
+        )
+        .await;
+    let chat = opened.result()["conversation_id"].as_i64().unwrap();
+    let path = format!("/operator/chat/{chat}/read");
+    let because = json!({"reason": "骚扰投诉 2026-131"});
+    let entries = scene.post(&operator, path, because.clone()).await.result();
+    assert_eq!(entries.as_array().unwrap().len(), 2);
+    for not_a_chat in [chat + 999, scene.consult().await] {
+        let path = format!("/operator/chat/{not_a_chat}/read");
+        let refused = scene.post(&operator, path, because.clone()).await;
+        refused.refused(404, "chat.person_not_found");
+    }
+    let path = format!("/operator/account/{}/end_sessions", scene.patient.id);
+    scene.post(&operator, path, because).await.result();
+    let ended = scene.get(&scene.patient, "/account".into()).await;
+    ended.refused(401, "auth.required");
+    let acts: Vec<Value> = acts(service, &operator).await;
+    let of = |act: &str| acts.iter().find(|row| row["act"] == act).unwrap();
+    assert_eq!(of("chat_read")["subject"], format!("chat:{chat}"));
+    assert_eq!(of("sessions_ended")["account_id"], scene.patient.id);
+}

@@ -157,14 +157,46 @@ impl Service {
         doctor
     }
 
+    /// Takes a member into another one's family.
+    pub async fn relate(&self, member: &Person, relative: &Person) {
+        let body = json!({"relation_type": "parent", "phone": relative.phone});
+        let made = member.post(self, "/family", body).send().await.result();
+        let path = format!("/family/invitation/{}/accept", made["invitation_id"]);
+        relative.post(self, &path, json!({})).send().await.result();
+    }
+
     /// A consult that waits.
     pub async fn consult(&self, patient: &Person, team: &Team) -> i64 {
+        let mut body = new_consult(patient, team.id);
+        if self.media.is_some() {
+            // They would have to be uploads.
+            body["images"] = json!([]);
+        }
         let consult = patient
-            .post(self, "/consult", new_consult(patient, team.id))
+            .post(self, "/consult", body)
+            .key(&format!("consult-{}", NEXT.fetch_add(1, Ordering::Relaxed)))
             .send()
             .await
             .result();
         consult["consultation_id"].as_i64().unwrap()
+    }
+
+    /// A consult that waits in a team whose doctors claim.
+    pub async fn claimable(&self, patient: &Person, team: &Team) -> i64 {
+        let path = format!("/team/{}", team.id);
+        let claims = json!({"claims": true});
+        team.owner.put(self, &path, claims).send().await.result();
+        self.consult(patient, team).await
+    }
+
+    /// A new member who has another one in their family, and a consult that they opened about that one.
+    pub async fn about(&self, relative: &Person, team: &Team) -> (i64, i64) {
+        let opener = self.member("New").await;
+        self.relate(&opener, relative).await;
+        let mut body = new_consult(&opener, team.id);
+        body["target_member_id"] = relative.id.into();
+        let begun = opener.post(self, "/consult", body).key("about").send().await;
+        (opener.id, begun.result()["consultation_id"].as_i64().unwrap())
     }
 
     /// Brings a doctor in.
@@ -184,7 +216,7 @@ impl Service {
 pub fn new_team(name: &str) -> Value {
     json!({
         "name": name, "introduction": "介绍", "agreement": "会员加入协议",
-        "membership_fee_fen": 10_000, "consult_price_fen": 2_000,
+        "membership_fee_fen": 10_000, "consult_price_fen": 2_000, "max_open_consults": 1000,
     })
 }
 

@@ -1,6 +1,6 @@
 //! Events of a consult reach its participants on all their devices at once: real sockets, the real client.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use clap::Parser;
 use im_server::{Listeners, Node};
@@ -67,8 +67,10 @@ impl Directory for ByRest {
 /// A device, online.
 pub struct Device {
     who: i64,
-    _client: Client,
+    client: Client,
     events: Events,
+    /// Conversations that it leaves off its lists, and through which entry.
+    hidden: BTreeMap<i64, i64>,
 }
 
 /// A node beside the service, and the devices that talk to it.
@@ -96,8 +98,9 @@ impl Device {
         let (client, events) = Client::start(directory, settings, Snapshot::default());
         let mut device = Self {
             who: who.id,
-            _client: client,
+            client,
             events,
+            hidden: BTreeMap::new(),
         };
         device.until(|event| matches!(event, Event::Synced { .. })).await;
         device
@@ -113,6 +116,9 @@ impl Device {
         let found = timeout(PATIENCE, async {
             loop {
                 let event = self.events.next().await.expect("the client goes on");
+                if let Event::Hidden(hidden) = &event {
+                    self.hidden.insert(hidden.conversation_id, hidden.through_seq);
+                }
                 if wanted(&event) {
                     return event;
                 }
@@ -123,8 +129,37 @@ impl Device {
             .unwrap_or_else(|_| panic!("it did not come to {}", self.who))
     }
 
+    /// The conversations that it keeps off its lists, and through which entry; 0: put back.
+    pub const fn hidden(&self) -> &BTreeMap<i64, i64> {
+        &self.hidden
+    }
+
+    /// Waits until it hears of a conversation that it is hidden through an entry; of 0 that it is put back.
+    pub async fn hears_hidden(&mut self, conversation: i64, through: i64) {
+        if self.hidden.get(&conversation) != Some(&through) {
+            self.until(|event| {
+                matches!(event, Event::Hidden(hidden)
+                    if (hidden.conversation_id, hidden.through_seq) == (conversation, through))
+            })
+            .await;
+        }
+    }
+
+    /// Writes a message, and waits until it is durable.
+    pub async fn say(&mut self, conversation: i64, text: &str) -> i64 {
+        let sent = self.client.send(conversation, "text/plain", text.to_owned());
+        let id = sent.await.unwrap();
+        let event = self
+            .until(|event| matches!(event, Event::Sent { client_msg_id, .. } if *client_msg_id == id))
+            .await;
+        match event {
+            Event::Sent { seq, .. } => seq,
+            _ => unreachable!(),
+        }
+    }
+
     /// The next entry of a kind in a conversation.
-    async fn entry(&mut self, conversation: i64, kind: EntryKind) -> wire::Entry {
+    pub async fn entry(&mut self, conversation: i64, kind: EntryKind) -> wire::Entry {
         let event = self
             .until(|event| {
                 matches!(event, Event::Entry(entry)

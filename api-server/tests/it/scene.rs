@@ -19,7 +19,15 @@ pub struct Scene {
 
 impl Scene {
     pub async fn new() -> Self {
-        let service = Service::start().await;
+        Self::on(Service::start().await).await
+    }
+
+    /// On a service that charges. The team's fee is 10000 fen, its price of a consult 2000.
+    pub async fn charging() -> Self {
+        Self::on(Service::charging().await).await
+    }
+
+    pub async fn on(service: Service) -> Self {
         let team = service.team("儿科").await;
         let doctor = service.doctor_of(&team, "Dr. B").await;
         let patient = service.member("王芳").await;
@@ -72,12 +80,18 @@ pub async fn story(scene: &Scene, conversation: i64) -> Vec<String> {
     entries.reverse();
     entries
         .iter()
+        .filter(|entry| entry["kind"] != "message")
         .map(|entry| match entry["kind"].as_str().unwrap() {
             "participant_joined" => format!("+{}", entry["participant"]["user_id"]),
             "participant_left" => format!("-{}", entry["participant"]["user_id"]),
             "status_changed" => {
                 let status = &entry["status"];
                 format!("{} {}", status["status"].as_str().unwrap(), status["open"])
+            }
+            "message" => "message".to_owned(),
+            "refunded" => {
+                let refund = &entry["refund"];
+                format!("refunded {} of {}", refund["amount_fen"], refund["vas_id"])
             }
             kind if kind.starts_with("vas_") => {
                 let vas = &entry["vas"];

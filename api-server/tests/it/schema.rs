@@ -50,6 +50,21 @@ pub fn fits(document: &Value, at: &str, schema: &Value, value: &Value, wrong: &m
                 }
                 true
             }
+            "propertyNames" => {
+                for name in value.as_object().into_iter().flat_map(|fields| fields.keys()) {
+                    fits(document, at, asked, &Value::from(name.as_str()), wrong);
+                }
+                true
+            }
+            "additionalProperties" if asked.is_object() => {
+                let known = |name: &String| schema["properties"].get(name).is_some();
+                for (name, inner) in value.as_object().into_iter().flatten() {
+                    if !known(name) {
+                        fits(document, &format!("{at}.{name}"), asked, inner, wrong);
+                    }
+                }
+                true
+            }
             _ => is_within(keyword, asked, value),
         };
         if !right {
@@ -99,13 +114,14 @@ fn is_within(keyword: &str, asked: &Value, value: &Value) -> bool {
         "maximum" => value.as_i64().is_none_or(|number| number <= bound.unwrap()),
         "minLength" => is_at_least(length),
         "maxLength" => is_at_most(length),
+        "minItems" => is_at_least(items),
         "maxItems" => is_at_most(items),
         "pattern" => {
             let text = value.as_str();
             text.is_none_or(|text| matches(asked.as_str().unwrap(), text))
         }
         // Numbers of JSON; a date has its pattern.
-        "format" => ["date", "int32", "int64"].contains(&asked.as_str().unwrap()),
+        "format" => ["date", "double", "int32", "int64"].contains(&asked.as_str().unwrap()),
         other => panic!("this test does not know the keyword {other}"),
     }
 }

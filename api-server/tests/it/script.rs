@@ -9,11 +9,14 @@
 //! | `patient opens` | a consult with the team; the acts that follow are about the newest consult |
 //! | `assistant adds ann`, `assistant removes ann` | a doctor |
 //! | `ann hands-over bob` | her seat |
+//! | `owner lets claim`, `owner lets assign`, `ann claims` | a consult that has no doctor |
 //! | `ann finishes`, `patient cancels`, `patient hides` | the consult |
-//! | `ann proposes` | a value-added service; they are numbered from 1 |
+//! | `ann proposes`, `ann proposes 500` | a value-added service, for a price; they are numbered from 1 |
 //! | `patient confirms 1`, `patient declines 1`, `ann retracts 1` | a service |
 //! | `ann joins`, `ann leaves`, `owner dismisses ann` | membership in the team, of doctors and members |
 //! | `ann looks` | at the consult, and at her lists |
+//! | `owner asks 2000`, `owner demands 900` | the team's price of a consult, and its membership fee; without them 0 |
+//! | `patient has 3000` | so much more in the wallet |
 //!
 //! Ann, Bob and Cho are doctors of the team, Dan is a doctor of none, Eve a member.
 
@@ -32,6 +35,8 @@ pub struct View {
     pub main: Vec<String>,
     /// A word for each entry of the staff room.
     pub staff: Vec<String>,
+    /// The patient's and the team's money, accounts with nothing left out.
+    pub money: String,
 }
 
 pub trait World {
@@ -58,6 +63,13 @@ pub fn all() -> Vec<(PathBuf, String)> {
     paths.into_iter().map(read).collect()
 }
 
+/// Accounts and their balances.
+pub fn money(accounts: [(&str, i64); 4]) -> String {
+    let full = accounts.into_iter().filter(|(_, fen)| *fen != 0);
+    let words: Vec<String> = full.map(|(name, fen)| format!("{name} {fen}")).collect();
+    words.join(", ")
+}
+
 /// The script with the effects of each act below it.
 pub async fn play(world: &mut impl World, text: &str) -> String {
     let mut played = String::new();
@@ -79,12 +91,17 @@ async fn effects(world: &mut impl World, seen: &mut View, line: &str) -> Vec<Str
     let (Some(who), Some(act)) = (words.next(), words.next()) else {
         panic!("no act: {line}");
     };
-    if act == "opens" {
-        *seen = View::default();
-    }
     let mut effects = Vec::new();
     match world.act(who, act, words.next()).await {
-        Ok(note) => effects.extend(note),
+        Ok(note) => {
+            effects.extend(note);
+            if act == "opens" {
+                *seen = View {
+                    money: std::mem::take(&mut seen.money),
+                    ..View::default()
+                };
+            }
+        }
         Err(refusal) => effects.push(format!("refused: {refusal}")),
     }
     let view = world.view().await;
@@ -98,6 +115,9 @@ async fn effects(world: &mut impl World, seen: &mut View, line: &str) -> Vec<Str
         if entries.len() > before {
             effects.push(format!("{name}: {}", entries[before..].join(" ")));
         }
+    }
+    if view.money != seen.money {
+        effects.push(format!("money: {}", view.money));
     }
     *seen = view;
     if effects.is_empty() {

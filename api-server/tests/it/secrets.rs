@@ -30,9 +30,11 @@ async fn planted_markers_are_in_no_log() {
     let token = login["access_token"].as_str().unwrap().to_owned();
     let id = login["user_id"].as_i64().unwrap();
     // Refusals and faults as well.
+    let mut elsewhere = register;
+    elsewhere["device_id"] = "another".into();
     service
         .post("/account/register")
-        .json(register)
+        .json(elsewhere)
         .send()
         .await
         .refused(403, "account.code_refused");

@@ -10,14 +10,14 @@ use std::{
     },
 };
 
-use api_server::{Settings, SmsProvider};
+use api_server::{DoctorVerification, MediaPlace, Settings, SmsProvider};
 use axum::{Json, Router, extract::State, http::StatusCode, routing::post};
 use backplane::Backplane;
 use database::Database;
 use journal::Journal;
 use parking_lot::Mutex;
 use serde_json::Value;
-use testkit::store::Place;
+use testkit::store::{Place, Store};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
@@ -35,6 +35,8 @@ pub struct Service {
     pub settings: Settings,
     pub place: Arc<Place>,
     pub tls: Option<Secure>,
+    /// The folder of media, where the service keeps them.
+    pub media: Option<Arc<tempfile::TempDir>>,
 }
 
 /// The listener with TLS, where the settings ask for one.
@@ -183,6 +185,7 @@ pub fn roomy() -> Settings {
         requests_per_s_address: NonZeroU32::new(10_000).unwrap(),
         sms_per_hour_address: NonZeroU32::new(1_000_000).unwrap(),
         wrong_logins_address: NonZeroU32::new(1_000_000).unwrap(),
+        doctor_verification: DoctorVerification::None,
         ..Settings::default()
     }
 }
@@ -203,22 +206,75 @@ impl Service {
         Self::start_as(settings, sms).await
     }
 
-    /// Another service on the same database and backplane, as in a fleet.
+    /// That keeps media in a folder.
+    pub async fn with_media() -> Self {
+        Self::with_media_and(roomy()).await
+    }
+
+    /// The same with other settings.
+    pub async fn with_media_and(settings: Settings) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = Settings {
+            media_place: MediaPlace::Folder(folder.path().join("media")),
+            ..settings
+        };
+        let mut service = Self::start_with(settings).await;
+        service.media = Some(Arc::new(folder));
+        service
+    }
+
+    /// Another service on the same database and backplane, as in a fleet. A server's database gets a handle of its own; a
+    /// file has one, and refuses a second.
     pub async fn beside(&self) -> Self {
+        let database = match super::STORE {
+            Store::Sqlite => self.database.clone(),
+            Store::Postgres => Database::open(self.place.url()).await.unwrap(),
+        };
         Self::serve(
             self.settings.clone(),
             self.sms.clone(),
-            self.database.clone(),
+            database,
             self.backplane.clone(),
             self.place.clone(),
         )
         .await
     }
 
+    /// The same without a server, for another runtime.
+    pub fn at_rest(&self) -> Self {
+        Self {
+            url: self.url.clone(),
+            address: self.address,
+            database: self.database.clone(),
+            journal: self.journal.clone(),
+            backplane: self.backplane.clone(),
+            sms: self.sms.clone(),
+            client: self.client.clone(),
+            shutdown: CancellationToken::new(),
+            ended: None,
+            settings: self.settings.clone(),
+            place: self.place.clone(),
+            tls: None,
+            media: None,
+        }
+    }
+
+    /// Ends what runs, and keeps the database open.
+    pub async fn rest(&mut self) {
+        self.shutdown.cancel();
+        let ended = self.ended.take().unwrap();
+        ended.await.unwrap().unwrap();
+    }
+
     /// With exactly these settings.
     pub async fn start_as(settings: Settings, sms: Inbox) -> Self {
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let place = super::STORE.place(crate::migrated).await;
+        Self::on(place, settings, sms).await
+    }
+
+    /// On a database that there is.
+    pub async fn on(place: Place, settings: Settings, sms: Inbox) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let database = Database::open(place.url()).await.unwrap();
         Self::serve(settings, sms, database, Backplane::memory(), Arc::new(place)).await
     }
@@ -231,6 +287,10 @@ impl Service {
         place: Arc<Place>,
     ) -> Self {
         let journal = Journal::new(database.clone(), backplane.clone());
+        let journal = match settings.media_place {
+            MediaPlace::None => journal,
+            _ => journal.checking_media(),
+        };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
@@ -270,6 +330,7 @@ impl Service {
             settings,
             place,
             tls,
+            media: None,
         }
     }
 

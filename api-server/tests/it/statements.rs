@@ -7,11 +7,16 @@ use database::{Engine, Value};
 use serde_json::json;
 use testkit::postgres::Postgres;
 
-use super::{examples, operators, people::new_phone, scene::Scene, service::Service};
+use super::{
+    examples, operators,
+    people::new_phone,
+    scene::{Scene, eventually},
+    service::Service,
+};
 use crate::captured;
 
 /// Tables that do not grow with use, which may be read whole.
-const SMALL: [&str; 2] = ["secret", "operator"];
+const SMALL: [&str; 3] = ["commission", "secret", "operator"];
 
 /// A statement in the sources: its parts between run-time insertions.
 struct Written {
@@ -44,7 +49,7 @@ fn written(folder: &Path, found: &mut Vec<Written>) {
         let path = entry.path();
         if path.is_dir() {
             written(&path, found);
-        } else if path.extension().is_some_and(|end| end == "rs") {
+        } else if path.extension().is_some_and(|end| end == "rs") && !path.ends_with("tests.rs") {
             let text = fs::read_to_string(&path).unwrap();
             found.extend(literals(&text).into_iter().map(|literal| {
                 let parts = literal.split(['{', '}']).step_by(2).map(plain);
@@ -79,6 +84,7 @@ async fn the_rest() {
     let service = &scene.service;
     let (operator, _) = operators::operator(service, "张伟").await;
     let consult = scene.in_process().await;
+    desks(&scene).await;
     let reason = "投诉 2026-118";
     for (path, body) in [
         (
@@ -155,9 +161,57 @@ async fn the_rest() {
     }
 }
 
+/// The lists of a desk: by state, with and without each filter.
+async fn desks(scene: &Scene) {
+    let (team, doctor) = (scene.team.id, scene.doctor.id);
+    for state in ["waiting", "mine", "running", "ended"] {
+        for doctor in [String::new(), format!("&doctor_id={doctor}")] {
+            for text in ["", "&text=a", "&text=abcdefgh"] {
+                let path = format!("/team/{team}/desk?count=true&state={state}{doctor}{text}");
+                scene.get(&scene.team.owner, path).await.result();
+            }
+        }
+    }
+    scene
+        .get(&scene.patient, "/consult/about_me_list?count=true".into())
+        .await
+        .result();
+}
+
+/// Statements of money that the requests of docs/http do not run.
+async fn the_rest_of_money() {
+    let scene = Scene::charging().await;
+    let (service, patient) = (&scene.service, &scene.patient);
+    service.credit(patient, 100_000).await;
+    scene.join(patient, 1).await.result();
+    let consult = scene.charged("a").await;
+    let vas = scene.propose(consult).await;
+    scene.step(patient, vas, "confirm").await.result();
+    let because = json!({"reason": "服务未完成，协商退款"});
+    let owner = &scene.team.owner;
+    let refunded = scene.refund(owner, &format!("/vas/{vas}"), "b", because).await;
+    refunded.result();
+    service.paid_order(patient, 100, "c").await;
+    service.pay_back(patient, 100, "d").await.result();
+    eventually("the provider has paid back", async || {
+        let list = patient
+            .get(service, "/wallet/refund_list?count=true")
+            .send()
+            .await;
+        list.result()[0]["state"] == "done"
+    })
+    .await;
+    for list in [
+        "/member/consumption_list?count=true",
+        "/wallet/order_list?count=true",
+    ] {
+        patient.get(service, list).send().await.result();
+    }
+}
+
 /// The plan of a statement, a line for each step.
 async fn plan(service: &Service, sql: &str) -> Vec<String> {
-    let parameters = (1..100)
+    let parameters = (1..1000)
         .take_while(|number| sql.contains(&format!("${number}")))
         .count();
     match service.database.engine() {
@@ -200,14 +254,17 @@ fn fault(sql: &str, plan: &[String]) -> Option<String> {
         let words: Vec<&str> = step.split_whitespace().collect();
         let scanned = match words[..] {
             // Its own rows, and those that a subquery gave.
-            ["SCAN", "CONSTANT", ..] => None,
+            ["SCAN", "CONSTANT" | "counted" | "v" | "u" | "new_messages", ..]
+            | ["SCAN", _, "CONSTANT", ..] => None,
             ["SCAN", rows, "VALUES", ..] if rows.ends_with("-ROW") => None,
             ["SCAN", table, ..] => Some(table),
             _ => step
                 .split_once("Seq Scan on ")
                 .map(|(_, table)| table.split(' ').next().unwrap()),
         };
-        let is_small = SMALL.iter().any(|small| sql.contains(&format!("FROM {small} ")));
+        let is_small = SMALL
+            .iter()
+            .any(|small| format!("{sql} ").contains(&format!("FROM {small} ")));
         if let Some(table) = scanned
             && !is_small
         {
@@ -237,12 +294,16 @@ fn every_statement_walks_an_index() {
     assert!(output.status.success() && told.contains("1 passed"), "{told}");
 }
 
+/// The database's clock is read without a table, by each engine in its own words.
+const CLOCKS: [&str; 2] = ["SELECT CAST(unixepoch(", "SELECT CAST(extract(epoch"];
+
 #[tokio::test]
 #[ignore = "run by the test above"]
 async fn explain_every_statement() {
     captured::log();
     examples::run_all().await;
     the_rest().await;
+    the_rest_of_money().await;
     let service = Service::start().await;
     let mut written_ones = Vec::new();
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -256,7 +317,11 @@ async fn explain_every_statement() {
         .collect();
     let mut wrong = Vec::new();
     let mut explained = std::collections::BTreeSet::new();
+    let is_clock = |text: &String| CLOCKS.iter().any(|clock| text.starts_with(clock));
     for one in &written_ones {
+        if one.whole.as_ref().is_some_and(is_clock) {
+            continue;
+        }
         let mut ran_as: Vec<&str> = ran
             .iter()
             .filter(|(plain, _)| one.is(plain))

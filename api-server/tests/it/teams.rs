@@ -24,12 +24,17 @@ async fn a_doctor_makes_a_team_and_everybody_sees_it() {
                 "team_id": result["team_id"], "name": "儿科", "introduction": "介绍", "agreement": "会员加入协议", "agreement_version": 1,
                 "membership_fee_fen": 10_000, "consult_price_fen": 2_000, "owner_id": doctor.id,
                 "assistant_id": assistant, "doctor_ids": [doctor.id], "created_ms": result["created_ms"],
+                "members_only": false, "max_open_consults": 1000, "claims": false, "clock": {"late_cancel": true},
             },
         })
     );
     let path = format!("/team/{}", result["team_id"]);
     for person in [&doctor, &member] {
-        assert_eq!(person.get(&service, &path).send().await.result(), result);
+        let page = person.get(&service, &path).send().await.result();
+        for (key, value) in result.as_object().unwrap() {
+            assert_eq!(page[key], *value, "{key}");
+        }
+        assert_eq!(page["doctors"][0]["doctor_id"], doctor.id);
     }
     service.get(&path).send().await.refused(401, "auth.required");
     member

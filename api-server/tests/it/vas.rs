@@ -31,7 +31,8 @@ impl Scene {
         let mut expected = json!({
             "vas_id": vas, "consultation_id": consult, "team_id": self.team.id, "team_name": "儿科",
             "doctor_id": self.doctor.id, "doctor_name": "Dr. B", "member_id": self.patient.id, "member_name": "王芳",
-            "name": "视频复诊", "description": "一次 15 分钟的视频复诊", "price_fen": 9_900, "state": state,
+            "name": "视频复诊", "description": "一次 15 分钟的视频复诊", "price_fen": 9_900, "charged": false,
+            "refunded_fen": 0, "state": state,
             "created_ms": shown["created_ms"],
         });
         assert!(shown["created_ms"].as_i64().unwrap() > 1_700_000_000_000);
@@ -66,7 +67,7 @@ async fn a_service_is_proposed_and_the_patient_confirms_it() {
     let confirmed = scene.step(&scene.patient, vas, "confirm").await;
     let shown = confirmed.result();
     assert_eq!(confirmed.json, whole("confirmed", &shown));
-    // Pressed again, on this device or another: the same answer, and nothing more is told.
+    // Pressed again, on this device or another: the same answer, and no further entry.
     assert_eq!(
         scene.step(&scene.patient, vas, "confirm").await.json,
         confirmed.json

@@ -65,7 +65,14 @@ def people(rest, operator_password):
     token = owner["access_token"]
     team = rest.post(
         "/team",
-        {"name": "儿科", "introduction": "", "agreement": "", "membership_fee_fen": 0, "consult_price_fen": 0},
+        {
+            "name": "儿科",
+            "introduction": "",
+            "agreement": "",
+            "membership_fee_fen": 0,
+            "consult_price_fen": 0,
+            "max_open_consults": 1000,
+        },
         token,
     )["team_id"]
     rest.post(f"/team/{team}/doctor", {"doctor_id": doctor["user_id"]}, token)

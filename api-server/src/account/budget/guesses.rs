@@ -10,8 +10,12 @@ use proto::UserId;
 
 use super::{Budget, DAY_MS, HOUR_MS, MINUTE_MS, Spending, clear, refund, spend};
 use crate::{
-    account::{password::Password, phone::Phone, table},
-    app::App,
+    account::{
+        password::{Password, Passwords},
+        phone::Phone,
+        table,
+    },
+    app::{App, Part},
     http::error::{Error, ErrorCode},
     settings::Settings,
 };
@@ -50,6 +54,8 @@ pub struct Budgets {
     sms_of_address: [Budget; 3],
     guesses_of_address: Budget,
 }
+
+impl Part for Budgets {}
 
 /// A caller who guesses a password or a code, or requests an SMS.
 #[derive(Clone, Debug)]
@@ -166,7 +172,7 @@ impl Guesser {
         let (Some(user), Some(device_id)) = (self.user, &self.device_id) else {
             return Ok(None);
         };
-        let known = table::is_known_device(tx, user, device_id).await?;
+        let known = table::Note::Known.is_of(tx, user, device_id).await?;
         Ok(known.then(|| format!("{} {device_id}", user.get())))
     }
 }
@@ -179,7 +185,7 @@ impl Attempt {
         password: Password,
         hash: Option<String>,
     ) -> Result<bool, Error> {
-        let verified = app.passwords.verify(password, hash).await;
+        let verified = app.part::<Passwords>().verify(password, hash).await;
         if verified.is_err() {
             let attempt = self.clone();
             app.database

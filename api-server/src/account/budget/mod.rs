@@ -7,7 +7,8 @@ mod guesses;
 
 use std::{net::IpAddr, sync::LazyLock};
 
-use database::{Database, Transaction, params};
+use database::{Transaction, params};
+use jobs::{Failure, Turn};
 use program::address::{Refusals, Subscriber};
 use sha2::{Digest, Sha256};
 use telemetry::events::rest::Event;
@@ -16,10 +17,7 @@ pub(super) use guesses::Attempt;
 pub use guesses::Budgets;
 pub(crate) use guesses::Guesser;
 
-use crate::{
-    clock::now_ms,
-    http::error::{Error, ErrorCode},
-};
+use crate::http::error::{Error, ErrorCode};
 
 /// A minute, milliseconds.
 pub(crate) const MINUTE_MS: i64 = 60 * 1000;
@@ -96,7 +94,7 @@ const SPEND: &str = "INSERT INTO budget (budget_key, spent, ends_ms) VALUES ($1,
 /// Spends one unit of each budget. All callers must pass budgets in one order, in which rows are locked. The first exhausted
 /// budget refuses, and the transaction must be rolled back.
 pub(crate) async fn spend(tx: &mut Transaction<'_>, spendings: &[Spending]) -> Result<(), Error> {
-    let now_ms = clock(tx).await?;
+    let now_ms = tx.now_ms().await?;
     for Spending { budget, key, address } in spendings {
         let ends_ms = now_ms + budget.span_ms;
         let spent = tx
@@ -149,34 +147,17 @@ pub(crate) async fn clear(tx: &mut Transaction<'_>, spending: &Spending) -> Resu
     Ok(())
 }
 
-/// The clock of the database, epoch milliseconds. SQLite has one process, whose clock it is.
-async fn clock(tx: &mut Transaction<'_>) -> Result<i64, Error> {
-    if tx.is_of_file() {
-        return Ok(now_ms());
-    }
-    let row = tx
-        .query_first(
-            "VALUES (CAST(floor(extract(epoch FROM clock_timestamp()) * 1000) AS BIGINT))",
-            vec![],
-        )
-        .await?;
-    Ok(row
-        .ok_or_else(|| Error::internal("the database has no clock"))?
-        .get(0)?)
-}
-
 const FORGET: &str = "DELETE FROM budget WHERE budget_key IN (
          SELECT budget_key FROM budget WHERE ends_ms <= $1 ORDER BY ends_ms LIMIT $2)";
 
 /// Deletes budgets whose span has ended, few at a time so that messages do not wait. True when more may follow.
-pub(crate) async fn forget_full(database: &Database, now_ms: i64) -> Result<bool, Error> {
+pub(crate) async fn forget_full(turn: &Turn, now_ms: i64) -> Result<bool, Failure> {
     /// Rows of one transaction: a few milliseconds.
     const AT_ONCE: i64 = 500;
-    // The clock of this process may be ahead of the database's.
-    let before_ms = now_ms - HOUR_MS;
-    let forgotten = database
-        .transaction(move |tx| Box::pin(async move { tx.execute(FORGET, params![before_ms, AT_ONCE]).await }))
-        .await?;
+    let forgotten = turn.transaction::<_, Error, _>(move |tx| {
+        Box::pin(async move { Ok(tx.execute(FORGET, params![now_ms, AT_ONCE]).await?) })
+    });
+    let forgotten = forgotten.await?;
     Ok(i64::try_from(forgotten).is_ok_and(|forgotten| forgotten == AT_ONCE))
 }
 

@@ -4,7 +4,8 @@ mod sms;
 
 use axum::extract::State;
 use bytes::Bytes;
-use database::{Database, Transaction};
+use database::Transaction;
+use jobs::{Failure, Turn};
 use serde::{Deserialize, Deserializer};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -16,14 +17,17 @@ use utoipa::{
 pub use sms::Sms;
 
 use crate::{
-    account::{budget::Guesser, phone::Phone, table},
+    account::{
+        budget::{Budgets, Guesser},
+        phone::Phone,
+        table,
+    },
     app::App,
-    clock::now_ms,
     http::{
+        address::ClientAddress,
         answer::{Answer, Empty, Envelope},
         error::{Error, ErrorCode},
         input::{DeviceId, Json, broken},
-        observe::ClientAddress,
     },
 };
 
@@ -63,42 +67,46 @@ pub(crate) async fn ask(
     ClientAddress(address): ClientAddress,
     Json(body): Json<AskForCode>,
 ) -> Result<Answer, Error> {
-    if !app.sms_countries.iter().any(|country| country.has(&body.phone)) {
+    if !app
+        .sms_countries
+        .iter()
+        .any(|country| country.has(body.phone.as_str()))
+    {
         return Err(Error::new(ErrorCode::CountryNotServed).field("phone"));
     }
     let code = format!("{:06}", rand::random_range(0..1_000_000_u32));
     let salt: [u8; 16] = rand::random();
-    let now_ms = now_ms();
-    let stored = table::StoredCode {
-        salt: Bytes::copy_from_slice(&salt),
-        hash: Bytes::copy_from_slice(&hash(&salt, &body.phone, &code)),
-        created_ms: now_ms,
-    };
-    let budgets = app.budgets.clone();
+    let code_hash = Bytes::copy_from_slice(&hash(&salt, &body.phone, &code));
+    let handle = app.clone();
     let phone = body.phone.clone();
-    let spent = app
+    let (spent, created_ms) = app
         .database
         .transaction(move |tx| {
             Box::pin(async move {
+                let stored = table::StoredCode {
+                    salt: Bytes::copy_from_slice(&salt),
+                    hash: code_hash,
+                    created_ms: tx.now_ms().await?,
+                };
+                let created_ms = stored.created_ms;
                 put(tx, &phone, stored).await?;
                 let user = table::user_of_phone(tx, &phone).await?;
                 let guesser = Guesser::of_phone(&phone, user, body.device_id.as_deref(), address);
-                budgets
-                    .begin_sms(tx, &guesser)
-                    .await
-                    .map_err(|error| match error.code() {
-                        ErrorCode::CodeTooSoon => error.field("phone"),
-                        _ => error,
-                    })
+                let spent = handle.part::<Budgets>().begin_sms(tx, &guesser).await;
+                let spent = spent.map_err(|error| match error.code() {
+                    ErrorCode::CodeTooSoon => error.field("phone"),
+                    _ => error,
+                })?;
+                Ok::<_, Error>((spent, created_ms))
             })
         })
         .await?;
-    if let Err(error) = app.sms.send(&body.phone, &code).await {
+    if let Err(error) = app.part::<Sms>().send(&body.phone, &code).await {
         // The SMS was not sent: the phone may request another one at once.
         app.database
             .transaction(move |tx| {
                 Box::pin(async move {
-                    table::remove_code(tx, &body.phone, now_ms).await?;
+                    table::remove_code(tx, &body.phone, created_ms).await?;
                     spent.refund(tx).await
                 })
             })
@@ -162,10 +170,10 @@ pub(super) async fn check(
     guesser: &Guesser,
     phone: &Phone,
     code: &Code,
-    now_ms: i64,
 ) -> Result<bool, Error> {
-    let attempt = app.budgets.begin_code(tx, guesser).await?;
-    let Some(stored) = table::count_attempt(tx, phone, MAX_TRIES, now_ms - LIFETIME_MS).await? else {
+    let attempt = app.part::<Budgets>().begin_code(tx, guesser).await?;
+    let oldest_ms = tx.now_ms().await? - LIFETIME_MS;
+    let Some(stored) = table::count_attempt(tx, phone, MAX_TRIES, oldest_ms).await? else {
         return Ok(false);
     };
     let right = bool::from(hash(&stored.salt, phone, &code.0)[..].ct_eq(&stored.hash));
@@ -176,6 +184,45 @@ pub(super) async fn check(
     Ok(right)
 }
 
+/// As [`consume`], for a registration: it may be repeated on its device as long as the code would hold.
+pub(super) async fn consume_to_register(
+    tx: &mut Transaction<'_>,
+    app: &App,
+    guesser: &Guesser,
+    (phone, code): (&Phone, &Code),
+    device: &str,
+) -> Result<Consumed, Error> {
+    if consume(tx, app, guesser, phone, code).await? {
+        let salt = table::salt(tx, phone).await?;
+        table::remember_registration(tx, phone, &hash(&salt, phone, &code.0), device).await?;
+        return Ok(Consumed::Now);
+    }
+    Ok(match has_registered(tx, (phone, code), device).await? {
+        true => Consumed::Before,
+        false => Consumed::Wrong,
+    })
+}
+
+/// Whether the phone registered by this code on this device, while the code would hold.
+pub(super) async fn has_registered(
+    tx: &mut Transaction<'_>,
+    (phone, code): (&Phone, &Code),
+    device: &str,
+) -> Result<bool, Error> {
+    let oldest_ms = tx.now_ms().await? - LIFETIME_MS;
+    let before = table::registration(tx, phone, device, oldest_ms).await?;
+    let is_same = |(salt, registered): (Bytes, Bytes)| hash(&salt, phone, &code.0)[..].ct_eq(&registered);
+    Ok(before.is_some_and(|before| bool::from(is_same(before))))
+}
+
+/// The fate of a registration's code.
+pub(super) enum Consumed {
+    Now,
+    /// By the same registration: its answer may have been lost.
+    Before,
+    Wrong,
+}
+
 /// As [`check`]; a right code is consumed.
 pub(super) async fn consume(
     tx: &mut Transaction<'_>,
@@ -183,9 +230,8 @@ pub(super) async fn consume(
     guesser: &Guesser,
     phone: &Phone,
     code: &Code,
-    now_ms: i64,
 ) -> Result<bool, Error> {
-    let right = check(tx, app, guesser, phone, code, now_ms).await?;
+    let right = check(tx, app, guesser, phone, code).await?;
     if right {
         table::consume_code(tx, phone).await?;
     }
@@ -193,8 +239,8 @@ pub(super) async fn consume(
 }
 
 /// Deletes expired codes.
-pub(crate) async fn forget_old(database: &Database, now_ms: i64) -> Result<(), Error> {
-    table::forget_codes(database, now_ms - LIFETIME_MS).await
+pub(crate) async fn forget_old(turn: &Turn, now_ms: i64) -> Result<(), Failure> {
+    table::forget_codes(turn, now_ms - LIFETIME_MS).await
 }
 
 fn hash(salt: &[u8], phone: &Phone, code: &str) -> [u8; 32] {

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::{
     account::phone::Phone,
+    app::Part,
     http::error::{Error, ErrorCode},
     settings::{Settings, SmsProvider},
 };
@@ -21,6 +22,8 @@ pub enum Sms {
     /// Posts codes to a URL.
     Webhook { client: reqwest::Client, url: url::Url },
 }
+
+impl Part for Sms {}
 
 #[derive(Serialize)]
 struct Message<'m> {

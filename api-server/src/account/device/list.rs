@@ -6,10 +6,9 @@ use utoipa::ToSchema;
 
 use super::{Platform, log_out};
 use crate::{
-    account::table,
+    account::{table, token::Tokens},
     app::App,
     caller::User,
-    clock::now_ms,
     http::{
         answer::{Answer, Empty, Envelope, ListEnvelope, Page},
         error::{Error, ErrorCode},
@@ -41,13 +40,18 @@ pub(crate) struct DeviceItem {
     security(("access_token" = []), ("bearer" = []))
 )]
 pub(crate) async fn list(State(app): State<App>, user: User) -> Result<Answer, Error> {
+    Answer::page(Page::whole(devices(&app, &user).await?))
+}
+
+/// The devices of a user, the most recently used first.
+pub(crate) async fn devices(app: &App, user: &User) -> Result<Vec<DeviceItem>, Error> {
     let mut items: Vec<DeviceItem> = table::list_devices(&app.database, user.id)
         .await?
         .into_iter()
         .map(|row| DeviceItem {
             this_device: row.device_id == *user.device_id,
             last_used_ms: app
-                .tokens
+                .part::<Tokens>()
                 .last_used_ms(&row.token)
                 .unwrap_or(0)
                 .max(row.last_used_ms),
@@ -58,7 +62,7 @@ pub(crate) async fn list(State(app): State<App>, user: User) -> Result<Answer, E
         })
         .collect();
     items.sort_by_key(|item| std::cmp::Reverse(item.last_used_ms));
-    Answer::page(Page::whole(items))
+    Ok(items)
 }
 
 /// Logs a device out
@@ -103,13 +107,12 @@ async fn end(app: &App, user: User, device_id: String, is_lost: bool) -> Result<
             .database
             .transaction(move |tx| {
                 Box::pin(async move {
-                    let now_ms = now_ms();
                     table::lock(tx, user.id).await?;
-                    table::lock_device(tx, &user, now_ms).await?;
+                    table::lock_device(tx, &user).await?;
                     if is_lost {
                         table::forget_known_device(tx, user.id, &device_id).await?;
                     }
-                    table::remove_device(tx, user.id, &device_id, now_ms).await
+                    table::remove_device(tx, user.id, &device_id).await
                 })
             })
             .await?

@@ -14,15 +14,20 @@ pub(crate) use push_token::PushToken;
 
 use crate::{
     account::{
+        own::AccountRole,
         table,
-        token::{AccessToken, LIFETIME_MS},
+        token::{AccessToken, LIFETIME_MS, Tokens},
     },
     app::App,
-    caller::TokenHash,
-    http::{error::Error, input::DeviceId},
+    caller::Device,
+    http::{
+        error::{Error, ErrorCode},
+        input::DeviceId,
+    },
 };
 
 /// Devices of one user; one more login logs out the one that was used least recently.
+// protocol: "devices of a user with a session | 10"
 pub(crate) const MAX_DEVICES: usize = 10;
 
 /// The kind of a device.
@@ -50,15 +55,6 @@ impl Platform {
     }
 }
 
-/// A device whose access token was removed from the database.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Device {
-    pub user: UserId,
-    pub device_id: String,
-    /// Its access token; none when a sweep completes the logout of an earlier process.
-    pub token: Option<TokenHash>,
-}
-
 /// A device to log in on.
 #[derive(Debug)]
 pub(crate) struct NewLogin {
@@ -75,6 +71,9 @@ pub(crate) struct NewLogin {
 pub(crate) struct Login {
     /// The user.
     user_id: i64,
+    name: String,
+    #[schema(value_type = AccountRole)]
+    role: &'static str,
     /// For the header X-AUTH-TOKEN. No other answer contains it.
     access_token: String,
     /// When the token expires, epoch milliseconds.
@@ -97,18 +96,14 @@ impl Opened {
 }
 
 /// Logs a device in within a transaction. An earlier token of the same device ends.
-pub(crate) async fn open(
-    app: &App,
-    tx: &mut Transaction<'_>,
-    new: NewLogin,
-    now_ms: i64,
-) -> Result<Opened, Error> {
-    let user = new.user;
+pub(crate) async fn open(app: &App, tx: &mut Transaction<'_>, new: NewLogin) -> Result<Opened, Error> {
+    let (user, now_ms) = (new.user, tx.now_ms().await?);
     // Locks the account, so that concurrent logins count each other's devices.
     table::touch_login(tx, user, now_ms).await?;
     if new.opened_by.is_none() {
         table::put_known_device(tx, user, &new.device_id, now_ms).await?;
     }
+    let identity = table::identity(tx, user).await?.ok_or(ErrorCode::AuthRequired)?;
     let token = AccessToken::random();
     let expires_at_ms = now_ms + LIFETIME_MS;
     if let Some(push_token) = &new.push_token {
@@ -128,14 +123,14 @@ pub(crate) async fn open(
             });
         } else {
             let used_ms = app
-                .tokens
+                .part::<Tokens>()
                 .last_used_ms(&row.token)
                 .unwrap_or(0)
                 .max(row.last_used_ms);
             others.push((used_ms, row));
         }
     }
-    if gone.is_empty() && table::is_ending(tx, user, &new.device_id).await? {
+    if gone.is_empty() && table::Note::Ending.is_of(tx, user, &new.device_id).await? {
         // Otherwise a sweep would end the sessions of this login.
         gone.push(Device {
             user,
@@ -143,13 +138,15 @@ pub(crate) async fn open(
             token: None,
         });
     }
-    table::put_ended(tx, &gone, now_ms).await?;
+    table::put_ended(tx, &gone).await?;
     others.sort_by_key(|(used_ms, _)| std::cmp::Reverse(*used_ms));
     for (_, row) in others.drain(..).skip(MAX_DEVICES - 1) {
-        gone.extend(table::remove_device(tx, user, &row.device_id, now_ms).await?);
+        gone.extend(table::remove_device(tx, user, &row.device_id).await?);
     }
     let login = Login {
         user_id: user.get(),
+        name: identity.name,
+        role: identity.role.as_str(),
         access_token: token.into_string(),
         expires_at_ms,
     };
@@ -167,7 +164,7 @@ pub(crate) async fn log_out(app: &App, devices: &[Device]) {
     if devices.is_empty() {
         return;
     }
-    app.tokens
+    app.part::<Tokens>()
         .forget(devices.iter().filter_map(|device| device.token.as_ref()));
     let mut ended = Vec::with_capacity(devices.len());
     for device in devices {
@@ -198,8 +195,9 @@ pub(crate) async fn log_out(app: &App, devices: &[Device]) {
 }
 
 /// Completes logouts whose process died after the commit, that the command line made, or that the backplane refused.
-pub(crate) async fn sweep_ended(app: &App, now_ms: i64) -> Result<(), Error> {
-    let left = table::left_over(&app.database, now_ms - LEFT_OVER_MS, SWEPT_AT_ONCE).await?;
+pub(crate) async fn sweep_ended(app: &App) -> Result<(), Error> {
+    let before_ms = app.database.now_ms().await? - LEFT_OVER_MS;
+    let left = table::left_over(&app.database, before_ms, SWEPT_AT_ONCE).await?;
     if !left.is_empty() && app.backplane.is_available().await {
         log_out(app, &left).await;
     }

@@ -14,7 +14,7 @@ use crate::{
         answer::{Answer, Empty, Envelope},
         docs::IdempotencyKey,
         error::Error,
-        input::{Ascii, Write},
+        input::{Ascii, Nothing, Write},
     },
 };
 
@@ -52,6 +52,29 @@ pub(crate) async fn put(
         Box::pin(async move {
             table::remove_push_token(tx, &body, user.id, &user.device_id).await?;
             table::put_push_token(tx, &body, user.id, &user.device_id).await?;
+            Ok(Written::new(Answer::empty()?))
+        })
+    })
+    .await
+}
+
+/// Clears this device's push token
+///
+/// Push wakes the device no more. A device without one gets the same answer.
+#[utoipa::path(
+    operation_id = "removePushToken",
+    delete, path = "/account/push_token", tag = "account", params(IdempotencyKey),
+    responses((status = 200, body = Envelope<Empty>)),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn clear(
+    State(app): State<App>,
+    user: User,
+    write: Write<Nothing>,
+) -> Result<Answer, Error> {
+    app.write(write.once, move |tx| {
+        Box::pin(async move {
+            table::clear_push_token(tx, &user).await?;
             Ok(Written::new(Answer::empty()?))
         })
     })

@@ -1,7 +1,8 @@
 //! The SQL of SMS codes.
 
 use bytes::Bytes;
-use database::{Database, Transaction, params};
+use database::{Transaction, params};
+use jobs::{Failure, Turn};
 
 use crate::{account::phone::Phone, http::error::Error};
 
@@ -25,7 +26,7 @@ pub(in crate::account) async fn put_code(
             "INSERT INTO sms_code (phone, salt, code_hash, tries, created_ms) VALUES ($1, $2, $3, 0, $4)
              ON CONFLICT (phone) DO UPDATE SET
                salt = excluded.salt, code_hash = excluded.code_hash, tries = 0,
-               created_ms = excluded.created_ms
+               created_ms = excluded.created_ms, registered_hash = NULL, registered_device = NULL
              WHERE sms_code.created_ms <= $5",
             params![phone.as_str(), code.salt, code.hash, now_ms, now_ms - interval_ms],
         )
@@ -99,17 +100,54 @@ pub(in crate::account) async fn consume_code(tx: &mut Transaction<'_>, phone: &P
     Ok(())
 }
 
+pub(in crate::account) async fn salt(tx: &mut Transaction<'_>, phone: &Phone) -> Result<Bytes, Error> {
+    let sql = "SELECT salt FROM sms_code WHERE phone = $1";
+    let row = tx.query_first(sql, params![phone.as_str()]).await?;
+    row.map_or_else(|| Ok(Bytes::new()), |row| Ok(row.get(0)?))
+}
+
+/// Remembers by which code and on which device the phone registered.
+pub(in crate::account) async fn remember_registration(
+    tx: &mut Transaction<'_>,
+    phone: &Phone,
+    hash: &[u8],
+    device: &str,
+) -> Result<(), Error> {
+    tx.execute(
+        "UPDATE sms_code SET registered_hash = $1, registered_device = $2 WHERE phone = $3",
+        params![hash, device, phone.as_str()],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Salt and hash of the code by which the phone registered on a device.
+pub(in crate::account) async fn registration(
+    tx: &mut Transaction<'_>,
+    phone: &Phone,
+    device: &str,
+    not_before_ms: i64,
+) -> Result<Option<(Bytes, Bytes)>, Error> {
+    let row = tx
+        .query_first(
+            "SELECT salt, registered_hash FROM sms_code
+             WHERE phone = $1 AND registered_device = $2 AND created_ms > $3",
+            params![phone.as_str(), device, not_before_ms],
+        )
+        .await?;
+    row.map(|row| Ok((row.get(0)?, row.get(1)?))).transpose()
+}
+
 const FORGET_CODES: &str = "DELETE FROM sms_code WHERE created_ms <= $1";
 
-pub(in crate::account) async fn forget_codes(database: &Database, not_before_ms: i64) -> Result<(), Error> {
-    database
-        .transaction(move |tx| {
-            Box::pin(async move {
-                tx.execute(FORGET_CODES, params![not_before_ms]).await?;
-                Ok(())
-            })
+pub(in crate::account) async fn forget_codes(turn: &Turn, not_before_ms: i64) -> Result<(), Failure> {
+    let forgotten = turn.transaction::<_, Error, _>(move |tx| {
+        Box::pin(async move {
+            tx.execute(FORGET_CODES, params![not_before_ms]).await?;
+            Ok(())
         })
-        .await
+    });
+    Ok(forgotten.await?)
 }
 
 #[cfg(test)]

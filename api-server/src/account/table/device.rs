@@ -1,15 +1,15 @@
 //! The SQL of devices and their access tokens.
 
 use bytes::Bytes;
-use database::{Database, Row, Transaction, params};
+use database::{Database, Row, Transaction, clocked, params};
 use proto::UserId;
 
 use crate::{
     account::{
-        device::{Device, NewLogin, PushToken},
-        token::Found,
+        device::{NewLogin, PushToken},
+        token::{Found, LIFETIME_MS},
     },
-    caller::{TokenHash, User},
+    caller::{Device, TokenHash, User},
     http::error::{Error, ErrorCode},
 };
 
@@ -23,29 +23,41 @@ pub(in crate::account) struct DeviceRow {
     pub(in crate::account) last_used_ms: i64,
 }
 
-const TOKEN: &str = "SELECT d.user_id, d.device_id, a.role, d.last_used_ms
-     FROM device d JOIN account a ON a.id = d.user_id
-     WHERE d.token_hash = $1 AND d.token_expires_ms > $2 AND a.disabled_ms IS NULL";
+// A token lives and ends by the database's clock: no process with a wrong one logs users out.
+const TOKEN: [&str; 2] = clocked!(
+    "SELECT user_id, device_id, role, last_used_ms, now_ms FROM
+       (SELECT d.user_id, d.device_id, a.role, d.last_used_ms, d.token_expires_ms, ",
+    " AS now_ms
+        FROM device d JOIN account a ON a.id = d.user_id
+        WHERE d.token_hash = $1 AND a.disabled_ms IS NULL) found
+     WHERE token_expires_ms > now_ms"
+);
 
 pub(in crate::account) async fn device_of_token(
     database: &Database,
     token: &TokenHash,
-    now_ms: i64,
 ) -> Result<Option<Found>, Error> {
-    let row = database.query_first(TOKEN, params![&token[..], now_ms]).await?;
+    let [on_sqlite, on_postgres] = TOKEN;
+    let sql = database.text(on_sqlite, on_postgres);
+    let row = database.query_first(sql, params![&token[..]]).await?;
     row.as_ref().map(|row| Found::from_row(row, *token)).transpose()
 }
 
-const LOCK_ON_SQLITE: &str = "SELECT user_id FROM device WHERE token_hash = $1 AND token_expires_ms > $2";
-const LOCK_ON_POSTGRES: &str = "UPDATE device SET last_used_ms = last_used_ms
-     WHERE token_hash = $1 AND token_expires_ms > $2 RETURNING user_id";
+const VALID: [&str; 2] = clocked!(
+    "SELECT user_id FROM device WHERE token_hash = $1 AND token_expires_ms > ",
+    ""
+);
 
-/// Refuses a transaction whose access token has ended, and locks the token's device until the commit. SQLite runs one
-/// transaction at a time and needs no lock. Comes after all other locks, as in the transactions that end devices.
-pub(crate) async fn lock_device(tx: &mut Transaction<'_>, user: &User, now_ms: i64) -> Result<(), Error> {
-    let sql = tx.text(LOCK_ON_SQLITE, LOCK_ON_POSTGRES);
-    let row = tx.query_first(sql, params![&user.token[..], now_ms]).await?;
-    row.map(drop).ok_or_else(|| ErrorCode::AuthRequired.into())
+/// Refuses a transaction whose access token has ended, and locks the token's device until the commit: requests of one
+/// device do not wait for each other, its end waits for all of them. Comes after all other locks, as in the transactions
+/// that end devices.
+pub(crate) async fn lock_device(tx: &mut Transaction<'_>, user: &User) -> Result<(), Error> {
+    let [on_sqlite, on_postgres] = VALID;
+    let sql = tx.text(on_sqlite, on_postgres);
+    let rows = tx.lock_shared(sql, params![&user.token[..]]).await?;
+    rows.first()
+        .map(drop)
+        .ok_or_else(|| ErrorCode::AuthRequired.into())
 }
 
 const DEVICES: &str =
@@ -133,14 +145,10 @@ const REMOVE_OPENED: &str =
     "DELETE FROM device WHERE opened_by = $1 RETURNING user_id, device_id, token_hash";
 
 /// Ends all devices of a user, whose account is locked, and those on which they logged a team's assistant in.
-pub(crate) async fn remove_devices(
-    tx: &mut Transaction<'_>,
-    user: UserId,
-    now_ms: i64,
-) -> Result<Vec<Device>, Error> {
+pub(crate) async fn remove_devices(tx: &mut Transaction<'_>, user: UserId) -> Result<Vec<Device>, Error> {
     let mut gone = removed(&tx.query(REMOVE_OWN, params![user.get()]).await?)?;
     gone.extend(removed(&tx.query(REMOVE_OPENED, params![user.get()]).await?)?);
-    put_ended(tx, &gone, now_ms).await?;
+    put_ended(tx, &gone).await?;
     Ok(gone)
 }
 
@@ -149,13 +157,12 @@ pub(in crate::account) async fn remove_other_devices(
     tx: &mut Transaction<'_>,
     user: UserId,
     but: &str,
-    now_ms: i64,
 ) -> Result<Vec<Device>, Error> {
     let sql =
         "DELETE FROM device WHERE user_id = $1 AND device_id <> $2 RETURNING user_id, device_id, token_hash";
     let mut gone = removed(&tx.query(sql, params![user.get(), but]).await?)?;
     gone.extend(removed(&tx.query(REMOVE_OPENED, params![user.get()]).await?)?);
-    put_ended(tx, &gone, now_ms).await?;
+    put_ended(tx, &gone).await?;
     Ok(gone)
 }
 
@@ -164,13 +171,12 @@ pub(crate) async fn remove_opened_devices(
     tx: &mut Transaction<'_>,
     assistant: UserId,
     doctor: UserId,
-    now_ms: i64,
 ) -> Result<Vec<Device>, Error> {
     let sql =
         "DELETE FROM device WHERE user_id = $1 AND opened_by = $2 RETURNING user_id, device_id, token_hash";
     let rows = tx.query(sql, params![assistant.get(), doctor.get()]).await?;
     let gone = removed(&rows)?;
-    put_ended(tx, &gone, now_ms).await?;
+    put_ended(tx, &gone).await?;
     Ok(gone)
 }
 
@@ -179,12 +185,11 @@ pub(in crate::account) async fn remove_device(
     tx: &mut Transaction<'_>,
     user: UserId,
     device_id: &str,
-    now_ms: i64,
 ) -> Result<Option<Device>, Error> {
     let sql =
         "DELETE FROM device WHERE user_id = $1 AND device_id = $2 RETURNING user_id, device_id, token_hash";
     let gone = removed(&tx.query(sql, params![user.get(), device_id]).await?)?;
-    put_ended(tx, &gone, now_ms).await?;
+    put_ended(tx, &gone).await?;
     Ok(gone.into_iter().next())
 }
 
@@ -200,34 +205,20 @@ fn removed(rows: &[Row]) -> Result<Vec<Device>, Error> {
         .collect()
 }
 
+const PUT_ENDED: [&str; 2] = clocked!(
+    "INSERT INTO device_ended (user_id, device_id, ended_ms) VALUES ($1, $2, ",
+    ") ON CONFLICT (user_id, device_id) DO UPDATE SET ended_ms = excluded.ended_ms"
+);
+
 /// Records logouts that are to be completed.
-pub(in crate::account) async fn put_ended(
-    tx: &mut Transaction<'_>,
-    devices: &[Device],
-    now_ms: i64,
-) -> Result<(), Error> {
+pub(in crate::account) async fn put_ended(tx: &mut Transaction<'_>, devices: &[Device]) -> Result<(), Error> {
+    let [on_sqlite, on_postgres] = PUT_ENDED;
+    let sql = tx.text(on_sqlite, on_postgres);
     for device in devices {
-        tx.execute(
-            "INSERT INTO device_ended (user_id, device_id, ended_ms) VALUES ($1, $2, $3)
-             ON CONFLICT (user_id, device_id) DO UPDATE SET ended_ms = excluded.ended_ms",
-            params![device.user.get(), device.device_id.as_str(), now_ms],
-        )
-        .await?;
+        tx.execute(sql, params![device.user.get(), device.device_id.as_str()])
+            .await?;
     }
     Ok(())
-}
-
-/// Whether the logout of a device is still to be completed.
-pub(in crate::account) async fn is_ending(
-    tx: &mut Transaction<'_>,
-    user: UserId,
-    device_id: &str,
-) -> Result<bool, Error> {
-    let sql = "SELECT 1 FROM device_ended WHERE user_id = $1 AND device_id = $2";
-    Ok(tx
-        .query_first(sql, params![user.get(), device_id])
-        .await?
-        .is_some())
 }
 
 const LEFT_OVER: &str =
@@ -308,6 +299,20 @@ pub(in crate::account) async fn put_push_token(
     }
 }
 
+const CLEAR_PUSH_TOKEN: &str =
+    "UPDATE device SET push_provider = NULL, push_token = NULL WHERE user_id = $1 AND device_id = $2";
+
+/// A device that push does not wake any more.
+pub(in crate::account) async fn clear_push_token(tx: &mut Transaction<'_>, user: &User) -> Result<(), Error> {
+    tx.execute(CLEAR_PUSH_TOKEN, params![user.id.get(), &*user.device_id])
+        .await?;
+    Ok(())
+}
+
+// A token that is used lives on.
+const SAVE_LAST_USE: &str = "UPDATE device SET last_used_ms = $1, token_expires_ms = $3
+     WHERE token_hash = $2 AND last_used_ms < $1 AND token_expires_ms < $3";
+
 pub(in crate::account) async fn save_last_use(
     database: &Database,
     mut used: Vec<(TokenHash, i64)>,
@@ -318,11 +323,8 @@ pub(in crate::account) async fn save_last_use(
         .transaction(move |tx| {
             Box::pin(async move {
                 for (token, used_ms) in used {
-                    tx.execute(
-                        "UPDATE device SET last_used_ms = $1 WHERE token_hash = $2 AND last_used_ms < $1",
-                        params![used_ms, &token[..]],
-                    )
-                    .await?;
+                    tx.execute(SAVE_LAST_USE, params![used_ms, &token[..], used_ms + LIFETIME_MS])
+                        .await?;
                 }
                 Ok(())
             })
@@ -333,15 +335,16 @@ pub(in crate::account) async fn save_last_use(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::walks_an_index;
+    use crate::plan::{walk_an_index, walks_an_index};
 
     #[tokio::test]
     async fn statements_walk_an_index() {
         let token = Bytes::from_static(&[0; 32]);
         walks_an_index(DEVICES, params![1_i64]).await;
-        walks_an_index(TOKEN, params![token.clone(), 1_i64]).await;
-        walks_an_index(LOCK_ON_SQLITE, params![token.clone(), 1_i64]).await;
-        walks_an_index(LOCK_ON_POSTGRES, params![token, 1_i64]).await;
+        walk_an_index(TOKEN, params![token.clone()]).await;
+        walk_an_index(VALID, params![token.clone()]).await;
+        walks_an_index(SAVE_LAST_USE, params![1_i64, token, 2_i64]).await;
+        walks_an_index(CLEAR_PUSH_TOKEN, params![1_i64, "d"]).await;
         walks_an_index(REMOVE_OWN, params![1_i64]).await;
         walks_an_index(REMOVE_OPENED, params![1_i64]).await;
         walks_an_index(LEFT_OVER, params![1_i64, 1_i64]).await;

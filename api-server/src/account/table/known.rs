@@ -8,16 +8,30 @@ use crate::http::error::Error;
 /// Known devices of one account; a new one evicts the oldest.
 const MAX_KNOWN: i64 = 20;
 
-pub(in crate::account) async fn is_known_device(
-    tx: &mut Transaction<'_>,
-    user: UserId,
-    device_id: &str,
-) -> Result<bool, Error> {
-    let sql = "SELECT 1 FROM known_device WHERE user_id = $1 AND device_id = $2";
-    Ok(tx
-        .query_first(sql, params![user.get(), device_id])
-        .await?
-        .is_some())
+/// A note of a device, beside its login.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::account) enum Note {
+    /// Its account has logged in on it.
+    Known,
+    /// Its logout is still to be completed.
+    Ending,
+}
+
+impl Note {
+    /// Whether it is noted of a user's device.
+    pub(in crate::account) async fn is_of(
+        self,
+        tx: &mut Transaction<'_>,
+        user: UserId,
+        device_id: &str,
+    ) -> Result<bool, Error> {
+        let sql = match self {
+            Self::Known => "SELECT 1 FROM known_device WHERE user_id = $1 AND device_id = $2",
+            Self::Ending => "SELECT 1 FROM device_ended WHERE user_id = $1 AND device_id = $2",
+        };
+        let row = tx.query_first(sql, params![user.get(), device_id]).await?;
+        Ok(row.is_some())
+    }
 }
 
 const FORGET_OLDEST: &str = "DELETE FROM known_device WHERE user_id = $1 AND device_id IN (

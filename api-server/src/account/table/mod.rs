@@ -1,11 +1,16 @@
 //! The SQL of accounts.
 
+pub(super) mod closing;
 mod code;
 mod device;
+mod gram;
 mod known;
+pub(super) mod notice;
+mod verified;
 
 use database::{Database, Row, Transaction, params};
-use proto::UserId;
+use journal::record::{NewParticipant, Shown};
+use proto::{UserId, wire};
 
 use super::phone::Phone;
 use crate::{
@@ -14,14 +19,17 @@ use crate::{
 };
 
 pub(super) use code::{
-    StoredCode, consume_code, count_attempt, forget_codes, put_code, refund_attempt, remove_code,
+    StoredCode, consume_code, count_attempt, forget_codes, put_code, refund_attempt, registration,
+    remember_registration, remove_code, salt,
 };
 pub(super) use device::{
-    device_of_token, devices, forget_ended, is_ending, left_over, list_devices, put_device, put_ended,
+    clear_push_token, device_of_token, devices, forget_ended, left_over, list_devices, put_device, put_ended,
     put_push_token, remove_device, remove_other_devices, remove_push_token, save_last_use,
 };
 pub(crate) use device::{lock_device, remove_devices, remove_opened_devices};
-pub(super) use known::{forget_known_device, forget_other_known_devices, is_known_device, put_known_device};
+pub(crate) use gram::{fold_some, rename};
+pub(super) use known::{Note, forget_known_device, forget_other_known_devices, put_known_device};
+pub(crate) use verified::{check_verified, is_suspended, lock_verified};
 
 /// Logs all users out and voids all codes, in a database that was restored to an earlier moment: devices that logged out
 /// since would be logged in again.
@@ -55,25 +63,61 @@ pub(super) struct Account {
 pub(crate) struct Identity {
     pub(crate) name: String,
     pub(crate) role: Role,
+    /// Of a doctor; may be empty.
+    pub(crate) title: String,
+    /// The uri of an image; may be empty.
+    pub(crate) photo: String,
+}
+
+impl Identity {
+    // protocol: "are those of the moment they joined"
+    /// The participant that this user is in a conversation from now on.
+    pub(crate) fn joining(self, user: UserId, role: wire::Role, history: Shown) -> NewParticipant {
+        NewParticipant {
+            user,
+            role,
+            name: self.name,
+            title: self.title,
+            photo: self.photo,
+            history,
+        }
+    }
+}
+
+/// A profile names a photo by its id or its uri.
+pub(crate) fn photo_uri(photo_id: String) -> String {
+    match photo_id.is_empty() || is_uri(&photo_id) {
+        true => photo_id,
+        false => format!("media:{photo_id}"),
+    }
+}
+
+fn is_uri(photo_id: &str) -> bool {
+    ["media/", "/media/", "media:"]
+        .iter()
+        .any(|prefix| photo_id.starts_with(prefix))
 }
 
 pub(crate) async fn new_account(tx: &mut Transaction<'_>, new: NewAccount, now_ms: i64) -> Result<(), Error> {
+    let searched = gram::searched(&new.name);
     let outcome = tx
         .execute(
-            "INSERT INTO account (id, phone, name, role, password_hash, team_count, created_ms, last_login_ms)
-             VALUES ($1, $2, $3, $4, $5, 0, $6, $6)",
+            "INSERT INTO account (id, phone, name, role, password_hash, team_count, created_ms, last_login_ms,
+                                  search_name, folded_from)
+             VALUES ($1, $2, $3, $4, $5, 0, $6, $6, $7, $3)",
             params![
                 new.id.get(),
                 new.phone,
                 new.name,
                 new.role.as_str(),
                 new.password_hash,
-                now_ms
+                now_ms,
+                searched.as_str()
             ],
         )
         .await;
     match outcome {
-        Ok(_) => Ok(()),
+        Ok(_) => gram::put_pieces(tx, (new.id, new.role), &searched, now_ms).await,
         Err(error) if error.constraint() == Some("account_phone_key") => {
             Err(Error::new(ErrorCode::AccountExists).field("phone"))
         }
@@ -158,30 +202,30 @@ pub(crate) async fn lock_password(
     user: UserId,
     verified: &str,
 ) -> Result<bool, Error> {
-    let held = tx
-        .execute(
-            "UPDATE account SET password_hash = password_hash WHERE id = $1 AND password_hash = $2",
+    Ok(tx
+        .lock_row(
+            "SELECT id FROM account WHERE id = $1 AND password_hash = $2",
             params![user.get(), verified],
         )
-        .await?;
-    Ok(held == 1)
+        .await?)
 }
 
 /// Locks the account of a user who acts; false when it is disabled.
 pub(crate) async fn lock_enabled(tx: &mut Transaction<'_>, user: UserId) -> Result<bool, Error> {
-    let held = tx
-        .execute(
-            "UPDATE account SET team_count = team_count WHERE id = $1 AND disabled_ms IS NULL",
+    Ok(tx
+        .lock_row(
+            "SELECT id FROM account WHERE id = $1 AND disabled_ms IS NULL",
             params![user.get()],
         )
-        .await?;
-    Ok(held == 1)
+        .await?)
 }
 
 pub(crate) async fn identity(tx: &mut Transaction<'_>, user: UserId) -> Result<Option<Identity>, Error> {
     let row = tx
         .query_first(
-            "SELECT name, role FROM account WHERE id = $1",
+            "SELECT a.name, a.role, COALESCE(d.title, ''), COALESCE(d.photo_id, m.photo_id, '') FROM account a
+             LEFT JOIN doctor_profile d ON d.doctor_id = a.id LEFT JOIN member_profile m ON m.member_id = a.id
+             WHERE a.id = $1",
             params![user.get()],
         )
         .await?;
@@ -190,27 +234,66 @@ pub(crate) async fn identity(tx: &mut Transaction<'_>, user: UserId) -> Result<O
         Ok(Identity {
             name: row.get(0)?,
             role: Role::from_database(&role).ok_or_else(|| Error::internal("account.role is unknown"))?,
+            title: row.get(2)?,
+            photo: photo_uri(row.get(3)?),
         })
     })
     .transpose()
 }
 
-/// Locks an account, so that requests on the records of its user are decided one by one.
-pub(crate) async fn lock(tx: &mut Transaction<'_>, user: UserId) -> Result<(), Error> {
-    tx.execute(
-        "UPDATE account SET team_count = team_count WHERE id = $1",
-        params![user.get()],
-    )
-    .await?;
-    Ok(())
+/// An account, for its user.
+pub(super) struct Own {
+    pub(super) name: String,
+    pub(super) phone: Option<String>,
+    pub(super) has_password: bool,
+    pub(super) created_ms: i64,
+    pub(super) closing_ms: Option<i64>,
+    /// Of a doctor who asked for it.
+    pub(super) verification: Option<String>,
+    /// Notices, counted up to 100.
+    pub(super) unread_notices: i64,
 }
 
-pub(crate) async fn rename(tx: &mut Transaction<'_>, user: UserId, name: String) -> Result<(), Error> {
-    tx.execute(
-        "UPDATE account SET name = $1 WHERE id = $2",
-        params![name, user.get()],
-    )
-    .await?;
+const OWN: &str = "SELECT a.name, a.phone, a.password_hash IS NOT NULL, a.created_ms, a.closing_ms, v.state,
+        (SELECT count(*) FROM (SELECT 1 FROM user_notice n WHERE n.user_id = $1 AND n.read_ms IS NULL LIMIT $2) AS counted)
+     FROM account a LEFT JOIN doctor_verification v ON v.doctor_id = a.id WHERE a.id = $1";
+
+pub(super) async fn own(database: &Database, user: UserId) -> Result<Option<Own>, Error> {
+    let row = database
+        .query_first(OWN, params![user.get(), notice::COUNT_CAP])
+        .await?;
+    row.map(|row| {
+        Ok(Own {
+            name: row.get(0)?,
+            phone: row.get(1)?,
+            has_password: row.get(2)?,
+            created_ms: row.get(3)?,
+            closing_ms: row.get(4)?,
+            verification: row.get(5)?,
+            unread_notices: row.get(6)?,
+        })
+    })
+    .transpose()
+}
+
+const SET_PHONE: &str = "UPDATE account SET phone = $1 WHERE id = $2";
+
+/// Sets the phone by which an account logs in.
+pub(super) async fn set_phone(tx: &mut Transaction<'_>, user: UserId, phone: &Phone) -> Result<(), Error> {
+    let outcome = tx.execute(SET_PHONE, params![phone.as_str(), user.get()]).await;
+    match outcome {
+        Ok(_) => Ok(()),
+        Err(error) if error.constraint() == Some("account_phone_key") => {
+            Err(Error::new(ErrorCode::AccountExists).field("new_phone"))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Locks an account, so that requests on the records of its user are decided one by one.
+pub(crate) async fn lock(tx: &mut Transaction<'_>, user: UserId) -> Result<(), Error> {
+    tx.lock("SELECT id FROM account WHERE id = $1", params![user.get()])
+        .await?;
     Ok(())
 }
 
@@ -235,6 +318,7 @@ mod tests {
 
     #[tokio::test]
     async fn statements_walk_an_index() {
+        walks_an_index(OWN, params![1_i64, 1_i64]).await;
         walks_an_index(&format!("{ACCOUNT} WHERE phone = $1"), params!["p"]).await;
     }
 }

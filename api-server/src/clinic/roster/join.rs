@@ -5,29 +5,32 @@ use database::{Transaction, TransactionFuture};
 use proto::UserId;
 
 use crate::{
+    account,
     app::{App, Written},
-    clinic::{Caller, Clinic, table},
-    clock::now_ms,
+    clinic::{
+        Caller, Clinic,
+        table::{self, Came},
+    },
     http::{
         answer::{Answer, Envelope},
         docs::IdempotencyKey,
         error::Error,
         input::Write,
     },
-    invitation::{self, Accepted, JoinByLink, Place},
+    invitation::{self, Accepted, JoinByLink, Links, Place},
 };
 
 /// Joins a clinic by the link of an invitation
 ///
-/// By a doctor.
+/// By a verified doctor.
 #[utoipa::path(
     operation_id = "joinClinic",
     post, path = "/clinic/join", tag = "clinic", request_body = JoinByLink, params(IdempotencyKey),
     responses(
         (status = 200, body = Envelope<Clinic>),
-        (status = 403, description = "`clinic.invitation_refused`, `clinic.doctors_only`"),
+        (status = 403, description = "`clinic.invitation_refused`, `clinic.doctors_only`, `clinic.blocked`, `doctor.not_verified`"),
         (status = 404, description = "`clinic.not_found`"),
-        (status = 409, description = "`clinic.already_in`, `clinic.invitation_expired`, `clinic.invitation_used_up`")
+        (status = 409, description = "`clinic.already_in`, `clinic.invitation_expired`, `clinic.invitation_used_up`, `clinic.closed`, `clinic.dissolved`")
     ),
     security(("access_token" = []), ("bearer" = []))
 )]
@@ -36,15 +39,20 @@ pub(crate) async fn join(
     user: Caller,
     Write { body, once }: Write<JoinByLink>,
 ) -> Result<Answer, Error> {
-    let invited = app.links.read(Place::Clinic, &body.invitation)?;
+    let rule = app.doctor_verification;
+    let invited = app.part::<Links>().read(Place::Clinic, &body.invitation)?;
     app.write(once, move |tx| {
         Box::pin(async move {
-            let now_ms = now_ms();
+            let now_ms = tx.now_ms().await?;
             invited.check_open(now_ms)?;
-            let clinic = table::lock(tx, invited.place_id).await?;
-            let inviter = UserId::from_database(invited.inviter_id);
-            table::add_doctor(tx, clinic.clinic_id, user.id, inviter, "invitation", now_ms).await?;
-            invitation::consume_link(tx, &invited, now_ms).await?;
+            account::check_verified(tx, rule, user.id).await?;
+            let came = Came {
+                inviter: UserId::from_database(invited.inviter_id),
+                link: Some(invited.invitation_id),
+                field: "invitation",
+            };
+            let clinic = admit(tx, invited.place_id, user.id, came, now_ms).await?;
+            invitation::consume_link(tx, &invited).await?;
             Ok(Written::new(Answer::one(&clinic)?))
         })
     })
@@ -60,8 +68,27 @@ pub(crate) fn on_invitation<'t>(
         if accepted.place != Place::Clinic {
             return Ok(());
         }
-        let (clinic, doctor, inviter) = (accepted.place_id, accepted.doctor, accepted.inviter);
-        table::lock(tx, clinic).await?;
-        table::add_doctor(tx, clinic, doctor, inviter, "id", accepted.now_ms).await
+        let came = Came {
+            inviter: accepted.inviter,
+            link: None,
+            field: "id",
+        };
+        admit(tx, accepted.place_id, accepted.doctor, came, accepted.now_ms).await?;
+        Ok(())
     })
+}
+
+/// Locks the clinic, and adds a doctor whom it has not blocked.
+async fn admit(
+    tx: &mut Transaction<'_>,
+    clinic: i64,
+    doctor: UserId,
+    came: Came,
+    now_ms: i64,
+) -> Result<Clinic, Error> {
+    let clinic = table::lock(tx, clinic).await?;
+    clinic.check_works()?;
+    invitation::check_welcome(tx, Place::Clinic, clinic.clinic_id, doctor).await?;
+    table::add_doctor(tx, clinic.clinic_id, doctor, came, now_ms).await?;
+    Ok(clinic)
 }

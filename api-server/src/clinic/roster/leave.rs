@@ -15,6 +15,7 @@ use crate::{
         input::{Nothing, PathId, PathIds, Write},
     },
     invitation::{self, Place},
+    team::{self, Leaving},
 };
 
 /// Leaves a clinic
@@ -90,14 +91,19 @@ pub(crate) async fn remove(
             if found.is_supervisor && !clinic.is_founded_by(user.id) && doctor != user.id {
                 return Err(ErrorCode::ClinicForbidden.into());
             }
-            remove_from(tx, id.get(), doctor).await?;
+            let removed = if doctor == user.id {
+                remove_from(tx, id.get(), doctor).await
+            } else {
+                expel(tx, id.get(), doctor).await
+            };
+            removed?;
             Ok(Written::new(Answer::empty()?))
         })
     })
     .await
 }
 
-/// Removes a doctor from a locked clinic and revokes the invitations they sent; false when they are not in.
+/// Removes a doctor from a locked clinic, revokes the invitations they sent, and takes out the teams they own; false when they are not in.
 pub(super) async fn remove_from(
     tx: &mut Transaction<'_>,
     clinic: i64,
@@ -107,5 +113,20 @@ pub(super) async fn remove_from(
         return Ok(false);
     }
     invitation::forget_of_inviter(tx, Place::Clinic, clinic, doctor).await?;
+    team::detach(tx, clinic, Leaving::OfOwner(doctor)).await?;
     Ok(true)
+}
+
+/// Removes a doctor against their will: the link that they joined by ends, too.
+pub(in crate::clinic) async fn expel(
+    tx: &mut Transaction<'_>,
+    clinic: i64,
+    doctor: UserId,
+) -> Result<bool, Error> {
+    let link = table::link_of(tx, clinic, doctor).await?;
+    let removed = remove_from(tx, clinic, doctor).await?;
+    if let (Some(link), true) = (link, removed) {
+        invitation::end_link(tx, Place::Clinic, clinic, link).await?;
+    }
+    Ok(removed)
 }

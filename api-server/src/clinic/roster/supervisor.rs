@@ -1,4 +1,4 @@
-//! Appointing a supervisor (主管).
+//! Appointing a supervisor (主管), and demoting one.
 
 use axum::extract::State;
 use proto::UserId;
@@ -10,11 +10,12 @@ use crate::{
     caller::{Led, User},
     clinic::{Clinic, ClinicDoctor, table},
     http::{
-        answer::{Answer, Envelope},
+        answer::{Answer, Empty, Envelope},
         docs::IdempotencyKey,
         error::{Error, ErrorCode},
-        input::{Id, PathId, Write},
+        input::{Id, Nothing, PathId, PathIds, Write},
     },
+    invitation::{self, Place},
 };
 
 /// An appointment of a supervisor.
@@ -68,6 +69,47 @@ pub(crate) async fn appoint(
             Ok(Written::new(Answer::one(
                 &appointed.ok_or_else(|| missing("doctor_id"))?,
             )?))
+        })
+    })
+    .await
+}
+
+/// Demotes a supervisor
+///
+/// By the clinic's founder, or the supervisor themselves. They stay as a doctor; their open invitations end.
+#[utoipa::path(
+    operation_id = "removeClinicSupervisor",
+    delete, path = "/clinic/{id}/supervisor/{doctor_id}", tag = "clinic",
+    params(("id" = i64, Path, minimum = 1), ("doctor_id" = i64, Path, minimum = 1), IdempotencyKey),
+    responses(
+        (status = 200, body = Envelope<Empty>),
+        (status = 403, description = "`clinic.forbidden`"),
+        (status = 404, description = "`clinic.not_found`, `clinic.doctor_not_found`"),
+        (status = 409, description = "`clinic.dissolved`")
+    ),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn demote(
+    State(app): State<App>,
+    user: User,
+    PathIds(id, doctor_id): PathIds,
+    write: Write<Nothing>,
+) -> Result<Answer, Error> {
+    app.write(write.once, move |tx| {
+        Box::pin(async move {
+            let doctor = UserId::from_database(doctor_id.get());
+            let clinic = table::lock(tx, id.get()).await?;
+            if doctor != user.id && !clinic.is_founded_by(user.id) {
+                return Err(ErrorCode::ClinicForbidden.into());
+            }
+            if !table::demote(tx, id.get(), doctor).await? {
+                return Err(Error::new(ErrorCode::ClinicDoctorNotFound).field("doctor_id"));
+            }
+            // A founder who was a supervisor, too, still leads.
+            if !clinic.is_founded_by(doctor) {
+                invitation::forget_of_inviter(tx, Place::Clinic, id.get(), doctor).await?;
+            }
+            Ok(Written::new(Answer::empty()?))
         })
     })
     .await

@@ -1,6 +1,7 @@
 //! The SQL of clinics.
 
 mod folding;
+mod life;
 mod mine;
 
 use database::{Database, Row, Transaction, params};
@@ -14,12 +15,14 @@ use crate::http::{
 };
 
 pub(crate) use folding::fold_names;
+pub(super) use life::{close, demote, dissolve, hand_on, link_of, reopen, teams_closed_with, teams_of};
 pub(super) use mine::mine;
 
 /// The sequence of clinic ids.
 pub(super) const SEQUENCE: &str = "clinic";
 
-const CLINIC: &str = "SELECT id, name, introduction, founder_id, created_ms FROM clinic";
+const CLINIC: &str =
+    "SELECT id, name, introduction, founder_id, created_ms, closed_ms, dissolved_ms FROM clinic";
 
 fn clinic_row(row: &Row) -> Result<Clinic, Error> {
     Ok(Clinic {
@@ -28,6 +31,8 @@ fn clinic_row(row: &Row) -> Result<Clinic, Error> {
         introduction: row.get(2)?,
         founder_id: row.get(3)?,
         created_ms: row.get(4)?,
+        closed_ms: row.get(5)?,
+        dissolved_ms: row.get(6)?,
     })
 }
 
@@ -36,11 +41,11 @@ fn by_id() -> String {
 }
 
 fn by_name() -> String {
-    format!("{CLINIC} WHERE name = $1")
+    format!("{CLINIC} WHERE name = $1 AND closed_ms IS NULL")
 }
 
 fn by_folded_name() -> String {
-    format!("{CLINIC} WHERE folded_name = $1")
+    format!("{CLINIC} WHERE folded_name = $1 AND closed_ms IS NULL")
 }
 
 pub(super) async fn clinic(database: &Database, id: i64) -> Result<Option<Clinic>, Error> {
@@ -65,8 +70,9 @@ pub(super) async fn clinic_of_name(database: &Database, asked: &NameQuery) -> Re
     row.as_ref().map(clinic_row).transpose()
 }
 
-/// A clinic whose row is locked to the end of the transaction: racing decisions about its doctors come one after the other.
-pub(super) async fn lock(tx: &mut Transaction<'_>, id: i64) -> Result<Clinic, Error> {
+/// A clinic whose row is locked to the end of the transaction, dissolved or not: racing decisions about its doctors come one
+/// after the other.
+pub(super) async fn lock_any(tx: &mut Transaction<'_>, id: i64) -> Result<Clinic, Error> {
     tx.execute(
         "UPDATE clinic SET founder_id = founder_id WHERE id = $1",
         params![id],
@@ -74,6 +80,15 @@ pub(super) async fn lock(tx: &mut Transaction<'_>, id: i64) -> Result<Clinic, Er
     .await?;
     let row = tx.query_first(by_id(), params![id]).await?;
     clinic_row(&row.ok_or(ErrorCode::ClinicNotFound)?)
+}
+
+/// As [`lock_any`]. A dissolved clinic changes no more.
+pub(super) async fn lock(tx: &mut Transaction<'_>, id: i64) -> Result<Clinic, Error> {
+    let clinic = lock_any(tx, id).await?;
+    if clinic.dissolved_ms.is_some() {
+        return Err(ErrorCode::ClinicDissolved.into());
+    }
+    Ok(clinic)
 }
 
 fn name_taken(error: database::Error) -> Error {
@@ -125,7 +140,7 @@ pub(super) async fn rename(tx: &mut Transaction<'_>, clinic: &Clinic) -> Result<
     Ok(())
 }
 
-const FOUNDED: &str = "SELECT count(*) FROM clinic WHERE founder_id = $1";
+const FOUNDED: &str = "SELECT count(*) FROM clinic WHERE founder_id = $1 AND dissolved_ms IS NULL";
 
 /// Counts the clinics of a founder.
 pub(super) async fn founded(tx: &mut Transaction<'_>, doctor: UserId) -> Result<i64, Error> {
@@ -155,9 +170,10 @@ pub(super) async fn supervises_in(
 
 const DOCTORS: &str =
     "SELECT d.doctor_id, a.name, p.photo_id, coalesce(p.title, ''), coalesce(p.department, ''),
-            d.inviter_id, d.supervisor, d.supervisor_inviter_id, d.joined_ms
+            d.inviter_id, d.supervisor, d.supervisor_inviter_id, d.joined_ms, v.verified_ms
      FROM clinic_doctor d JOIN account a ON a.id = d.doctor_id
      LEFT JOIN doctor_profile p ON p.doctor_id = d.doctor_id
+     LEFT JOIN doctor_verification v ON v.doctor_id = d.doctor_id AND v.state = 'approved'
      WHERE d.clinic_id = $1";
 
 fn doctor_row(row: &Row) -> Result<ClinicDoctor, Error> {
@@ -171,6 +187,7 @@ fn doctor_row(row: &Row) -> Result<ClinicDoctor, Error> {
         is_supervisor: row.get(6)?,
         supervisor_inviter_id: row.get(7)?,
         joined_ms: row.get(8)?,
+        verified_since: row.get(9)?,
     })
 }
 
@@ -212,26 +229,34 @@ pub(super) fn doctors(clinic: i64) -> List<ClinicDoctor> {
     }
 }
 
-/// Adds a doctor to a clinic; a refusal names `field`.
+/// How a doctor came into a clinic.
+pub(super) struct Came {
+    pub(super) inviter: UserId,
+    /// The invitation by link; none in person.
+    pub(super) link: Option<i64>,
+    /// Named by a refusal.
+    pub(super) field: &'static str,
+}
+
+/// Adds a doctor to a clinic.
 pub(super) async fn add_doctor(
     tx: &mut Transaction<'_>,
     clinic: i64,
     doctor: UserId,
-    inviter: UserId,
-    field: &'static str,
+    came: Came,
     now_ms: i64,
 ) -> Result<(), Error> {
     let outcome = tx
         .execute(
-            "INSERT INTO clinic_doctor (clinic_id, doctor_id, inviter_id, joined_ms, supervisor)
-             VALUES ($1, $2, $3, $4, $5)",
-            params![clinic, doctor.get(), inviter.get(), now_ms, false],
+            "INSERT INTO clinic_doctor (clinic_id, doctor_id, inviter_id, joined_ms, supervisor, invitation_id)
+             VALUES ($1, $2, $3, $4, $5, $6)",
+            params![clinic, doctor.get(), came.inviter.get(), now_ms, false, came.link],
         )
         .await;
     match outcome {
         Ok(_) => Ok(()),
         Err(error) if error.constraint() == Some("clinic_doctor_pkey") => {
-            Err(Error::new(ErrorCode::ClinicAlreadyIn).field(field))
+            Err(Error::new(ErrorCode::ClinicAlreadyIn).field(came.field))
         }
         Err(error) => Err(error.into()),
     }
@@ -252,8 +277,10 @@ pub(super) async fn remove_doctor(
     Ok(removed == 1)
 }
 
-const PAGE: &str = "SELECT a.id, a.name, p.photo_id, coalesce(p.title, ''), coalesce(p.department, '')
-     FROM account a LEFT JOIN doctor_profile p ON p.doctor_id = a.id WHERE a.id = $1";
+const PAGE: &str =
+    "SELECT a.id, a.name, p.photo_id, coalesce(p.title, ''), coalesce(p.department, ''), v.verified_ms
+     FROM account a LEFT JOIN doctor_profile p ON p.doctor_id = a.id
+     LEFT JOIN doctor_verification v ON v.doctor_id = a.id AND v.state = 'approved' WHERE a.id = $1";
 
 /// An invited doctor, in the form of the clinic's doctors.
 pub(super) async fn invited(
@@ -273,6 +300,7 @@ pub(super) async fn invited(
             is_supervisor: false,
             supervisor_inviter_id: None,
             joined_ms: 0,
+            verified_since: row.get(5)?,
         })
     })
     .transpose()

@@ -1,10 +1,12 @@
 //! 1.3: opening a consult.
 
 use axum::extract::State;
-use journal::record::{CONVERSATION_SEQUENCE, NewConversation, NewParticipant};
+use database::Transaction;
+use journal::record::{CONVERSATION_SEQUENCE, Event, NewConversation, NewParticipant, Shown};
+use prost::Message;
 use proto::{
     ConversationId, UserId, mime,
-    wire::{ConversationKind, Role as WireRole},
+    wire::{ConsultCard, ConsultSubject, ConversationKind, Role as WireRole},
 };
 use serde::{Deserialize, Deserializer};
 use utoipa::{
@@ -12,6 +14,10 @@ use utoipa::{
     openapi::{ArrayBuilder, RefOr, Schema},
 };
 
+use super::{
+    charge,
+    clock::{self, follow_up},
+};
 use crate::{
     account,
     app::{App, Written},
@@ -27,11 +33,15 @@ use crate::{
         answer::Answer,
         docs::{IdempotencyKey, one_of},
         error::{Error, ErrorCode},
-        input::{Ascii, Id, Text, Uri, Write, broken, check_uri},
+        input::{Ascii, BirthDate, Fen, Id, Text, Uri, Write, broken, check_uri},
     },
+    media::{Media, Named, Record},
+    profile::{self, Gender},
     team,
 };
 
+/// The relation of a patient who writes for themselves.
+const SELF: &str = "self";
 /// Images of a consult, at most.
 const MAX_IMAGES: usize = 9;
 
@@ -43,13 +53,20 @@ const MAX_IMAGES: usize = 9;
 }))]
 pub(crate) struct BeginConsult {
     /// The caller.
-    creator_member_id: Id,
+    pub(super) creator_member_id: Id,
     /// The patient: the caller, or one of their family.
-    target_member_id: Id,
-    team_id: Id,
+    pub(super) target_member_id: Id,
+    pub(super) team_id: Id,
+    /// The price that the app has shown, fen. Another present one is refused; by default any price is accepted.
+    #[schema(required = false)]
+    price_fen: Option<Fen>,
     /// Text of at most 4000 characters, or the uri of media of this service (media/ID), of at most 2048 bytes.
     #[schema(value_type = Text<1, 4000>)]
     symptom_content: String,
+    /// A finished consult of the caller with this team about the same patient: this one asks further questions about it, free
+    /// of charge, within the team's `follow_up_days`.
+    #[schema(required = false)]
+    follow_up_of: Option<Id>,
     /// The MIME type of symptom_content, one that every user may send on the wire.
     #[schema(schema_with = symptom_type)]
     symptom_type: Ascii<1, 127>,
@@ -60,14 +77,19 @@ pub(crate) struct BeginConsult {
 
 /// Opens a consult (1.3)
 ///
-/// By a member. At first only the patient and the team's assistant are in it; the assistant adds doctors.
+/// By a member. At first only the patient and the team's assistant are in it; the assistant adds doctors. Where the platform
+/// charges, the team's price is paid now, from the rest of the membership fee first, then from the wallet, and held until the
+/// end; such a request needs an Idempotency-Key.
 #[utoipa::path(
     operation_id = "createConsult",
     post, path = "/consult", tag = "consult", request_body = BeginConsult, params(IdempotencyKey),
     responses(
         (status = 200, body = ConsultEnvelope),
-        (status = 403, description = "`consult.members_only`, `consult.not_creator`"),
-        (status = 404, description = "`team.not_found`, `consult.target_not_found`")
+        (status = 400, description = "`idempotency.key_required`"),
+        (status = 402, description = "`wallet.insufficient`"),
+        (status = 403, description = "`consult.members_only`, `consult.not_creator`, `consult.target_refuses`, `consult.membership_required`, `consult.agreement_changed`, `team.blocked`"),
+        (status = 404, description = "`team.not_found`, `consult.target_not_found`, `consult.not_found`"),
+        (status = 409, description = "`team.price_changed`, `team.closed`, `team.dissolved`, `consult.open_limit_reached`, `consult.not_finished`, `consult.follow_up_over`, `consult.follow_up_open`")
     ),
     security(("access_token" = []), ("bearer" = []))
 )]
@@ -77,18 +99,44 @@ pub(crate) async fn create(
     Write { mut body, once }: Write<BeginConsult>,
 ) -> Result<Answer, Error> {
     let images = check(&app, &mut body, &user)?;
+    let named = named(&body, &images);
     let id = ConversationId::from_database(app.database.allocate_id(CONVERSATION_SEQUENCE).await?);
     let staff_room = ConversationId::from_database(app.database.allocate_id(CONVERSATION_SEQUENCE).await?);
-    let journal = app.journal.clone();
+    let (journal, charges, media) = (app.journal.clone(), app.charges, app.part::<Media>().clone());
+    let transfer = app.database.allocate_id(ledger::SEQUENCE).await?;
+    let keyed = once.demand_key();
     app.write(once, move |tx| {
         Box::pin(async move {
             let now_ms = now_ms();
-            let team = team::team_of_consult(tx, body.team_id.get())
+            let team = team::team_of_consult(tx, body.team_id.get(), user.id)
                 .await?
                 .ok_or_else(|| Error::new(ErrorCode::TeamNotFound).field("team_id"))?;
+            team.check_opening().map_err(|error| error.field("team_id"))?;
+            let clock = team::clock_of(tx, body.team_id.get()).await?;
+            // Two that begin at once are counted one after the other.
+            account::lock(tx, user.id).await?;
+            if table::open_of(tx, user.id, body.team_id.get()).await? >= team.max_open_consults {
+                return Err(Error::open_consults(team.max_open_consults));
+            }
+            let price_fen = match body.follow_up_of {
+                Some(earlier) => {
+                    follow_up::check(tx, &user, earlier, &body, &clock).await?;
+                    0
+                }
+                None => team.consult_price_fen,
+            };
+            if body.price_fen.is_some_and(|shown| shown.get() != price_fen) {
+                return Err(Error::new(ErrorCode::PriceChanged).field("price_fen"));
+            }
             let target = UserId::from_database(body.target_member_id.get());
-            if target != user.id && !family::lock_relative(tx, user.id, target).await? {
-                return Err(Error::new(ErrorCode::TargetNotFound).field("target_member_id"));
+            let mut relation = SELF;
+            if target != user.id {
+                let relative = family::lock_relative(tx, user.id, target).await?;
+                let unknown = || Error::new(ErrorCode::TargetNotFound).field("target_member_id");
+                relation = relative.ok_or_else(unknown)?.as_str();
+            }
+            if target != user.id && table::refuses(tx, target, user.id).await? {
+                return Err(Error::new(ErrorCode::TargetRefuses).field("target_member_id"));
             }
             let patient = account::identity(tx, user.id)
                 .await?
@@ -103,28 +151,34 @@ pub(crate) async fn create(
                 symptom_type: body.symptom_type.into_string(),
                 symptom_content: body.symptom_content,
                 images: serde_json::to_string(&images).map_err(Error::internal)?,
+                follow_up_of: body.follow_up_of.map(Id::get),
             };
-            table::new_consult(tx, new, now_ms).await?;
-            let assistant = NewParticipant {
-                user: team.assistant,
-                role: WireRole::Assistant,
-                name: team.assistant_name,
-            };
+            table::new_consult(tx, &new, now_ms).await?;
+            media
+                .use_in_record(tx, user.id, &named, Record::Consult, id.get(), now_ms)
+                .await?;
+            if charges && price_fen > 0 {
+                keyed?;
+                let price = ledger::Fen::new(price_fen)
+                    .ok_or_else(|| Error::internal("team.consult_price_fen is no amount"))?;
+                charge::hold(tx, &new, price, transfer, now_ms).await?;
+            }
+            let assistant = NewParticipant::new(team.assistant, WireRole::Assistant, team.assistant_name);
+            let complaint = complaint(tx, &new, &team.name, relation, &images, now_ms).await?;
             let main = NewConversation {
                 id,
                 kind: ConversationKind::Consult,
                 consult_id: Some(id.get()),
                 title: team.name.clone(),
                 participants: vec![
-                    NewParticipant {
-                        user: user.id,
-                        role: WireRole::Patient,
-                        name: patient.name,
-                    },
+                    // protocol: "The patient of a consult and both sides of a private chat see it from entry 1"
+                    patient.joining(user.id, WireRole::Patient, Shown::All),
                     assistant.clone(),
                 ],
             };
             let mut unpublished = journal.create_conversation(tx, main, user.id, now_ms).await?;
+            unpublished.extend(journal.record(tx, id, user.id, complaint, now_ms).await?);
+            unpublished.extend(clock::open(tx, &journal, id, user.id, &clock).await?);
             let staff = NewConversation {
                 id: staff_room,
                 kind: ConversationKind::StaffRoom,
@@ -144,11 +198,55 @@ pub(crate) async fn create(
     .await
 }
 
+// protocol: "The first message of a consult is its card"
+/// The first message of a consult: whom it is about, and why.
+async fn complaint(
+    tx: &mut Transaction<'_>,
+    new: &NewConsult,
+    title: &str,
+    relation: &str,
+    images: &[String],
+    now_ms: i64,
+) -> Result<Event, Error> {
+    let (name, profile) = profile::named_in(tx, new.target).await?.unwrap_or_default();
+    let born = profile.birth_date.as_deref();
+    let born = born.and_then(|date| BirthDate::parse(date, now_ms));
+    let card = ConsultCard {
+        consultation_id: new.id.get(),
+        title: title.to_owned(),
+        subject: Some(ConsultSubject {
+            user_id: new.target.get(),
+            name,
+            relation: relation.to_owned(),
+            age_years: born.map_or(0, |born| born.age_years(now_ms)),
+            gender: profile.gender.map_or("", Gender::as_str).to_owned(),
+        }),
+        symptom_type: new.symptom_type.clone(),
+        symptom_content: new.symptom_content.clone(),
+        images: images.to_vec(),
+        follow_up_of: new.follow_up_of.unwrap_or_default(),
+    };
+    Ok(Event::Message {
+        mime_type: mime::CONSULT,
+        body: card.encode_to_vec().into(),
+    })
+}
+
 /// The types that every user may send.
 fn symptom_type() -> RefOr<Schema> {
     let registered = mime::REGISTRY.into_iter();
     let everybody = registered.filter(|registered| registered.senders == mime::Senders::Everybody);
     one_of(everybody.map(|registered| registered.mime_type))
+}
+
+/// The media of a complaint.
+fn named(body: &BeginConsult, images: &[String]) -> Vec<Named<'static>> {
+    let mut named: Vec<Named<'static>> = images.iter().map(|uri| Named::image(uri, "images")).collect();
+    if &*body.symptom_type != "text/plain" {
+        let (uri, mime_type) = (&body.symptom_content, &body.symptom_type);
+        named.push(Named::of_type(uri, mime_type, "symptom_content"));
+    }
+    named
 }
 
 /// Checks the body without the database and returns the uris of the images.

@@ -1,4 +1,4 @@
-//! 1.7: hiding consults from one's own history. Nothing is deleted.
+//! 1.7: hiding consults from one's own history, on each device. Nothing is deleted.
 
 use axum::extract::State;
 use serde::Serialize;
@@ -9,7 +9,7 @@ use crate::{
     caller::User,
     consult::table,
     http::{
-        answer::Answer,
+        answer::{Answer, Empty, Envelope},
         docs::{self, IdempotencyKey},
         error::Error,
         input::{Nothing, PathId, Write},
@@ -35,7 +35,8 @@ const HIDDEN: HiddenEnvelope = HiddenEnvelope {
 
 /// Hides a consult from one's own history (1.7)
 ///
-/// It stays in the history of other users, and GET /consult/{id} still shows it.
+/// Its conversation and its staff room leave the lists of all devices with it. It stays in the history of other users, and
+/// GET /consult/{id} still shows it. An entry that comes later, such as a refund, brings it back.
 #[utoipa::path(
     operation_id = "hideConsult",
     delete, path = "/consult/history_list/{id}", tag = "consult",
@@ -53,10 +54,51 @@ pub(crate) async fn hide_one(
     PathId(id): PathId,
     write: Write<Nothing>,
 ) -> Result<Answer, Error> {
+    set(app, user, id.get(), write, Answer::whole(&HIDDEN)?, true).await
+}
+
+/// Puts a hidden consult back into one's own history
+///
+/// On each device. A repetition gets the same answer.
+#[utoipa::path(
+    operation_id = "unhideConsult",
+    post, path = "/consult/history_list/{id}", tag = "consult",
+    params(("id" = i64, Path, minimum = 1), IdempotencyKey),
+    responses(
+        (status = 200, body = Envelope<Empty>),
+        (status = 404, description = "`consult.not_found`"),
+        (status = 409, description = "`consult.not_ended`")
+    ),
+    security(("access_token" = []), ("bearer" = []))
+)]
+pub(crate) async fn unhide(
+    State(app): State<App>,
+    user: User,
+    PathId(id): PathId,
+    write: Write<Nothing>,
+) -> Result<Answer, Error> {
+    set(app, user, id.get(), write, Answer::empty()?, false).await
+}
+
+async fn set(
+    app: App,
+    user: User,
+    id: i64,
+    write: Write<Nothing>,
+    answer: Answer,
+    hides: bool,
+) -> Result<Answer, Error> {
+    let journal = app.journal.clone();
     app.write(write.once, move |tx| {
         Box::pin(async move {
-            table::hide(tx, id.get(), user.id).await?;
-            Ok(Written::new(Answer::whole(&HIDDEN)?))
+            // An entry that is being written brings the consult back: before this one or after it.
+            table::lock_row(tx, id).await?;
+            let conversations = table::set_hidden(tx, id, user.id, hides).await?;
+            let unpublished = match hides {
+                true => journal.hide(tx, user.id, &conversations).await?,
+                false => journal.unhide(tx, user.id, &conversations).await?,
+            };
+            Ok(Written::new(answer).publishing(unpublished))
         })
     })
     .await
@@ -74,10 +116,12 @@ pub(crate) async fn hide_all(
     user: User,
     write: Write<Nothing>,
 ) -> Result<Answer, Error> {
+    let journal = app.journal.clone();
     app.write(write.once, move |tx| {
         Box::pin(async move {
-            table::hide_all(tx, user.id).await?;
-            Ok(Written::new(Answer::whole(&HIDDEN)?))
+            let conversations = table::hide_all(tx, user.id).await?;
+            let unpublished = journal.hide(tx, user.id, &conversations).await?;
+            Ok(Written::new(Answer::whole(&HIDDEN)?).publishing(unpublished))
         })
     })
     .await

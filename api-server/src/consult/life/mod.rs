@@ -9,11 +9,13 @@
 //! carried out in their order, in the same transaction: it is also the order of the entries in the journals.
 //! `testdata/` has scripts of whole lives, in which value-added services take part.
 
+mod charge;
 mod decide;
 mod seat;
 
 use utoipa::ToSchema;
 
+pub(crate) use charge::ChargeState;
 pub(crate) use decide::{Act, Candidate, Conversation, Effect, Entry, Life};
 pub(crate) use seat::{Seat, Shelf};
 
@@ -32,7 +34,7 @@ pub(crate) enum Status {
 }
 
 impl Status {
-    const ALL: [Self; 4] = [Self::Waiting, Self::InProcess, Self::Finished, Self::Cancelled];
+    pub(crate) const ALL: [Self; 4] = [Self::Waiting, Self::InProcess, Self::Finished, Self::Cancelled];
 
     /// The word of REST, the wire and the database.
     pub(crate) const fn as_str(self) -> &'static str {
@@ -64,6 +66,10 @@ mod tests {
             assert_eq!(Status::from_database(status.as_str()), Some(status));
         }
         assert_eq!(Status::from_database("done"), None);
+        for state in Status::ALL.map(ChargeState::of) {
+            assert_eq!(ChargeState::from_database(state.as_str()), Some(state));
+        }
+        assert_eq!(ChargeState::from_database("paid"), None);
         for seat in [Seat::Patient, Seat::Assistant, Seat::Doctor] {
             assert_eq!(Seat::from_database(seat.as_str()), Some(seat));
         }

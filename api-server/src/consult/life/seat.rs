@@ -11,6 +11,8 @@ pub(crate) enum Seat {
     Assistant,
     /// A doctor who was added and not removed.
     Doctor,
+    /// A doctor of the team who is not in it. The database has no row of theirs.
+    Colleague,
 }
 
 impl Seat {
@@ -20,6 +22,7 @@ impl Seat {
             Self::Patient => "patient",
             Self::Assistant => "assistant",
             Self::Doctor => "doctor",
+            Self::Colleague => "colleague",
         }
     }
 
@@ -44,7 +47,7 @@ pub(crate) enum Shelf {
     History,
     /// Ended, and hidden by the user.
     Hidden,
-    /// Of a removed doctor: on no list, and invisible.
+    /// Of a doctor who left or was removed: on neither list. They see the consult as of that moment.
     Removed,
 }
 

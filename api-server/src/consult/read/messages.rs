@@ -1,13 +1,17 @@
 //! The journal of a consult.
 
 use axum::extract::State;
-use journal::history::Direction;
-use proto::Seq;
+use journal::history::{Direction, spans};
+use proto::{ConversationId, Seq, UserId};
 
 use crate::{
     app::App,
-    caller::{Seated, User},
-    consult::{entry::EntryItem, record::Record},
+    caller::User,
+    consult::{
+        entry::EntryItem,
+        record::Record,
+        table::{self, Reader},
+    },
     http::{
         answer::{Answer, ListEnvelope, Page},
         docs::PageParams,
@@ -21,7 +25,8 @@ const MAX_PAGE_BYTES: usize = 1024 * 1024;
 
 /// The journal of a consult, the newest first
 ///
-/// Its messages and events that the user may see, in the form of the wire. A page of long messages may hold fewer than
+/// Its messages and events that the user may see, in the form of the wire; a doctor who left sees those up to their leaving.
+/// A page of long messages may hold fewer than
 /// `limit`.
 #[utoipa::path(
     operation_id = "listConsultMessages",
@@ -36,27 +41,40 @@ pub(crate) async fn list(
     PathId(id): PathId,
     page: PageQuery,
 ) -> Result<Answer, Error> {
-    let consult = Seated::<Record>::read(&app.database, id.get(), &user).await?;
+    let (consult, reader) = table::seen(&app.database, id.get(), user.id).await?;
+    // A consult about the reader is no conversation of theirs.
+    if reader == Reader::Subject {
+        return Err(ErrorCode::ConsultNotFound.into());
+    }
+    // Refused when the reader was removed since the consult was read.
+    let mut entries = entries(&app, consult.id, user.id, &page).await?;
+    if page.count {
+        entries.total = Some(visible(&app, &consult, &user).await?);
+    }
+    Answer::page(entries)
+}
+
+/// A page of the entries that a user sees in a conversation, the newest first.
+pub(crate) async fn entries(
+    app: &App,
+    conversation: ConversationId,
+    user: UserId,
+    page: &PageQuery,
+) -> Result<Page<EntryItem>, Error> {
     let before = Seq::from_database(page.start().at);
     let limit = usize::try_from(page.limit).unwrap_or(1);
     let found = app
         .journal
-        .history(consult.id, user.id, Direction::Before(before), limit)
+        .history(conversation, user, Direction::Before(before), limit)
         .await;
     let found = match found {
         Ok(found) => found,
-        // Removed since the consult was read.
         Err(journal::Error::NoAccess) => return Err(ErrorCode::ConsultNotFound.into()),
         Err(error) => return Err(error.into()),
     };
-    let total = if page.count {
-        Some(visible(&app, &consult, &user).await?)
-    } else {
-        None
-    };
     let mut bytes = 0;
     let mut has_more = found.has_more;
-    let mut items = Vec::with_capacity(found.entries.len());
+    let mut items: Vec<EntryItem> = Vec::with_capacity(found.entries.len());
     for entry in found.entries.into_iter().rev() {
         bytes += entry.body.len();
         if bytes > MAX_PAGE_BYTES && !items.is_empty() {
@@ -65,6 +83,19 @@ pub(crate) async fn list(
         }
         items.push(EntryItem::from(entry.into_wire()));
     }
+    // protocol: "Both stay: show the first as corrected"
+    // protocol: "lists name the newest correction"
+    if let (Some(newest), Some(oldest)) = (items.first(), items.last()) {
+        let range = (Seq::from_database(oldest.seq()), Seq::from_database(newest.seq()));
+        let corrections = app.journal.corrections(conversation, user, range).await?;
+        items = items
+            .into_iter()
+            .map(|item| {
+                let by = corrections.get(&Seq::from_database(item.seq())).copied();
+                item.corrected_by(by)
+            })
+            .collect();
+    }
     let next_cursor = items.last().filter(|_| has_more).map(|last| {
         let cursor = Cursor {
             at: last.seq(),
@@ -72,20 +103,17 @@ pub(crate) async fn list(
         };
         cursor.encode()
     });
-    Answer::page(Page {
+    Ok(Page {
         items,
         next_cursor,
-        total,
+        total: None,
     })
 }
 
-/// Counts the entries that the user may see: the lengths of their spans, since seqs have no gaps.
+/// Counts the entries that the user may see.
 async fn visible(app: &App, consult: &Record, user: &User) -> Result<i64, Error> {
     let conversation = app.journal.conversation(consult.id).await?;
     let last = conversation.map_or(Seq::ZERO, |conversation| conversation.last_seq);
     let spans = app.journal.spans(consult.id, user.id).await?;
-    Ok(spans
-        .iter()
-        .map(|span| span.to.unwrap_or(last).get() - span.from.get() + 1)
-        .sum())
+    Ok(spans::count(&spans, last))
 }

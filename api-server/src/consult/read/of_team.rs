@@ -1,14 +1,12 @@
 //! The consults of a team.
 
-use axum::extract::State;
+use axum::{extract::State, http::HeaderMap};
 
+use super::list::glimpsed;
 use crate::{
     app::App,
     caller::{Led, User},
-    consult::{
-        record::{Consult, Record},
-        table,
-    },
+    consult::{record::Consult, table},
     http::{
         answer::{Answer, ListEnvelope},
         docs::PageParams,
@@ -35,17 +33,17 @@ pub(crate) async fn finished(
     State(app): State<App>,
     user: User,
     PathId(id): PathId,
+    headers: HeaderMap,
     page: PageQuery,
 ) -> Result<Answer, Error> {
     Led::<Team>::read(&app.database, id.get(), &user).await?;
-    let found = table::finished(id.get());
-    Answer::page(found.page(&app.database, &page).await?.map(Record::into_item))
+    glimpsed(&app, &user, &headers, &page, table::finished(id.get())).await
 }
 
-/// The consults of a team that one is in as a doctor
+/// The consults of a team that one is or was in as a doctor
 ///
 /// For its doctors: running and ended ones. It is a record of work: consults that one has hidden (1.7) are in it, and those
-/// that one was removed from are not.
+/// that one handed over, or left after writing in them, stay in it as they were then (`left_ms`).
 #[utoipa::path(
     operation_id = "listMyTeamConsults",
     get, path = "/team/{id}/my_consult_list", tag = "team", params(("id" = i64, Path, minimum = 1), PageParams),
@@ -60,9 +58,9 @@ pub(crate) async fn mine(
     State(app): State<App>,
     user: User,
     PathId(id): PathId,
+    headers: HeaderMap,
     page: PageQuery,
 ) -> Result<Answer, Error> {
     team::check_staff(&app.database, id.get(), &user).await?;
-    let found = table::served(id.get(), user.id);
-    Answer::page(found.page(&app.database, &page).await?.map(Record::into_item))
+    glimpsed(&app, &user, &headers, &page, table::served(id.get(), user.id)).await
 }

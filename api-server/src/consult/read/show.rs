@@ -4,14 +4,18 @@ use axum::extract::State;
 
 use crate::{
     app::App,
-    caller::{Seated, User},
-    consult::record::{ConsultEnvelope, Record},
+    caller::User,
+    consult::{
+        record::{Advice, ConsultEnvelope, Deadline},
+        table::{self, Reader},
+    },
     http::{answer::Answer, error::Error, input::PathId},
 };
 
 /// A consult (1.4)
 ///
-/// For its patient, its team's assistant and the doctors in it.
+/// For its patient, its team's assistant and the doctors in it. A doctor who left sees it as it was then (`left_ms`). A
+/// relative whom it is about sees it without its price.
 #[utoipa::path(
     operation_id = "getConsult",
     get, path = "/consult/{id}", tag = "consult", params(("id" = i64, Path, minimum = 1)),
@@ -19,7 +23,19 @@ use crate::{
     security(("access_token" = []), ("bearer" = []))
 )]
 pub(crate) async fn show(State(app): State<App>, user: User, PathId(id): PathId) -> Result<Answer, Error> {
-    let consult = Seated::<Record>::read(&app.database, id.get(), &user).await?;
-    let seat = consult.seat();
-    consult.into_inner().answer(seat)
+    let (consult, reader) = table::seen(&app.database, id.get(), user.id).await?;
+    let glimpses = app.journal.glimpses(user.id, &[consult.id]).await?;
+    let deadline = glimpses.get(&consult.id).and_then(Deadline::of);
+    let shown = match reader {
+        Reader::Seat(seat) => {
+            let advice = match consult.advice {
+                Some(seq) => Advice::of(&app.journal, consult.id, user.id, seq).await?,
+                None => None,
+            };
+            let rating = table::rating_of(&app.database, id.get()).await?;
+            consult.show(seat).closed_by(advice, rating)
+        }
+        Reader::Subject => consult.into_record_alone(),
+    };
+    shown.due(deadline).answer()
 }

@@ -3,14 +3,15 @@
 use database::{Database, Transaction, params};
 use proto::UserId;
 
-use super::super::record::{COLUMNS, JOINS, Record};
+use super::super::record::{JOINS, Record, columns, columns_as_of_p};
 use crate::http::{answer::List, error::Error};
 
 fn finished_sql() -> String {
     format!(
-        "SELECT {COLUMNS} FROM consult c {JOINS}
+        "SELECT {} FROM consult c {JOINS}
          WHERE c.team_id = $1 AND c.status = 'finished' AND (c.created_ms, c.id) < ($2, $3)
-         ORDER BY c.created_ms DESC, c.id DESC LIMIT $4"
+         ORDER BY c.created_ms DESC, c.id DESC LIMIT $4",
+        columns()
     )
 }
 
@@ -33,14 +34,16 @@ pub(crate) async fn count_finished(database: &Database, team: i64) -> Result<i64
     Ok(row.map_or(Ok(0), |row| row.get(0))?)
 }
 
-/// A doctor's seats in consults of a team, for a statement's end.
-const SEATED: &str = "p.user_id = $1 AND p.team_id = $2 AND p.role = 'doctor' AND p.shelf <> 'removed'";
+/// A doctor's work in consults of a team, for a statement's end: they are in it, or served before they left.
+const SEATED: &str =
+    "p.user_id = $1 AND p.team_id = $2 AND p.role = 'doctor' AND (p.shelf <> 'removed' OR p.served)";
 
 fn served_sql() -> String {
     format!(
-        "SELECT {COLUMNS} FROM consult_person p JOIN consult c ON c.id = p.consult_id {JOINS}
+        "SELECT {} FROM consult_person p JOIN consult c ON c.id = p.consult_id {JOINS}
          WHERE {SEATED} AND (p.created_ms, p.consult_id) < ($3, $4)
-         ORDER BY p.created_ms DESC, p.consult_id DESC LIMIT $5"
+         ORDER BY p.created_ms DESC, p.consult_id DESC LIMIT $5",
+        columns_as_of_p()
     )
 }
 
@@ -55,7 +58,7 @@ fn count_served_sql() -> String {
     )
 }
 
-/// A doctor's consults in a team, in any state, the newest first.
+/// A doctor's consults in a team, in any state, the newest first; those that they left as of that moment.
 pub(crate) fn served(team: i64, doctor: UserId) -> List<Record> {
     List {
         items: served_sql().into(),
@@ -66,7 +69,7 @@ pub(crate) fn served(team: i64, doctor: UserId) -> List<Record> {
     }
 }
 
-/// Counts a doctor's finished consults in a team.
+/// Counts the finished consults of a team that a doctor served in.
 pub(crate) async fn count_served(database: &Database, team: i64, doctor: UserId) -> Result<i64, Error> {
     let row = database
         .query_first(count_served_sql(), params![doctor.get(), team])
@@ -74,13 +77,21 @@ pub(crate) async fn count_served(database: &Database, team: i64, doctor: UserId)
     Ok(row.map_or(Ok(0), |row| row.get(0))?)
 }
 
-fn running_sql() -> String {
-    format!("{} AND p.shelf = 'in_process'", count_seated_sql())
-}
+const RUNNING: &str = "SELECT count(*) FROM consult_person p
+     WHERE p.user_id = $1 AND p.team_id = $2 AND p.role = 'doctor' AND p.shelf = 'in_process'";
 
 /// Counts a doctor's running consults in a team.
 pub(crate) async fn running_of(tx: &mut Transaction<'_>, team: i64, doctor: UserId) -> Result<i64, Error> {
-    let row = tx.query_first(running_sql(), params![doctor.get(), team]).await?;
+    let row = tx.query_first(RUNNING, params![doctor.get(), team]).await?;
+    Ok(row.map_or(Ok(0), |row| row.get(0))?)
+}
+
+const OPEN: &str = "SELECT count(*) FROM consult_person p
+     WHERE p.user_id = $1 AND p.team_id = $2 AND p.role = 'patient' AND p.shelf = 'in_process'";
+
+/// Counts the open consults of a member with a team. The member's account is locked.
+pub(crate) async fn open_of(tx: &mut Transaction<'_>, member: UserId, team: i64) -> Result<i64, Error> {
+    let row = tx.query_first(OPEN, params![member.get(), team]).await?;
     Ok(row.map_or(Ok(0), |row| row.get(0))?)
 }
 
@@ -94,6 +105,7 @@ mod tests {
         finished(1).walks_an_index().await;
         served(1, UserId::from_database(1)).walks_an_index().await;
         walks_an_index(&count_served_sql(), params![1_i64, 1_i64]).await;
-        walks_an_index(&running_sql(), params![1_i64, 1_i64]).await;
+        walks_an_index(RUNNING, params![1_i64, 1_i64]).await;
+        walks_an_index(OPEN, params![1_i64, 1_i64]).await;
     }
 }

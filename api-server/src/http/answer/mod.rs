@@ -1,5 +1,7 @@
 //! Answers and their envelopes.
 
+pub(crate) mod csv;
+pub(crate) mod html;
 mod list;
 
 use axum::{
@@ -8,6 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
+use ledger::Window;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -49,6 +52,19 @@ pub struct ListEnvelope<T> {
     total: Option<i64>,
 }
 
+impl<T> From<Page<T>> for ListEnvelope<T> {
+    fn from(page: Page<T>) -> Self {
+        Self {
+            success: true,
+            code: 200,
+            result: page.items,
+            has_more: page.next_cursor.is_some(),
+            next_cursor: page.next_cursor,
+            total: page.total,
+        }
+    }
+}
+
 /// A result without content.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Empty {}
@@ -67,8 +83,35 @@ pub struct Failure<'a> {
     /// The field at fault.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub field: Option<&'a str>,
+    /// The next window for withdrawals; only of `withdrawal.window_closed`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window: Option<WindowShown>,
+    /// The limit that was reached; only of `consult.open_limit_reached`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<i64>,
     /// Equal to the X-Request-Id header.
     pub request_id: &'a str,
+}
+
+/// A window for withdrawals: days 1 to 5 of a month in Beijing time.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[schema(as = Window)]
+pub struct WindowShown {
+    open: bool,
+    /// When it opens, epoch milliseconds.
+    from_ms: i64,
+    /// The first moment after it, epoch milliseconds.
+    to_ms: i64,
+}
+
+impl From<Window> for WindowShown {
+    fn from(window: Window) -> Self {
+        Self {
+            open: window.open,
+            from_ms: window.from_ms,
+            to_ms: window.to_ms,
+        }
+    }
 }
 
 /// An answer as bytes: a repeated request gets the same bytes.
@@ -104,14 +147,7 @@ impl Answer {
     /// # Errors
     /// As [`Self::one`].
     pub(crate) fn page<T: Serialize>(page: Page<T>) -> Result<Self, Error> {
-        Self::whole(&ListEnvelope {
-            success: true,
-            code: 200,
-            result: page.items,
-            has_more: page.next_cursor.is_some(),
-            next_cursor: page.next_cursor,
-            total: page.total,
-        })
+        Self::whole(&ListEnvelope::from(page))
     }
 
     /// An envelope of another shape.
@@ -128,6 +164,13 @@ impl Answer {
     /// The answer to an earlier request with the same Idempotency-Key.
     pub fn replayed(body: Bytes) -> Self {
         Self { body, replayed: true }
+    }
+
+    /// This answer in place of another one: marked as a repetition where that is one.
+    #[must_use]
+    pub fn replaying(mut self, other: &Self) -> Self {
+        self.replayed = other.replayed;
+        self
     }
 
     pub fn body(&self) -> &Bytes {

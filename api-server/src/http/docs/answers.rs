@@ -24,7 +24,10 @@ pub(super) fn add(document: &mut Value) {
                 add_refusals(response, &recorded["refusals"]);
                 continue;
             }
-            let content = &mut response["content"]["application/json"];
+            // Another type has the description of its endpoint.
+            let Some(content) = response.pointer_mut("/content/application~1json") else {
+                continue;
+            };
             let description = describe(&schemas, &content["schema"]);
             content["example"] = recorded["answers"][&id].clone();
             response["description"] = description.into();
@@ -52,7 +55,10 @@ fn resolve<'s>(schemas: &'s Value, schema: &'s Value) -> &'s Value {
 
 /// The description of the envelope's content.
 fn describe(schemas: &Value, envelope: &Value) -> String {
-    let properties = &resolve(schemas, envelope)["properties"];
+    let envelope = resolve(schemas, envelope);
+    // A list with sums beside it is its envelope and they.
+    let list = envelope.pointer("/allOf/0").map(|list| resolve(schemas, list));
+    let properties = &list.unwrap_or(envelope)["properties"];
     let result = resolve(schemas, &properties["result"]);
     let text = |schema: &Value| {
         let text = schema["description"].as_str().unwrap_or_default();

@@ -4,7 +4,7 @@ use serde_json::Value;
 use utoipa::{
     PartialSchema,
     openapi::{
-        ContentBuilder, Header, OpenApi, Ref, RefOr, Response, ResponseBuilder, Schema,
+        ContentBuilder, Header, OpenApi, Ref, RefOr, Required, Response, ResponseBuilder, Schema,
         path::{Operation, Parameter, ParameterIn},
         schema::{ObjectBuilder, SchemaType, Type},
     },
@@ -29,7 +29,16 @@ pub(crate) fn complete(mut document: OpenApi) -> Value {
     document
 }
 
+/// Operations whose body may be left out, as apps of earlier releases do.
+const OPTIONAL_BODIES: &[&str] = &["finishConsult"];
+
 fn complete_operation(operation: &mut Operation) {
+    let id = operation.operation_id.as_deref().unwrap_or_default();
+    if let Some(RefOr::T(body)) = &mut operation.request_body
+        && OPTIONAL_BODIES.contains(&id)
+    {
+        body.required = Some(Required::False);
+    }
     bound_ids(operation);
     let is_keyed = has_parameter(operation, |parameter| parameter.name == "Idempotency-Key");
     add_refusals(operation, is_keyed);
@@ -50,6 +59,10 @@ fn complete_operation(operation: &mut Operation) {
 fn has_parameter(operation: &Operation, is_it: impl Fn(&Parameter) -> bool) -> bool {
     let mut parameters = operation.parameters.iter().flatten();
     parameters.any(|parameter| matches!(parameter, RefOr::T(parameter) if is_it(parameter)))
+}
+
+fn is_required(parameter: &Parameter) -> bool {
+    matches!(parameter.required, Required::True)
 }
 
 /// A number in a path is read by [`crate::http::input::PathId`]: it is an [`Id`].
@@ -84,6 +97,10 @@ fn add_refusals(operation: &mut Operation, is_keyed: bool) {
     } else {
         // Every route refuses a malformed query.
         refusals.push(("400", "`request.invalid`"));
+    }
+    let demands_key = |parameter: &Parameter| parameter.name == "Idempotency-Key" && is_required(parameter);
+    if has_parameter(operation, demands_key) {
+        refusals.push(("400", "`idempotency.key_required`"));
     }
     if is_keyed {
         refusals.push(("409", "`idempotency.running`"));

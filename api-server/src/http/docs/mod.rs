@@ -20,7 +20,8 @@ use serde_json::Value;
 use utoipa::{
     IntoParams, OpenApi,
     openapi::{
-        InfoBuilder, License, OpenApi as Document, ServerBuilder,
+        InfoBuilder, License, OpenApi as Document, Required, ServerBuilder,
+        path::{Parameter, ParameterBuilder, ParameterIn},
         security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
         tag::TagBuilder,
     },
@@ -38,14 +39,22 @@ const TOKEN: &str = "access_token";
 const BEARER: &str = "bearer";
 
 /// The areas of the service.
-const TAGS: [(&str, &str); 13] = [
+const TAGS: [(&str, &str); 16] = [
     ("account", "Accounts and the devices that they are logged in on."),
     ("im", "How to reach the IM nodes."),
     (
         "team",
         "Teams of doctors, their assistants (群助手), members and invitations.",
     ),
+    (
+        "income",
+        "A team's income (团队收入): its sums, withdrawals (提现) and statements.",
+    ),
     ("consult", "Consults of a patient with the doctors of a team."),
+    (
+        "media",
+        "Pictures, voice messages, videos and files: uploads, and who reads them.",
+    ),
     ("chat", "Private chats of two."),
     (
         "vas",
@@ -57,6 +66,10 @@ const TAGS: [(&str, &str); 13] = [
     ),
     ("doctor", "Pages of doctors."),
     ("member", "Members' (会员) own records."),
+    (
+        "wallet",
+        "Members' wallets: balance, record, top-ups and the way back.",
+    ),
     ("family", "Members' families, for whom members begin consults."),
     ("clinic", "Clinics, their doctors and invitations."),
     (
@@ -73,6 +86,21 @@ const TAGS: [(&str, &str); 13] = [
 pub(crate) struct IdempotencyKey {
     #[param(rename = "Idempotency-Key", schema_with = schema::idempotency_key, required = false)]
     idempotency_key: Option<String>,
+}
+
+/// The header of a write that moves money.
+pub(crate) struct DemandedKey;
+
+/// By hand: the macro ignores `required` beside `schema_with`.
+impl IntoParams for DemandedKey {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let key = ParameterBuilder::new()
+            .name("Idempotency-Key")
+            .parameter_in(ParameterIn::Header)
+            .required(Required::True)
+            .schema(Some(schema::idempotency_key()));
+        vec![key.build()]
+    }
 }
 
 /// The parameters of a list.

@@ -28,6 +28,17 @@ impl BirthDate {
         let fits = date.to_string() == text && date.year() >= FIRST_YEAR && date <= today;
         fits.then_some(Self(date))
     }
+
+    /// Full years on the day of `now_ms`.
+    pub fn age_years(self, now_ms: i64) -> u32 {
+        let Ok(now) = Timestamp::from_millisecond(now_ms) else {
+            return 0;
+        };
+        let today = tz::offset(8).to_datetime(now).date();
+        let had_birthday = (today.month(), today.day()) >= (self.0.month(), self.0.day());
+        let years = today.year() - self.0.year() - i16::from(!had_birthday);
+        u32::try_from(years).unwrap_or(0)
+    }
 }
 
 impl std::fmt::Display for BirthDate {
@@ -69,6 +80,21 @@ mod tests {
 
     /// 2026-11-24 23:30 in Shanghai, 15:30 UTC.
     const NOW_MS: i64 = 1_795_534_200_000;
+
+    #[test]
+    fn an_age_is_in_full_years_on_the_day() {
+        let age = |date| BirthDate::parse(date, NOW_MS).unwrap().age_years(NOW_MS);
+        for (date, years) in [
+            ("2026-11-24", 0),
+            ("2025-11-25", 0),
+            ("2025-11-24", 1),
+            ("2000-02-29", 26),
+            ("1990-12-01", 35),
+            ("1900-01-01", 126),
+        ] {
+            assert_eq!(age(date), years, "{date}");
+        }
+    }
 
     #[test]
     fn a_date_is_a_day_that_was_in_one_form() {

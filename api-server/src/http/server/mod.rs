@@ -27,7 +27,7 @@ use tower::ServiceExt;
 
 pub(crate) use connections::{Connection, ConnectionLimits};
 
-use crate::{http::observe::Peer, settings::RestPort};
+use crate::{http::address::Peer, settings::RestPort};
 
 /// The longest time for a request's head, idle time before it included.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);

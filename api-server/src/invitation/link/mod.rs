@@ -3,6 +3,7 @@
 mod qr;
 mod secret;
 mod signed;
+mod web;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use database::Transaction;
@@ -10,7 +11,10 @@ use proto::UserId;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+pub(crate) use qr::Code;
+pub(crate) use secret::load as load_secret;
 pub(crate) use signed::{Invited, Links};
+pub(crate) use web::routes;
 
 use super::{
     Place, Target,
@@ -22,6 +26,7 @@ use crate::{
         error::{Error, ErrorCode},
         input::{Ascii, Within},
     },
+    settings::PublicAddress,
 };
 
 /// The default lifetime of a link, seconds: a week.
@@ -49,6 +54,8 @@ pub(crate) struct JoinByLink {
 pub(crate) struct MadeLink {
     pub(crate) invited: Invited,
     pub(crate) link: String,
+    /// The same for browsers, where the service has a public address.
+    pub(crate) web_link: Option<String>,
     pub(crate) qr_svg: String,
     pub(crate) qr_png: String,
     pub(crate) max_uses: i64,
@@ -58,12 +65,12 @@ pub(crate) struct MadeLink {
 /// Makes a link into a locked team or clinic.
 pub(super) async fn make(
     tx: &mut Transaction<'_>,
-    links: &Links,
+    (links, address): (&Links, Option<&PublicAddress>),
     (place, target): (Place, Target),
     inviter: UserId,
     (invitation_id, body): (i64, NewLink),
-    now_ms: i64,
 ) -> Result<MadeLink, Error> {
+    let now_ms = tx.now_ms().await?;
     table::forget_expired(tx, place, target.id, now_ms).await?;
     // Each link is a row, and a door.
     if table::count(tx, place, target.id).await? >= place.limit().limit() {
@@ -91,10 +98,12 @@ pub(super) async fn make(
         expires_ms: new.expires_ms,
     };
     let link = links.write(&invited);
-    let code = qr::Code::new(&link)?;
+    let web_link = address.map(|address| web::web_link(address, &link));
+    let code = Code::new(web_link.as_deref().unwrap_or(&link))?;
     Ok(MadeLink {
         invited,
         link,
+        web_link,
         qr_svg: code.svg(),
         qr_png: STANDARD.encode(code.png()?),
         max_uses: new.max_uses,
@@ -103,11 +112,8 @@ pub(super) async fn make(
 }
 
 /// Consumes one use of a link, for the doctor who joins by it.
-pub(crate) async fn consume_link(
-    tx: &mut Transaction<'_>,
-    invited: &Invited,
-    now_ms: i64,
-) -> Result<(), Error> {
+pub(crate) async fn consume_link(tx: &mut Transaction<'_>, invited: &Invited) -> Result<(), Error> {
+    let now_ms = tx.now_ms().await?;
     invited.check_open(now_ms)?;
     let used = table::consume(tx, invited.place, invited.place_id, invited.invitation_id, now_ms).await?;
     // The links of an inviter who may no longer invite count as revoked.

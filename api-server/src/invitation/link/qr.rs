@@ -14,11 +14,11 @@ const MARGIN: usize = 4;
 const SCALE: usize = 8;
 
 /// A QR code.
-pub(super) struct Code(QRCode);
+pub(crate) struct Code(QRCode);
 
 impl Code {
     /// The code of a text. Medium correction: 15 % of it may be dirty or torn.
-    pub(super) fn new(text: &str) -> Result<Self, Error> {
+    pub(crate) fn new(text: &str) -> Result<Self, Error> {
         let code = QRBuilder::new(text)
             .ecl(ECL::M)
             .build()
@@ -27,12 +27,12 @@ impl Code {
     }
 
     /// As an SVG document.
-    pub(super) fn svg(&self) -> String {
+    pub(crate) fn svg(&self) -> String {
         SvgBuilder::default().margin(MARGIN).to_str(&self.0)
     }
 
     /// As a PNG file with one bit for each pixel.
-    pub(super) fn png(&self) -> Result<Vec<u8>, Error> {
+    pub(crate) fn png(&self) -> Result<Vec<u8>, Error> {
         let width = (self.0.size + 2 * MARGIN) * SCALE;
         let line_bytes = width.div_ceil(8);
         let mut pixels = vec![0xff_u8; line_bytes * width];

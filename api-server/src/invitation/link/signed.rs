@@ -4,11 +4,11 @@ use database::Database;
 use ring::hmac;
 use url::form_urlencoded;
 
-use super::{super::Place, secret};
-use crate::http::error::Error;
+use super::{super::Place, secret, web};
+use crate::{app::Part, http::error::Error};
 
 /// The key before the signature.
-const SIGNATURE: &str = "&signature=";
+pub(super) const SIGNATURE: &str = "&signature=";
 
 /// The content of a link: 团队名称，团队id，邀请人; of a clinic likewise.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +52,8 @@ const fn keys(place: Place) -> (&'static str, &'static str) {
 /// Signs links and checks them.
 pub struct Links(hmac::Key);
 
+impl Part for Links {}
+
 impl Links {
     /// With the fleet's secret, which is generated at the first start.
     pub(crate) async fn load(database: &Database) -> Result<Self, Error> {
@@ -85,7 +87,8 @@ impl Links {
     }
 
     fn read_signed(&self, place: Place, link: &str) -> Option<Invited> {
-        let (text, signature) = link.trim().rsplit_once(SIGNATURE)?;
+        let link = web::app_link(link.trim());
+        let (text, signature) = link.rsplit_once(SIGNATURE)?;
         hmac::verify(&self.0, text.as_bytes(), &hex::decode(signature).ok()?).ok()?;
         let query = text.strip_prefix(start(place))?;
         let (id_key, name_key) = keys(place);

@@ -2,8 +2,9 @@
 
 mod in_person;
 mod links;
+mod offer;
 
-use database::{Transaction, params};
+use database::{Database, Transaction, params};
 use proto::UserId;
 
 use super::Place;
@@ -14,6 +15,10 @@ pub(super) use in_person::{
     list_sent, put_in_person, received, received_one, revoke_in_person, sent_to,
 };
 pub(super) use links::{NewInvitation, consume, count, forget_expired, put, revoke_link};
+pub(crate) use offer::forget_offer;
+pub(super) use offer::{
+    blocked, consume_offer, is_blocked, offers_to, put_block, put_offer, remove_block, remove_offer,
+};
 
 /// The sequence of invitation ids, of all kinds.
 pub(crate) const SEQUENCE: &str = "team_invitation";
@@ -52,6 +57,30 @@ pub(crate) async fn forget_of_inviter(
     in_person::forget_of(tx, place, place_id, inviter).await
 }
 
+const TEAM_NAME: &str = "SELECT name FROM team WHERE id = $1 AND closed_ms IS NULL";
+const CLINIC_NAME: &str = "SELECT name FROM clinic WHERE id = $1 AND closed_ms IS NULL";
+
+/// The present name of a team or clinic that works.
+pub(super) async fn name_of(database: &Database, place: Place, id: i64) -> Result<Option<String>, Error> {
+    let sql = match place {
+        Place::Team => TEAM_NAME,
+        Place::Clinic => CLINIC_NAME,
+    };
+    let row = database.query_first(sql, params![id]).await?;
+    Ok(row.map(|row| row.get(0)).transpose()?)
+}
+
+/// Ends the link that a doctor joined by, when they were removed.
+pub(crate) async fn end_link(
+    tx: &mut Transaction<'_>,
+    place: Place,
+    place_id: i64,
+    link: i64,
+) -> Result<(), Error> {
+    links::revoke_link(tx, place, place_id, link).await?;
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,5 +90,7 @@ mod tests {
     async fn statements_walk_an_index() {
         walks_an_index(TEAM_INVITER, params![1_i64, 2_i64]).await;
         walks_an_index(CLINIC_INVITER, params![1_i64, 2_i64]).await;
+        walks_an_index(TEAM_NAME, params![1_i64]).await;
+        walks_an_index(CLINIC_NAME, params![1_i64]).await;
     }
 }

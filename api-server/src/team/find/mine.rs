@@ -25,11 +25,18 @@ pub(crate) struct MyTeam {
     pub(in crate::team) owner_id: i64,
     pub(in crate::team) owner_name: String,
     pub(in crate::team) joined_ms: i64,
+    /// For a member: the version of the agreement that they accepted last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::team) agreement_version: Option<i64>,
+    /// For a member: a newer version, which they accept before their next consult; absent while there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::team) new_agreement_version: Option<i64>,
 }
 
 /// One's own teams
 ///
-/// Those that a doctor created or joined, or whose agreement a member accepted. Other users have none.
+/// Those that a doctor created or joined, or whose agreement a member accepted. Other users have none, and dissolved teams
+/// are left out.
 #[utoipa::path(
     operation_id = "listMyTeams",
     get, path = "/team/my_list", tag = "team", params(PageParams),

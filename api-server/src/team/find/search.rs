@@ -6,13 +6,14 @@ use utoipa::ToSchema;
 
 use crate::{
     app::App,
+    caller::User,
     http::{
         answer::{Answer, ListEnvelope},
         docs::PageParams,
         error::Error,
         input::{Name, NameQuery, PageQuery},
     },
-    team::{Caller, table},
+    team::table,
 };
 
 /// A team of the result.
@@ -28,20 +29,18 @@ pub(crate) struct FoundTeam {
 
 /// Teams whose names contain a part
 ///
-/// For doctors. Case, full or half width and spaces between ideographs are ignored.
+/// For every logged-in user: patients find a team by it. Closed teams are not found. Case, full or half width and spaces
+/// between ideographs are ignored.
 #[utoipa::path(
     operation_id = "searchTeams",
     get, path = "/team", tag = "team",
     params(("name" = inline(Name), Query, example = "儿"), PageParams),
-    responses(
-        (status = 200, body = ListEnvelope<FoundTeam>),
-        (status = 403, description = "`team.doctors_only`")
-    ),
+    responses((status = 200, body = ListEnvelope<FoundTeam>)),
     security(("access_token" = []), ("bearer" = []))
 )]
 pub(crate) async fn search(
     State(app): State<App>,
-    _: Caller,
+    _: User,
     part: NameQuery,
     page: PageQuery,
 ) -> Result<Answer, Error> {

@@ -30,6 +30,11 @@ pub(crate) struct TeamDoctor {
     #[schema(required = true)]
     pub(in crate::team) inviter_id: Option<i64>,
     pub(in crate::team) joined_ms: i64,
+    /// 个人擅长.
+    pub(in crate::team) expertise: String,
+    /// Since when the platform has verified the doctor, epoch milliseconds; absent of others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::team) verified_since: Option<i64>,
 }
 
 /// The doctors of a team

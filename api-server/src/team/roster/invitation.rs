@@ -28,9 +28,12 @@ pub(crate) struct TeamInvitation {
     inviter_name: String,
     /// For POST /team/join, unchanged. It holds team id, team name and inviter, and is signed as a whole.
     link: String,
-    /// The QR code of the link, as an SVG document.
+    /// The same link for browsers and WeChat, which is accepted like it; absent while the service has no public address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    web_link: Option<String>,
+    /// The QR code of `web_link`, or of `link` without one, as an SVG document.
     qr_svg: String,
-    /// The QR code of the link, as a PNG file in base64.
+    /// The same QR code as a PNG file in base64.
     qr_png: String,
     max_uses: i64,
     created_ms: i64,
@@ -46,6 +49,7 @@ impl From<MadeLink> for TeamInvitation {
             inviter_id: made.invited.inviter_id,
             inviter_name: made.invited.inviter_name,
             link: made.link,
+            web_link: made.web_link,
             qr_svg: made.qr_svg,
             qr_png: made.qr_png,
             max_uses: made.max_uses,

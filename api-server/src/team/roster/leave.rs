@@ -4,6 +4,7 @@ use axum::extract::State;
 use database::Transaction;
 use proto::UserId;
 
+use super::fee;
 use crate::{
     account::{self, Device},
     app::{App, Written},
@@ -15,12 +16,13 @@ use crate::{
         error::{Error, ErrorCode},
         input::{Nothing, PathId, Write},
     },
+    invitation::{self, Place},
     team::{Team, table},
 };
 
 /// Leaves a team
 ///
-/// By a doctor other than the owner, or a member. A doctor stays in running consults until the assistant removes them, and can
+/// By a doctor other than the owner, or a member. The rest of a member's fee goes back to their wallet. A doctor stays in running consults until the assistant removes them, and can
 /// no longer be added to others.
 #[utoipa::path(
     operation_id = "leaveTeam",
@@ -38,16 +40,17 @@ pub(crate) async fn leave(
     PathId(id): PathId,
     write: Write<Nothing>,
 ) -> Result<Answer, Error> {
+    let transfer = app.database.allocate_id(ledger::SEQUENCE).await?;
     app.write(write.once, move |tx| {
         Box::pin(async move {
             let mut written = Written::new(Answer::empty()?);
             if user.role == Role::Member {
-                table::team_in(tx, id.get())
-                    .await?
-                    .ok_or(ErrorCode::TeamNotFound)?;
+                // Joining locks it, too: each membership pays once. A dissolved team keeps no fee.
+                table::lock_any(tx, id.get()).await?;
                 if !table::remove_member(tx, id.get(), user.id).await? {
                     return Err(ErrorCode::TeamNotIn.into());
                 }
+                fee::leave(tx, id.get(), user.id, user.id, transfer, now_ms()).await?;
             } else {
                 let ended = remove(tx, id.get(), user.id).await?;
                 written.logged_out = ended.ok_or(ErrorCode::TeamNotIn)?;
@@ -67,8 +70,22 @@ pub(crate) async fn remove_doctor(
     doctor: UserId,
 ) -> Result<Vec<Device>, Error> {
     Led::<Team>::lock(tx, team, user).await?;
-    let ended = remove(tx, team, doctor).await?;
+    let ended = expel(tx, team, doctor).await?;
     ended.ok_or_else(|| Error::new(ErrorCode::TeamDoctorNotFound).field("doctor_id"))
+}
+
+/// Removes a doctor against their will: the link that they joined by ends, too.
+pub(in crate::team) async fn expel(
+    tx: &mut Transaction<'_>,
+    team: i64,
+    doctor: UserId,
+) -> Result<Option<Vec<Device>>, Error> {
+    let link = table::link_of(tx, team, doctor).await?;
+    let ended = remove(tx, team, doctor).await?;
+    if let (Some(link), Some(_)) = (link, &ended) {
+        invitation::end_link(tx, Place::Team, team, link).await?;
+    }
+    Ok(ended)
 }
 
 /// Locks the doctor's account first, as joining does: racing requests count their teams one after the other. None when the
@@ -83,6 +100,6 @@ async fn remove(tx: &mut Transaction<'_>, team: i64, doctor: UserId) -> Result<O
         return Ok(None);
     }
     let assistant = UserId::from_database(team.assistant_id);
-    let ended = account::remove_opened_devices(tx, assistant, doctor, now_ms()).await?;
+    let ended = account::remove_opened_devices(tx, assistant, doctor).await?;
     Ok(Some(ended))
 }

@@ -5,9 +5,11 @@ use proto::UserId;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::fee;
 use crate::{
     app::{App, Written},
     caller::{Led, User},
+    clock::now_ms,
     http::{
         answer::{Answer, Empty, Envelope, ListEnvelope},
         docs::{IdempotencyKey, PageParams},
@@ -56,7 +58,7 @@ pub(crate) async fn list(
 
 /// Removes a member from a team
 ///
-/// By its owner or its assistant. Accepted agreements stay on record.
+/// By its owner or its assistant. The rest of the fee goes back to the member's wallet. Accepted agreements stay on record.
 #[utoipa::path(
     operation_id = "removeTeamMember",
     delete, path = "/team/{id}/member/{member_id}", tag = "team",
@@ -74,6 +76,7 @@ pub(crate) async fn remove(
     PathIds(id, member_id): PathIds,
     write: Write<Nothing>,
 ) -> Result<Answer, Error> {
+    let transfer = app.database.allocate_id(ledger::SEQUENCE).await?;
     app.write(write.once, move |tx| {
         Box::pin(async move {
             Led::<Team>::lock(tx, id.get(), &user).await?;
@@ -81,6 +84,7 @@ pub(crate) async fn remove(
             if !table::remove_member(tx, id.get(), member).await? {
                 return Err(Error::new(ErrorCode::TeamMemberNotFound).field("member_id"));
             }
+            fee::leave(tx, id.get(), member, user.id, transfer, now_ms()).await?;
             Ok(Written::new(Answer::empty()?))
         })
     })

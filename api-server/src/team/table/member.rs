@@ -35,7 +35,7 @@ pub(in crate::team) async fn put_acceptance(
     version: i64,
     now_ms: i64,
 ) -> Result<(), Error> {
-    tx.execute(
+    tx.enqueue(
         "INSERT INTO team_acceptance (team_id, member_id, version, accepted_ms) VALUES ($1, $2, $3, $4)
          ON CONFLICT (team_id, member_id, version) DO NOTHING",
         params![team, member.get(), version, now_ms],
@@ -57,6 +57,57 @@ pub(in crate::team) async fn remove_member(
         )
         .await?;
     Ok(removed == 1)
+}
+
+const IS_MEMBER: &str = "SELECT 1 FROM team_member WHERE team_id = $1 AND member_id = $2";
+
+/// Whether a user is a member of a locked team.
+pub(in crate::team) async fn is_member(
+    tx: &mut Transaction<'_>,
+    team: i64,
+    member: UserId,
+) -> Result<bool, Error> {
+    let row = tx.query_first(IS_MEMBER, params![team, member.get()]).await?;
+    Ok(row.is_some())
+}
+
+/// Counts one more membership of a user in a team, and returns how many there were.
+pub(in crate::team) async fn count_membership(
+    tx: &mut Transaction<'_>,
+    team: i64,
+    member: UserId,
+) -> Result<i64, Error> {
+    let row = tx
+        .query_first(
+            "INSERT INTO membership (team_id, member_id, times) VALUES ($1, $2, 1)
+             ON CONFLICT (team_id, member_id) DO UPDATE SET times = membership.times + 1 RETURNING times",
+            params![team, member.get()],
+        )
+        .await?;
+    let row = row.ok_or_else(|| Error::internal("membership gave no row"))?;
+    Ok(row.get(0)?)
+}
+
+const TIMES: &str = "SELECT times FROM membership WHERE team_id = $1 AND member_id = $2";
+
+/// How many memberships of a user in a team there were. Zero: they joined before memberships were counted.
+pub(crate) async fn times_of_membership(
+    tx: &mut Transaction<'_>,
+    team: i64,
+    member: UserId,
+) -> Result<i64, Error> {
+    let row = tx.query_first(TIMES, params![team, member.get()]).await?;
+    Ok(row.map_or(Ok(0), |row| row.get(0))?)
+}
+
+/// Whether a user is a member of the team; the row is locked, so that they stay one to the end of the transaction.
+pub(crate) async fn lock_member(tx: &mut Transaction<'_>, team: i64, member: UserId) -> Result<bool, Error> {
+    Ok(tx
+        .lock_row(
+            "SELECT joined_ms FROM team_member WHERE team_id = $1 AND member_id = $2",
+            params![team, member.get()],
+        )
+        .await?)
 }
 
 const MEMBERS: &str = "SELECT m.member_id, a.name, p.photo_id, m.agreement_version, m.joined_ms
@@ -94,9 +145,12 @@ pub(in crate::team) fn members(team: i64) -> List<TeamMember> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::walks_an_index;
 
     #[tokio::test]
     async fn statements_walk_an_index() {
         members(1).walks_an_index().await;
+        walks_an_index(IS_MEMBER, params![1_i64, 1_i64]).await;
+        walks_an_index(TIMES, params![1_i64, 1_i64]).await;
     }
 }

@@ -1,8 +1,11 @@
 //! The SQL of teams.
 
+mod clock;
 mod folding;
+mod life;
 mod member;
 mod mine;
+mod page;
 mod search;
 
 use database::{Database, Row, Transaction, params};
@@ -19,9 +22,15 @@ use crate::http::{
     input::Cursor,
 };
 
+pub(crate) use clock::clock_of;
+pub(super) use clock::put_clock;
 pub(crate) use folding::fold_names;
-pub(super) use member::{members, put_acceptance, put_member, remove_member};
+pub(crate) use life::{Leaving, close, detach, of_clinic, put_clinic, reopen};
+pub(super) use life::{dissolve, hand_on, has_consults, has_fees, has_income};
+pub(super) use member::{count_membership, is_member, members, put_acceptance, put_member, remove_member};
+pub(crate) use member::{lock_member, times_of_membership};
 pub(super) use mine::mine;
+pub(super) use page::page;
 pub(super) use search::{forget_pieces, found, put_pieces};
 
 /// The sequence of team ids.
@@ -32,14 +41,50 @@ pub(crate) struct TeamOfConsult {
     pub(crate) name: String,
     pub(crate) assistant: UserId,
     pub(crate) assistant_name: String,
+    pub(crate) consult_price_fen: i64,
+    pub(crate) max_open_consults: i64,
+    members_only: bool,
+    agreement_version: i64,
+    closed_ms: Option<i64>,
+    dissolved_ms: Option<i64>,
+    /// The version that the member accepted last; none: they are no member.
+    accepted: Option<i64>,
+    is_blocked: bool,
 }
 
-const TEAM: &str =
+impl TeamOfConsult {
+    /// Refuses a member who may not begin a consult with the team now.
+    pub(crate) fn check_opening(&self) -> Result<(), Error> {
+        check_works(self.closed_ms, self.dissolved_ms)?;
+        if self.is_blocked {
+            return Err(ErrorCode::TeamBlocked.into());
+        }
+        match self.accepted {
+            None if self.members_only => Err(ErrorCode::MembershipRequired.into()),
+            Some(accepted) if accepted < self.agreement_version => Err(ErrorCode::AgreementRequired.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Refuses a team that takes no members and consults.
+pub(super) fn check_works(closed_ms: Option<i64>, dissolved_ms: Option<i64>) -> Result<(), Error> {
+    match (closed_ms, dissolved_ms) {
+        (_, Some(_)) => Err(ErrorCode::TeamDissolved.into()),
+        (Some(_), None) => Err(ErrorCode::TeamClosed.into()),
+        (None, None) => Ok(()),
+    }
+}
+
+const TEAM: &str = concat!(
     "SELECT t.id, t.name, t.introduction, t.agreement, t.membership_fee_fen, t.consult_price_fen,
             t.owner_id, t.assistant_id, t.created_ms, t.agreement_version,
             (SELECT string_agg(CAST(d.doctor_id AS TEXT), ',' ORDER BY d.joined_ms, d.doctor_id)
-             FROM team_doctor d WHERE d.team_id = t.id)
-     FROM team t WHERE t.id = $1";
+             FROM team_doctor d WHERE d.team_id = t.id),
+            t.members_only, t.max_open_consults, t.clinic_id, t.closed_ms, t.dissolved_ms, t.claims, ",
+    clock::columns!(),
+    " FROM team t WHERE t.id = $1"
+);
 
 fn team_row(row: &Row) -> Result<Team, Error> {
     Ok(Team {
@@ -54,6 +99,13 @@ fn team_row(row: &Row) -> Result<Team, Error> {
         created_ms: row.get(8)?,
         agreement_version: row.get(9)?,
         doctor_ids: ids(row.get(10)?)?,
+        members_only: row.get(11)?,
+        max_open_consults: row.get(12)?,
+        clinic_id: row.get(13)?,
+        closed_ms: row.get(14)?,
+        dissolved_ms: row.get(15)?,
+        claims: row.get(16)?,
+        clock: clock::clock(row, 17)?,
     })
 }
 
@@ -75,18 +127,28 @@ pub(super) async fn team_in(tx: &mut Transaction<'_>, id: i64) -> Result<Option<
     row.as_ref().map(team_row).transpose()
 }
 
-/// A team whose row is locked to the end of the transaction.
-pub(super) async fn lock(tx: &mut Transaction<'_>, id: i64) -> Result<Team, Error> {
-    tx.execute("UPDATE team SET owner_id = owner_id WHERE id = $1", params![id])
+/// A team whose row is locked to the end of the transaction, dissolved or not.
+pub(super) async fn lock_any(tx: &mut Transaction<'_>, id: i64) -> Result<Team, Error> {
+    tx.enqueue_lock("SELECT id FROM team WHERE id = $1", params![id])
         .await?;
     Ok(team_in(tx, id).await?.ok_or(ErrorCode::TeamNotFound)?)
+}
+
+/// As [`lock_any`]. A dissolved team changes no more.
+pub(super) async fn lock(tx: &mut Transaction<'_>, id: i64) -> Result<Team, Error> {
+    let team = lock_any(tx, id).await?;
+    if team.dissolved_ms.is_some() {
+        return Err(ErrorCode::TeamDissolved.into());
+    }
+    Ok(team)
 }
 
 pub(super) async fn new_team(tx: &mut Transaction<'_>, team: &Team) -> Result<(), Error> {
     tx.execute(
         "INSERT INTO team (id, name, introduction, agreement, membership_fee_fen, consult_price_fen,
-                           owner_id, assistant_id, created_ms, agreement_version, search_name, folded_from)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $2)",
+                           owner_id, assistant_id, created_ms, agreement_version, search_name, folded_from,
+                           members_only, max_open_consults)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $2, $12, $13)",
         params![
             team.team_id,
             team.name.as_str(),
@@ -98,7 +160,9 @@ pub(super) async fn new_team(tx: &mut Transaction<'_>, team: &Team) -> Result<()
             team.assistant_id,
             team.created_ms,
             team.agreement_version,
-            name::searched(&team.name)
+            name::searched(&team.name),
+            team.members_only,
+            team.max_open_consults
         ],
     )
     .await?;
@@ -110,8 +174,9 @@ pub(super) async fn new_team(tx: &mut Transaction<'_>, team: &Team) -> Result<()
 pub(super) async fn put(tx: &mut Transaction<'_>, team: &Team) -> Result<(), Error> {
     tx.execute(
         "UPDATE team SET name = $1, introduction = $2, agreement = $3, membership_fee_fen = $4, consult_price_fen = $5,
-                         agreement_version = $6, search_name = $7, folded_from = $1
-         WHERE id = $8",
+                         agreement_version = $6, search_name = $7, folded_from = $1, members_only = $8,
+                         max_open_consults = $9, claims = $11
+         WHERE id = $10",
         params![
             team.name.as_str(),
             team.introduction.as_str(),
@@ -120,7 +185,10 @@ pub(super) async fn put(tx: &mut Transaction<'_>, team: &Team) -> Result<(), Err
             team.consult_price_fen,
             team.agreement_version,
             name::searched(&team.name),
-            team.team_id
+            team.members_only,
+            team.max_open_consults,
+            team.team_id,
+            team.claims
         ],
     )
     .await?;
@@ -172,7 +240,12 @@ pub(super) async fn add_doctor(
     now_ms: i64,
 ) -> Result<(), Error> {
     count_doctor(tx, team, doctor, "doctor_id").await?;
-    put_doctor(tx, team, doctor, None, "doctor_id", now_ms).await
+    let owner = Came {
+        inviter: None,
+        link: None,
+        field: "doctor_id",
+    };
+    put_doctor(tx, team, doctor, owner, now_ms).await
 }
 
 /// Counts one more team of a doctor: the update of the account's row decides between racing requests. A refusal names
@@ -199,28 +272,49 @@ pub(super) async fn count_doctor(
     Err(ErrorCode::TeamLimit.into())
 }
 
+/// How a doctor came into a team.
+pub(super) struct Came {
+    pub(super) inviter: Option<i64>,
+    /// The invitation by link; none in person.
+    pub(super) link: Option<i64>,
+    /// Named by a refusal.
+    pub(super) field: &'static str,
+}
+
 /// Inserts a counted doctor into a team.
 pub(super) async fn put_doctor(
     tx: &mut Transaction<'_>,
     team: i64,
     doctor: UserId,
-    inviter: Option<i64>,
-    field: &'static str,
+    came: Came,
     now_ms: i64,
 ) -> Result<(), Error> {
     let outcome = tx
         .execute(
-            "INSERT INTO team_doctor (team_id, doctor_id, joined_ms, inviter_id) VALUES ($1, $2, $3, $4)",
-            params![team, doctor.get(), now_ms, inviter],
+            "INSERT INTO team_doctor (team_id, doctor_id, joined_ms, inviter_id, invitation_id)
+             VALUES ($1, $2, $3, $4, $5)",
+            params![team, doctor.get(), now_ms, came.inviter, came.link],
         )
         .await;
     match outcome {
         Ok(_) => Ok(()),
         Err(error) if error.constraint() == Some("team_doctor_pkey") => {
-            Err(Error::new(ErrorCode::TeamAlreadyIn).field(field))
+            Err(Error::new(ErrorCode::TeamAlreadyIn).field(came.field))
         }
         Err(error) => Err(error.into()),
     }
+}
+
+const LINK: &str = "SELECT invitation_id FROM team_doctor WHERE team_id = $1 AND doctor_id = $2";
+
+/// The link that a doctor of a team joined by.
+pub(super) async fn link_of(
+    tx: &mut Transaction<'_>,
+    team: i64,
+    doctor: UserId,
+) -> Result<Option<i64>, Error> {
+    let row = tx.query_first(LINK, params![team, doctor.get()]).await?;
+    Ok(row.map_or(Ok(None), |row| row.get(0))?)
 }
 
 /// Removes a doctor whose account is locked; false when they are not in the team.
@@ -248,9 +342,10 @@ pub(super) async fn remove_doctor(
 
 const DOCTORS: &str =
     "SELECT d.doctor_id, a.name, p.photo_id, coalesce(p.title, ''), coalesce(p.department, ''),
-            d.inviter_id, d.joined_ms
+            d.inviter_id, d.joined_ms, coalesce(p.expertise, ''), v.verified_ms
      FROM team_doctor d JOIN account a ON a.id = d.doctor_id
      LEFT JOIN doctor_profile p ON p.doctor_id = d.doctor_id
+     LEFT JOIN doctor_verification v ON v.doctor_id = d.doctor_id AND v.state = 'approved'
      WHERE d.team_id = $1 AND (d.joined_ms, d.doctor_id) < ($2, $3)
      ORDER BY d.joined_ms DESC, d.doctor_id DESC LIMIT $4";
 
@@ -265,6 +360,8 @@ fn doctor_row(row: &Row) -> Result<TeamDoctor, Error> {
         department: row.get(4)?,
         inviter_id: row.get(5)?,
         joined_ms: row.get(6)?,
+        expertise: row.get(7)?,
+        verified_since: row.get(8)?,
     })
 }
 
@@ -282,36 +379,55 @@ pub(super) fn doctors(team: i64) -> List<TeamDoctor> {
     }
 }
 
-/// The team of a new consult.
+const OF_CONSULT: &str =
+    "SELECT t.name, t.assistant_id, a.name, t.consult_price_fen, t.max_open_consults, t.members_only,
+            t.agreement_version, t.closed_ms, t.dissolved_ms, m.agreement_version, b.user_id IS NOT NULL
+     FROM team t JOIN account a ON a.id = t.assistant_id
+     LEFT JOIN team_member m ON m.team_id = t.id AND m.member_id = $2
+     LEFT JOIN place_block b ON b.place = 'team' AND b.place_id = t.id AND b.user_id = $2
+     WHERE t.id = $1";
+
+/// The team of a new consult, as the member who begins it finds it. Not locked: a consult that begins while its team closes is
+/// ended by the job of closings.
 pub(crate) async fn team_of_consult(
     tx: &mut Transaction<'_>,
     id: i64,
+    member: UserId,
 ) -> Result<Option<TeamOfConsult>, Error> {
-    let row = tx
-        .query_first(
-            "SELECT t.name, t.assistant_id, a.name FROM team t JOIN account a ON a.id = t.assistant_id WHERE t.id = $1",
-            params![id],
-        )
-        .await?;
+    let row = tx.query_first(OF_CONSULT, params![id, member.get()]).await?;
     row.map(|row| {
         Ok(TeamOfConsult {
             name: row.get(0)?,
             assistant: UserId::from_database(row.get(1)?),
             assistant_name: row.get(2)?,
+            consult_price_fen: row.get(3)?,
+            max_open_consults: row.get(4)?,
+            members_only: row.get(5)?,
+            agreement_version: row.get(6)?,
+            closed_ms: row.get(7)?,
+            dissolved_ms: row.get(8)?,
+            accepted: row.get(9)?,
+            is_blocked: row.get(10)?,
         })
     })
     .transpose()
 }
 
+/// Whether the doctors of a team claim consults; its row is locked, so that it stays so to the end of the transaction.
+pub(crate) async fn lock_claims(tx: &mut Transaction<'_>, team: i64) -> Result<bool, Error> {
+    let sql = "UPDATE team SET claims = claims WHERE id = $1 RETURNING claims";
+    let row = tx.query_first(sql, params![team]).await?;
+    Ok(row.ok_or(ErrorCode::TeamNotFound)?.get(0)?)
+}
+
 /// Whether a user is one of the team's doctors; the row is locked, so that they stay one to the end of the transaction.
 pub(crate) async fn lock_doctor(tx: &mut Transaction<'_>, team: i64, doctor: UserId) -> Result<bool, Error> {
-    let taken = tx
-        .execute(
-            "UPDATE team_doctor SET joined_ms = joined_ms WHERE team_id = $1 AND doctor_id = $2",
+    Ok(tx
+        .lock_row(
+            "SELECT joined_ms FROM team_doctor WHERE team_id = $1 AND doctor_id = $2",
             params![team, doctor.get()],
         )
-        .await?;
-    Ok(taken == 1)
+        .await?)
 }
 
 /// Whether a user is one of the team's doctors; `None` when the team does not exist.
@@ -353,6 +469,8 @@ mod tests {
     async fn statements_walk_an_index() {
         walks_an_index(TEAM, params![1_i64]).await;
         walks_an_index(SHARED, params![1_i64, 2_i64]).await;
+        walks_an_index(LINK, params![1_i64, 2_i64]).await;
+        walks_an_index(OF_CONSULT, params![1_i64, 2_i64]).await;
         doctors(1).walks_an_index().await;
     }
 }

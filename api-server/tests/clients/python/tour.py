@@ -1,4 +1,4 @@
-"""A clinic, a team and a consult through the Python client that openapi-python-client generates.
+"""A clinic, a team, a consult and its payment through the Python client that openapi-python-client generates.
 
 HUIZHEN_URL names the service, HUIZHEN_PHONES what answers `GET /<phone>` with the last SMS code.
 """
@@ -28,6 +28,7 @@ from huizhen_client.api.team import (
     log_in_team_assistant,
 )
 from huizhen_client.api.vas import confirm_vas, propose_vas
+from huizhen_client.api.wallet import get_top_up_order, get_wallet, list_consumption, top_up_wallet
 from huizhen_client.models import (
     AskForCode,
     AssistantLogIn,
@@ -35,6 +36,7 @@ from huizhen_client.models import (
     BeginConsultSymptomType,
     BringIn,
     ConsultStatus,
+    ConsumptionKind,
     EntryItem,
     EntryItemKind,
     Failure,
@@ -44,11 +46,15 @@ from huizhen_client.models import (
     NewClinic,
     NewTeam,
     NewTeamInvitation,
+    NewTopUp,
     OpenChat,
+    PaymentScene,
     Platform,
     ProposeVas,
+    Provider,
     Register,
     RegisteredRole,
+    TopUpOrderState,
     VasState,
 )
 from huizhen_client.types import Unset
@@ -151,6 +157,18 @@ def bring_in(owner: Person, doctor: Person, team_id: int, consult_id: int) -> No
     assert consult.status == ConsultStatus.IN_PROCESS and consult.doctor_ids == [doctor.user_id]
 
 
+def top_up(patient: Person, amount_fen: int) -> None:
+    """Pays an order on mockpay's page."""
+    new = NewTopUp(amount_fen=amount_fen, provider=Provider.MOCKPAY, scene=PaymentScene.APP)
+    order = got(top_up_wallet.sync(client=patient.client, body=new, idempotency_key="top-up-1")).result
+    assert order.state == TopUpOrderState.OPEN and not isinstance(order.ticket, Unset)
+    with urllib.request.urlopen(f"{URL}{order.ticket['page']}/pay", data=b"", timeout=60) as page:
+        assert page.status == HTTPStatus.OK
+    paid = got(get_top_up_order.sync(order.order_id, client=patient.client)).result
+    assert paid.state == TopUpOrderState.PAID and not isinstance(paid.paid_ms, Unset)
+    assert got(get_wallet.sync(client=patient.client)).result.balance_fen == amount_fen
+
+
 def records(patient: Person, consult_id: int) -> list[EntryItem]:
     """The journal of a consult, page by page."""
     page = got(list_consult_messages.sync(consult_id, client=patient.client, limit=2))
@@ -175,7 +193,14 @@ def main() -> None:
     proposal = ProposeVas(name="视频复诊", description="三天后，十五分钟", price_fen=9900)
     vas = got(propose_vas.sync(consult_id, client=doctor.client, body=proposal)).result
     assert vas.state == VasState.PROPOSED and isinstance(vas.decided_ms, Unset)
+    poor = confirm_vas.sync(vas.vas_id, client=patient.client)
+    assert refused(poor) == FailureError.WALLET_INSUFFICIENT
+    top_up(patient, 20000)
     assert got(confirm_vas.sync(vas.vas_id, client=patient.client)).result.state == VasState.CONFIRMED
+    wallet = got(get_wallet.sync(client=patient.client)).result
+    assert (wallet.balance_fen, wallet.total_consumed_fen) == (10100, 9900)
+    charge = got(list_consumption.sync(client=patient.client, limit=1)).result[0]
+    assert charge.kind == ConsumptionKind.VAS and charge.vas_id == vas.vas_id
 
     got(finish_consult.sync(consult_id, client=doctor.client))
     (past,) = got(list_consult_history.sync(client=patient.client)).result

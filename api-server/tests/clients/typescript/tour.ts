@@ -1,4 +1,4 @@
-// A clinic, a team and a consult through the TypeScript client: types by openapi-typescript, requests by openapi-fetch.
+// A clinic, a team, a consult and its payment through the TypeScript client: types by openapi-typescript, requests by openapi-fetch.
 //
 // HUIZHEN_URL names the service, HUIZHEN_PHONES what answers `GET /<phone>` with the last SMS code.
 import assert from "node:assert/strict";
@@ -114,6 +114,19 @@ async function bringIn(owner: Person, doctor: Person, teamId: number, id: number
   assert.deepEqual(consult.result.doctor_ids, [doctor.id]);
 }
 
+/** Pays an order on mockpay's page. */
+async function topUp(patient: Person, amount: number): Promise<void> {
+  const body = { amount_fen: amount, provider: "mockpay", scene: "app" } as const;
+  const params = { header: { "Idempotency-Key": "top-up-1" } };
+  const { result: order } = await got(patient.api.POST("/wallet/top_up", { params, body }));
+  assert(order.state === "open" && order.ticket !== undefined);
+  const page = String((order.ticket as Record<string, unknown>)["page"]);
+  assert((await fetch(`${baseUrl}${page}/pay`, { method: "POST" })).ok);
+  const paid = await got(patient.api.GET("/wallet/order/{id}", { params: { path: { id: order.order_id } } }));
+  assert(paid.result.state === "paid" && paid.result.paid_ms !== undefined);
+  assert.equal((await got(patient.api.GET("/wallet"))).result.balance_fen, amount);
+}
+
 /** The journal of a consult, page by page. */
 async function records(patient: Person, id: number): Promise<Entry[]> {
   const entries: Entry[] = [];
@@ -148,8 +161,16 @@ await bringIn(owner, doctor, teamId, id);
 const proposal = { name: "视频复诊", description: "三天后，十五分钟", price_fen: 9900 };
 const vas = await got(doctor.api.POST("/consult/{id}/vas", { params: { path: { id } }, body: proposal }));
 assert(vas.result.state === "proposed" && vas.result.decided_ms === undefined);
+const poor = await refused(patient.api.POST("/vas/{id}/confirm", { params: { path: { id: vas.result.vas_id } } }));
+assert(poor.error === "wallet.insufficient" && poor.code === 402);
+await topUp(patient, 20000);
 const confirmed = await got(patient.api.POST("/vas/{id}/confirm", { params: { path: { id: vas.result.vas_id } } }));
 assert.equal(confirmed.result.state, "confirmed");
+const { result: wallet } = await got(patient.api.GET("/wallet"));
+assert.deepEqual(wallet, { balance_fen: 10100, total_consumed_fen: 9900 });
+const query = { limit: 1 };
+const [charge] = (await got(patient.api.GET("/member/consumption_list", { params: { query } }))).result;
+assert(charge?.kind === "vas" && charge.vas_id === vas.result.vas_id);
 
 await got(doctor.api.POST("/consult/{id}/finish", { params: { path: { id } } }));
 const [past] = (await got(patient.api.GET("/consult/history_list"))).result;

@@ -51,10 +51,7 @@ fn put_bytes(hash: &mut Sha256, kind: u8, bytes: &[u8]) {
 }
 
 /// One form for each number: `1`, `1.0` and `10e-1` are the same.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "whole and within what an i64 holds exactly"
-)]
+#[expect(clippy::cast_possible_truncation, reason = "whole, and at most MAX_EXACT")]
 fn plain(number: &serde_json::Number) -> String {
     match number.as_f64() {
         Some(float)

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use axum::{
     body::Body,
-    extract::{FromRequest, Request},
+    extract::{FromRef, FromRequest, Request},
     http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
+use database::Database;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Body as _;
 use serde::{
@@ -23,15 +24,14 @@ use utoipa::ToSchema;
 
 pub(crate) use canonical::hash_json;
 pub(crate) use rule::broken;
-use size::max_body_bytes;
+use size::{MIN_BODY_BYTES, max_body_bytes};
 
 use crate::{
-    app::App,
     caller::User,
     http::{
         answer::Answer,
         error::{Error, ErrorCode},
-        once::Once,
+        once::{Once, Running},
     },
 };
 
@@ -49,6 +49,10 @@ pub struct Write<T> {
     pub body: T,
     pub once: Once,
 }
+
+/// The bytes of a body of any type, which another party signed: at most 64 KiB.
+#[derive(Debug)]
+pub struct Raw(pub Bytes);
 
 /// A body without fields; it is optional.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -77,10 +81,18 @@ impl IntoResponse for Turned {
     }
 }
 
-impl<T: DeserializeOwned + ToSchema + 'static> FromRequest<App> for Json<T> {
+impl<S: Send + Sync> FromRequest<S> for Raw {
     type Rejection = Error;
 
-    async fn from_request(request: Request, _: &App) -> Result<Self, Error> {
+    async fn from_request(request: Request, _: &S) -> Result<Self, Error> {
+        read(request.into_body(), MIN_BODY_BYTES).await.map(Self)
+    }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned + ToSchema + 'static> FromRequest<S> for Json<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Error> {
         let is_json = is_json(request.headers());
         let bytes = read(request.into_body(), max_body_bytes::<T>()).await?;
         // A web page may send forms and text/plain to any origin without a preflight, but not JSON.
@@ -91,17 +103,23 @@ impl<T: DeserializeOwned + ToSchema + 'static> FromRequest<App> for Json<T> {
     }
 }
 
-impl<T: DeserializeOwned + ToSchema + Send + 'static> FromRequest<App> for Write<T> {
+impl<S, T> FromRequest<S> for Write<T>
+where
+    S: Send + Sync,
+    T: DeserializeOwned + ToSchema + Send + 'static,
+    Running: FromRef<S>,
+    Database: FromRef<S>,
+{
     type Rejection = Turned;
 
-    async fn from_request(request: Request, app: &App) -> Result<Self, Turned> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, Turned> {
         let (mut parts, body) = request.into_parts();
         let user = User::of(&mut parts.extensions)?;
         let bytes = read(body, max_body_bytes::<T>()).await?;
         if !bytes.is_empty() && !is_json(&parts.headers) {
             return Err(Error::new(ErrorCode::NotJson).into());
         }
-        let once = Once::of(app, &user, &parts, &bytes)?;
+        let once = Once::of(&Running::from_ref(state), &user, &parts, &bytes)?;
         let bytes = if bytes.is_empty() {
             Bytes::from_static(b"{}")
         } else {
@@ -110,7 +128,7 @@ impl<T: DeserializeOwned + ToSchema + Send + 'static> FromRequest<App> for Write
         match parse(&bytes) {
             Ok(body) => Ok(Self { body, once }),
             // An earlier release may have accepted it: its answer stands, whatever the rules are now.
-            Err(error) => Err(match once.first_answer(&app.database).await {
+            Err(error) => Err(match once.first_answer(&Database::from_ref(state)).await {
                 Ok(Some(answer)) => Turned::Answered(answer),
                 _ => error.into(),
             }),
@@ -158,12 +176,12 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let told = rule::error(&error.path().to_string(), error.inner());
+        let refusal = rule::error(&error.path().to_string(), error.inner());
         // serde_json reports a number in place of an enumeration as a syntax error.
-        if told.code() == ErrorCode::BadJson && serde_json::from_slice::<IgnoredAny>(bytes).is_ok() {
+        if refusal.code() == ErrorCode::BadJson && serde_json::from_slice::<IgnoredAny>(bytes).is_ok() {
             return Error::invalid(error.path().to_string(), "类型不正确", "has the wrong type");
         }
-        told
+        refusal
     })?;
     deserializer.end().map_err(|_| Error::new(ErrorCode::BadJson))?;
     Ok(value)

@@ -17,7 +17,7 @@ use utoipa::{
 use crate::http::error::ErrorCode;
 
 /// The lowest limit of a body, bytes.
-const MIN_BODY_BYTES: usize = ErrorCode::BodyTooLarge.limit() as usize * 1024;
+pub(super) const MIN_BODY_BYTES: usize = ErrorCode::BodyTooLarge.limit() as usize * 1024;
 /// Allowance for white space and for fields of later app versions, bytes.
 const SLACK_BYTES: usize = 4 * 1024;
 /// A character beyond the basic plane as JSON may write it, bytes: `\ud83d\ude00`.

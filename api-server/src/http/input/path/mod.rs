@@ -1,11 +1,13 @@
 //! Path parameters.
 
+pub(crate) mod month;
 mod target;
 
 use axum::{
     extract::{FromRequestParts, RawPathParams},
     http::request::Parts,
 };
+use ledger::Month;
 use proto::ids::MAX_ID;
 
 pub use target::check_target;
@@ -21,6 +23,10 @@ pub struct PathId(pub Id);
 /// The two ids in a path.
 #[derive(Clone, Copy, Debug)]
 pub struct PathIds(pub Id, pub Id);
+
+/// An id and a month in a path.
+#[derive(Clone, Copy, Debug)]
+pub struct PathIdMonth(pub Id, pub Month);
 
 /// The one text in a path. The middleware refuses NUL.
 #[derive(Clone, Debug)]
@@ -41,6 +47,19 @@ impl<S: Send + Sync> FromRequestParts<S> for PathIds {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
         let parameters = parameters(parts, state).await?;
         Ok(Self(id(&parameters, 0)?, id(&parameters, 1)?))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for PathIdMonth {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
+        let parameters = parameters(parts, state).await?;
+        let (name, text) = parameters
+            .get(1)
+            .ok_or_else(|| Error::internal("the route has no month"))?;
+        let month = month::parse(text).ok_or_else(|| month::refusal(name.clone()))?;
+        Ok(Self(id(&parameters, 0)?, month))
     }
 }
 

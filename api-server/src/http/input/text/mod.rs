@@ -3,6 +3,7 @@
 mod ascii;
 mod clean;
 mod fold;
+mod gram;
 mod name;
 mod unicode;
 
@@ -17,8 +18,9 @@ use utoipa::{
 pub use ascii::{Ascii, DeviceId};
 use clean::Fault;
 pub use fold::folded;
-pub(crate) use name::Name;
+pub(crate) use gram::{Search, pieces};
 pub use name::NameQuery;
+pub(crate) use name::{Name, NamePart};
 
 use super::broken;
 

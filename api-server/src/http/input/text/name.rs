@@ -4,8 +4,13 @@ use axum::{
     extract::{FromRequestParts, Query},
     http::request::Parts,
 };
+use serde::{Deserialize, Deserializer};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ObjectBuilder, RefOr, Schema, schema::Type},
+};
 
-use super::{Text, clean::composed, fold::folded};
+use super::{Text, broken, clean::composed, fold::folded, gram::Search};
 use crate::http::error::Error;
 
 /// The longest name, characters.
@@ -57,6 +62,53 @@ impl NameQuery {
     }
 }
 
+/// Part of a name, in a body: 2 to 64 characters once it is trimmed and folded. One alone would list too many users.
+#[derive(Clone)]
+pub(crate) struct NamePart {
+    /// As the request spells it.
+    pub(crate) name: String,
+    pub(crate) search: Search,
+}
+
+/// The shortest part of a name, characters.
+const MIN_PART_CHARS: usize = 2;
+
+impl NamePart {
+    fn new(name: &str) -> Option<Self> {
+        let NameQuery { name, folded } = NameQuery::new(name)?;
+        let search = Search::new(&folded).filter(|_| folded.chars().count() >= MIN_PART_CHARS)?;
+        Some(Self { name, search })
+    }
+}
+
+impl<'de> Deserialize<'de> for NamePart {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::new(&String::deserialize(deserializer)?).ok_or_else(|| {
+            broken(
+                format_args!("应为 {MIN_PART_CHARS} 到 {MAX_NAME_CHARS} 个字符的姓名或其一部分"),
+                format_args!(
+                    "must be a name, or part of one, of {MIN_PART_CHARS} to {MAX_NAME_CHARS} characters"
+                ),
+            )
+        })
+    }
+}
+
+impl PartialSchema for NamePart {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .description(Some(
+                "A name, or part of one. Case, full or half width and spaces between ideographs are ignored.",
+            ))
+            .min_length(Some(MIN_PART_CHARS))
+            .max_length(Some(MAX_NAME_CHARS))
+            .into()
+    }
+}
+
+impl ToSchema for NamePart {}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,6 +120,16 @@ mod tests {
         }
         for bad in ["", " ", "\u{200b}", "\u{3164}\u{2800}", "a\0", &"名".repeat(65)] {
             assert!(NameQuery::new(bad).is_none(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_part_of_a_name_has_two_characters_to_see() {
+        for good in ["王芳", " ab ", "ＡＢ", "王\u{3000}芳", "%_", &"名".repeat(64)] {
+            assert!(NamePart::new(good).is_some(), "{good:?}");
+        }
+        for bad in ["", "王", "a ", "王\u{200b}", "ab\0", &"名".repeat(65)] {
+            assert!(NamePart::new(bad).is_none(), "{bad:?}");
         }
     }
 }
