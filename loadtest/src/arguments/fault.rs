@@ -10,6 +10,10 @@ use testkit::backplane::Kind;
 const REPLACEMENT: Duration = Duration::from_secs(6);
 /// Longer than the interval of any sweep of the server.
 pub(crate) const CLOCK: Duration = Duration::from_secs(6);
+/// Two looks for deadlines that are due.
+pub(crate) const HOLDER: Duration = Duration::from_secs(10);
+/// Longer than the lease of background work.
+pub(crate) const LEASE: Duration = Duration::from_secs(17);
 /// Time for the start of a second server.
 const COPY: Duration = Duration::from_secs(8);
 
@@ -87,6 +91,8 @@ pub enum Fault {
     SlowWrites,
     ServeBackup,
     SecondServer,
+    KillHolder,
+    PauseHolder,
 }
 
 /// A set of grounds that a fault can happen on.
@@ -115,7 +121,7 @@ impl Grounds {
 }
 
 /// Every fault with its name in reports and in `--faults`, and its grounds.
-pub const FAULTS: [(Fault, &str, Grounds); 70] = [
+pub const FAULTS: [(Fault, &str, Grounds); 72] = [
     (Fault::KillNode, "kill-node", ALL),
     (Fault::PauseNode, "pause-node", ALL),
     (Fault::KillApi, "kill-api", FLEET),
@@ -186,6 +192,8 @@ pub const FAULTS: [(Fault, &str, Grounds); 70] = [
     (Fault::SlowWrites, "slow-writes", ONE),
     (Fault::ServeBackup, "serve-backup", ONE),
     (Fault::SecondServer, "second-server", ONE),
+    (Fault::KillHolder, "kill-holder", ALL),
+    (Fault::PauseHolder, "pause-holder", FLEET),
 ];
 
 impl Fault {
@@ -249,6 +257,8 @@ impl Fault {
             | Self::ServeBackup
             | Self::SecondServer => COPY,
             Self::ClockJitter => CLOCK,
+            Self::KillHolder => HOLDER,
+            Self::PauseHolder => HOLDER + LEASE,
             _ if self.clock_ms().is_some() => CLOCK,
             _ => Duration::ZERO,
         }
@@ -297,16 +307,16 @@ mod tests {
     #[test]
     fn each_ground_has_faults_of_its_own() {
         for (redis, count, has, lacks) in [
-            (Kind::Single, 45, Fault::KillRedis, Fault::KillMaster),
-            (Kind::Sentinel, 49, Fault::KillSentinel, Fault::MoveSlot),
-            (Kind::Cluster, 48, Fault::MoveSlot, Fault::HalfOpenBackplane),
+            (Kind::Single, 47, Fault::KillRedis, Fault::KillMaster),
+            (Kind::Sentinel, 51, Fault::KillSentinel, Fault::MoveSlot),
+            (Kind::Cluster, 50, Fault::MoveSlot, Fault::HalfOpenBackplane),
         ] {
             let all = Fault::all_of(redis);
             assert_eq!(all.len(), count, "{redis:?}");
             assert!(all.contains(&has) && !all.contains(&lacks), "{redis:?}");
         }
         let one = Fault::all_of_one();
-        assert_eq!(one.len(), 40);
+        assert_eq!(one.len(), 41);
         assert!(one.contains(&Fault::FlipLog) && !one.contains(&Fault::KillPostgres));
         assert!(Fault::KillReplica.needs_whole_redis() && !Fault::EmptyRedis.needs_whole_redis());
         assert!(!Fault::FlipLog.needs_whole_redis());

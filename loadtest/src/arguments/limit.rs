@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 
 use super::word::duration;
 use super::{ChatShape, DirectShape, Load, Output, QuietShape, RoomShape};
+use crate::server::relay::Fault;
 
 /// `loadtest limit`
 #[derive(Clone, Debug, Args)]
@@ -50,6 +51,9 @@ pub struct LimitChat {
     /// How it is measured.
     #[command(flatten)]
     pub load: Load,
+    /// The relay does this wrong, as in `loadtest relay`: shows that the run fails.
+    #[arg(long, hide = true, value_enum)]
+    pub fault: Option<Fault>,
 }
 
 /// `loadtest limit room`

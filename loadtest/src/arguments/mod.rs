@@ -12,11 +12,13 @@ use crate::server::relay::RelayArguments;
 pub mod fault;
 mod fleet;
 mod limit;
+mod media;
 mod soak;
 mod word;
 
 pub use fleet::{Case, CrowdArguments, RecoverArguments, ScaleArguments};
 pub use limit::{LimitArguments, LimitChat, LimitDirect, LimitIdle, LimitLogin, LimitRoom, LimitShape};
+pub use media::MediaArguments;
 pub use soak::SoakArguments;
 pub use word::{Rate, duration};
 
@@ -30,6 +32,10 @@ Examples:
   loadtest idle --connections 15000 --hold 60s --transport tls
   loadtest login --connections 15000
   loadtest rest --mix records --duration 30s
+  loadtest rest --mix money --nodes 3 --kill-every 5s --duration 10m
+  loadtest rest --mix money --nodes 1               transfers beside pgbench, and a proof of the books
+  loadtest media --workers 4 --duration 60s        photos and files beside a chat, and what they cost it
+  loadtest media --nodes 3 --media-rate max
   loadtest soak --duration 5m --kill-every 20s --rate 2000
   loadtest soak --nodes 3 --duration 10m --rate 2000 --histories histories.jsonl
   loadtest soak --nodes 3 --redis sentinel         masters are killed and replaced; --redis cluster: slots move, too
@@ -66,8 +72,10 @@ pub enum Command {
     Idle(IdleArguments),
     /// A storm of logins.
     Login(LoginArguments),
-    /// Calls of apps for records.
+    /// Calls of apps for records or money.
     Rest(RestArguments),
+    /// Photos and files are put and got while a chat goes on, and what that costs the chat.
+    Media(MediaArguments),
     /// Sends while the server is killed again and again, and verifies that nothing is lost, doubled or reordered.
     Soak(SoakArguments),
     /// One fault at a time: how soon a fleet of our own has recovered from each.
@@ -262,9 +270,12 @@ pub struct RestArguments {
     /// How many calls are on their way at once, each of users of its own.
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=2000))]
     pub workers: u32,
-    /// With `--mix lists`: how many consults the doctor with many has.
-    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(10..=1_000_000))]
+    /// With `--mix lists`: how many consults the team with many has.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
     pub consults: u32,
+    /// With `--mix money`: kills a server of our own, or PostgreSQL, this often, and starts it again.
+    #[arg(long, value_parser = duration, conflicts_with = "api")]
+    pub kill_every: Option<Duration>,
     /// How long is measured.
     #[arg(long, default_value = "30s", value_parser = duration)]
     pub duration: Duration,
@@ -284,9 +295,9 @@ pub struct RestArguments {
 pub enum Mix {
     /// A realistic mix of records, 70 % reads.
     Records,
-    /// Pages of a doctor with very many consults beside those of one with few.
+    /// The desk and lists of a team with very many consults beside those of one with few.
     Lists,
-    /// Calls that move money.
+    /// Calls that move money, beside a limit taken in the same run.
     Money,
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use clap::Args;
 
-use super::word::{duration, positive};
+use super::word::{duration, not_negative, positive};
 use super::{Output, Target};
 use crate::arguments::fault::Fault;
 
@@ -48,6 +48,10 @@ pub struct SoakArguments {
     /// How many of a hundred sends of a user with two devices go out from both at once.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=100))]
     pub doubled_percent: u32,
+    /// Consults that patients open a second, over all conversations: no doctor answers, so each has deadlines that fire
+    /// one and two minutes later. At the end it is waited for them. 0: none, and no team has a clock.
+    #[arg(long, default_value_t = 2.0, value_parser = not_negative)]
+    pub consults_per_s: f64,
     /// Which faults disturb the server or the fleet; may be given several times or as a list with commas. By default
     /// all that can happen to one process, or to a fleet with its `--redis`; `none`: none.
     #[arg(long, value_delimiter = ',', value_name = "FAULT")]

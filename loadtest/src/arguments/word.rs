@@ -40,6 +40,13 @@ pub(super) fn positive(text: &str) -> Result<f64, String> {
     }
 }
 
+pub(super) fn not_negative(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if number >= 0.0 && number.is_finite() => Ok(number),
+        _ => Err(format!("`{text}` is not a number of 0 or more")),
+    }
+}
+
 /// A time like `500ms`, `30s`, `10m` or `1h`.
 ///
 /// # Errors
@@ -78,6 +85,15 @@ mod tests {
         assert_eq!("50%".parse(), Ok(Rate::Percent(50.0)));
         for wrong in ["", "0", "-1", "fast", "120%", "0%", "NaN", "inf", "%"] {
             assert!(wrong.parse::<Rate>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn nothing_may_be_asked_for() {
+        assert_eq!(not_negative("0"), Ok(0.0));
+        assert_eq!(not_negative("2.5"), Ok(2.5));
+        for wrong in ["", "-0.1", "NaN", "inf", "two"] {
+            assert!(not_negative(wrong).is_err(), "{wrong}");
         }
     }
 

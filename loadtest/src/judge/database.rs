@@ -9,11 +9,19 @@ use rusqlite::{Connection, OpenFlags, params};
 use tokio_postgres::{Client, NoTls};
 
 use super::note::hash;
+use super::truth::deadline::{Kind, Record, State, Step};
 use super::truth::{Change, Fact, Span, Truth};
 
 /// Where the truth lies.
 #[derive(Debug)]
-pub enum Database {
+pub struct Database {
+    source: Source,
+    /// When it was opened, by its own clock.
+    opened_ms: i64,
+}
+
+#[derive(Debug)]
+enum Source {
     /// A file; no server has it open.
     File(Connection),
     /// A database of PostgreSQL.
@@ -22,9 +30,13 @@ pub enum Database {
 
 /// The conversations of a consult: itself and its staff room.
 const CONVERSATIONS: &str = "SELECT id FROM conversation WHERE consult_id = $1 ORDER BY id";
-const ENTRIES: &str =
-    "SELECT seq, sender_id, kind, client_msg_id, body, extra FROM entry WHERE conversation_id = $1";
-const SPANS: &str = "SELECT user_id, from_seq, to_seq FROM participant WHERE conversation_id = $1";
+const ENTRIES: &str = "SELECT seq, sender_id, kind, client_msg_id, body, extra, created_ms FROM entry WHERE conversation_id = $1";
+const SPANS: &str =
+    "SELECT user_id, from_seq, to_seq, sees_from_seq FROM participant WHERE conversation_id = $1";
+/// Of a consult, whose id is that of its conversation.
+const DEADLINES: &str = "SELECT kind, state, due_ms FROM consult_deadline WHERE consult_id = $1";
+const NOW_OF_FILE: &str = "SELECT CAST(ROUND(unixepoch('subsec') * 1000) AS INTEGER)";
+const NOW_OF_SERVER: &str = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)";
 
 impl Database {
     /// Opens a file.
@@ -39,7 +51,11 @@ impl Database {
             "CREATE TEMP TABLE place AS SELECT conversation_id, id FROM entry ORDER BY conversation_id; \
              CREATE INDEX temp.place_by_conversation ON place (conversation_id);",
         )?;
-        Ok(Self::File(connection))
+        let opened_ms = connection.query_row(NOW_OF_FILE, [], |row| row.get(0))?;
+        Ok(Self {
+            source: Source::File(connection),
+            opened_ms,
+        })
     }
 
     /// Connects to a database by its URL.
@@ -49,7 +65,11 @@ impl Database {
     pub async fn server(url: &str) -> Result<Self> {
         let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
         tokio::spawn(connection);
-        Ok(Self::Server(client))
+        let opened_ms = client.query_one(NOW_OF_SERVER, &[]).await?.try_get(0)?;
+        Ok(Self {
+            source: Source::Server(client),
+            opened_ms,
+        })
     }
 
     /// The conversations of a consult, each as it stands.
@@ -57,9 +77,9 @@ impl Database {
     /// # Errors
     /// When it cannot be read.
     pub async fn of_consult(&self, consult: i64) -> Result<Vec<(i64, Truth)>> {
-        let ids = match self {
-            Self::File(connection) => ids_of_file(connection, consult)?,
-            Self::Server(client) => {
+        let ids = match &self.source {
+            Source::File(connection) => ids_of_file(connection, consult)?,
+            Source::Server(client) => {
                 let rows = client.query(CONVERSATIONS, &[&consult]).await?;
                 rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?
             }
@@ -78,10 +98,11 @@ impl Database {
     /// # Errors
     /// When it cannot be read.
     pub async fn conversation(&self, id: i64) -> Result<Option<Truth>> {
-        let truth = match self {
-            Self::File(connection) => of_file(connection, id)?,
-            Self::Server(client) => of_server(client, id).await?,
+        let mut truth = match &self.source {
+            Source::File(connection) => of_file(connection, id)?,
+            Source::Server(client) => of_server(client, id).await?,
         };
+        truth.read_at(self.opened_ms);
         Ok((truth.last_seq() > 0).then_some(truth))
     }
 }
@@ -96,17 +117,25 @@ fn ids_of_file(connection: &Connection, consult: i64) -> Result<Vec<i64>> {
 fn of_file(connection: &Connection, id: i64) -> Result<Truth> {
     let mut truth = Truth::default();
     let mut entries = connection.prepare_cached(
-        "SELECT e.seq, e.sender_id, e.kind, e.client_msg_id, e.body, e.extra \
+        "SELECT e.seq, e.sender_id, e.kind, e.client_msg_id, e.body, e.extra, e.created_ms \
          FROM temp.place p JOIN entry e ON e.id = p.id WHERE p.conversation_id = ?1",
     )?;
     let mut rows = entries.query(params![id])?;
     while let Some(row) = rows.next()? {
         let (name, body): (String, Vec<u8>) = (row.get(3)?, row.get(4)?);
         let extra: Option<Vec<u8>> = row.get(5)?;
-        truth.fact(
-            row.get(0)?,
-            fact(row.get(1)?, row.get(2)?, &name, &body, extra.as_deref()),
-        );
+        let written = Written {
+            sender: row.get(1)?,
+            kind: row.get(2)?,
+            created_ms: row.get(6)?,
+        };
+        truth.fact(row.get(0)?, fact(written, &name, &body, extra.as_deref()));
+    }
+    let mut deadlines = connection.prepare_cached(DEADLINES)?;
+    let mut rows = deadlines.query(params![id])?;
+    while let Some(row) = rows.next()? {
+        let (kind, state): (String, String) = (row.get(0)?, row.get(1)?);
+        truth.record(record(&kind, &state, row.get(2)?)?);
     }
     let mut spans = connection.prepare_cached(SPANS)?;
     let mut rows = spans.query(params![id])?;
@@ -115,6 +144,7 @@ fn of_file(connection: &Connection, id: i64) -> Result<Truth> {
             user_id: row.get(0)?,
             from_seq: row.get(1)?,
             to_seq: row.get(2)?,
+            sees_from_seq: row.get(3)?,
         });
     }
     Ok(truth)
@@ -124,37 +154,72 @@ async fn of_server(client: &Client, id: i64) -> Result<Truth> {
     let mut truth = Truth::default();
     for row in client.query(ENTRIES, &[&id]).await? {
         let (name, body): (&str, &[u8]) = (row.try_get(3)?, row.try_get(4)?);
-        truth.fact(
-            row.try_get(0)?,
-            fact(row.try_get(1)?, row.try_get(2)?, name, body, row.try_get(5)?),
-        );
+        let written = Written {
+            sender: row.try_get(1)?,
+            kind: row.try_get(2)?,
+            created_ms: row.try_get(6)?,
+        };
+        truth.fact(row.try_get(0)?, fact(written, name, body, row.try_get(5)?));
+    }
+    for row in client.query(DEADLINES, &[&id]).await? {
+        truth.record(record(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)?);
     }
     for row in client.query(SPANS, &[&id]).await? {
         truth.span(Span {
             user_id: row.try_get(0)?,
             from_seq: row.try_get(1)?,
             to_seq: row.try_get(2)?,
+            sees_from_seq: row.try_get(3)?,
         });
     }
     Ok(truth)
 }
 
-fn fact(sender: i64, kind: i64, client_msg_id: &str, body: &[u8], extra: Option<&[u8]>) -> Fact {
-    let kind = kind as i32;
+/// Numbers of an entry.
+struct Written {
+    sender: i64,
+    kind: i64,
+    created_ms: i64,
+}
+
+fn fact(written: Written, client_msg_id: &str, body: &[u8], extra: Option<&[u8]>) -> Fact {
+    let kind = written.kind as i32;
     let event = extra.and_then(|extra| wire::Entry::decode(extra).ok()?.event);
     Fact {
-        sender,
+        sender: written.sender,
         kind,
         id: id_of(kind, client_msg_id),
         body: hash(body),
         change: change_of(kind, event.as_ref()),
+        deadline: step_of(event.as_ref(), written.created_ms),
     }
 }
 
-/// A message's name as a number: those of this program are 16 digits, of others it is a hash; 0 for an entry that is
-/// not a message.
+fn record(kind: &str, state: &str, due_ms: Option<i64>) -> Result<Record> {
+    Ok(Record {
+        kind: Kind::parse(kind).with_context(|| format!("consult_deadline.kind is {kind}"))?,
+        state: State::parse(state).with_context(|| format!("consult_deadline.state is {state}"))?,
+        due_ms,
+    })
+}
+
+/// The deadline that an entry tells of.
+pub fn step_of(event: Option<&entry::Event>, created_ms: i64) -> Option<Step> {
+    let Some(entry::Event::Deadline(event)) = event else {
+        return None;
+    };
+    Some(Step {
+        kind: Kind::parse(&event.kind)?,
+        state: State::parse(&event.state)?,
+        due_ms: event.due_ms,
+        created_ms,
+    })
+}
+
+/// A message's name as a number: those of this program are 16 digits, of others it is a hash; 0 for a message that the
+/// server wrote, and for an entry that is not a message.
 pub fn id_of(kind: i32, client_msg_id: &str) -> u64 {
-    if kind != EntryKind::Message as i32 {
+    if kind != EntryKind::Message as i32 || client_msg_id.is_empty() {
         return 0;
     }
     match u64::from_str_radix(client_msg_id, 16) {
@@ -171,6 +236,7 @@ pub fn change_of(kind: i32, event: Option<&entry::Event>) -> Option<Change> {
         Some(entry::Event::Participant(who)) if joined || left => Some(Change {
             user_id: who.user_id,
             joined,
+            sees_from: if joined { who.sees_from_seq } else { 0 },
         }),
         _ => None,
     }

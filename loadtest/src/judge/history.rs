@@ -67,6 +67,17 @@ impl<W: Write> History<W> {
             if let Some(change) = fact.change {
                 let what = if change.joined { "joined" } else { "left" };
                 write!(self.lines, r#","{what}":{}"#, change.user_id)?;
+                if change.sees_from != 0 {
+                    write!(self.lines, r#","sees_from_seq":{}"#, change.sees_from)?;
+                }
+            }
+            if let Some(step) = fact.deadline {
+                let (kind, state) = (step.kind.as_str(), step.state.as_str());
+                write!(
+                    self.lines,
+                    r#","deadline":"{kind}","state":"{state}","due_ms":{},"created_ms":{}"#,
+                    step.due_ms, step.created_ms
+                )?;
             }
             writeln!(self.lines, "}}")?;
         }
@@ -79,7 +90,49 @@ impl<W: Write> History<W> {
             if let Some(to_seq) = span.to_seq {
                 write!(self.lines, r#","to_seq":{to_seq}"#)?;
             }
+            if let Some(sees_from_seq) = span.sees_from_seq {
+                write!(self.lines, r#","sees_from_seq":{sees_from_seq}"#)?;
+            }
             writeln!(self.lines, "}}")?;
+        }
+        self.deadlines(conversation, truth)
+    }
+
+    fn deadlines(&mut self, conversation: i64, truth: &Truth) -> io::Result<()> {
+        for record in truth.records() {
+            let (kind, state) = (record.kind.as_str(), record.state.as_str());
+            write!(
+                self.lines,
+                r#"{{"event":"deadline","conversation":{conversation},"deadline":"{kind}","state":"{state}""#
+            )?;
+            if let Some(due_ms) = record.due_ms {
+                write!(self.lines, r#","due_ms":{due_ms}"#)?;
+            }
+            writeln!(self.lines, "}}")?;
+        }
+        let (promise, read_ms) = truth.promised();
+        if let Some(promise) = promise {
+            write!(
+                self.lines,
+                r#"{{"event":"promise","conversation":{conversation},"answer_ms":{}"#,
+                promise.answer_ms
+            )?;
+            if let Some(reminder_ms) = promise.reminder_ms {
+                write!(self.lines, r#","reminder_ms":{reminder_ms}"#)?;
+            }
+            if let Some(aged_ms) = promise.aged_ms {
+                write!(self.lines, r#","aged_ms":{aged_ms}"#)?;
+            }
+            if let Some(asked_us) = promise.asked_us {
+                write!(self.lines, r#","t_us":{asked_us}"#)?;
+            }
+            writeln!(self.lines, "}}")?;
+        }
+        if let Some(read_ms) = read_ms {
+            writeln!(
+                self.lines,
+                r#"{{"event":"deadlines_read","conversation":{conversation},"now_ms":{read_ms}}}"#
+            )?;
         }
         Ok(())
     }

@@ -45,16 +45,19 @@ pub enum Rule {
     NotSynced,
     Unanswered,
     PageLacks,
+    DeadlineLost,
     JournalDoubled,
     MessageDoubled,
     AckDiffers,
     EntryDoubled,
+    DeadlineDoubled,
     EntryReordered,
     RealTime,
     Reset,
     Unannounced,
     PageOrder,
     SpansDiffer,
+    DeadlineEarly,
     Leaked,
     Invented,
     OutsideSendersTime,
@@ -62,10 +65,11 @@ pub enum Rule {
     ChangedSinceSent,
     NobodySent,
     AckUnsent,
+    DeadlineDiffers,
 }
 
 /// Every rule: its name, what it means when it is broken, and what that is in words.
-pub const RULES: [(Rule, &str, Class, &str); 25] = [
+pub const RULES: [(Rule, &str, Class, &str); 29] = [
     (
         Rule::JournalGap,
         "journal-gap",
@@ -115,6 +119,12 @@ pub const RULES: [(Rule, &str, Class, &str); 25] = [
         "a page of History lacks an entry that lies within it",
     ),
     (
+        Rule::DeadlineLost,
+        "deadline-lost",
+        Class::Lost,
+        "a deadline has passed or was promised, and the consult was never told",
+    ),
+    (
         Rule::JournalDoubled,
         "journal-doubled",
         Class::Duplicated,
@@ -137,6 +147,12 @@ pub const RULES: [(Rule, &str, Class, &str); 25] = [
         "entry-doubled",
         Class::Duplicated,
         "a session got an entry again (I3)",
+    ),
+    (
+        Rule::DeadlineDoubled,
+        "deadline-doubled",
+        Class::Duplicated,
+        "a deadline fired again, or was not ahead",
     ),
     (
         Rule::EntryReordered,
@@ -173,6 +189,12 @@ pub const RULES: [(Rule, &str, Class, &str); 25] = [
         "spans-differ",
         Class::Reordered,
         "participant rows and the entries of joining and leaving differ",
+    ),
+    (
+        Rule::DeadlineEarly,
+        "deadline-early",
+        Class::Reordered,
+        "a deadline fired before its time, or for another one",
     ),
     (
         Rule::Leaked,
@@ -215,6 +237,12 @@ pub const RULES: [(Rule, &str, Class, &str); 25] = [
         "ack-unsent",
         Class::Changed,
         "something was acknowledged that its device did not send",
+    ),
+    (
+        Rule::DeadlineDiffers,
+        "deadline-differs",
+        Class::Changed,
+        "the record of a deadline and the entries that tell of it differ",
     ),
 ];
 

@@ -13,6 +13,8 @@ use super::truth::{Truth, View};
 pub(super) struct Course {
     /// The last entry that came, of each conversation, over all sessions.
     have: HashMap<i64, i64>,
+    /// Entries that a copy passed over, which only a later stay shows: it must be dropped before the end.
+    holes: HashMap<i64, BTreeSet<i64>>,
     session: Session,
     /// The user's rights, by conversation.
     views: HashMap<i64, View>,
@@ -81,7 +83,7 @@ impl Course {
                     self.session.places.entry(conversation).or_insert(have_seq);
                 } else if !self.session.places.contains_key(&conversation) {
                     // A copy without entries counts as new.
-                    self.have.remove(&conversation);
+                    self.drop_copy(conversation);
                 }
             }
             What::SyncDone { more, .. } => {
@@ -130,24 +132,26 @@ impl Course {
         truths: &HashMap<i64, Truth>,
         findings: &mut Findings,
     ) {
-        if reset {
-            // A conversation that was not named has no copy to drop.
-            if self.session.places.remove(&conversation).is_some() {
-                findings.found(Rule::Reset, || format!("{who}: conversation {conversation}"));
-            }
-            self.have.remove(&conversation);
-        }
-        let place = self
-            .session
-            .places
-            .get(&conversation)
-            .or(self.have.get(&conversation))
-            .copied();
         let begin = if from_seq == 0 { last_seq } else { from_seq - 1 };
+        if reset {
+            self.drop_copy(conversation);
+        }
         let Some(truth) = truths.get(&conversation) else {
             self.session.places.entry(conversation).or_insert(begin);
             return;
         };
+        let view = view(&mut self.views, conversation, who.user_id, truth);
+        let place = self.session.places.get(&conversation);
+        let place = place.or(self.have.get(&conversation)).copied();
+        if reset && let Some(had) = place {
+            // A conversation that was not named has no copy to drop.
+            let is_behind = !truth.seen_between(view, had, from_seq, i64::MAX).is_empty();
+            if !view.reveals(had) && !is_behind {
+                findings.found(Rule::Reset, || format!("{who}: conversation {conversation}"));
+            }
+            // The session's entries do not come again.
+            self.have.insert(conversation, begin);
+        }
         let Some(place) = place else {
             // New to the app: what is older than the entries that follow is there for History. But of one that it is
             // brought into while it listens, its coming must not be behind that.
@@ -160,13 +164,19 @@ impl Course {
                     format!("{who}: came into conversation {conversation} by {joined}, fed from {from_seq}")
                 });
             }
+            self.drop_copy(conversation);
             self.session.places.insert(conversation, begin);
             self.have.insert(conversation, begin);
             return;
         };
-        let view = view(&mut self.views, conversation, who.user_id, truth);
         if from_seq > 0 {
-            let skipped = truth.seen_between(view, place, from_seq);
+            // A copy is dropped for entries that its node knew to be hidden when it passed them.
+            let now = if reset {
+                view.known_with(from_seq)
+            } else {
+                last_seq
+            };
+            let skipped = truth.seen_between(view, place, from_seq, now);
             findings.found_often(Rule::Skipped, skipped.len() as u64, || {
                 format!("{who}: conversation {conversation} goes on at {from_seq}, it had {place}")
             });
@@ -217,7 +227,10 @@ impl Course {
             }
             return;
         }
-        let lost = truth.seen_between(view, *place, seq);
+        let lost = truth.seen_between(view, *place, seq, view.known_with(seq));
+        let shown_later = truth.seen_between(view, *place, seq, i64::MAX);
+        let holes = shown_later.into_iter().filter(|hole| !lost.contains(hole));
+        self.holes.entry(conversation).or_default().extend(holes);
         findings.found_often(Rule::EntryLost, lost.len() as u64, || {
             format!("{who}: conversation {conversation}: {seq} came after {place}")
         });
@@ -244,7 +257,7 @@ impl Course {
                 format!("{who}: {} after {}", seen.seq, page.last)
             });
         }
-        let lacks = truth.seen_between(view, page.last, seen.seq);
+        let lacks = truth.seen_between(view, page.last, seen.seq, view.known_with(seen.seq));
         findings.found_often(Rule::PageLacks, lacks.len() as u64, || {
             format!(
                 "{who}: {} after {} of conversation {}",
@@ -263,7 +276,7 @@ impl Course {
             return;
         }
         let view = view(&mut self.views, page.conversation, who.user_id, truth);
-        let lacks = truth.seen_between(view, page.last, page.durable_seq + 1);
+        let lacks = truth.seen_between(view, page.last, page.durable_seq + 1, page.durable_seq);
         findings.found_often(Rule::PageLacks, lacks.len() as u64, || {
             format!(
                 "{who}: ends at {} of conversation {}",
@@ -290,14 +303,23 @@ impl Course {
             }
             let have = self.have.get(conversation).copied().unwrap_or(0);
             let have = have.max(self.session.places.get(conversation).copied().unwrap_or(0));
-            let lacks = truth.seen_between(view, have, i64::MAX);
-            findings.found_often(Rule::NeverCame, lacks.len() as u64, || {
+            let lacks = truth.seen_between(view, have, i64::MAX, i64::MAX).len();
+            let holes = self.holes.get(conversation).map_or(0, BTreeSet::len);
+            findings.found_often(Rule::NeverCame, (lacks + holes) as u64, || {
                 format!(
-                    "{who}: conversation {conversation} has {}, it has {have}",
+                    "{who}: conversation {conversation} has {}, it has {have} and {holes} holes",
                     truth.last_seq()
                 )
             });
         }
+    }
+}
+
+impl Course {
+    /// The app begins another copy.
+    fn drop_copy(&mut self, conversation: i64) {
+        self.have.remove(&conversation);
+        self.holes.remove(&conversation);
     }
 }
 

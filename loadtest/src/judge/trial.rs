@@ -72,6 +72,11 @@ impl<'w> Trial<'w> {
             }
             What::Refused { conversation, id, .. } => self.messages.refused(conversation, id),
             what => {
+                if let What::Entry(seen) = what
+                    && let Some(truth) = self.truths.get(&seen.conversation)
+                {
+                    truth.judge_moment(seen, note.t_us, &mut self.findings);
+                }
                 let course = self.courses.entry(note.device).or_default();
                 course.hear(what, who, &self.truths, &mut self.findings);
             }

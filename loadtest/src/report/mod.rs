@@ -7,6 +7,7 @@ mod machine;
 mod moment;
 mod percentiles;
 mod plot;
+mod served;
 mod text;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::generator::Outcome;
 use crate::generator::received::verdict::Verdict;
+use crate::generator::recorder::Counts;
 use crate::server::usage::Usage;
 
 pub use bar::Bar;
@@ -25,6 +27,7 @@ pub use compare::compare;
 pub use machine::Machine;
 pub use moment::Moment;
 pub use percentiles::Percentiles;
+pub use served::Undisturbed;
 
 /// Under this many cores, server and generator together, a saturated run on two cores was disturbed by something else.
 const DISTURBED_CORES: f64 = 1.45;
@@ -47,6 +50,8 @@ pub struct Report {
     pub sent: u64,
     /// Messages acknowledged.
     pub acked: u64,
+    /// Requests that were due while nothing disturbed the server, and how many of them were acknowledged.
+    pub undisturbed: Option<Undisturbed>,
     /// Entries of others received.
     pub delivered: u64,
     /// Acknowledged, and a member did not get it.
@@ -218,6 +223,8 @@ impl Report {
         self.published_per_send = outcome.backplane.map(|counts| counts.published / acked);
         self.received_per_send = outcome.backplane.map(|counts| counts.received / acked);
         self.with_verdict(verdict);
+        let Counts { sent, acked, .. } = recorder.whole;
+        self.hold_to(Undisturbed { sent, acked });
         self.faults.extend(outcome.faults);
         self.refused = outcome.refused;
         self.count_cores();

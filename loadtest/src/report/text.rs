@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::bar::short;
 use super::{Percentiles, Report};
+use crate::server::usage::Usage;
 
 pub(super) fn summary(report: &Report) -> String {
     let mut text = format!(
@@ -98,29 +99,7 @@ fn write_summary(report: &Report, text: &mut String) -> std::fmt::Result {
         writeln!(text, "  login    {}", times(report.login_ms))?;
     }
     for server in &report.servers {
-        write!(
-            text,
-            "  {}: {:.2} s CPU, {} resident",
-            server.name,
-            server.cpu_s,
-            mib(server.rss_bytes)
-        )?;
-        for (value, unit) in [
-            (server.cpu_us_per_send, "µs/send"),
-            (server.cpu_us_per_delivery, "µs/delivery"),
-            (server.cpu_us_per_login, "µs/login"),
-        ] {
-            if let Some(value) = value {
-                write!(text, ", {value:.2} {unit}")?;
-            }
-        }
-        if let Some(bytes) = server
-            .pss_bytes_per_connection
-            .or(server.rss_bytes_per_connection)
-        {
-            write!(text, ", {:.2} KiB/connection", bytes / 1024.0)?;
-        }
-        writeln!(text)?;
+        write_server(server, text)?;
     }
     if report.cores_used > 0.0 {
         writeln!(
@@ -180,24 +159,55 @@ fn write_summary(report: &Report, text: &mut String) -> std::fmt::Result {
     Ok(())
 }
 
+/// The use of the machine by one server, in a line.
+fn write_server(server: &Usage, text: &mut String) -> std::fmt::Result {
+    write!(
+        text,
+        "  {}: {:.2} s CPU, {} resident",
+        server.name,
+        server.cpu_s,
+        mib(server.rss_bytes)
+    )?;
+    for (value, unit) in [
+        (server.cpu_us_per_send, "µs/send"),
+        (server.cpu_us_per_delivery, "µs/delivery"),
+        (server.cpu_us_per_login, "µs/login"),
+    ] {
+        if let Some(value) = value {
+            write!(text, ", {value:.2} {unit}")?;
+        }
+    }
+    if let Some(bytes) = server
+        .pss_bytes_per_connection
+        .or(server.rss_bytes_per_connection)
+    {
+        write!(text, ", {:.2} KiB/connection", bytes / 1024.0)?;
+    }
+    writeln!(text)
+}
+
 /// One of several runs, in a line.
 fn write_part(part: &Report, text: &mut String) -> std::fmt::Result {
-    writeln!(
+    write!(
         text,
-        "  {}: {:.0} acked/s, delivery p50 {:.2} ms, p99 {:.2}; CPU for a send, µs: nodes {:.0}, Redis {:.0}, PostgreSQL \
-         {:.0}; for a delivery: nodes and Redis {:.1}; messages to Redis {:.2}, from it {:.2}{}",
-        part.workload,
-        part.acked_per_s,
-        part.delivery_ms.p50,
-        part.delivery_ms.p99,
-        part.cpu_us_per_send("im-"),
-        part.cpu_us_per_send("redis"),
-        part.cpu_us_per_send("postgresql"),
-        part.cpu_us_per_delivery("im-") + part.cpu_us_per_delivery("redis"),
-        part.published_per_send.unwrap_or_default(),
-        part.received_per_send.unwrap_or_default(),
-        if part.is_clean() { "" } else { "; FAILED" }
+        "  {}: {:.0} acked/s, delivery p50 {:.2} ms, p99 {:.2}",
+        part.workload, part.acked_per_s, part.delivery_ms.p50, part.delivery_ms.p99,
     )?;
+    let is_fleet = part.servers.iter().any(|server| server.name.starts_with("im-"));
+    if let (true, Some(published), Some(received)) =
+        (is_fleet, part.published_per_send, part.received_per_send)
+    {
+        write!(
+            text,
+            "; CPU for a send, µs: nodes {:.0}, Redis {:.0}, PostgreSQL {:.0}; for a delivery: nodes and Redis {:.1}; \
+             messages to Redis {published:.2}, from it {received:.2}",
+            part.cpu_us_per_send("im-"),
+            part.cpu_us_per_send("redis"),
+            part.cpu_us_per_send("postgresql"),
+            part.cpu_us_per_delivery("im-") + part.cpu_us_per_delivery("redis"),
+        )?;
+    }
+    writeln!(text, "{}", if part.is_clean() { "" } else { "; FAILED" })?;
     for fault in &part.faults {
         writeln!(text, "    ! {fault}")?;
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail, ensure};
+use clap::ValueEnum;
 use tempfile::TempDir;
 use testkit::backplane::Kind;
 use testkit::fleet::{Fleet as Processes, Plan, apart};
@@ -15,6 +16,7 @@ use testkit::postgres::{self, Postgres};
 
 use crate::arguments::{Target, Transport};
 use crate::generator::quiet::link::Endpoint;
+use crate::server::relay::Fault;
 use crate::server::system;
 use crate::server::unlimited::{api_arguments, node_arguments};
 use crate::server::usage::Watch;
@@ -51,20 +53,26 @@ impl Fleet {
             connections,
             of_others,
             transport,
-            Vec::new(),
+            Extra::default(),
         ))
         .await
     }
 
-    /// The same, with these variables in the environment of a server of our own.
+    /// The same, with more for servers of our own.
     pub(super) async fn open_in(
         target: Target,
         seed: u64,
         connections: usize,
         of_others: usize,
         transport: Transport,
-        environment: Vec<(String, String)>,
+        extra: Extra,
     ) -> Result<Self> {
+        let Extra {
+            environment,
+            api_arguments,
+            node_arguments,
+            proxies,
+        } = extra;
         enough_files(connections)?;
         let sms = Arc::new(SmsWebhook::listen(target.sms_webhook_listen).await?);
         let mut processes = None;
@@ -75,12 +83,15 @@ impl Fleet {
                     transport != Transport::Tls,
                     "a fleet of our own has no certificate: leave --transport tls or --nodes out"
                 );
+                let mut size = Size::of(&target);
+                size.api_arguments = api_arguments;
+                size.node_arguments.extend(node_arguments);
                 let started = Box::pin(start_processes(
-                    &Size::of(&target),
+                    &size,
                     &sms,
                     connections + of_others,
-                    false,
-                    Vec::new(),
+                    proxies,
+                    environment,
                 ))
                 .await?;
                 let api = started.rest_urls().join(",");
@@ -95,7 +106,7 @@ impl Fleet {
                 };
                 let wanted = Wanted {
                     program: target.server.clone(),
-                    arguments: target.server_argument.clone(),
+                    arguments: [api_arguments, target.server_argument.clone()].concat(),
                     sms_webhook_url: sms.url(),
                     connections,
                     certificate: certificate.clone(),
@@ -180,6 +191,19 @@ impl Fleet {
             .collect())
     }
 
+    /// The REST services, each by itself.
+    pub(super) fn rest_urls(&self) -> Result<Vec<String>> {
+        Ok(match (&self.processes, &self.own, &self.target.api) {
+            (Some(processes), _, _) => processes.rest_urls(),
+            (None, Some(own), _) => vec![own.api()?],
+            (None, None, api) => api
+                .iter()
+                .flat_map(|api| api.split(','))
+                .map(|api| api.trim().trim_end_matches('/').to_owned())
+                .collect(),
+        })
+    }
+
     /// The processes to be measured.
     pub(super) fn watch(&self) -> Watch {
         if let Some(processes) = &self.processes {
@@ -215,6 +239,19 @@ impl Fleet {
     }
 }
 
+/// More for servers of our own.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Extra {
+    /// Variables of each server's environment; `{name}` in a value stands for its name.
+    pub(super) environment: Vec<(String, String)>,
+    /// Arguments of the REST service.
+    pub(super) api_arguments: Vec<String>,
+    /// Further arguments of each node of a fleet.
+    pub(super) node_arguments: Vec<String>,
+    /// Whether a proxy stands on every way of a fleet.
+    pub(super) proxies: bool,
+}
+
 /// How large a whole fleet of our own is.
 #[derive(Clone, Debug)]
 pub(super) struct Size {
@@ -225,6 +262,8 @@ pub(super) struct Size {
     pub(super) programs: Option<PathBuf>,
     /// Further arguments of every node.
     pub(super) node_arguments: Vec<String>,
+    /// Further arguments of every api-server.
+    pub(super) api_arguments: Vec<String>,
 }
 
 impl Size {
@@ -235,6 +274,7 @@ impl Size {
             redis: target.redis,
             programs: target.programs.clone(),
             node_arguments: target.server_argument.clone(),
+            api_arguments: Vec::new(),
         }
     }
 }
@@ -255,7 +295,7 @@ pub(super) async fn start_processes(
         redis: size.redis,
         programs: size.programs.clone(),
         node_arguments,
-        api_arguments: api_arguments(&sms.url()),
+        api_arguments: [api_arguments(&sms.url()), size.api_arguments.clone()].concat(),
         proxies,
         environment,
     })
@@ -307,7 +347,13 @@ pub(super) enum Keeps {
 
 impl Relay {
     /// Starts one for `users`, in conversations of `members`.
-    pub(super) async fn start(users: u32, conversations: u32, members: u32, keeps: Keeps) -> Result<Self> {
+    pub(super) async fn start(
+        users: u32,
+        conversations: u32,
+        members: u32,
+        keeps: Keeps,
+        fault: Option<Fault>,
+    ) -> Result<Self> {
         enough_files(users as usize)?;
         let folder = tempfile::Builder::new().prefix("loadtest-").tempdir()?;
         let program = env::current_exe().context("cannot find out where this program lies")?;
@@ -317,6 +363,8 @@ impl Relay {
             format!("--conversations={conversations}"),
             format!("--members={members}"),
         ];
+        let fault = fault.as_ref().and_then(ValueEnum::to_possible_value);
+        arguments.extend(fault.map(|fault| format!("--fault={}", fault.get_name())));
         let mut server = None;
         match keeps {
             Keeps::Nothing => {}

@@ -1,14 +1,13 @@
-//! The workloads, one file each; chat, direct and room are one with three shapes.
+//! The workloads, one file each; chat, direct and room are one with three shapes, `talk`.
 
+mod bare;
 mod fleet;
-mod idle;
-mod load;
+mod media;
 mod quiet;
 mod rest;
 mod scale;
-mod shape;
 mod soak;
-mod stopped;
+mod talk;
 
 use anyhow::Result;
 
@@ -16,8 +15,8 @@ use crate::arguments::{Arguments, Command, LimitShape};
 use crate::generator::crowd;
 use crate::report::{Report, compare};
 use crate::server::relay;
-use load::Beside;
-use shape::Shape;
+use talk::load::{self, Beside};
+use talk::shape::Shape;
 
 /// Runs the command; true when each check passed.
 ///
@@ -44,13 +43,14 @@ pub async fn run(arguments: Arguments) -> Result<bool> {
         Command::Idle(idle) => quiet::idle(idle).await,
         Command::Login(login) => quiet::login(login).await,
         Command::Rest(rest) => rest::run(rest).await,
+        Command::Media(media) => media::run(media).await,
         Command::Soak(soak) => soak::run(soak).await,
         Command::Recover(recover) => soak::recover::run(recover).await,
         Command::Scale(scale) => scale::run(scale).await,
         Command::Limit(limit) => match limit.shape {
-            LimitShape::Direct(direct) => load::limit(Shape::Direct(direct.shape), direct.load).await,
-            LimitShape::Chat(chat) => load::limit(Shape::Chat(chat.shape), chat.load).await,
-            LimitShape::Room(room) => load::limit(Shape::Room(room.shape), room.load).await,
+            LimitShape::Direct(direct) => load::limit(Shape::Direct(direct.shape), direct.load, None).await,
+            LimitShape::Chat(chat) => load::limit(Shape::Chat(chat.shape), chat.load, chat.fault).await,
+            LimitShape::Room(room) => load::limit(Shape::Room(room.shape), room.load, None).await,
             LimitShape::Idle(idle) => quiet::limit_idle(idle).await,
             LimitShape::Login(login) => quiet::limit_login(login).await,
         },

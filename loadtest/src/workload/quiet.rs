@@ -103,7 +103,7 @@ async fn prepare_relay(shape: &QuietShape) -> Result<(Relay, World)> {
         shape.transport == Transport::Tcp,
         "the bare relay speaks TCP only: leave --transport out"
     );
-    let relay = Relay::start(shape.connections, 0, 1, Keeps::Nothing).await?;
+    let relay = Relay::start(shape.connections, 0, 1, Keeps::Nothing, None).await?;
     Ok((relay, World::of_loners(shape.connections)))
 }
 

@@ -7,8 +7,8 @@ use anyhow::{Context, Result, ensure};
 use testkit::backplane::Kind;
 
 use super::fleet::{Size, start_processes, watch_processes};
-use super::load::{Runs, Site, measure};
-use super::shape::Shape;
+use super::talk::load::{Runs, Site, measure};
+use super::talk::shape::Shape;
 use crate::arguments::{ChatShape, Load, Rate, ScaleArguments};
 use crate::report::{Bar, Report};
 use crate::world::rest::{Rest, reachable};
@@ -47,6 +47,7 @@ pub(super) async fn run(arguments: ScaleArguments) -> Result<bool> {
         redis: Kind::Single,
         programs: arguments.programs.clone(),
         node_arguments: Vec::new(),
+        api_arguments: Vec::new(),
     };
     let sms = Arc::new(SmsWebhook::listen(([127, 0, 0, 1], 0).into()).await?);
     let mut fleet = Box::pin(start_processes(

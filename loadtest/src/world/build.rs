@@ -5,9 +5,9 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 
 use super::parallel::each;
-use super::rest::{Kind, LOGIN_PASSWORD, Rest};
+use super::rest::{Kind, PASSWORD, Prices, Rest};
 use super::sms::SmsWebhook;
-use super::{Conversation, User, World};
+use super::{Clock, Conversation, Practice, User, World};
 
 /// How many pairs share a team: a chat of two doctors needs one.
 const PAIRS_PER_TEAM: u32 = 50;
@@ -26,6 +26,8 @@ pub struct Builder {
     run: u64,
     /// Members get a password to log in by on a second device; it costs the server a slow hash each.
     has_passwords: bool,
+    /// Teams of consults have clocks.
+    has_clocks: bool,
 }
 
 impl Builder {
@@ -36,6 +38,7 @@ impl Builder {
             sms,
             run: run % 1_000_000,
             has_passwords: false,
+            has_clocks: false,
         }
     }
 
@@ -43,6 +46,13 @@ impl Builder {
     #[must_use]
     pub fn with_second_devices(mut self) -> Self {
         self.has_passwords = true;
+        self
+    }
+
+    /// Makes consults whose teams have the clocks of their numbers.
+    #[must_use]
+    pub fn with_clocks(mut self) -> Self {
+        self.has_clocks = true;
         self
     }
 
@@ -81,7 +91,7 @@ impl Builder {
         let patient = self.registered(Kind::Member, 0, 0).await?;
         let doctors = self.doctors(members - 2).await?;
         let owner = &doctors[0];
-        let team = self.team(owner, 0).await?;
+        let team = self.team(owner, 0, Prices::default()).await?;
         let assistant = self.rest.assistant(owner, team, "loadtest-assistant").await?;
         each(
             "bringing doctors into the team",
@@ -117,7 +127,7 @@ impl Builder {
         let teams: Vec<&[User]> = doctors.chunks(PAIRS_PER_TEAM as usize * 2).collect();
         let owned = each("making teams", teams.iter().enumerate(), |(number, team)| {
             let (builder, owner) = (self.clone(), team[0].clone());
-            async move { builder.team(&owner, number as u32).await }
+            async move { builder.team(&owner, number as u32, Prices::default()).await }
         })
         .await?;
         let joining: Vec<(User, i64, User)> = teams
@@ -225,6 +235,40 @@ impl Builder {
         .await
     }
 
+    /// Teams of one doctor with their prices, and members who have not joined them yet. The doctors have a password.
+    ///
+    /// # Errors
+    /// When the service refuses.
+    pub(crate) async fn practices(
+        &self,
+        practices: u32,
+        members: u32,
+        prices: Prices,
+    ) -> Result<Vec<Practice>> {
+        each("making teams", 0..practices, |number| {
+            let builder = self.clone();
+            async move {
+                let doctor = builder.account(Kind::Doctor, number, 0, Some(PASSWORD)).await?;
+                let team = builder.team(&doctor, number, prices).await?;
+                let assistant = builder
+                    .rest
+                    .assistant(&doctor, team, "loadtest-assistant")
+                    .await?;
+                let mut made = Vec::new();
+                for member in number * members..(number + 1) * members {
+                    made.push(builder.registered(Kind::Member, member, 0).await?);
+                }
+                Ok(Practice {
+                    team,
+                    doctor,
+                    assistant,
+                    members: made,
+                })
+            }
+        })
+        .await
+    }
+
     async fn consult(&self, number: u32, members: u32) -> Result<(i64, Vec<User>)> {
         let patient = self.registered(Kind::Member, number, 0).await?;
         let mut doctors = Vec::new();
@@ -233,7 +277,10 @@ impl Builder {
             doctors.push(self.registered(Kind::Doctor, number, place).await?);
         }
         let owner = &doctors[0];
-        let team = self.team(owner, number).await?;
+        let team = self.team(owner, number, Prices::default()).await?;
+        if self.has_clocks {
+            self.rest.clock(owner, team, Clock::of(number as usize)).await?;
+        }
         for doctor in &doctors[1..] {
             self.rest.team_doctor(owner, team, doctor).await?;
         }
@@ -257,21 +304,25 @@ impl Builder {
     }
 
     async fn registered(&self, kind: Kind, number: u32, place: u32) -> Result<User> {
+        let password = (self.has_passwords && kind == Kind::Member).then_some(PASSWORD);
+        self.account(kind, number, place, password).await
+    }
+
+    async fn account(&self, kind: Kind, number: u32, place: u32, password: Option<&str>) -> Result<User> {
         let phone = self.phone(kind, number, place)?;
         let name = format!(
             "{} {number}.{place}",
             if kind == Kind::Doctor { "Doctor" } else { "Member" }
         );
-        let password = (self.has_passwords && kind == Kind::Member).then_some(LOGIN_PASSWORD);
         self.rest
             .account(&self.sms, kind, &phone, &name, "loadtest-first", password)
             .await
             .with_context(|| format!("cannot make an account for {phone}"))
     }
 
-    async fn team(&self, owner: &User, number: u32) -> Result<i64> {
+    async fn team(&self, owner: &User, number: u32, prices: Prices) -> Result<i64> {
         self.rest
-            .team(owner, &format!("Load test {}.{number}", self.run))
+            .team(owner, &format!("Load test {}.{number}", self.run), prices)
             .await
     }
 
@@ -323,6 +374,7 @@ mod tests {
             sms: Arc::new(SmsWebhook::listen(([127, 0, 0, 1], 0).into()).await.unwrap()),
             run: 7,
             has_passwords: false,
+            has_clocks: false,
         };
         let mut phones = HashSet::new();
         for number in 0..1000 {

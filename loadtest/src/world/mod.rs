@@ -1,12 +1,14 @@
 //! Users and conversations: made through REST as apps would make them, or numbered, for the bare relay.
 
 mod build;
+mod clock;
 mod parallel;
 pub mod rest;
 pub mod seed;
 mod sms;
 
 pub use build::Builder;
+pub use clock::Clock;
 pub use sms::SmsWebhook;
 
 /// Users and their conversations.
@@ -38,6 +40,16 @@ pub struct Conversation {
     pub id: i64,
     /// Its members.
     pub members: Vec<u32>,
+}
+
+/// A team, and its members who pay.
+#[derive(Clone, Debug)]
+pub(crate) struct Practice {
+    pub(crate) team: i64,
+    /// Its only doctor, who owns it.
+    pub(crate) doctor: User,
+    pub(crate) assistant: User,
+    pub(crate) members: Vec<User>,
 }
 
 impl World {

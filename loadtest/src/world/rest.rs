@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 
 pub use proto::rest::CallError;
 
-use super::User;
 use super::sms::SmsWebhook;
+use super::{Clock, User};
 
 /// How long a call waits for its answer, and how often it is repeated when it is asked to come later.
 const PATIENCE: Patience = Patience {
@@ -25,8 +25,17 @@ const SWITCHING: Patience = Patience {
     ..PATIENCE
 };
 
-/// The password of those who log in on a second device.
-pub(super) const LOGIN_PASSWORD: &str = "load test, second device";
+/// The password of accounts that have one.
+pub(crate) const PASSWORD: &str = "load test, second device";
+
+/// The prices of a team.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Prices {
+    /// Of a membership, paid in advance.
+    pub(crate) membership_fee_fen: i64,
+    /// Of a consult.
+    pub(crate) consult_price_fen: i64,
+}
 
 /// A REST service: one api-server, or several that are interchangeable.
 #[derive(Clone, Debug)]
@@ -89,6 +98,29 @@ impl Rest {
         self.by(token).call(method, path, None, body).await
     }
 
+    /// As [`Self::call`], under a key: repeated, it takes effect once.
+    ///
+    /// # Errors
+    /// When the service refuses or cannot be reached.
+    pub async fn call_once<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        token: &str,
+        key: &str,
+        body: Value,
+    ) -> Result<T, CallError> {
+        self.by(token).call(method, path, Some(key), Some(body)).await
+    }
+
+    /// Presses a button of a page.
+    ///
+    /// # Errors
+    /// When the service does not answer with success.
+    pub(crate) async fn press(&self, path: &str) -> Result<(), CallError> {
+        self.0.press(path).await
+    }
+
     /// The directory of a good client, for the device of this access token.
     pub fn directory(&self, access_token: &str) -> RestDirectory {
         RestDirectory::new(self.by(access_token))
@@ -149,22 +181,35 @@ impl Rest {
     /// Logs a second device in by password: codes are for one device a minute.
     pub(super) async fn log_in_by_password(&self, phone: &str, device_id: &str) -> Result<User> {
         let body = json!({
-            "phone": phone, "password": LOGIN_PASSWORD, "device_id": device_id, "platform": "desktop",
+            "phone": phone, "password": PASSWORD, "device_id": device_id, "platform": "desktop",
         });
         let account = self.call(Method::POST, "/account/login", "", Some(body)).await?;
         Ok(user(account, device_id))
     }
 
     /// `POST /team`; returns the team's id.
-    pub(super) async fn team(&self, owner: &User, name: &str) -> Result<i64> {
+    pub(super) async fn team(&self, owner: &User, name: &str, prices: Prices) -> Result<i64> {
         let body = json!({
             "name": name, "introduction": "load test", "agreement": "load test",
-            "membership_fee_fen": 0, "consult_price_fen": 0,
+            "membership_fee_fen": prices.membership_fee_fen, "consult_price_fen": prices.consult_price_fen,
+            "max_open_consults": 1000,
         });
         let team: Value = self
             .call(Method::POST, "/team", &owner.access_token, Some(body))
             .await?;
         team["team_id"].as_i64().context("POST /team returns no team_id")
+    }
+
+    /// The owner sets a team's clock.
+    pub(super) async fn clock(&self, owner: &User, team_id: i64, clock: Clock) -> Result<()> {
+        let path = format!("/team/{team_id}");
+        let body = json!({"clock": {
+            "answer_minutes": clock.answer_minutes, "reminder_minutes": clock.reminder_minutes,
+            "silence_days": clock.silence_days,
+        }});
+        self.call::<Value>(Method::PUT, &path, &owner.access_token, Some(body))
+            .await?;
+        Ok(())
     }
 
     /// Brings a doctor into a team: the owner invites them, and they accept.
@@ -227,6 +272,17 @@ impl Rest {
         let path = format!("/consult/{consult_id}/doctor");
         let body = json!({"doctor_id": doctor_id});
         self.call::<Value>(Method::POST, &path, &assistant.access_token, Some(body))
+            .await?;
+        Ok(())
+    }
+
+    /// The patient or the team's assistant cancels a consult.
+    ///
+    /// # Errors
+    /// When the service refuses or does not answer.
+    pub(crate) async fn cancel(&self, user: &User, consult_id: i64) -> Result<(), CallError> {
+        let path = format!("/consult/{consult_id}/cancel");
+        self.call::<Value>(Method::POST, &path, &user.access_token, Some(json!({})))
             .await?;
         Ok(())
     }

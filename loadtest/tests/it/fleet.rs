@@ -16,13 +16,20 @@ pub fn programs() -> &'static Path {
 }
 
 /// A short soak, judged by the program and by the independent checker; returns its report.
-fn soak(redis: &str, duration: &str, seed: &str, faults: &str) -> serde_json::Value {
+fn soak(redis: &str, duration: &str, consults_per_s: &str, faults: &str) -> serde_json::Value {
     let folder = tempfile::tempdir().unwrap();
     let history = folder.path().join("history.jsonl");
     let report = folder.path().join("report");
     let output = Command::new(env!("CARGO_BIN_EXE_loadtest"))
         .args(["soak", "--nodes", "2", "--api-servers", "2", "--redis", redis])
-        .args(["--duration", duration, "--seed", seed, "--faults", faults])
+        .args([
+            "--duration",
+            duration,
+            "--consults-per-s",
+            consults_per_s,
+            "--faults",
+            faults,
+        ])
         .args(["--rate", "150", "--conversations", "12", "--fault-pause", "200ms"])
         .arg("--programs")
         .arg(programs())
@@ -67,12 +74,39 @@ fn soak(redis: &str, duration: &str, seed: &str, faults: &str) -> serde_json::Va
     report
 }
 
+/// The deadlines of the last ones are waited for, a minute or two longer.
+#[test]
+fn each_deadline_fires_once_whoever_is_killed_that_looks_at_it() {
+    let report = soak(
+        "single",
+        "80s",
+        "2",
+        "kill-holder,pause-holder,kill-api,end-journal-connections",
+    );
+    assert!(
+        report["disturbances"]["kill-holder"].as_u64() > Some(0),
+        "{report}"
+    );
+    let figures = &report["figures"];
+    for (deadlines, least) in [
+        ("deadlines fired: first_answer", 50.0),
+        ("deadlines fired: answer_reminder", 20.0),
+        ("deadlines fired: silence_end", 5.0),
+        ("deadlines met: first_answer", 10.0),
+    ] {
+        assert!(
+            figures[deadlines].as_f64().unwrap() >= least,
+            "{deadlines}: {report}"
+        );
+    }
+}
+
 #[test]
 fn a_fleet_loses_nothing_whatever_is_done_to_it() {
     let report = soak(
         "single",
         "40s",
-        "1",
+        "0",
         "kill-node,empty-redis,kill-subscriptions,end-journal-connections,cut-clients,cut-database,kill-api",
     );
     assert!(report["disturbances"].as_object().unwrap().len() >= 3, "{report}");
@@ -83,7 +117,7 @@ fn a_fleet_loses_nothing_whatever_is_done_to_its_sentinels() {
     let report = soak(
         "sentinel",
         "28s",
-        "1",
+        "0",
         "kill-master,pause-master,kill-replica,kill-sentinel,kill-subscriptions",
     );
     let met = report["disturbances"].as_object().unwrap();
@@ -99,7 +133,7 @@ fn a_fleet_loses_nothing_whatever_is_done_to_its_cluster() {
     let report = soak(
         "cluster",
         "45s",
-        "1",
+        "0",
         "kill-master,move-slot,empty-redis,kill-subscriptions,restart-master",
     );
     let met = report["disturbances"].as_object().unwrap();
@@ -107,7 +141,7 @@ fn a_fleet_loses_nothing_whatever_is_done_to_its_cluster() {
 }
 
 /// Runs a workload on a fleet of its own; returns its report and whether it passed.
-fn report(arguments: &[&str]) -> (serde_json::Value, bool) {
+pub fn report(arguments: &[&str]) -> (serde_json::Value, bool) {
     let folder = tempfile::tempdir().unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_loadtest"))
         .args(arguments)

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use loadtest::generator::schedule::Pace;
 use loadtest::generator::{self, Outcome, Plan};
+use loadtest::report::Report;
 use loadtest::server::relay::{self, Fault, RelayArguments};
 use loadtest::server::usage::Watch;
 use loadtest::server::{Ports, Spawned};
@@ -142,10 +143,21 @@ async fn every_wrong_is_found() {
             Fault::Lose => verdict.lost,
             Fault::Double | Fault::Repeat => verdict.duplicated,
             Fault::Swap | Fault::Forge => verdict.reordered,
+            Fault::Refuse => 0,
         };
         assert!(found > 0, "{fault:?}: {verdict:?}");
         assert!(!verdict.examples.is_empty());
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_refuses_every_message_fails_the_run_though_nothing_is_lost() {
+    let relay = start(2, 3, false, Some(Fault::Refuse)).await;
+    let outcome = run(&relay, 2, 3, Pace::Open { per_second: 300.0 }, 1).await;
+    assert_clean(&outcome);
+    assert!(outcome.recorder.whole.sent > 0 && outcome.recorder.whole.acked == 0);
+    let report = Report::new("chat", 1).with_outcome(outcome);
+    assert!(!report.is_clean(), "{:?}", report.faults);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,6 +4,8 @@
 mod fleet;
 mod generator;
 mod history;
+mod media;
+mod money;
 mod nodes;
 mod program;
 mod running;

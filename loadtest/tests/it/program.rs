@@ -71,6 +71,29 @@ fn limits_of_all_shapes_pass_and_are_reported() {
 }
 
 #[test]
+fn a_run_without_an_acknowledgement_fails() {
+    let folder = TempDir::new().unwrap();
+    let shape =
+        "limit chat --conversations 2 --members 3 --rate 50 --duration 1s --warm-up 200ms --fault refuse";
+    let report = ["--report", folder.path().to_str().unwrap()];
+    let arguments: Vec<&str> = shape.split(' ').chain(report).collect();
+    let output = loadtest(&arguments);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(
+        text.contains("limit chat: FAILED") && text.contains("nothing was acknowledged"),
+        "{text}"
+    );
+    let report = Report::read(folder.path()).unwrap();
+    assert!(report.sent > 0 && report.acked == 0);
+    let codes: Vec<&String> = report.refused.keys().collect();
+    assert!(
+        matches!(codes[..], [code] if code.ends_with("UNAVAILABLE")),
+        "{codes:?}"
+    );
+}
+
+#[test]
 fn what_cannot_be_done_is_said_clearly() {
     for (arguments, status, wanted) in [
         (
@@ -81,6 +104,14 @@ fn what_cannot_be_done_is_said_clearly() {
         (&["direct", "--api", "http://127.0.0.1:1"], 2, "does not answer"),
         (&["chat", "--rate", "fast"], 2, "not a rate"),
         (&["soak", "--kill-every", "10"], 2, "500ms, 30s"),
+        (&["soak", "--consults-per-s=-1"], 2, "not a number of 0 or more"),
+        (&["soak", "--faults", "pause-holder"], 2, "kill-holder"),
+        (&["media", "--workers", "0"], 2, "1..=500"),
+        (&["media", "--media-rate", "50%"], 2, "no percentage"),
+        (&["media", "--media-rate", "fast"], 2, "not a rate"),
+        (&["media", "--picture-pixels", "100"], 2, "400..=6000"),
+        (&["media", "--file-kib", "200000"], 2, "1..=102400"),
+        (&["media", "--server", "/nowhere/huizhen"], 2, "cargo build"),
         (&["limit", "idle", "--transport", "tls"], 2, "speaks TCP only"),
         (&["idle", "--connections", "1000000"], 2, "open files"),
         (&["compare", "/nowhere", "/nowhere"], 2, "cannot read"),

@@ -142,6 +142,7 @@ impl Member {
             body: text.to_owned().into(),
             mentions: Vec::new(),
             reply_to_seq: 0,
+            corrects_seq: 0,
         };
         self.client.send_message(message).await.unwrap();
     }
@@ -171,7 +172,8 @@ async fn listen(mut events: Events, log: Arc<Mutex<Log>>) {
             Event::SendFailed {
                 client_msg_id, error, ..
             } => log.failed.push(format!("{client_msg_id}: {}", error.message)),
-            Event::Entry(entry) if entry.kind() == EntryKind::Message => {
+            // The complaint is a message, too.
+            Event::Entry(entry) if entry.kind() == EntryKind::Message && entry.mime_type == "text/plain" => {
                 let text = String::from_utf8(entry.body.to_vec()).unwrap();
                 let heard = log.heard.entry(entry.conversation_id).or_default();
                 heard.push((entry.seq, text));

@@ -144,6 +144,9 @@ impl Hub {
     /// Takes a message: in memory at once, or through the store. Outlets to be flushed are added to `touched`. False
     /// when it can go nowhere.
     pub(super) fn take(self: &Arc<Self>, arrival: Arrival, touched: &mut Vec<Arc<Outlet>>) -> bool {
+        if self.fault == Some(Fault::Refuse) {
+            return false;
+        }
         match &self.store {
             None => self.publish(&arrival, None, touched),
             Some(store) => {
@@ -248,7 +251,8 @@ fn spoil(fault: Fault, entry: wire::Entry, conversation: &mut Conversation, touc
         push(outlet, &encoded, touched);
     }
     match fault {
-        Fault::Lose => {}
+        // A refused message becomes no entry.
+        Fault::Lose | Fault::Refuse => {}
         Fault::Double => {
             push(victim, &encoded, touched);
             push(victim, &encoded, touched);

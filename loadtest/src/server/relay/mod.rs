@@ -73,6 +73,8 @@ pub enum Fault {
     Forge,
     /// A message becomes two entries.
     Repeat,
+    /// Every message is refused, not only each fiftieth.
+    Refuse,
 }
 
 /// Runs until it is asked to end.

@@ -6,33 +6,34 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::generator::recorder::Times;
+use crate::report::Undisturbed;
 
 /// The longest list of things that went wrong.
 const MAX_FAULTS: usize = 20;
 
 /// Of one worker, or of all.
 #[derive(Debug, Default)]
-pub(super) struct Figures {
+pub(in crate::workload) struct Figures {
     endpoints: BTreeMap<&'static str, Times>,
-    pub(super) faults: Vec<String>,
+    pub(in crate::workload) faults: Vec<String>,
 }
 
 impl Figures {
     /// Takes note of a call.
-    pub(super) fn record(&mut self, endpoint: &'static str, took: Duration) {
+    pub(in crate::workload) fn record(&mut self, endpoint: &'static str, took: Duration) {
         let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         self.endpoints.entry(endpoint).or_default().record(us);
     }
 
     /// Takes note of something that went wrong.
-    pub(super) fn fault(&mut self, fault: String) {
+    pub(in crate::workload) fn fault(&mut self, fault: String) {
         if self.faults.len() < MAX_FAULTS {
             self.faults.push(fault);
         }
     }
 
     /// Adds those of another worker.
-    pub(super) fn add(&mut self, other: Self) {
+    pub(in crate::workload) fn add(&mut self, other: Self) {
         for (endpoint, times) in &other.endpoints {
             self.endpoints.entry(endpoint).or_default().add(times);
         }
@@ -41,18 +42,27 @@ impl Figures {
         }
     }
 
+    /// The calls that were measured, beside those that failed.
+    pub(super) fn undisturbed(&self) -> Undisturbed {
+        let acked = self.calls();
+        Undisturbed {
+            sent: acked + self.faults.len() as u64,
+            acked,
+        }
+    }
+
     /// All calls.
-    pub(super) fn calls(&self) -> u64 {
+    pub(in crate::workload) fn calls(&self) -> u64 {
         self.endpoints.values().map(Times::count).sum()
     }
 
     /// The calls of one kind.
-    pub(super) fn times(&self, endpoint: &str) -> Option<&Times> {
+    pub(in crate::workload) fn times(&self, endpoint: &str) -> Option<&Times> {
         self.endpoints.get(endpoint)
     }
 
     /// Of all endpoints together.
-    pub(super) fn whole(&self) -> Times {
+    pub(in crate::workload) fn whole(&self) -> Times {
         let mut whole = Times::default();
         for times in self.endpoints.values() {
             whole.add(times);
@@ -61,7 +71,7 @@ impl Figures {
     }
 
     /// For the report: of each endpoint its calls a second and its times.
-    pub(super) fn described(&self, duration: Duration) -> Value {
+    pub(in crate::workload) fn described(&self, duration: Duration) -> Value {
         let seconds = duration.as_secs_f64().max(1e-9);
         self.endpoints
             .iter()
@@ -80,7 +90,7 @@ impl Figures {
     }
 
     /// Prints a table.
-    pub(super) fn print(&self, duration: Duration) {
+    pub(in crate::workload) fn print(&self, duration: Duration) {
         let seconds = duration.as_secs_f64().max(1e-9);
         println!(
             "  {:<36} {:>9} {:>10} {:>10}",

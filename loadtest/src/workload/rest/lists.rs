@@ -1,5 +1,5 @@
-//! Lists of a doctor with very many consults beside those of one with few: a page costs what it holds, not what lies
-//! behind.
+//! The desk and the lists of a team with very many consults beside those of one with few: a page costs as
+//! much as it holds, however many lie behind.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -15,10 +15,12 @@ use crate::report::Report;
 use crate::world::User;
 use crate::world::rest::Rest;
 
-/// Consults of the doctor who has few. Half of them have ended, so that each list has some.
-const FEW: u32 = 10;
-/// Items of a page, which either has.
-const PAGE: usize = 5;
+/// Consults of the team that has few. Half of them have ended, a quarter is running, a quarter waits: each list has a page.
+const FEW: u32 = 100;
+/// Items of a page, which either has: a screen of the desk.
+const PAGE: usize = 20;
+/// Consults that stay open of many: one member has at most 1000 with a team.
+const MOST_OPEN: u32 = 900;
 /// The longest time of a page of many, as a multiple.
 const MAX_RATIO: f64 = 1.5;
 /// Consults that are made at a time.
@@ -37,6 +39,7 @@ struct List {
 /// The caller.
 #[derive(Clone, Copy)]
 enum By {
+    Patient,
     Doctor,
     Assistant,
 }
@@ -46,18 +49,47 @@ macro_rules! list {
         List {
             few: concat!("GET ", $path, $label, ", few"),
             many: concat!("GET ", $path, $label, ", many"),
-            path: concat!($path, "?limit=5", $query),
+            path: concat!($path, "?limit=20", $query),
             by: $by,
             judged: $judged,
         }
     };
 }
 
-const LISTS: [List; 5] = [
+/// Which consults a page of the desk is of.
+macro_rules! desk {
+    ($label:literal, $query:literal, $by:expr) => {
+        list!("/team/{id}/desk", $label, $query, $by, true)
+    };
+}
+
+const LISTS: [List; 17] = [
+    desk!(" waiting", "&state=waiting", By::Assistant),
+    desk!(" running", "&state=running", By::Assistant),
+    desk!(" ended", "&state=ended", By::Assistant),
+    desk!(" mine", "&state=mine", By::Doctor),
+    desk!(" waiting, text", "&state=waiting&text=load", By::Doctor),
+    desk!(" running, text", "&state=running&text=load%20test", By::Doctor),
+    desk!(" ended, text", "&state=ended&text=load", By::Assistant),
+    desk!(
+        " ended, longer text",
+        "&state=ended&text=load%20test",
+        By::Assistant
+    ),
+    desk!(" ended, doctor", "&state=ended&doctor_id={doctor}", By::Assistant),
     list!("/consult/in_process_list", "", "", By::Doctor, true),
     list!("/consult/history_list", "", "", By::Doctor, true),
+    list!(
+        "/consult/in_process_list",
+        " of the patient",
+        "",
+        By::Patient,
+        true
+    ),
+    list!("/consult/history_list", " of the patient", "", By::Patient, true),
     list!("/team/{id}/my_consult_list", "", "", By::Doctor, true),
     list!("/team/{id}/consult_list", "", "", By::Assistant, true),
+    list!("/team/{id}/rating_list", "", "", By::Assistant, true),
     list!(
         "/team/{id}/my_consult_list",
         " counted",
@@ -128,9 +160,10 @@ pub(super) async fn run(arguments: RestArguments) -> Result<bool> {
         .parameter("many", arguments.consults)
         .parameter("ratio_p50", json!(ratios))
         .parameter("endpoints", figures.described(duration));
-    report.method = format!("pages of {PAGE}, of either doctor in turn, one call at a time");
+    report.method = format!("pages of {PAGE}, of either team in turn, one call at a time");
     report.duration_s = duration.as_secs_f64();
     report.faults.clone_from(&figures.faults);
+    report.hold_to(figures.undisturbed());
     report.server_commit = Some(fleet.rest.commit().await?);
     fleet.close().await?;
     println!(
@@ -148,10 +181,12 @@ pub(super) async fn run(arguments: RestArguments) -> Result<bool> {
 /// Calls for a page; returns the number of its items.
 async fn page(rest: &Rest, list: &List, place: &Place) -> Result<usize> {
     let who = match list.by {
+        By::Patient => &place.patient,
         By::Doctor => &place.doctor,
         By::Assistant => &place.assistant,
     };
     let path = list.path.replace("{id}", &place.team.to_string());
+    let path = path.replace("{doctor}", &place.doctor.user_id.to_string());
     let page: Value = rest.call(Method::GET, &path, &who.access_token, None).await?;
     Ok(page.as_array().map_or(0, Vec::len))
 }
@@ -177,7 +212,28 @@ fn judge(figures: &mut Figures) -> BTreeMap<&'static str, f64> {
     ratios
 }
 
-/// Makes consults with the doctor in them; every other one is finished.
+/// How far a consult goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Waiting,
+    Running,
+    Finished,
+    Rated,
+}
+
+impl Stage {
+    const fn of(number: u32) -> Self {
+        let may_stay_open = number < 2 * MOST_OPEN;
+        match number % 4 {
+            0 => Self::Rated,
+            2 if may_stay_open => Self::Running,
+            3 if may_stay_open => Self::Waiting,
+            _ => Self::Finished,
+        }
+    }
+}
+
+/// Makes consults of the patient with the team.
 async fn make(rest: &Rest, place: &Place, count: u32) -> Result<()> {
     let mut progress = Progress::begin("making consults", u64::from(count));
     let mut running = tokio::task::JoinSet::new();
@@ -189,13 +245,21 @@ async fn make(rest: &Rest, place: &Place, count: u32) -> Result<()> {
             progress.at(made, "consults");
         }
         let (rest, patient, assistant) = (rest.clone(), place.patient.clone(), place.assistant.clone());
-        let (doctor, team) = (place.doctor.user_id, place.team);
+        let (doctor, team, stage) = (place.doctor.user_id, place.team, Stage::of(number));
         running.spawn(async move {
             let id = rest.consult(&patient, team).await?;
-            rest.consult_doctor(&assistant, id, doctor).await?;
-            if number % 2 == 0 {
+            if stage != Stage::Waiting {
+                rest.consult_doctor(&assistant, id, doctor).await?;
+            }
+            if matches!(stage, Stage::Finished | Stage::Rated) {
                 let path = format!("/consult/{id}/finish");
                 rest.call::<Value>(Method::POST, &path, &assistant.access_token, Some(json!({})))
+                    .await?;
+            }
+            if stage == Stage::Rated {
+                let path = format!("/consult/{id}/rating");
+                let rating = json!({"stars": 5, "words": "load test"});
+                rest.call::<Value>(Method::PUT, &path, &patient.access_token, Some(rating))
                     .await?;
             }
             anyhow::Ok(())
@@ -210,6 +274,20 @@ async fn make(rest: &Rest, place: &Place, count: u32) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_list_has_a_page_and_few_stay_open() {
+        let stages = |count: u32| {
+            let all: Vec<Stage> = (0..count).map(Stage::of).collect();
+            move |stage| all.iter().filter(|of| **of == stage).count()
+        };
+        let few = stages(FEW - 1);
+        for stage in [Stage::Waiting, Stage::Running, Stage::Finished, Stage::Rated] {
+            assert!(few(stage) >= PAGE, "{stage:?} {}", few(stage));
+        }
+        let many = stages(100_000);
+        assert_eq!(many(Stage::Waiting) + many(Stage::Running), MOST_OPEN as usize);
+    }
 
     #[test]
     fn too_long_is_a_fault_of_what_is_judged() {
@@ -235,7 +313,7 @@ mod tests {
             LISTS.iter().filter(|list| list.judged).count()
         );
         assert!(
-            figures.faults[0].contains("/consult/in_process_list"),
+            figures.faults[0].contains("/team/{id}/desk waiting"),
             "{:?}",
             figures.faults
         );

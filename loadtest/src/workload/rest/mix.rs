@@ -104,6 +104,7 @@ pub(super) async fn run(arguments: RestArguments) -> Result<bool> {
     report.cores_used = (cpu_s + report.generator_cpu_s) / begun.elapsed().as_secs_f64();
     report.server_commit = Some(fleet.rest.commit().await?);
     report.faults.clone_from(&figures.faults);
+    report.hold_to(figures.undisturbed());
     fleet.close().await?;
     println!(
         "rest records: {:.0} requests/s, p50 {:.2} ms, p99 {:.2} ms",

@@ -1,10 +1,11 @@
-//! rest: the calls of apps for records, in a closed loop; and what a long list costs beside a short one.
+//! rest: the calls of apps for records or for money, in a closed loop; and what a long list costs beside a short one.
 
-mod figures;
+pub(super) mod figures;
 mod lists;
 mod mix;
+mod money;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use super::fleet::Fleet;
 use crate::arguments::{Mix, RestArguments, Transport};
@@ -15,9 +16,7 @@ pub(super) async fn run(arguments: RestArguments) -> Result<bool> {
     match arguments.mix {
         Mix::Records => Box::pin(mix::run(arguments)).await,
         Mix::Lists => Box::pin(lists::run(arguments)).await,
-        Mix::Money => bail!(
-            "--mix money moves money through the ledger, which this fleet does not have yet: use --mix records"
-        ),
+        Mix::Money => Box::pin(money::run(arguments)).await,
     }
 }
 

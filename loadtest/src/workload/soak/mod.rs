@@ -3,6 +3,7 @@
 //! no user may get or write what lies outside of their time.
 
 mod clients;
+mod due;
 pub(crate) mod faults;
 mod notes;
 pub(super) mod recover;
@@ -15,13 +16,15 @@ use std::sync::{Arc, PoisonError};
 use anyhow::{Context, Result};
 
 use crate::arguments::SoakArguments;
+use crate::arguments::fault::Fault;
 use crate::judge::Class;
 use crate::report::{Moment, Percentiles, Report};
 use clients::device::Device;
 use clients::devices::{start_devices, start_visitors, wait_until_connected};
 use clients::sending::{Sending, send_all};
+use due::Place;
 use faults::ground::Ground;
-use notes::Notes;
+use notes::{Notes, Promises};
 use verdict::{Found, judge, settle, watched};
 
 const PAYLOAD_BYTES: usize = 200;
@@ -58,13 +61,18 @@ pub(super) async fn run(arguments: SoakArguments) -> Result<bool> {
     // A member's second device, and a visitor, in each conversation; a newcomer.
     let connections = (arguments.conversations * (arguments.members + 2) + 1) as usize;
     let mut ground = Box::pin(Ground::open(&arguments, connections)).await?;
-    let builder = ground.builder().clone().with_second_devices();
+    let promises = promises(&arguments)?;
+    let mut builder = ground.builder().clone().with_second_devices();
+    if promises.are_made {
+        builder = builder.with_clocks();
+    }
     let world = Box::pin(builder.consults(arguments.conversations, arguments.members)).await?;
     let second = Box::pin(builder.second_devices(arguments.conversations)).await?;
     let strangers = Box::pin(builder.visitors(&world)).await?;
     let newcomer = Box::pin(builder.third_device()).await?;
 
-    let notes = Arc::new(Notes::new(&world)?);
+    let world = Arc::new(world);
+    let notes = Arc::new(Notes::new(&world, promises)?);
     let devices = Arc::new(start_devices(ground.rest(), &world, &second, &notes));
     let visitors = Arc::new(start_visitors(
         ground.rest(),
@@ -104,12 +112,32 @@ pub(super) async fn run(arguments: SoakArguments) -> Result<bool> {
         arguments.output.seed,
         ended.clone(),
     ));
+    let opener = clients::opener::Opener {
+        world: world.clone(),
+        rest: ground.rest().clone(),
+        notes: notes.clone(),
+        place: ground.place().filter(Place::can_age),
+    };
+    let opening = tokio::spawn(clients::opener::open_all(
+        if promises.are_made {
+            arguments.consults_per_s
+        } else {
+            0.0
+        },
+        Arc::new(opener),
+        arguments.output.seed,
+        ended.clone(),
+    ));
     let disturbed =
         Box::pin(ground.disturb_while(&arguments, &notes, &newcomer, sending.abort_handle())).await;
     sending.await.context("sending was cut short")?;
     let disturbed = disturbed?;
     ended.store(true, Ordering::Relaxed);
     let changes = coming.await.context("visitors stopped coming")?;
+    let cancelled = opening.await.context("patients stopped opening consults")?;
+    if let Some(place) = ground.place().filter(|_| promises.are_made) {
+        Box::pin(place.await_all(&notes, ground.rest(), &world)).await;
+    }
 
     let journals = Box::pin(settle(&notes, &world, &all, first_reader)).await;
     notes.tape.end();
@@ -135,9 +163,25 @@ pub(super) async fn run(arguments: SoakArguments) -> Result<bool> {
     drop(database);
     Box::pin(ground.close()).await?;
     let mut report = report(&arguments, &notes, &found, &disturbed, changes, connections);
+    if promises.are_made {
+        let name = "consults that their patients cancelled".to_owned();
+        report.figures.insert(name, cancelled as f64);
+    }
     report.server_commit = Some(commit);
     report.publish(arguments.output.report.as_deref())?;
     Ok(report.is_clean())
+}
+
+/// The promises of the teams of a run: nothing on a running fleet, whose records cannot be read.
+fn promises(arguments: &SoakArguments) -> Result<Promises> {
+    let is_ours = arguments.target.api.is_none();
+    let shifts = |fault: &Fault| fault.clock_ms().is_some() || *fault == Fault::ClockJitter;
+    // PostgreSQL has the machine's clock, whatever happens to that of a server.
+    let are_timed = arguments.target.nodes > 0 || !arguments.chosen_faults()?.iter().any(shifts);
+    Ok(Promises {
+        are_made: is_ours && arguments.consults_per_s > 0.0,
+        are_timed,
+    })
 }
 
 fn report(
@@ -152,7 +196,8 @@ fn report(
         .parameter("conversations", arguments.conversations)
         .parameter("members", arguments.members)
         .parameter("rate", arguments.rate)
-        .parameter("doubled_percent", arguments.doubled_percent);
+        .parameter("doubled_percent", arguments.doubled_percent)
+        .parameter("consults_per_s", arguments.consults_per_s);
     report = if arguments.target.nodes > 0 {
         report
             .parameter("nodes", arguments.target.nodes)
@@ -205,6 +250,7 @@ fn report(
         .figures
         .insert("consults opened".to_owned(), notes.opened_count() as f64);
     found.fill_in(&mut report);
+    report.hold_to(notes.recovery(|recovery| recovery.undisturbed()));
     let faults = notes.faults.lock().unwrap_or_else(PoisonError::into_inner);
     report.faults.extend(faults.iter().cloned());
     report
@@ -215,6 +261,14 @@ impl Found {
     fn fill_in(&self, report: &mut Report) {
         let findings = &self.findings;
         report.spans = self.spans;
+        for ((state, kind), count) in &self.deadlines {
+            let name = format!("deadlines {}: {}", state.as_str(), kind.as_str());
+            report.figures.insert(name, *count as f64);
+        }
+        if !self.deadlines.is_empty() {
+            let name = "the latest deadline fired after, s".to_owned();
+            report.figures.insert(name, self.latest_ms as f64 / 1000.0);
+        }
         report.lost = findings.of_class(Class::Lost);
         report.duplicated = findings.of_class(Class::Duplicated);
         report.reordered = findings.of_class(Class::Reordered);

@@ -1,6 +1,7 @@
 //! The judge and the checker of histories, which share no code: both pass what is right, and both find each way of
 //! spoiling it, under the same name.
 
+mod deadlines;
 mod run;
 mod spoilings;
 
@@ -9,21 +10,27 @@ use std::collections::BTreeSet;
 use loadtest::judge::rules::RULES;
 use loadtest::judge::{Rule, What};
 
+use self::deadlines::{OF_WAITING, brought_forward};
 use self::run::{CONVERSATION, PATIENT, Run};
-use self::spoilings::SPOILINGS;
+use self::spoilings::{OF_RETURNING, SPOILINGS};
 
 #[test]
 fn a_good_history_passes_both() {
-    let run = Run::good();
-    assert_eq!(run.judged(), BTreeSet::new());
-    assert_eq!(run.checked(), BTreeSet::new());
+    let mut aged = Run::waiting();
+    brought_forward(&mut aged);
+    for run in [Run::good(), Run::returning(), Run::waiting(), aged] {
+        assert_eq!(run.judged(), BTreeSet::new());
+        assert_eq!(run.checked(), BTreeSet::new());
+    }
 }
 
 #[test]
 fn both_find_each_way_of_spoiling_a_history_and_say_the_same() {
     let mut broken = BTreeSet::new();
-    for (what, rule, spoil) in SPOILINGS {
-        let mut run = Run::good();
+    let returning = OF_RETURNING.map(|spoiling| (Run::returning(), spoiling));
+    let good = SPOILINGS.map(|spoiling| (Run::good(), spoiling));
+    let waiting = OF_WAITING.map(|spoiling| (Run::waiting(), spoiling));
+    for (mut run, (what, rule, spoil)) in good.into_iter().chain(returning).chain(waiting) {
         spoil(&mut run);
         let judged = run.judged();
         assert!(judged.contains(rule.name()), "{what}: {judged:?}");

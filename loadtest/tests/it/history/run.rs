@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::process::Command;
 
+use loadtest::judge::deadline::{Kind, Promise, Record, State, Step};
 use loadtest::judge::history::History;
 use loadtest::judge::{Change, Fact, Note, Seen, Span, Trial, Truth, What, Who, hash};
 
@@ -10,6 +11,7 @@ pub(super) const CONVERSATION: i64 = 9;
 pub(super) const MESSAGE: i32 = 1;
 pub(super) const JOINED: i32 = 2;
 pub(super) const LEFT: i32 = 3;
+const DEADLINE: i32 = 14;
 
 pub(super) const PATIENT: u32 = 0;
 pub(super) const ASSISTANT: u32 = 1;
@@ -24,45 +26,29 @@ pub(super) struct Run {
     pub(super) spans: Vec<Span>,
     pub(super) notes: Vec<Note>,
     pub(super) devices: HashMap<u32, Who>,
+    pub(super) records: Vec<Record>,
+    pub(super) promise: Option<Promise>,
+    /// When the records were read.
+    read_ms: Option<i64>,
+    /// How long nothing happened.
+    slept_us: u64,
 }
 
 impl Run {
     /// Messages a, b, c, d and e are 3, 5, 7, 9 and 10.
     pub(super) fn good() -> Self {
-        let event = |kind, user_id| Fact {
-            sender: user_id,
-            kind,
-            id: 0,
-            body: hash(b""),
-            change: Some(Change {
-                user_id,
-                joined: kind == JOINED,
-            }),
-        };
-        let message = |id: u64, sender| Fact {
-            sender,
-            kind: MESSAGE,
-            id,
-            body: hash(&[id as u8]),
-            change: None,
-        };
         let facts = [
-            event(JOINED, 1),
-            event(JOINED, 2),
+            event(JOINED, 1, 1),
+            event(JOINED, 2, 1),
             message(0xa, 1),
-            event(JOINED, 3),
+            event(JOINED, 3, 0),
             message(0xb, 2),
-            event(LEFT, 3),
+            event(LEFT, 3, 0),
             message(0xc, 1),
-            event(JOINED, 3),
+            event(JOINED, 3, 8),
             message(0xd, 3),
             message(0xe, 2),
         ];
-        let span = |user_id, from_seq, to_seq| Span {
-            user_id,
-            from_seq,
-            to_seq,
-        };
         let who = |client: &str, user_id, stays| Who {
             client: client.to_owned(),
             user_id,
@@ -71,10 +57,10 @@ impl Run {
         let mut run = Self {
             facts: (1..).zip(facts).collect(),
             spans: vec![
-                span(1, 1, None),
-                span(2, 1, None),
-                span(3, 4, Some(6)),
-                span(3, 8, None),
+                span(1, 1, None, Some(1)),
+                span(2, 1, None, Some(1)),
+                span(3, 4, Some(6), None),
+                span(3, 8, None, Some(8)),
             ],
             notes: Vec::new(),
             devices: HashMap::from([
@@ -83,9 +69,85 @@ impl Run {
                 (VISITOR, who("0.2", 3, true)),
                 (READER, who("0.reader", 2, false)),
             ]),
+            records: Vec::new(),
+            promise: None,
+            read_ms: None,
+            slept_us: 0,
         };
         run.live();
         run
+    }
+
+    /// The same, and then the visitor leaves and is brought back with everything: 11 to 14.
+    pub(super) fn returning() -> Self {
+        let mut run = Self::good();
+        let facts = [
+            event(LEFT, 3, 0),
+            message(0xf, 1),
+            event(JOINED, 3, 1),
+            message(0x10, 2),
+        ];
+        run.facts.extend((11..).zip(facts));
+        run.spans[3].to_seq = Some(11);
+        run.spans.push(span(3, 13, None, Some(1)));
+        for device in [VISITOR, PATIENT, ASSISTANT] {
+            run.entries(device, &[11]);
+        }
+        run.say(PATIENT, 12);
+        run.entries(PATIENT, &[12, 13]);
+        run.entries(ASSISTANT, &[12, 13]);
+        // Its copy lacks 1 to 3, and 7.
+        run.told(VISITOR, 12, 13);
+        let told = run.notes.last_mut().map(|note| &mut note.what);
+        if let Some(What::Conversation { reset, .. }) = told {
+            *reset = true;
+        }
+        run.entries(VISITOR, &[12, 13]);
+        run.say(ASSISTANT, 14);
+        for device in [VISITOR, PATIENT, ASSISTANT] {
+            run.entries(device, &[14]);
+        }
+        run
+    }
+
+    /// The same, with a promise of an answer within 60 s, of which the team is reminded 20 s before, and an end after a
+    /// day: 11 to 15.
+    pub(super) fn waiting() -> Self {
+        let mut run = Self::good();
+        let asked_us = run.notes.last().map(|note| note.t_us);
+        run.promise = Some(Promise {
+            answer_ms: 60_000,
+            reminder_ms: Some(20_000),
+            asked_us,
+            aged_ms: None,
+        });
+        let facts = [
+            deadline(Kind::FirstAnswer, State::Set, 61_000, 1000),
+            deadline(Kind::SilenceEnd, State::Set, 86_401_000, 1000),
+            deadline(Kind::AnswerReminder, State::Fired, 41_000, 42_000),
+            deadline(Kind::FirstAnswer, State::Fired, 61_000, 61_000),
+            deadline(Kind::SilenceEnd, State::Set, 86_450_000, 62_000),
+        ];
+        run.facts.extend((11..).zip(facts));
+        for (slept_us, seqs) in [(0, &[11, 12][..]), (41_000_000, &[13]), (60_000_000, &[14, 15])] {
+            run.slept_us = slept_us;
+            for device in [VISITOR, PATIENT, ASSISTANT] {
+                run.entries(device, seqs);
+            }
+        }
+        let row = |kind, state, due_ms| Record { kind, state, due_ms };
+        run.records = vec![
+            row(Kind::AnswerReminder, State::Fired, None),
+            row(Kind::FirstAnswer, State::Fired, None),
+            row(Kind::SilenceEnd, State::Set, Some(86_450_000)),
+        ];
+        run.read_ms = Some(200_000);
+        run
+    }
+
+    /// The deadline that this entry tells of.
+    pub(super) fn step(&mut self, seq: i64) -> &mut Step {
+        self.facts[seq as usize - 1].1.deadline.as_mut().unwrap()
     }
 
     pub(super) fn live(&mut self) {
@@ -136,7 +198,7 @@ impl Run {
     }
 
     pub(super) fn note(&mut self, device: u32, what: What) {
-        let t_us = 10 * (self.notes.len() as u64 + 1);
+        let t_us = 10 * (self.notes.len() as u64 + 1) + self.slept_us;
         self.notes.push(Note { t_us, device, what });
     }
 
@@ -265,10 +327,20 @@ impl Run {
         for (seq, fact) in &self.facts {
             truth.fact(*seq, *fact);
         }
-        for span in &self.spans {
-            truth.span(*span);
-        }
+        self.rows(&mut truth);
         truth
+    }
+
+    /// Everything but the journal.
+    fn rows(&self, truth: &mut Truth) {
+        self.spans.iter().for_each(|span| truth.span(*span));
+        self.records.iter().for_each(|record| truth.record(*record));
+        if let Some(promise) = self.promise {
+            truth.promise(promise);
+        }
+        if let Some(read_ms) = self.read_ms {
+            truth.read_at(read_ms);
+        }
     }
 
     /// The rules that the judge finds broken.
@@ -292,9 +364,9 @@ impl Run {
             one.fact(*seq, *fact);
             history.truth(CONVERSATION, &one).unwrap();
         }
-        let mut spans = Truth::default();
-        self.spans.iter().for_each(|span| spans.span(*span));
-        history.truth(CONVERSATION, &spans).unwrap();
+        let mut rows = Truth::default();
+        self.rows(&mut rows);
+        history.truth(CONVERSATION, &rows).unwrap();
         for note in &self.notes {
             history.note(&self.devices[&note.device], note).unwrap();
         }
@@ -319,5 +391,57 @@ impl Run {
             "{text}{error}"
         );
         broken
+    }
+}
+
+/// Who came sees entries from `sees_from` on; 0 is the entry of the coming.
+fn event(kind: i32, user_id: i64, sees_from: i64) -> Fact {
+    Fact {
+        sender: user_id,
+        kind,
+        id: 0,
+        body: hash(b""),
+        change: Some(Change {
+            user_id,
+            joined: kind == JOINED,
+            sees_from,
+        }),
+        deadline: None,
+    }
+}
+
+fn deadline(kind: Kind, state: State, due_ms: i64, created_ms: i64) -> Fact {
+    Fact {
+        sender: 1,
+        kind: DEADLINE,
+        id: 0,
+        body: hash(b""),
+        change: None,
+        deadline: Some(Step {
+            kind,
+            state,
+            due_ms,
+            created_ms,
+        }),
+    }
+}
+
+fn message(id: u64, sender: i64) -> Fact {
+    Fact {
+        sender,
+        kind: MESSAGE,
+        id,
+        body: hash(&[id as u8]),
+        change: None,
+        deadline: None,
+    }
+}
+
+fn span(user_id: i64, from_seq: i64, to_seq: Option<i64>, sees_from_seq: Option<i64>) -> Span {
+    Span {
+        user_id,
+        from_seq,
+        to_seq,
+        sees_from_seq,
     }
 }

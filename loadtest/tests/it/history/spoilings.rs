@@ -218,3 +218,61 @@ pub(super) const SPOILINGS: [Spoiling; 34] = [
         run.facts.push((11, forged));
     }),
 ];
+
+/// Ways of spoiling a run in which a doctor is brought back with everything.
+pub(super) const OF_RETURNING: [Spoiling; 7] = [
+    ("a hole stays in the copy", Rule::NeverCame, |run| {
+        *announced(run, 12).0 = false;
+    }),
+    ("the absence is passed over", Rule::Skipped, |run| {
+        *announced(run, 12).1 = 13;
+        let at = run.at(VISITOR, 12);
+        run.notes.remove(at);
+    }),
+    ("an entry of the absence never came", Rule::EntryLost, |run| {
+        let at = run.at(VISITOR, 12);
+        run.notes.remove(at);
+    }),
+    ("what the session had comes again", Rule::EntryDoubled, |run| {
+        *announced(run, 12).1 = 10;
+        let at = run.at(VISITOR, 12);
+        let again = Note {
+            what: What::Entry(run.seen(10)),
+            ..run.notes[at]
+        };
+        run.notes.insert(at, again);
+    }),
+    ("a whole copy is to be dropped", Rule::Reset, |run| {
+        run.told(VISITOR, 0, 14);
+        let last = run.notes.last_mut().map(|note| &mut note.what);
+        if let Some(What::Conversation { reset, .. }) = last {
+            *reset = true;
+        }
+    }),
+    (
+        "a row of participant shows other entries than it says",
+        Rule::SpansDiffer,
+        |run| {
+            run.spans[4].sees_from_seq = Some(13);
+        },
+    ),
+    (
+        "the absence comes to one who sees from now on",
+        Rule::Leaked,
+        |run| {
+            run.spans[4].sees_from_seq = Some(13);
+            if let Some(change) = &mut run.facts[12].1.change {
+                change.sees_from = 13;
+            }
+        },
+    ),
+];
+
+/// `reset` and `from_seq` of the Conversation frame before an entry of the visitor.
+fn announced(run: &mut Run, seq: i64) -> (&mut bool, &mut i64) {
+    let at = run.at(VISITOR, seq) - 1;
+    match &mut run.notes[at].what {
+        What::Conversation { reset, from_seq, .. } => (reset, from_seq),
+        other => panic!("{other:?}"),
+    }
+}

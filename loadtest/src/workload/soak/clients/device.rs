@@ -90,6 +90,7 @@ impl Device {
             body: body.into(),
             mentions: Vec::new(),
             reply_to_seq: 0,
+            corrects_seq: 0,
         };
         let inner = self.inner.clone();
         async move {

@@ -3,6 +3,7 @@
 pub(super) mod device;
 pub(super) mod devices;
 pub(super) mod newcomer;
+pub(super) mod opener;
 pub(super) mod plain;
 pub(super) mod sending;
 pub(super) mod visitor;

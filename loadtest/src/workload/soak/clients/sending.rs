@@ -54,6 +54,7 @@ pub(in crate::workload::soak) async fn send_all(
                 notes.book(conversation, |book| book.sent(payload, numbers.collect()));
                 let now_us = notes.now_us();
                 notes.record(|recorder| recorder.sent(now_us));
+                notes.recovery(|recovery| recovery.sent(payload.due_us));
                 let sends = senders
                     .iter()
                     .map(|sender| of_it[*sender].send(payload, PAYLOAD_BYTES));

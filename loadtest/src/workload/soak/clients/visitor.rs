@@ -1,6 +1,6 @@
 //! Doctors who are brought into conversations and taken out again, all the while, most of all in the midst of their
-//! catching up: what they get is exactly the entries of their spans of participation (I3, I5), and what they write
-//! stands within them (I5).
+//! catching up: they get exactly the entries that their participation shows (I3, I5), all or those from now on, and write
+//! only while they are in (I5).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -48,8 +48,8 @@ impl Visitor {
         }
     }
 
-    /// Adds it or removes it; returns whether it is in now, if that is known.
-    async fn change(&self, rest: &Rest, is_in: bool) -> Result<bool, CallError> {
+    /// Adds it, with all entries or those from now on, or removes it; returns whether it is in now, if that is known.
+    async fn change(&self, rest: &Rest, is_in: bool, history: &str) -> Result<bool, CallError> {
         let who = self.device.scribe.who;
         let doctors = format!("/consult/{}/doctor", who.conversation_id);
         let outcome: Result<Value, CallError> = if is_in {
@@ -57,7 +57,7 @@ impl Visitor {
             rest.call(Method::DELETE, &path, &self.assistant.access_token, None)
                 .await
         } else {
-            let body = json!({"doctor_id": who.user_id});
+            let body = json!({"doctor_id": who.user_id, "history": history});
             rest.call(Method::POST, &doctors, &self.assistant.access_token, Some(body))
                 .await
         };
@@ -88,8 +88,9 @@ impl Visitor {
     async fn open(&self, rest: &Rest, notes: &Notes) -> anyhow::Result<()> {
         let who = self.device.scribe.who;
         let team = rest.team_of_consult(&self.patient, who.conversation_id).await?;
+        let asked_us = notes.now_us();
         let consult = rest.consult(&self.patient, team).await?;
-        notes.opened(who.conversation, consult);
+        notes.opened(who.conversation, consult, asked_us);
         rest.consult_doctor(&self.assistant, consult, who.user_id).await?;
         Ok(())
     }
@@ -120,7 +121,8 @@ impl Visitor {
                 let _ = self.open(rest, notes).await;
             }
             // A failed change is tried again another time, which shows whether it took effect.
-            if let Ok(now_in) = self.change(rest, is_in).await {
+            let history = ["all", "from_now"][chance.below(2)];
+            if let Ok(now_in) = self.change(rest, is_in, history).await {
                 is_in = now_in;
                 changes.fetch_add(1, Ordering::Relaxed);
             }

@@ -15,8 +15,9 @@ use tokio::sync::watch;
 use super::notes::book::Book;
 use super::verdict::recovery::Recovery;
 use crate::generator::recorder::Recorder;
+use crate::judge::deadline::Promise;
 use crate::judge::tape::Tape;
-use crate::world::{User, World};
+use crate::world::{Clock, User, World};
 
 /// Faults that are kept in words; further ones are only counted.
 const MOST_FAULTS: usize = 50;
@@ -27,6 +28,25 @@ pub(super) struct Reader {
     pub(super) conversation: usize,
     pub(super) conversation_id: i64,
     pub(super) user: User,
+}
+
+/// The promises of the teams of a run.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Promises {
+    /// Whether there are any.
+    pub(super) are_made: bool,
+    /// Whether they can be timed by the run's clock: no fault shifts the database's.
+    pub(super) are_timed: bool,
+}
+
+/// A consult that was opened while the run went on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Opened {
+    pub(super) id: i64,
+    /// When it was asked for.
+    pub(super) asked_us: u64,
+    /// By how much its end by silence may have been brought forward past the servers.
+    pub(super) aged_ms: Option<i64>,
 }
 
 pub(super) struct Notes {
@@ -43,7 +63,8 @@ pub(super) struct Notes {
     /// Messages of visitors, which count apart: they may have waited on a device that was away.
     visitors_acked: AtomicU64,
     /// Consults that were opened while the run went on, by the first conversation of their patient.
-    opened: Mutex<HashMap<usize, Vec<i64>>>,
+    opened: Mutex<HashMap<usize, Vec<Opened>>>,
+    promises: Promises,
     /// Whether clients read what comes; while not, they are the slow readers of a fault.
     pub(super) reads: watch::Sender<bool>,
     /// Whether everybody is to be there and to catch up: the end of a run.
@@ -51,7 +72,7 @@ pub(super) struct Notes {
 }
 
 impl Notes {
-    pub(super) fn new(world: &World) -> Result<Self> {
+    pub(super) fn new(world: &World, promises: Promises) -> Result<Self> {
         Ok(Self {
             start: Instant::now(),
             recorder: Mutex::new(Recorder::new(Duration::ZERO, Duration::from_secs(7 * 24 * 3600))),
@@ -64,6 +85,7 @@ impl Notes {
             readers: OnceLock::new(),
             visitors_acked: AtomicU64::new(0),
             opened: Mutex::default(),
+            promises,
             reads: watch::Sender::new(true),
             quiet: watch::Sender::new(false),
         })
@@ -126,15 +148,43 @@ impl Notes {
     }
 
     /// A consult was opened beside this conversation.
-    pub(super) fn opened(&self, conversation: usize, consult: i64) {
+    pub(super) fn opened(&self, conversation: usize, id: i64, asked_us: u64) {
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        opened.entry(conversation).or_default().push(consult);
+        let opened = opened.entry(conversation).or_default();
+        opened.push(Opened {
+            id,
+            asked_us,
+            aged_ms: None,
+        });
+    }
+
+    /// The end by silence of a consult beside this conversation is about to be brought forward.
+    pub(super) fn aged(&self, conversation: usize, id: i64, by_ms: i64) {
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_it = opened.get_mut(&conversation).into_iter().flatten();
+        of_it
+            .filter(|opened| opened.id == id)
+            .for_each(|opened| opened.aged_ms = Some(by_ms));
     }
 
     /// All that were opened beside this conversation.
-    pub(super) fn opened_beside(&self, conversation: usize) -> Vec<i64> {
+    pub(super) fn opened_beside(&self, conversation: usize) -> Vec<Opened> {
         let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         opened.get(&conversation).cloned().unwrap_or_default()
+    }
+
+    /// The promise to the patient of this conversation, for that or for a consult that was opened beside it.
+    pub(super) fn promise(&self, conversation: usize, opened: Option<Opened>) -> Option<Promise> {
+        let minutes_ms = |minutes: i64| minutes * 60_000;
+        let clock = self.promises.are_made.then(|| Clock::of(conversation))?;
+        Some(Promise {
+            answer_ms: minutes_ms(clock.answer_minutes),
+            reminder_ms: (clock.reminder_minutes > 0).then(|| minutes_ms(clock.reminder_minutes)),
+            asked_us: opened
+                .map(|opened| opened.asked_us)
+                .filter(|_| self.promises.are_timed),
+            aged_ms: opened.and_then(|opened| opened.aged_ms),
+        })
     }
 
     pub(super) fn opened_count(&self) -> usize {
@@ -147,8 +197,9 @@ impl Notes {
     }
 
     pub(super) fn disturbed(&self, fault: &'static str, target: usize) {
-        self.disturbance(self.now_us(), "fault", fault, target);
-        self.recovery(Recovery::disturbed);
+        let now_us = self.now_us();
+        self.disturbance(now_us, "fault", fault, target);
+        self.recovery(|recovery| recovery.disturbed(now_us));
     }
 
     pub(super) fn healed(&self, fault: &'static str, target: usize) {

@@ -15,7 +15,8 @@ use tokio::time::sleep;
 
 use super::faults::ground::stage::Stage;
 use super::{
-    Device, Notes, RUN, Sending, judge, send_all, settle, start_devices, wait_until_connected, watched,
+    Device, Notes, Promises, RUN, Sending, judge, send_all, settle, start_devices, wait_until_connected,
+    watched,
 };
 
 use crate::arguments::{Case, RecoverArguments};
@@ -67,6 +68,7 @@ pub(in crate::workload) async fn run(arguments: RecoverArguments) -> Result<bool
         redis: Kind::Single,
         programs: arguments.programs.clone(),
         node_arguments: Vec::new(),
+        api_arguments: Vec::new(),
     };
     let sms = Arc::new(SmsWebhook::listen(([127, 0, 0, 1], 0).into()).await?);
     let fleet = Box::pin(start_processes(&size, &sms, talkers + crowd, false, Vec::new())).await?;
@@ -77,7 +79,7 @@ pub(in crate::workload) async fn run(arguments: RecoverArguments) -> Result<bool
     // Other phones than those of the consults' doctors.
     let others = Builder::new(stage.rest.clone(), sms, arguments.output.seed + 1);
     let pairs = Box::pin(others.pairs(arguments.nodes)).await?;
-    let notes = Arc::new(Notes::new(&world)?);
+    let notes = Arc::new(Notes::new(&world, Promises::default())?);
     let devices = Arc::new(start_devices(&stage.rest, &world, &second, &notes));
     let all: Vec<&Device> = devices.iter().flatten().collect();
     wait_until_connected(&all).await?;
@@ -152,6 +154,7 @@ pub(in crate::workload) async fn run(arguments: RecoverArguments) -> Result<bool
     });
     report.connections = (talkers + crowd) as u64;
     found.fill_in(&mut report);
+    report.hold_to(notes.recovery(|recovery| recovery.undisturbed()));
     let faults = notes
         .faults
         .lock()

@@ -17,8 +17,8 @@ use super::PROBE_RUN;
 use crate::world::rest::Rest;
 use crate::world::{User, World};
 
-/// How often a probe sends.
-const EVERY: Duration = Duration::from_millis(20);
+/// How often a probe sends. A node ends a session with more than 256 refused messages: those of some 10 s.
+const EVERY: Duration = Duration::from_millis(40);
 /// How long the last answers are waited for.
 const REST: Duration = Duration::from_secs(30);
 /// How long a login may take.
@@ -157,6 +157,7 @@ async fn send(writer: &mut Writer, number: u64, chat: i64) -> std::io::Result<()
         body: "probe".into(),
         mentions: Vec::new(),
         reply_to_seq: 0,
+        ..wire::Send::default()
     };
     writer.send(&frame(number, client_frame::Body::Send(send))).await
 }

@@ -8,9 +8,9 @@ use proto::client::{Client, RequestError};
 use proto::wire::{self, ErrorCode, client_frame, server_frame};
 use tokio::time::sleep;
 
-use super::bare::Bare;
-use crate::judge::database::change_of;
+use crate::judge::database::{change_of, step_of};
 use crate::judge::{Fact, Note, Truth, What};
+use crate::workload::bare::Bare;
 use crate::workload::soak::notes::scribe::seen;
 use crate::workload::soak::notes::{Notes, Reader};
 
@@ -56,6 +56,7 @@ pub(in crate::workload::soak) async fn journal(
                 id: seen.id,
                 body: seen.body,
                 change: change_of(seen.kind, entry.event.as_ref()),
+                deadline: step_of(entry.event.as_ref(), entry.created_ms),
             };
             truth.fact(seen.seq, fact);
         }

@@ -2,11 +2,10 @@
 //! by part.
 
 pub(super) mod audit;
-pub(super) mod bare;
 pub(super) mod recovery;
 
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::Path;
@@ -20,6 +19,7 @@ use super::clients::device::Device;
 use super::notes::Notes;
 use super::notes::scribe::Scribe;
 use crate::judge::database::Database;
+use crate::judge::deadline::{Kind, State};
 use crate::judge::history::History;
 use crate::judge::tape::PARTS;
 use crate::judge::{Findings, Seen, Trial, Truth, What, Who};
@@ -35,6 +35,21 @@ pub(super) struct Found {
     pub(super) findings: Findings,
     /// Spans of participation of visitors.
     pub(super) spans: u64,
+    /// How often a deadline of each kind came to each state, by the entries of consults.
+    pub(super) deadlines: BTreeMap<(State, Kind), u64>,
+    /// The longest time from when a deadline was due until it fired, ms.
+    pub(super) latest_ms: i64,
+}
+
+impl Found {
+    fn count(&mut self, truth: &Truth) {
+        for (_, step) in truth.steps() {
+            *self.deadlines.entry((step.state, step.kind)).or_default() += 1;
+            if step.state == State::Fired {
+                self.latest_ms = self.latest_ms.max(step.created_ms - step.due_ms);
+            }
+        }
+    }
 }
 
 /// The journals as History has them, where no database can be read.
@@ -68,7 +83,8 @@ pub(super) async fn settle(notes: &Notes, world: &World, devices: &[&Device], fi
             continue;
         };
         let reader = first_reader + conversation as u32;
-        for id in std::iter::once(what.id).chain(notes.opened_beside(conversation)) {
+        let beside = notes.opened_beside(conversation);
+        for id in std::iter::once(what.id).chain(beside.iter().map(|opened| opened.id)) {
             let truth = match audit::journal(client, notes, (conversation, id), id == what.id, reader).await {
                 Ok(truth) => truth,
                 Err(error) => {
@@ -148,23 +164,11 @@ pub(super) async fn judge(
     let mut history = histories.map(History::create).transpose()?;
     let mut found = Found::default();
     for part in 0..PARTS {
-        let mut truths: HashMap<i64, Truth> = HashMap::new();
+        let mut truths = HashMap::new();
         for conversation in (part..world.conversations.len()).step_by(PARTS) {
-            let id = world.conversations[conversation].id;
-            let mut of_it = match database {
-                Some(_) => Vec::new(),
-                None => journals.remove(&conversation).unwrap_or_default(),
-            };
-            if let Some(database) = database {
-                for id in std::iter::once(id).chain(notes.opened_beside(conversation)) {
-                    of_it.extend(
-                        Box::pin(database.of_consult(id))
-                            .await
-                            .context("the truth cannot be read")?,
-                    );
-                }
-            }
-            for (id, truth) in of_it {
+            let read = journals.remove(&conversation).unwrap_or_default();
+            let of_it = truths_of(notes, world, conversation, database, read);
+            for (id, truth) in Box::pin(of_it).await? {
                 if id == world.conversations[conversation].id
                     && let Some(visitor) = visitors.get(conversation)
                 {
@@ -176,6 +180,7 @@ pub(super) async fn judge(
         if let Some(database) = database {
             complete(notes, part, database, &mut truths).await?;
         }
+        truths.values().for_each(|truth| found.count(truth));
         let devices: HashMap<u32, Who> = watched
             .iter()
             .filter(|(_, (conversation, _))| conversation % PARTS == part)
@@ -197,6 +202,36 @@ pub(super) async fn judge(
         history.close()?;
     }
     Ok(found)
+}
+
+/// A conversation and those that were opened beside it, with what was promised to who opened them. Without a database
+/// they are as `read`.
+async fn truths_of(
+    notes: &Notes,
+    world: &World,
+    conversation: usize,
+    database: Option<&Database>,
+    read: Vec<(i64, Truth)>,
+) -> Result<Vec<(i64, Truth)>> {
+    let beside = notes.opened_beside(conversation);
+    let mut asked = HashMap::from([(world.conversations[conversation].id, None)]);
+    asked.extend(beside.into_iter().map(|opened| (opened.id, Some(opened))));
+    let mut truths = read;
+    if let Some(database) = database {
+        truths.clear();
+        for id in asked.keys() {
+            let of_it = Box::pin(database.of_consult(*id)).await;
+            truths.extend(of_it.context("the truth cannot be read")?);
+        }
+    }
+    for (id, truth) in &mut truths {
+        // A staff room has no deadlines.
+        let opened = asked.get(id);
+        if let Some(promise) = opened.and_then(|opened| notes.promise(conversation, *opened)) {
+            truth.promise(promise);
+        }
+    }
+    Ok(truths)
 }
 
 /// Adds conversations that only devices know of: a consult may be open although the answer was lost.

@@ -1,12 +1,17 @@
 //! Whether the fleet comes back: after every heal a send that was due since must be acknowledged soon, a login must
 //! succeed, and what was sent before must be delivered soon. Pure.
 
+use crate::report::Undisturbed;
+
 /// Heals, and the first success after each.
 #[derive(Debug, Default)]
 pub(in crate::workload::soak) struct Recovery {
     heals: Vec<Heal>,
     /// Whether the next fault has begun.
     is_disturbed: bool,
+    /// From when to when each fault stood; the last one may stand still.
+    faults_us: Vec<(u64, u64)>,
+    undisturbed: Undisturbed,
 }
 
 #[derive(Clone, Debug)]
@@ -22,13 +27,32 @@ struct Heal {
 
 impl Recovery {
     /// A fault begins; later events say nothing about the heal before.
-    pub(in crate::workload::soak) fn disturbed(&mut self) {
+    pub(in crate::workload::soak) fn disturbed(&mut self, at_us: u64) {
         self.is_disturbed = true;
+        self.faults_us.push((at_us, u64::MAX));
+    }
+
+    /// A message that is due at `due_us` is sent.
+    pub(in crate::workload::soak) fn sent(&mut self, due_us: u64) {
+        self.undisturbed.sent += u64::from(!self.stood_at(due_us));
+    }
+
+    /// Messages that were due while no fault stood, and how many of them were acknowledged at any time.
+    pub(in crate::workload::soak) fn undisturbed(&self) -> Undisturbed {
+        self.undisturbed
+    }
+
+    fn stood_at(&self, due_us: u64) -> bool {
+        let mut newest_first = self.faults_us.iter().rev();
+        newest_first.any(|(from_us, until_us)| (*from_us..*until_us).contains(&due_us))
     }
 
     /// A fault has been undone.
     pub(in crate::workload::soak) fn healed(&mut self, fault: &'static str, at_us: u64) {
         self.is_disturbed = false;
+        if let Some((_, until_us)) = self.faults_us.last_mut() {
+            *until_us = at_us;
+        }
         self.heals.push(Heal {
             fault,
             at_us,
@@ -62,6 +86,7 @@ impl Recovery {
 
     /// A send that was due at `due_us` is acknowledged at `now_us`.
     pub(in crate::workload::soak) fn acked(&mut self, due_us: u64, now_us: u64) {
+        self.undisturbed.acked += u64::from(!self.stood_at(due_us));
         if let Some(last) = self.heals.last_mut()
             && due_us >= last.at_us
         {
@@ -123,9 +148,32 @@ mod tests {
         assert_eq!(recovery.first_success_ms(), None);
         recovery.acked(10_500_000, 10_700_000);
         assert_eq!(recovery.first_success_ms(), Some(700.0));
-        recovery.disturbed();
+        recovery.disturbed(12_000_000);
         recovery.delivered(11_000_000, 19_000_000);
         assert!((recovery.latest_delivery_ms() - 400.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn messages_that_were_due_while_a_fault_stood_count_for_nothing() {
+        let mut recovery = Recovery::default();
+        recovery.sent(999);
+        recovery.disturbed(1_000);
+        recovery.sent(1_000);
+        recovery.sent(1_500);
+        recovery.healed("kill-node", 2_000);
+        recovery.sent(2_000);
+        // A message of before the fault is resent, and acknowledged after it.
+        recovery.acked(999, 2_100);
+        recovery.acked(1_500, 2_100);
+        let undisturbed = Undisturbed { sent: 2, acked: 1 };
+        assert_eq!(recovery.undisturbed(), undisturbed);
+        recovery.disturbed(3_000);
+        recovery.sent(9_000);
+        assert_eq!(
+            recovery.undisturbed(),
+            undisturbed,
+            "a fault that stands at the end"
+        );
     }
 
     #[test]

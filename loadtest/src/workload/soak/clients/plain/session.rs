@@ -189,6 +189,7 @@ impl<'a> Session<'a> {
                 body: message.body.clone(),
                 mentions: Vec::new(),
                 reply_to_seq: 0,
+                ..wire::Send::default()
             }),
             Request::Ping => client_frame::Body::Ping(wire::Ping {}),
         };

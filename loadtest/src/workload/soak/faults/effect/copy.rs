@@ -13,9 +13,9 @@ use tempfile::TempDir;
 use crate::arguments::fault::Fault;
 use crate::server::Ports;
 use crate::server::own::OwnServer;
+use crate::workload::bare::Bare;
 use crate::workload::soak::notes::{Notes, Reader};
 use crate::workload::soak::verdict::audit;
-use crate::workload::soak::verdict::bare::Bare;
 use crate::world::rest::Rest;
 
 /// How many journals of the copy are read.

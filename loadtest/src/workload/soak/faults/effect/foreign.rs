@@ -9,8 +9,8 @@ use proto::wire::{self, client_frame};
 use testkit::fleet::{Fleet, Server};
 use tokio::time::sleep;
 
+use crate::workload::bare::Bare;
 use crate::workload::soak::notes::Notes;
-use crate::workload::soak::verdict::bare::Bare;
 use crate::world::rest::{Rest, reachable};
 use crate::world::{Builder, SmsWebhook, World};
 
@@ -83,6 +83,7 @@ async fn talk(
                 body: format!("of another fleet {number}").into_bytes().into(),
                 mentions: Vec::new(),
                 reply_to_seq: 0,
+                ..wire::Send::default()
             }))
             .await?;
         }

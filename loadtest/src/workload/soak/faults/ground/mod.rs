@@ -20,6 +20,7 @@ use crate::judge::database::Database;
 use crate::progress::Progress;
 use crate::workload::soak::Disturbed;
 use crate::workload::soak::clients::newcomer::log_in;
+use crate::workload::soak::due::Place;
 use crate::workload::soak::notes::Notes;
 use crate::world::rest::Rest;
 use crate::world::{Builder, User};
@@ -183,6 +184,14 @@ impl Ground {
         one.kill(Duration::ZERO).await?;
         notes.healed(KILL, 0);
         Ok(true)
+    }
+
+    /// Where the database of a ground of our own is looked into while it runs.
+    pub(in crate::workload::soak) fn place(&self) -> Option<Place> {
+        match self {
+            Self::One(one) => one.place(),
+            Self::Many(stage) => Some(stage.place()),
+        }
     }
 
     /// Where the truth lies; none on a running fleet. The one process is ended for it.

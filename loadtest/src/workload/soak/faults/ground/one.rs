@@ -9,10 +9,11 @@ use testkit::fleet::apart;
 use testkit::proxy::Proxy;
 use tokio::time::sleep;
 
-use crate::arguments::fault::{CLOCK, Fault};
+use crate::arguments::fault::{CLOCK, Fault, HOLDER};
 use crate::arguments::{SoakArguments, Transport};
 use crate::server::own::{NAME, OwnServer};
-use crate::workload::fleet::Fleet;
+use crate::workload::fleet::{Extra, Fleet};
+use crate::workload::soak::due::Place;
 use crate::workload::soak::faults::effect::clients::{self, Front};
 use crate::workload::soak::faults::effect::clock::{Clocks, Disk};
 use crate::workload::soak::faults::effect::{copy, file, process, rude};
@@ -50,7 +51,10 @@ impl One {
             connections,
             0,
             Transport::Tcp,
-            clocks.environment(),
+            Extra {
+                environment: clocks.environment(),
+                ..Extra::default()
+            },
         );
         let one = Self {
             fleet: Box::pin(opened).await?,
@@ -92,6 +96,12 @@ impl One {
             .context("the killed server does not start again")?;
         self.lead();
         Ok(())
+    }
+
+    /// Where its database is looked into while it runs.
+    pub(in crate::workload::soak::faults) fn place(&self) -> Option<Place> {
+        let own = self.fleet.own.as_ref()?;
+        Some(Place::File(own.folder().join("data/huizhen.db")))
     }
 
     fn pid(&mut self) -> Result<u32> {
@@ -148,6 +158,12 @@ impl One {
         match fault {
             Fault::ClockJitter => self.clocks.jitter(NAME, length + CLOCK).await?,
             Fault::KillNode => self.kill(length).await?,
+            Fault::KillHolder => {
+                // Whether it holds the lease or only might: there is one process.
+                let place = self.place().context("the server is not ours")?;
+                place.holder(HOLDER).await;
+                self.kill(length).await?;
+            }
             Fault::KillNodeTwice => {
                 self.kill(Duration::ZERO).await?;
                 sleep(SOON).await;

@@ -12,8 +12,9 @@ use testkit::redis::Redis;
 use tokio::time::sleep;
 
 use crate::arguments::Target;
-use crate::arguments::fault::{CLOCK, Fault};
+use crate::arguments::fault::{CLOCK, Fault, HOLDER, LEASE};
 use crate::workload::fleet::{Size, start_processes};
+use crate::workload::soak::due::Place;
 use crate::workload::soak::faults::effect::clients::{self, Front, delay};
 use crate::workload::soak::faults::effect::clock::Clocks;
 use crate::workload::soak::faults::effect::{backplane, foreign, forge, process, rude};
@@ -167,12 +168,9 @@ impl Stage {
                 self.fleet.nodes[node].start().await?;
             }
             Fault::PauseNode => self.fleet.nodes[node].pause_for(length).await,
-            Fault::KillApi => {
-                self.fleet.api_servers[api].kill()?;
-                sleep(length).await;
-                self.fleet.api_servers[api].start().await?;
+            Fault::KillApi | Fault::PauseApi | Fault::KillHolder | Fault::PauseHolder => {
+                self.disturb_api(fault, api, length).await?;
             }
-            Fault::PauseApi => self.fleet.api_servers[api].pause_for(length).await,
             Fault::KillPostgres => {
                 let postgres = self.fleet.postgres.clone();
                 apart(move || postgres.kill()).await?;
@@ -272,6 +270,39 @@ impl Stage {
             .single()
             .context("this Redis is several servers")?;
         Ok(redis.clone())
+    }
+
+    /// Kills or freezes an api-server: this one, or the one that looks at deadlines right now.
+    async fn disturb_api(&mut self, fault: Fault, api: usize, length: Duration) -> Result<()> {
+        let (api, length) = match fault {
+            Fault::KillHolder => (self.holder(api).await, length),
+            // Another one takes its lease meanwhile.
+            Fault::PauseHolder => (self.holder(api).await, LEASE + length),
+            _ => (api, length),
+        };
+        let server = &mut self.fleet.api_servers[api];
+        if matches!(fault, Fault::PauseApi | Fault::PauseHolder) {
+            server.pause_for(length).await;
+            return Ok(());
+        }
+        server.kill()?;
+        sleep(length).await;
+        server.start().await
+    }
+
+    /// Where its database is looked into while it runs.
+    pub(in crate::workload::soak) fn place(&self) -> Place {
+        Place::Server(self.fleet.postgres.url(DATABASE))
+    }
+
+    /// The api-server that looks at deadlines right now; `other` when none was seen to.
+    async fn holder(&self, other: usize) -> usize {
+        let pid = self.place().holder(HOLDER).await;
+        let servers = &self.fleet.api_servers;
+        let found = servers
+            .iter()
+            .position(|server| pid.is_some() && server.pid() == pid);
+        found.unwrap_or(other)
     }
 
     fn backplane_proxies(&self) -> impl Iterator<Item = &Proxy> {

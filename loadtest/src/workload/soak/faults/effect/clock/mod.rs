@@ -79,7 +79,7 @@ impl Clocks {
     }
 
     /// Sets how far the wall clock of a server is ahead, ms.
-    pub(in crate::workload::soak::faults) fn shift(&self, name: &str, ms: i64) -> Result<()> {
+    pub(crate) fn shift(&self, name: &str, ms: i64) -> Result<()> {
         self.set(name, CLOCK_MS, ms)
     }
 

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::fleet::{Fleet, Keeps, Relay};
 use super::idle::Idle;
 use super::shape::Shape;
 use super::stopped::Stopped;
@@ -14,7 +13,9 @@ use crate::arguments::{Load, Rate, Repeat, Target, Transport};
 use crate::generator::schedule::Pace;
 use crate::generator::{self, Plan};
 use crate::report::{Bar, Report};
+use crate::server::relay::Fault;
 use crate::server::usage::Watch;
+use crate::workload::fleet::{Fleet, Keeps, Relay};
 use crate::world::World;
 
 /// The least gain of batches over single inserts.
@@ -23,20 +24,20 @@ const SINGLE_INSERTS_RATIO: f64 = 10.0;
 const SATURATE: Duration = Duration::from_secs(10);
 
 /// Where a run goes.
-pub(super) struct Site {
-    pub(super) addresses: Vec<SocketAddr>,
-    pub(super) world: Arc<World>,
-    pub(super) watch: Watch,
+pub(in crate::workload) struct Site {
+    pub(in crate::workload) addresses: Vec<SocketAddr>,
+    pub(in crate::workload) world: Arc<World>,
+    pub(in crate::workload) watch: Watch,
 }
 
 /// The reference of a run.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Beside(Keeps);
+pub(in crate::workload) struct Beside(Keeps);
 
 impl Beside {
     /// The reference that was asked for: the bare relay, a relay that inserts one by one over several connections, or
     /// none.
-    pub(super) fn of(shape: &Shape, repeat: &Repeat, inserts: Option<u32>) -> Option<Self> {
+    pub(in crate::workload) fn of(shape: &Shape, repeat: &Repeat, inserts: Option<u32>) -> Option<Self> {
         match inserts {
             Some(connections) => Some(Self(Keeps::SingleInserts(connections))),
             None => repeat.beside_limit.then(|| Self(limit_keeps(shape))),
@@ -54,17 +55,17 @@ fn limit_keeps(shape: &Shape) -> Keeps {
 
 /// Numbers the runs of this program, so that their messages can be distinguished.
 #[derive(Default)]
-pub(super) struct Runs(u8);
+pub(in crate::workload) struct Runs(u8);
 
 impl Runs {
-    fn next(&mut self) -> u8 {
+    pub(in crate::workload) fn next(&mut self) -> u8 {
         self.0 = self.0.wrapping_add(1);
         self.0
     }
 }
 
 /// Runs a shape against the product.
-pub(super) async fn run(
+pub(in crate::workload) async fn run(
     shape: Shape,
     load: Load,
     target: Target,
@@ -107,7 +108,7 @@ pub(super) async fn run(
     let mut runs = Runs::default();
     let mut reports = Vec::new();
     let mut before = match beside {
-        Some(Beside(keeps)) => Some(Box::pin(on_the_relay(&shape, &load, keeps)).await?),
+        Some(Beside(keeps)) => Some(Box::pin(on_the_relay(&shape, &load, keeps, None)).await?),
         None => None,
     };
     for number in 1..=times {
@@ -123,7 +124,7 @@ pub(super) async fn run(
             report.stopped_readers = Some(Box::pin(stopped.end()).await?);
         }
         if let Some((earlier, Beside(keeps))) = before.take().zip(beside) {
-            let later = Box::pin(on_the_relay(&shape, &load, keeps)).await?;
+            let later = Box::pin(on_the_relay(&shape, &load, keeps, None)).await?;
             let better = if later.rate() > earlier.rate() {
                 &later
             } else {
@@ -150,15 +151,15 @@ pub(super) async fn run(
 }
 
 /// Runs a shape against the bare relay.
-pub(super) async fn limit(shape: Shape, load: Load) -> Result<bool> {
+pub(in crate::workload) async fn limit(shape: Shape, load: Load, fault: Option<Fault>) -> Result<bool> {
     let shape = shape.saturated_by_default();
-    let report = Box::pin(on_the_relay(&shape, &load, limit_keeps(&shape))).await?;
+    let report = Box::pin(on_the_relay(&shape, &load, limit_keeps(&shape), fault)).await?;
     finish(vec![report], &load)
 }
 
-async fn on_the_relay(shape: &Shape, load: &Load, keeps: Keeps) -> Result<Report> {
+async fn on_the_relay(shape: &Shape, load: &Load, keeps: Keeps, fault: Option<Fault>) -> Result<Report> {
     let (conversations, members) = shape.size();
-    let relay = Relay::start(conversations * members, conversations, members, keeps).await?;
+    let relay = Relay::start(conversations * members, conversations, members, keeps, fault).await?;
     let site = Site {
         addresses: vec![relay.address],
         world: Arc::new(World::of_strangers(conversations, members)),
@@ -175,7 +176,7 @@ async fn on_the_relay(shape: &Shape, load: &Load, keeps: Keeps) -> Result<Report
     Ok(report)
 }
 
-pub(super) async fn measure(
+pub(in crate::workload) async fn measure(
     site: &Site,
     shape: &Shape,
     load: &Load,
@@ -209,7 +210,8 @@ pub(super) async fn measure(
     })
 }
 
-fn plan(site: &Site, load: &Load, pace: Pace, duration: Duration, run: u8) -> Plan {
+/// One run of the generator there.
+pub(in crate::workload) fn plan(site: &Site, load: &Load, pace: Pace, duration: Duration, run: u8) -> Plan {
     Plan {
         addresses: site.addresses.clone(),
         world: site.world.clone(),

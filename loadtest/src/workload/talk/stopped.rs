@@ -29,7 +29,7 @@ const END_LIMIT: Duration = Duration::from_secs(2);
 
 /// Connections that are read until the load has warmed up, and not after.
 #[derive(Debug)]
-pub(super) struct Stopped {
+pub(in crate::workload) struct Stopped {
     count: usize,
     watch: Watch,
     stopping: JoinHandle<Result<Unread>>,
@@ -51,7 +51,7 @@ impl Stopped {
     ///
     /// # Errors
     /// When one cannot log in.
-    pub(super) async fn connect(
+    pub(in crate::workload) async fn connect(
         address: SocketAddr,
         users: &[User],
         server: &Watch,
@@ -106,7 +106,7 @@ impl Stopped {
     ///
     /// # Errors
     /// When the server does not answer, or one was ended while it read.
-    pub(super) async fn end(self) -> Result<StoppedReaders> {
+    pub(in crate::workload) async fn end(self) -> Result<StoppedReaders> {
         self.stop.send_replace(true);
         let Unread {
             streams,

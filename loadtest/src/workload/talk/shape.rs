@@ -14,14 +14,14 @@ const ROOM_PER_SECOND: f64 = 50.0;
 
 /// A shape of load.
 #[derive(Clone, Debug)]
-pub(super) enum Shape {
+pub(in crate::workload) enum Shape {
     Chat(ChatShape),
     Direct(DirectShape),
     Room(RoomShape),
 }
 
 impl Shape {
-    pub(super) fn name(&self) -> &'static str {
+    pub(in crate::workload) fn name(&self) -> &'static str {
         match self {
             Self::Chat(_) => "chat",
             Self::Direct(_) => "direct",
@@ -30,7 +30,7 @@ impl Shape {
     }
 
     /// The number of conversations, and of members in each.
-    pub(super) fn size(&self) -> (u32, u32) {
+    pub(in crate::workload) fn size(&self) -> (u32, u32) {
         match self {
             Self::Chat(chat) => (chat.conversations, chat.members),
             Self::Direct(direct) => (direct.pairs, 2),
@@ -38,13 +38,13 @@ impl Shape {
         }
     }
 
-    pub(super) fn connections(&self) -> usize {
+    pub(in crate::workload) fn connections(&self) -> usize {
         let (conversations, members) = self.size();
         conversations as usize * members as usize + self.stopped_readers() as usize
     }
 
     /// How many are logged in beside those, from other processes.
-    pub(super) fn idle_connections(&self) -> usize {
+    pub(in crate::workload) fn idle_connections(&self) -> usize {
         match self {
             Self::Chat(chat) => chat.idle_connections as usize,
             Self::Direct(_) | Self::Room(_) => 0,
@@ -52,7 +52,7 @@ impl Shape {
     }
 
     /// How many are in it beside those and read nothing.
-    pub(super) fn stopped_readers(&self) -> u32 {
+    pub(in crate::workload) fn stopped_readers(&self) -> u32 {
         match self {
             Self::Room(room) => room.stopped_readers,
             Self::Chat(_) | Self::Direct(_) => 0,
@@ -60,7 +60,7 @@ impl Shape {
     }
 
     /// The rate that was asked for; none when the shape has a pace of its own.
-    pub(super) fn rate(&self) -> Option<Rate> {
+    pub(in crate::workload) fn rate(&self) -> Option<Rate> {
         match self {
             Self::Chat(chat) => Some(chat.rate.unwrap_or(Rate::PerSecond(CHAT_PER_SECOND))),
             Self::Direct(_) => None,
@@ -69,7 +69,7 @@ impl Shape {
     }
 
     /// The same at the saturated rate when nothing else was asked for: what a limit is measured at.
-    pub(super) fn saturated_by_default(mut self) -> Self {
+    pub(in crate::workload) fn saturated_by_default(mut self) -> Self {
         match &mut self {
             Self::Chat(ChatShape { rate, .. }) | Self::Room(RoomShape { rate, .. }) => {
                 rate.get_or_insert(Rate::Max);
@@ -80,7 +80,7 @@ impl Shape {
     }
 
     /// As fast as it goes.
-    pub(super) fn saturating(&self) -> Pace {
+    pub(in crate::workload) fn saturating(&self) -> Pace {
         match self {
             Self::Chat(ChatShape { window, .. }) | Self::Room(RoomShape { window, .. }) => {
                 Pace::Outstanding { window: *window }
@@ -91,7 +91,7 @@ impl Shape {
         }
     }
 
-    pub(super) async fn build(&self, builder: &Builder) -> Result<World> {
+    pub(in crate::workload) async fn build(&self, builder: &Builder) -> Result<World> {
         match self {
             Self::Chat(chat) => builder.consults(chat.conversations, chat.members).await,
             Self::Direct(direct) => builder.pairs(direct.pairs).await,
@@ -100,7 +100,7 @@ impl Shape {
     }
 
     /// The target, for the report.
-    pub(super) fn describe(&self, mut report: Report, load: &Load) -> Report {
+    pub(in crate::workload) fn describe(&self, mut report: Report, load: &Load) -> Report {
         report = report
             .parameter("payload_bytes", load.payload_bytes)
             .parameter("warm_up_s", load.warm_up.as_secs_f64())

@@ -7,10 +7,10 @@ use anyhow::{Context, Result, ensure};
 use testkit::fleet::{DATABASE, apart};
 use tokio::time::sleep;
 
-use super::fleet::Fleet;
 use crate::arguments::ChatShape;
 use crate::generator::crowd::{Crowd, Kind};
 use crate::report::{IdleConnections, Report};
+use crate::workload::fleet::Fleet;
 use crate::world::seed;
 
 /// How long all of them may take to get a password and to log in.
@@ -19,14 +19,14 @@ const LOGIN_LIMIT: Duration = Duration::from_secs(600);
 const SETTLE: Duration = Duration::from_secs(2);
 
 /// Connections that are being held.
-pub(super) struct Idle {
+pub(in crate::workload) struct Idle {
     crowd: Crowd,
     found: IdleConnections,
 }
 
 impl Idle {
     /// Registers, connects and measures them.
-    pub(super) async fn connect(fleet: &Fleet, chat: &ChatShape) -> Result<Self> {
+    pub(in crate::workload) async fn connect(fleet: &Fleet, chat: &ChatShape) -> Result<Self> {
         let count = chat.idle_connections;
         let processes = fleet
             .processes
@@ -34,7 +34,7 @@ impl Idle {
             .context("--idle-connections need a fleet of our own: --nodes 10")?;
         let room = u64::from(chat.idle_connections) / processes.nodes.len() as u64 + 1;
         ensure!(
-            room + super::fleet::SPARE_FILES < crate::server::system::open_files(),
+            room + crate::workload::fleet::SPARE_FILES < crate::server::system::open_files(),
             "{room} idle connections for each node are more than a process may have files open: more --nodes"
         );
         let postgres = processes.postgres.clone();
@@ -86,7 +86,7 @@ impl Idle {
     }
 
     /// Reports their state, and ends them.
-    pub(super) async fn end(mut self, report: &mut Report) -> Result<()> {
+    pub(in crate::workload) async fn end(mut self, report: &mut Report) -> Result<()> {
         let state = self.crowd.report().await?;
         self.found.lost = state.disconnected;
         if state.disconnected > 0 {

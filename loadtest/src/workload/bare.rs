@@ -9,13 +9,12 @@ use proto::client::{Address, Connection};
 use proto::wire::{self, ClientFrame, client_frame, server_frame};
 use tokio::time::timeout;
 
-use crate::workload::soak::clients::plain::PLATFORM;
 use crate::world::User;
 
 /// How long an answer may take.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
-pub(in crate::workload::soak) struct Bare {
+pub(in crate::workload) struct Bare {
     connection: Connection,
     next_request: u64,
 }
@@ -25,11 +24,7 @@ impl Bare {
     ///
     /// # Errors
     /// When the node cannot be reached or refuses.
-    pub(in crate::workload::soak) async fn log_in(
-        node: SocketAddr,
-        user: &User,
-        password: &str,
-    ) -> Result<Self> {
+    pub(in crate::workload) async fn log_in(node: SocketAddr, user: &User, password: &str) -> Result<Self> {
         let address = Address::tcp(node);
         let connecting = Connection::connect(&address);
         let connection = timeout(ANSWER_LIMIT, connecting)
@@ -44,7 +39,7 @@ impl Bare {
             user_id: user.user_id,
             password: password.to_owned(),
             device_id: user.device_id.clone(),
-            platform: PLATFORM.into(),
+            platform: wire::Platform::Android.into(),
             app_version: "bare".to_owned(),
             ..wire::Login::default()
         });
@@ -58,10 +53,7 @@ impl Bare {
     ///
     /// # Errors
     /// When the node refuses, says Bye, or does not answer in time.
-    pub(in crate::workload::soak) async fn ask(
-        &mut self,
-        body: client_frame::Body,
-    ) -> Result<server_frame::Body> {
+    pub(in crate::workload) async fn ask(&mut self, body: client_frame::Body) -> Result<server_frame::Body> {
         let request_id = self.next_request;
         self.next_request += 1;
         let frame = ClientFrame {
