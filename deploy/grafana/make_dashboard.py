@@ -47,6 +47,7 @@ ROWS = [
         "s",
         [("{{route}}", "histogram_quantile(0.99, sum by (le, route) (rate(huizhen_rest_request_seconds_bucket[5m])))")],
     ),
+    ("Faults of the ledger, by its proofs", "short", [("{{instance}}", "increase(huizhen_ledger_faults_total[25h])")]),
     ("CPU, cores", "short", [("{{instance}}", "rate(huizhen_process_cpu_seconds_total[1m])")]),
     ("Resident memory", "bytes", [("{{instance}}", "huizhen_process_resident_memory_bytes")]),
     ("File descriptors", "short", [("{{instance}}", "huizhen_process_open_fds")]),

@@ -40,6 +40,7 @@ pub(crate) enum Request {
     List,
     Disable { name: String },
     Reset { name: String },
+    Enrol { name: String },
 }
 
 /// The outcome of a request.
@@ -53,6 +54,8 @@ pub(crate) enum Answer {
     },
     Listed(Vec<Account>),
     Disabled,
+    /// The address of a new second factor, for an authenticator app.
+    Enrolled(String),
     /// The sentence for the operator.
     Refused(String),
 }
@@ -63,6 +66,8 @@ pub(crate) struct Account {
     pub(crate) user_id: i64,
     pub(crate) name: String,
     pub(crate) disabled: bool,
+    #[serde(default)]
+    pub(crate) has_second_factor: bool,
 }
 
 /// Carries out a request on an open database.
@@ -71,11 +76,13 @@ pub(crate) async fn carry_out(database: &Database, request: &Request) -> Answer 
         Request::Add { name } => operator::add(database, name).await.map(made),
         Request::Reset { name } => operator::reset(database, name).await.map(made),
         Request::Disable { name } => operator::disable(database, name).await.map(|()| Answer::Disabled),
+        Request::Enrol { name } => operator::enrol(database, name).await.map(Answer::Enrolled),
         Request::List => operator::list(database).await.map(|listed| {
             let account = |operator: operator::Listed| Account {
                 user_id: operator.user_id,
                 name: operator.name,
                 disabled: operator.disabled,
+                has_second_factor: operator.has_second_factor,
             };
             Answer::Listed(listed.into_iter().map(account).collect())
         }),

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
+use api_server::{MediaPlace, open_media};
 use database::sqlite::Layer;
-use program::settings::Common;
+use program::settings::{Common, MediaStore};
 
 /// The settings of the one-process server.
 #[derive(clap::Args, Clone, Debug)]
@@ -35,6 +36,21 @@ impl Settings {
     /// The database file; `None` on PostgreSQL.
     pub(crate) fn database_file(&self) -> Option<PathBuf> {
         self.database_url().strip_prefix("sqlite://").map(PathBuf::from)
+    }
+
+    /// Where the bytes of media lie, by default a folder in the data folder.
+    pub(crate) fn media_place(&self) -> MediaPlace {
+        let store = self.common.media_store.as_ref().unwrap_or(&MediaStore::Folder);
+        MediaPlace::of(store, &self.data)
+    }
+
+    /// Opens the store of media; `None` without one.
+    pub(crate) async fn media_store(&self) -> anyhow::Result<Option<media::Store>> {
+        open_media(&api_server::Settings {
+            media_place: self.media_place(),
+            ..self.api.clone()
+        })
+        .await
     }
 
     /// Chooses the file layer of this process; call it before a database is opened.

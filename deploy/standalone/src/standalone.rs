@@ -126,13 +126,16 @@ fn open_to_operators(settings: &Settings, database: &Database, stop: &Cancellati
 /// The settings of both servers. Media hosts and trusted proxies are set once for both.
 fn of_servers(settings: &Settings) -> anyhow::Result<(api_server::Settings, im_server::Settings)> {
     let media_hosts = settings.common.media_hosts()?;
+    let media_place = settings.media_place();
     let im = im_server::Settings {
         trusted_proxies: settings.api.trusted_proxies.clone(),
         media_hosts: media_hosts.clone(),
+        checks_media: media_place != api_server::MediaPlace::None,
         ..settings.im.clone()
     };
     let api = api_server::Settings {
         media_hosts,
+        media_place,
         ..settings.api.clone()
     };
     Ok((api, im))

@@ -37,6 +37,7 @@ pub(crate) struct Decode {
     server: bool,
 }
 
+// protocol: "Each frame as on TCP: the length in the first line"
 /// Prints the frames of standard input.
 pub(super) fn run(command: &Command) -> anyhow::Result<ExitCode> {
     let Command::Decode(decode) = command;
@@ -161,6 +162,7 @@ mod tests {
         show(&bytes_of(hex)?, decode)
     }
 
+    // protocol: "Each frame as on TCP: the length in the first line"
     #[test]
     fn a_frame_is_shown_with_and_without_its_length() {
         for hex in ["00000004 08032200", "0803 22:00", "0x08032200"] {

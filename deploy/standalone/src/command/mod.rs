@@ -12,7 +12,7 @@ mod serve;
 
 use std::{ffi::OsString, process::ExitCode};
 
-use self::database::{backup, copy, migrate, restore};
+use self::database::{backup, copy, migrate, reconcile, restore};
 use crate::settings::Settings;
 
 const EXAMPLES: &str = "\
@@ -38,7 +38,7 @@ pub(crate) enum Command {
     Serve(Box<Settings>),
     /// Serve on loopback with accounts and an open consult to try things with
     #[command(after_help = demo::EXAMPLES, mut_arg("data", |data| data.default_value("data/demo")))]
-    Demo(Box<Settings>),
+    Demo(Box<demo::Arguments>),
     /// Talk in a consult from a terminal
     #[command(after_help = chat::EXAMPLES)]
     Chat(chat::Arguments),
@@ -63,6 +63,9 @@ pub(crate) enum Command {
     /// Copy a database file to PostgreSQL, and compare counts and checksums
     #[command(after_help = copy::EXAMPLES)]
     Copy(copy::Arguments),
+    /// Prove that the books balance, also while a server runs
+    #[command(after_help = reconcile::EXAMPLES)]
+    Reconcile(Box<reconcile::Arguments>),
     /// Decode frames of the wire
     #[command(subcommand)]
     Frame(frame::Command),
@@ -84,6 +87,7 @@ impl Command {
             Self::Backup(arguments) => Box::pin(backup::run(*arguments)).await,
             Self::Restore(arguments) => Box::pin(restore::run(*arguments)).await,
             Self::Copy(arguments) => Box::pin(copy::run(arguments)).await,
+            Self::Reconcile(arguments) => Box::pin(reconcile::run(*arguments)).await,
             Self::Frame(command) => frame::run(&command),
             Self::Completions(arguments) => completions::run(&arguments),
         }

@@ -18,6 +18,7 @@ Examples:
   huizhen operator list
   huizhen operator disable 张伟
   huizhen operator reset 张伟              a new password; one who was disabled may log in again
+  huizhen operator second-factor 张伟      a secret for an authenticator app: logins need its codes
 
 The server may run meanwhile: one that has a SQLite file does it itself. Each of these is in the audit log.";
 
@@ -31,6 +32,8 @@ pub(crate) enum Command {
     Disable(Box<Named>),
     /// Set a new password, shown once, and end the tokens; a disabled operator may log in again
     Reset(Box<Named>),
+    /// Set a new second factor, shown once, and end the tokens; logins need its codes from then on
+    SecondFactor(Box<Named>),
 }
 
 /// An operator's name, and the database.
@@ -49,6 +52,7 @@ pub(super) async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Add(named) => (named.settings, Request::Add { name: named.name }),
         Command::Reset(named) => (named.settings, Request::Reset { name: named.name }),
         Command::Disable(named) => (named.settings, Request::Disable { name: named.name }),
+        Command::SecondFactor(named) => (named.settings, Request::Enrol { name: named.name }),
         Command::List(settings) => (*settings, Request::List),
     };
     telemetry::start(settings.common.log, "warn")?;
@@ -78,6 +82,11 @@ fn show(request: &Request, answer: Answer) -> anyhow::Result<()> {
             say!("password {password}");
             say!("it is shown this once and kept nowhere");
         }
+        (Request::Enrol { name }, Answer::Enrolled(address)) => {
+            say!("operator {name} logs in with a code of an authenticator app, which takes in this address:");
+            say!("{address}");
+            say!("it is shown this once and kept nowhere else");
+        }
         (Request::Disable { name }, Answer::Disabled) => say!("{name} is disabled"),
         (Request::List, Answer::Listed(accounts)) => {
             if accounts.is_empty() {
@@ -85,7 +94,12 @@ fn show(request: &Request, answer: Answer) -> anyhow::Result<()> {
             }
             for account in accounts {
                 let state = if account.disabled { "disabled" } else { "good" };
-                say!("{:>8}  {:<8}  {}", account.user_id, state, account.name);
+                let factor = if account.has_second_factor {
+                    ""
+                } else {
+                    "  (no second factor)"
+                };
+                say!("{:>8}  {:<8}  {}{factor}", account.user_id, state, account.name);
             }
         }
         _ => bail!("the running server answered something else; is it of another version?"),

@@ -15,5 +15,5 @@ Examples:
 pub(super) async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     let (process, servers) = Standalone::start(&settings).await?;
     let serving = servers.until(process.stop());
-    process.run(serving).await
+    Box::pin(process.run(serving)).await
 }

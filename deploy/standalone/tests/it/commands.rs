@@ -66,6 +66,47 @@ fn init_makes_everything_once_and_check_is_content() {
 
 /// Staging beside production: nothing of one reaches the other, and it is said all the same.
 #[test]
+fn check_tries_the_payment_providers_and_shows_no_key() {
+    const KEY: &str = include_str!("../../../../fleet/payment/tests/it/testdata/merchant.pem");
+    const PUBLIC: &str = include_str!("../../../../fleet/payment/tests/it/testdata/platform.pub");
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let check = |flags: &[&str]| {
+        let flags = [&["check", "--max-sessions", "10"], flags].concat();
+        let checked = run(huizhen(folder, &flags), "");
+        let lines = text(&checked.stdout) + &text(&checked.stderr);
+        let secret = KEY.lines().nth(1).unwrap();
+        assert!(!lines.contains(secret), "{lines}");
+        (checked.status.success(), lines)
+    };
+    let write = |name: &str, text: &str, mode: u32| {
+        std::fs::write(folder.join(name), text).unwrap();
+        let mode = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(folder.join(name), mode).unwrap();
+    };
+    let refused = |flags: &[&str], why: &str| {
+        let (is_fine, lines) = check(flags);
+        assert!(!is_fine && lines.contains("fail  payment"), "{lines}");
+        assert!(lines.contains(why), "{why} in\n{lines}");
+    };
+    assert!(!check(&[]).1.contains("payment"));
+    refused(&["--payment-providers", "wechat"], "needs --wechat-pay-config");
+    let alipay = ["--payment-providers", "alipay", "--alipay-config", "alipay.toml"];
+    refused(&alipay, "alipay.toml cannot be read");
+    let settings = "app_id = \"1\"\nseller_id = \"2\"\nprivate_key_file = \"app.pem\"\n\
+                    alipay_public_key_file = \"alipay.pub\"\nnotify_url = \"https://api.example.com/\"\n\
+                    base_url = \"http://127.0.0.1:1/gateway.do\"\n";
+    write("alipay.toml", settings, 0o644);
+    refused(&alipay, "chmod 600 alipay.toml");
+    write("alipay.toml", settings, 0o600);
+    write("alipay.pub", PUBLIC, 0o600);
+    write("app.pem", KEY, 0o600);
+    refused(&alipay, "app.pem is not a private RSA key");
+    write("app.pem", &KEY.replace("TESTING KEY", "PRIVATE KEY"), 0o600);
+    refused(&alipay, "the provider cannot be reached: no connection");
+}
+
+#[test]
 fn check_tells_of_another_fleet_on_the_same_redis() {
     let redis = Redis::start(Options {
         settings: vec!["maxmemory 1gb".into(), "maxmemory-policy noeviction".into()],

@@ -1,7 +1,7 @@
 //! Starting the program, in folders of its own and on free ports.
 
 use std::{
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, Read, Write},
     path::Path,
     process::{Child, ChildStdin, Command, Output, Stdio},
     sync::mpsc,
@@ -27,7 +27,7 @@ pub(crate) fn in_folder(command: &mut Command, folder: &Path) {
     for address in ["IM", "WS", "TLS", "REST", "ADMIN"] {
         command.env(format!("HUIZHEN_{address}_ADDR"), "127.0.0.1:0");
     }
-    // Nobody's own settings.
+    // Not the settings of the user who runs the tests.
     for name in [
         "RUST_LOG",
         "LC_ALL",
@@ -54,6 +54,11 @@ impl Places {
         }
     }
 
+    /// The address of REST.
+    pub(crate) fn rest(&self) -> String {
+        format!("http://{}", self.rest.address())
+    }
+
     /// Makes a command listen there.
     pub(crate) fn on(&self, mut command: Command) -> Command {
         command.env("HUIZHEN_IM_ADDR", self.im.address().to_string());
@@ -73,6 +78,21 @@ pub(crate) fn run(mut command: Command, input: &str) -> Output {
     // A program that does not read its input closes it.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     child.wait_with_output().unwrap()
+}
+
+/// One request on a connection of its own, by its method and path; the whole answer. Further headers end with CRLF.
+pub(crate) fn ask(address: &str, call: &str, headers: &str, body: &str) -> String {
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    let length = body.len();
+    write!(
+        stream,
+        "{call} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n\
+         content-length: {length}\r\n{headers}\r\n{body}"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
 }
 
 pub(crate) fn text(bytes: &[u8]) -> String {

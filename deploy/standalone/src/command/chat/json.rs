@@ -10,6 +10,8 @@ use proto::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::attachments::{ToSave, ToSend};
+
 /// One event.
 pub(super) fn event(event: &Event) -> Value {
     match event {
@@ -52,6 +54,10 @@ pub(super) fn event(event: &Event) -> Value {
             line
         }
         Event::Marks(marks) => named("marks", marks),
+        Event::Hidden(hidden) => named(
+            "hidden",
+            json!({"conversation_id": hidden.conversation_id, "through_seq": hidden.through_seq}),
+        ),
         Event::Typing(typing) => named("typing", typing),
         Event::CallSignal(signal) => named(
             "call_signal",
@@ -105,74 +111,144 @@ fn unsent(name: &str, client_msg_id: &str, conversation_id: i64, error: &wire::E
     )
 }
 
-/// An entry; a body that is not text is hex, as in the lines that are read.
+/// An entry; a body that is not text is hex, as in the lines that are read, and the fields of its message.
 fn entry(entry: &wire::Entry) -> Value {
     let mut line = named("entry", json::Entry::without_body(entry.clone()));
     if !entry.mime_type.is_empty() {
         match std::str::from_utf8(&entry.body) {
             Ok(text) if entry.mime_type == "text/plain" => line["text"] = json!(text),
-            _ => line["body_hex"] = json!(hex::encode(&entry.body)),
+            _ => {
+                line["body_hex"] = json!(hex::encode(&entry.body));
+                if let json::Body::Content(content) = json::Body::read(&entry.mime_type, &entry.body) {
+                    line["content"] = content;
+                }
+            }
         }
     }
     line
 }
 
+/// A request of a line.
+#[derive(Debug, PartialEq)]
+pub(super) enum Asked {
+    Message(Outgoing),
+    Send(ToSend),
+    Save(ToSave),
+}
+
+/// A line in JSON.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Line {
+    text: Option<String>,
+    body_hex: Option<String>,
+    mime_type: Option<String>,
+    /// The path of a file to send.
+    send_file: Option<String>,
+    /// The entry whose media are to be saved, at `path` if it is there.
+    save_seq: Option<i64>,
+    path: Option<String>,
+    conversation_id: Option<i64>,
+    client_msg_id: Option<String>,
+    reply_to_seq: i64,
+    corrects_seq: i64,
+    mentions: Vec<i64>,
+}
+
 /// A line that was read: a text, or a JSON object.
-pub(super) fn message(
+pub(super) fn read(
     line: &str,
     default_conversation: Option<i64>,
     new_id: impl FnOnce() -> String,
-) -> anyhow::Result<Outgoing> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Line {
-        text: Option<String>,
-        body_hex: Option<String>,
-        mime_type: Option<String>,
-        conversation_id: Option<i64>,
-        client_msg_id: Option<String>,
-        #[serde(default)]
-        reply_to_seq: i64,
-        #[serde(default)]
-        mentions: Vec<i64>,
-    }
+) -> anyhow::Result<Asked> {
     let line = if line.trim_start().starts_with('{') {
         serde_json::from_str(line).context("the line is no message in JSON")?
     } else {
         Line {
             text: Some(line.to_owned()),
-            body_hex: None,
-            mime_type: None,
-            conversation_id: None,
-            client_msg_id: None,
-            reply_to_seq: 0,
-            mentions: Vec::new(),
+            ..Line::default()
         }
     };
+    let Some(conversation_id) = line.conversation_id.or(default_conversation) else {
+        bail!("there is no open consult: name a conversation_id");
+    };
+    let has_message = line.text.is_some() || line.body_hex.is_some();
+    let client_msg_id = line.client_msg_id.unwrap_or_else(new_id);
+    match (line.send_file, line.save_seq) {
+        (Some(file), None) if !has_message => {
+            return Ok(Asked::Send(ToSend {
+                path: file.into(),
+                conversation_id,
+                client_msg_id,
+            }));
+        }
+        (None, Some(seq)) if !has_message => {
+            return Ok(Asked::Save(ToSave {
+                conversation_id,
+                seq,
+                path: line.path.map(Into::into),
+            }));
+        }
+        (None, None) => {}
+        _ => bail!("a line has one of text, body_hex, send_file and save_seq"),
+    }
     let body = match (line.text, line.body_hex) {
         (Some(text), None) => Bytes::from(text),
         (None, Some(body)) => hex::decode(&body).context("body_hex is not hex")?.into(),
         _ => bail!("a message has either text or body_hex"),
     };
-    let Some(conversation_id) = line.conversation_id.or(default_conversation) else {
-        bail!("there is no open consult: name a conversation_id");
-    };
-    Ok(Outgoing {
+    Ok(Asked::Message(Outgoing {
         conversation_id,
-        client_msg_id: line.client_msg_id.unwrap_or_else(new_id),
+        client_msg_id,
         mime_type: line.mime_type.unwrap_or_else(|| "text/plain".into()),
         body,
         mentions: line.mentions,
         reply_to_seq: line.reply_to_seq,
-    })
+        corrects_seq: line.corrects_seq,
+    }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn asked(line: &str) -> anyhow::Result<Asked> {
+        super::read(line, Some(4), || "made".into())
+    }
+
     fn read(line: &str) -> anyhow::Result<Outgoing> {
-        message(line, Some(4), || "made".into())
+        match asked(line)? {
+            Asked::Message(message) => Ok(message),
+            other => bail!("{other:?} is no message"),
+        }
+    }
+
+    #[test]
+    fn files_are_sent_and_saved() {
+        let send = asked(r#"{"send_file":"a.png","client_msg_id":"x"}"#).unwrap();
+        let expected = ToSend {
+            path: "a.png".into(),
+            conversation_id: 4,
+            client_msg_id: "x".into(),
+        };
+        assert_eq!(send, Asked::Send(expected));
+        let mut expected = ToSave {
+            conversation_id: 7,
+            seq: 3,
+            path: None,
+        };
+        let save = asked(r#"{"save_seq":3,"conversation_id":7}"#).unwrap();
+        assert_eq!(save, Asked::Save(expected.clone()));
+        expected.path = Some("b.png".into());
+        let save = asked(r#"{"save_seq":3,"conversation_id":7,"path":"b.png"}"#).unwrap();
+        assert_eq!(save, Asked::Save(expected));
+        for bad in [
+            r#"{"send_file":"a.png","text":"a"}"#,
+            r#"{"send_file":"a.png","save_seq":3}"#,
+            r#"{"save_seq":3,"body_hex":"00"}"#,
+        ] {
+            assert!(asked(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]
@@ -201,6 +277,7 @@ mod tests {
             event: Some(wire::entry::Event::Status(wire::StatusEvent {
                 status: "finished".into(),
                 open: false,
+                ..wire::StatusEvent::default()
             })),
             ..wire::Entry::default()
         };
@@ -240,12 +317,19 @@ mod tests {
         assert_eq!(plain.body, "你好 {}".as_bytes());
         assert_eq!(plain.client_msg_id, "made");
         let object = read(
-            r#"{"body_hex":"0a01","mime_type":"image/png","conversation_id":7,"client_msg_id":"x","reply_to_seq":3}"#,
+            r#"{"body_hex":"0a01","mime_type":"image/png","conversation_id":7,"client_msg_id":"x","reply_to_seq":3,"corrects_seq":2}"#,
         )
         .unwrap();
         assert_eq!(object.conversation_id, 7);
         assert_eq!(object.body.as_ref(), [0x0a, 0x01]);
-        assert_eq!((object.client_msg_id.as_str(), object.reply_to_seq), ("x", 3));
+        assert_eq!(
+            (
+                object.client_msg_id.as_str(),
+                object.reply_to_seq,
+                object.corrects_seq
+            ),
+            ("x", 3, 2)
+        );
     }
 
     #[test]
@@ -259,6 +343,6 @@ mod tests {
         ] {
             assert!(read(bad).is_err(), "{bad}");
         }
-        assert!(message("a", None, || "x".into()).is_err());
+        assert!(super::read("a", None, || "x".into()).is_err());
     }
 }

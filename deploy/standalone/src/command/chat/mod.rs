@@ -1,5 +1,6 @@
 //! `huizhen chat`: a terminal client on `proto::client`.
 
+mod attachments;
 mod command;
 mod face;
 mod json;
@@ -27,7 +28,9 @@ use crate::access::Access;
 pub(super) const EXAMPLES: &str = "\
 At a terminal: type a line and press Enter; /help lists the commands, Ctrl-D leaves. Each line of a pipe is sent as it
 is. With --json each event is one line of JSON, and each line read is a text or
-{\"text\": …, \"conversation_id\": …, \"client_msg_id\": …, \"mime_type\": …, \"body_hex\": …, \"reply_to_seq\": …}.
+{\"text\": …, \"conversation_id\": …, \"client_msg_id\": …, \"mime_type\": …, \"body_hex\": …, \"reply_to_seq\": …,
+\"corrects_seq\": …},
+{\"send_file\": PATH} or {\"save_seq\": SEQ, \"path\": PATH}, each with a conversation_id where it is not the first one.
 A token file stands for one device: a second chat with it pauses the first, and /resume continues there.
 
 Examples:

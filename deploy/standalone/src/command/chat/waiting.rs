@@ -1,6 +1,6 @@
 //! Unacknowledged messages. Pure.
 
-use proto::client::Outgoing;
+use proto::{client::Outgoing, mime};
 
 /// An unacknowledged message.
 #[derive(Debug)]
@@ -78,7 +78,11 @@ impl WaitingList {
 }
 
 fn text(waiting: &Waiting) -> String {
-    super::face::clean::line(&String::from_utf8_lossy(&waiting.message.body))
+    let Outgoing { mime_type, body, .. } = &waiting.message;
+    if mime_type != mime::TEXT {
+        return format!("[{mime_type}]");
+    }
+    super::face::clean::line(&String::from_utf8_lossy(body))
 }
 
 #[cfg(test)]
@@ -93,6 +97,7 @@ mod tests {
             body: id.to_owned().into(),
             mentions: Vec::new(),
             reply_to_seq: 0,
+            corrects_seq: 0,
         }
     }
 

@@ -4,6 +4,7 @@ mod certificate;
 mod deep;
 mod exposure;
 mod machine;
+mod media;
 mod outside;
 mod ports;
 mod space;
@@ -19,7 +20,8 @@ pub(super) const EXAMPLES: &str = "\
 The exit status is 1 when a line says fail.
 
 --deep reads every entry and every page, verifies their checksums, compares the indexes with the entries, and lets
-SQLite check its trees; the server may run meanwhile. Each damaged row is named, at most 100 of them.
+SQLite check its trees; the server may run meanwhile. Each damaged row is named, at most 100 of them. It also compares
+each medium with its bytes in the store.
 
 Examples:
   huizhen check
@@ -122,14 +124,17 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     findings.push(store::folder(&settings));
     findings.extend(space::findings(&settings));
     findings.push(store::database(&settings).await);
+    findings.extend(store::machines(&settings).await);
     if deep {
         findings.extend(deep::findings(&settings).await);
     }
+    findings.extend(media::findings(&settings, deep).await);
     findings.extend(store::redis(&settings).await);
     let running = ports::Running::find(&settings).await;
     findings.extend(ports::findings(&settings, running.as_ref()).await);
     findings.push(outside::advertised(&settings, running.as_ref()).await);
     findings.push(outside::sms(&settings).await);
+    findings.extend(outside::payment(&settings).await);
     findings.push(machine::open_files(&settings));
     findings.push(machine::clock(&settings));
     findings.extend(store::clocks(&settings).await);

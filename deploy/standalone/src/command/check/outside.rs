@@ -1,11 +1,12 @@
-//! Checks the advertised address, which apps must reach, and the SMS gateway, which this program must reach.
+//! Checks the advertised address, which apps must reach, and the SMS gateway and payment providers, which this program must
+//! reach.
 
 use std::{
     net::{IpAddr, SocketAddr},
     time::Duration,
 };
 
-use api_server::SmsProvider;
+use api_server::{PaymentProvider, SmsProvider};
 use tokio::{
     net::{TcpListener, TcpStream, lookup_host},
     time::timeout,
@@ -124,4 +125,33 @@ fn to_the_log(settings: &Settings, provider: SmsProvider) -> Finding {
         text,
         "huizhen serve --sms-provider webhook --sms-webhook-url URL",
     )
+}
+
+/// Checks keys and way of the payment providers, by a signed question about an order that does not exist.
+pub(super) async fn payment(settings: &Settings) -> Vec<Finding> {
+    const ABOUT: &str = "payment";
+    let probed = api_server::probe_vendors(&settings.api).await;
+    probed
+        .into_iter()
+        .map(|(provider, outcome)| {
+            let (name, flag) = match provider {
+                PaymentProvider::Mockpay => ("mockpay", "--payment-providers"),
+                PaymentProvider::Wechat => ("WeChat Pay", "--wechat-pay-config"),
+                PaymentProvider::Alipay => ("Alipay", "--alipay-config"),
+            };
+            match outcome {
+                Ok(()) => Finding::ok(
+                    ABOUT,
+                    format!("{name} answers a signed question; no order was made"),
+                ),
+                Err(error) => Finding::fail(
+                    ABOUT,
+                    format!("{name}: {error:#}"),
+                    format!(
+                        "mend the file of {flag}, its keys, or the way there; members cannot top up by it"
+                    ),
+                ),
+            }
+        })
+        .collect()
 }

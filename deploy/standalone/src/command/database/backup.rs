@@ -1,17 +1,24 @@
-//! `huizhen backup`: a copy of the database file at one moment.
+//! `huizhen backup`: a copy of the database file at one moment, and of the folder of media beside it.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
+use ::media::Store;
 use anyhow::Context;
+use api_server::MediaPlace;
 use database::sqlite::back_up;
 use program::telemetry;
 
+use super::media;
 use crate::settings::Settings;
 
 pub(in super::super) const EXAMPLES: &str = "\
 The server may run meanwhile, and does not wait. The new file is checked and synced before it gets its name; no file is
 overwritten. The exit status is 1 when entries are damaged. A file with a damaged page is refused, unless --sqlite-plain
-reads the page as it is. For PostgreSQL use its own tools (exit status 2).
+reads the page as it is. The folder of media is copied into a folder beside it, NAME.media, and each medium of the backup
+is proved to have its bytes there: the exit status is 1 where one has none. For PostgreSQL use its own tools (exit status 2).
 
 Examples:
   huizhen backup --to huizhen.backup
@@ -35,11 +42,14 @@ pub(in super::super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCo
     let Some(path) = url.strip_prefix("sqlite://").map(PathBuf::from) else {
         program::complain!(
             "error: the database is PostgreSQL. Use its own tools: pg_dump --format=custom for one moment, or \
-             pg_basebackup with the archived log for any moment; docs/operations.md, Backup"
+             pg_basebackup with the archived log for any moment, and copy the store of media after it; docs/operations.md, Backup"
         );
         return Ok(ExitCode::from(2));
     };
+    let settings = arguments.settings;
+    let began_ms = jiff::Timestamp::now().as_millisecond();
     let to = arguments.to;
+    let target = to.clone();
     let shown = to.display().to_string();
     let made = tokio::task::spawn_blocking(move || back_up(&path, &to))
         .await
@@ -52,7 +62,33 @@ pub(in super::super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCo
         made.bytes,
         made.schema_version
     );
-    Ok(damaged(made.damaged_entries))
+    let is_whole = back_up_media(&settings, &target, began_ms).await?;
+    let status = damaged(made.damaged_entries);
+    Ok(if is_whole { status } else { ExitCode::FAILURE })
+}
+
+/// Copies the media after the database, so that those which the copy names are there. Returns whether they are. The rows are
+/// read in the original, since opening the copy would leave a lock beside it.
+async fn back_up_media(settings: &Settings, backup: &Path, began_ms: i64) -> anyhow::Result<bool> {
+    let path = match settings.media_place() {
+        MediaPlace::None => return Ok(true),
+        MediaPlace::S3 { bucket, prefix } => {
+            program::say!(
+                "s3://{bucket}/{prefix}: media are not copied; back the bucket up by its own means"
+            );
+            return Ok(true);
+        }
+        MediaPlace::Folder(path) => path,
+    };
+    let from = if path.exists() {
+        Some(Store::folder(&path).await?)
+    } else {
+        None
+    };
+    let beside = media::beside(backup);
+    let to = Store::folder(&beside).await?;
+    let shown = beside.display().to_string();
+    media::copy_and_prove((from.as_ref(), &to), &shown, &settings.database_url(), began_ms).await
 }
 
 /// Reports damaged entries of a copy. The copy is made all the same.

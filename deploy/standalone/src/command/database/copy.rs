@@ -9,9 +9,11 @@ use database::{
 };
 use program::telemetry::{self, LogFormat};
 
+use super::media;
+
 pub(in super::super) const EXAMPLES: &str = "\
 Stop the server first. The source stays unchanged; the target is an empty database, or one that `huizhen migrate` made.
-The copy is atomic. The exit status is 1 when a table differs or a row is refused.
+The copy is atomic. Media are no part of it; their number is printed, and where they must go. The exit status is 1 when a table differs or a row is refused.
 
 Examples:
   huizhen copy --from sqlite://data/huizhen.db --to \"$TARGET_URL\"";
@@ -48,6 +50,7 @@ pub(in super::super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCo
         program::say!("{}", line(table));
     })
     .await;
+    let media = media::count(&source).await;
     source.close().await;
     target.close().await;
     let copied = copied?;
@@ -59,6 +62,13 @@ pub(in super::super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCo
     if different.is_empty() {
         let rows: u64 = copied.iter().map(|table| table.source.rows).sum();
         program::say!("{} tables, {rows} rows: the same on both sides", copied.len());
+        let (count, bytes) = media?;
+        if count > 0 {
+            program::say!(
+                "{count} media with {bytes} bytes are not in the database: the programs of the fleet need their store. Copy the \
+                 folder `kept` of the folder of media into the bucket of --media-store, below its prefix"
+            );
+        }
         return Ok(ExitCode::SUCCESS);
     }
     program::complain!(

@@ -1,10 +1,11 @@
-//! `huizhen migrate`: migrates the schema, and on request adds checksums to pages.
+//! `huizhen migrate`: migrates the schema, and on request adds checksums to pages or spreads tables over machines.
 
 use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, bail};
 use database::{
     Database,
+    postgres::Postgres,
     sqlite::{self, Seal},
 };
 use program::telemetry;
@@ -27,6 +28,17 @@ pub(crate) struct Arguments {
     /// space of the file's size; an interruption leaves the file unchanged
     #[arg(long)]
     page_checksums: bool,
+    /// Put every table of a PostgreSQL database, whose URL is that of the coordinator, where it belongs on several machines;
+    /// stop the fleet first. What is done already stays, so an interrupted run is repeated
+    #[arg(long, value_enum, conflicts_with = "page_checksums")]
+    distributed: Option<Distributed>,
+}
+
+/// The means by which rows lie on several machines.
+#[derive(clap::ValueEnum, Clone, Copy, Debug)]
+enum Distributed {
+    /// The extension Citus: conversations on its workers, all else on the coordinator.
+    Citus,
 }
 
 /// Opens the database, which migrates its schema.
@@ -34,6 +46,7 @@ pub(in super::super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCo
     let Arguments {
         settings,
         page_checksums,
+        distributed,
     } = arguments;
     telemetry::start(
         settings.common.log,
@@ -60,6 +73,17 @@ pub(in super::super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCo
             }
             Seal::Without { reason } => bail!(reason),
         }
+    }
+    if let Some(Distributed::Citus) = distributed {
+        anyhow::ensure!(
+            !url.starts_with("sqlite://"),
+            "the database is a file of one machine: copy it to PostgreSQL first, `huizhen copy`"
+        );
+        let placed = Postgres::distribute(&url, journal::citus::FUNCTIONS).await?;
+        for placed in &placed {
+            program::say!("{placed}");
+        }
+        program::say!("{} tables were put in place", placed.len());
     }
     let database = Database::open(&url).await?;
     let version = database.schema_version().await?;

@@ -2,5 +2,7 @@
 
 pub(super) mod backup;
 pub(super) mod copy;
+pub(super) mod media;
 pub(super) mod migrate;
+pub(super) mod reconcile;
 pub(super) mod restore;

@@ -1,18 +1,23 @@
 //! `huizhen restore`: starts from a backup, or from a database that PostgreSQL's own tools have restored.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
+use ::media::Store;
 use anyhow::{Context, bail};
 use database::{Database, Engine, FORGET_FLEET, sqlite};
 use program::telemetry;
 
-use super::backup;
+use super::{backup, media};
 use crate::{access::make_private_folder, settings::Settings};
 
 pub(in super::super) const EXAMPLES: &str = "\
 Stop all servers first. Every conversation begins another history: apps drop their copies and fetch it anew. Users log in
 again, since a device that was logged out after the backup would be logged in otherwise; --keep-logins keeps the logins.
-The fleet gets another identity, so that it ignores the records of the original fleet in Redis.
+The fleet gets another identity, so that it ignores the records of the original fleet in Redis. Media beside the backup
+(NAME.media) are copied into the store of media; the exit status is 1 where a medium has no bytes afterwards.
 
 --before-damage is for a file that the server refuses to open because its log is damaged: it keeps the commits before the
 damage, which is another history too, and keeps the old files under other names:
@@ -79,6 +84,7 @@ pub(in super::super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCo
                 make_private_folder(&arguments.settings.data)?;
             }
             let shown = path.display().to_string();
+            let beside = media::beside(&from);
             let made = tokio::task::spawn_blocking(move || sqlite::restore(&from, &path, &statements))
                 .await
                 .context("the restore was interrupted")??;
@@ -88,6 +94,9 @@ pub(in super::super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCo
                 made.schema_version
             );
             status = backup::damaged(made.damaged_entries);
+            if !restore_media(&arguments.settings, &beside, &url).await? {
+                status = ExitCode::FAILURE;
+            }
         }
         (None, None) => {
             let database = Database::open(&url).await?;
@@ -111,4 +120,17 @@ pub(in super::super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCo
         program::say!("all logins have ended");
     }
     Ok(status)
+}
+
+/// Copies the media beside the backup into the store, and proves that each medium has its bytes. Returns whether it holds.
+async fn restore_media(settings: &Settings, beside: &Path, url: &str) -> anyhow::Result<bool> {
+    let Some(to) = settings.media_store().await? else {
+        return Ok(true);
+    };
+    let from = if beside.exists() {
+        Some(Store::folder(beside).await?)
+    } else {
+        None
+    };
+    media::copy_and_prove((from.as_ref(), &to), "media", url, i64::MAX).await
 }

@@ -3,10 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use database::Database;
 use proto::rest::{CallError, Rest};
 use serde_json::{Value, json};
 
-use super::{sms::Sms, state::State};
+use super::{
+    money::{self, Cast, Operators, operators},
+    number, samples,
+    sms::Sms,
+    state::State,
+};
 use crate::access::Access;
 
 /// A user of the demo.
@@ -30,6 +36,12 @@ const SECOND_PATIENT: Account = Account {
     name: "王先生",
     role: "member",
 };
+const THIRD_PATIENT: Account = Account {
+    key: "patient3",
+    phone: "13800000005",
+    name: "Emily Carter",
+    role: "member",
+};
 const DOCTOR: Account = Account {
     key: "doctor",
     phone: "13800000003",
@@ -42,6 +54,13 @@ const SECOND_DOCTOR: Account = Account {
     name: "陈医生",
     role: "doctor",
 };
+/// Waits for an operator's approval.
+const WAITING_DOCTOR: Account = Account {
+    key: "doctor3",
+    phone: "13800000006",
+    name: "赵医生",
+    role: "doctor",
+};
 
 /// The subjects of the invitation.
 pub(super) struct Scene {
@@ -50,32 +69,66 @@ pub(super) struct Scene {
     pub(super) doctor_token: PathBuf,
     pub(super) doctor_name: &'static str,
     pub(super) curl: PathBuf,
+    pub(super) operators: [PathBuf; 2],
 }
 
-/// The REST service, and the state to keep.
+/// The REST service, its database, and the state to keep.
 struct Setup<'s> {
     rest: &'s Rest,
+    database: &'s Database,
     base: &'s str,
     folder: &'s Path,
     sms: &'s Sms,
     state: State,
 }
 
-/// Makes the accounts, the team and the consult that are missing.
-pub(super) async fn set_up(rest: &Rest, base: &str, folder: &Path, sms: &Sms) -> anyhow::Result<Scene> {
+/// The running service.
+#[derive(Clone, Copy)]
+pub(super) struct Running<'s> {
+    pub(super) rest: &'s Rest,
+    pub(super) base: &'s str,
+    pub(super) database: &'s Database,
+}
+
+/// Makes the accounts, the team, its money and the consult that are missing.
+pub(super) async fn set_up(
+    Running { rest, base, database }: Running<'_>,
+    folder: &Path,
+    sms: &Sms,
+) -> anyhow::Result<Scene> {
     let mut setup = Setup {
         rest,
+        database,
         base,
         folder,
         sms,
         state: State::read(folder)?,
     };
     let patient = setup.account(&PATIENT).await?;
-    setup.account(&SECOND_PATIENT).await?;
+    let second_patient = setup.account(&SECOND_PATIENT).await?;
+    let third_patient = setup.account(&THIRD_PATIENT).await?;
     let doctor = setup.account(&DOCTOR).await?;
     let second_doctor = setup.account(&SECOND_DOCTOR).await?;
+    let waiting_doctor = setup.account(&WAITING_DOCTOR).await?;
+    setup.ask_verification(&waiting_doctor).await?;
+    samples::write(folder)?;
+    for doctor in [&doctor, &second_doctor] {
+        api_server::verify_doctor(database, doctor.user_id).await?;
+    }
     let team = setup.team(&doctor, &second_doctor).await?;
     let assistant = setup.assistant(&doctor, team).await?;
+    let operators = Operators([setup.operator(0).await?, setup.operator(1).await?]);
+    let password = setup.state.passwords.get(DOCTOR.phone).cloned();
+    let cast = Cast {
+        rest,
+        patients: [&patient, &second_patient, &third_patient],
+        doctors: [&doctor, &second_doctor],
+        assistant: &assistant,
+        operators: &operators,
+        team,
+        password: &password.context("the first doctor has no password")?,
+    };
+    Box::pin(money::play(&cast, &mut setup.state)).await?;
     setup.consult(&patient, &doctor, &assistant, team).await?;
     Ok(Scene {
         patient_token: setup.token_file(PATIENT.key),
@@ -83,6 +136,7 @@ pub(super) async fn set_up(rest: &Rest, base: &str, folder: &Path, sms: &Sms) ->
         doctor_token: setup.token_file(DOCTOR.key),
         doctor_name: DOCTOR.name,
         curl: Access::beside(&setup.token_file(DOCTOR.key)),
+        operators: operators::KEYS.map(|key| Access::beside(&setup.token_file(key))),
     })
 }
 
@@ -203,6 +257,41 @@ impl Setup<'_> {
         Ok(access)
     }
 
+    /// Asks for the approval of a doctor who has not asked yet.
+    async fn ask_verification(&self, doctor: &Access) -> anyhow::Result<()> {
+        let rest = self.rest.by(&doctor.access_token);
+        let verification = rest
+            .get("/doctor/verification")
+            .await
+            .context("the verification")?;
+        if verification["state"] != "none" {
+            return Ok(());
+        }
+        let Some(licence) = samples::ARM.upload(&rest, "licence").await? else {
+            return Ok(());
+        };
+        let asked = json!({
+            "name": "赵敏",
+            "licence_number": "110110000012345",
+            "hospital": "北京市朝阳区妇幼保健院",
+            "title": "主治医师",
+            "practice_years": 12,
+            "pictures": [licence],
+        });
+        let asked = rest.post("/doctor/verification", asked).await;
+        asked.context("the verification cannot be asked for")?;
+        Ok(())
+    }
+
+    /// The photo of the next consult, the same one however often that is begun.
+    async fn photo(&mut self, rest: &Rest) -> anyhow::Result<Vec<String>> {
+        if self.state.photo.is_none() {
+            self.state.photo = samples::ARM.upload(rest, "symptom").await?;
+            self.state.write()?;
+        }
+        Ok(self.state.photo.iter().cloned().collect())
+    }
+
     /// The team of the first doctor, which the second one has joined.
     async fn team(&mut self, doctor: &Access, second: &Access) -> anyhow::Result<i64> {
         let rest = self.rest.by(&doctor.access_token);
@@ -213,8 +302,9 @@ impl Setup<'_> {
                     "name": "产科示范团队",
                     "introduction": "演示用的医生团队",
                     "agreement": "仅供演示",
-                    "membership_fee_fen": 0,
-                    "consult_price_fen": 0,
+                    "membership_fee_fen": money::MEMBERSHIP_FEE_FEN,
+                    "consult_price_fen": money::CONSULT_PRICE_FEN,
+                    "max_open_consults": 1000,
                 });
                 let made = rest
                     .post_once("/team", "huizhen-demo-team", team)
@@ -274,6 +364,18 @@ impl Setup<'_> {
         self.keep(KEY, "群助手", device_id, &answer)
     }
 
+    /// An operator of the platform.
+    async fn operator(&mut self, which: usize) -> anyhow::Result<Access> {
+        let key = operators::KEYS[which];
+        if let Some(access) = self.kept(key).await? {
+            return Ok(access);
+        }
+        let password = operators::password(self.database, &mut self.state, which).await?;
+        let device_id = format!("demo-{key}");
+        let answer = operators::log_in(self.rest, which, &password, &device_id).await?;
+        self.keep(key, operators::name(which), &device_id, &answer)
+    }
+
     /// An open consult of patient and doctor; a new one if the last was closed.
     async fn consult(
         &mut self,
@@ -293,6 +395,7 @@ impl Setup<'_> {
         let (id, consult) = match consult {
             Some(open) => open,
             None => {
+                let photo = self.photo(&rest).await?;
                 let key = format!("huizhen-demo-consult-{}", self.state.consults + 1);
                 let made = rest
                     .post_once(
@@ -302,15 +405,16 @@ impl Setup<'_> {
                             "creator_member_id": patient.user_id,
                             "target_member_id": patient.user_id,
                             "team_id": team,
-                            "symptom_content": "头痛三天，没有发热",
+                            "symptom_content": "头痛三天，没有发热，手臂起疹子",
                             "symptom_type": "text/plain",
-                            "images": [],
+                            "images": photo,
                         }),
                     )
                     .await
                     .context("the consult cannot be created")?;
                 let id = number(&made, "consultation_id")?;
                 self.state.consults += 1;
+                self.state.photo = None;
                 self.state.consultation_id = Some(id);
                 self.state.write()?;
                 (id, made)
@@ -328,12 +432,6 @@ impl Setup<'_> {
         }
         Ok(())
     }
-}
-
-fn number(answer: &Value, key: &str) -> anyhow::Result<i64> {
-    answer[key]
-        .as_i64()
-        .with_context(|| format!("the answer has no {key}"))
 }
 
 fn holds(ids: &Value, id: i64) -> bool {

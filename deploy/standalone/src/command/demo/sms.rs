@@ -13,6 +13,7 @@ use anyhow::Context;
 use axum::{Json, Router, extract::State, routing::post};
 use serde::Deserialize;
 use tokio::{net::TcpListener, sync::Notify, time::timeout};
+use tokio_util::task::AbortOnDropHandle;
 
 /// Capacity, codes: more than the demo ever awaits at once.
 const MAX_CODES: usize = 64;
@@ -23,6 +24,7 @@ const WAIT: Duration = Duration::from_secs(10);
 pub(super) struct Sms {
     url: String,
     inbox: Arc<Inbox>,
+    _serving: AbortOnDropHandle<()>,
 }
 
 #[derive(Default)]
@@ -50,7 +52,7 @@ impl Sms {
         let routes = Router::new()
             .route(&path, post(receive))
             .with_state(Arc::clone(&inbox));
-        tokio::spawn(async move {
+        let serving = tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, routes).await {
                 tracing::error!(%error, "the SMS receiver ended");
             }
@@ -58,6 +60,7 @@ impl Sms {
         Ok(Self {
             url: format!("http://{address}{path}"),
             inbox,
+            _serving: AbortOnDropHandle::new(serving),
         })
     }
 

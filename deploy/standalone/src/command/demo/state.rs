@@ -13,13 +13,21 @@ use crate::access::write_private;
 /// The contents of `demo.json`.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct State {
-    /// Passwords by phone. They are written before an account is made, so that its login never gets lost.
+    /// Passwords by phone, and of operators by name. They are written before an account is made, so that its login never gets lost.
     pub(super) passwords: BTreeMap<String, String>,
     pub(super) team_id: Option<i64>,
     pub(super) consultation_id: Option<i64>,
     /// The number of consults made: part of the idempotency key of the next one.
     #[serde(default)]
     pub(super) consults: u32,
+    /// The uploaded photo of the next consult: its request is the same when it is repeated.
+    #[serde(default)]
+    pub(super) photo: Option<String>,
+    /// The time at which the first start played the money's events, epoch milliseconds, and the number of events played.
+    #[serde(default)]
+    pub(super) story_ms: Option<i64>,
+    #[serde(default)]
+    pub(super) story: u32,
     #[serde(skip)]
     path: PathBuf,
 }

@@ -32,7 +32,16 @@ fn path(action: &str) -> &str {
 }
 
 fn holds(action: &str, values: &BTreeMap<String, String>) -> bool {
-    let is_set = !matches!(values[path(action)].as_str(), "" | "false" | "0");
+    let paths = action
+        .split_whitespace()
+        .filter_map(|word| word.strip_prefix(".Values."));
+    let mut set = paths.map(|path| !matches!(values[path].as_str(), "" | "false" | "0"));
+    let is_one = action.trim_start_matches("if ").starts_with("or ");
+    let is_set = if is_one {
+        set.any(|is| is)
+    } else {
+        set.all(|is| is)
+    };
     is_set != action.split_whitespace().any(|word| word == "not")
 }
 
@@ -170,7 +179,7 @@ fn a_secret_switches_tls_on_in_both_servers() {
                 (Some("tls"), Some("tls"))
             );
         }
-        // What apps are told is what they reach.
+        // The announced port is the one that apps reach.
         let container = pod(&made, "huizhen-im")["containers"][0]["ports"].clone();
         assert_eq!(ports(&container, "containerPort")["tls"], 19_503);
         if address.is_some() {
@@ -190,6 +199,68 @@ fn a_secret_switches_tls_on_in_both_servers() {
             .collect();
         assert_eq!(open, [8080, 8443, 9501, 9502, 19_503]);
     }
+}
+
+#[test]
+fn media_get_their_bucket_and_its_key() {
+    let set = [
+        LOG,
+        ("media.store", "s3://clinic-media/a"),
+        ("media.secretName", "bucket"),
+    ];
+    let made = render(&set).unwrap();
+    for name in ["huizhen-api", "huizhen-im"] {
+        let arguments = strings(&pod(&made, name)["containers"][0]["args"]);
+        let store = "--media-store=s3://clinic-media/a".to_owned();
+        assert!(arguments.contains(&store), "{arguments:?}");
+        let key = "--media-config=/etc/huizhen/media/s3.toml".to_owned();
+        assert_eq!(arguments.contains(&key), name == "huizhen-api", "{arguments:?}");
+    }
+    let pod = pod(&made, "huizhen-api");
+    assert_eq!(pod["volumes"][0]["secret"]["secretName"].as_str(), Some("bucket"));
+    assert_eq!(pod["volumes"][0]["secret"]["defaultMode"].as_i64(), Some(0o440));
+    let mount = &pod["containers"][0]["volumeMounts"][0];
+    assert_eq!(mount["mountPath"].as_str(), Some("/etc/huizhen/media"));
+    assert_eq!(pod["securityContext"]["fsGroup"].as_i64(), Some(10_001));
+}
+
+#[test]
+fn payment_providers_get_their_secret_with_and_without_tls() {
+    let secret = ("apiServer.paymentSecret", "merchants");
+    let providers = ("apiServer.paymentProviders", "wechat,alipay");
+    for set in [
+        &[LOG, secret, providers][..],
+        &[LOG, secret, providers, ("tls.secretName", "certificate")],
+    ] {
+        let made = render(set).unwrap();
+        let pod = pod(&made, "huizhen-api");
+        let arguments = strings(&pod["containers"][0]["args"]);
+        for argument in [
+            "--payment-providers=wechat,alipay",
+            "--wechat-pay-config=/etc/huizhen/payment/wechat-pay.toml",
+            "--alipay-config=/etc/huizhen/payment/alipay.toml",
+        ] {
+            assert!(arguments.contains(&argument.to_owned()), "{arguments:?}");
+        }
+        let volumes = pod["volumes"].as_vec().unwrap();
+        assert_eq!(volumes.len(), set.len() - 2);
+        let volume = volumes.last().unwrap();
+        assert_eq!(volume["secret"]["secretName"].as_str(), Some("merchants"));
+        assert_eq!(volume["secret"]["defaultMode"].as_i64(), Some(0o440));
+        assert_eq!(pod["securityContext"]["fsGroup"].as_i64(), Some(10_001));
+        let mounts = pod["containers"][0]["volumeMounts"].as_vec().unwrap();
+        let mount = mounts.last().unwrap();
+        assert_eq!(
+            (mount["name"].as_str(), mount["mountPath"].as_str()),
+            (Some("payment"), Some("/etc/huizhen/payment"))
+        );
+    }
+    let without = render(&[LOG]).unwrap();
+    let arguments = strings(&pod(&without, "huizhen-api")["containers"][0]["args"]);
+    assert!(
+        !arguments.iter().any(|argument| argument.contains("pay")),
+        "{arguments:?}"
+    );
 }
 
 #[test]

@@ -142,7 +142,7 @@ fn nothing_starts_until_it_is_said_how_codes_are_sent() {
     assert!(environment("im-1", &[]).is_ok());
 }
 
-/// What the programs make of it: the very settings, read by the program itself.
+/// The settings as the program itself reads them.
 #[test]
 fn a_certificate_in_the_folder_switches_tls_on_everywhere() {
     let folder = tempfile::tempdir().unwrap();
@@ -183,13 +183,37 @@ fn a_certificate_in_the_folder_switches_tls_on_everywhere() {
         assert_eq!(service.starts_with("api-"), tls.contains("0.0.0.0:8443"), "{tls}");
         let mounts = list(services()[service].get("volumes"));
         let mounts: Vec<String> = mounts.iter().map(|it| interpolated(it, &[]).unwrap()).collect();
-        assert_eq!(mounts, ["./tls:/etc/huizhen/tls:ro"], "{service}");
+        let payment = "./payment:/etc/huizhen/payment:ro";
+        let media = "./media:/etc/huizhen/media:ro";
+        let expected = ["./tls:/etc/huizhen/tls:ro", payment, media];
+        let count = if service.starts_with("api-") { 3 } else { 1 };
+        assert_eq!(mounts, expected[..count], "{service}");
+    }
+    assert!(!plain.contains("/etc/huizhen/payment"), "{plain}");
+    assert!(!plain.contains("/etc/huizhen/media"), "{plain}");
+    let stored = [webhook[0], webhook[1], ("MEDIA_STORE", "s3://clinic-media/a")];
+    for service in ["api-1", "im-1"] {
+        let printed = printed(service, &stored);
+        assert!(printed.contains("s3://clinic-media/a"), "{printed}");
+        let has_key = printed.contains("/etc/huizhen/media/s3.toml");
+        assert_eq!(has_key, service == "api-1", "{printed}");
+    }
+    let paid = printed(
+        "api-1",
+        &[webhook[0], webhook[1], ("PAYMENT_PROVIDERS", "wechat,alipay")],
+    );
+    for setting in [
+        "\"wechat\", \"alipay\"",
+        "payment/wechat-pay.toml",
+        "payment/alipay.toml",
+    ] {
+        assert!(paid.contains(setting), "{paid}");
     }
     for (node, port) in [("im-1", 9503), ("im-2", 9513), ("im-3", 9523)] {
         let service = &services()[node];
         let listens = format!("--tls-addr=0.0.0.0:{port}");
         assert!(list(service.get("command")).contains(&listens), "{node}");
-        // The number that apps are told is the one inside.
+        // The announced port is the one inside.
         assert!(
             list(service.get("ports")).contains(&format!("{port}:{port}")),
             "{node}"
@@ -261,7 +285,11 @@ fn secrets_are_made_once_and_for_one_reader() {
     assert!(made["fleet.env"].contains(&made["redis_password"]));
     assert!(made["redis_users.acl"].contains("user default off"));
     assert_eq!(mode(&folder.join("secrets")), 0o700);
-    assert!(folder.join("tls").is_dir());
+    assert!(
+        ["tls", "payment", "media"]
+            .iter()
+            .all(|name| folder.join(name).is_dir())
+    );
     let settings = fs::read_to_string(folder.join(".env")).unwrap();
     assert!(settings.contains("#SMS_PROVIDER=webhook"), "{settings}");
     fs::write(folder.join(".env"), "SMS_PROVIDER=webhook\n").unwrap();

@@ -4,10 +4,11 @@ use std::{path::Path, process::Command};
 
 use crate::process::{Running, huizhen, in_folder, run, text};
 
-const COMMANDS: [&[&str]; 14] = [
+const COMMANDS: [&[&str]; 15] = [
     &[],
     &["init"],
     &["migrate"],
+    &["reconcile"],
     &["operator"],
     &["backup"],
     &["copy"],
@@ -68,7 +69,7 @@ fn every_example_runs() {
     let folder = folder.path();
     let target = testkit::postgres::Postgres::shared().empty_database().unwrap();
     let mut ran = 0;
-    // What the others need: init makes the settings, and the demo is there while they run.
+    // The other commands need the settings that init makes, and the demo beside them.
     let mut demo = None;
     for command in COMMANDS {
         let examples = examples(&help(folder, command));

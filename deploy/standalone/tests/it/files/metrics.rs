@@ -12,7 +12,7 @@ use telemetry::{
 };
 
 use super::{files, read, root, words};
-use crate::process::{PATIENCE, Running, huizhen, run};
+use crate::process::{PATIENCE, Running, ask, huizhen, run};
 
 /// Metrics are counted by their statics: `NAME.increment(`, `.add(`, `.set(`, `.record(`, or handed over as `&NAME`.
 #[test]
@@ -162,7 +162,7 @@ fn a_running_program_has_what_alerts_and_dashboards_ask_for() {
     let admin = ports["admin"].as_str().unwrap().to_owned();
     let begun = Instant::now();
     loop {
-        let shown = get(&admin, "/metrics");
+        let shown = ask(&admin, "GET /metrics", "", "");
         let missing: Vec<String> = asked_for()
             .into_iter()
             .filter(|asked| {
@@ -178,17 +178,4 @@ fn a_running_program_has_what_alerts_and_dashboards_ask_for() {
         assert!(begun.elapsed() < PATIENCE, "{missing:?} in\n{shown}");
         std::thread::sleep(Duration::from_millis(100));
     }
-}
-
-fn get(address: &str, path: &str) -> String {
-    use std::io::{Read, Write};
-    let mut stream = std::net::TcpStream::connect(address).unwrap();
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
-    )
-    .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
 }

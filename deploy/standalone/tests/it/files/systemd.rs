@@ -5,7 +5,7 @@ use std::{fs, os::unix::net::UnixDatagram, path::Path, process::Command};
 use super::{files, read, root};
 use crate::process::{PATIENCE, Running, huizhen, text};
 
-/// What `systemd-analyze security` may say, tenths: below 2 is "OK".
+/// The highest exposure that `systemd-analyze security` may report, tenths: below 2 is "OK".
 const MOST_EXPOSURE: &str = "20";
 /// Since this version it judges files that are not installed.
 const OFFLINE_SINCE: u32 = 250;

@@ -1,4 +1,4 @@
-//! On PostgreSQL, as on a file: check, migrate, serve; and what is told while the server is away.
+//! On PostgreSQL, as on a file: check, migrate, serve; and the log while the server is away.
 
 use testkit::postgres::{Options, Postgres};
 
@@ -174,7 +174,7 @@ fn nothing_is_called_listening_before_all_of_it_can_serve() {
     let folder = tempfile::tempdir().unwrap();
     let command = |name: &str| huizhen(folder.path(), &[name, "--database-url", &url]);
     assert_eq!(run(command("migrate"), "").status.code(), Some(0));
-    // What REST reads last, when sockets could be served already.
+    // REST reads this table last, when sockets could be served already.
     postgres
         .psql("huizhen", "ALTER TABLE secret RENAME TO lost")
         .unwrap();

@@ -13,7 +13,7 @@ use crate::process::{PATIENCE, Running, huizhen, run, text};
 
 /// A server whose standard error goes to a file.
 fn logged(mut command: Command, log: &Path) -> Running {
-    // What is inherited is the test's own standard error, so a shell stands between.
+    // The process inherits the test's own standard error, so a shell redirects it.
     let program = command.get_program().to_owned();
     let arguments: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
     let mut shell = Command::new("sh");

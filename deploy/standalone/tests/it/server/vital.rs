@@ -5,6 +5,7 @@ use std::{
     fs::File,
     io::{Read, Write},
     net::TcpStream,
+    os::unix::net::UnixDatagram,
     path::Path,
     sync::Mutex,
     time::{Duration, Instant},
@@ -19,7 +20,7 @@ use crate::process::{PATIENCE, Running, huizhen, run};
 /// Processes at once.
 const AT_ONCE: usize = 3;
 
-/// Tasks that run for some rooms only: their entries are many, or have a gap. im-server tests them.
+/// Tasks that run for some rooms only: `im-server/tests/it/planted.rs` makes such rooms.
 const ON_DEMAND: [Name; 2] = [Name::NodeFanOut, Name::NodeGap];
 
 /// Every name is tried, so that a new vital task is tested from its first day. One that no process runs fails this.
@@ -66,6 +67,13 @@ fn ends_by(task: Name) {
             Postgres::shared().empty_database().unwrap(),
         );
     }
+    let notified = folder.join("notified");
+    // Stays bound while the process runs.
+    let _systemd = (task == Name::Watchdog).then(|| {
+        command.env("NOTIFY_SOCKET", &notified);
+        command.env("WATCHDOG_USEC", "60000000");
+        UnixDatagram::bind(&notified).unwrap()
+    });
     let mut demo = Running::start_logging(command, File::create(&log).unwrap());
     let admin = place(&demo.wait_for("listening admin="), "admin");
     demo.wait_for("doctor.token");

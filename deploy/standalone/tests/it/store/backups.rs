@@ -21,7 +21,7 @@ pub(crate) fn refused(folder: &Path, arguments: &[&str], status: i32) -> String 
     lines
 }
 
-/// Somebody at their terminal.
+/// A user at their terminal.
 pub(crate) fn chat(folder: &Path, who: &str) -> Running {
     let mut chat = Running::start(huizhen(
         folder,

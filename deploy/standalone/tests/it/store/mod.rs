@@ -1,4 +1,6 @@
-//! Backups, restores and damage.
+//! Backups, restores, damage, and the books.
 
 mod backups;
+mod books;
 mod damage;
+mod media;

@@ -149,7 +149,13 @@ fn what_comes_stands_above_what_is_typed() {
     ]);
     doctor.type_line("好的");
     patient.wait_for("李医生（医生）: 好");
-    patient.resize(80, 20);
+    // Neither a key nor a size is lost when both come together.
+    for columns in 60..=80 {
+        patient.resize(columns, 20);
+        patient.keys("。");
+        patient.resize(columns, 21);
+        patient.keys(BACKSPACE);
+    }
     patient.keys("。");
     patient.wait_for_end(&["> 孩子从昨天晚上开始发烧，一直咳嗽，今天早上体温三十九度。"]);
     assert_eq!(patient.count("> 孩子"), 1, "{:?}", patient.rows());
@@ -324,5 +330,49 @@ fn another_conversation_is_announced_and_opened() {
     patient.wait_for("李医生（医生）");
     patient.keys(CONTROL_D);
     assert_eq!(patient.end(), Some(0));
+    stop(demo);
+}
+
+#[test]
+fn a_file_is_sent_seen_and_saved() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let demo = demo(folder);
+    let mut doctor = doctor(folder);
+    let mut patient = patient(folder, 100, 40);
+    patient.wait_for("[咨询]张女士（本人）：头痛三天，没有发热，手臂起疹子 [图片 media:");
+    std::fs::write(folder.join("检查 报告.txt"), "血常规正常").unwrap();
+
+    patient.keys(&format!("/send 检查 报告.txt{ENTER}说明{ENTER}"));
+    let named = |event: &Value| event["content"]["name"] == "检查 报告.txt";
+    let sent = doctor.wait_for_event("the file", named);
+    let seq = sent["seq"].as_i64().unwrap();
+    let uri = sent["content"]["uri"].as_str().unwrap();
+    patient.wait_for(&format!("[文件 检查 报告.txt 15 B {uri}] #{seq}"));
+    patient.keys(&format!("/save {seq} 副本.txt{ENTER}"));
+    patient.wait_for(&format!("已保存 {uri} 到 副本.txt（15 B）"));
+    assert_eq!(
+        std::fs::read(folder.join("副本.txt")).unwrap(),
+        "血常规正常".as_bytes()
+    );
+
+    for (line, answer) in [
+        (format!("/save {seq} 副本.txt"), "✗ 文件未传输："),
+        ("/save 1".into(), "这条消息里没有图片、语音或文件"),
+        ("/save 987654".into(), "会话里没有这条消息"),
+        ("/send 没有.jpg".into(), "没有这个文件"),
+        ("/send".into(), "请输入文件"),
+        ("/save".into(), "请输入消息的号"),
+    ] {
+        patient.keys(&format!("{line}{ENTER}"));
+        patient.wait_for(answer);
+    }
+    // A refused file is no message, and leaves nothing behind.
+    assert_eq!(
+        std::fs::read(folder.join("副本.txt")).unwrap(),
+        "血常规正常".as_bytes()
+    );
+    patient.keys(CONTROL_D);
+    assert_eq!(patient.end(), Some(1), "a file was not transferred");
     stop(demo);
 }

@@ -1,9 +1,10 @@
-//! The tour of both READMEs, pasted block by block into a shell beside a running demo, with the patient's chat in a terminal
-//! of its own.
+//! The tours of both READMEs, pasted block by block into a shell beside a running demo, with the patient's chat in a terminal
+//! of its own. Between them and the end the demo is started again, on a day of the next month.
 
 use std::{fs, path::Path, process::Command};
 
-use crate::process::{Running, huizhen, in_folder};
+use super::terminal::Terminal;
+use crate::process::{Places, Running, huizhen, in_folder};
 
 /// The indented blocks of the tour: what is pasted, and last what the chat shows.
 fn blocks(readme: &str, heading: &str) -> Vec<String> {
@@ -26,31 +27,35 @@ fn blocks(readme: &str, heading: &str) -> Vec<String> {
     blocks
 }
 
-/// Follows it; in `language` the chat shows what stands there.
-fn follow(readme: &str, heading: &str, language: &str) {
-    let mut blocks = blocks(readme, heading);
+/// Pastes a block, and waits for its end.
+fn paste(shell: &mut Running, block: &str) {
+    for line in block.lines() {
+        shell.type_line(line);
+    }
+    shell.type_line("echo the block is done");
+}
+
+/// Follows them; in `language` the chat shows what stands there.
+fn follow(readme: &str, headings: [&str; 2], language: &str) {
+    let mut blocks = blocks(readme, headings[0]);
     let shown = blocks.pop().unwrap();
-    assert_eq!((blocks.len(), shown.lines().count()), (7, 5), "{readme}");
+    assert_eq!((blocks.len(), shown.lines().count()), (8, 5), "{readme}");
 
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let mut demo = Running::start(huizhen(folder, &["demo", "--ports-file", "ports.json"]));
+    let places = Places::take();
+    let mut demo = Running::start(places.on(huizhen(folder, &["demo"])));
     demo.wait_for("curl -K data/demo/doctor.curl http://127.0.0.1:");
-    let ports: serde_json::Value =
-        serde_json::from_slice(&fs::read(folder.join("ports.json")).unwrap()).unwrap();
-    let base = format!("http://{}", ports["rest"].as_str().unwrap());
+    let base = places.rest();
 
-    // What fails ends it, and what was to come does not come.
+    // A failing line ends the shell, so that the expected output does not come.
     let mut shell = Command::new("bash");
     shell.args(["-euo", "pipefail"]);
     in_folder(&mut shell, folder);
     let mut shell = Running::start(shell);
     let mut chat = None;
-    for (number, block) in blocks.iter().enumerate() {
-        for line in block.lines() {
-            shell.type_line(&line.replace("http://127.0.0.1:8080", &base));
-        }
-        shell.type_line(&format!("echo block {number} is done"));
+    for block in &blocks {
+        paste(&mut shell, &block.replace("http://127.0.0.1:8080", &base));
         if block.contains("\necho ") {
             let line = shell.wait_for("huizhen chat");
             let words: Vec<&str> = line.split_whitespace().collect();
@@ -61,7 +66,7 @@ fn follow(readme: &str, heading: &str, language: &str) {
             terminal.wait_for("──");
             chat = Some(terminal);
         }
-        shell.wait_for(&format!("block {number} is done"));
+        shell.wait_for("the block is done");
     }
     let mut chat = chat.expect("one block opens the consult");
     for line in shown.lines() {
@@ -81,6 +86,126 @@ fn follow(readme: &str, heading: &str, language: &str) {
     ] {
         assert!(consult.contains(expected), "{consult}");
     }
+    let demo = follow_money(readme, headings[1], (folder, &places), (demo, &mut shell));
+    shell.end_input();
+    assert_eq!(shell.end(), Some(0));
+    demo.signal("TERM");
+    assert_eq!(demo.end(), Some(0));
+}
+
+/// The second one; returns the demo that it has started.
+fn follow_money(
+    readme: &str,
+    heading: &str,
+    (folder, places): (&Path, &Places),
+    (mut demo, shell): (Running, &mut Running),
+) -> Running {
+    let blocks = blocks(readme, heading);
+    assert_eq!(blocks.len(), 5, "{readme}");
+    for block in &blocks {
+        if let Some(now) = block.strip_prefix("cargo run --profile quick -- demo --now ") {
+            shell.type_line(&format!("echo now {now}"));
+            let line = shell.wait_for("now ");
+            let now = line.trim().trim_start_matches("now ");
+            demo.signal("INT");
+            assert_eq!(demo.end(), Some(0));
+            demo = Running::start(places.on(huizhen(folder, &["demo", "--now", now])));
+            demo.wait_for("curl -K data/demo/doctor.curl http://127.0.0.1:");
+            continue;
+        }
+        let own = env!("CARGO_BIN_EXE_huizhen");
+        paste(shell, &block.replace("./target/quick/huizhen", own));
+        for expected in [
+            ("consumption_list", "\"amount_fen\":-9900"),
+            ("/income", "\"this_month_fen\":8910"),
+            ("/payee", "****3445"),
+            ("withdrawal_list", "\"paid_fen\":8910"),
+            ("reconcile", "balanced"),
+        ] {
+            if block.contains(expected.0) {
+                shell.wait_for(expected.1);
+            }
+        }
+        shell.wait_for("the block is done");
+    }
+    demo
+}
+
+#[test]
+fn a_newcomer_makes_a_clinic_a_team_and_a_consult_with_curl_alone() {
+    let headings = ["\n## The tour:", "\n## The tour of the money"];
+    follow("README.md", headings, "C.UTF-8");
+}
+
+#[test]
+fn the_same_in_chinese() {
+    let headings = ["\n## 用 curl 走一遍", "\n## 资金走一遍"];
+    follow("README.zh-CN.md", headings, "zh_CN.UTF-8");
+}
+
+/// Follows the day in a clinic; the patient's chat is at a terminal, where `/send` works.
+fn follow_day(readme: &str, heading: &str, language: &str) {
+    let mut blocks = blocks(readme, heading);
+    let shown = blocks.pop().unwrap();
+    assert_eq!((blocks.len(), shown.lines().count()), (11, 8), "{readme}");
+
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let places = Places::take();
+    let mut demo = Running::start(places.on(huizhen(folder, &["demo"])));
+    demo.wait_for("Ctrl-C");
+    let mut shell = Command::new("bash");
+    shell.args(["-euo", "pipefail"]);
+    in_folder(&mut shell, folder);
+    let mut shell = Running::start(shell);
+    let mut chat = None;
+    for block in &blocks {
+        if let Some(line) = block.strip_prefix("/send ") {
+            let chat: &mut Terminal = chat.as_mut().expect("an earlier block opens the consult");
+            chat.keys(&format!("/send {}\r", line.trim_end()));
+            chat.wait_for(shown.lines().nth(2).unwrap());
+            continue;
+        }
+        let block = block.replace("http://127.0.0.1:8080", &places.rest());
+        let block = block.replace(
+            "| ./target/quick/huizhen",
+            &format!("| {}", env!("CARGO_BIN_EXE_huizhen")),
+        );
+        let block = block.replace(
+            "\n./target/quick/huizhen",
+            &format!("\n{}", env!("CARGO_BIN_EXE_huizhen")),
+        );
+        paste(&mut shell, &block);
+        if block.contains("\necho ./target") {
+            let line = shell.wait_for("huizhen chat");
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let mut command = huizhen(folder, &words[1..]);
+            command.env("LANG", language);
+            let mut terminal = Terminal::start(&command, 140, 60);
+            terminal.wait_for("/help");
+            chat = Some(terminal);
+        }
+        for expected in [
+            ("max=120", "起疹子两天"),
+            ("consult_history", "\"served_by_me\":1"),
+            ("follow_up_of", "\"follow_up_of\":"),
+        ] {
+            if block.contains(expected.0) {
+                shell.wait_for(expected.1);
+            }
+        }
+        shell.wait_for("the block is done");
+    }
+    let mut chat = chat.expect("one block opens the consult");
+    for line in shown.lines() {
+        chat.wait_for(line);
+    }
+    chat.keys("\x04");
+    assert_eq!(chat.end(), Some(0));
+    for picture in ["poster.png", "seen.png"] {
+        let image = fs::read(folder.join("data/demo").join(picture)).unwrap();
+        assert!(image.len() > 100, "{picture}");
+    }
     shell.end_input();
     assert_eq!(shell.end(), Some(0));
     demo.signal("TERM");
@@ -88,13 +213,13 @@ fn follow(readme: &str, heading: &str, language: &str) {
 }
 
 #[test]
-fn a_newcomer_makes_a_clinic_a_team_and_a_consult_with_curl_alone() {
-    follow("README.md", "\n## The tour", "C.UTF-8");
+fn a_clinic_s_day_with_curl_and_chat_alone() {
+    follow_day("README.md", "\n## A day in a clinic", "C.UTF-8");
 }
 
 #[test]
-fn the_same_in_chinese() {
-    follow("README.zh-CN.md", "\n## 用 curl 走一遍", "zh_CN.UTF-8");
+fn the_clinic_s_day_in_chinese() {
+    follow_day("README.zh-CN.md", "\n## 诊所的一天", "zh_CN.UTF-8");
 }
 
 /// A file for curl holds an access token: nobody else reads it, and an earlier demo's folder gets one.

@@ -1,12 +1,11 @@
 //! The sentences of the terminal chat in Chinese and English; here those about a conversation.
 
 mod commands;
+mod content;
+mod deadlines;
 mod notices;
 
-use proto::{
-    mime::{self, Form},
-    wire::{Entry, EntryKind, Role, entry::Event},
-};
+use proto::wire::{Entry, EntryKind, Role, entry::Event};
 
 /// The language of this program's sentences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -55,12 +54,20 @@ impl Language {
         }
     }
 
-    /// A user's name, with their role if they have one.
-    pub(super) fn user(self, name: &str, role: Role) -> String {
-        match (self, role) {
-            (_, Role::Peer | Role::Unspecified) => name.to_owned(),
-            (Self::Chinese, _) => format!("{name}（{}）", self.role(role)),
-            (Self::English, _) => format!("{name} ({})", self.role(role)),
+    /// A user's name, with their role if they have one, and with what else distinguishes them.
+    pub(super) fn user(self, name: &str, role: Role, more: &str) -> String {
+        let role = match role {
+            Role::Peer | Role::Unspecified => String::new(),
+            role => self.role(role),
+        };
+        let details: Vec<&str> = [role.as_str(), more]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect();
+        match (self, details.is_empty()) {
+            (_, true) => name.to_owned(),
+            (Self::Chinese, false) => format!("{name}（{}）", details.join("，")),
+            (Self::English, false) => format!("{name} ({})", details.join(", ")),
         }
     }
 
@@ -98,29 +105,6 @@ impl Language {
         }
     }
 
-    /// The text of a message, or the kind of its media.
-    pub(super) fn message(self, entry: &Entry) -> String {
-        if entry.recalled {
-            return self.pick("（已撤回）", "(recalled)");
-        }
-        let known = mime::registered(&entry.mime_type).map(|registered| registered.form);
-        let what = match known {
-            Some(Form::Text) => return String::from_utf8_lossy(&entry.body).into_owned(),
-            Some(Form::Image) => self.pick("图片", "image"),
-            Some(Form::Audio) => self.pick("语音", "voice"),
-            Some(Form::Video) => self.pick("视频", "video"),
-            Some(Form::File) => self.pick("文件", "file"),
-            Some(Form::Location) => self.pick("位置", "location"),
-            Some(Form::Vas) => self.pick("增值服务", "value-added service"),
-            Some(Form::Advice) => self.pick("医嘱", "advice"),
-            Some(Form::Consult) => self.pick("咨询", "consult"),
-            Some(Form::Call) => self.pick("通话", "call"),
-            Some(Form::Notice) => self.pick("通知", "notice"),
-            None => entry.mime_type.clone(),
-        };
-        format!("[{what}]")
-    }
-
     /// The sentence about an event; `None` for a kind newer than this program.
     pub(super) fn event(self, entry: &Entry, who: &str, about: &str) -> Option<String> {
         let kind = EntryKind::try_from(entry.kind).ok()?;
@@ -134,10 +118,12 @@ impl Language {
                 Self::English => format!("{about} left"),
             },
             (EntryKind::StatusChanged, Some(Event::Status(status))) => {
+                let charge = self.charge(&status.charge_state, status.price_fen);
+                let cause = self.cause(&status.cause);
                 let status = self.status(&status.status);
                 match self {
-                    Self::Chinese => format!("咨询状态：{status}"),
-                    Self::English => format!("the consult is {status}"),
+                    Self::Chinese => format!("咨询状态：{status}{cause}{charge}"),
+                    Self::English => format!("the consult is {status}{cause}{charge}"),
                 }
             }
             (EntryKind::Recalled, _) => match self {
@@ -157,7 +143,7 @@ impl Language {
                     EntryKind::VasDeclined => self.pick("拒绝", "declined"),
                     _ => self.pick("撤回", "withdrew"),
                 };
-                let price = format!("¥{}.{:02}", vas.price_fen / 100, vas.price_fen % 100);
+                let price = yuan(vas.price_fen);
                 match self {
                     Self::Chinese => format!("{who}{did}了增值服务：{}，{price}", vas.name),
                     Self::English => format!("{who} {did} a value-added service: {}, {price}", vas.name),
@@ -169,8 +155,42 @@ impl Language {
             },
             (EntryKind::CallEnded, _) => self.pick("通话结束", "the call ended"),
             (EntryKind::MediaReady, _) => self.pick("文件已可查看", "an upload is ready"),
+            (EntryKind::Refunded, Some(Event::Refund(refund))) => {
+                let (amount, vas) = (yuan(refund.amount_fen), refund.vas_id);
+                match (self, vas) {
+                    (Self::Chinese, 0) => format!("咨询费已退款 {amount}"),
+                    (Self::Chinese, _) => format!("增值服务 {vas} 已退款 {amount}"),
+                    (Self::English, 0) => format!("{amount} of the consult's price was refunded"),
+                    (Self::English, _) => {
+                        format!("{amount} of the price of value-added service {vas} was refunded")
+                    }
+                }
+            }
             _ => return None,
         })
+    }
+
+    /// Why a consult changed without a request.
+    fn cause(self, cause: &str) -> String {
+        match cause {
+            "silence" => self.pick("（多日没有新消息）", " (nothing was written for days)"),
+            "closed" => self.pick("（团队已停止服务）", " (its team was closed)"),
+            _ => String::new(),
+        }
+    }
+
+    /// The end of a sentence about a consult's state: what became of its price.
+    fn charge(self, state: &str, price_fen: i64) -> String {
+        let price = yuan(price_fen);
+        match state {
+            "held" => self.pick(&format!("，已支付 {price}"), &format!("; {price} was paid")),
+            "earned" => self.pick(
+                &format!("，{price} 已计入团队收入"),
+                &format!("; the team earned {price}"),
+            ),
+            "returned" => self.pick(&format!("，{price} 已退回"), &format!("; {price} was returned")),
+            _ => String::new(),
+        }
     }
 
     /// A user without a known name.
@@ -180,4 +200,9 @@ impl Language {
             Self::English => format!("user {user_id}"),
         }
     }
+}
+
+/// An amount as it is read in China.
+fn yuan(fen: i64) -> String {
+    format!("¥{}.{:02}", fen / 100, fen % 100)
 }

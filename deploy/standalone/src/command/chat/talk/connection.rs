@@ -25,6 +25,10 @@ impl Talk {
                 self.conversations
                     .insert(conversation.conversation_id, *conversation);
             }
+            // protocol: "The newest Hidden of a conversation counts"
+            Event::Hidden(hidden) => {
+                self.hidden.insert(hidden.conversation_id, hidden.through_seq);
+            }
             Event::Entry(entry) => self.entry(*entry),
             Event::Sent {
                 client_msg_id, seq, ..

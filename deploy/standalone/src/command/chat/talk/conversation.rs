@@ -90,7 +90,7 @@ impl Talk {
     /// Shows the conversation: its beginning has arrived, or cannot be fetched.
     pub(super) fn opened(&mut self, opening: Opening) {
         for entry in &opening.oldest {
-            self.participants.know_from(entry);
+            self.participants.know_if_new(entry);
         }
         if let Some((id, name)) = opening.patient {
             self.participants.know(id, &name);
@@ -99,7 +99,11 @@ impl Talk {
         if !self.face.is_json() {
             if let Some(conversation) = self.conversation.and_then(|id| self.conversations.get(&id)) {
                 let heading = self.participants.heading(conversation);
+                let deadline = self.participants.next_deadline(conversation);
                 self.show(&heading);
+                if let Some(deadline) = deadline {
+                    self.show(&deadline);
+                }
             }
             if !self.is_greeted && self.face.shows_waiting() {
                 self.is_greeted = true;
@@ -120,6 +124,11 @@ impl Talk {
     pub(super) fn entry(&mut self, entry: Entry) {
         self.participants.know_from(&entry);
         self.move_participant(&entry);
+        // protocol: "An entry beyond through_seq brings the conversation back"
+        let hidden = self.hidden.get(&entry.conversation_id);
+        if hidden.is_some_and(|through| entry.seq > *through) {
+            self.hidden.remove(&entry.conversation_id);
+        }
         let is_here = self.conversation == Some(entry.conversation_id);
         if self.face.is_json() {
             if is_here {
@@ -185,6 +194,9 @@ impl Talk {
                     participants.push(Participant {
                         user_id: moved.user_id,
                         role: moved.role,
+                        name: moved.name.clone(),
+                        title: moved.title.clone(),
+                        ..Participant::default()
                     });
                 }
             }
@@ -225,7 +237,7 @@ impl Talk {
         self.shown.first = first.seq;
         self.tell(&self.language.older());
         for entry in &page.entries {
-            self.participants.know_from(entry);
+            self.participants.know_if_new(entry);
             let line = self.participants.line(entry);
             self.tell(&line);
         }
@@ -239,7 +251,7 @@ impl Talk {
         };
         let id = conversation.conversation_id;
         let name = |participant: &Participant| {
-            let name = self.participants.user(id, participant.user_id);
+            let name = self.participants.titled(id, participant.user_id);
             if participant.user_id == self.me {
                 name + &self.language.yourself()
             } else {
@@ -250,12 +262,19 @@ impl Talk {
         self.tell(&lines.join("\n"));
     }
 
+    // protocol: "Leave the conversation off your lists while its newest entry is not beyond through_seq"
+    fn is_hidden(&self, conversation: &Conversation) -> bool {
+        let through = self.hidden.get(&conversation.conversation_id);
+        through.is_some_and(|through| conversation.last_seq <= *through)
+    }
+
     pub(super) fn list(&mut self) {
         let listed = |conversation: &Conversation| {
             let title = self.participants.title(conversation);
             self.language.listed(conversation, &title)
         };
-        let lines: Vec<String> = self.conversations.values().map(listed).collect();
+        let shown = self.conversations.values().filter(|one| !self.is_hidden(one));
+        let lines: Vec<String> = shown.map(listed).collect();
         self.tell(&lines.join("\n"));
     }
 }
@@ -290,7 +309,7 @@ async fn open(client: Client, rest: Rest, conversation_id: i64, consult: i64, ne
 }
 
 /// A page of entries; empty without a connection.
-async fn ask(client: Client, question: History) -> Option<HistoryPage> {
+pub(super) async fn ask(client: Client, question: History) -> Option<HistoryPage> {
     match client.ask(client_frame::Body::History(question)).await {
         Ok(server_frame::Body::HistoryPage(page)) => Some(page),
         _ => None,

@@ -2,6 +2,7 @@
 
 mod connection;
 mod conversation;
+mod files;
 mod typed;
 
 use std::{
@@ -21,7 +22,7 @@ use tokio::{
     time::{MissedTickBehavior, interval, timeout},
 };
 
-use self::conversation::Opening;
+use self::{conversation::Opening, files::Done};
 use super::{face::Face, language::Language, participants::Participants, waiting::WaitingList};
 use crate::access::Access;
 
@@ -56,11 +57,15 @@ pub(super) struct Talk {
     /// Set by a flag, or chosen after the first Sync.
     conversation: Option<i64>,
     conversations: BTreeMap<i64, Conversation>,
+    /// Conversations that the user took off their lists, through which entry.
+    hidden: BTreeMap<i64, i64>,
     stage: Stage,
     /// Entries that arrived before the conversation was chosen and its participants were known.
     early: VecDeque<Entry>,
     /// The request for older entries.
     older: Option<JoinHandle<Option<HistoryPage>>>,
+    /// Uploads and downloads, in the order of their commands.
+    files: VecDeque<JoinHandle<Done>>,
     /// The range of entries shown.
     shown: Shown,
     /// Conversations with a notice about new messages.
@@ -141,9 +146,11 @@ impl Talk {
             participants,
             conversation,
             conversations: BTreeMap::new(),
+            hidden: BTreeMap::new(),
             stage: Stage::Syncing,
             early: VecDeque::new(),
             older: None,
+            files: VecDeque::new(),
             shown: Shown::default(),
             announced: HashSet::new(),
             waiting: WaitingList::default(),
@@ -202,6 +209,7 @@ impl Talk {
                 },
                 opening = opened(&mut self.stage) => self.opened(opening),
                 page = answered(&mut self.older) => self.older_came(page),
+                done = files::filed(&mut self.files) => self.filed(done),
                 came = self.face.next(), if takes_input => self.came(came, events),
                 _ = marks.tick() => self.mark().await,
             }
@@ -216,7 +224,7 @@ impl Talk {
             // A pipe may end before the first Sync is complete: its lines are sent after it.
             Leaving::WhenSent => {
                 let is_settled = self.face.shows_waiting() || matches!(self.stage, Stage::Live);
-                is_settled && self.waiting.is_empty() && self.unaddressed.is_empty()
+                is_settled && self.waiting.is_empty() && self.unaddressed.is_empty() && self.files.is_empty()
             }
             Leaving::Now => true,
         }
@@ -227,6 +235,7 @@ impl Talk {
         self.face.shows_waiting()
             || (matches!(self.stage, Stage::Live)
                 && self.leaving == Leaving::No
+                && !self.is_busy()
                 && self.waiting.len() < MAX_UNANSWERED)
     }
 

@@ -1,13 +1,13 @@
 //! Typed lines: messages and commands.
 
-use proto::client::{Events, Outgoing};
+use proto::client::Events;
 use serde_json::json;
 
 use super::{
     super::{
         command::{self, Command, Typed},
         face::Came,
-        json,
+        json::{self, Asked},
     },
     Leaving, Stage, Talk,
 };
@@ -38,22 +38,30 @@ impl Talk {
             }
             Typed::Unknown(line) => self.tell(&self.language.unknown_command(line)),
             Typed::NoNumber(_) => self.tell(&self.language.number_needed()),
+            Typed::NoFile => self.tell(&self.language.file_needed()),
+            Typed::NoSeq => self.tell(&self.language.seq_needed()),
             Typed::Command(command) => self.obey(command, events),
         }
     }
 
-    fn obey(&mut self, command: Command, events: &mut Events) {
+    fn obey(&mut self, command: Command<'_>, events: &mut Events) {
         match command {
             Command::Help => self.tell(&self.language.help()),
             Command::Quit => self.leave(),
             Command::List => self.list(),
             Command::Resume => self.resume(events),
-            Command::Who | Command::History | Command::Open(_) if !matches!(self.stage, Stage::Live) => {
+            Command::Who | Command::History | Command::Open(_) | Command::Send(_) | Command::Save { .. }
+                if !matches!(self.stage, Stage::Live) =>
+            {
                 self.tell(&self.language.being_opened());
             }
             Command::Who => self.who(),
             Command::History => self.ask_for_older(),
             Command::Open(id) => self.go_to(id),
+            Command::Send(file) => self.ask(&json!({ "send_file": file }).to_string(), file),
+            Command::Save { seq, file } => {
+                self.ask(&json!({"save_seq": seq, "path": file}).to_string(), "");
+            }
         }
     }
 
@@ -73,7 +81,7 @@ impl Talk {
 
     /// Leaves at once if every message is acknowledged. Else it waits for that, or for a second request.
     fn leave(&mut self) {
-        let count = self.unsent().count();
+        let count = self.unsent().count() + self.files.len();
         if count == 0 || self.leaving == Leaving::WhenSent || self.link.is_replaced {
             self.leaving = Leaving::Now;
         } else {
@@ -85,7 +93,7 @@ impl Talk {
     /// Sends a text literally, even if it looks like JSON.
     pub(super) fn say(&mut self, text: &str) {
         let line = json!({ "text": text }).to_string();
-        self.send(json::message(&line, self.conversation, new_id), text);
+        self.ask(&line, text);
     }
 
     /// Handles a line of a pipe.
@@ -94,23 +102,26 @@ impl Talk {
             return;
         }
         if self.face.is_json() {
-            self.send(json::message(line, self.conversation, new_id), line);
+            self.ask(line, line);
         } else {
             self.say(line);
         }
     }
 
-    fn send(&mut self, message: anyhow::Result<Outgoing>, line: &str) {
-        match message {
-            Ok(message) => {
+    /// Does what a line in JSON asks for; `typed` is the line of the user.
+    fn ask(&mut self, line: &str, typed: &str) {
+        match json::read(line, self.conversation, new_id) {
+            Ok(Asked::Message(message)) => {
                 if self.face.echoes() {
                     self.echoed.insert(message.client_msg_id.clone());
                 }
                 self.waiting.push(message);
             }
+            Ok(Asked::Send(file)) => self.send_file(file),
+            Ok(Asked::Save(what)) => self.save(what),
             Err(error) => {
                 self.well = false;
-                let report = json!({"event": "input_error", "line": line, "message": format!("{error:#}")})
+                let report = json!({"event": "input_error", "line": typed, "message": format!("{error:#}")})
                     .to_string();
                 self.show(&report);
             }

@@ -42,6 +42,7 @@ pub(super) fn listen() -> io::Result<mpsc::Receiver<Input>> {
     let mut continued = signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
     let mut hang_up = signal(SignalKind::hangup())?;
     let mut terminated = signal(SignalKind::terminate())?;
+    // Ends with its receiver.
     tokio::spawn(async move {
         loop {
             let input = tokio::select! {

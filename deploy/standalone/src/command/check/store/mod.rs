@@ -1,5 +1,7 @@
 //! Checks the data folder, the database in it, and the disk under it.
 
+mod machines;
+
 use std::{
     fs::File,
     io::{ErrorKind, Write},
@@ -12,6 +14,7 @@ use database::{Database, Outage, sqlite::is_served};
 
 use journal::clocks::{Difference, GRAVE_MS, TOLERATED_MS};
 
+pub(super) use self::machines::machines;
 use super::Finding;
 use crate::settings::Settings;
 
