@@ -126,16 +126,19 @@ fn windows(files: &[Vec<Line>]) -> HashMap<Vec<&str>, Vec<Place>> {
 /// The lines of a file that count.
 fn lines(source: &Source) -> Vec<Line> {
     let mut found = Vec::new();
-    let mut importing = false;
+    let (mut importing, mut attributing) = (false, false);
     for (index, (text, code)) in source.text.lines().zip(source.code.lines()).enumerate() {
         let trimmed = code.trim();
         importing |= ["use ", "pub use ", "pub(crate) use ", "mod ", "pub mod "]
             .iter()
             .any(|start| trimmed.starts_with(start));
-        let counts = !importing && !trimmed.starts_with("#[") && trimmed.chars().any(char::is_alphanumeric);
+        // An attribute may have many lines: the document of an endpoint is one.
+        attributing |= trimmed.starts_with("#[");
+        let counts = !importing && !attributing && trimmed.chars().any(char::is_alphanumeric);
         if importing && trimmed.ends_with(';') {
             importing = false;
         }
+        attributing &= !trimmed.ends_with(']');
         if counts {
             let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
             found.push(Line {

@@ -103,6 +103,85 @@ fn outages_are_recognized_where_architecture_md_says() {
     );
 }
 
+#[test]
+fn tasks_are_started_where_architecture_md_says() {
+    only(TASKS, |source| starts(source).first().map(|(line, _)| *line));
+}
+
+/// A task whose handle is dropped may end unseen: the comment above it names what ends it.
+#[test]
+fn a_started_task_has_an_owner_or_names_its_end() {
+    let mut ownerless = Vec::new();
+    for source in tree::product() {
+        for (line, is_owned) in starts(source) {
+            let above = source.text.lines().nth(line - 2).unwrap_or("").trim();
+            if !is_owned && !above.starts_with("// Ends with ") {
+                ownerless.push(format!("{}:{line}", source.path));
+            }
+        }
+    }
+    allowed::check("started tasks without an owner", &ownerless);
+}
+
+const TASKS: &str = "started tasks that are not vital, in the fleet and its servers";
+/// Ways to start a task whose handle nothing keeps by itself: sets and trackers own theirs.
+const STARTS: [&str; 5] = [
+    "tokio::spawn",
+    "task::spawn(",
+    "task::spawn_local",
+    "Handle::current().spawn",
+    "runtime.spawn",
+];
+
+/// The lines that start a task, and whether its handle goes anywhere: a statement of its own that is not awaited drops it.
+fn starts(source: &Source) -> Vec<(usize, bool)> {
+    let code = &source.code;
+    let mut found = Vec::new();
+    if ["loadtest/", "fleet/testkit/"]
+        .iter()
+        .any(|room| source.path.starts_with(room))
+    {
+        return found;
+    }
+    for start in STARTS {
+        for (at, _) in code.match_indices(start) {
+            let line = code[..at].matches('\n').count() + 1;
+            let before = code[..at].trim_end().trim_end_matches("tokio::").trim_end();
+            let is_statement = before.ends_with(['{', '}', ';']);
+            let rest = &code[at..];
+            let is_dropped = is_statement && rest[closing(rest)..].trim_start().starts_with(';');
+            found.push((line, !is_dropped));
+        }
+    }
+    found
+}
+
+/// The place after the parenthesis that closes the first one.
+fn closing(code: &str) -> usize {
+    let mut depth = 0usize;
+    for (at, byte) in code.bytes().enumerate() {
+        match byte {
+            b'(' => depth += 1,
+            b')' if depth == 1 => return at + 1,
+            b')' => depth -= 1,
+            _ => {}
+        }
+    }
+    code.len()
+}
+
+#[test]
+fn a_dropped_handle_is_seen() {
+    let text = "fn a() {\n    tokio::spawn(b());\n    let _c = tokio::spawn(c());\n    tokio::spawn(d()).await;\n    \
+                tokio::task::spawn_local(e(()));\n    f(tokio::spawn(g()))\n}\n";
+    let dropped: Vec<usize> = starts(&Source::new("x/src/a.rs", text))
+        .into_iter()
+        .filter(|(_, is_owned)| !is_owned)
+        .map(|(line, _)| line)
+        .collect();
+    assert_eq!(dropped, [2, 5]);
+}
+
 /// The first line of code that has one of these.
 fn line_of(source: &Source, texts: &[&str]) -> Option<usize> {
     let has = |line: &str| texts.iter().any(|text| line.contains(text));
