@@ -61,11 +61,15 @@ impl Writing {
         self.field("created_ms", &json!(now_ms))?;
         let account = own::show::whole(&self.app, &self.user).await?;
         self.one("account", &account)?;
+        let (app, user) = (self.app.clone(), self.user.clone());
+        self.list("notices", |page| {
+            own::notice::list(State(app.clone()), user.clone(), page)
+        })
+        .await?;
         match self.user.role {
             Role::Member => Box::pin(self.member()).await?,
             _ => Box::pin(self.doctor()).await?,
         }
-        let (app, user) = (self.app.clone(), self.user.clone());
         self.list("teams", |page| {
             team::find::mine::list(State(app.clone()), user.clone(), page)
         })
