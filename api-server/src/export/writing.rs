@@ -12,7 +12,8 @@ use crate::{
     account::own,
     app::App,
     caller::{Member, Role, User},
-    chat, clinic, consult,
+    chat::list::{Which, page_of},
+    clinic, consult,
     consult::Own,
     doctor, family,
     http::{
@@ -162,7 +163,7 @@ impl Writing {
         self.pieces.open('[');
         let mut page = first();
         loop {
-            let found = chat::every(self.user.id).page(&self.app.database, &page).await?;
+            let found = page_of(&self.app, self.user.id, &page, Which::All).await?;
             for chat in found.items {
                 self.pieces.open('{');
                 self.pieces.name("chat");
