@@ -20,6 +20,7 @@ mod initialize;
 mod installation;
 pub mod pooler;
 mod standby;
+mod workers;
 
 use installation::{DEBIAN_FOLDER, Owner, owner, programs};
 
