@@ -120,8 +120,15 @@ async fn a_notice_that_no_provider_signed_is_recorded_and_moves_nothing() {
         change(&mut notice);
         notice
     };
+    // A later one of the same hash takes the row of an earlier one: each is looked for at once.
+    let is_recorded = async |text: &str| {
+        let recorded = outcomes(&service).await;
+        recorded.contains(&(text.to_owned(), false))
+    };
+    let dearer = changed(|notice| notice.body = notice.body.replace("100", "900"));
+    dearer.is_refused(&service).await;
+    assert!(is_recorded("the signature is wrong").await);
     for forged in [
-        changed(|notice| notice.body = notice.body.replace("100", "900")),
         changed(|notice| notice.body.clear()),
         changed(|notice| notice.signature = "00".repeat(32)),
         changed(|notice| notice.signature.clear()),
@@ -143,12 +150,16 @@ async fn a_notice_that_no_provider_signed_is_recorded_and_moves_nothing() {
             .await
             .is_refused(&service)
             .await;
+        assert!(is_recorded("the notice is too old").await);
     }
+    let of_another = good.body.replace("huizhen", "another");
+    let of_another = service.signed(of_another, now_ms()).await;
+    of_another.is_refused(&service).await;
+    assert!(is_recorded("the notice is for another merchant").await);
     for body in [
         String::new(),
         "null".into(),
         "<xml><!DOCTYPE x [<!ENTITY e SYSTEM \"file:///etc/passwd\">]><a>&e;</a></xml>".into(),
-        good.body.replace("huizhen", "another"),
         good.body.replace("100", "1e400"),
         good.body.replace("100", "100.0"),
         good.body.replace("100", "\"100\""),
@@ -178,12 +189,6 @@ async fn a_notice_that_no_provider_signed_is_recorded_and_moves_nothing() {
     nothing_moved(&service, &member).await;
     let recorded = outcomes(&service).await;
     assert!(!recorded.is_empty() && recorded.iter().all(|(_, accepted)| !accepted));
-    let of = |text: &str| recorded.iter().any(|(outcome, _)| outcome == text);
-    assert!(
-        of("the signature is wrong")
-            && of("the notice is too old")
-            && of("the notice is for another merchant")
-    );
     // The true one still counts.
     good.is_taken(&service).await;
     assert_eq!(service.balance(wallet(&member)).await, 100);
