@@ -3,7 +3,6 @@
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::Command,
     sync::Arc,
     time::Duration,
 };
@@ -367,23 +366,8 @@ async fn start_database(plan: &Plan) -> Result<(Postgres, Vec<Postgres>)> {
         });
         return Ok((one.await?, Vec::new()));
     }
-    let (coordinator, workers) = apart(move || Postgres::start_distributed(DATABASE, count)).await?;
-    let program = program_of(plan, "huizhen")?;
-    let url = coordinator.url(DATABASE);
-    let mut migrate = Command::new(&program);
-    migrate.args(["migrate", "--distributed=citus", "--database-url", &url]);
-    let output = apart(move || {
-        migrate
-            .output()
-            .with_context(|| format!("{} cannot be run", program.display()))
-    });
-    let output = output.await?;
-    ensure!(
-        output.status.success(),
-        "the tables cannot be distributed: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Ok((coordinator, workers))
+    let huizhen = program_of(plan, "huizhen")?;
+    apart(move || Postgres::start_distributed(DATABASE, count, huizhen)).await
 }
 
 /// Runs work that waits for other processes on a thread of its own.
