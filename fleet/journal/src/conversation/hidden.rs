@@ -29,8 +29,9 @@ pub(crate) const STATEMENTS: &[&str] = &[OF_USER, ONE, CHANGES, IS_HIDDEN];
 
 pub(crate) fn hidden_among_sql() -> String {
     format!(
-        "SELECT h.conversation_id FROM hidden_conversation h JOIN conversation c ON c.id = h.conversation_id
-         WHERE h.user_id = $1 AND h.through_seq >= c.last_seq AND h.conversation_id IN ({})",
+        "SELECT h.conversation_id FROM hidden_conversation h
+         WHERE h.user_id = $1 AND h.conversation_id IN ({})
+           AND h.through_seq >= (SELECT c.last_seq FROM conversation c WHERE c.id = h.conversation_id)",
         places(2)
     )
 }
