@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use database::Transaction;
-use journal::record::Event;
+use journal::{Journal, record::Event};
 use proto::{ConversationId, UserId, wire::StatusEvent};
 
 use super::{Chat, table};
@@ -69,7 +69,13 @@ async fn set(
         Box::pin(async move {
             let now_ms = now_ms();
             let conversation = ConversationId::from_database(id);
-            let (before, after) = turn(tx, conversation, user.id, is_blocked.then_some(now_ms)).await?;
+            let (before, after) = turn(
+                tx,
+                &journal,
+                (conversation, user.id),
+                is_blocked.then_some(now_ms),
+            )
+            .await?;
             let written = Written::new(Answer::one(&after)?);
             if before.is_blocked() == after.is_blocked() {
                 return Ok(written);
@@ -94,14 +100,14 @@ async fn set(
 /// The chat before and after; both rows are locked, so that the two sides are decided one after the other.
 async fn turn(
     tx: &mut Transaction<'_>,
-    conversation: ConversationId,
-    user: UserId,
+    journal: &Journal,
+    (conversation, user): (ConversationId, UserId),
     blocked_ms: Option<i64>,
 ) -> Result<(Chat, Chat), Error> {
     table::lock(tx, conversation).await?;
-    let before = table::chat_of(tx, conversation, user).await?;
+    let before = table::chat_of(tx, journal, conversation, user).await?;
     let before = before.ok_or(ErrorCode::ChatGone)?;
     table::set_blocked(tx, conversation, user, blocked_ms).await?;
-    let after = table::chat_of(tx, conversation, user).await?;
+    let after = table::chat_of(tx, journal, conversation, user).await?;
     Ok((before, after.ok_or(ErrorCode::ChatGone)?))
 }

@@ -47,6 +47,9 @@ pub(crate) struct UserCard {
 )]
 pub(crate) async fn show(State(app): State<App>, user: User, PathId(id): PathId) -> Result<Answer, Error> {
     let other = UserId::from_database(id.get());
-    let card = table::card(&app.database, user.id, other).await?;
+    let mut card = table::card(&app.database, user.id, other, false).await?;
+    if card.is_none() && app.journal.has_met(user.id, other).await? {
+        card = table::card(&app.database, user.id, other, true).await?;
+    }
     Answer::one(&card.ok_or(ErrorCode::ChatNotFound)?)
 }

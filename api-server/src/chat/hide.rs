@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use database::Transaction;
+use journal::Journal;
 use proto::ConversationId;
 
 use super::{Chat, table};
@@ -59,18 +60,23 @@ async fn set(app: App, user: User, id: i64, write: Write<Nothing>, hides: bool) 
     let (journal, id) = (app.journal.clone(), ConversationId::from_database(id));
     app.write(write.once, move |tx| {
         Box::pin(async move {
-            own(tx, id, &user).await?;
+            own(tx, &journal, id, &user).await?;
             let unpublished = match hides {
                 true => journal.hide(tx, user.id, &[id]).await?,
                 false => journal.unhide(tx, user.id, &[id]).await?,
             };
-            Ok(Written::new(Answer::one(&own(tx, id, &user).await?)?).publishing(unpublished))
+            Ok(Written::new(Answer::one(&own(tx, &journal, id, &user).await?)?).publishing(unpublished))
         })
     })
     .await
 }
 
-async fn own(tx: &mut Transaction<'_>, id: ConversationId, user: &User) -> Result<Chat, Error> {
-    let chat = table::chat_of(tx, id, user.id).await?;
+async fn own(
+    tx: &mut Transaction<'_>,
+    journal: &Journal,
+    id: ConversationId,
+    user: &User,
+) -> Result<Chat, Error> {
+    let chat = table::chat_of(tx, journal, id, user.id).await?;
     Ok(chat.ok_or(ErrorCode::ChatGone)?)
 }

@@ -7,11 +7,11 @@ pub(crate) mod list;
 pub(crate) mod open;
 mod table;
 
-pub(crate) use table::every;
-
 use proto::ConversationId;
 use serde::Serialize;
 use utoipa::ToSchema;
+
+use crate::http::input::Cursor;
 
 /// A private chat, as one of its users sees it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -40,6 +40,14 @@ pub(crate) struct Chat {
 impl Chat {
     pub(crate) const fn conversation(&self) -> ConversationId {
         ConversationId::from_database(self.conversation_id)
+    }
+
+    /// Where it stands in the order of lists.
+    const fn place(&self) -> Cursor {
+        Cursor {
+            at: self.created,
+            id: self.conversation_id,
+        }
     }
 
     const fn is_blocked(&self) -> bool {

@@ -66,7 +66,7 @@ pub(crate) async fn open(
     let (journal, rule) = (app.journal.clone(), app.doctor_verification);
     app.write(once, move |tx| {
         Box::pin(async move {
-            if let Some(chat) = table::chat(tx, user.id, other).await? {
+            if let Some(chat) = table::chat(tx, &journal, user.id, other).await? {
                 return Ok(Written::new(Answer::one(&chat)?));
             }
             let now_ms = now_ms();
@@ -78,7 +78,7 @@ pub(crate) async fn open(
                 .ok_or(ErrorCode::AuthRequired)?;
             if !table::put_chat(tx, [user.id, other], conversation, now_ms).await? {
                 // Another request opened it first.
-                let chat = table::chat(tx, user.id, other).await?;
+                let chat = table::chat(tx, &journal, user.id, other).await?;
                 let chat = chat.ok_or_else(|| Error::internal("a chat has one row only"))?;
                 return Ok(Written::new(Answer::one(&chat)?));
             }

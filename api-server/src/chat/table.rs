@@ -1,29 +1,20 @@
 //! The SQL of private chats.
 
 use database::{Database, Row, Transaction, params};
+use journal::Journal;
 use proto::{ConversationId, UserId};
 
 use super::{Chat, card::UserCard};
 use crate::{
     account,
     caller::Role,
-    http::{answer::List, error::Error, input::Cursor},
+    http::{error::Error, input::Cursor},
 };
 
-/// The user of chat `c` has hidden it, and no entry came later.
-macro_rules! is_hidden {
-    () => {
-        "EXISTS (SELECT 1 FROM hidden_conversation h JOIN conversation v ON v.id = h.conversation_id
-           WHERE h.conversation_id = c.conversation_id AND h.user_id = c.user_id AND h.through_seq >= v.last_seq)"
-    };
-}
+const COLUMNS: &str = "c.conversation_id, c.other_id, a.name, c.created_ms, c.blocked_ms IS NOT NULL,
+     EXISTS (SELECT 1 FROM chat o WHERE o.user_id = c.other_id AND o.other_id = c.user_id AND o.blocked_ms IS NOT NULL)";
 
-const COLUMNS: &str = concat!(
-    "c.conversation_id, c.other_id, a.name, c.created_ms, c.blocked_ms IS NOT NULL,
-     EXISTS (SELECT 1 FROM chat o WHERE o.user_id = c.other_id AND o.other_id = c.user_id AND o.blocked_ms IS NOT NULL), ",
-    is_hidden!()
-);
-
+/// A chat, as if it were not hidden: that is the journal's to say.
 fn chat_row(row: &Row) -> Result<Chat, Error> {
     Ok(Chat {
         conversation_id: row.get(0)?,
@@ -32,19 +23,16 @@ fn chat_row(row: &Row) -> Result<Chat, Error> {
         created: row.get(3)?,
         blocked_by_me: row.get(4)?,
         blocked_by_other: row.get(5)?,
-        hidden: row.get(6)?,
+        hidden: false,
     })
 }
 
-/// User $2, if user $1 is the same, or has seen some of their time in a conversation, or is their doctor's patient, their
-/// patient's doctor, a colleague or the assistant in a team, or a colleague in a clinic.
+/// User $2, if user $1 has met them ($3), is the same, or is their doctor's patient, their patient's doctor, a colleague or the
+/// assistant in a team, or a colleague in a clinic.
 const CARD: &str = "SELECT a.name, a.role, COALESCE(d.title, ''), COALESCE(d.photo_id, m.photo_id, ''), v.verified_ms
      FROM account a LEFT JOIN doctor_profile d ON d.doctor_id = a.id LEFT JOIN member_profile m ON m.member_id = a.id
      LEFT JOIN doctor_verification v ON v.doctor_id = a.id AND v.state = 'approved'
-     WHERE a.id = $2 AND (a.id = $1
-       OR EXISTS (SELECT 1 FROM participant p JOIN participant o ON o.conversation_id = p.conversation_id AND o.user_id = $2
-           WHERE p.user_id = $1 AND o.from_seq <= COALESCE(p.to_seq, o.from_seq)
-             AND COALESCE(p.sees_from_seq, p.from_seq) <= COALESCE(o.to_seq, COALESCE(p.sees_from_seq, p.from_seq)))
+     WHERE a.id = $2 AND ($3 OR a.id = $1
        OR EXISTS (SELECT 1 FROM team_doctor p JOIN team_doctor o ON o.team_id = p.team_id AND o.doctor_id = $2
            WHERE p.doctor_id = $1)
        OR EXISTS (SELECT 1 FROM team_doctor p JOIN team_member o ON o.team_id = p.team_id AND o.member_id = $2
@@ -58,14 +46,15 @@ const CARD: &str = "SELECT a.name, a.role, COALESCE(d.title, ''), COALESCE(d.pho
        OR EXISTS (SELECT 1 FROM clinic_doctor p JOIN clinic_doctor o ON o.clinic_id = p.clinic_id AND o.doctor_id = $2
            WHERE p.doctor_id = $1))";
 
-/// The card of a user whom the caller knows.
+/// The card of a user whom the caller knows: by a team or clinic, or since they have met.
 pub(super) async fn card(
     database: &Database,
     user: UserId,
     other: UserId,
+    has_met: bool,
 ) -> Result<Option<UserCard>, Error> {
     let row = database
-        .query_first(CARD, params![user.get(), other.get()])
+        .query_first(CARD, params![user.get(), other.get(), has_met])
         .await?;
     row.map(|row| {
         let role: String = row.get(1)?;
@@ -86,6 +75,7 @@ pub(super) async fn card(
 /// The chat of two users, as the first sees it.
 pub(super) async fn chat(
     tx: &mut Transaction<'_>,
+    journal: &Journal,
     user: UserId,
     other: UserId,
 ) -> Result<Option<Chat>, Error> {
@@ -98,7 +88,20 @@ pub(super) async fn chat(
             params![user.get(), other.get()],
         )
         .await?;
-    row.as_ref().map(chat_row).transpose()
+    seen(tx, journal, user, row).await
+}
+
+/// The chat of a row, and whether its user has hidden it.
+async fn seen(
+    tx: &mut Transaction<'_>,
+    journal: &Journal,
+    user: UserId,
+    row: Option<Row>,
+) -> Result<Option<Chat>, Error> {
+    let Some(row) = row else { return Ok(None) };
+    let mut chat = chat_row(&row)?;
+    chat.hidden = journal.is_hidden(tx, user, chat.conversation()).await?;
+    Ok(Some(chat))
 }
 
 const LOCK: &str = "UPDATE chat SET created_ms = created_ms WHERE conversation_id = $1";
@@ -119,13 +122,14 @@ fn one_sql() -> String {
 /// The chat of a conversation, as one of its users sees it.
 pub(super) async fn chat_of(
     tx: &mut Transaction<'_>,
+    journal: &Journal,
     conversation: ConversationId,
     user: UserId,
 ) -> Result<Option<Chat>, Error> {
     let row = tx
         .query_first(one_sql(), params![conversation.get(), user.get()])
         .await?;
-    row.as_ref().map(chat_row).transpose()
+    seen(tx, journal, user, row).await
 }
 
 const SET_BLOCKED: &str = "UPDATE chat SET blocked_ms = $1 WHERE conversation_id = $2 AND user_id = $3";
@@ -169,21 +173,7 @@ pub(super) async fn put_chat(
     Ok(true)
 }
 
-fn list_sql() -> String {
-    format!(
-        "SELECT {COLUMNS} FROM chat c JOIN account a ON a.id = c.other_id
-         WHERE c.user_id = $1 AND (c.created_ms, c.conversation_id) < ($2, $3) AND NOT {}
-         ORDER BY c.created_ms DESC, c.conversation_id DESC LIMIT $4",
-        is_hidden!()
-    )
-}
-
-const COUNT: &str = concat!(
-    "SELECT count(*) FROM chat c WHERE c.user_id = $1 AND NOT ",
-    is_hidden!()
-);
-
-fn every_sql() -> String {
+fn next_sql() -> String {
     format!(
         "SELECT {COLUMNS} FROM chat c JOIN account a ON a.id = c.other_id
          WHERE c.user_id = $1 AND (c.created_ms, c.conversation_id) < ($2, $3)
@@ -191,27 +181,16 @@ fn every_sql() -> String {
     )
 }
 
-/// A user's chats, hidden ones too, the newest first.
-pub(crate) fn every(user: UserId) -> List<Chat> {
-    List {
-        items: every_sql().into(),
-        count: "SELECT count(*) FROM chat c WHERE c.user_id = $1".into(),
-        ..list(user)
-    }
-}
-
-/// A user's chats that are not hidden, the newest first.
-pub(super) fn list(user: UserId) -> List<Chat> {
-    List {
-        items: list_sql().into(),
-        count: COUNT.into(),
-        keys: params![user.get()],
-        item: chat_row,
-        place: |chat| Cursor {
-            at: chat.created,
-            id: chat.conversation_id,
-        },
-    }
+/// The next chats of a user, the newest first.
+pub(super) async fn next(
+    database: &Database,
+    user: UserId,
+    after: Cursor,
+    limit: i64,
+) -> Result<Vec<Chat>, Error> {
+    let params = params![user.get(), after.at, after.id, limit];
+    let rows = database.query(next_sql(), params).await?;
+    rows.iter().map(chat_row).collect()
 }
 
 #[cfg(test)]
@@ -221,10 +200,9 @@ mod tests {
 
     #[tokio::test]
     async fn statements_walk_an_index() {
-        list(UserId::from_database(1)).walks_an_index().await;
-        every(UserId::from_database(1)).walks_an_index().await;
+        walks_an_index(&next_sql(), params![1_i64, 1_i64, 1_i64, 1_i64]).await;
         walks_an_index(LOCK, params![1_i64]).await;
-        walks_an_index(CARD, params![1_i64, 2_i64]).await;
+        walks_an_index(CARD, params![1_i64, 2_i64, false]).await;
         walks_an_index(&one_sql(), params![1_i64, 1_i64]).await;
         walks_an_index(SET_BLOCKED, params![None::<i64>, 1_i64, 1_i64]).await;
     }

@@ -29,7 +29,7 @@ use crate::{
     },
 };
 
-/// Exports of a user: each reads all that the service keeps of them.
+/// Exports of a user: each walks all of their lists.
 const EXPORTS: Budget = Budget::new(
     "account_export",
     ErrorCode::ExportLimit.limit(),
@@ -48,6 +48,9 @@ pub(crate) struct AccountExport {
     /// GET /account, with the whole phone.
     #[schema(value_type = Object)]
     account: (),
+    /// GET /account/notice_list.
+    #[schema(value_type = Vec<Object>)]
+    notices: (),
     /// Of a member: GET /member/detail.
     #[schema(value_type = Option<Object>, required = false)]
     member: (),
@@ -125,9 +128,9 @@ pub(crate) struct ExportedChat {
 
 /// One's own data as a file
 ///
-/// All that the service keeps of a member or a doctor, in one JSON document: account, profile, family, consults and chats with
-/// the entries that they see, money, and the addresses of their media. Three a day. It is streamed: `complete` stands at its
-/// end.
+/// What their own lists show to a member or a doctor, in one JSON document: account, profile, notices, family, teams, consults
+/// and chats with the entries that they see, a member's money, and the addresses of their media. A team's money is the team's:
+/// GET /team/{id}/income. Three a day. It is streamed: `complete` stands at its end.
 #[utoipa::path(
     operation_id = "createAccountExport",
     get, path = "/account/export", tag = "account",

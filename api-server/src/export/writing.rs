@@ -12,7 +12,8 @@ use crate::{
     account::own,
     app::App,
     caller::{Member, Role, User},
-    chat, clinic, consult,
+    chat::list::{Which, page_of},
+    clinic, consult,
     consult::Own,
     doctor, family,
     http::{
@@ -61,11 +62,15 @@ impl Writing {
         self.field("created_ms", &json!(now_ms))?;
         let account = own::show::whole(&self.app, &self.user).await?;
         self.one("account", &account)?;
+        let (app, user) = (self.app.clone(), self.user.clone());
+        self.list("notices", |page| {
+            own::notice::list(State(app.clone()), user.clone(), page)
+        })
+        .await?;
         match self.user.role {
             Role::Member => Box::pin(self.member()).await?,
             _ => Box::pin(self.doctor()).await?,
         }
-        let (app, user) = (self.app.clone(), self.user.clone());
         self.list("teams", |page| {
             team::find::mine::list(State(app.clone()), user.clone(), page)
         })
@@ -158,7 +163,7 @@ impl Writing {
         self.pieces.open('[');
         let mut page = first();
         loop {
-            let found = chat::every(self.user.id).page(&self.app.database, &page).await?;
+            let found = page_of(&self.app, self.user.id, &page, Which::All).await?;
             for chat in found.items {
                 self.pieces.open('{');
                 self.pieces.name("chat");

@@ -1,5 +1,7 @@
 //! The SQL of value-added services.
 
+use std::collections::HashMap;
+
 use database::{Database, Transaction, Value, params};
 use ledger::{Commission, Month};
 use proto::{ConversationId, UserId};
@@ -40,18 +42,28 @@ pub(super) struct NewVas {
     pub(super) commission: Option<Commission>,
 }
 
+const NAMES: &str = "SELECT id, name FROM account WHERE id IN ($1, $2)";
+
+/// Inserts a service, with the names of its moment.
 pub(super) async fn new_vas(
     tx: &mut Transaction<'_>,
     new: NewVas,
     state: State,
     now_ms: i64,
 ) -> Result<(), Error> {
+    // Over several database machines no INSERT may read.
+    let named = tx
+        .query(NAMES, params![new.doctor.get(), new.member.get()])
+        .await?;
+    let mut names = HashMap::new();
+    for row in &named {
+        names.insert(row.get::<i64>(0)?, row.get::<String>(1)?);
+    }
+    let name_of = |user: UserId| names.get(&user.get()).map_or("", String::as_str);
     tx.enqueue_one(
         "INSERT INTO vas (id, consult_id, team_id, doctor_id, member_id, name, description, price_fen, state,
                           created_ms, decided_ms, commission_per_mille, doctor_name, member_name)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, NULL, $11,
-                 COALESCE((SELECT a.name FROM account a WHERE a.id = $4), ''),
-                 COALESCE((SELECT a.name FROM account a WHERE a.id = $5), ''))",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, NULL, $11, $12, $13)",
         params![
             new.id,
             new.consult.get(),
@@ -63,7 +75,9 @@ pub(super) async fn new_vas(
             new.price_fen,
             state.as_str(),
             now_ms,
-            new.commission.map(Commission::get)
+            new.commission.map(Commission::get),
+            name_of(new.doctor),
+            name_of(new.member)
         ],
     )
     .await?;
@@ -305,6 +319,7 @@ mod tests {
         for shown in [Shown::Own(user), Shown::OfConsult(1), Shown::OfTeam(user, 1)] {
             shown.list().walks_an_index().await;
         }
+        walks_an_index(NAMES, params![1_i64, 2_i64]).await;
         walks_an_index(COUNT_OPEN, params![1_i64]).await;
         walks_an_index(COUNT_CONFIRMED, params![1_i64, 1_i64]).await;
         walks_an_index(&one_sql(), params![1_i64]).await;

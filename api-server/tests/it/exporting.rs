@@ -106,6 +106,7 @@ async fn a_member_gets_all_that_is_their_own_and_nothing_of_others() {
         (&json!(picture), &json!(format!("/media/{picture}")))
     );
     for empty in [
+        "notices",
         "teams",
         "consults_about_me",
         "services",

@@ -4,6 +4,7 @@ use proto::wire::EntryKind;
 use serde_json::json;
 
 use super::{
+    lists::walk,
     people::Person,
     pushes::{Device, start_node},
     scene::Scene,
@@ -177,4 +178,43 @@ async fn a_hidden_chat_leaves_each_device_and_a_message_brings_it_back() {
         .post(patient, format!("/chat/{consult}/hide"), json!({}))
         .await;
     of_consult.refused(404, "chat.not_found");
+}
+
+/// Hidden chats lie between those that are shown.
+#[tokio::test]
+async fn pages_of_chats_pass_over_hidden_ones() {
+    let scene = Scene::new().await;
+    let (service, doctor) = (&scene.service, &scene.doctor);
+    let mut opened = Vec::new();
+    for name in ["甲", "乙", "丙", "丁", "戊", "己"] {
+        let colleague = service.doctor_of(&scene.team, name).await;
+        let with = json!({"user_id": colleague.id});
+        let chat = scene.post(doctor, "/chat".into(), with).await.result();
+        opened.push(chat["conversation_id"].as_i64().unwrap());
+    }
+    let hide = async |at: usize| {
+        let path = format!("/chat/{}/hide", opened[at]);
+        scene.post(doctor, path, json!({})).await.result();
+    };
+    // The two newest, one between, and the oldest.
+    for at in [5, 4, 2, 0] {
+        hide(at).await;
+    }
+    let shown = [opened[3], opened[1]];
+    assert_eq!(chats(service, doctor).await, shown);
+    for limit in [1, 2, 3] {
+        assert_eq!(
+            walk(service, doctor, "/chat_list", limit, async || ()).await,
+            shown
+        );
+    }
+    for at in [3, 1] {
+        hide(at).await;
+    }
+    assert!(chats(service, doctor).await.is_empty());
+    assert!(
+        walk(service, doctor, "/chat_list", 1, async || ())
+            .await
+            .is_empty()
+    );
 }

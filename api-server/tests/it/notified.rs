@@ -87,6 +87,8 @@ async fn a_doctor_is_notified_of_each_decision() {
         ]
     );
     assert!(all[3]["read_ms"].is_i64() && all[0].get("read_ms").is_none());
+    let file = doctor.get(&service, "/account/export").send().await;
+    assert_eq!(file.json["notices"], json!(all));
     assert_eq!(unread(&service, &doctor).await, 3);
     // Notices are their user's alone.
     let other = service.doctor("Dr. B").await;

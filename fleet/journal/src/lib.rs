@@ -127,7 +127,10 @@ pub fn statements(engine: &database::Engine) -> Vec<String> {
         record::STATEMENTS.to_vec(),
     ];
     let mut statements: Vec<String> = constants.concat().into_iter().map(str::to_owned).collect();
-    statements.push(conversation::last_seqs_sql());
+    statements.extend([
+        conversation::last_seqs_sql(),
+        conversation::hidden::hidden_among_sql(),
+    ]);
     statements.extend(conversation::glimpse::statements(Dialect::of(engine).glimpse));
     statements
 }

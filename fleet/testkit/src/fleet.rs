@@ -39,6 +39,8 @@ pub struct Plan {
     /// Whether a proxy stands on every way: between clients and servers, servers and PostgreSQL, and servers and Redis
     /// where that is one server (of others the addresses come from Redis itself).
     pub proxies: bool,
+    /// The workers of its database: each a PostgreSQL with Citus; 0: its database is one server.
+    pub database_workers: u32,
     /// Variables of every server's environment; `{name}` in a value stands for the server's name.
     pub environment: Vec<(String, String)>,
 }
@@ -53,6 +55,7 @@ impl Default for Plan {
             node_arguments: Vec::new(),
             api_arguments: Vec::new(),
             proxies: false,
+            database_workers: 0,
             environment: Vec::new(),
         }
     }
@@ -60,8 +63,10 @@ impl Default for Plan {
 
 /// A running fleet. Everything ends when it is dropped.
 pub struct Fleet {
-    /// Its database server.
+    /// Its database server, or the coordinator of several.
     pub postgres: Arc<Postgres>,
+    /// The workers of its database, if it has any.
+    pub workers: Vec<Arc<Postgres>>,
     /// Its Redis.
     pub backplane: Backplane,
     /// The im-servers.
@@ -105,13 +110,12 @@ impl Fleet {
     /// When something is not installed, not built, or does not start.
     pub async fn start(plan: Plan) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("huizhen-fleet-").tempdir()?;
-        let postgres = Arc::new(apart(|| Postgres::start(postgres::Options::default())).await?);
-        let made = postgres.clone();
-        apart(move || made.create_database(DATABASE, None)).await?;
+        let (postgres, workers) = start_database(&plan).await?;
         let kind = plan.redis;
         let backplane = apart(move || Backplane::start(kind)).await?;
         let mut fleet = Self {
-            postgres,
+            postgres: Arc::new(postgres),
+            workers: workers.into_iter().map(Arc::new).collect(),
             backplane,
             nodes: Vec::new(),
             api_servers: Vec::new(),
@@ -226,10 +230,7 @@ impl Fleet {
     }
 
     async fn server(&self, name: String, program: &str) -> Result<Server> {
-        let program = match &self.plan.programs {
-            Some(folder) => folder.join(program),
-            None => beside_this_program(program)?,
-        };
+        let program = program_of(&self.plan, program)?;
         ensure!(
             program.is_file(),
             "there is no server at {}: build it with `cargo build --release -p im-server -p api-server`",
@@ -345,6 +346,28 @@ impl Server {
             spawned.resume();
         }
     }
+}
+
+fn program_of(plan: &Plan, program: &str) -> Result<PathBuf> {
+    match &plan.programs {
+        Some(folder) => Ok(folder.join(program)),
+        None => beside_this_program(program),
+    }
+}
+
+/// One server with an empty database, or several with the tables in their places.
+async fn start_database(plan: &Plan) -> Result<(Postgres, Vec<Postgres>)> {
+    let count = plan.database_workers;
+    if count == 0 {
+        let one = apart(|| {
+            let postgres = Postgres::start(postgres::Options::default())?;
+            postgres.create_database(DATABASE, None)?;
+            Ok(postgres)
+        });
+        return Ok((one.await?, Vec::new()));
+    }
+    let huizhen = program_of(plan, "huizhen")?;
+    apart(move || Postgres::start_distributed(DATABASE, count, huizhen)).await
 }
 
 /// Runs work that waits for other processes on a thread of its own.

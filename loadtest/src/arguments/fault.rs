@@ -93,6 +93,9 @@ pub enum Fault {
     SecondServer,
     KillHolder,
     PauseHolder,
+    KillWorker,
+    PauseWorker,
+    MoveShard,
 }
 
 /// A set of grounds that a fault can happen on.
@@ -108,6 +111,8 @@ const CLUSTER: Grounds = Grounds(8);
 /// A Redis whose masters have replicas.
 const REPLICATED: Grounds = SENTINEL.or(CLUSTER);
 const FLEET: Grounds = SINGLE.or(REPLICATED);
+/// A fleet whose database has workers.
+const DISTRIBUTED: Grounds = Grounds(16);
 const ALL: Grounds = ONE.or(FLEET);
 
 impl Grounds {
@@ -121,7 +126,7 @@ impl Grounds {
 }
 
 /// Every fault with its name in reports and in `--faults`, and its grounds.
-pub const FAULTS: [(Fault, &str, Grounds); 72] = [
+pub const FAULTS: [(Fault, &str, Grounds); 75] = [
     (Fault::KillNode, "kill-node", ALL),
     (Fault::PauseNode, "pause-node", ALL),
     (Fault::KillApi, "kill-api", FLEET),
@@ -194,6 +199,9 @@ pub const FAULTS: [(Fault, &str, Grounds); 72] = [
     (Fault::SecondServer, "second-server", ONE),
     (Fault::KillHolder, "kill-holder", ALL),
     (Fault::PauseHolder, "pause-holder", FLEET),
+    (Fault::KillWorker, "kill-worker", DISTRIBUTED),
+    (Fault::PauseWorker, "pause-worker", DISTRIBUTED),
+    (Fault::MoveShard, "move-shard", DISTRIBUTED),
 ];
 
 impl Fault {
@@ -220,12 +228,16 @@ impl Fault {
         Self::all_on(ONE)
     }
 
-    /// All faults of a fleet with this Redis.
-    pub fn all_of(redis: Kind) -> Vec<Self> {
-        Self::all_on(match redis {
+    /// All faults of a fleet with this Redis, and a database with workers or without.
+    pub fn all_of(redis: Kind, is_distributed: bool) -> Vec<Self> {
+        let grounds = match redis {
             Kind::Single => SINGLE,
             Kind::Sentinel => SENTINEL,
             Kind::Cluster => CLUSTER,
+        };
+        Self::all_on(match is_distributed {
+            true => grounds.or(DISTRIBUTED),
+            false => grounds,
         })
     }
 
@@ -255,7 +267,8 @@ impl Fault {
             | Self::FlipLog
             | Self::ForeignFleet
             | Self::ServeBackup
-            | Self::SecondServer => COPY,
+            | Self::SecondServer
+            | Self::MoveShard => COPY,
             Self::ClockJitter => CLOCK,
             Self::KillHolder => HOLDER,
             Self::PauseHolder => HOLDER + LEASE,
@@ -311,8 +324,9 @@ mod tests {
             (Kind::Sentinel, 51, Fault::KillSentinel, Fault::MoveSlot),
             (Kind::Cluster, 50, Fault::MoveSlot, Fault::HalfOpenBackplane),
         ] {
-            let all = Fault::all_of(redis);
+            let all = Fault::all_of(redis, false);
             assert_eq!(all.len(), count, "{redis:?}");
+            assert_eq!(Fault::all_of(redis, true).len(), count + 3, "{redis:?}");
             assert!(all.contains(&has) && !all.contains(&lacks), "{redis:?}");
         }
         let one = Fault::all_of_one();

@@ -44,6 +44,7 @@ Examples:
   loadtest scale --nodes 1,2,4,8 --rate 1000       what deliveries across nodes cost
   loadtest chat --nodes 10 --idle-connections 150000 --conversations 100 --rate 1000
   loadtest direct --nodes 1 --beside-single-inserts
+  loadtest soak --nodes 3 --database-workers 2     on Citus, which must be installed; its workers are disturbed, too
   loadtest limit chat --rate max --duration 10s    the same shape on a bare relay
   loadtest compare reports/before reports/after
 
@@ -360,6 +361,10 @@ pub struct Target {
     /// The topology of such a fleet's Redis.
     #[arg(long, value_enum, value_name = "KIND", default_value_t = Kind::Single, requires = "nodes")]
     pub redis: Kind,
+    /// How many workers such a fleet's database has: a PostgreSQL with Citus each, beside the coordinator; 0: one server.
+    /// Citus must be installed.
+    #[arg(long, default_value_t = 0, requires = "nodes", value_parser = clap::value_parser!(u32).range(0..=20))]
+    pub database_workers: u32,
     /// The folder of `im-server` and `api-server`; by default that of this program.
     #[arg(long, value_name = "DIR")]
     pub programs: Option<PathBuf>,

@@ -77,8 +77,9 @@ impl SoakArguments {
     /// When one was named that cannot happen to the Redis that was asked for, with those that can.
     pub fn chosen_faults(&self) -> Result<Vec<Fault>> {
         let (all, place) = if self.target.nodes > 0 {
-            let redis = self.target.redis;
-            (Fault::all_of(redis), format!("with --redis {}", redis.name()))
+            let (redis, workers) = (self.target.redis, self.target.database_workers);
+            let place = format!("with --redis {} --database-workers {workers}", redis.name());
+            (Fault::all_of(redis, workers > 0), place)
         } else {
             (Fault::all_of_one(), "to one process".to_owned())
         };

@@ -258,6 +258,8 @@ pub(super) struct Size {
     pub(super) nodes: u32,
     pub(super) api_servers: u32,
     pub(super) redis: Kind,
+    /// The workers of its database; 0: one server.
+    pub(super) database_workers: u32,
     /// The folder of the programs; by default that of this program.
     pub(super) programs: Option<PathBuf>,
     /// Further arguments of every node.
@@ -272,6 +274,7 @@ impl Size {
             nodes: target.nodes,
             api_servers: target.api_servers,
             redis: target.redis,
+            database_workers: target.database_workers,
             programs: target.programs.clone(),
             node_arguments: target.server_argument.clone(),
             api_arguments: Vec::new(),
@@ -297,6 +300,7 @@ pub(super) async fn start_processes(
         node_arguments,
         api_arguments: [api_arguments(&sms.url()), size.api_arguments.clone()].concat(),
         proxies,
+        database_workers: size.database_workers,
         environment,
     })
     .await
@@ -322,6 +326,11 @@ pub(super) fn watch_processes(processes: &Processes) -> Watch {
     }
     if let Some(pid) = processes.postgres.pids().first() {
         watch = watch.and_children("postgresql", *pid);
+    }
+    for (at, worker) in processes.workers.iter().enumerate() {
+        if let Some(pid) = worker.pids().first() {
+            watch = watch.and_children(&format!("postgresql-worker-{}", at + 1), *pid);
+        }
     }
     watch
 }

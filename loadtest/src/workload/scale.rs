@@ -45,6 +45,7 @@ pub(super) async fn run(arguments: ScaleArguments) -> Result<bool> {
         nodes: first,
         api_servers: arguments.api_servers,
         redis: Kind::Single,
+        database_workers: 0,
         programs: arguments.programs.clone(),
         node_arguments: Vec::new(),
         api_arguments: Vec::new(),

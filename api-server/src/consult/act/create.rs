@@ -1,7 +1,6 @@
 //! 1.3: opening a consult.
 
 use axum::extract::State;
-use database::Transaction;
 use journal::record::{CONVERSATION_SEQUENCE, Event, NewConversation, NewParticipant, Shown};
 use prost::Message;
 use proto::{
@@ -36,7 +35,7 @@ use crate::{
         input::{Ascii, BirthDate, Fen, Id, Text, Uri, Write, broken, check_uri},
     },
     media::{Media, Named, Record},
-    profile::{self, Gender},
+    profile::{self, Gender, Profile},
     team,
 };
 
@@ -141,6 +140,7 @@ pub(crate) async fn create(
             let patient = account::identity(tx, user.id)
                 .await?
                 .ok_or(ErrorCode::AuthRequired)?;
+            let (target_name, profile) = profile::named_in(tx, target).await?.unwrap_or_default();
             let new = NewConsult {
                 id,
                 staff_room,
@@ -152,6 +152,11 @@ pub(crate) async fn create(
                 symptom_content: body.symptom_content,
                 images: serde_json::to_string(&images).map_err(Error::internal)?,
                 follow_up_of: body.follow_up_of.map(Id::get),
+                creator_name: patient.name.clone(),
+                target_name,
+                team_name: team.name.clone(),
+                assistant_name: team.assistant_name.clone(),
+                relation,
             };
             table::new_consult(tx, &new, now_ms).await?;
             media
@@ -164,7 +169,7 @@ pub(crate) async fn create(
                 charge::hold(tx, &new, price, transfer, now_ms).await?;
             }
             let assistant = NewParticipant::new(team.assistant, WireRole::Assistant, team.assistant_name);
-            let complaint = complaint(tx, &new, &team.name, relation, &images, now_ms).await?;
+            let complaint = complaint(&new, &profile, &images, now_ms);
             let main = NewConversation {
                 id,
                 kind: ConversationKind::Consult,
@@ -200,24 +205,16 @@ pub(crate) async fn create(
 
 // protocol: "The first message of a consult is its card"
 /// The first message of a consult: whom it is about, and why.
-async fn complaint(
-    tx: &mut Transaction<'_>,
-    new: &NewConsult,
-    title: &str,
-    relation: &str,
-    images: &[String],
-    now_ms: i64,
-) -> Result<Event, Error> {
-    let (name, profile) = profile::named_in(tx, new.target).await?.unwrap_or_default();
+fn complaint(new: &NewConsult, profile: &Profile, images: &[String], now_ms: i64) -> Event {
     let born = profile.birth_date.as_deref();
     let born = born.and_then(|date| BirthDate::parse(date, now_ms));
     let card = ConsultCard {
         consultation_id: new.id.get(),
-        title: title.to_owned(),
+        title: new.team_name.clone(),
         subject: Some(ConsultSubject {
             user_id: new.target.get(),
-            name,
-            relation: relation.to_owned(),
+            name: new.target_name.clone(),
+            relation: new.relation.to_owned(),
             age_years: born.map_or(0, |born| born.age_years(now_ms)),
             gender: profile.gender.map_or("", Gender::as_str).to_owned(),
         }),
@@ -226,10 +223,10 @@ async fn complaint(
         images: images.to_vec(),
         follow_up_of: new.follow_up_of.unwrap_or_default(),
     };
-    Ok(Event::Message {
+    Event::Message {
         mime_type: mime::CONSULT,
         body: card.encode_to_vec().into(),
-    })
+    }
 }
 
 /// The types that every user may send.

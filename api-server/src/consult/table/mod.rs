@@ -19,6 +19,7 @@ use super::{
     record::{COLUMNS, JOINS, Record, columns, columns_as_of_p},
 };
 use crate::{
+    account,
     caller::{Seating, User},
     http::error::{Error, ErrorCode},
 };
@@ -40,7 +41,7 @@ pub(super) use shelf::{hide_all, list, set_hidden};
 pub(crate) use team::{count_finished, count_served};
 pub(super) use team::{finished, open_of, running_of, served};
 
-/// A new consult.
+/// A new consult, with the names of its moment. Nothing is read in its INSERT: over several database machines none may be.
 pub(super) struct NewConsult {
     pub(super) id: ConversationId,
     pub(super) staff_room: ConversationId,
@@ -52,6 +53,12 @@ pub(super) struct NewConsult {
     pub(super) symptom_content: String,
     pub(super) images: String,
     pub(super) follow_up_of: Option<i64>,
+    pub(super) creator_name: String,
+    pub(super) target_name: String,
+    pub(super) team_name: String,
+    pub(super) assistant_name: String,
+    /// The target, to the creator.
+    pub(super) relation: &'static str,
 }
 
 pub(super) async fn new_consult(
@@ -59,18 +66,11 @@ pub(super) async fn new_consult(
     new: &NewConsult,
     now_ms: i64,
 ) -> Result<(), Error> {
-    // Names are those of this moment.
     tx.enqueue_one(
         "INSERT INTO consult (id, status, creator_id, target_id, team_id, assistant_id, staff_conversation_id,
                               symptom_type, symptom_content, images, created_ms, ended_ms, creator_name, target_name,
                               team_name, relation, follow_up_of)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, NULL,
-                 COALESCE((SELECT a.name FROM account a WHERE a.id = $3), ''),
-                 COALESCE((SELECT a.name FROM account a WHERE a.id = $4), ''),
-                 COALESCE((SELECT t.name FROM team t WHERE t.id = $5), ''),
-                 CASE WHEN CAST($3 AS BIGINT) = CAST($4 AS BIGINT) THEN 'self' ELSE COALESCE((SELECT f.relation_type FROM family f
-                      WHERE f.user_id = $3 AND f.relation_user_id = $4), '') END,
-                 $12)",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, NULL, $13, $14, $15, $16, $12)",
         params![
             new.id.get(),
             Status::Waiting.as_str(),
@@ -83,13 +83,21 @@ pub(super) async fn new_consult(
             new.symptom_content.as_str(),
             new.images.as_str(),
             now_ms,
-            new.follow_up_of
+            new.follow_up_of,
+            new.creator_name.as_str(),
+            new.target_name.as_str(),
+            new.team_name.as_str(),
+            new.relation
         ],
     )
     .await?;
     gram::fold(tx, new.id.get(), now_ms).await?;
-    for (user, seat) in [(new.creator, Seat::Patient), (new.assistant, Seat::Assistant)] {
-        let seating = seating(new.id, user, seat, new.team_id, now_ms, now_ms);
+    for (user, seat, name) in [
+        (new.creator, Seat::Patient, &new.creator_name),
+        (new.assistant, Seat::Assistant, &new.assistant_name),
+    ] {
+        let mut seating = seating(new.id, user, seat, new.team_id, now_ms, now_ms);
+        seating.extend(params![name.as_str(), ""]);
         tx.enqueue(SEAT, seating).await?;
     }
     Ok(())
@@ -97,13 +105,12 @@ pub(super) async fn new_consult(
 
 const SEAT: &str =
     "INSERT INTO consult_person (consult_id, user_id, role, shelf, created_ms, joined_ms, team_id, name, title)
-     VALUES ($1, $2, $3, $4, $5, $6, $8, COALESCE((SELECT a.name FROM account a WHERE a.id = $2), ''),
-             COALESCE((SELECT d.title FROM doctor_profile d WHERE d.doctor_id = $2), ''))
+     VALUES ($1, $2, $3, $4, $5, $6, $8, $9, $10)
      ON CONFLICT (consult_id, user_id) DO UPDATE SET shelf = excluded.shelf, joined_ms = excluded.joined_ms,
          name = excluded.name, title = excluded.title
      WHERE consult_person.shelf = $7";
 
-/// Parameters that seat a user; one who is seated already stays so.
+/// Parameters that seat a user, but for their name and title; one who is seated already stays so.
 fn seating(
     consult: ConversationId,
     user: UserId,
@@ -132,7 +139,11 @@ pub(super) async fn seat_doctor(
     now_ms: i64,
 ) -> Result<(), Error> {
     let created_ms = consult.place().at;
-    let seating = seating(
+    let identity = account::identity(tx, doctor).await?;
+    let (name, title) = identity
+        .map(|found| (found.name, found.title))
+        .unwrap_or_default();
+    let mut seating = seating(
         consult.id,
         doctor,
         Seat::Doctor,
@@ -140,6 +151,7 @@ pub(super) async fn seat_doctor(
         created_ms,
         now_ms,
     );
+    seating.extend(params![name, title]);
     match tx.execute(SEAT, seating).await? {
         1 => count_doctors(tx, consult.id).await,
         _ => Err(Error::new(ErrorCode::ConsultAlreadyIn).field("doctor_id")),

@@ -101,12 +101,22 @@ fn violation(refusal: &DbError) -> Option<String> {
         return Some("foreign_key".into());
     }
     if *code == SqlState::NOT_NULL_VIOLATION {
-        return Some(format!("{}_{}_not_null", refusal.table()?, refusal.column()?));
+        let table = refusal.table()?;
+        return Some(format!("{}_{}_not_null", plain(table, table), refusal.column()?));
     }
     if *code == SqlState::UNIQUE_VIOLATION || *code == SqlState::CHECK_VIOLATION {
-        return refusal.constraint().map(str::to_owned);
+        let table = refusal.table().unwrap_or_default();
+        return Some(plain(refusal.constraint()?, table).to_owned());
     }
     None
+}
+
+/// A name without the number of the shard: Citus keeps each table, its constraints too, as `{name}_{number}`.
+fn plain<'n>(name: &'n str, table: &str) -> &'n str {
+    let number = table.rsplit('_').next().unwrap_or_default();
+    let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    let shard = name.strip_suffix(number).and_then(|name| name.strip_suffix('_'));
+    shard.filter(|_| is_number).unwrap_or(name)
 }
 
 /// Whether a retry fails for ever: unknown, not allowed, wrong password, no such database.
@@ -148,5 +158,28 @@ impl Error {
     /// The text of an error of PostgreSQL's, with its causes and without values: those stand in its detail.
     pub fn describe(error: &tokio_postgres::Error) -> String {
         chain(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_of_a_shard_is_no_part_of_a_name() {
+        for (name, table, expected) in [
+            (
+                "team_doctor_pkey_102291",
+                "team_doctor_102291",
+                "team_doctor_pkey",
+            ),
+            ("clinic_name_key", "clinic", "clinic_name_key"),
+            ("clinic_name_key_1", "clinic", "clinic_name_key_1"),
+            ("clinic_name_key", "clinic_102291", "clinic_name_key"),
+            ("account_102264", "account_102264", "account"),
+            ("account_phone_key", "", "account_phone_key"),
+        ] {
+            assert_eq!(plain(name, table), expected, "{name} of {table}");
+        }
     }
 }

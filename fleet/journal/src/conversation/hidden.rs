@@ -3,9 +3,12 @@
 //! A row names the newest entry that the user saw. A later one brings the conversation back by comparison, so that an append
 //! writes nothing here. A row that was taken back stays with seq 0, so that apps hear of it.
 
-use database::{Error, Row, params};
+use std::collections::HashSet;
+
+use database::{Error, Row, Transaction, params};
 use proto::{ConversationId, Seq, UserId};
 
+use super::{IDS_AT_ONCE, padded, places};
 use crate::Journal;
 
 const OF_USER: &str = "SELECT conversation_id, user_id, through_seq, changed_no FROM hidden_conversation
@@ -18,8 +21,20 @@ const ONE: &str = "SELECT conversation_id, user_id, through_seq, changed_no FROM
 const CHANGES: &str = "SELECT conversation_id, user_id, through_seq, changed_no FROM hidden_conversation
     WHERE (changed_no, conversation_id, user_id) > ($1, $2, $3) ORDER BY changed_no, conversation_id, user_id LIMIT $4";
 
-/// Every statement here.
-pub(crate) const STATEMENTS: &[&str] = &[OF_USER, ONE, CHANGES];
+const IS_HIDDEN: &str = "SELECT 1 FROM hidden_conversation h JOIN conversation c ON c.id = h.conversation_id
+    WHERE h.conversation_id = $1 AND h.user_id = $2 AND h.through_seq >= c.last_seq";
+
+/// Every statement here but for [`hidden_among_sql`].
+pub(crate) const STATEMENTS: &[&str] = &[OF_USER, ONE, CHANGES, IS_HIDDEN];
+
+pub(crate) fn hidden_among_sql() -> String {
+    format!(
+        "SELECT h.conversation_id FROM hidden_conversation h
+         WHERE h.user_id = $1 AND h.conversation_id IN ({})
+           AND h.through_seq >= (SELECT c.last_seq FROM conversation c WHERE c.id = h.conversation_id)",
+        places(2)
+    )
+}
 
 /// A conversation that a user has hidden, or put back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +87,41 @@ impl Journal {
         let params = params![conversation.get(), user.get()];
         let row = self.database.query_first(ONE, params).await?;
         row.as_ref().map(Hidden::from_row).transpose()
+    }
+
+    /// Whether a user has hidden a conversation, and no entry came later.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn is_hidden(
+        &self,
+        tx: &mut Transaction<'_>,
+        user: UserId,
+        conversation: ConversationId,
+    ) -> Result<bool, Error> {
+        let params = params![conversation.get(), user.get()];
+        Ok(tx.query_first(IS_HIDDEN, params).await?.is_some())
+    }
+
+    /// Those of some conversations that a user has hidden, and to which no entry came later.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn hidden_among(
+        &self,
+        user: UserId,
+        conversations: &[ConversationId],
+    ) -> Result<HashSet<ConversationId>, Error> {
+        let sql = hidden_among_sql();
+        let mut hidden = HashSet::new();
+        for chunk in conversations.chunks(IDS_AT_ONCE) {
+            let mut params = params![user.get()];
+            params.extend(padded(chunk));
+            for row in self.database.query(sql.clone(), params).await? {
+                hidden.insert(ConversationId::from_database(row.get(0)?));
+            }
+        }
+        Ok(hidden)
     }
 
     /// Conversations that were hidden or put back at a horizon's number or later, in order: a node finds the notices that it

@@ -8,7 +8,7 @@ pub mod order;
 pub mod overview;
 mod participant;
 
-use database::{Error, Row, params};
+use database::{Error, Row, Value, params};
 use proto::{ConversationId, Seq, wire::ConversationKind};
 
 pub use self::participant::{Change, Participant};
@@ -57,9 +57,8 @@ pub(crate) use columns;
 
 const CONVERSATION: &str = concat!("SELECT ", columns!(), " FROM conversation c WHERE c.id = $1");
 
-/// Ids in one statement of [`last_seqs_sql`]. A shorter list is padded by repeating its last id, so that one text is
-/// prepared.
-const SEQS_AT_ONCE: usize = 200;
+/// Ids in one statement. A shorter list is padded by repeating its last id, so that one text is prepared.
+const IDS_AT_ONCE: usize = 200;
 
 /// Every statement of this folder.
 pub(crate) const STATEMENTS: &[&[&str]] = &[
@@ -72,11 +71,23 @@ pub(crate) const STATEMENTS: &[&[&str]] = &[
 ];
 
 pub(crate) fn last_seqs_sql() -> String {
-    let places: Vec<String> = (1..=SEQS_AT_ONCE).map(|at| format!("${at}")).collect();
     format!(
         "SELECT id, last_seq FROM conversation WHERE id IN ({})",
-        places.join(", ")
+        places(1)
     )
+}
+
+/// The parameters of [`IDS_AT_ONCE`] ids, from a first one on.
+fn places(first: usize) -> String {
+    let places: Vec<String> = (first..first + IDS_AT_ONCE).map(|at| format!("${at}")).collect();
+    places.join(", ")
+}
+
+/// The values of [`places`] for at most as many ids; none of no id.
+fn padded(ids: &[ConversationId]) -> impl Iterator<Item = Value> {
+    let last = ids.last();
+    let padded = ids.iter().chain(last.into_iter().cycle());
+    padded.take(IDS_AT_ONCE).map(|id| id.get().into())
 }
 
 impl Conversation {
@@ -117,11 +128,8 @@ impl Journal {
     pub async fn last_seqs(&self, ids: &[ConversationId]) -> Result<Vec<(ConversationId, Seq)>, Error> {
         let sql = last_seqs_sql();
         let mut answer = Vec::with_capacity(ids.len());
-        for chunk in ids.chunks(SEQS_AT_ONCE) {
-            let padded = (0..SEQS_AT_ONCE)
-                .map(|at| chunk[at.min(chunk.len() - 1)].get().into())
-                .collect();
-            for row in self.database.query(sql.clone(), padded).await? {
+        for chunk in ids.chunks(IDS_AT_ONCE) {
+            for row in self.database.query(sql.clone(), padded(chunk).collect()).await? {
                 answer.push((
                     ConversationId::from_database(row.get(0)?),
                     Seq::from_database(row.get(1)?),

@@ -18,8 +18,14 @@ const SHARING: &str = "SELECT 1 FROM participant mine JOIN participant theirs
       ON theirs.conversation_id = mine.conversation_id AND theirs.user_id = $2
     WHERE mine.user_id = $1 AND mine.to_seq IS NULL AND theirs.to_seq IS NULL LIMIT 1";
 
+const HAS_MET: &str = "SELECT 1 FROM participant mine JOIN participant theirs
+      ON theirs.conversation_id = mine.conversation_id AND theirs.user_id = $2
+    WHERE mine.user_id = $1 AND theirs.from_seq <= COALESCE(mine.to_seq, theirs.from_seq)
+      AND COALESCE(mine.sees_from_seq, mine.from_seq)
+        <= COALESCE(theirs.to_seq, COALESCE(mine.sees_from_seq, mine.from_seq)) LIMIT 1";
+
 /// Every statement here.
-pub(crate) const STATEMENTS: &[&str] = &[PARTICIPANTS, CHANGES, SHARING];
+pub(crate) const STATEMENTS: &[&str] = &[PARTICIPANTS, CHANGES, SHARING, HAS_MET];
 
 /// A user who is in a conversation now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,5 +126,14 @@ impl Journal {
             }
         }
         Ok(sharing)
+    }
+
+    /// Whether a user has seen some of another one's time in a conversation.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn has_met(&self, user: UserId, other: UserId) -> Result<bool, Error> {
+        let params = params![user.get(), other.get()];
+        Ok(self.database.query_first(HAS_MET, params).await?.is_some())
     }
 }

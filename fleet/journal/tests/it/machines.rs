@@ -171,7 +171,7 @@ const OF_CONVERSATION: [(&str, &str); 8] = [
 ];
 
 /// Statements that ask every machine, by their beginning and a part of them, and why they may.
-const ASK_ALL: [(&str, &str, &str); 6] = [
+const ASK_ALL: [(&str, &str, &str); 7] = [
     (
         "SELECT conversation_id, user_id, changed_no FROM participant",
         "changed_no >= $1",
@@ -179,8 +179,13 @@ const ASK_ALL: [(&str, &str, &str); 6] = [
     ),
     (
         "SELECT 1 FROM participant mine",
-        "theirs.user_id = $2",
+        "theirs.to_seq IS NULL",
         "presence of a user who is no participant",
+    ),
+    (
+        "SELECT 1 FROM participant mine",
+        "COALESCE(mine.to_seq",
+        "the card of a user who is in no team of the caller",
     ),
     (
         "SELECT updated_ms FROM conversation",

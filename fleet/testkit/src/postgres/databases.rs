@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::ensure;
 
-use super::Postgres;
+use super::{Postgres, workers::Citus};
 use crate::PATIENCE;
 
 impl Postgres {
@@ -46,7 +46,17 @@ impl Postgres {
         let make = || async {
             let name = self.next_name();
             self.create_database(&name, None)?;
+            let citus = Citus::asked_for();
+            if citus.is_some() {
+                self.be_its_own_worker(&name)?;
+            }
             prepare(self.url(&name)).await?;
+            if let Some(citus) = citus {
+                // Apart: the connections of `prepare` end meanwhile.
+                let url = self.url(&name);
+                tokio::task::spawn_blocking(move || citus.distribute(&url)).await??;
+                self.close_database(&name)?;
+            }
             anyhow::Ok(name)
         };
         let template = self.template.get_or_try_init(make).await?;

@@ -20,8 +20,10 @@ mod initialize;
 mod installation;
 pub mod pooler;
 mod standby;
+mod workers;
 
 use installation::{DEBIAN_FOLDER, Owner, owner, programs};
+use workers::Citus;
 
 pub use self::initialize::{Certificate, Options};
 use crate::{
@@ -60,8 +62,8 @@ impl Postgres {
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Postgres> = OnceLock::new();
         SHARED.get_or_init(|| {
-            Self::start(Options::default())
-                .unwrap_or_else(|error| panic!("no PostgreSQL for the tests: {error:#}"))
+            let options = Citus::asked_for().map_or_else(Options::default, |_| Options::of_citus());
+            Self::start(options).unwrap_or_else(|error| panic!("no PostgreSQL for the tests: {error:#}"))
         })
     }
 

@@ -66,6 +66,7 @@ pub(in crate::workload) async fn run(arguments: RecoverArguments) -> Result<bool
         nodes: arguments.nodes,
         api_servers: arguments.api_servers,
         redis: Kind::Single,
+        database_workers: 0,
         programs: arguments.programs.clone(),
         node_arguments: Vec::new(),
         api_arguments: Vec::new(),

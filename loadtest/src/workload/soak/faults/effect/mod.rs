@@ -4,6 +4,7 @@ pub(super) mod backplane;
 pub(super) mod clients;
 pub(crate) mod clock;
 pub(super) mod copy;
+pub(super) mod database;
 pub(super) mod file;
 pub(super) mod foreign;
 pub(super) mod forge;

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use testkit::fleet::{DATABASE, Fleet, Server, Ways, apart};
@@ -17,16 +17,11 @@ use crate::workload::fleet::{Size, start_processes};
 use crate::workload::soak::due::Place;
 use crate::workload::soak::faults::effect::clients::{self, Front, delay};
 use crate::workload::soak::faults::effect::clock::Clocks;
-use crate::workload::soak::faults::effect::{backplane, foreign, forge, process, rude};
+use crate::workload::soak::faults::effect::{backplane, database, foreign, forge, process, rude};
 use crate::workload::soak::faults::plan::Disturbance;
 use crate::workload::soak::notes::Notes;
 use crate::world::rest::{Rest, reachable};
 use crate::world::{Builder, SmsWebhook};
-
-/// How many conversations a lock is held on.
-const LOCKED_CONVERSATIONS: usize = 5;
-/// How often connections are ended again while that fault lasts.
-const END_AGAIN: Duration = Duration::from_millis(700);
 
 pub(in crate::workload::soak) struct Stage {
     pub(in crate::workload::soak) builder: Builder,
@@ -171,20 +166,16 @@ impl Stage {
             Fault::KillApi | Fault::PauseApi | Fault::KillHolder | Fault::PauseHolder => {
                 self.disturb_api(fault, api, length).await?;
             }
-            Fault::KillPostgres => {
-                let postgres = self.fleet.postgres.clone();
-                apart(move || postgres.kill()).await?;
-                sleep(length).await;
-                let postgres = self.fleet.postgres.clone();
-                apart(move || postgres.start_again()).await?;
+            Fault::KillPostgres
+            | Fault::PausePostgres
+            | Fault::EndJournalConnections
+            | Fault::LockConversation
+            | Fault::KillWorker
+            | Fault::PauseWorker
+            | Fault::MoveShard => {
+                let servers = (self.fleet.postgres.clone(), self.fleet.workers.clone());
+                apart(move || database::disturb(&servers.0, &servers.1, fault, target, length)).await?;
             }
-            Fault::PausePostgres => {
-                self.fleet.postgres.pause();
-                sleep(length).await;
-                self.fleet.postgres.resume();
-            }
-            Fault::EndJournalConnections => self.end_connections(length).await?,
-            Fault::LockConversation => self.lock_conversations(target, length).await?,
             Fault::HalfOpenClients => {
                 half_open(&self.fleet.nodes[node], length, |ways| Some(&ways.front)).await;
             }
@@ -327,37 +318,6 @@ impl Stage {
 
     fn pid(&self, node: usize) -> Result<u32> {
         self.fleet.nodes[node].pid().context("the node does not run")
-    }
-
-    /// Ends the connections that servers have to the database, again and again.
-    async fn end_connections(&self, length: Duration) -> Result<()> {
-        let begun = Instant::now();
-        while begun.elapsed() < length {
-            self.psql(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-                 WHERE datname = current_database() AND pid <> pg_backend_pid()"
-                    .to_owned(),
-            )
-            .await?;
-            sleep(END_AGAIN).await;
-        }
-        Ok(())
-    }
-
-    /// Holds a lock on the rows of some conversations.
-    async fn lock_conversations(&self, from: usize, length: Duration) -> Result<()> {
-        let seconds = length.as_secs_f64();
-        self.psql(format!(
-            "BEGIN; SELECT id FROM conversation WHERE id IN (SELECT id FROM conversation ORDER BY id \
-             OFFSET {from} % (SELECT count(*) FROM conversation) LIMIT {LOCKED_CONVERSATIONS}) FOR UPDATE; \
-             SELECT pg_sleep({seconds}); ROLLBACK"
-        ))
-        .await
-    }
-
-    async fn psql(&self, sql: String) -> Result<()> {
-        let postgres = self.fleet.postgres.clone();
-        apart(move || postgres.psql(DATABASE, &sql)).await.map(drop)
     }
 
     /// Ends everything.
