@@ -131,9 +131,9 @@ pub(in crate::consult) async fn set_hidden(
     Err(ErrorCode::ConsultNotEnded.into())
 }
 
-/// By id, so that two people who share consults lock them in one order.
+/// All users' histories are walked, and so locked, in the order of time.
 const LOCK_HISTORY: &str = "SELECT id FROM consult
-     WHERE id IN (SELECT consult_id FROM consult_person WHERE user_id = $1 AND shelf = $2) ORDER BY id";
+     WHERE id IN (SELECT consult_id FROM consult_person WHERE user_id = $1 AND shelf = $2)";
 
 const HIDE_ALL: &str = concat!(
     "UPDATE consult_person SET shelf = $1 WHERE user_id = $2 AND shelf = $3",
