@@ -121,7 +121,7 @@ impl<'a> Session<'a> {
             {
                 return Over::Broken { was_in };
             }
-            if self.leave_at.is_some_and(|at| now >= at) && !self.app.scribe.notes.is_quiet() {
+            if self.leaves_at().is_some_and(|at| now >= at) {
                 return Over::Absent;
             }
         }
@@ -139,7 +139,12 @@ impl<'a> Session<'a> {
                 }
             }
         }
-        wake.min(self.leave_at.unwrap_or(wake))
+        wake.min(self.leaves_at().unwrap_or(wake))
+    }
+
+    /// When it leaves; nobody does while everything is to be quiet.
+    fn leaves_at(&self) -> Option<Instant> {
+        self.leave_at.filter(|_| !self.app.scribe.notes.is_quiet())
     }
 
     /// Sends what is due next, if anything is.
