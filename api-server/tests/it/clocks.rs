@@ -197,3 +197,25 @@ async fn a_rating_and_further_questions_are_open_as_long_as_promised() {
     aged.await.unwrap();
     rate(3).await.refused(409, "consult.rating_settled");
 }
+
+#[tokio::test]
+#[ignore = "runs apart, at another time"]
+async fn an_end_by_silence_is_told_at_the_time_that_it_was_due_by() {
+    return_to_now();
+    let scene = Scene::new().await;
+    scene.set_clock(json!({"silence_days": 7})).await;
+    let consult = scene.consult().await;
+    let before_ms = Timestamp::now().as_millisecond();
+    // The clock of this process falls back.
+    let earlier = Timestamp::now() - SignedDuration::from_hours(24);
+    set_clock(&earlier.to_string());
+    scene.expire(consult, "silence_end").await;
+    scene.until(consult, "silence_end fired").await;
+    for sql in [
+        "SELECT ended_ms FROM consult",
+        "SELECT min(created_ms) FROM entry",
+    ] {
+        let told_ms = scene.service.number(sql).await;
+        assert!(told_ms >= before_ms - 60_000, "{sql}: {told_ms}");
+    }
+}

@@ -220,7 +220,11 @@ async fn end_by_silence(
         due_ms,
     };
     record_first(&mut effects, passed);
-    let actor = Actor::of(means, timed.assistant, CAUSE);
+    // By the clock that it was due by: the entry would tell of an end that comes too early.
+    let actor = Actor {
+        now_ms: at.now_ms,
+        ..Actor::of(means, timed.assistant, CAUSE)
+    };
     let unpublished = actor.carry_out(tx, &record, effects).await?;
     table::settle_promise(tx, consult.get(), kind, end.state(), at.now_ms).await?;
     Ok(unpublished)
