@@ -128,8 +128,9 @@ pub(crate) struct ExportedChat {
 
 /// One's own data as a file
 ///
-/// What their own lists show to a member or a doctor, in one JSON document: account, profile, notices, family, teams, consults
-/// and chats with the entries that they see, a member's money, and the addresses of their media. A team's money is the team's:
+/// All that their own lists show to a member or a doctor, in one JSON document: account, profile, notices, family, teams,
+/// consults and chats with the entries that they see, a member's money, and the addresses of their media. A team's money is
+/// the team's:
 /// GET /team/{id}/income. Three a day. It is streamed: `complete` stands at its end.
 #[utoipa::path(
     operation_id = "createAccountExport",

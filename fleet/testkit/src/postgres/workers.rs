@@ -8,7 +8,7 @@ use anyhow::{Context, ensure};
 use super::{Options, Postgres};
 
 impl Options {
-    /// What a machine of Citus needs.
+    /// The settings that a machine of Citus needs.
     pub(super) fn of_citus() -> Self {
         let settings = [
             "shared_preload_libraries = 'citus'",
