@@ -115,7 +115,7 @@ async fn a_row_says_for_whom_it_is_and_what_was_said_last() {
     let unread = |row: &Value| row["unread"].as_i64().unwrap();
     assert_eq!(unread(&row(&scene.doctor, "mine").await) + 1, unread(&seen));
     assert!(unread(&seen) >= 2);
-    // Who is not in it sees the record, and nothing of what is said.
+    // A doctor who is not in it sees the record, and no message.
     let mut unseen = expected.as_object().unwrap().clone();
     unseen.remove("unread");
     unseen.remove("last_message");

@@ -52,7 +52,7 @@ async fn the_other_comes_and_the_caller_goes_in_one_step() {
             "{people:?}"
         );
     }
-    // Who handed over sees the record as it was then, and can do nothing more in it.
+    // The doctor who handed over sees the record as it was then, and can do nothing more in it.
     let left = scene
         .get(&scene.doctor, format!("/consult/{consult}"))
         .await

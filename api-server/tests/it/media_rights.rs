@@ -1,4 +1,4 @@
-//! Who sees a medium: its uploader until it is used, then those who see an entry or a record that names it. To all others it
+//! A medium is seen by its uploader until it is used, then by those who see an entry or a record that names it. For all others it
 //! does not exist.
 
 use prost::Message;

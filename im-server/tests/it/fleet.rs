@@ -193,7 +193,7 @@ impl Fleet {
     }
 }
 
-/// Who joins, and sees what comes from then on.
+/// A participant who joins, and sees the entries from then on.
 pub fn participant(user: i64, role: Role) -> NewParticipant {
     NewParticipant {
         history: Shown::FromNow,

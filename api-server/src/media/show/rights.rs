@@ -1,5 +1,5 @@
-//! Who may see a medium: the uploader until it is used, then each user who sees an entry or a record that names it, as long as
-//! they see that.
+//! The right to see a medium: its uploader has it until it is used, then each user who sees an entry or a record that names
+//! it, as long as they see that.
 
 use crate::{
     app::App,

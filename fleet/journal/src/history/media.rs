@@ -1,4 +1,4 @@
-//! Who sees a medium by the entries that name it: as long as one of them is seen, and not recalled (invariant I5).
+//! A user sees a medium by an entry that names it, as long as they see the entry and it is not recalled (invariant I5).
 
 use database::{Error, params};
 use proto::{ConversationId, Seq, UserId};

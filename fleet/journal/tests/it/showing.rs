@@ -1,4 +1,4 @@
-//! Who sees what (I5): all of a conversation or from the joining on, and the names of the time.
+//! A participant sees all of a conversation, or from the joining on, and the names of the time (I5).
 
 use journal::{
     history::Direction,

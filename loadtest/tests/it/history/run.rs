@@ -394,7 +394,7 @@ impl Run {
     }
 }
 
-/// Who came sees entries from `sees_from` on; 0 is the entry of the coming.
+/// A user who joined sees entries from `sees_from` on; 0 is the entry of the joining.
 fn event(kind: i32, user_id: i64, sees_from: i64) -> Fact {
     Fact {
         sender: user_id,
