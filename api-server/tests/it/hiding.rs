@@ -218,3 +218,32 @@ async fn pages_of_chats_pass_over_hidden_ones() {
             .is_empty()
     );
 }
+
+/// More consults than one transaction hides. A repetition leaves alone what came since.
+#[tokio::test]
+async fn a_long_history_is_hidden_whole_and_once() {
+    const MANY: usize = 101;
+    let scene = Scene::new().await;
+    let service = &scene.service;
+    let end_one = async || {
+        let consult = scene.consult().await;
+        scene.end(&scene.patient, consult, "cancel").await.result();
+    };
+    let ended = async || {
+        let list = scene.get(&scene.patient, "/consult/history_list?count=true".to_owned());
+        list.await.json["total"].as_u64().unwrap()
+    };
+    let hide_all = async || {
+        let hidden = scene.patient.delete(service, "/consult/history_list").key("all");
+        assert_eq!(hidden.send().await.json["code"], 200);
+    };
+    for _ in 0..MANY {
+        end_one().await;
+    }
+    assert_eq!(ended().await, MANY as u64);
+    hide_all().await;
+    assert_eq!(ended().await, 0);
+    end_one().await;
+    hide_all().await;
+    assert_eq!(ended().await, 1);
+}

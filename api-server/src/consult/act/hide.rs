@@ -1,10 +1,14 @@
 //! 1.7: hiding consults from one's own history, on each device. Nothing is deleted.
 
 use axum::extract::State;
+use database::Transaction;
+use journal::{Journal, record::Unpublished};
+use proto::UserId;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
+    account,
     app::{App, Written},
     caller::User,
     consult::table,
@@ -116,13 +120,44 @@ pub(crate) async fn hide_all(
     user: User,
     write: Write<Nothing>,
 ) -> Result<Answer, Error> {
+    // A repetition hides nothing that came since.
+    if let Some(first) = write.once.first_answer(&app.database).await? {
+        return Ok(first);
+    }
+    // A long history goes in parts: entries would wait for one transaction that locks all of it.
+    while hide_part(&app, user.clone()).await? {}
     let journal = app.journal.clone();
     app.write(write.once, move |tx| {
         Box::pin(async move {
-            let conversations = table::hide_all(tx, user.id).await?;
-            let unpublished = journal.hide(tx, user.id, &conversations).await?;
+            let (unpublished, _) = hide_page(tx, &journal, user.id).await?;
             Ok(Written::new(Answer::whole(&HIDDEN)?).publishing(unpublished))
         })
     })
     .await
+}
+
+/// Hides a part of a history in a transaction of its own. Whether there may be more.
+async fn hide_part(app: &App, user: User) -> Result<bool, Error> {
+    let journal = app.journal.clone();
+    let hidden = app.database.transaction(move |tx| {
+        Box::pin(async move {
+            let hidden = hide_page(tx, &journal, user.id).await?;
+            account::lock_device(tx, &user).await?;
+            Ok::<_, Error>(hidden)
+        })
+    });
+    let (unpublished, is_full) = hidden.await?;
+    app.journal.publish(unpublished);
+    Ok(is_full)
+}
+
+/// What is to be published of a part, and whether there may be more.
+async fn hide_page(
+    tx: &mut Transaction<'_>,
+    journal: &Journal,
+    user: UserId,
+) -> Result<(Unpublished, bool), Error> {
+    let page = table::hide_page(tx, user).await?;
+    let unpublished = journal.hide(tx, user, &page.conversations).await?;
+    Ok((unpublished, page.is_full))
 }

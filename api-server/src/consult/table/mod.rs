@@ -37,7 +37,7 @@ pub(super) use follow_up::{Earlier, earlier, has_open_follow_up};
 pub(super) use gram::MAX_SEARCH_CHARS;
 pub(super) use rating::{put_rating, rating, rating_of, ratings};
 pub(crate) use shelf::{Own, bring_back, own};
-pub(super) use shelf::{hide_all, list, set_hidden};
+pub(super) use shelf::{hide_page, list, set_hidden};
 pub(crate) use team::{count_finished, count_served};
 pub(super) use team::{finished, open_of, running_of, served};
 

@@ -131,26 +131,45 @@ pub(in crate::consult) async fn set_hidden(
     Err(ErrorCode::ConsultNotEnded.into())
 }
 
-/// All users' histories are walked, and so locked, in the order of time.
-const LOCK_HISTORY: &str = "SELECT id FROM consult
-     WHERE id IN (SELECT consult_id FROM consult_person WHERE user_id = $1 AND shelf = $2)";
+const PAGE: &str = "SELECT consult_id FROM consult_person WHERE user_id = $1 AND shelf = $2
+     ORDER BY created_ms, consult_id LIMIT $3";
 
-const HIDE_ALL: &str = concat!(
-    "UPDATE consult_person SET shelf = $1 WHERE user_id = $2 AND shelf = $3",
-    conversations!()
-);
+/// Consults that one transaction hides, at most.
+pub(in crate::consult) const HIDDEN_AT_ONCE: usize = 100;
 
-/// Hides all consults of a user's history; returns their conversations.
-pub(in crate::consult) async fn hide_all(
+/// Consults that were hidden together.
+pub(in crate::consult) struct HiddenPage {
+    /// Consults and their staff rooms.
+    pub(in crate::consult) conversations: Vec<ConversationId>,
+    /// Whether there may be more to hide.
+    pub(in crate::consult) is_full: bool,
+}
+
+/// Hides the oldest consults of a user's history.
+pub(in crate::consult) async fn hide_page(
     tx: &mut Transaction<'_>,
     user: UserId,
-) -> Result<Vec<ConversationId>, Error> {
+) -> Result<HiddenPage, Error> {
     let [hidden, history] = [Shelf::Hidden, Shelf::History].map(Shelf::as_str);
-    // An entry that is being written brings its consult back: before this one or after it.
-    tx.enqueue_lock(LOCK_HISTORY, params![user.get(), history])
+    let rows = tx
+        .query(PAGE, params![user.get(), history, HIDDEN_AT_ONCE as i64])
         .await?;
-    let moved = tx.query(HIDE_ALL, params![hidden, user.get(), history]).await?;
-    conversations(&moved)
+    let mut moves = Vec::with_capacity(rows.len());
+    // All users' histories are locked in the order of time, so that no two of them wait for each other.
+    for row in rows {
+        let consult: i64 = row.get(0)?;
+        // An entry that is being written brings the consult back: before this one or after it.
+        super::lock_row(tx, consult).await?;
+        moves.push((MOVE, params![hidden, consult, user.get(), history]));
+    }
+    let mut page = HiddenPage {
+        conversations: Vec::with_capacity(2 * moves.len()),
+        is_full: moves.len() == HIDDEN_AT_ONCE,
+    };
+    for moved in tx.pipeline(moves).await {
+        page.conversations.extend(conversations(&moved?)?);
+    }
+    Ok(page)
 }
 
 const BRING_BACK: &str = "UPDATE consult_person SET shelf = $1 WHERE consult_id = $2 AND shelf = $3";
@@ -175,8 +194,7 @@ mod tests {
         walks_an_index(MOVE, params!["hidden", 1_i64, 1_i64, "history"]).await;
         walks_an_index(OWN, params![1_i64, 1_i64, 1_i64, 1_i64]).await;
         walks_an_index(SHELF, params![1_i64, 1_i64]).await;
-        walks_an_index(LOCK_HISTORY, params![1_i64, "history"]).await;
-        walks_an_index(HIDE_ALL, params!["hidden", 1_i64, "history"]).await;
+        walks_an_index(PAGE, params![1_i64, "history", 100_i64]).await;
         walks_an_index(BRING_BACK, params!["history", 1_i64, "hidden"]).await;
     }
 }
