@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{OwnedSemaphorePermit, Semaphore, oneshot},
     time::timeout,
 };
 
@@ -21,6 +21,9 @@ use crate::{
 const TURN_WAIT: Duration = Duration::from_secs(10);
 /// The longest wait for one picture. Pixels, scans and bytes are bounded, so that the work behind it ends, too.
 const WORK_WAIT: Duration = Duration::from_secs(20);
+/// The least priority of a thread.
+#[cfg(target_os = "linux")]
+const LEAST: i32 = 19;
 
 /// Makes smaller pictures, a few at once. Cloning it is cheap.
 #[derive(Clone, Debug)]
@@ -86,21 +89,36 @@ async fn collect(mut read: Read) -> Result<Vec<u8>, ShrinkError> {
     Ok(all)
 }
 
-/// Decodes where it holds up no other task. The permit is given back when the work ends, not when the wait does.
+/// Decodes on a thread of its own that gives way to all others: a chat must not wait for pictures. The permit is given back
+/// when the work ends, not when the wait does.
 async fn work(
     permit: OwnedSemaphorePermit,
     original: Vec<u8>,
     width: Width,
 ) -> Result<Option<Vec<u8>>, ShrinkError> {
-    let working = tokio::task::spawn_blocking(move || {
+    let (done, made) = oneshot::channel();
+    let working = std::thread::Builder::new().name("pictures".to_owned());
+    let spawned = working.spawn(move || {
+        give_way();
         let made = picture::smaller(&original, width.pixels());
         drop(permit);
-        made
+        // Who asked may be gone.
+        let _ = done.send(made);
     });
-    match timeout(WORK_WAIT, working).await {
+    if spawned.is_err() {
+        return Err(ShrinkError::Busy);
+    }
+    match timeout(WORK_WAIT, made).await {
         Ok(Ok(made)) => made.map_err(|NotDecoded| ShrinkError::NotAPicture),
         // A panic of a decoder.
         Ok(Err(_)) => Err(ShrinkError::NotAPicture),
         Err(_) => Err(ShrinkError::Busy),
     }
+}
+
+/// Gives this thread the least share of the processors. Elsewhere than on Linux it would be the whole process.
+fn give_way() {
+    // Where the system refuses, pictures are made all the same.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::nice(LEAST);
 }
