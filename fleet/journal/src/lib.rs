@@ -123,14 +123,12 @@ pub fn statements(engine: &database::Engine) -> Vec<String> {
         conversation::STATEMENTS.concat(),
         entry::media::STATEMENTS.to_vec(),
         history::STATEMENTS.concat(),
+        record::hide::STATEMENTS.to_vec(),
         record::recall::STATEMENTS.to_vec(),
         record::STATEMENTS.to_vec(),
     ];
     let mut statements: Vec<String> = constants.concat().into_iter().map(str::to_owned).collect();
-    statements.extend([
-        conversation::last_seqs_sql(),
-        conversation::hidden::hidden_among_sql(),
-    ]);
+    statements.extend([conversation::last_seqs_sql(), conversation::hidden::among_sql()]);
     statements.extend(conversation::glimpse::statements(Dialect::of(engine).glimpse));
     statements
 }

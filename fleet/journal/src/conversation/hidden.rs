@@ -3,7 +3,7 @@
 //! A row names the newest entry that the user saw. A later one brings the conversation back by comparison, so that an append
 //! writes nothing here. A row that was taken back stays with seq 0, so that apps hear of it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use database::{Error, Row, Transaction, params};
 use proto::{ConversationId, Seq, UserId};
@@ -21,17 +21,16 @@ const ONE: &str = "SELECT conversation_id, user_id, through_seq, changed_no FROM
 const CHANGES: &str = "SELECT conversation_id, user_id, through_seq, changed_no FROM hidden_conversation
     WHERE (changed_no, conversation_id, user_id) > ($1, $2, $3) ORDER BY changed_no, conversation_id, user_id LIMIT $4";
 
-const IS_HIDDEN: &str = "SELECT 1 FROM hidden_conversation h JOIN conversation c ON c.id = h.conversation_id
-    WHERE h.conversation_id = $1 AND h.user_id = $2 AND h.through_seq >= c.last_seq";
+const HEAD: &str = "SELECT last_seq FROM conversation WHERE id = $1";
 
-/// Every statement here but for [`hidden_among_sql`].
-pub(crate) const STATEMENTS: &[&str] = &[OF_USER, ONE, CHANGES, IS_HIDDEN];
+/// Every statement here but for [`among_sql`].
+pub(crate) const STATEMENTS: &[&str] = &[OF_USER, ONE, CHANGES, HEAD];
 
-pub(crate) fn hidden_among_sql() -> String {
+/// Where conversations lie on several machines, these rows lie on the coordinator: no statement joins both.
+pub(crate) fn among_sql() -> String {
     format!(
-        "SELECT h.conversation_id FROM hidden_conversation h
-         WHERE h.user_id = $1 AND h.conversation_id IN ({})
-           AND h.through_seq >= (SELECT c.last_seq FROM conversation c WHERE c.id = h.conversation_id)",
+        "SELECT conversation_id, user_id, through_seq, changed_no FROM hidden_conversation
+         WHERE user_id = $1 AND through_seq > 0 AND conversation_id IN ({})",
         places(2)
     )
 }
@@ -99,8 +98,16 @@ impl Journal {
         user: UserId,
         conversation: ConversationId,
     ) -> Result<bool, Error> {
-        let params = params![conversation.get(), user.get()];
-        Ok(tx.query_first(IS_HIDDEN, params).await?.is_some())
+        let row = tx
+            .query_first(ONE, params![conversation.get(), user.get()])
+            .await?;
+        let hidden = row.as_ref().map(Hidden::from_row).transpose()?;
+        let Some(hidden) = hidden.filter(|hidden| hidden.through > Seq::ZERO) else {
+            return Ok(false);
+        };
+        let head = tx.query_first(HEAD, params![conversation.get()]).await?;
+        let last_seq: Option<i64> = head.map(|row| row.get(0)).transpose()?;
+        Ok(last_seq.is_some_and(|last_seq| hidden.through.get() >= last_seq))
     }
 
     /// Those of some conversations that a user has hidden, and to which no entry came later.
@@ -112,16 +119,25 @@ impl Journal {
         user: UserId,
         conversations: &[ConversationId],
     ) -> Result<HashSet<ConversationId>, Error> {
-        let sql = hidden_among_sql();
-        let mut hidden = HashSet::new();
+        let mut hidden = Vec::new();
         for chunk in conversations.chunks(IDS_AT_ONCE) {
             let mut params = params![user.get()];
             params.extend(padded(chunk));
-            for row in self.database.query(sql.clone(), params).await? {
-                hidden.insert(ConversationId::from_database(row.get(0)?));
+            for row in self.database.query(among_sql(), params).await? {
+                hidden.push(Hidden::from_row(&row)?);
             }
         }
-        Ok(hidden)
+        if hidden.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let ids: Vec<ConversationId> = hidden.iter().map(|hidden| hidden.conversation).collect();
+        let heads: HashMap<_, _> = self.last_seqs(&ids).await?.into_iter().collect();
+        let is_still = |hidden: &&Hidden| {
+            let head = heads.get(&hidden.conversation);
+            head.is_some_and(|head| hidden.through >= *head)
+        };
+        let still = hidden.iter().filter(is_still);
+        Ok(still.map(|hidden| hidden.conversation).collect())
     }
 
     /// Conversations that were hidden or put back at a horizon's number or later, in order: a node finds the notices that it

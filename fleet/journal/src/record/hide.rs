@@ -9,6 +9,14 @@ use crate::{Journal, UserNotice};
 /// Conversations in one notice.
 const OF_NOTICE: usize = 200;
 
+/// The newest entry of conversation $1 that user $2 sees; NULL where they never were in it.
+const SEES_THROUGH: &str = "SELECT max(COALESCE(p.to_seq, c.last_seq))
+    FROM participant p JOIN conversation c ON c.id = p.conversation_id
+    WHERE p.conversation_id = $1 AND p.user_id = $2";
+
+/// Every statement here.
+pub(crate) const STATEMENTS: &[&str] = &[SEES_THROUGH];
+
 impl Journal {
     /// Hides conversations from a user's lists, each through the newest entry that they see. Those that the user never was in
     /// stay as they are. Repeatable: of two devices the later entry counts.
@@ -21,9 +29,17 @@ impl Journal {
         user: UserId,
         conversations: &[ConversationId],
     ) -> Result<Unpublished, Error> {
-        for conversation in conversations {
-            tx.enqueue(self.dialect.hide, params![conversation.get(), user.get()])
-                .await?;
+        let look = |conversation: &ConversationId| (SEES_THROUGH, params![conversation.get(), user.get()]);
+        let seen = tx.pipeline(conversations.iter().map(look).collect()).await;
+        for (conversation, rows) in conversations.iter().zip(seen) {
+            let through: Option<i64> = match rows?.first() {
+                Some(row) => row.get(0)?,
+                None => None,
+            };
+            if let Some(through) = through {
+                let hidden = params![conversation.get(), user.get(), through];
+                tx.enqueue(self.dialect.hide, hidden).await?;
+            }
         }
         Ok(changed(user, conversations))
     }

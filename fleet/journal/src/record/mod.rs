@@ -3,7 +3,7 @@
 //! The caller publishes them after the commit ([`Journal::publish`]). A lost publication is late by seconds only, since
 //! nodes compare their seqs with the database.
 
-mod hide;
+pub(crate) mod hide;
 pub mod recall;
 
 use std::collections::HashSet;

@@ -13,14 +13,6 @@ macro_rules! overviews {
              ORDER BY p.conversation_id DESC, p.from_seq DESC LIMIT $4"
         )
     };
-    ($order:expr, these) => {
-        overviews!(
-            @ $order,
-            "AND p.conversation_id IN ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-               $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41)
-             ORDER BY p.conversation_id DESC, p.from_seq DESC"
-        )
-    };
     ($order:expr, one) => {
         overviews!(@ $order, "AND p.conversation_id = $2 ORDER BY p.from_seq DESC")
     };
@@ -77,17 +69,14 @@ macro_rules! leave {
     };
 }
 
-/// Hides through the newest entry that the user sees. Never less than before: a request may have read an older state.
+/// Hides through entry $3. Never less than before: a request may have read an older state.
 macro_rules! hide {
     ($change_no:expr) => {
         concat!(
             "INSERT INTO hidden_conversation (conversation_id, user_id, through_seq, changed_no)
-             SELECT p.conversation_id, p.user_id, max(COALESCE(p.to_seq, c.last_seq)), ",
+             VALUES ($1, $2, $3, ",
             $change_no,
-            " FROM participant p JOIN conversation c ON c.id = p.conversation_id
-             WHERE p.conversation_id = $1 AND p.user_id = $2
-             GROUP BY p.conversation_id, p.user_id
-             ON CONFLICT (conversation_id, user_id) DO UPDATE
+            ") ON CONFLICT (conversation_id, user_id) DO UPDATE
                SET through_seq = excluded.through_seq, changed_no = excluded.changed_no
                WHERE hidden_conversation.through_seq < excluded.through_seq"
         )
@@ -164,7 +153,7 @@ dialect! {
     join,
     /// Closes the open span of a participant.
     leave,
-    /// Hides conversation $1 from the lists of user $2.
+    /// Hides conversation $1 through entry $3 from the lists of user $2.
     hide,
     /// Puts conversation $1 back on the lists of user $2.
     unhide,

@@ -37,7 +37,6 @@ pub(crate) const LAYOUT: &[Group] = &[
             "entry",
             "sent",
             "mark",
-            "hidden_conversation",
             "correction",
             "media_entry",
         ],
@@ -67,8 +66,8 @@ pub(crate) const LAYOUT: &[Group] = &[
     },
     Group {
         place: Place::Coordinator,
-        reason: "it says which machines to ask for a user's conversations",
-        tables: &[OF_USERS],
+        reason: "a Sync asks for the rows of one user, and would ask every machine",
+        tables: &[OF_USERS, "hidden_conversation"],
     },
     Group {
         place: Place::Coordinator,

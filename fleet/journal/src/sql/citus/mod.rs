@@ -52,7 +52,7 @@ pub(super) const DIALECT: Dialect = Dialect {
         add: "INSERT INTO user_conversation (user_id, conversation_id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
     }),
     horizon: "SELECT journal_horizon()",
-    overviews: overviews!(order_columns!(), these),
+    overviews: overviews!(order_columns!(), one),
     overview: overviews!(order_columns!(), one),
     ..postgres::DIALECT
 };
