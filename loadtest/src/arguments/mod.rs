@@ -274,9 +274,12 @@ pub struct RestArguments {
     /// With `--mix lists`: how many consults the team with many has.
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
     pub consults: u32,
-    /// With `--mix money`: kills a server of our own, or PostgreSQL, this often, and starts it again.
+    /// With `--mix money`: kills a server of our own, or a machine of the database, this often, and starts it again.
     #[arg(long, value_parser = duration, conflicts_with = "api")]
     pub kill_every: Option<Duration>,
+    /// With `--kill-every` and `--nodes`: kills machines of the database alone.
+    #[arg(long, requires_all = ["kill_every", "nodes"])]
+    pub kill_database: bool,
     /// How long is measured.
     #[arg(long, default_value = "30s", value_parser = duration)]
     pub duration: Duration,

@@ -31,7 +31,7 @@ use tokio_postgres::Client;
 use tokio_util::task::TaskTracker;
 
 use self::{
-    citus::{Function, Machine, Placed},
+    citus::{Function, Machine, Placed, Worker},
     connect::{Address, Away, CONNECT_LIMIT, CONNECTIONS, Connected, Hosts, Manager, Object, Pool},
     open::migrate,
     probe::Probe,
@@ -140,6 +140,18 @@ impl Postgres {
             return Err(Error::Closed);
         }
         self.inner.connect().await
+    }
+
+    /// A connection to the machine that has a conversation, past the coordinator.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when there is none within a second: the coordinator may reach it all the same.
+    pub async fn connect_to(&self, worker: &Worker) -> Result<Client, Error> {
+        if self.inner.closed.load(Ordering::Acquire) {
+            return Err(Error::Closed);
+        }
+        let connected = self.inner.hosts.connect_to(worker, &self.inner.session).await;
+        Ok(connected.map_err(Away::into_error)?.0)
     }
 
     /// Whether a write would succeed now.

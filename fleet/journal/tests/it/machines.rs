@@ -1,11 +1,11 @@
 //! Conversations on several machines (docs/decisions/0019-distributed.md), on a plain server that acts so: it reports
 //! and refuses as Citus does. The text of every statement is read as well.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, net::SocketAddr};
 
 use journal::{Error, append::Accepted};
 use proto::ConversationId;
-use testkit::{eventually, postgres::Postgres, store::Store};
+use testkit::{eventually, postgres::Postgres, proxy::Proxy, store::Store};
 
 use crate::world::{PAIR, World, distributed, duplicate_of, is_away, migrated, text};
 
@@ -140,6 +140,82 @@ async fn a_machine_that_is_away_stops_only_its_own_conversations() {
     assert_eq!(world.all(away).await.len(), 3, "and its message is there once");
 }
 
+/// Says, as Citus would, that a conversation lies on a machine of its own: the same server, behind a proxy.
+async fn put_on_machine(world: &World, id: ConversationId) -> Proxy {
+    let server = SocketAddr::from(([127, 0, 0, 1], Postgres::shared().port()));
+    let machine = Proxy::start(server).await.unwrap();
+    psql(
+        world,
+        &format!(
+            "CREATE TABLE pg_dist_node (groupid INTEGER, nodename TEXT, nodeport INTEGER, noderole TEXT, isactive BOOLEAN);
+             CREATE TABLE pg_dist_placement (shardid BIGINT, groupid INTEGER);
+             CREATE TABLE pg_dist_shard (logicalrelid REGCLASS, shardid BIGINT, shardminvalue TEXT, shardmaxvalue TEXT);
+             INSERT INTO pg_dist_node VALUES (1, '127.0.0.1', {port}, 'primary', true);
+             INSERT INTO pg_dist_placement VALUES (1, 1);
+             INSERT INTO pg_dist_shard VALUES ('conversation', 1, CAST(hashint8({id}) AS TEXT), CAST(hashint8({id}) AS TEXT))",
+            port = machine.address().port(),
+            id = id.get()
+        ),
+    );
+    machine
+}
+
+/// One that hangs holds a lane for a moment, and then only its own conversations.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_machine_that_hangs_stops_only_its_own_conversations() {
+    let world = world().await;
+    let [there, here] = two_of_a_lane(&world).await;
+    let machine = put_on_machine(&world, there).await;
+    assert_eq!(fresh(world.send(text(there, 1, "a", "x")).await), 3);
+    machine.stall(true);
+    let waiting = world.send(text(there, 1, "b", "x"));
+    let others = async {
+        for number in 0..20 {
+            let outcome = world.send(text(here, 1, &format!("c{number}"), "x")).await;
+            assert_eq!(fresh(outcome), 3 + number);
+        }
+    };
+    let (outcome, ()) = tokio::join!(waiting, others);
+    assert!(is_away(&outcome), "{outcome:?}");
+    machine.stall(false);
+    eventually("the machine is back", async || {
+        world.send(text(there, 1, "b", "x")).await.is_ok()
+    })
+    .await;
+    assert_eq!(world.all(there).await.len(), 4, "and its message is there once");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_machine_that_refuses_is_reached_by_the_coordinator() {
+    let world = world().await;
+    let id = world.conversation(&PAIR).await;
+    let machine = put_on_machine(&world, id).await;
+    machine.refuse();
+    assert_eq!(fresh(world.send(text(id, 1, "a", "x")).await), 3);
+    duplicate_of(world.send(text(id, 1, "a", "x")).await, 3);
+}
+
+/// Whatever is on its way when the connection breaks is written once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i4_a_connection_to_a_machine_that_breaks_doubles_nothing() {
+    let world = world().await;
+    let id = world.conversation(&PAIR).await;
+    let machine = put_on_machine(&world, id).await;
+    let mut sent = Vec::new();
+    for number in 0..30 {
+        let word = format!("a{number}");
+        let send = async { world.send(text(id, 1, &word, "x")).await };
+        let cut = async {
+            tokio::task::yield_now().await;
+            machine.cut();
+        };
+        let (outcome, ()) = tokio::join!(send, cut);
+        sent.push(outcome.unwrap().seq.get());
+    }
+    assert_eq!(sent, (3..33).collect::<Vec<_>>());
+    assert_eq!(world.all(id).await.len(), 32);
+}
+
 /// Citus cannot plan a statement without its values: it names no machine.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_connection_plans_without_values() {
@@ -159,19 +235,18 @@ async fn no_connection_plans_without_values() {
 }
 
 /// The tables whose rows lie on the machine of their conversation, and the column that names it.
-const OF_CONVERSATION: [(&str, &str); 8] = [
+const OF_CONVERSATION: [(&str, &str); 7] = [
     ("conversation", "id"),
     ("participant", "conversation_id"),
     ("entry", "conversation_id"),
     ("sent", "conversation_id"),
     ("mark", "conversation_id"),
-    ("hidden_conversation", "conversation_id"),
     ("correction", "conversation_id"),
     ("media_entry", "conversation_id"),
 ];
 
 /// Statements that ask every machine, by their beginning and a part of them, and why they may.
-const ASK_ALL: [(&str, &str, &str); 7] = [
+const ASK_ALL: [(&str, &str, &str); 5] = [
     (
         "SELECT conversation_id, user_id, changed_no FROM participant",
         "changed_no >= $1",
@@ -196,16 +271,6 @@ const ASK_ALL: [(&str, &str, &str); 7] = [
         "SELECT DISTINCT m.conversation_id FROM media_entry m",
         "m.media_id = $1",
         "a medium that is shown over REST",
-    ),
-    (
-        "SELECT conversation_id, user_id, through_seq, changed_no FROM hidden_conversation",
-        "user_id = $1",
-        "a Sync, for what its user hid",
-    ),
-    (
-        "SELECT conversation_id, user_id, through_seq, changed_no FROM hidden_conversation",
-        "ORDER BY changed_no",
-        "a node compares every 3 s",
     ),
 ];
 

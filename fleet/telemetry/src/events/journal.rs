@@ -49,6 +49,8 @@ const TARGET: &str = "journal";
 const FAULT_PERIOD: Duration = Duration::from_secs(10);
 static REFUSED_MESSAGE: Rate = Rate::every(FAULT_PERIOD);
 static FAILED_BATCH: Rate = Rate::every(FAULT_PERIOD);
+/// Each lane finds it out for itself, every ten seconds.
+static MACHINE_UNREACHABLE: Rate = Rate::every(Duration::from_secs(300));
 
 /// Reports of the journal. An outage of the database has no line here: the database logs where it begins and ends.
 pub enum Event<'a> {
@@ -113,6 +115,15 @@ pub enum Event<'a> {
     /// PostgreSQL refuses the statement that writes a small batch in one.
     WritesInParts {
         /// The server's error.
+        error: &'a dyn Display,
+    },
+    /// A machine with conversations takes no connection from here, so the coordinator passes their messages on.
+    MachineUnreachable {
+        /// As the coordinator names it.
+        host: &'a str,
+        /// Its port.
+        port: u16,
+        /// Why.
         error: &'a dyn Display,
     },
     /// The newest conversation is ahead of this machine's clock.
@@ -194,6 +205,18 @@ impl Event<'_> {
             }
             Self::WritesInParts { error } => {
                 tracing::warn!(target: TARGET, %error, "small batches are written in parts");
+            }
+            Self::MachineUnreachable { host, port, error } => {
+                if let Some(unlogged) = MACHINE_UNREACHABLE.line() {
+                    tracing::warn!(
+                        target: TARGET,
+                        host,
+                        port,
+                        %error,
+                        unlogged,
+                        "a machine of the database cannot be reached; messages go by the coordinator"
+                    );
+                }
             }
             Self::ClockBehind { behind_s } => {
                 tracing::warn!(

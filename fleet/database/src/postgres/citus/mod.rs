@@ -3,12 +3,16 @@
 
 mod layout;
 mod machine;
+mod shards;
 
 use tokio_postgres::Client;
 
 use self::layout::{FIRST, LAYOUT, OF_USERS, Place, place};
 pub(super) use self::machine::machines;
-pub use self::machine::{Machine, Settings};
+pub use self::{
+    machine::{Machine, Settings},
+    shards::{Shards, Worker},
+};
 use crate::Error;
 
 /// A function that Citus runs on the machine of a conversation.

@@ -25,10 +25,15 @@ use super::{
     notices::{self, Unconfirmed},
     pooler,
 };
-use crate::{Error, Outage, postgres::failure};
+use crate::{
+    Error, Outage,
+    postgres::{citus::Worker, failure},
+};
 
 /// How long a server has before the next one is tried beside it.
 const NEXT_AFTER: Duration = Duration::from_millis(250);
+/// How long a machine has that another way leads to as well.
+const WORKER_LIMIT: Duration = Duration::from_secs(1);
 /// PostgreSQL's own port.
 const PORT: u16 = 5432;
 
@@ -148,6 +153,18 @@ impl Hosts {
         }
     }
 
+    /// A connection to a machine behind these servers, with their settings.
+    pub(crate) async fn connect_to(&self, worker: &Worker, session: &str) -> Result<Connected, Away> {
+        let first = self.each.first().ok_or_else(Away::out_of_time)?;
+        let mut config = without_host(&first.config);
+        config.host(&worker.host).port(worker.port);
+        let connecting = notices::connect(&config, &self.tls, &self.unconfirmed, session);
+        match timeout(WORKER_LIMIT, connecting).await {
+            Ok(connected) => connected.map_err(|error| Away::of(&error)),
+            Err(_) => Err(Away::out_of_time()),
+        }
+    }
+
     /// Tries the servers one after the other, the next one beside those that have not answered yet.
     async fn find(&self, first: usize, session: &str) -> Result<(usize, Connected), Away> {
         let mut waiting: VecDeque<usize> = (0..self.each.len()).collect();
@@ -235,7 +252,7 @@ impl Hosts {
 
 /// The settings of a URL with one of its hosts.
 fn only(all: &Config, at: usize) -> Named {
-    let mut config = Config::new();
+    let mut config = without_host(all);
     let ports = all.get_ports();
     let port = ports.get(at).or(ports.first()).copied().unwrap_or(PORT);
     let shown = match &all.get_hosts()[at] {
@@ -249,8 +266,14 @@ fn only(all: &Config, at: usize) -> Named {
             format!("{}:{port}", folder.display())
         }
     };
+    config.port(port);
+    Named { shown, config }
+}
+
+/// The settings of a URL but for its hosts and ports.
+fn without_host(all: &Config) -> Config {
+    let mut config = Config::new();
     config
-        .port(port)
         .ssl_mode(all.get_ssl_mode())
         .ssl_negotiation(all.get_ssl_negotiation())
         .channel_binding(all.get_channel_binding())
@@ -286,7 +309,7 @@ fn only(all: &Config, at: usize) -> Named {
     if let Some(retries) = all.get_keepalives_retries() {
         config.keepalives_retries(retries);
     }
-    Named { shown, config }
+    config
 }
 
 #[cfg(test)]

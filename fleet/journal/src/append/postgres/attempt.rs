@@ -56,6 +56,8 @@ pub(in crate::append) struct Done {
     /// One for each job.
     pub(super) verdicts: Vec<Verdict>,
     pub(super) trouble: Option<Trouble>,
+    /// Whether the coordinator was passed.
+    pub(super) is_direct: bool,
 }
 
 pub(super) struct Attempt {
@@ -64,6 +66,21 @@ pub(super) struct Attempt {
     /// Do not wait for a locked row.
     pub(super) probe: bool,
     pub(super) now_ms: i64,
+}
+
+/// What becomes of the connection.
+enum After {
+    Keep,
+    /// Its state is unknown.
+    Drop,
+    /// It did not answer in time.
+    Silent,
+}
+
+impl After {
+    const fn keeping(keep: bool) -> Self {
+        if keep { Self::Keep } else { Self::Drop }
+    }
 }
 
 /// A conversation of this batch.
@@ -102,14 +119,19 @@ fn key(message: &NewMessage) -> Key<'_> {
 impl Attempt {
     /// Runs it to its end. Conversations taken from the cache are put back after the commit.
     pub(super) async fn run(mut self, mut link: Link) -> Done {
-        let written = match link.live().await {
+        let mut is_direct = false;
+        let written = match link.live_for(self.direct()).await {
             Ok(live) => {
-                let (written, keep) = self.write(&live).await;
-                // After any failure but a plain refusal, statements may still be in flight on this connection.
-                if keep {
-                    link.keep(live);
+                is_direct = live.worker.is_some();
+                match self.write(&live).await {
+                    (written, After::Keep) => {
+                        link.keep(live);
+                        written
+                    }
+                    // Statements may still be in flight on this connection.
+                    (written, After::Drop) => written,
+                    (_, After::Silent) => Err(link.drop_silent(live)),
                 }
-                written
             }
             Err(trouble) => Err(trouble),
         };
@@ -126,40 +148,60 @@ impl Attempt {
             jobs: self.jobs,
             verdicts,
             trouble,
+            is_direct,
         }
     }
 
-    async fn write(&mut self, live: &Live) -> (Result<Vec<Verdict>, Trouble>, bool) {
+    /// The conversation of a batch that writes to nothing else: media lie on the coordinator.
+    fn direct(&self) -> Option<ConversationId> {
+        let names_media = self.jobs.iter().any(|job| !job.named.is_empty());
+        let first = self.jobs.first()?.message.conversation;
+        (!names_media).then_some(first)
+    }
+
+    async fn write(&mut self, live: &Live) -> (Result<Vec<Verdict>, Trouble>, After) {
         let mut touched = self.touch();
-        let (firsts, media, originals) = match self.read(live, &mut touched).await {
-            Ok(read) => read,
-            Err(error) => {
+        let (firsts, media, originals) = match live.in_time(self.read(live, &mut touched)).await {
+            Ok(Ok(read)) => read,
+            Ok(Err(error)) => {
                 let trouble = live.trouble(&error);
                 let keep = matches!(trouble, Trouble::Refused(_) | Trouble::MachineAway(_));
-                return (Err(trouble), keep);
+                return (Err(trouble), After::keeping(keep));
             }
+            Err(_) => return (Ok(Vec::new()), After::Silent),
         };
         let mut verdicts = self.decide(&mut touched, &firsts, &media, originals);
-        match self.commit(live, &mut touched, &mut verdicts).await {
-            Ok(()) => {}
-            Err(Fate::NotWritten(trouble)) => {
+        let committed = live.in_time(self.commit(live, &mut touched, &mut verdicts)).await;
+        match committed {
+            Ok(Ok(())) => {}
+            Ok(Err(Fate::NotWritten(trouble))) => {
                 let keep = !matches!(trouble, Trouble::Away(_)) && live.roll_back().await;
-                return (Err(trouble), keep);
+                return (Err(trouble), After::keeping(keep));
             }
-            Err(Fate::Unknown(trouble)) => {
-                for (job, verdict) in self.jobs.iter_mut().zip(&verdicts) {
-                    if let Verdict::Added(accepted) = verdict {
-                        job.uncertain_from.get_or_insert(accepted.seq);
-                    }
-                }
+            Ok(Err(Fate::Unknown(trouble))) => {
+                self.doubt(&verdicts);
                 let keep = matches!(trouble, Trouble::MachineAway(_)) && live.roll_back().await;
-                return (Err(trouble), keep);
+                return (Err(trouble), After::keeping(keep));
+            }
+            // Its commit may follow.
+            Err(_) => {
+                self.doubt(&verdicts);
+                return (Ok(Vec::new()), After::Silent);
             }
         }
         let known = touched.into_iter().filter(|(_, touched)| !touched.again);
         self.cache
             .put(known.filter_map(|(conversation, touched)| Some((conversation, touched.known?))));
-        (Ok(verdicts), true)
+        (Ok(verdicts), After::Keep)
+    }
+
+    /// Marks sends that may be written: a retry that finds one has found its own.
+    fn doubt(&mut self, verdicts: &[Verdict]) {
+        for (job, verdict) in self.jobs.iter_mut().zip(verdicts) {
+            if let Verdict::Added(accepted) = verdict {
+                job.uncertain_from.get_or_insert(accepted.seq);
+            }
+        }
     }
 
     fn touch(&self) -> BTreeMap<ConversationId, Touched> {

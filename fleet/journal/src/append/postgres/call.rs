@@ -1,6 +1,6 @@
-//! Writing where conversations lie on several machines: a call that Citus hands to the machine of the conversation, which
-//! runs and commits it there. One round trip, one machine, one phase. A message that names media also writes to the
-//! coordinator, and takes a transaction of two phases.
+//! Writing where conversations lie on several machines: a call that the machine of the conversation runs and commits. One
+//! round trip, one machine, one phase. The coordinator hands it on where that machine cannot be reached. A message that
+//! names media also writes to the coordinator, and takes a transaction of two phases.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -35,7 +35,7 @@ impl Attempt {
     ) -> Result<(), Fate> {
         if !moves.still.is_empty() {
             let touched = live.client.execute(&live.touch, &[&moves.still]).await;
-            touched.map_err(|error| Fate::of_call(&error))?;
+            touched.map_err(|error| live.fate(&error))?;
         }
         let (&[id], &[seen], &[next]) = (&moves.ids[..], &moves.seen[..], &moves.next[..]) else {
             return match moves.ids.is_empty() {
@@ -68,7 +68,7 @@ impl Attempt {
         ];
         let has_won = if uses.is_empty() {
             let answer = live.client.query_one(append, &params).await;
-            answer.map_err(|error| Fate::of_call(&error))?.get(0)
+            answer.map_err(|error| live.fate(&error))?.get(0)
         } else {
             self.append_with_media((live, append), uses, &params).await?
         };

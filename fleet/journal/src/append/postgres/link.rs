@@ -1,14 +1,26 @@
 //! A lane's connection and its prepared statements.
 
+use std::time::{Duration, Instant};
+
 use database::{
     Error as DatabaseError,
-    postgres::{Postgres, Unconfirmed},
+    postgres::{
+        Postgres, Unconfirmed,
+        citus::{Shards, Worker},
+    },
 };
 use futures_util::future::try_join_all;
+use proto::ConversationId;
 use telemetry::events::journal::Event;
+use tokio::time::{error::Elapsed, timeout};
 use tokio_postgres::{Client, Row, Statement, types::ToSql};
 
-use super::{call, correction, fate::Trouble, media};
+use super::{
+    call, correction,
+    fate::{Fate, Trouble},
+    media,
+    worker::{Way, Workers},
+};
 use crate::entry;
 
 const STANDING: &str = "SELECT id, open, last_seq FROM conversation WHERE id = ANY($1::BIGINT[])";
@@ -130,6 +142,9 @@ const SESSION: &str =
     "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_hashjoin = off;
     SET enable_mergejoin = off; SET lock_timeout = '500ms'";
 
+/// A machine that has not answered by then is left alone for a while: longer than it waits for a locked row.
+const ANSWER_LIMIT: Duration = Duration::from_millis(1500);
+
 /// The machine of a conversation plans by the values: it has other settings than these.
 const SESSION_OF_MACHINES: &str = "SET lock_timeout = '500ms'";
 
@@ -137,10 +152,14 @@ const SESSION_OF_MACHINES: &str = "SET lock_timeout = '500ms'";
 pub(super) struct Link {
     postgres: Postgres,
     live: Option<Live>,
+    /// Connections past the coordinator, where conversations lie on several machines.
+    workers: Workers,
 }
 
 pub(super) struct Live {
     pub(super) client: Client,
+    /// The machine of the conversation, where the coordinator is passed.
+    pub(super) worker: Option<Worker>,
     pub(super) standing: Statement,
     pub(super) spans: Statement,
     pub(super) firsts: Statement,
@@ -174,11 +193,77 @@ pub(super) struct Statements {
 
 impl Link {
     pub(super) fn new(postgres: Postgres) -> Self {
-        Self { postgres, live: None }
+        Self {
+            postgres,
+            live: None,
+            workers: Workers::default(),
+        }
     }
 
-    /// The connection, to be returned with [`Self::keep`] unless its state is unknown.
-    pub(super) async fn live(&mut self) -> Result<Live, Trouble> {
+    /// The connection for a batch, to be returned with [`Self::keep`] unless its state is unknown. `direct` is its
+    /// conversation, where all its rows lie on the machine of that.
+    pub(super) async fn live_for(&mut self, direct: Option<ConversationId>) -> Result<Live, Trouble> {
+        let Some(conversation) = direct.filter(|_| self.postgres.is_distributed()) else {
+            return self.live().await;
+        };
+        let now = Instant::now();
+        if self.workers.is_outdated(now)
+            && let Ok(live) = self.live().await
+        {
+            // A coordinator that is away leaves the map as it is.
+            if let Ok(shards) = Shards::read(&live.client).await {
+                self.workers.learn(shards);
+                self.keep(live);
+            }
+        }
+        match self.workers.way(conversation, now) {
+            Way::Coordinator => self.live().await,
+            Way::Silent(worker) => Err(silent(&worker)),
+            Way::Direct(worker) => match self.workers.take(&worker) {
+                Some(live) => Ok(live),
+                None => self.reach(worker).await,
+            },
+        }
+    }
+
+    async fn reach(&mut self, worker: Worker) -> Result<Live, Trouble> {
+        match self.postgres.connect_to(&worker).await {
+            Ok(client) => {
+                let live = self.of_machines(client).await?;
+                Ok(Live {
+                    worker: Some(worker),
+                    ..live
+                })
+            }
+            Err(error) => {
+                let (host, port) = (worker.host.as_str(), worker.port);
+                Event::MachineUnreachable {
+                    host,
+                    port,
+                    error: &error,
+                }
+                .emit();
+                self.workers.avoid(worker, Instant::now());
+                self.live().await
+            }
+        }
+    }
+
+    /// The connection did not answer in time: nothing more is asked of its machine for a while.
+    pub(super) fn drop_silent(&mut self, live: Live) -> Trouble {
+        match live.worker {
+            Some(worker) => {
+                let trouble = silent(&worker);
+                self.workers.leave_alone(worker, Instant::now());
+                trouble
+            }
+            None => Trouble::MachineAway(DatabaseError::Unavailable(
+                "the coordinator does not answer".into(),
+            )),
+        }
+    }
+
+    async fn live(&mut self) -> Result<Live, Trouble> {
         if let Some(live) = self.live.take().filter(|live| !live.client.is_closed()) {
             return Ok(live);
         }
@@ -208,6 +293,7 @@ impl Link {
             append,
         ] = all(prepared).await?;
         Ok(Live {
+            worker: None,
             standing,
             spans,
             firsts,
@@ -248,6 +334,7 @@ impl Link {
             .inspect_err(|error| Event::WritesInParts { error }.emit())
             .ok();
         Ok(Live {
+            worker: None,
             standing,
             spans,
             firsts,
@@ -276,7 +363,10 @@ impl Link {
     }
 
     pub(super) fn keep(&mut self, live: Live) {
-        self.live = Some(live);
+        match live.worker.clone() {
+            Some(worker) => self.workers.keep(worker, live),
+            None => self.live = Some(live),
+        }
     }
 }
 
@@ -288,6 +378,14 @@ async fn all<const N: usize>(
     let prepared = prepared.map_err(|error| Trouble::from(&error))?;
     let missing = |_| Trouble::Away(DatabaseError::Unavailable("statements are missing".into()));
     prepared.try_into().map_err(missing)
+}
+
+/// A machine that was left alone, or fell silent just now.
+fn silent(worker: &Worker) -> Trouble {
+    let (host, port) = (&worker.host, worker.port);
+    Trouble::MachineAway(DatabaseError::Unavailable(format!(
+        "{host}:{port} does not answer"
+    )))
 }
 
 async fn set(client: &Client, session: &str) -> Result<(), Trouble> {
@@ -312,8 +410,37 @@ impl Live {
     /// Why a statement that reads failed.
     pub(super) fn trouble(&self, error: &tokio_postgres::Error) -> Trouble {
         match self.writes {
-            Writes::Call(_) => Trouble::on_machines(error),
+            Writes::Call(_) => self.of_machine(Trouble::on_machines(error)),
             Writes::Statements(_) => Trouble::from(error),
+        }
+    }
+
+    /// Whether a failed call that commits by itself has written.
+    pub(super) fn fate(&self, error: &tokio_postgres::Error) -> Fate {
+        self.fate_of(Fate::of_call(error))
+    }
+
+    pub(super) fn fate_of(&self, fate: Fate) -> Fate {
+        match fate {
+            Fate::NotWritten(trouble) => Fate::NotWritten(self.of_machine(trouble)),
+            Fate::Unknown(trouble) => Fate::Unknown(self.of_machine(trouble)),
+        }
+    }
+
+    /// A connection past the coordinator says nothing of any other machine.
+    fn of_machine(&self, trouble: Trouble) -> Trouble {
+        match trouble {
+            Trouble::Away(error) if self.worker.is_some() => Trouble::MachineAway(error),
+            other => other,
+        }
+    }
+
+    /// How long an answer is awaited before the conversations of other machines have their turn. On one server nothing else
+    /// has.
+    pub(super) async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, Elapsed> {
+        match self.writes {
+            Writes::Call(_) => timeout(ANSWER_LIMIT, work).await,
+            Writes::Statements(_) => Ok(work.await),
         }
     }
 

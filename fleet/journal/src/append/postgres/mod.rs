@@ -10,6 +10,7 @@ mod fate;
 mod link;
 mod media;
 mod queue;
+mod worker;
 mod write;
 
 use std::{
@@ -129,7 +130,12 @@ impl<C: Send + 'static> Writer<C> for BatchWriter<C> {
             jobs,
             verdicts,
             trouble,
+            is_direct,
         } = done;
+        // A machine past the coordinator says nothing of the database as a whole.
+        if trouble.is_none() && !is_direct {
+            link.report(Ok(()));
+        }
         self.handle(&link, &trouble, &held);
         self.link = Some(link);
         let refusal = match &trouble {
@@ -172,7 +178,6 @@ impl<C> BatchWriter<C> {
         match trouble {
             None => {
                 self.pause = None;
-                link.report(Ok(()));
                 if std::mem::take(&mut self.away) {
                     Event::BatchesResumed.emit();
                 }

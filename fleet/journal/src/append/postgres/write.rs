@@ -121,7 +121,7 @@ impl Attempt {
             return Ok(());
         }
         let reason = "a commit was not confirmed by the standby";
-        Err(Fate::unknown(reason.to_owned()))
+        Err(live.fate_of(Fate::unknown(reason.to_owned())))
     }
 
     async fn write_and_commit(

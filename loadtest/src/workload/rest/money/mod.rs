@@ -60,7 +60,7 @@ pub(super) async fn run(arguments: RestArguments) -> Result<bool> {
     let dice = Chance::new(arguments.output.seed);
     let (members, kills) = tokio::join!(
         all(members, work),
-        kills::kill(&mut ground, arguments.kill_every, dice, work.until),
+        kills::kill(&mut ground, &arguments, dice, work.until),
     );
     let (members, kills) = (members?, kills.context("a killed server does not start again")?);
     // A killed one's usage is gone.
