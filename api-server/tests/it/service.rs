@@ -8,6 +8,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use api_server::{DoctorVerification, MediaPlace, Settings, SmsProvider};
@@ -190,6 +191,12 @@ pub fn roomy() -> Settings {
     }
 }
 
+/// The service closes a connection after ten idle seconds, perhaps just when the next request is sent on it.
+fn client() -> reqwest::Client {
+    let client = reqwest::Client::builder().no_proxy();
+    client.pool_idle_timeout(Duration::from_secs(5)).build().unwrap()
+}
+
 impl Service {
     pub async fn start() -> Self {
         Self::start_with(roomy()).await
@@ -324,7 +331,7 @@ impl Service {
             journal,
             backplane,
             sms,
-            client: reqwest::Client::builder().no_proxy().build().unwrap(),
+            client: client(),
             shutdown,
             ended: Some(ended),
             settings,
