@@ -151,7 +151,7 @@ async fn hide_part(app: &App, user: User) -> Result<bool, Error> {
     Ok(is_full)
 }
 
-/// What is to be published of a part, and whether there may be more.
+/// The entries to publish for a part, and whether there may be more.
 async fn hide_page(
     tx: &mut Transaction<'_>,
     journal: &Journal,

@@ -68,7 +68,7 @@ pub(super) struct Attempt {
     pub(super) now_ms: i64,
 }
 
-/// What becomes of the connection.
+/// The state of the connection after an attempt.
 enum After {
     Keep,
     /// Its state is unknown.
