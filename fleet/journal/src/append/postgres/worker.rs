@@ -15,8 +15,10 @@ use super::link::Live;
 
 /// How long a map is used.
 const FRESH: Duration = Duration::from_secs(10);
-/// How long a machine that could not be reached is left to the coordinator.
+/// How long a machine that could not be reached is left to the coordinator; doubled each time, since an attempt holds its
+/// lane for up to a second where packets vanish.
 const AVOIDED: Duration = Duration::from_secs(10);
+const LONGEST_AVOIDED: Duration = Duration::from_secs(320);
 /// How long a machine that fell silent is left alone.
 const SILENT: Duration = Duration::from_secs(3);
 
@@ -34,6 +36,8 @@ struct Reach {
     live: Option<Live>,
     /// Until then the coordinator reaches it.
     avoided_until: Option<Instant>,
+    /// How long that is.
+    avoided: Option<Duration>,
     /// Until then nothing is asked of it.
     silent_until: Option<Instant>,
 }
@@ -93,10 +97,50 @@ impl Workers {
     }
 
     pub(super) fn avoid(&mut self, worker: Worker, now: Instant) {
-        self.each.entry(worker).or_default().avoided_until = Some(now + AVOIDED);
+        let reach = self.each.entry(worker).or_default();
+        let avoided = reach
+            .avoided
+            .map_or(AVOIDED, |avoided| (avoided * 2).min(LONGEST_AVOIDED));
+        reach.avoided = Some(avoided);
+        reach.avoided_until = Some(now + avoided);
     }
 
     pub(super) fn leave_alone(&mut self, worker: Worker, now: Instant) {
         self.each.entry(worker).or_default().silent_until = Some(now + SILENT);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_that_cannot_be_reached_is_tried_less_and_less() {
+        let worker = Worker {
+            host: "db".to_owned(),
+            port: 5432,
+        };
+        let mut workers = Workers::default();
+        let mut now = Instant::now();
+        for expected_s in [10, 20, 40, 80, 160, 320, 320] {
+            workers.avoid(worker.clone(), now);
+            let until = workers.each[&worker].avoided_until.unwrap();
+            assert_eq!(until - now, Duration::from_secs(expected_s));
+            now = until;
+        }
+        let conversation = ConversationId::from_database(1);
+        assert!(
+            matches!(workers.way(conversation, now), Way::Coordinator),
+            "of no map"
+        );
+    }
+
+    #[test]
+    fn a_map_is_read_again_after_a_while() {
+        let mut workers = Workers::default();
+        let now = Instant::now();
+        assert!(workers.is_outdated(now));
+        assert!(!workers.is_outdated(now + FRESH / 2));
+        assert!(workers.is_outdated(now + FRESH));
     }
 }
