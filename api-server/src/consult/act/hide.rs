@@ -125,7 +125,7 @@ pub(crate) async fn hide_all(
         return Ok(first);
     }
     // A long history goes in parts: entries would wait for one transaction that locks all of it.
-    while hide_part(&app, user.clone()).await? {}
+    while app.to_the_end(hide_part(app.clone(), user.clone())).await? {}
     let journal = app.journal.clone();
     app.write(write.once, move |tx| {
         Box::pin(async move {
@@ -137,7 +137,7 @@ pub(crate) async fn hide_all(
 }
 
 /// Hides a part of a history in a transaction of its own. Whether there may be more.
-async fn hide_part(app: &App, user: User) -> Result<bool, Error> {
+async fn hide_part(app: App, user: User) -> Result<bool, Error> {
     let journal = app.journal.clone();
     let hidden = app.database.transaction(move |tx| {
         Box::pin(async move {

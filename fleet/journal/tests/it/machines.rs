@@ -195,7 +195,7 @@ async fn a_machine_that_refuses_is_reached_by_the_coordinator() {
     duplicate_of(world.send(text(id, 1, "a", "x")).await, 3);
 }
 
-/// Whatever is on its way when the connection breaks is written once.
+/// A send whose connection breaks is written once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn i4_a_connection_to_a_machine_that_breaks_doubles_nothing() {
     let world = world().await;

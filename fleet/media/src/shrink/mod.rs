@@ -102,7 +102,7 @@ async fn work(
         give_way();
         let made = picture::smaller(&original, width.pixels());
         drop(permit);
-        // Who asked may be gone.
+        // The caller may have stopped waiting.
         let _ = done.send(made);
     });
     if spawned.is_err() {

@@ -49,7 +49,7 @@ const TARGET: &str = "journal";
 const FAULT_PERIOD: Duration = Duration::from_secs(10);
 static REFUSED_MESSAGE: Rate = Rate::every(FAULT_PERIOD);
 static FAILED_BATCH: Rate = Rate::every(FAULT_PERIOD);
-/// Each lane finds it out for itself, every ten seconds.
+/// Each lane finds it out for itself, again and again.
 static MACHINE_UNREACHABLE: Rate = Rate::every(Duration::from_secs(300));
 
 /// Reports of the journal. An outage of the database has no line here: the database logs where it begins and ends.

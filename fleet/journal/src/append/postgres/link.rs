@@ -211,7 +211,7 @@ impl Link {
             && let Ok(live) = self.live().await
         {
             // A coordinator that is away leaves the map as it is.
-            if let Ok(shards) = Shards::read(&live.client).await {
+            if let Ok(Ok(shards)) = live.in_time(Shards::read(&live.client)).await {
                 self.workers.learn(shards);
                 self.keep(live);
             }
@@ -226,27 +226,29 @@ impl Link {
         }
     }
 
+    /// A connection to a machine, or to the coordinator where there is none in time.
     async fn reach(&mut self, worker: Worker) -> Result<Live, Trouble> {
-        match self.postgres.connect_to(&worker).await {
-            Ok(client) => {
-                let live = self.of_machines(client).await?;
-                Ok(Live {
-                    worker: Some(worker),
-                    ..live
-                })
-            }
-            Err(error) => {
-                let (host, port) = (worker.host.as_str(), worker.port);
-                Event::MachineUnreachable {
-                    host,
-                    port,
-                    error: &error,
+        let error = match self.postgres.connect_to(&worker).await {
+            Ok(client) => match timeout(ANSWER_LIMIT, self.of_machines(client)).await {
+                Ok(Ok(live)) => {
+                    return Ok(Live {
+                        worker: Some(worker),
+                        ..live
+                    });
                 }
-                .emit();
-                self.workers.avoid(worker, Instant::now());
-                self.live().await
-            }
+                _ => DatabaseError::Unavailable("it does not prepare the statements of messages".into()),
+            },
+            Err(error) => error,
+        };
+        let (host, port) = (worker.host.as_str(), worker.port);
+        Event::MachineUnreachable {
+            host,
+            port,
+            error: &error,
         }
+        .emit();
+        self.workers.avoid(worker, Instant::now());
+        self.live().await
     }
 
     /// The connection did not answer in time: nothing more is asked of its machine for a while.
