@@ -3,7 +3,10 @@
 mod connections;
 
 use std::{
+    future::poll_fn,
+    io,
     net::{IpAddr, SocketAddr},
+    pin::Pin,
     sync::Arc,
     time::Duration,
 };
@@ -17,6 +20,7 @@ use telemetry::{
     task::{self, Stopped},
 };
 use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     task::JoinHandle,
     time::timeout,
@@ -37,6 +41,9 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_HEAD_BYTES: usize = 16 * 1024;
 /// The longest time for running requests when the service ends.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest time that a closing connection waits for the peer's next bytes, and in all.
+const LINGER_IDLE: Duration = Duration::from_secs(2);
+const LINGER_TIMEOUT: Duration = Duration::from_secs(10);
 /// The interval of checks for a renewed certificate.
 const CERTIFICATE_EVERY: Duration = Duration::from_secs(1);
 /// The protocols behind TLS (ALPN).
@@ -232,24 +239,43 @@ impl Server {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(Peer(address));
             request.extensions_mut().insert(connection.clone());
-            router.clone().oneshot(request)
+            Box::pin(router.clone().oneshot(request))
         });
-        let connection = http1::Builder::new()
+        let mut connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIMEOUT)
             .max_buf_size(MAX_HEAD_BYTES)
             .serve_connection(TokioIo::new(stream), service);
-        let mut connection = std::pin::pin!(connection);
         let outcome = tokio::select! {
-            outcome = &mut connection => outcome,
+            outcome = poll_fn(|cx| connection.poll_without_shutdown(cx)) => outcome,
             () = self.shutdown.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
+                Pin::new(&mut connection).graceful_shutdown();
+                poll_fn(|cx| connection.poll_without_shutdown(cx)).await
             }
         };
-        if let Err(error) = outcome {
-            tracing::debug!(%error, "a connection ended");
+        match outcome {
+            Ok(()) => linger(connection.into_parts().io.into_inner()).await,
+            Err(error) => tracing::debug!(%error, "a connection ended"),
         }
+    }
+}
+
+/// Ends a connection so that its last answer arrives: a close with unread bytes resets it, and the peer of a refused upload
+/// would lose the refusal.
+async fn linger(mut stream: Stream) {
+    let drained = async {
+        stream.shutdown().await?;
+        let mut unread = vec![0; 8 * 1024];
+        loop {
+            match timeout(LINGER_IDLE, stream.read(&mut unread)).await {
+                Ok(Ok(0)) | Err(_) => return Ok(()),
+                Ok(outcome) => outcome?,
+            };
+        }
+    };
+    let drained: Result<io::Result<()>, _> = timeout(LINGER_TIMEOUT, drained).await;
+    if let Ok(Err(error)) = drained {
+        tracing::debug!(%error, "a connection ended");
     }
 }
 
@@ -259,8 +285,7 @@ fn refused() {
 
 #[cfg(test)]
 mod tests {
-    use axum::routing::get;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use axum::routing::{get, put};
 
     use super::*;
     use crate::settings::Settings;
@@ -273,6 +298,32 @@ mod tests {
             let _ = stream.read_to_string(&mut answer).await;
         }
         answer
+    }
+
+    /// More than the buffers of both sockets hold: the peer is still sending when the service has answered.
+    #[tokio::test]
+    async fn a_peer_that_sends_a_refused_body_gets_the_answer() {
+        const BYTES: usize = 32 * 1024 * 1024;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let shutdown = CancellationToken::new();
+        let router = Router::new().route("/", put(|| async { "refused" }));
+        let limits = ConnectionLimits::new(&Settings::default());
+        let running = tokio::spawn(run(listener.into(), router, limits, shutdown.clone()));
+        let exchange = async {
+            let head = format!("PUT / HTTP/1.1\r\nhost: x\r\ncontent-length: {BYTES}\r\n\r\n");
+            peer.write_all(head.as_bytes()).await?;
+            peer.write_all(&vec![7; BYTES]).await?;
+            let mut answer = String::new();
+            peer.read_to_string(&mut answer).await?;
+            io::Result::Ok(answer)
+        };
+        let answer = timeout(Duration::from_secs(60), exchange).await.unwrap().unwrap();
+        assert!(answer.ends_with("refused"), "{answer}");
+        drop(peer);
+        shutdown.cancel();
+        let ended = timeout(Duration::from_secs(60), running).await;
+        ended.unwrap().unwrap().unwrap();
     }
 
     #[tokio::test]
