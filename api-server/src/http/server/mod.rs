@@ -246,9 +246,13 @@ impl Server {
             .header_read_timeout(HEAD_TIMEOUT)
             .max_buf_size(MAX_HEAD_BYTES)
             .serve_connection(TokioIo::new(stream), service);
-        let outcome = tokio::select! {
-            outcome = poll_fn(|cx| connection.poll_without_shutdown(cx)) => outcome,
-            () = self.shutdown.cancelled() => {
+        let ended = tokio::select! {
+            outcome = poll_fn(|cx| connection.poll_without_shutdown(cx)) => Some(outcome),
+            () = self.shutdown.cancelled() => None,
+        };
+        let outcome = match ended {
+            Some(outcome) => outcome,
+            None => {
                 Pin::new(&mut connection).graceful_shutdown();
                 poll_fn(|cx| connection.poll_without_shutdown(cx)).await
             }

@@ -21,9 +21,6 @@ use crate::{
 const TURN_WAIT: Duration = Duration::from_secs(10);
 /// The longest wait for one picture. Pixels, scans and bytes are bounded, so that the work behind it ends, too.
 const WORK_WAIT: Duration = Duration::from_secs(20);
-/// The least priority of a thread.
-#[cfg(target_os = "linux")]
-const LEAST: i32 = 19;
 
 /// Makes smaller pictures, a few at once. Cloning it is cheap.
 #[derive(Clone, Debug)]
@@ -116,9 +113,14 @@ async fn work(
     }
 }
 
-/// Gives this thread the least share of the processors. Elsewhere than on Linux it would be the whole process.
+/// Lets every other thread of the machine go before this one. Linux takes the processor from an idle thread at once; from
+/// one of least niceness only when its slice of some milliseconds is over. Elsewhere pictures have the priority of the rest.
 fn give_way() {
     // Where the system refuses, pictures are made all the same.
     #[cfg(target_os = "linux")]
-    let _ = rustix::process::nice(LEAST);
+    let _ = thread_priority::set_thread_priority_and_policy(
+        thread_priority::thread_native_id(),
+        thread_priority::ThreadPriority::Min,
+        thread_priority::ThreadSchedulePolicy::Normal(thread_priority::NormalThreadSchedulePolicy::Idle),
+    );
 }

@@ -86,7 +86,8 @@ fn is_sealed(root: &Path, key: &Key) -> io::Result<bool> {
     incoming(root, &sealed_name(key)).try_exists()
 }
 
-/// Syncs a staged upload, and moves it to where no sender writes. Returns whether there is a sealed one now.
+/// Syncs a staged upload, and moves it to where no sender writes. Returns whether there is a sealed one now. After a crash
+/// it may be staged again: the finish was not answered.
 pub(super) fn seal(root: &Path, key: &Key) -> Result<bool, StoreError> {
     if is_sealed(root, key)? {
         return Ok(true);
@@ -100,13 +101,12 @@ pub(super) fn seal(root: &Path, key: &Key) -> Result<bool, StoreError> {
     lock(&file, &from)?;
     file.sync_all()?;
     fs::rename(&from, incoming(root, &sealed_name(key)))?;
-    sync_folder(&below(root, &[INCOMING]))?;
     Ok(true)
 }
 
 /// Gives a sealed upload its kept name. One that another attempt has kept is kept.
 pub(super) fn keep(root: &Path, from: &Path, key: &Key, form: Form) -> io::Result<()> {
-    match move_synced(root, from, key, form) {
+    match move_kept(root, from, key, form) {
         Err(error) if error.kind() == io::ErrorKind::NotFound && kept(root, key, form).try_exists()? => {
             Ok(())
         }
@@ -114,20 +114,24 @@ pub(super) fn keep(root: &Path, from: &Path, key: &Key, form: Form) -> io::Resul
     }
 }
 
-/// Deletes what is staged or sealed.
+/// Deletes what is staged or sealed. A crash may bring it back, unread by anybody: it is swept like an upload without an end.
 pub(super) fn discard(root: &Path, key: &Key) -> io::Result<()> {
     remove(&staged(root, key))?;
     remove(&incoming(root, &sealed_name(key)))?;
-    sync_folder(&below(root, &[INCOMING]))
+    Ok(())
 }
 
-/// Moves a synced file to its kept name, and syncs the folders.
-fn move_synced(root: &Path, from: &Path, key: &Key, form: Form) -> io::Result<()> {
+/// Moves a synced file to its kept name, and syncs the folders. The name of a smaller picture need not outlive a crash: it is
+/// made again, and each sync keeps the log of a chat on the same disk waiting.
+fn move_kept(root: &Path, from: &Path, key: &Key, form: Form) -> io::Result<()> {
     let (outer, inner) = key.folders();
     make_folder(&below(root, &[KEPT, outer]))?;
     make_folder(&below(root, &[KEPT, outer, inner]))?;
     fs::rename(from, kept(root, key, form))?;
-    sync_folder(&below(root, &[KEPT, outer, inner]))
+    match form {
+        Form::Smaller(_) => Ok(()),
+        Form::Served | Form::Uploaded => sync_folder(&below(root, &[KEPT, outer, inner])),
+    }
 }
 
 /// Deletes all files of a medium.
@@ -176,7 +180,7 @@ impl New {
     pub(super) fn keep(mut self, root: &Path, key: &Key, form: Form) -> io::Result<()> {
         self.file.sync_all()?;
         if let Some(path) = &self.path {
-            move_synced(root, path, key, form)?;
+            move_kept(root, path, key, form)?;
         }
         self.path = None;
         Ok(())
