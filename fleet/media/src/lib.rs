@@ -5,6 +5,7 @@
 
 mod copy;
 mod finish;
+mod idle;
 mod inspect;
 mod medium;
 mod mime;
@@ -17,6 +18,7 @@ mod tests;
 pub use self::{
     copy::{Copied, copy},
     finish::{FinishError, finish},
+    idle::give_way,
     inspect::Refused,
     medium::{Announced, Finished},
     mime::{Class, MAX_OTHER_BYTES, MAX_PICTURE_BYTES, MAX_PIXELS, MimeType},

@@ -13,6 +13,7 @@ use tokio::{
 
 use self::picture::NotDecoded;
 use crate::{
+    idle::give_way,
     mime::MAX_PICTURE_BYTES,
     store::{Form, Key, Read, Store, StoreError, Wanted, Width},
 };
@@ -111,16 +112,4 @@ async fn work(
         Ok(Err(_)) => Err(ShrinkError::NotAPicture),
         Err(_) => Err(ShrinkError::Busy),
     }
-}
-
-/// Lets every other thread of the machine go before this one. Linux takes the processor from an idle thread at once; from
-/// one of least niceness only when its slice of some milliseconds is over. Elsewhere pictures have the priority of the rest.
-fn give_way() {
-    // Where the system refuses, pictures are made all the same.
-    #[cfg(target_os = "linux")]
-    let _ = thread_priority::set_thread_priority_and_policy(
-        thread_priority::thread_native_id(),
-        thread_priority::ThreadPriority::Min,
-        thread_priority::ThreadSchedulePolicy::Normal(thread_priority::NormalThreadSchedulePolicy::Idle),
-    );
 }

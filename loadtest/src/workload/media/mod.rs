@@ -1,6 +1,7 @@
 //! media: photos and files are put and got while a chat goes on. The chat is measured without and with them by turns in
 //! one run, so that both meet the same machine; every byte that is got is compared with those that were put.
 
+mod phones;
 mod sample;
 mod web;
 mod worker;
@@ -24,6 +25,7 @@ use crate::generator::{self, Outcome};
 use crate::report::{Bar, Percentiles, Report};
 use crate::server::usage::Usage;
 use crate::world::{User, World};
+use phones::Phones;
 use sample::{Kind, Sample};
 use worker::{Done, Place, Worker};
 
@@ -104,7 +106,8 @@ pub(super) async fn run(arguments: MediaArguments) -> Result<bool> {
         .map(|place| Worker::new(place, sample.clone(), seed))
         .collect::<Result<Vec<_>>>()?;
 
-    let mut course = Course::new(&arguments);
+    let phones = Phones::new()?;
+    let mut course = Course::new(&arguments, &phones);
     for phase in order(arguments.pairs) {
         Box::pin(course.phase(phase, &site, &shape, &mut workers, per_worker)).await?;
     }
@@ -164,6 +167,7 @@ async fn places(fleet: &Fleet, world: &mut World, arguments: &MediaArguments) ->
 /// The run, phase by phase.
 struct Course<'a> {
     arguments: &'a MediaArguments,
+    phones: &'a Phones,
     runs: Runs,
     without: Sum,
     with: Sum,
@@ -174,9 +178,10 @@ struct Course<'a> {
 }
 
 impl<'a> Course<'a> {
-    fn new(arguments: &'a MediaArguments) -> Self {
+    fn new(arguments: &'a MediaArguments, phones: &'a Phones) -> Self {
         Self {
             arguments,
+            phones,
             runs: Runs::default(),
             without: Sum::default(),
             with: Sum::default(),
@@ -210,7 +215,7 @@ impl<'a> Course<'a> {
         let mut working = Vec::new();
         if has_media {
             for worker in workers.drain(..) {
-                working.push(tokio::spawn(worker.work(per_worker, ended.clone())));
+                working.push(self.phones.spawn(worker.work(per_worker, ended.clone())));
             }
         }
         let outcome = Box::pin(generator::run(chat, &site.watch)).await;
