@@ -15,7 +15,15 @@ pub(crate) async fn walk_an_index([sqlite, postgres]: [&str; 2], params: Vec<Val
     on_sqlite(sqlite, params).await;
 }
 
-async fn on_sqlite(sql: &str, params: Vec<Value>) {
+/// Checks by which index a statement goes: that of the rows it counts, and not of more than these.
+pub(crate) async fn walks(index: &str, sql: &str, params: Vec<Value>) {
+    let on_postgres = on_postgres(sql, params.len()).await;
+    assert!(on_postgres.contains(index), "{sql}:\n{on_postgres}");
+    let on_sqlite = on_sqlite(sql, params).await;
+    assert!(on_sqlite.contains(index), "{sql}:\n{on_sqlite}");
+}
+
+async fn on_sqlite(sql: &str, params: Vec<Value>) -> String {
     let place = Store::Sqlite.place(migrated).await;
     let database = Database::open(place.url()).await.unwrap();
     let rows = database
@@ -23,6 +31,7 @@ async fn on_sqlite(sql: &str, params: Vec<Value>) {
         .await
         .unwrap();
     assert!(!rows.is_empty());
+    let mut plan = Vec::new();
     for row in rows {
         let parent: i64 = row.get(1).unwrap();
         let step: String = row.get(3).unwrap();
@@ -31,12 +40,14 @@ async fn on_sqlite(sql: &str, params: Vec<Value>) {
         assert!(is_own || !step.starts_with("SCAN"), "{sql}: {step}");
         // A subquery over one row's ids may sort: they are few.
         assert!(parent != 0 || !step.contains("TEMP B-TREE"), "{sql}: {step}");
+        plan.push(step);
     }
     database.close().await;
+    plan.join("\n")
 }
 
 /// With scans and sorts disabled, the planner keeps only those for which no index exists.
-async fn on_postgres(sql: &str, params: usize) {
+async fn on_postgres(sql: &str, params: usize) -> String {
     let place = Store::Postgres.place(migrated).await;
     let explain = format!(
         "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
@@ -50,6 +61,7 @@ async fn on_postgres(sql: &str, params: usize) {
     // As above, a subquery may sort.
     let outer = plan.split("SubPlan").next().unwrap_or_default();
     assert!(!outer.contains("Sort"), "{sql}:\n{plan}");
+    plan
 }
 
 pub(crate) async fn migrated(url: String) -> anyhow::Result<()> {

@@ -39,6 +39,10 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
         "V20__clinic_operators",
         include_str!("../migrations/V20__clinic_operators.sql"),
     ),
+    (
+        "V21__open_consults",
+        include_str!("../migrations/V21__open_consults.sql"),
+    ),
 ];
 
 /// Steps that only change how SQLite keeps the rows that both engines hold; PostgreSQL runs them as nothing.
