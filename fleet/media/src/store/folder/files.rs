@@ -44,7 +44,7 @@ pub(super) fn prepare(root: &Path) -> io::Result<()> {
 }
 
 /// Opens a staged upload for appending, locked against other writers.
-pub(super) fn open_staged(root: &Path, key: &Key, offset: u64) -> Result<File, StoreError> {
+pub(super) fn open_staged(root: &Path, key: &Key, offset: u64) -> Result<Locked, StoreError> {
     if is_sealed(root, key)? || is_kept(root, key)? {
         return Err(StoreError::NotFound);
     }
@@ -54,8 +54,8 @@ pub(super) fn open_staged(root: &Path, key: &Key, offset: u64) -> Result<File, S
         .append(true)
         .mode(0o600)
         .open(&path)?;
-    lock(&file, &path)?;
-    let received = file.metadata()?.len();
+    let file = lock(file, &path)?;
+    let received = file.0.metadata()?.len();
     if received == offset {
         Ok(file)
     } else {
@@ -63,15 +63,28 @@ pub(super) fn open_staged(root: &Path, key: &Key, offset: u64) -> Result<File, S
     }
 }
 
+/// A file that is locked against other writers, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Locked(pub(super) File);
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        // To close it is not enough: a program that this process starts has a copy of each open file for a moment, and
+        // with it the lock. Where the unlock fails, closing must do.
+        let _ = self.0.unlock();
+    }
+}
+
 /// Locks a file that still has this path: between its opening and its lock it may have been kept or deleted.
-fn lock(file: &File, path: &Path) -> Result<(), StoreError> {
+fn lock(file: File, path: &Path) -> Result<Locked, StoreError> {
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Err(StoreError::Busy),
         Err(TryLockError::Error(error)) => return Err(error.into()),
     }
-    if fs::metadata(path)?.ino() == file.metadata()?.ino() {
-        Ok(())
+    let file = Locked(file);
+    if fs::metadata(path)?.ino() == file.0.metadata()?.ino() {
+        Ok(file)
     } else {
         Err(StoreError::Busy)
     }
@@ -98,8 +111,8 @@ pub(super) fn seal(root: &Path, key: &Key) -> Result<bool, StoreError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(error.into()),
     };
-    lock(&file, &from)?;
-    file.sync_all()?;
+    let file = lock(file, &from)?;
+    file.0.sync_all()?;
     fs::rename(&from, incoming(root, &sealed_name(key)))?;
     Ok(true)
 }
@@ -220,4 +233,23 @@ pub(super) fn modified_ms(metadata: &fs::Metadata) -> i64 {
 
 fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As a program that is being started has one.
+    #[test]
+    fn a_copy_of_an_open_file_keeps_no_lock() {
+        let root = tempfile::tempdir().unwrap();
+        prepare(root.path()).unwrap();
+        let key = Key::random();
+        let open = || open_staged(root.path(), &key, 0);
+        let first = open().unwrap();
+        let _copy = first.0.try_clone().unwrap();
+        assert_eq!(open().unwrap_err(), StoreError::Busy);
+        drop(first);
+        open().unwrap();
+    }
 }

@@ -64,9 +64,9 @@ impl Folder {
                 break Err(StoreError::TooLong { total });
             }
             received += piece.len() as u64;
-            file = blocking(move || file.write_all(&piece).map(|()| file)).await?;
+            file = blocking(move || file.0.write_all(&piece).map(|()| file)).await?;
         };
-        blocking(move || file.sync_data()).await?;
+        blocking(move || file.0.sync_data()).await?;
         outcome.map(|()| received)
     }
 
