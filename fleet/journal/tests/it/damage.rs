@@ -279,8 +279,8 @@ async fn a_damaged_page_refuses_the_sends_of_its_conversation_alone() {
     let place = world.end().await;
     let path = place.folder().join("test.db");
     let mut bytes = std::fs::read(&path).unwrap();
-    let at = find(&bytes, &long.as_bytes()[..64]) + 8_000;
-    assert!(b"damaged ".contains(&bytes[at]));
+    // Amid a page that is full of it: the next one may be another's.
+    let at = find(&bytes, &long.as_bytes()[..3_000]) + 1_500;
     bytes[at] ^= 1;
     std::fs::write(&path, bytes).unwrap();
     let world = World::on(place).await;
