@@ -94,7 +94,7 @@ impl Service {
             Event::NamesFoldedLater { inner }.emit();
         }
         let app = assembly::app(&settings, database, journal, backplane, shutdown.clone()).await?;
-        let mut router = routes::router(app.clone())?;
+        let mut router = routes::router(app.clone());
         if !settings.cors_origin.is_empty() {
             let origins: Arc<[Origin]> = settings.cors_origin.clone().into();
             router = router.layer(middleware::from_fn_with_state(origins, cors::cors));

@@ -348,17 +348,14 @@ pub fn document() -> Value {
 }
 
 /// Everything that is served.
-///
-/// # Errors
-/// When the document cannot be written.
-pub(crate) fn router(app: App) -> anyhow::Result<Router> {
-    let (router, document) = documented().split_for_parts();
-    Ok(router
-        .merge(docs::routes(&docs::complete(document))?)
+pub(crate) fn router(app: App) -> Router {
+    let (router, _) = documented().split_for_parts();
+    router
+        .merge(docs::routes(document))
         .merge(wallet::routes(&app))
         .merge(team::poster::routes())
         .merge(invitation::routes())
         .fallback(|| std::future::ready(Error::new(ErrorCode::NoRoute)))
         .layer(middleware::from_fn_with_state(app.clone(), observe::observe))
-        .with_state(app))
+        .with_state(app)
 }

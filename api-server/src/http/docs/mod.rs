@@ -17,6 +17,7 @@ use axum::{
 };
 use bytes::Bytes;
 use serde_json::Value;
+use tokio::{sync::OnceCell, task::spawn_blocking};
 use utoipa::{
     IntoParams, OpenApi,
     openapi::{
@@ -31,7 +32,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 pub(crate) use complete::complete;
 pub(crate) use schema::{cursor, error_code, error_status, no, ok_status, one_of, yes};
 
-use crate::http::answer::Failure;
+use crate::http::{answer::Failure, error::Error};
 
 /// Security: the access token in its own header.
 const TOKEN: &str = "access_token";
@@ -163,18 +164,26 @@ pub(crate) fn frame() -> Document {
     document
 }
 
+/// The document's text, made when it is first asked for: most processes never are, and a start costs less without it.
+static TEXT: OnceCell<Bytes> = OnceCell::const_new();
+
 /// `/openapi.json` and the page `/docs` with its assets.
-pub(crate) fn routes<S: Clone + Send + Sync + 'static>(document: &Value) -> anyhow::Result<Router<S>> {
-    let text = Bytes::from(serde_json::to_vec(document)?);
+pub(crate) fn routes<S: Clone + Send + Sync + 'static>(document: fn() -> Value) -> Router<S> {
     let page = SwaggerUi::new("/docs").config(Config::new(["/openapi.json"]));
-    Ok(Router::new()
-        .route(
-            "/openapi.json",
-            get(move || std::future::ready(json(text.clone()))),
-        )
+    Router::new()
+        .route("/openapi.json", get(move || written(document)))
         // The bare address leads browsers to the documentation.
         .route("/", get(|| std::future::ready(Redirect::to("/docs"))))
-        .merge(page))
+        .merge(page)
+}
+
+/// Makes the document where it holds up no other request.
+async fn written(document: fn() -> Value) -> Result<Response, Error> {
+    let make = || async move {
+        let made = spawn_blocking(move || document().to_string()).await;
+        made.map(Bytes::from).map_err(Error::internal)
+    };
+    Ok(json(TEXT.get_or_try_init(make).await?.clone()))
 }
 
 /// Every operation of a document.
