@@ -1,7 +1,7 @@
 //! Threads that give way to all others.
 
-/// Lets every other thread of the machine go before this one. Linux takes the processor from an idle thread at once; from
-/// one of least niceness only when its slice of some milliseconds is over. Elsewhere the thread stays as it is.
+/// Lets the other threads go before this one, which keeps a small share. Linux takes the processor from an idle thread at
+/// once; from one of least niceness only after its slice of some milliseconds. Elsewhere the thread stays as it is.
 pub fn give_way() {
     #[cfg(target_os = "linux")]
     {

@@ -51,6 +51,11 @@ impl Shrinker {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn is_free(&self) -> bool {
+        self.permits.available_permits() > 0
+    }
+
     /// Makes the smaller picture of a kept one unless it is there. Returns the form to read: [`Form::Smaller`], a JPEG without
     /// metadata whose pixels are turned, or [`Form::Served`] where that is not larger.
     ///
@@ -58,22 +63,54 @@ impl Shrinker {
     /// [`StoreError::NotFound`] where no picture is kept; the others of [`ShrinkError`].
     pub async fn smaller(&self, store: &Store, key: &Key, width: Width) -> Result<Form, ShrinkError> {
         let smaller = Form::Smaller(width);
-        match store.size(key, smaller).await {
-            Ok(_) => return Ok(smaller),
-            Err(StoreError::NotFound) => {}
-            Err(error) => return Err(error.into()),
+        if is_kept(store, key, smaller).await? {
+            return Ok(smaller);
         }
         let waited = timeout(TURN_WAIT, self.permits.clone().acquire_owned()).await;
         let permit = waited.ok().and_then(Result::ok).ok_or(ShrinkError::Busy)?;
-        let original = store.read(key, Form::Served, Wanted::All).await?;
-        let original = collect(original).await?;
-        let Some(made) = work(permit, original, width).await? else {
-            return Ok(Form::Served);
-        };
-        let pieces = stream::iter([Ok(Bytes::from(made))]);
-        store.put(key, smaller, Box::pin(pieces)).await?;
-        Ok(smaller)
+        // It is kept also when nobody waits for it any more: on a busy machine the next request finds it.
+        let making = tokio::spawn(make(permit, store.clone(), key.clone(), width));
+        match timeout(WORK_WAIT, making).await {
+            Ok(Ok(made)) => made,
+            // A panic.
+            Ok(Err(_)) => Err(ShrinkError::NotAPicture),
+            Err(_) => Err(ShrinkError::Busy),
+        }
     }
+}
+
+async fn is_kept(store: &Store, key: &Key, form: Form) -> Result<bool, StoreError> {
+    match store.size(key, form).await {
+        Ok(_) => Ok(true),
+        Err(StoreError::NotFound) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes a smaller picture, and keeps it.
+async fn make(
+    permit: OwnedSemaphorePermit,
+    store: Store,
+    key: Key,
+    width: Width,
+) -> Result<Form, ShrinkError> {
+    let smaller = Form::Smaller(width);
+    // Another request may have made it since this one looked.
+    if is_kept(&store, &key, smaller).await? {
+        return Ok(smaller);
+    }
+    let original = collect(store.read(&key, Form::Served, Wanted::All).await?).await?;
+    let Some(made) = decoded(permit, original, width).await? else {
+        return Ok(Form::Served);
+    };
+    let pieces = stream::iter([Ok(Bytes::from(made))]);
+    store.put(&key, smaller, Box::pin(pieces)).await?;
+    // The medium may have been deleted meanwhile: then this is deleted, too.
+    if !is_kept(&store, &key, Form::Served).await? {
+        store.delete(&key).await?;
+        return Err(StoreError::NotFound.into());
+    }
+    Ok(smaller)
 }
 
 async fn collect(mut read: Read) -> Result<Vec<u8>, ShrinkError> {
@@ -88,8 +125,8 @@ async fn collect(mut read: Read) -> Result<Vec<u8>, ShrinkError> {
 }
 
 /// Decodes on a thread of its own that gives way to all others: a chat must not wait for pictures. The permit is given back
-/// when the work ends, not when the wait does.
-async fn work(
+/// when the work ends.
+async fn decoded(
     permit: OwnedSemaphorePermit,
     original: Vec<u8>,
     width: Width,
@@ -100,16 +137,15 @@ async fn work(
         give_way();
         let made = picture::smaller(&original, width.pixels());
         drop(permit);
-        // The caller may have stopped waiting.
+        // The service may have ended.
         let _ = done.send(made);
     });
     if spawned.is_err() {
         return Err(ShrinkError::Busy);
     }
-    match timeout(WORK_WAIT, made).await {
-        Ok(Ok(made)) => made.map_err(|NotDecoded| ShrinkError::NotAPicture),
+    match made.await {
+        Ok(made) => made.map_err(|NotDecoded| ShrinkError::NotAPicture),
         // A panic of a decoder.
-        Ok(Err(_)) => Err(ShrinkError::NotAPicture),
-        Err(_) => Err(ShrinkError::Busy),
+        Err(_) => Err(ShrinkError::NotAPicture),
     }
 }

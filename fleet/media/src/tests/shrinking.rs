@@ -85,6 +85,26 @@ async fn it_is_made_once_and_never_larger() {
 }
 
 #[tokio::test]
+async fn it_is_kept_also_when_its_caller_has_left() {
+    let (_folder, store) = store().await;
+    let shrinker = Shrinker::new(1);
+    let key = kept(&store, MimeType::Png, &samples::png(1000, 500)).await;
+    let form = Form::Smaller(width(64));
+    let mut asked = Box::pin(shrinker.smaller(&store, &key, width(64)));
+    // Until it is being made: then no permit is left.
+    while shrinker.is_free() {
+        assert!(futures_util::poll!(&mut asked).is_pending());
+        tokio::task::yield_now().await;
+    }
+    assert!(futures_util::poll!(&mut asked).is_pending());
+    drop(asked);
+    while store.size(&key, form).await == Err(StoreError::NotFound) {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    read(&store, &key, form, Wanted::All).await.unwrap();
+}
+
+#[tokio::test]
 async fn bombs_and_noise_are_refused_also_past_the_inspection() {
     let (_folder, store) = store().await;
     let shrinker = Shrinker::new(1);

@@ -1,6 +1,6 @@
 //! A folder: `incoming/KEY` is staged, `kept/ab/cd/KEY` (and `KEY.form`) is kept. Bytes are kept only once they and the
-//! folders above are synced, so that a crash leaves either nothing or all of them. What a crash may undo is not synced:
-//! steps before the answer, deletions that are repeated, and names of smaller pictures.
+//! folders above are synced, so that a crash leaves either nothing or all of them. A crash may undo what is not synced: steps
+//! before the answer, deletions that are repeated, and names of smaller pictures.
 
 mod files;
 mod list;
