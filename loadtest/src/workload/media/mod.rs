@@ -31,6 +31,8 @@ use worker::{Done, Place, Worker};
 
 /// By how much media may make the chat's p99 longer.
 const CHAT_RATIO: f64 = 1.2;
+/// The share of the media asked for that must be put. Workers give way to the chat.
+const LEAST_SHARE: f64 = 0.9;
 /// More than any run puts.
 const DAILY_MIB: &str = "--media-daily-mib=4000000000";
 const MIB: f64 = 1_048_576.0;
@@ -320,13 +322,22 @@ impl<'a> Course<'a> {
         report.figures.extend(figures);
         report.bars.extend(bars(&without.recorder, &with.recorder));
         report.faults.clone_from(&done.figures.faults);
-        if done.media == 0 {
-            report.faults.push("no medium was put".to_owned());
-        }
+        report
+            .faults
+            .extend(too_few(arguments.media_rate, done.media, worked));
         report.parts = parts;
         done.figures.print(worked);
         report
     }
+}
+
+/// A fault where fewer media were put than were asked for: what is not there disturbs no chat.
+fn too_few(rate: Rate, media: u64, worked: Duration) -> Option<String> {
+    let wanted = match rate {
+        Rate::PerSecond(per_second) => per_second * worked.as_secs_f64() * LEAST_SHARE,
+        Rate::Max | Rate::Percent(_) => 1.0,
+    };
+    (media < wanted as u64).then(|| format!("{media} media were put, less than {wanted:.0}"))
 }
 
 /// The chat's p99 with media, beside those without.
@@ -357,6 +368,14 @@ mod tests {
     #[test]
     fn each_pair_goes_the_other_way_round() {
         assert_eq!(order(3), [false, true, true, false, false, true]);
+    }
+
+    #[test]
+    fn media_that_do_not_come_are_a_fault() {
+        let ten_s = Duration::from_secs(10);
+        let faults = |rate, media| too_few(rate, media, ten_s).is_some();
+        assert!(!faults(Rate::PerSecond(4.0), 36) && faults(Rate::PerSecond(4.0), 35));
+        assert!(!faults(Rate::Max, 1) && faults(Rate::Max, 0));
     }
 
     #[test]

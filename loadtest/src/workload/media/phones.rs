@@ -1,5 +1,5 @@
-//! The threads of the workers. To hash and to compare is the work of phones, which share no processor with the server: it
-//! must not delay the chat whose times are measured.
+//! The threads of the workers. Hashing and comparing are the work of phones, which share no processor with the server.
+//! They must not delay the chat whose times are measured.
 
 use std::future::Future;
 
