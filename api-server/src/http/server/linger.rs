@@ -164,21 +164,28 @@ mod tests {
         );
     }
 
-    #[tokio::test]
-    async fn an_end_of_the_service_does_not_wait_for_a_peer_that_sends_on() {
+    /// How long a connection lingers whose peer sends a byte each 100 ms, by a clock that nobody waits for.
+    async fn lingered(shutdown: &CancellationToken) -> Duration {
         let (mut peer, stream) = tokio::io::duplex(64);
-        let shutdown = CancellationToken::new();
-        shutdown.cancel();
+        let begun = tokio::time::Instant::now();
         let sending = async {
             while peer.write_all(b"7").await.is_ok() {
-                tokio::task::yield_now().await;
+                sleep(Duration::from_millis(100)).await;
             }
         };
-        let lingering = linger(stream, &shutdown);
-        timeout(Duration::from_secs(60), async {
-            tokio::join!(sending, lingering)
-        })
-        .await
-        .unwrap();
+        tokio::select! {
+            () = sending => unreachable!("it is open"),
+            () = linger(stream, shutdown) => begun.elapsed(),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_sends_on_is_left_and_sooner_when_the_service_ends() {
+        let shutdown = CancellationToken::new();
+        let whole = lingered(&shutdown).await;
+        assert!((LONGEST..LONGEST + IDLE).contains(&whole), "{whole:?}");
+        shutdown.cancel();
+        let at_the_end = lingered(&shutdown).await;
+        assert!(at_the_end < 2 * AT_THE_END, "{at_the_end:?}");
     }
 }

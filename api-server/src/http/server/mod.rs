@@ -257,8 +257,9 @@ impl Server {
         };
         // A head that was refused may go on, too.
         if unread.is_set() || outcome.as_ref().is_err_and(hyper::Error::is_parse) {
-            let stream = connection.into_parts().io.into_inner();
-            linger::linger(stream, &self.shutdown).await;
+            // The service counts the connection for its address or user, and lives as long.
+            let parts = connection.into_parts();
+            linger::linger(parts.io.into_inner(), &self.shutdown).await;
         }
         if let Err(error) = outcome {
             tracing::debug!(%error, "a connection ended");

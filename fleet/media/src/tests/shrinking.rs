@@ -1,5 +1,7 @@
 //! Smaller pictures, as they are shown.
 
+use std::time::Duration;
+
 use image::{GenericImageView, ImageDecoder, ImageReader};
 
 use super::{
@@ -98,9 +100,12 @@ async fn it_is_kept_also_when_its_caller_has_left() {
     }
     assert!(futures_util::poll!(&mut asked).is_pending());
     drop(asked);
-    while store.size(&key, form).await == Err(StoreError::NotFound) {
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
+    let made = async {
+        while store.size(&key, form).await == Err(StoreError::NotFound) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), made).await.unwrap();
     read(&store, &key, form, Wanted::All).await.unwrap();
 }
 
