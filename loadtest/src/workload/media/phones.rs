@@ -4,18 +4,26 @@
 use std::future::Future;
 
 use anyhow::{Context, Result};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
 
 /// A runtime whose threads give way to all others.
-pub(super) struct Phones(Option<Runtime>);
+pub(super) struct Phones {
+    handle: Handle,
+    /// Until it is dropped.
+    runtime: Option<Runtime>,
+}
 
 impl Phones {
     pub(super) fn new() -> Result<Self> {
         let mut builder = Builder::new_multi_thread();
         builder.worker_threads(1).thread_name("phones").enable_all();
         let runtime = builder.on_thread_start(media::give_way).build();
-        Ok(Self(Some(runtime.context("the workers have no threads")?)))
+        let runtime = runtime.context("the workers have no threads")?;
+        Ok(Self {
+            handle: runtime.handle().clone(),
+            runtime: Some(runtime),
+        })
     }
 
     /// Starts a worker.
@@ -23,17 +31,14 @@ impl Phones {
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> JoinHandle<T> {
-        match &self.0 {
-            Some(runtime) => runtime.spawn(work),
-            None => tokio::spawn(work),
-        }
+        self.handle.spawn(work)
     }
 }
 
 impl Drop for Phones {
     fn drop(&mut self) {
         // A runtime that waits for its tasks must not be dropped within another one.
-        if let Some(runtime) = self.0.take() {
+        if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
     }
