@@ -268,3 +268,33 @@ fn recovery_is_timed_case_by_case() {
         "{report}"
     );
 }
+
+#[test]
+fn probes_stay_through_an_outage_longer_than_a_session_of_refusals() {
+    // 25 sends a second for 12 s: more than the 256 refused messages that a session may have.
+    let (report, _) = report(&[
+        "recover",
+        "--case",
+        "postgres",
+        "--nodes",
+        "2",
+        "--conversations",
+        "2",
+        "--rate",
+        "10",
+        "--outage",
+        "12s",
+        "--watch",
+        "3s",
+    ]);
+    assert_eq!(report["faults"], serde_json::json!([]), "{report}");
+    let figure = |name: &str| report["figures"][name].as_f64().unwrap();
+    assert!(
+        figure("postgres: probes answered UNAVAILABLE") > 100.0,
+        "{report}"
+    );
+    assert!(
+        figure("postgres: probes sent") > figure("postgres: probes answered UNAVAILABLE"),
+        "{report}"
+    );
+}

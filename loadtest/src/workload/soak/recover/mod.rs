@@ -225,7 +225,7 @@ impl Scene {
             .insert(format!("{case}: first acknowledgement, ms"), first);
     }
 
-    /// Probes on every node, which don't come back when they are sent away and don't repeat what is refused.
+    /// Probes on every node, which don't come back when they are sent away and don't wait before they resend.
     async fn postgres(&mut self, report: &mut Report) -> Result<()> {
         let addresses = self.stage.fleet.nodes.iter().filter_map(|node| node.ports().im);
         let rest = &self.stage.rest;

@@ -1,7 +1,8 @@
 //! Probes: on each node a user who sends at a fixed pace, whatever the answers, and notes how each send is answered.
-//! Good clients would hide what apps are not to see.
+//! Good clients would hide what apps are not to see. Like them a probe resends what was refused before anything new;
+//! unlike them it never waits before it does.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -17,7 +18,7 @@ use super::PROBE_RUN;
 use crate::world::rest::Rest;
 use crate::world::{User, World};
 
-/// How often a probe sends. A node ends a session with more than 256 refused messages: those of some 10 s.
+/// How often a probe sends.
 const EVERY: Duration = Duration::from_millis(40);
 /// How long the last answers are waited for.
 const REST: Duration = Duration::from_secs(30);
@@ -116,32 +117,80 @@ async fn try_to_log_in(address: SocketAddr, user: &User, password: &str) -> Resu
     }
 }
 
+/// A message that waits for its answer.
+struct Attempt {
+    message: u64,
+    sent: Instant,
+}
+
+/// What a probe has sent, by `client_msg_id`, and what has become of it.
+#[derive(Default)]
+struct Sends {
+    /// The number of the newest message.
+    newest: u64,
+    /// The number of the newest attempt, which is its request.
+    attempts: u64,
+    waiting: HashMap<u64, Attempt>,
+    /// Refused messages in the order of their first attempts. A node accepts nothing newer until the oldest has come
+    /// again, and ends a session with more than 256 of them; so nothing new is sent beside them.
+    refused: BTreeSet<u64>,
+}
+
+impl Sends {
+    /// The next attempt: the oldest refused message, else a new one. Returns its request and its message.
+    fn next(&mut self) -> (u64, u64) {
+        let message = self.refused.pop_first().unwrap_or_else(|| {
+            self.newest += 1;
+            self.newest
+        });
+        self.attempts += 1;
+        let attempt = Attempt {
+            message,
+            sent: Instant::now(),
+        };
+        self.waiting.insert(self.attempts, attempt);
+        (self.attempts, message)
+    }
+
+    /// An attempt was answered; a refused message is sent again.
+    fn answered(&mut self, request_id: u64, is_ok: bool) -> Option<Answer> {
+        let attempt = self.waiting.remove(&request_id)?;
+        if !is_ok {
+            self.refused.insert(attempt.message);
+        }
+        Some(Answer {
+            sent: attempt.sent,
+            at: Instant::now(),
+            is_ok,
+        })
+    }
+}
+
 async fn probe(connection: Connection, chat: i64, mut stopped: watch::Receiver<bool>) -> Result<Findings> {
     let (mut reader, mut writer) = connection.split();
     let mut findings = Findings::default();
-    let mut waiting: HashMap<u64, Instant> = HashMap::new();
+    let mut sends = Sends::default();
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
-    let mut number = 0;
     loop {
         tokio::select! {
             _ = stopped.changed() => break,
             _ = ticks.tick() => {
-                number += 1;
-                waiting.insert(number, Instant::now());
-                if let Err(error) = send(&mut writer, number, chat).await {
+                let (request_id, message) = sends.next();
+                if let Err(error) = send(&mut writer, request_id, chat, message).await {
                     findings.faults.push(format!("a probe could not send: {error}"));
                     return Ok(findings);
                 }
             }
-            heard = hear(&mut reader, &mut waiting, &mut findings) => if !heard {
+            heard = hear(&mut reader, &mut sends, &mut findings) => if !heard {
                 return Ok(findings);
             }
         }
     }
-    let rest = async { while !waiting.is_empty() && hear(&mut reader, &mut waiting, &mut findings).await {} };
+    let rest =
+        async { while !sends.waiting.is_empty() && hear(&mut reader, &mut sends, &mut findings).await {} };
     if timeout(REST, rest).await.is_err() {
-        let unanswered = waiting.len();
+        let unanswered = sends.waiting.len();
         findings.faults.push(format!(
             "{unanswered} sends of a probe had no answer after {REST:?}"
         ));
@@ -149,21 +198,23 @@ async fn probe(connection: Connection, chat: i64, mut stopped: watch::Receiver<b
     Ok(findings)
 }
 
-async fn send(writer: &mut Writer, number: u64, chat: i64) -> std::io::Result<()> {
+async fn send(writer: &mut Writer, request_id: u64, chat: i64, message: u64) -> std::io::Result<()> {
     let send = wire::Send {
         conversation_id: chat,
-        client_msg_id: format!("probe-{PROBE_RUN}-{chat}-{number}"),
+        client_msg_id: format!("probe-{PROBE_RUN}-{chat}-{message}"),
         mime_type: "text/plain".to_owned(),
         body: "probe".into(),
         mentions: Vec::new(),
         reply_to_seq: 0,
         ..wire::Send::default()
     };
-    writer.send(&frame(number, client_frame::Body::Send(send))).await
+    writer
+        .send(&frame(request_id, client_frame::Body::Send(send)))
+        .await
 }
 
 /// Takes the next frame; false when the connection has ended. Dropping the future loses nothing.
-async fn hear(reader: &mut Reader, waiting: &mut HashMap<u64, Instant>, findings: &mut Findings) -> bool {
+async fn hear(reader: &mut Reader, sends: &mut Sends, findings: &mut Findings) -> bool {
     let frame = match reader.receive().await {
         Ok(Some(frame)) => frame,
         Ok(None) => {
@@ -190,16 +241,18 @@ async fn hear(reader: &mut Reader, waiting: &mut HashMap<u64, Instant>, findings
             ));
             false
         }
+        Some(server_frame::Body::Bye(bye)) => {
+            findings.faults.push(format!(
+                "a probe was sent away, {}: {}",
+                bye.reason().as_str_name(),
+                bye.detail
+            ));
+            return false;
+        }
         // Its own entries, and what else a session hears.
         _ => return true,
     };
-    if let Some(sent) = waiting.remove(&frame.request_id) {
-        findings.answers.push(Answer {
-            sent,
-            at: Instant::now(),
-            is_ok,
-        });
-    }
+    findings.answers.extend(sends.answered(frame.request_id, is_ok));
     true
 }
 
