@@ -1,6 +1,6 @@
 //! Transactions that share one commit. A commit costs more than the statements of most transactions, and while the disk
 //! syncs it, others arrive. Those run one after the other within one transaction, each in a savepoint: a refused one is
-//! rolled back alone. Each is answered after the commit of all.
+//! rolled back alone. Each is answered after the commit of all, also a refused one that saw rows of others before it.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -31,7 +31,8 @@ pub(super) type Answer = Box<dyn FnOnce(Result<(), Error>) + Send>;
 
 /// A transaction before its commit.
 pub(super) trait Part: Send {
-    /// Runs its statements. Whether they are to be committed, and who waits for that.
+    /// Runs its statements. Whether they are to be committed, and who waits for that. A refused one gets the outcome of
+    /// what it saw: where that was lost, its refusal says nothing.
     fn run(self: Box<Self>, connection: &mut Connection) -> (bool, Answer);
 
     /// Answers that it cannot begin.
@@ -111,6 +112,8 @@ impl Group<'_> {
         }
         let survives = self.roll_back(is_first);
         match ran {
+            // I1: it was refused by rows that are not on the disk yet.
+            Ok((_, answer)) if survives && !is_first => self.waiting.push(answer),
             Ok((_, answer)) => answer(Ok(())),
             // Its caller sees that from the channel.
             Err(_) => Event::WorkPanicked.emit(),

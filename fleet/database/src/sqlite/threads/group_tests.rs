@@ -41,8 +41,8 @@ impl Part for Insert {
             End::Keep | End::Refuse => {}
         }
         let is_kept = matches!(end, End::Keep);
-        let answer = move |outcome| {
-            let outcome = if is_kept { outcome } else { Err(Error::Refused) };
+        let answer = move |outcome: Result<(), Error>| {
+            let outcome = outcome.and(if is_kept { Ok(()) } else { Err(Error::Refused) });
             answers.lock().push((id, outcome));
         };
         (is_kept, Box::new(answer))
@@ -57,6 +57,8 @@ struct Scene {
     connection: Connection,
     commits: Arc<AtomicUsize>,
     answers: Answers,
+    /// Those that were answered before the first commit.
+    early: Arc<Mutex<Vec<i64>>>,
     groups: Groups,
 }
 
@@ -68,17 +70,21 @@ impl Scene {
             .unwrap();
         let commits = Arc::<AtomicUsize>::default();
         let (answers, counted) = (Answers::default(), commits.clone());
-        let answered = answers.clone();
+        let early = Arc::<Mutex<Vec<i64>>>::default();
+        let (answered, noted) = (answers.clone(), early.clone());
         let hook = move || {
-            let is_first = counted.fetch_add(1, Ordering::Relaxed) == 0;
-            // I1: before a commit only refusals are answered. SQLite takes `true` for a refusal of the commit.
-            is_first && answered.lock().iter().any(|(_, outcome)| outcome.is_ok())
+            if counted.fetch_add(1, Ordering::Relaxed) == 0 {
+                *noted.lock() = answered.lock().iter().map(|(id, _)| *id).collect();
+            }
+            // SQLite takes `true` for a refusal of the commit.
+            false
         };
         connection.commit_hook(Some(hook)).unwrap();
         Self {
             connection,
             commits,
             answers,
+            early,
             // A busy machine makes no group smaller.
             groups: Groups::within(Duration::MAX),
         }
@@ -132,6 +138,7 @@ fn those_that_wait_together_share_a_commit() {
     assert_eq!(scene.commits(), 1);
     assert_eq!(scene.answered(), (vec![1, 2, 3, 4, 5], vec![]));
     assert_eq!(scene.rows(), [1, 2, 3, 4, 5]);
+    assert!(scene.early.lock().is_empty(), "I1");
 }
 
 #[test]
@@ -148,6 +155,27 @@ fn a_refused_one_is_rolled_back_alone() {
             assert_eq!(scene.commits(), 1);
         }
     }
+}
+
+/// I1: what refused it may be a row that a power loss still removes.
+#[test]
+fn one_that_is_refused_behind_others_is_answered_after_their_commit() {
+    let mut scene = Scene::new();
+    scene.run(&[End::Refuse, End::Keep, End::Refuse, End::Keep]);
+    assert_eq!(*scene.early.lock(), [1]);
+    assert_eq!(scene.answered(), (vec![2, 4], vec![1, 3]));
+}
+
+/// What refused it was rolled back, so it may be sent again.
+#[test]
+fn one_that_is_refused_by_what_is_lost_hears_that() {
+    let mut scene = Scene::new();
+    scene.run(&[End::Keep, End::Refuse, End::Lose]);
+    let answers = scene.answers.lock();
+    let outcome = |id: i64| &answers.iter().find(|(of, _)| *of == id).unwrap().1;
+    assert!(matches!(outcome(1), Err(Error::Busy(_))), "{:?}", outcome(1));
+    assert!(matches!(outcome(2), Err(Error::Busy(_))), "{:?}", outcome(2));
+    assert!(matches!(outcome(3), Err(Error::Refused)), "{:?}", outcome(3));
 }
 
 #[test]

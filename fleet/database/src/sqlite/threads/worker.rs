@@ -241,8 +241,8 @@ where
                 (true, Box::new(ended))
             }
             Err(error) => {
-                let rolled_back = move |_| {
-                    let _ = answer.send(Err(error));
+                let rolled_back = move |seen: Result<(), Error>| {
+                    let _ = answer.send(Err(seen.map_or_else(E::from, |()| error)));
                 };
                 (false, Box::new(rolled_back))
             }
