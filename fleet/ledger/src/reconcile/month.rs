@@ -24,8 +24,9 @@ const MONTHS: &str =
     "SELECT month, posted_fen, earned_fen FROM income_month WHERE team_id = $1 ORDER BY month";
 
 /// Months of teams without an account.
-const ALONE: &str = "SELECT i.team_id, i.month, a.balance_fen
-     FROM income_month i LEFT JOIN ledger_account a ON a.account = 'income:' || CAST(i.team_id AS TEXT)
+const ALONE: &str = "SELECT i.team_id, i.month,
+       (SELECT a.balance_fen FROM ledger_account a WHERE a.account = 'income:' || CAST(i.team_id AS TEXT))
+     FROM income_month i
      WHERE (i.team_id, i.month) > ($1, $2) ORDER BY i.team_id, i.month LIMIT $3";
 
 /// Postings that the database sums at once: their sum stays far below the end of an i64.

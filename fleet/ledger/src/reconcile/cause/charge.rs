@@ -10,10 +10,10 @@ pub(super) const CONSULTS: Source = Source {
     word: "consult",
     kinds: &[Kind::Begin, Kind::Finish, Kind::Cancel],
     select: "SELECT c.consult_id, c.team_id, c.member_id, c.price_fen, c.commission_per_mille, c.fee_fen, c.wallet_fen,
-       c.state, c.commission_fen, c.refunded_fen, c.month, k.status,
+       c.state, c.commission_fen, c.refunded_fen, c.month, (SELECT k.status FROM consult k WHERE k.id = c.consult_id),
        (SELECT CAST(coalesce(sum(r.amount_fen), 0) AS BIGINT) FROM refund r
         WHERE r.consult_id = c.consult_id AND r.vas_id IS NULL)
-     FROM consult_charge c LEFT JOIN consult k ON k.id = c.consult_id",
+     FROM consult_charge c",
     id: "c.consult_id",
     changed: "coalesce(c.ended_ms, c.created_ms)",
     read: consult,
@@ -39,8 +39,9 @@ pub(super) const REFUNDS: Source = Source {
     word: "refund",
     kinds: &[Kind::Refund],
     select: "SELECT r.id, r.team_id, r.member_id, r.amount_fen, r.commission_fen,
-       CASE WHEN r.vas_id IS NULL THEN c.month ELSE v.month END
-     FROM refund r LEFT JOIN consult_charge c ON c.consult_id = r.consult_id LEFT JOIN vas v ON v.id = r.vas_id",
+       CASE WHEN r.vas_id IS NULL THEN (SELECT c.month FROM consult_charge c WHERE c.consult_id = r.consult_id)
+            ELSE (SELECT v.month FROM vas v WHERE v.id = r.vas_id) END
+     FROM refund r",
     id: "r.id",
     changed: "r.created_ms",
     read: refund,

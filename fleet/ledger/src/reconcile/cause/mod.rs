@@ -26,7 +26,8 @@ struct Source {
     /// The first word of their causes.
     word: &'static str,
     kinds: &'static [Kind],
-    /// `SELECT … FROM …` with the columns that `read` wants; the first is the id.
+    /// `SELECT … FROM …` with the columns that `read` wants; the first is the id. Rows of other tables are looked up in the
+    /// columns: PostgreSQL may join a page with all of the other table from its beginning.
     select: &'static str,
     /// The column of the id.
     id: &'static str,
