@@ -145,8 +145,9 @@ const SESSION: &str =
 /// A machine that has not answered by then is left alone for a while: longer than it waits for a locked row.
 const ANSWER_LIMIT: Duration = Duration::from_millis(1500);
 
-/// The machine of a conversation plans by the values: it has other settings than these.
-const SESSION_OF_MACHINES: &str = "SET lock_timeout = '500ms'";
+/// The machine of a conversation plans by the values: behind a generic plan it would keep another local plan for each call
+/// (docs/decisions/0019-distributed.md).
+const SESSION_OF_MACHINES: &str = "SET plan_cache_mode = force_custom_plan; SET lock_timeout = '500ms'";
 
 /// A lane's connection, opened when it is needed.
 pub(super) struct Link {
