@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     Error, Value,
-    postgres::{self, Postgres},
+    postgres::{self, Postgres, citus},
 };
 
 /// A slow disk on the other side holds up no client here; a lock that another transaction holds is reported soon.
@@ -24,6 +24,8 @@ const SESSION: &str = "SET idle_in_transaction_session_timeout = 0; SET lock_tim
 
 pub(super) struct Target {
     client: Client,
+    /// Whether its conversations lie on several machines.
+    is_distributed: bool,
 }
 
 impl Target {
@@ -37,7 +39,10 @@ impl Target {
             let lock = format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", names.join(", "));
             client.batch_execute(&lock).await?;
         }
-        Ok(Self { client })
+        Ok(Self {
+            client,
+            is_distributed: postgres.is_distributed(),
+        })
     }
 
     /// A table with rows in it, if there is one.
@@ -89,6 +94,10 @@ impl Target {
     pub(super) async fn commit(self, finish: &[&str]) -> Result<(), Error> {
         for sql in finish {
             self.client.batch_execute(sql).await?;
+        }
+        if self.is_distributed {
+            // A source on one machine has none of them.
+            citus::fill(&self.client).await?;
         }
         self.client.batch_execute("COMMIT").await?;
         if let Err(error) = self.client.batch_execute("ANALYZE").await {

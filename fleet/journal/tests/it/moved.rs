@@ -1,10 +1,10 @@
 //! Journals whose rows came from a file, or from the past.
 
 use database::{Database, copy::copy};
-use proto::wire::Role;
+use proto::{ConversationId, wire::Role};
 use testkit::store::Store;
 
-use crate::world::{World, card, migrated, text};
+use crate::world::{World, card, distributed, migrated, text, user};
 
 /// A file has the newest messages of a conversation nowhere but among its entries.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -55,6 +55,37 @@ async fn a_copied_journal_is_the_same_and_knows_every_resend() {
     // Ids go on.
     server.conversation(&[(1, Role::Doctor)]).await;
     server.end().await;
+}
+
+/// On one machine no table says which conversations a user is in: their rows do.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn users_find_what_was_copied_to_several_machines() {
+    let file = World::new(Store::Sqlite).await;
+    let mut conversations = Vec::new();
+    for _ in 0..3 {
+        conversations.push(file.conversation(&[(1, Role::Doctor), (2, Role::Patient)]).await);
+    }
+    let file = file.end().await;
+    let place = distributed(Store::Postgres.place(migrated).await.url());
+    let source = Database::open_as_it_is(file.url()).await.unwrap();
+    let target = Database::open(place.url()).await.unwrap();
+    copy(&source, &target, journal::moved::AFTER_COPY, |_| {})
+        .await
+        .unwrap();
+    source.close().await;
+    target.close().await;
+
+    let machines = World::on(place).await;
+    let all = ConversationId::from_database(i64::MAX);
+    let none = ConversationId::from_database(0);
+    let overviews = machines.journal.overviews(user(2), all, none).await.unwrap();
+    let found: Vec<_> = overviews
+        .iter()
+        .rev()
+        .map(|overview| overview.conversation.id)
+        .collect();
+    assert_eq!(found, conversations);
+    machines.end().await;
 }
 
 async fn a_restored_journal_is_another_history_with_the_same_entries(store: Store) {

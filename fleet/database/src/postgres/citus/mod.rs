@@ -33,6 +33,12 @@ pub(super) const COMMAND: &str = "huizhen migrate --distributed citus";
 /// coordinator do not reach the others; those of a role do.
 const LOCK_TIMEOUT: &str = "4s";
 
+/// Invariant I1, where a machine leaves commits unsynced. A session's setting does not reach it either.
+const SYNCED: &str = "DO $$ BEGIN
+    IF EXISTS (SELECT 1 FROM run_command_on_all_nodes('SHOW synchronous_commit') WHERE result = 'off') THEN
+        EXECUTE format('ALTER ROLE %I IN DATABASE %I SET synchronous_commit = on', current_user, current_database());
+    END IF; END $$";
+
 /// How a server spreads its tables.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Spread {
@@ -177,12 +183,16 @@ pub(super) async fn distribute(client: &Client, functions: &[Function]) -> Resul
          current_user, current_database()); END $$"
     );
     client.batch_execute(&limit).await?;
+    client.batch_execute(SYNCED).await?;
     fill(client).await?;
     Ok(placed)
 }
 
-/// Adds the conversations that users were in before.
-async fn fill(client: &Client) -> Result<(), Error> {
+/// Adds the conversations that users are in already, where rows came otherwise than by the journal.
+///
+/// # Errors
+/// The server's.
+pub(crate) async fn fill(client: &Client) -> Result<(), Error> {
     let fill = format!(
         "INSERT INTO {OF_USERS} (user_id, conversation_id) SELECT DISTINCT user_id, conversation_id FROM participant
          ON CONFLICT DO NOTHING"
