@@ -3,7 +3,7 @@
 use telemetry::events::database::Event;
 use tokio_postgres::Client;
 
-use super::privileges::Role;
+use super::{privileges::Role, steps::ByStatement};
 use crate::{Error, migrations, postgres::failure};
 
 /// The lock that programs which start together acquire in turn, "huizhen" in ASCII.
@@ -68,7 +68,7 @@ pub(crate) async fn migrate(client: &mut Client, role: &Role) -> Result<(), Erro
         .set_abort_missing(true)
         // All steps and their history in one transaction.
         .set_grouped(true)
-        .run_async(client)
+        .run_async(&mut ByStatement(client))
         .await
         .map_err(|error| failed(role.explain(&error)))?;
     Ok(())

@@ -2,6 +2,7 @@
 
 pub(super) mod migrate;
 mod privileges;
+mod steps;
 
 use std::time::Duration;
 
