@@ -1,7 +1,7 @@
 //! The schema, as numbered steps that both engines run. A step that has been released is never changed.
 
 /// `V{number}__{name}` and the text of each step. In the text, `{without_rowid}` stands where SQLite should keep a
-/// narrow table as one B-tree; PostgreSQL sees nothing there. A line that begins with `{in_file}` is for SQLite only, one
+/// narrow table as one B-tree; PostgreSQL sees nothing there. A statement ends its line with a semicolon. A line that begins with `{in_file}` is for SQLite only, one
 /// with `{on_server}` for PostgreSQL only.
 pub const MIGRATIONS: &[(&str, &str)] = &[
     ("V1__journal", include_str!("../migrations/V1__journal.sql")),

@@ -43,10 +43,10 @@ pub(super) struct Limits {
 /// slower than the load.
 const PASSES: usize = 8;
 
-/// 8 MiB, 64 MiB, 512 KiB and 512 MiB. Little and often: syncing the database holds up the commits that sync the log on the
-/// same disk, for as long as there is much to write (a pass syncs as it writes, see [`vfs::pace`]); and a short log is
-/// soon overwritten instead of grown, so that syncing it needs no entry in the file system's journal. Longer passes cost less
-/// and make acknowledgements later (docs/decisions/0003-sqlite-append.md).
+/// 8 MiB, 64 MiB, 512 KiB and 512 MiB. Syncing the database holds up the commits that sync the log on the same disk, so a
+/// pass syncs as it writes ([`vfs::pace`]). Shorter passes move the same hot pages more often, longer ones gain nothing more
+/// (docs/decisions/0003-sqlite-append.md). A log that is overwritten instead of grown needs no entry in the file system's
+/// journal when it is synced.
 pub(super) const LIMITS: Limits = Limits {
     checkpoint_pages: 2_000,
     restart_pages: 16_000,

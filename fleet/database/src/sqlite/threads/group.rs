@@ -110,10 +110,12 @@ impl Group<'_> {
             self.waiting.push(answer);
             return is_first || self.savepoint("RELEASE part").is_ok();
         }
+        // It has its own error where it made SQLite roll back.
+        let is_lost = self.connection.is_autocommit();
         let survives = self.roll_back(is_first);
         match ran {
             // I1: it was refused by rows that are not on the disk yet.
-            Ok((_, answer)) if survives && !is_first => self.waiting.push(answer),
+            Ok((_, answer)) if !is_first && !is_lost => self.waiting.push(answer),
             Ok((_, answer)) => answer(Ok(())),
             // Its caller sees that from the channel.
             Err(_) => Event::WorkPanicked.emit(),

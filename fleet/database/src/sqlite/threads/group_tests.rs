@@ -73,11 +73,13 @@ impl Scene {
         let early = Arc::<Mutex<Vec<i64>>>::default();
         let (answered, noted) = (answers.clone(), early.clone());
         let hook = move || {
-            if counted.fetch_add(1, Ordering::Relaxed) == 0 {
-                *noted.lock() = answered.lock().iter().map(|(id, _)| *id).collect();
+            let is_first = counted.fetch_add(1, Ordering::Relaxed) == 0;
+            let answered = answered.lock();
+            if is_first {
+                *noted.lock() = answered.iter().map(|(id, _)| *id).collect();
             }
-            // SQLite takes `true` for a refusal of the commit.
-            false
+            // I1: before a commit only refusals are answered. SQLite takes `true` for a refusal of the commit.
+            is_first && answered.iter().any(|(_, outcome)| outcome.is_ok())
         };
         connection.commit_hook(Some(hook)).unwrap();
         Self {

@@ -255,3 +255,30 @@ where
         let _ = self.answer.send(outcome.map_err(E::from));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
+    use super::*;
+
+    /// What the caller of a refused transaction hears, by the outcome of the rows that it saw.
+    fn heard(seen: Result<(), Error>) -> Error {
+        let (answer, mut answered) = oneshot::channel::<Result<(), Error>>();
+        let part = Box::new(Transaction {
+            work: |_: &mut Connection| Err(Error::Refused),
+            note: |_: &Result<(), Error>| {},
+            answer,
+        });
+        let (is_kept, answer) = part.run(&mut Connection::open_in_memory().unwrap());
+        assert!(!is_kept && answered.try_recv().is_err(), "it is answered later");
+        answer(seen);
+        answered.try_recv().unwrap().unwrap_err()
+    }
+
+    #[test]
+    fn a_refusal_by_rows_that_were_lost_says_nothing() {
+        assert!(matches!(heard(Ok(())), Error::Refused));
+        assert!(matches!(heard(Err(Error::Busy("lost".into()))), Error::Busy(_)));
+    }
+}

@@ -278,6 +278,13 @@ impl Scene {
                     .max()
                     .unwrap_or_default()),
             ),
+            (
+                "postgres: probes acknowledged after its return",
+                answers
+                    .iter()
+                    .filter(|answer| answer.is_ok && answer.at > back)
+                    .count() as f64,
+            ),
             ("postgres: away for, ms", ms(back - began)),
         ] {
             report.figures.insert(what.to_owned(), figure);

@@ -132,7 +132,7 @@ struct Sends {
     attempts: u64,
     waiting: HashMap<u64, Attempt>,
     /// Refused messages in the order of their first attempts. A node accepts nothing newer until the oldest has come
-    /// again, and ends a session with more than 256 of them; so nothing new is sent beside them.
+    /// again, and ends a session with more than 256 of them; so they go before anything new.
     refused: BTreeSet<u64>,
 }
 
@@ -152,7 +152,7 @@ impl Sends {
         (self.attempts, message)
     }
 
-    /// An attempt was answered; a refused message is sent again.
+    /// An attempt was answered, `is_ok` or UNAVAILABLE, which is sent again.
     fn answered(&mut self, request_id: u64, is_ok: bool) -> Option<Answer> {
         let attempt = self.waiting.remove(&request_id)?;
         if !is_ok {
@@ -163,6 +163,11 @@ impl Sends {
             at: Instant::now(),
             is_ok,
         })
+    }
+
+    /// An attempt met an error that no resend mends.
+    fn failed(&mut self, request_id: u64) {
+        self.waiting.remove(&request_id);
     }
 }
 
@@ -239,7 +244,8 @@ async fn hear(reader: &mut Reader, sends: &mut Sends, findings: &mut Findings) -
                 error.code().as_str_name(),
                 error.message
             ));
-            false
+            sends.failed(frame.request_id);
+            return true;
         }
         Some(server_frame::Body::Bye(bye)) => {
             findings.faults.push(format!(
