@@ -31,8 +31,8 @@ pub(super) type Answer = Box<dyn FnOnce(Result<(), Error>) + Send>;
 
 /// A transaction before its commit.
 pub(super) trait Part: Send {
-    /// Runs its statements. Whether they are to be committed, and who waits for that. A refused one gets the outcome of
-    /// what it saw: where that was lost, its refusal says nothing.
+    /// Runs its statements. Whether they are to be committed, and who waits for that. A refused one gets the outcome of the
+    /// rows that it saw: where those were lost, its refusal says nothing.
     fn run(self: Box<Self>, connection: &mut Connection) -> (bool, Answer);
 
     /// Answers that it cannot begin.

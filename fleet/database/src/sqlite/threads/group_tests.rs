@@ -168,7 +168,7 @@ fn one_that_is_refused_behind_others_is_answered_after_their_commit() {
     assert_eq!(scene.answered(), (vec![2, 4], vec![1, 3]));
 }
 
-/// What refused it was rolled back, so it may be sent again.
+/// The row that refused it was rolled back, so it may be sent again.
 #[test]
 fn one_that_is_refused_by_what_is_lost_hears_that() {
     let mut scene = Scene::new();

@@ -262,7 +262,7 @@ mod tests {
 
     use super::*;
 
-    /// What the caller of a refused transaction hears, by the outcome of the rows that it saw.
+    /// The answer to the caller of a refused transaction, by the outcome of the rows that it saw.
     fn heard(seen: Result<(), Error>) -> Error {
         let (answer, mut answered) = oneshot::channel::<Result<(), Error>>();
         let part = Box::new(Transaction {

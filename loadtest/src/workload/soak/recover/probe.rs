@@ -123,7 +123,7 @@ struct Attempt {
     sent: Instant,
 }
 
-/// What a probe has sent, by `client_msg_id`, and what has become of it.
+/// The messages of a probe, by the number in their `client_msg_id`, and their attempts.
 #[derive(Default)]
 struct Sends {
     /// The number of the newest message.
