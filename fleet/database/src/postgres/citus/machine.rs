@@ -23,7 +23,7 @@ pub struct Machine {
 pub struct Settings {
     /// Whether commits are synced: an acknowledged message is on its disk.
     pub syncs: bool,
-    /// The server's own default of `synchronous_commit`.
+    /// Whether commits wait for the disk: `synchronous_commit` as the server has it for this role.
     pub waits: bool,
     /// `server_version_num`
     pub server: String,
