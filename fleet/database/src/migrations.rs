@@ -43,6 +43,10 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
         "V21__open_consults",
         include_str!("../migrations/V21__open_consults.sql"),
     ),
+    (
+        "V22__media_machines",
+        include_str!("../migrations/V22__media_machines.sql"),
+    ),
 ];
 
 /// Steps that only change how SQLite keeps the rows that both engines hold; PostgreSQL runs them as nothing.

@@ -31,7 +31,7 @@ use tokio_postgres::Client;
 use tokio_util::task::TaskTracker;
 
 use self::{
-    citus::{Function, Machine, Placed, Worker},
+    citus::{Function, Machine, Placed, Shards, Worker},
     connect::{Address, Away, CONNECT_LIMIT, CONNECTIONS, Connected, Hosts, Manager, Object, Pool},
     open::migrate,
     probe::Probe,
@@ -116,6 +116,25 @@ impl Postgres {
         let connector = connect::connector(&address.trust)?;
         let hosts = Hosts::new(&address, connector, Unconfirmed::default());
         open::distribute(&hosts, &mut address, functions).await
+    }
+
+    /// Refuses a database on several machines without these functions, as this release has them.
+    ///
+    /// # Errors
+    /// [`Error::Open`] with the functions and the command that makes them; as the server says.
+    pub async fn must_have(&self, functions: &[Function]) -> Result<(), Error> {
+        if !self.is_distributed() {
+            return Ok(());
+        }
+        citus::must_have(&self.connect().await?, functions).await
+    }
+
+    /// Which machine has a conversation, as the coordinator says now.
+    ///
+    /// # Errors
+    /// The coordinator's.
+    pub async fn shards(&self) -> Result<Shards, Error> {
+        Ok(Shards::read(&self.connect().await?).await?)
     }
 
     /// The machines of a database that lies on several; none of any other.

@@ -126,7 +126,26 @@ pub enum Event<'a> {
     /// The server accepts no writes at the start.
     ReadOnlyStart,
     /// The server does not sync its commits.
-    FsyncOff,
+    FsyncOff {
+        /// Its address where the database lies on several machines.
+        machine: Option<&'a str>,
+    },
+    /// A machine of the database does not answer at a start.
+    MachineAway {
+        /// Its address.
+        machine: &'a str,
+        /// Why.
+        error: &'a str,
+    },
+    /// A machine of the database may prepare fewer transactions than it takes connections.
+    FewPrepared {
+        /// Its address.
+        machine: &'a str,
+        /// `max_prepared_transactions`
+        max_prepared: u32,
+        /// `max_connections`
+        max_connections: u32,
+    },
     /// The role may not change some tables.
     MissingPrivileges {
         /// The role.
@@ -241,9 +260,27 @@ impl Event<'_> {
                 target: TARGET,
                 "the database takes no writes; nothing can be sent before it does"
             ),
-            Self::FsyncOff => tracing::error!(
+            Self::FsyncOff { machine } => tracing::error!(
                 target: TARGET,
+                machine,
                 "the server runs with fsync=off: a power loss takes acknowledged messages with it"
+            ),
+            Self::MachineAway { machine, error } => tracing::warn!(
+                target: TARGET,
+                machine,
+                %error,
+                "a machine of the database does not answer; its conversations stand still"
+            ),
+            Self::FewPrepared {
+                machine,
+                max_prepared,
+                max_connections,
+            } => tracing::warn!(
+                target: TARGET,
+                machine,
+                max_prepared,
+                max_connections,
+                "max_prepared_transactions is less than max_connections: under load records may be refused"
             ),
             Self::MissingPrivileges { role, tables, grant } => tracing::warn!(
                 target: TARGET,

@@ -42,7 +42,8 @@ pub(in super::super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCo
     let Some(path) = url.strip_prefix("sqlite://").map(PathBuf::from) else {
         program::complain!(
             "error: the database is PostgreSQL. Use its own tools: pg_dump --format=custom for one moment, or \
-             pg_basebackup with the archived log for any moment, and copy the store of media after it; docs/operations.md, Backup"
+             pg_basebackup with the archived log for any moment, and copy the store of media after it. Of several machines each has \
+             its own, and citus_create_restore_point names a moment for all; docs/operations.md, Backup"
         );
         return Ok(ExitCode::from(2));
     };

@@ -19,8 +19,10 @@ pub(crate) struct Group {
 /// The table whose shards the others of [`Place::OfConversation`] lie beside.
 pub(crate) const FIRST: &str = "conversation";
 
-/// The table of each user's conversations, which has rows only where they lie on several machines.
+/// The directory: the conversations of each user and of each medium. It has rows only where conversations lie on several
+/// machines.
 pub(crate) const OF_USERS: &str = "user_conversation";
+pub(crate) const OF_MEDIA: &str = "media_conversation";
 
 /// Every table, but for the history of migrations, which no transaction of ours joins with another one.
 pub(crate) const LAYOUT: &[Group] = &[
@@ -66,8 +68,8 @@ pub(crate) const LAYOUT: &[Group] = &[
     },
     Group {
         place: Place::Coordinator,
-        reason: "a Sync asks for the rows of one user, and would ask every machine",
-        tables: &[OF_USERS, "hidden_conversation"],
+        reason: "who asks for the rows of one user or one medium would ask every machine",
+        tables: &[OF_USERS, OF_MEDIA, "hidden_conversation"],
     },
     Group {
         place: Place::Coordinator,

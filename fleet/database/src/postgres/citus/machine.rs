@@ -7,6 +7,8 @@ use crate::Error;
 /// The settings that decide about commits there, in one line.
 const SETTINGS: &str =
     "SELECT concat_ws('' '', current_setting(''fsync''), current_setting(''synchronous_commit''),
+    current_setting(''max_prepared_transactions''), current_setting(''max_connections''),
+    (SELECT count(*) FROM pg_stat_activity WHERE backend_type = ''client backend''),
     current_setting(''server_version_num''), extversion) FROM pg_extension WHERE extname = ''citus''";
 
 /// A machine of the database, the coordinator among them.
@@ -25,10 +27,23 @@ pub struct Settings {
     pub syncs: bool,
     /// Whether commits wait for the disk: `synchronous_commit` as the server has it for this role.
     pub waits: bool,
+    /// How many transactions it may hold between the two phases of their commit.
+    pub max_prepared: u32,
+    /// How many connections it takes.
+    pub max_connections: u32,
+    /// How many it has now, this one among them.
+    pub connections: u32,
     /// `server_version_num`
     pub server: String,
     /// The version of the extension.
     pub citus: String,
+}
+
+impl Settings {
+    /// Whether each connection may have a transaction between its two phases.
+    pub fn prepares_enough(&self) -> bool {
+        self.max_prepared >= self.max_connections
+    }
 }
 
 /// Asks each machine.
@@ -55,9 +70,12 @@ pub(in super::super) async fn machines(client: &Client) -> Result<Vec<Machine>, 
 fn settings(success: bool, result: &str) -> Result<Settings, String> {
     let words: Vec<&str> = result.split(' ').collect();
     match words[..] {
-        [fsync, commit, server, citus] if success => Ok(Settings {
+        [fsync, commit, prepared, max, connections, server, citus] if success => Ok(Settings {
             syncs: fsync != "off",
             waits: commit != "off",
+            max_prepared: number(prepared)?,
+            max_connections: number(max)?,
+            connections: number(connections)?,
             server: server.to_owned(),
             citus: citus.to_owned(),
         }),
@@ -66,18 +84,33 @@ fn settings(success: bool, result: &str) -> Result<Settings, String> {
     }
 }
 
+fn number(word: &str) -> Result<u32, String> {
+    word.parse().map_err(|_| format!("{word:?} is no number"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn an_answer_is_read_and_an_error_is_kept() {
-        let read = settings(true, "off on 150018 13.2-1").unwrap();
+        let read = settings(true, "off on 400 100 7 150018 13.2-1").unwrap();
         assert_eq!((read.syncs, read.waits), (false, true));
+        assert_eq!(
+            (read.max_prepared, read.max_connections, read.connections),
+            (400, 100, 7)
+        );
+        assert!(read.prepares_enough());
+        assert!(
+            !settings(true, "on on 99 100 7 150018 13.2-1")
+                .unwrap()
+                .prepares_enough()
+        );
+        assert!(settings(true, "on on many 100 7 150018 13.2-1").is_err());
         assert_eq!((read.server.as_str(), read.citus.as_str()), ("150018", "13.2-1"));
         let refused = settings(false, "connection refused by the server");
         assert_eq!(refused.unwrap_err(), "connection refused by the server");
         assert_eq!(settings(false, "").unwrap_err(), "it does not answer");
-        assert!(settings(true, "on on 150018").is_err());
+        assert!(settings(true, "on on 400 100 7 150018").is_err());
     }
 }

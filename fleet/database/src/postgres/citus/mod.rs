@@ -7,7 +7,7 @@ mod shards;
 
 use tokio_postgres::Client;
 
-use self::layout::{FIRST, LAYOUT, OF_USERS, Place, place};
+use self::layout::{FIRST, LAYOUT, OF_MEDIA, OF_USERS, Place, place};
 pub(super) use self::machine::machines;
 pub use self::{
     machine::{Machine, Settings},
@@ -24,6 +24,19 @@ pub struct Function {
     pub signature: &'static str,
     /// The parameter that names the conversation on whose machine it runs; `None`: on the coordinator.
     pub of_conversation: Option<&'static str>,
+}
+
+impl Function {
+    /// What PostgreSQL keeps of its text: the body, and the settings that hold within.
+    fn kept(&self) -> (&'static str, Vec<String>) {
+        let (head, rest) = self.text.split_once("$$").unwrap_or((self.text, ""));
+        let body = rest.split_once("$$").map_or(rest, |(body, _)| body);
+        let settings = head.split(" SET ").skip(1).map(|setting| {
+            let words: Vec<&str> = setting.split_whitespace().take(3).collect();
+            words.concat()
+        });
+        (body, settings.collect())
+    }
 }
 
 /// The command that mends what a start refuses.
@@ -114,6 +127,32 @@ pub(super) async fn must_be_placed(client: &Client, spread: Spread) -> Result<()
     )))
 }
 
+const KEPT: &str =
+    "SELECT prosrc, COALESCE(proconfig, '{}') FROM pg_catalog.pg_proc WHERE oid = to_regprocedure($1)";
+
+/// Refuses a server whose functions are missing, or of another release.
+///
+/// # Errors
+/// [`Error::Open`] with the functions and the command.
+pub(super) async fn must_have(client: &Client, functions: &[Function]) -> Result<(), Error> {
+    let mut missing = Vec::new();
+    for function in functions {
+        let row = client.query_opt(KEPT, &[&function.signature]).await?;
+        let kept: Option<(String, Vec<String>)> = row.map(|row| (row.get(0), row.get(1)));
+        let (body, settings) = function.kept();
+        if kept.is_none_or(|(kept_body, kept_settings)| kept_body != body || kept_settings != settings) {
+            missing.push(function.signature);
+        }
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Open(format!(
+        "the server has not these functions of this release: {}; stop the fleet and run `{COMMAND}`",
+        missing.join(", ")
+    )))
+}
+
 async fn standings(client: &Client) -> Result<Vec<Standing>, Error> {
     let rows = client.query(STANDING, &[]).await?;
     let standings = rows.iter().map(|row| Standing {
@@ -188,13 +227,15 @@ pub(super) async fn distribute(client: &Client, functions: &[Function]) -> Resul
     Ok(placed)
 }
 
-/// Adds the conversations that users are in already, where rows came otherwise than by the journal.
+/// Fills the directory, where rows came otherwise than by the journal.
 ///
 /// # Errors
 /// The server's.
 pub(crate) async fn fill(client: &Client) -> Result<(), Error> {
     let fill = format!(
         "INSERT INTO {OF_USERS} (user_id, conversation_id) SELECT DISTINCT user_id, conversation_id FROM participant
+         ON CONFLICT DO NOTHING;
+         INSERT INTO {OF_MEDIA} (media_id, conversation_id) SELECT DISTINCT media_id, conversation_id FROM media_entry
          ON CONFLICT DO NOTHING"
     );
     Ok(client.batch_execute(&fill).await?)
@@ -241,6 +282,23 @@ mod tests {
             is_known,
             column: column.map(str::to_owned),
         }
+    }
+
+    #[test]
+    fn a_function_is_known_by_its_body_and_settings() {
+        let function = |text| Function {
+            text,
+            signature: "f()",
+            of_conversation: None,
+        };
+        let plain = function("CREATE FUNCTION f() RETURNS INT LANGUAGE sql AS $$ SELECT 1 $$;");
+        assert_eq!(plain.kept(), (" SELECT 1 ", Vec::new()));
+        let set =
+            function("CREATE FUNCTION f()\nLANGUAGE sql SET plan_cache_mode = force_custom_plan AS $$x$$");
+        assert_eq!(
+            set.kept(),
+            ("x", vec!["plan_cache_mode=force_custom_plan".to_owned()])
+        );
     }
 
     #[test]

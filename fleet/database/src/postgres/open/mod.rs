@@ -11,7 +11,7 @@ use tokio_postgres::Client;
 
 use self::privileges::Role;
 use super::{
-    citus::{self, Function, Placed},
+    citus::{self, Function, Machine, Placed, Settings},
     connect::{Address, Away, Connected, Hosts, first},
 };
 use crate::{
@@ -80,12 +80,42 @@ async fn look_at_machines(client: &Client, address: &mut Address) -> Result<(), 
     for (name, value) in ON_MACHINES {
         address.set(name, value);
     }
-    let machines = citus::machines(client).await?;
-    let settings = machines
-        .iter()
-        .filter_map(|machine| machine.settings.as_ref().ok());
-    if settings.into_iter().any(|settings| !settings.syncs) {
-        Event::FsyncOff.emit();
+    for Machine { address, settings } in citus::machines(client).await? {
+        let machine = address.as_str();
+        match settings {
+            Ok(settings) => look_at_machine(machine, &settings)?,
+            Err(error) => Event::MachineAway {
+                machine,
+                error: &error,
+            }
+            .emit(),
+        }
+    }
+    Ok(())
+}
+
+/// Without room for prepared transactions no record is written together with its entries.
+fn look_at_machine(machine: &str, settings: &Settings) -> Result<(), Error> {
+    if settings.max_prepared == 0 {
+        return Err(Error::Open(format!(
+            "the machine {machine} has max_prepared_transactions = 0, so no record could commit in two phases; set it to {} or \
+             more, as max_connections, and restart the machine",
+            settings.max_connections
+        )));
+    }
+    if !settings.syncs {
+        Event::FsyncOff {
+            machine: Some(machine),
+        }
+        .emit();
+    }
+    if !settings.prepares_enough() {
+        Event::FewPrepared {
+            machine,
+            max_prepared: settings.max_prepared,
+            max_connections: settings.max_connections,
+        }
+        .emit();
     }
     Ok(())
 }
@@ -141,11 +171,37 @@ async fn look_at_server(client: &Client, address: &mut Address) -> Result<(), Er
         )));
     }
     if row.get::<_, String>(1) == "off" {
-        Event::FsyncOff.emit();
+        Event::FsyncOff { machine: None }.emit();
     }
     // An acknowledged message is on the disk (invariant I1), whatever is usual on this server.
     if row.get::<_, String>(2) == "off" {
         address.set("synchronous_commit", "on");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_that_cannot_prepare_a_transaction_is_refused() {
+        let settings = |max_prepared| Settings {
+            syncs: true,
+            waits: true,
+            max_prepared,
+            max_connections: 100,
+            connections: 1,
+            server: "150018".to_owned(),
+            citus: "13.2-1".to_owned(),
+        };
+        for max_prepared in [1, 99, 100] {
+            look_at_machine("db1:5432", &settings(max_prepared)).unwrap();
+        }
+        let error = look_at_machine("db1:5432", &settings(0)).unwrap_err().to_string();
+        assert!(
+            error.contains("db1:5432") && error.contains("set it to 100"),
+            "{error}"
+        );
+    }
 }

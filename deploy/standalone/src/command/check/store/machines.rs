@@ -10,6 +10,10 @@ use crate::settings::Settings;
 
 const ABOUT: &str = "machine";
 
+/// The most connections that a node has to a machine: its lanes, and those that the coordinator keeps there for its lanes and its
+/// pool.
+const OF_A_NODE: u32 = 44;
+
 /// One line for each machine; none where the database lies on one.
 pub(in super::super) async fn machines(settings: &Settings) -> Vec<Finding> {
     let url = settings.database_url();
@@ -65,6 +69,19 @@ fn finding(machine: &Machine, all: &[Machine]) -> Finding {
             "bring all machines to one version",
         );
     }
+    if !of.prepares_enough() {
+        let (prepared, connections) = (of.max_prepared, of.max_connections);
+        let text = format!(
+            "{address}: max_prepared_transactions is {prepared}, max_connections {connections}; a record commits in two phases"
+        );
+        let advice = format!(
+            "set max_prepared_transactions = {connections} or more in its postgresql.conf, and restart it"
+        );
+        return match prepared {
+            0 => Finding::fail(ABOUT, text, &advice),
+            _ => Finding::warn(ABOUT, text, &advice),
+        };
+    }
     if !of.waits {
         return Finding::warn(
             ABOUT,
@@ -72,9 +89,19 @@ fn finding(machine: &Machine, all: &[Machine]) -> Finding {
             "set synchronous_commit = on in its postgresql.conf",
         );
     }
+    let (used, most) = (of.connections, of.max_connections);
+    if most.saturating_sub(used) < OF_A_NODE {
+        return Finding::warn(
+            ABOUT,
+            format!("{address}: {used} of {most} connections are used; another node needs {OF_A_NODE}"),
+            "raise max_connections and max_prepared_transactions in its postgresql.conf, and restart it",
+        );
+    }
     Finding::ok(
         ABOUT,
-        format!("{address}: PostgreSQL {server} and Citus {citus}, commits are synced"),
+        format!(
+            "{address}: PostgreSQL {server} and Citus {citus}, commits are synced, {used} of {most} connections are used"
+        ),
     )
 }
 
@@ -82,28 +109,41 @@ fn finding(machine: &Machine, all: &[Machine]) -> Finding {
 mod tests {
     use super::{super::super::Verdict, *};
 
-    fn machine(address: &str, settings: Result<(bool, bool, &str), &str>) -> Machine {
+    fn machine(address: &str, settings: Result<Of, &str>) -> Machine {
         Machine {
             address: address.to_owned(),
-            settings: settings
-                .map(|(syncs, waits, server)| Of {
-                    syncs,
-                    waits,
-                    server: server.to_owned(),
-                    citus: "13.2-1".to_owned(),
-                })
-                .map_err(str::to_owned),
+            settings: settings.map_err(str::to_owned),
+        }
+    }
+
+    fn good() -> Of {
+        Of {
+            syncs: true,
+            waits: true,
+            max_prepared: 400,
+            max_connections: 400,
+            connections: 56,
+            server: "150018".to_owned(),
+            citus: "13.2-1".to_owned(),
         }
     }
 
     #[test]
     fn each_machine_is_judged() {
+        let of = |change: fn(&mut Of)| {
+            let mut of = good();
+            change(&mut of);
+            Ok(of)
+        };
         let machines = [
-            machine("a:5432", Ok((true, true, "150018"))),
-            machine("b:5432", Ok((false, true, "150018"))),
-            machine("c:5432", Ok((true, true, "160001"))),
-            machine("d:5432", Ok((true, false, "150018"))),
+            machine("a:5432", Ok(good())),
+            machine("b:5432", of(|of| of.syncs = false)),
+            machine("c:5432", of(|of| of.server = "160001".to_owned())),
+            machine("d:5432", of(|of| of.waits = false)),
             machine("e:5432", Err("connection refused")),
+            machine("f:5432", of(|of| of.max_prepared = 0)),
+            machine("g:5432", of(|of| of.max_prepared = 399)),
+            machine("h:5432", of(|of| of.connections = 357)),
         ];
         let verdicts = machines
             .each_ref()
@@ -114,6 +154,9 @@ mod tests {
             Verdict::Warn,
             Verdict::Warn,
             Verdict::Fail,
+            Verdict::Fail,
+            Verdict::Warn,
+            Verdict::Warn,
         ];
         assert_eq!(verdicts, expected);
         let text = finding(&machines[4], &machines).text;
