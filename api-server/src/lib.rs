@@ -87,6 +87,7 @@ impl Service {
         shutdown: CancellationToken,
     ) -> anyhow::Result<Self> {
         let limits = server::ConnectionLimits::new(&settings);
+        journal.must_have_functions().await?;
         journal.warn_of_clocks().await;
         // Where the database is read-only, a sweep folds them later; until then such names are found by their exact spelling.
         if let Err(error) = background::sweep::fold_names(&database).await {

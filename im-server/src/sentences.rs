@@ -122,6 +122,10 @@ pub(crate) const UNAVAILABLE: Sentence = sentence(
     "the service is temporarily unavailable; retry after retry_after_ms",
     "服务暂时不可用，请稍后重试",
 );
+pub(crate) const SYNCED_PARTLY: Sentence = sentence(
+    "some conversations cannot be read now, all others were sent; repeat the Sync after retry_after_ms",
+    "部分会话暂时无法读取，其余会话已同步，请稍后重新同步",
+);
 pub(crate) const RENEW_REFUSED: Sentence = sentence(
     "this is not a password of this user and device: get a new one from /im/password",
     "该密码不属于此用户的此设备，请通过 /im/password 重新获取",

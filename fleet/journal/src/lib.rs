@@ -29,7 +29,7 @@ pub use self::{
     record::recall,
     sql::{citus, moved},
 };
-use self::{append::Engine, sql::Dialect};
+use self::{append::Engine, conversation::machines::Machines, sql::Dialect};
 
 /// The handle on the journals; cloning it is cheap.
 #[derive(Clone)]
@@ -38,6 +38,8 @@ pub struct Journal {
     backplane: Backplane,
     dialect: &'static Dialect,
     engine: Engine,
+    /// Where conversations lie on several machines.
+    machines: Option<Machines>,
     checks_media: bool,
 }
 
@@ -49,6 +51,7 @@ impl Journal {
         Self {
             dialect: Dialect::of(database.engine()),
             engine: Engine::of(&database),
+            machines: Machines::of(database.engine()),
             checks_media: false,
             database,
             backplane,
@@ -62,6 +65,17 @@ impl Journal {
         Self {
             checks_media: true,
             ..self.clone()
+        }
+    }
+
+    /// Refuses a database on several machines that lacks a function of this release, at a start.
+    ///
+    /// # Errors
+    /// [`database::Error::Open`] with the command that makes them; as the database says.
+    pub async fn must_have_functions(&self) -> Result<(), database::Error> {
+        match self.database.engine() {
+            database::Engine::Sqlite(_) => Ok(()),
+            database::Engine::Postgres(server) => server.must_have(citus::FUNCTIONS).await,
         }
     }
 

@@ -1,7 +1,11 @@
 //! Positions of a session in conversations where no room holds its position.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
+use journal::overview::Page;
 use proto::{ConversationId, Seq};
 
 #[derive(Debug)]
@@ -24,6 +28,8 @@ struct Rare {
     kept: BTreeMap<ConversationId, Kept>,
     /// Conversations that the user may have hidden or put back since the Sync.
     to_tell: BTreeSet<ConversationId>,
+    /// Conversations that a Sync could not read, since their machine did not answer.
+    missed: BTreeSet<ConversationId>,
     /// Through which entry the app knows them to be hidden, as this session heard since its Sync.
     heard: BTreeMap<ConversationId, Seq>,
 }
@@ -72,7 +78,42 @@ impl Books {
     }
 
     pub(crate) fn is_synced(&self, conversation: ConversationId) -> bool {
-        conversation.get() >= self.synced_from
+        conversation.get() >= self.synced_from && !self.is_missed(conversation)
+    }
+
+    /// Notes which conversations of a range of ids a Sync could not read, but for those that an earlier one of this session
+    /// has read to their ends. Whether there are any: the next Sync reads them.
+    pub(crate) fn miss(&mut self, range: Range<i64>, page: &Page, synced_from: i64) -> bool {
+        let is_paused = |id| matches!(self.kept(id), Some(Kept::Paused(_)));
+        let was_read =
+            |id: &ConversationId| id.get() >= synced_from && !self.is_missed(*id) && !is_paused(*id);
+        let missing: Vec<_> = page.missing.iter().copied().filter(|id| !was_read(id)).collect();
+        let is_missing = !missing.is_empty();
+        if !is_missing && self.rare.as_ref().is_none_or(|rare| rare.missed.is_empty()) {
+            return false;
+        }
+        let is_there = |id: &ConversationId| page.overviews.iter().any(|there| there.conversation.id == *id);
+        let missed = &mut self.rare.get_or_insert_default().missed;
+        // One that is in neither list has no stay of the user any more.
+        missed.retain(|id| !range.contains(&id.get()) || is_there(id));
+        missed.extend(missing);
+        self.tidy();
+        is_missing
+    }
+
+    /// Whether no Sync of this session has read it yet, though others of its range were read.
+    pub(crate) fn is_missed(&self, conversation: ConversationId) -> bool {
+        let missed = self.rare.as_ref().map(|rare| &rare.missed);
+        missed.is_some_and(|missed| missed.contains(&conversation))
+    }
+
+    /// A Sync has read it.
+    pub(crate) fn found(&mut self, conversation: ConversationId) {
+        if let Some(rare) = &mut self.rare
+            && rare.missed.remove(&conversation)
+        {
+            self.tidy();
+        }
     }
 
     // protocol: "A conversation that you do not name counts as known"
@@ -172,6 +213,7 @@ impl Books {
             && rare.kept.is_empty()
             && rare.to_tell.is_empty()
             && rare.heard.is_empty()
+            && rare.missed.is_empty()
         {
             self.rare = None;
         }

@@ -92,6 +92,7 @@ impl Node {
         if settings.node_id.is_some() {
             twin::refuse(&backplane, &node_id, &address).await?;
         }
+        journal.must_have_functions().await?;
         let horizon = journal.horizon().await?;
         let shared = Arc::new_cyclic(|weak: &Weak<Shared>| {
             let listener = weak.clone();

@@ -39,12 +39,31 @@ const SAVE: &str = "INSERT INTO mark (conversation_id, user_id, received_seq, re
 pub(crate) const STATEMENTS: &[&str] = &[SAVE];
 
 impl Journal {
-    /// Advances marks in one transaction. A mark never moves back, nor past the newest entry that the user may see. Returns
-    /// the resulting marks by conversation and user, without those of users who never were in the conversation.
+    /// Advances marks, in one transaction on each machine. A mark never moves back, nor past the newest entry that the user may
+    /// see. Returns the resulting marks by conversation and user, without those of users who never were in the conversation,
+    /// and of conversations whose machine does not answer.
     ///
     /// # Errors
     /// As the database says.
-    pub async fn save_marks(&self, mut marks: Vec<Mark>) -> Result<Vec<Mark>, Error> {
+    pub async fn save_marks(&self, marks: Vec<Mark>) -> Result<Vec<Mark>, Error> {
+        let Some(machines) = &self.machines else {
+            return self.save_marks_at_once(marks).await;
+        };
+        machines.look().await;
+        let mut saved = Vec::with_capacity(marks.len());
+        for marks in machines.part(marks, |mark| mark.conversation) {
+            let conversation = marks[0].conversation;
+            match self.save_marks_at_once(marks).await {
+                Ok(of_machine) => saved.extend(of_machine),
+                Err(error) if machines.failed(conversation, &error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        saved.sort_by_key(|mark| (mark.conversation, mark.user));
+        Ok(saved)
+    }
+
+    async fn save_marks_at_once(&self, mut marks: Vec<Mark>) -> Result<Vec<Mark>, Error> {
         // All nodes lock rows in the same order, so that none waits for another in a circle.
         marks.sort_by_key(|mark| (mark.conversation, mark.user));
         self.database

@@ -1,8 +1,10 @@
 //! A conversation: its state, its participants, their marks, and each user's overview.
 
 pub mod clocks;
+pub(crate) mod directory;
 pub mod glimpse;
 pub mod hidden;
+pub(crate) mod machines;
 pub mod marks;
 pub mod order;
 pub mod overview;
@@ -121,11 +123,28 @@ impl Journal {
         row.as_ref().map(Conversation::from_row).transpose()
     }
 
-    /// The newest seq of each conversation, for a node that compares it with its last delivery.
+    /// The newest seq of each conversation, for a node that compares it with its last delivery; none of those whose machine
+    /// does not answer.
     ///
     /// # Errors
     /// As the database says.
     pub async fn last_seqs(&self, ids: &[ConversationId]) -> Result<Vec<(ConversationId, Seq)>, Error> {
+        let Some(machines) = &self.machines else {
+            return self.last_seqs_of(ids).await;
+        };
+        machines.look().await;
+        let mut answer = Vec::with_capacity(ids.len());
+        for ids in machines.part(ids.to_vec(), |id| *id) {
+            match self.last_seqs_of(&ids).await {
+                Ok(seqs) => answer.extend(seqs),
+                Err(error) if machines.failed(ids[0], &error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(answer)
+    }
+
+    async fn last_seqs_of(&self, ids: &[ConversationId]) -> Result<Vec<(ConversationId, Seq)>, Error> {
         let sql = last_seqs_sql();
         let mut answer = Vec::with_capacity(ids.len());
         for chunk in ids.chunks(IDS_AT_ONCE) {

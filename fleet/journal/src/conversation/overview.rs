@@ -1,5 +1,7 @@
 //! The conversations that a user is or was in, and whether they hold news.
 
+use std::pin::pin;
+
 use database::{Error, Row, params};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use proto::{
@@ -7,7 +9,7 @@ use proto::{
     wire::{EntryKind, Role},
 };
 
-use super::{Conversation, order};
+use super::{Conversation, directory::Directory, machines::Machines, order};
 use crate::{
     Journal,
     entry::enumeration,
@@ -19,23 +21,6 @@ pub const UNREAD_CAP: i64 = 100;
 
 /// Spans in one read; those of one conversation are never split.
 const ROWS: i64 = 200;
-
-/// The ids of a user's conversations, beside the machines that have them. Each is then read by itself: Citus plans a
-/// statement that names one conversation in a sixteenth of the time.
-#[derive(Clone, Copy)]
-pub(crate) struct OfUser {
-    /// Those of user $1 with $3 <= id < $2, the newest $4 of them.
-    pub(crate) find: &'static str,
-    /// Adds conversation $2 of user $1.
-    pub(crate) add: &'static str,
-}
-
-impl OfUser {
-    const AT_ONCE: usize = 40;
-}
-
-/// Reads of a user's conversations that run beside each other: a small part of the pool.
-const BESIDE: usize = 4;
 
 /// A conversation from one user's view.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,9 +98,29 @@ impl Overview {
     }
 }
 
+/// A page of a user's conversations, from the newest id to the oldest.
+#[derive(Debug)]
+pub struct Page {
+    /// Each conversation that could be read.
+    pub overviews: Vec<Overview>,
+    /// Those whose machine does not answer.
+    pub missing: Vec<ConversationId>,
+    /// The next page lies before this one; `None` when there is none.
+    pub end: Option<ConversationId>,
+}
+
+impl Page {
+    fn of(overviews: Vec<Overview>) -> Self {
+        Self {
+            end: overviews.last().map(|overview| overview.conversation.id),
+            missing: Vec::new(),
+            overviews,
+        }
+    }
+}
+
 impl Journal {
-    /// A page of the conversations that a user is or was in, from the newest id to the oldest: those with
-    /// `from <= id < before`. Empty when there are none; the next page lies before the last one.
+    /// A page of the conversations that a user is or was in: those with `from <= id < before`.
     ///
     /// # Errors
     /// As the database says.
@@ -124,9 +129,13 @@ impl Journal {
         user: UserId,
         before: ConversationId,
         from: ConversationId,
-    ) -> Result<Vec<Overview>, Error> {
-        if let Some(of_user) = self.dialect.of_user {
-            return self.overviews_by_ids(of_user.find, user, before, from).await;
+    ) -> Result<Page, Error> {
+        if let (Some(directory), Some(machines)) = (self.dialect.directory, &self.machines) {
+            machines.look().await;
+            let range = (before, from);
+            return self
+                .overviews_by_ids(directory.of_user, machines, user, range)
+                .await;
         }
         let mut limit = ROWS;
         loop {
@@ -135,45 +144,54 @@ impl Journal {
             let is_cut = rows.len() as i64 == limit;
             let mut overviews = group(&rows)?;
             if !is_cut {
-                return Ok(overviews);
+                return Ok(Page::of(overviews));
             }
             // Spans of the last conversation may lie beyond the limit.
             if overviews.len() > 1 {
                 overviews.pop();
-                return Ok(overviews);
+                return Ok(Page::of(overviews));
             }
             limit *= 8;
         }
     }
 
-    /// The same where a statement is to name the conversations.
+    /// The same where a statement is to name the conversations. A conversation that the directory names and its machine does
+    /// not have yet is of a transaction whose second phase is to come: the sweep finds it.
     async fn overviews_by_ids(
         &self,
         find: &'static str,
+        machines: &Machines,
         user: UserId,
-        before: ConversationId,
-        from: ConversationId,
-    ) -> Result<Vec<Overview>, Error> {
-        let mut before = before.get();
-        loop {
-            let params = params![user.get(), before, from.get(), OfUser::AT_ONCE as i64];
-            let found = self.database.query(find, params).await?;
-            let mut ids = Vec::with_capacity(found.len());
-            for row in &found {
-                ids.push(ConversationId::from_database(row.get(0)?));
-            }
-            let Some(last) = ids.last().copied() else {
-                return Ok(Vec::new());
+        (before, from): (ConversationId, ConversationId),
+    ) -> Result<Page, Error> {
+        let params = params![user.get(), before.get(), from.get(), Directory::PAGE];
+        let found = self.database.query(find, params).await?;
+        let ids = found
+            .iter()
+            .map(|row| row.get(0).map(ConversationId::from_database));
+        let ids: Vec<ConversationId> = ids.collect::<Result<_, _>>()?;
+        let mut page = Page {
+            end: ids.last().copied(),
+            ..Page::of(Vec::new())
+        };
+        let each = ids.into_iter().map(async |id| {
+            let overview = match machines.is_away(id) {
+                true => return Ok(Err(id)),
+                false => self.overview(user, id).await,
             };
-            let each = ids.into_iter().map(|id| self.overview(user, id));
-            let each: Vec<Option<Overview>> = stream::iter(each).buffered(BESIDE).try_collect().await?;
-            let overviews: Vec<Overview> = each.into_iter().flatten().collect();
-            // A conversation of a transaction whose second phase is to come: the sweep finds it.
-            if !overviews.is_empty() {
-                return Ok(overviews);
+            match overview {
+                Err(error) if machines.failed(id, &error) => Ok(Err(id)),
+                overview => overview.map(Ok),
             }
-            before = last.get();
+        });
+        let mut each = pin!(stream::iter(each).buffered(Directory::BESIDE));
+        while let Some(one) = each.try_next().await? {
+            match one {
+                Ok(overview) => page.overviews.extend(overview),
+                Err(id) => page.missing.push(id),
+            }
         }
+        Ok(page)
     }
 
     /// One of them; `None` when the user never was in it or it does not exist.

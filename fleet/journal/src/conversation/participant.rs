@@ -1,11 +1,15 @@
 //! The participants of conversations, and the changes of participation.
 
-use database::{Error, Transaction, params};
+use std::pin::pin;
+
+use database::{Error, Transaction, Value, params};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use proto::{
     ConversationId, Seq, UserId,
     wire::{EntryKind, Role},
 };
 
+use super::directory::Directory;
 use crate::{Journal, entry::enumeration};
 
 const PARTICIPANTS: &str = "SELECT user_id, role, from_seq, name, title, photo FROM participant
@@ -14,18 +18,8 @@ const PARTICIPANTS: &str = "SELECT user_id, role, from_seq, name, title, photo F
 const CHANGES: &str = "SELECT conversation_id, user_id, changed_no FROM participant
     WHERE changed_no >= $1 ORDER BY changed_no LIMIT $2";
 
-const SHARING: &str = "SELECT 1 FROM participant mine JOIN participant theirs
-      ON theirs.conversation_id = mine.conversation_id AND theirs.user_id = $2
-    WHERE mine.user_id = $1 AND mine.to_seq IS NULL AND theirs.to_seq IS NULL LIMIT 1";
-
-const HAS_MET: &str = "SELECT 1 FROM participant mine JOIN participant theirs
-      ON theirs.conversation_id = mine.conversation_id AND theirs.user_id = $2
-    WHERE mine.user_id = $1 AND theirs.from_seq <= COALESCE(mine.to_seq, theirs.from_seq)
-      AND COALESCE(mine.sees_from_seq, mine.from_seq)
-        <= COALESCE(theirs.to_seq, COALESCE(mine.sees_from_seq, mine.from_seq)) LIMIT 1";
-
 /// Every statement here.
-pub(crate) const STATEMENTS: &[&str] = &[PARTICIPANTS, CHANGES, SHARING, HAS_MET];
+pub(crate) const STATEMENTS: &[&str] = &[PARTICIPANTS, CHANGES];
 
 /// A user who is in a conversation now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,8 +114,7 @@ impl Journal {
     ) -> Result<Vec<UserId>, Error> {
         let mut sharing = Vec::new();
         for other in others {
-            let params = params![user.get(), other.get()];
-            if self.database.query_first(SHARING, params).await?.is_some() {
+            if self.meet(self.dialect.sharing, user, *other).await? {
                 sharing.push(*other);
             }
         }
@@ -133,7 +126,37 @@ impl Journal {
     /// # Errors
     /// As the database says.
     pub async fn has_met(&self, user: UserId, other: UserId) -> Result<bool, Error> {
-        let params = params![user.get(), other.get()];
-        Ok(self.database.query_first(HAS_MET, params).await?.is_some())
+        self.meet(self.dialect.has_met, user, other).await
+    }
+
+    /// Whether a statement finds a conversation of two users. Beside other machines it looks into one conversation.
+    async fn meet(&self, find: &'static str, user: UserId, other: UserId) -> Result<bool, Error> {
+        let (user, other) = (user.get(), other.get());
+        let Some(directory) = self.dialect.directory else {
+            return self.finds(find, params![user, other]).await;
+        };
+        let mut before = i64::MAX;
+        loop {
+            let params = params![user, other, before, Directory::PAGE];
+            let page = self.database.query(directory.of_both, params).await?;
+            let Some(last) = page.last() else {
+                return Ok(false);
+            };
+            before = last.get(0)?;
+            let ids: Vec<i64> = page.iter().map(|row| row.get(0)).collect::<Result<_, _>>()?;
+            let each = ids
+                .into_iter()
+                .map(|id| self.finds(find, params![user, other, id]));
+            let mut each = pin!(stream::iter(each).buffered(Directory::BESIDE));
+            while let Some(found) = each.try_next().await? {
+                if found {
+                    return Ok(true);
+                }
+            }
+        }
+    }
+
+    async fn finds(&self, find: &'static str, params: Vec<Value>) -> Result<bool, Error> {
+        Ok(self.database.query_first(find, params).await?.is_some())
     }
 }

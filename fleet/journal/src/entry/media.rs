@@ -9,6 +9,7 @@ use proto::{
 };
 
 use super::Entry;
+use crate::conversation::directory::Directory;
 
 // protocol: "A message names at most 32 media"
 /// The most media that a message names.
@@ -121,13 +122,21 @@ fn read<M: Message + Default>(
 }
 
 /// Writes which media an entry names, in the entry's transaction.
-pub(crate) async fn write(tx: &mut Transaction<'_>, entry: &Entry) -> Result<(), Error> {
+pub(crate) async fn write(
+    tx: &mut Transaction<'_>,
+    directory: Option<&Directory>,
+    entry: &Entry,
+) -> Result<(), Error> {
     for Named { id, .. } in named(&entry.mime_type, &entry.body) {
         if id == 0 {
             continue;
         }
         let params = params![id, entry.conversation.get(), entry.seq.get()];
         tx.execute(WRITE, params).await?;
+        if let Some(directory) = directory {
+            let params = params![id, entry.conversation.get()];
+            tx.execute(directory.add_medium, params).await?;
+        }
     }
     Ok(())
 }

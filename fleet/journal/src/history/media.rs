@@ -5,14 +5,6 @@ use proto::{ConversationId, Seq, UserId};
 
 use crate::Journal;
 
-/// Conversations of user $2 that name medium $1.
-const CONVERSATIONS: &str = "SELECT DISTINCT m.conversation_id FROM media_entry m
-    JOIN participant p ON p.conversation_id = m.conversation_id AND p.user_id = $2
-    WHERE m.media_id = $1";
-
-/// Every statement here.
-pub(crate) const STATEMENTS: &[&str] = &[CONVERSATIONS];
-
 impl Journal {
     // protocol: "An entry shows its media over REST to each user who sees it, until a recall"
     /// Whether a user sees a medium by an entry that names it.
@@ -20,10 +12,8 @@ impl Journal {
     /// # Errors
     /// As the database says.
     pub async fn sees_media(&self, media: i64, user: UserId) -> Result<bool, Error> {
-        let rows = self
-            .database
-            .query(CONVERSATIONS, params![media, user.get()])
-            .await?;
+        let params = params![media, user.get()];
+        let rows = self.database.query(self.dialect.of_medium, params).await?;
         for row in rows {
             let conversation = ConversationId::from_database(row.get(0)?);
             if self.sees_media_in(conversation, media, user).await? {

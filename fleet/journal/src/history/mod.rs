@@ -24,7 +24,6 @@ const VISIBLE_SPANS: &str =
 pub(crate) const STATEMENTS: &[&[&str]] = &[
     &[SPANS, VISIBLE_SPANS],
     corrected::STATEMENTS,
-    media::STATEMENTS,
     written::STATEMENTS,
 ];
 

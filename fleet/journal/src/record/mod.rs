@@ -339,7 +339,7 @@ impl Journal {
 
     async fn inserted(&self, tx: &mut Transaction<'_>, entry: Entry) -> Result<Published, Error> {
         if self.checks_media {
-            media::write(tx, &entry).await?;
+            media::write(tx, self.dialect.directory.as_ref(), &entry).await?;
         }
         Ok(Published::new(entry))
     }
@@ -370,9 +370,9 @@ impl Journal {
         joined: &ParticipantEvent,
         conversation: ConversationId,
     ) -> Result<(), Error> {
-        if let Some(of_user) = self.dialect.of_user {
+        if let Some(directory) = self.dialect.directory {
             let params = params![joined.user_id, conversation.get()];
-            tx.enqueue(of_user.add, params).await?;
+            tx.enqueue(directory.add_user, params).await?;
         }
         Ok(())
     }

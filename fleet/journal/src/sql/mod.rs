@@ -31,10 +31,47 @@ macro_rules! overviews {
     };
 }
 
+/// A conversation that users $1 and $2 are in now.
+macro_rules! sharing {
+    ($which:literal) => {
+        concat!(
+            "SELECT 1 FROM participant mine JOIN participant theirs
+               ON theirs.conversation_id = mine.conversation_id AND theirs.user_id = $2
+             WHERE mine.user_id = $1",
+            $which,
+            " AND mine.to_seq IS NULL AND theirs.to_seq IS NULL LIMIT 1"
+        )
+    };
+}
+
+/// A conversation in which user $1 saw some of user $2's time.
+macro_rules! has_met {
+    ($which:literal) => {
+        concat!(
+            "SELECT 1 FROM participant mine JOIN participant theirs
+               ON theirs.conversation_id = mine.conversation_id AND theirs.user_id = $2
+             WHERE mine.user_id = $1",
+            $which,
+            " AND theirs.from_seq <= COALESCE(mine.to_seq, theirs.from_seq)
+               AND COALESCE(mine.sees_from_seq, mine.from_seq)
+                 <= COALESCE(theirs.to_seq, COALESCE(mine.sees_from_seq, mine.from_seq)) LIMIT 1"
+        )
+    };
+}
+
 /// Changes the checksum with `recalled`: see [`crate::entry::Checksums`].
 macro_rules! withhold {
     () => {
         "UPDATE entry SET recalled = $2, checksum = CASE WHEN recalled THEN checksum ELSE ~checksum END WHERE "
+    };
+}
+
+/// Conversations of user $2 that name medium $1.
+macro_rules! of_medium {
+    () => {
+        "SELECT DISTINCT m.conversation_id FROM media_entry m
+         JOIN participant p ON p.conversation_id = m.conversation_id AND p.user_id = $2
+         WHERE m.media_id = $1"
     };
 }
 
@@ -102,7 +139,7 @@ use database::Engine;
 
 use crate::{
     Error,
-    conversation::{glimpse::Look, overview::OfUser},
+    conversation::{directory::Directory, glimpse::Look},
     entry::Checksums,
 };
 
@@ -112,15 +149,15 @@ macro_rules! dialect {
         pub(crate) struct Dialect {
             pub(crate) checksums: Checksums,
             pub(crate) glimpse: Look,
-            /// How a user's conversations are found where these lie on several machines.
-            pub(crate) of_user: Option<OfUser>,
+            /// Where conversations lie on several machines.
+            pub(crate) directory: Option<Directory>,
             $($(#[$doc])* pub(crate) $name: &'static str,)*
         }
 
         impl Dialect {
             pub(crate) fn statements(&self) -> Vec<&'static str> {
-                let of_user = self.of_user.iter().flat_map(|of_user| [of_user.find, of_user.add]);
-                [$(self.$name),*].into_iter().chain(of_user).collect()
+                let of_directory = self.directory.iter().flat_map(Directory::statements);
+                [$(self.$name),*].into_iter().chain(of_directory).collect()
             }
         }
     };
@@ -137,6 +174,12 @@ dialect! {
     overviews,
     /// Conversation $2 of user $1.
     overview,
+    /// Whether users $1 and $2 share a conversation now, and whether $1 saw some of $2's time in one; on several machines
+    /// in conversation $3.
+    sharing,
+    has_met,
+    /// Conversations of user $2 that name medium $1.
+    of_medium,
     /// Messages of others than $5 in conversation $1 with $2 <= seq <= $3, counted up to $6; $4 is the kind of a message.
     unread,
     /// Whether user $2 made an entry of kind $3 or $4 in conversation $1.

@@ -53,7 +53,7 @@ macro_rules! entries {
 
 pub(super) const DIALECT: Dialect = Dialect {
     checksums: Checksums::OfNewEntries,
-    of_user: None,
+    directory: None,
     glimpse: Look::Together([
         "(SELECT e.seq FROM entry e
             WHERE e.conversation_id = v.conversation AND e.seq >= v.low AND e.seq <= v.high AND e.kind = 1
@@ -68,6 +68,9 @@ pub(super) const DIALECT: Dialect = Dialect {
     horizon: "SELECT CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS TEXT) AS BIGINT)",
     overviews: overviews!(order_columns!(), page),
     overview: overviews!(order_columns!(), one),
+    sharing: sharing!(""),
+    has_met: has_met!(""),
+    of_medium: of_medium!(),
     unread: "SELECT count(*) FROM (
         SELECT 1 FROM entry WHERE conversation_id = $1 AND seq >= $2 AND seq <= $3
            AND kind = $4 AND sender_id <> $5 AND NOT recalled LIMIT $6) AS new_messages",

@@ -253,31 +253,16 @@ const OF_CONVERSATION: [(&str, &str); 7] = [
 ];
 
 /// Statements that ask every machine, by their beginning and a part of them, and why they may.
-const ASK_ALL: [(&str, &str, &str); 5] = [
+const ASK_ALL: [(&str, &str, &str); 2] = [
     (
         "SELECT conversation_id, user_id, changed_no FROM participant",
         "changed_no >= $1",
         "a node compares every 3 s",
     ),
     (
-        "SELECT 1 FROM participant mine",
-        "theirs.to_seq IS NULL",
-        "presence of a user who is no participant",
-    ),
-    (
-        "SELECT 1 FROM participant mine",
-        "COALESCE(mine.to_seq",
-        "the card of a user who is in no team of the caller",
-    ),
-    (
         "SELECT updated_ms FROM conversation",
         "max(id)",
         "the clocks, at a start",
-    ),
-    (
-        "SELECT DISTINCT m.conversation_id FROM media_entry m",
-        "m.media_id = $1",
-        "a medium that is shown over REST",
     ),
 ];
 

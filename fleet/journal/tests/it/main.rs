@@ -11,6 +11,7 @@ mod broken;
 mod damage;
 mod deadlines;
 mod dice;
+mod directory;
 mod durability;
 mod glimpses;
 mod hiding;

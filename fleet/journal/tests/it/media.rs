@@ -30,7 +30,7 @@ async fn run(world: &World, sql: &'static str, params: Vec<database::Value>) -> 
 }
 
 /// A finished picture for messages.
-async fn upload(world: &World, id: i64, owner: i64) {
+pub(crate) async fn upload(world: &World, id: i64, owner: i64) {
     let put = "INSERT INTO media (id, owner_id, purpose, mime_type, bytes, sha256, file_name, store_key, state, created_ms)
         VALUES ($1, $2, 'message', 'image/png', 1, $3, '', $4, 'finished', 0)";
     run(
@@ -41,7 +41,7 @@ async fn upload(world: &World, id: i64, owner: i64) {
     .await;
 }
 
-fn photo(conversation: ConversationId, sender: i64, client_msg_id: &str, uri: &str) -> NewMessage {
+pub(crate) fn photo(conversation: ConversationId, sender: i64, client_msg_id: &str, uri: &str) -> NewMessage {
     let image = wire::Image {
         uri: uri.into(),
         ..wire::Image::default()

@@ -78,7 +78,12 @@ async fn users_find_what_was_copied_to_several_machines() {
     let machines = World::on(place).await;
     let all = ConversationId::from_database(i64::MAX);
     let none = ConversationId::from_database(0);
-    let overviews = machines.journal.overviews(user(2), all, none).await.unwrap();
+    let overviews = machines
+        .journal
+        .overviews(user(2), all, none)
+        .await
+        .unwrap()
+        .overviews;
     let found: Vec<_> = overviews
         .iter()
         .rev()

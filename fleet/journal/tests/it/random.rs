@@ -279,7 +279,12 @@ async fn assert_overviews(world: &World, models: &[(ConversationId, Model)]) {
             ConversationId::from_database(i64::MAX),
             ConversationId::from_database(0),
         );
-        let mut overviews = world.journal.overviews(user(person), all, none).await.unwrap();
+        let mut overviews = world
+            .journal
+            .overviews(user(person), all, none)
+            .await
+            .unwrap()
+            .overviews;
         assert!(overviews.is_sorted_by_key(|overview| std::cmp::Reverse(overview.conversation.id)));
         overviews.reverse();
         let expected: Vec<_> = models

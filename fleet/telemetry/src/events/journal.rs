@@ -51,6 +51,7 @@ static REFUSED_MESSAGE: Rate = Rate::every(FAULT_PERIOD);
 static FAILED_BATCH: Rate = Rate::every(FAULT_PERIOD);
 /// Each lane finds it out for itself, again and again.
 static MACHINE_UNREACHABLE: Rate = Rate::every(Duration::from_secs(300));
+static MACHINE_AWAY: Rate = Rate::every(Duration::from_secs(60));
 
 /// Reports of the journal. An outage of the database has no line here: the database logs where it begins and ends.
 pub enum Event<'a> {
@@ -119,6 +120,15 @@ pub enum Event<'a> {
     },
     /// A machine with conversations takes no connection from here, so the coordinator passes their messages on.
     MachineUnreachable {
+        /// As the coordinator names it.
+        host: &'a str,
+        /// Its port.
+        port: u16,
+        /// Why.
+        error: &'a dyn Display,
+    },
+    /// A machine with conversations does not answer: they stand still, and nothing else.
+    MachineAway {
         /// As the coordinator names it.
         host: &'a str,
         /// Its port.
@@ -205,6 +215,18 @@ impl Event<'_> {
             }
             Self::WritesInParts { error } => {
                 tracing::warn!(target: TARGET, %error, "small batches are written in parts");
+            }
+            Self::MachineAway { host, port, error } => {
+                if let Some(unlogged) = MACHINE_AWAY.line() {
+                    tracing::warn!(
+                        target: TARGET,
+                        host,
+                        port,
+                        %error,
+                        unlogged,
+                        "a machine of the database does not answer; its conversations stand still"
+                    );
+                }
             }
             Self::MachineUnreachable { host, port, error } => {
                 if let Some(unlogged) = MACHINE_UNREACHABLE.line() {

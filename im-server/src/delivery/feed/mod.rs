@@ -59,27 +59,37 @@ async fn sync_range<S: Source>(
     done: &mut ConversationId,
 ) -> Result<bool, Stopped> {
     hidden::sync(source, request, synced_from).await?;
-    let mut more = false;
+    let (mut more, mut is_whole) = (false, true);
     loop {
-        let overviews = source.overviews(*done, request.from).await?;
-        if overviews.is_empty() {
-            return Ok(more);
-        }
+        let page = source.overviews(*done, request.from).await?;
+        let Some(end) = page.end else {
+            return match is_whole {
+                true => Ok(more),
+                false => Err(Stopped::Partly),
+            };
+        };
+        let books = source.receiver().books();
+        is_whole &= !books.lock().miss(end.get()..done.get(), &page, synced_from);
         // All at once, since each new room costs a query.
-        let rooms = source.open(&overviews).await?;
-        for (overview, room) in overviews.iter().zip(rooms) {
+        let rooms = source.open(&page.overviews).await?;
+        for (overview, room) in page.overviews.iter().zip(rooms) {
             let id = overview.conversation.id;
-            let kept = source.receiver().books().lock().kept(id);
+            let (kept, was_missed) = {
+                let books = books.lock();
+                (books.kept(id), books.is_missed(id))
+            };
             let cause = match kept {
-                None | Some(Kept::Left(_)) if id.get() >= synced_from => Cause::Notice,
+                None | Some(Kept::Left(_)) if id.get() >= synced_from && !was_missed => Cause::Notice,
                 _ => Cause::Sync {
                     copy: request.copies.of(overview),
                     limit: request.limit,
                 },
             };
             more |= catch_up(source, overview, room, cause).await?;
+            books.lock().found(id);
             *done = id;
         }
+        *done = end;
     }
 }
 

@@ -162,7 +162,9 @@ impl<S: Source> Pull<'_, S> {
             Ok(End::Live) | Err(Stopped::Ended) => return outcome.map(|_| false),
             Ok(End::Left) => Some(Kept::Left(self.reached)),
             Ok(End::Cut) => Some(Kept::Paused(self.reached)),
-            Err(Stopped::Unavailable(_)) => self.is_known.then_some(Kept::Paused(self.reached)),
+            Err(Stopped::Unavailable(_) | Stopped::Partly) => {
+                self.is_known.then_some(Kept::Paused(self.reached))
+            }
         };
         match &self.room {
             Some(room) => room.detach(receiver, kept, self.source.now_s()),

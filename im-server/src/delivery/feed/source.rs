@@ -2,7 +2,11 @@
 
 use std::{future::Future, sync::Arc};
 
-use journal::{hidden::Hidden, history::Feed, overview::Overview};
+use journal::{
+    hidden::Hidden,
+    history::Feed,
+    overview::{Overview, Page},
+};
 use proto::{ConversationId, Seq};
 
 use crate::delivery::{Receiver, room::Room};
@@ -14,6 +18,8 @@ pub(crate) enum Stopped {
     Ended,
     /// The database fails.
     Unavailable(database::Error),
+    /// A machine of the database does not answer: its conversations are missing, and all others were fed.
+    Partly,
 }
 
 impl From<database::Error> for Stopped {
@@ -57,7 +63,7 @@ pub(crate) trait Source: Sync {
         &self,
         before: ConversationId,
         from: ConversationId,
-    ) -> impl Future<Output = Result<Vec<Overview>, Stopped>> + Send;
+    ) -> impl Future<Output = Result<Page, Stopped>> + Send;
 
     /// The overview of one conversation.
     fn overview(&self, id: ConversationId) -> impl Future<Output = Result<Option<Overview>, Stopped>> + Send;

@@ -96,6 +96,13 @@ impl Model {
             10 if self.chance(self.trouble) => {
                 *self.world.failures.lock() = self.rng.random_range(0..4);
             }
+            10 if self.chance(self.trouble) => {
+                let id = self.conversation();
+                let mut away = self.world.away.lock();
+                if !away.remove(&id) {
+                    away.insert(id);
+                }
+            }
             11 => self.world.close_empty(),
             12..14 => self.app(),
             _ => {
@@ -179,9 +186,10 @@ impl Model {
         }
     }
 
-    /// All devices are connected and no read fails: afterwards nothing may be missing.
+    /// All devices are connected, each machine answers and no read fails: afterwards nothing may be missing.
     fn settle(&mut self) -> Result<(), String> {
         *self.world.failures.lock() = 0;
+        self.world.away.lock().clear();
         self.world.concurrent.lock().clear();
         for _ in 0..10_000 {
             for at in 0..DEVICES {

@@ -61,6 +61,13 @@ pub(crate) fn sync(
                 session.answer(request_id, Body::SyncDone(SyncDone { more, synced_ms }));
             }
             Err(Stopped::Ended) => {}
+            Err(Stopped::Partly) => session.refuse_until(
+                request_id,
+                ErrorCode::Unavailable,
+                "",
+                &sentences::SYNCED_PARTLY,
+                spread_ms(3_000, 6_000),
+            ),
             Err(Stopped::Unavailable(error)) => unavailable(&session, request_id, &error),
         }
     }))
@@ -126,7 +133,7 @@ pub(crate) async fn look_after(shared: Arc<Shared>, session: Arc<Session>) {
         session: &session,
     };
     match look_after_all(&source).await {
-        Ok(()) | Err(Stopped::Ended) => {}
+        Ok(()) | Err(Stopped::Ended | Stopped::Partly) => {}
         Err(Stopped::Unavailable(error)) => {
             report(&error, "a session could not be fed");
             let detail = &sentences::CANNOT_FEED;

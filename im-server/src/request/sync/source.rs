@@ -7,7 +7,7 @@ use journal::{
     conversation::{Deadline, Participant},
     hidden::Hidden,
     history::Feed,
-    overview::Overview,
+    overview::{Overview, Page},
 };
 use prost::Message;
 use proto::{
@@ -57,11 +57,7 @@ impl Source for NodeSource<'_> {
         clock::uptime_s()
     }
 
-    async fn overviews(
-        &self,
-        before: ConversationId,
-        from: ConversationId,
-    ) -> Result<Vec<Overview>, Stopped> {
+    async fn overviews(&self, before: ConversationId, from: ConversationId) -> Result<Page, Stopped> {
         let journal = &self.shared.journal;
         Ok(journal.overviews(self.session.user, before, from).await?)
     }

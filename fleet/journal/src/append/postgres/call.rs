@@ -5,12 +5,12 @@
 use std::collections::{BTreeMap, HashSet};
 
 use proto::ConversationId;
-use tokio_postgres::{Statement, types::ToSql};
+use tokio_postgres::types::ToSql;
 
 use super::{
     attempt::{Attempt, Touched, Verdict},
     fate::{Fate, Trouble},
-    link::Live,
+    link::{Call, Live},
     media::Uses,
     write::{Moves, Rows},
 };
@@ -27,7 +27,7 @@ impl Attempt {
     /// Writes the batch, which is of one conversation: a call for several would run on none of their machines.
     pub(super) async fn append_by_call(
         &self,
-        (live, append): (&Live, &Statement),
+        (live, call): (&Live, &Call),
         moves: &Moves,
         uses: &Uses,
         touched: &mut BTreeMap<ConversationId, Touched>,
@@ -67,10 +67,10 @@ impl Attempt {
             &uses.seqs,
         ];
         let has_won = if uses.is_empty() {
-            let answer = live.client.query_one(append, &params).await;
+            let answer = live.client.query_one(&call.append, &params).await;
             answer.map_err(|error| live.fate(&error))?.get(0)
         } else {
-            self.append_with_media((live, append), uses, &params).await?
+            self.append_with_media((live, call), uses, (id, &params)).await?
         };
         let winners: HashSet<i64> = if has_won {
             HashSet::from([id])
@@ -84,9 +84,9 @@ impl Attempt {
     /// Media are locked first, as on one machine.
     async fn append_with_media(
         &self,
-        (live, append): (&Live, &Statement),
+        (live, call): (&Live, &Call),
         uses: &Uses,
-        params: &[&(dyn ToSql + Sync)],
+        (id, params): (i64, &[&(dyn ToSql + Sync)]),
     ) -> Result<bool, Fate> {
         let begun = async {
             live.client.batch_execute("BEGIN").await?;
@@ -97,9 +97,10 @@ impl Attempt {
             return Err(Fate::NotWritten(Trouble::Contended));
         }
         let written = async {
-            let has_won: bool = live.client.query_one(append, params).await?.get(0);
+            let has_won: bool = live.client.query_one(&call.append, params).await?.get(0);
             if has_won {
                 uses.mark_used(live, self.now_ms).await?;
+                uses.enter(live, &call.add_medium, id).await?;
             }
             Ok(has_won)
         };

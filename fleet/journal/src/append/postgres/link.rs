@@ -21,7 +21,7 @@ use super::{
     media,
     worker::{Way, Workers},
 };
-use crate::entry;
+use crate::{entry, sql::citus::ADD_MEDIUM};
 
 const STANDING: &str = "SELECT id, open, last_seq FROM conversation WHERE id = ANY($1::BIGINT[])";
 
@@ -134,6 +134,7 @@ pub(crate) const STATEMENTS_OF_MACHINES: &[&str] = &[
     media::LOCK,
     media::USE,
     call::APPEND,
+    ADD_MEDIUM,
 ];
 
 /// Plans that suit any number of messages and any statistics: by index, in the order of the arrays, so that the rows of
@@ -179,7 +180,12 @@ pub(super) enum Writes {
     /// By statements of our own.
     Statements(Box<Statements>),
     /// By a call that the machine of the conversation runs.
-    Call(Statement),
+    Call(Call),
+}
+
+pub(super) struct Call {
+    pub(super) append: Statement,
+    pub(super) add_medium: Statement,
 }
 
 pub(super) struct Statements {
@@ -294,6 +300,7 @@ impl Link {
             media_lock,
             media_use,
             append,
+            add_medium,
         ] = all(prepared).await?;
         Ok(Live {
             worker: None,
@@ -306,7 +313,7 @@ impl Link {
             media_seen,
             media_lock,
             media_use,
-            writes: Writes::Call(append),
+            writes: Writes::Call(Call { append, add_medium }),
             unconfirmed: self.postgres.unconfirmed().clone(),
             client,
         })

@@ -6,8 +6,9 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use futures_util::future::try_join_all;
 use proto::UserId;
-use tokio_postgres::types::ToSql;
+use tokio_postgres::{Statement, types::ToSql};
 
 use super::{
     super::decide::{Medium, may_name},
@@ -166,6 +167,22 @@ impl Uses {
             self.mark_used(live, now_ms),
             live.client.execute(&statements.media_write, &rows),
         )?;
+        Ok(())
+    }
+
+    /// Enters the media of a conversation into the coordinator's directory, in the order of ids.
+    pub(super) async fn enter(
+        &self,
+        live: &Live,
+        add: &Statement,
+        conversation: i64,
+    ) -> Result<(), tokio_postgres::Error> {
+        let ids: BTreeSet<i64> = self.media.iter().copied().collect();
+        let entering = ids.iter().map(async |id| {
+            let row: [&(dyn ToSql + Sync); 2] = [id, &conversation];
+            live.client.execute(add, &row).await
+        });
+        try_join_all(entering).await?;
         Ok(())
     }
 

@@ -134,9 +134,9 @@ impl Attempt {
         let moves = Moves::of(touched);
         let uses = Uses::of(self, verdicts);
         let statements = match &live.writes {
-            Writes::Call(append) => {
+            Writes::Call(call) => {
                 return self
-                    .append_by_call((live, append), &moves, &uses, touched, verdicts)
+                    .append_by_call((live, call), &moves, &uses, touched, verdicts)
                     .await;
             }
             Writes::Statements(statements) => statements,

@@ -5,7 +5,7 @@ use database::postgres::citus::Function;
 
 use super::{Dialect, postgres};
 use crate::{
-    conversation::{glimpse::Look, overview::OfUser},
+    conversation::{directory::Directory, glimpse::Look},
     entry,
 };
 
@@ -44,16 +44,28 @@ const GLIMPSE: &str = concat!(
      FROM entry e WHERE e.conversation_id = $3 AND e.kind = 1 AND e.seq >= $4 AND e.seq <= $5 ORDER BY e.seq DESC LIMIT 1"
 );
 
+/// Adds conversation $2 of medium $1.
+pub(crate) const ADD_MEDIUM: &str =
+    "INSERT INTO media_conversation (media_id, conversation_id) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+
 pub(super) const DIALECT: Dialect = Dialect {
     glimpse: Look::Each(GLIMPSE),
-    of_user: Some(OfUser {
-        find: "SELECT conversation_id FROM user_conversation
+    directory: Some(Directory {
+        of_user: "SELECT conversation_id FROM user_conversation
             WHERE user_id = $1 AND conversation_id < $2 AND conversation_id >= $3 ORDER BY conversation_id DESC LIMIT $4",
-        add: "INSERT INTO user_conversation (user_id, conversation_id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+        of_both: "SELECT mine.conversation_id FROM user_conversation mine
+            JOIN user_conversation theirs ON theirs.conversation_id = mine.conversation_id AND theirs.user_id = $2
+            WHERE mine.user_id = $1 AND mine.conversation_id < $3 ORDER BY mine.conversation_id DESC LIMIT $4",
+        add_user: "INSERT INTO user_conversation (user_id, conversation_id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+        add_medium: ADD_MEDIUM,
     }),
     horizon: "SELECT journal_horizon()",
     overviews: overviews!(order_columns!(), one),
     overview: overviews!(order_columns!(), one),
+    sharing: sharing!(" AND mine.conversation_id = $3"),
+    of_medium: "SELECT m.conversation_id FROM media_conversation m
+        JOIN user_conversation u ON u.user_id = $2 AND u.conversation_id = m.conversation_id WHERE m.media_id = $1",
+    has_met: has_met!(" AND mine.conversation_id = $3"),
     ..postgres::DIALECT
 };
 

@@ -51,7 +51,7 @@ macro_rules! change_no {
 }
 
 pub(crate) const DIALECT: Dialect = Dialect {
-    of_user: None,
+    directory: None,
     checksums: Checksums::OfAllEntries,
     glimpse: Look::Together([
         concat!(
@@ -82,6 +82,9 @@ pub(crate) const DIALECT: Dialect = Dialect {
     horizon: "SELECT COALESCE(max(id), 0) + 1 FROM entry",
     overviews: overviews!(order_columns!(), page),
     overview: overviews!(order_columns!(), one),
+    sharing: sharing!(""),
+    has_met: has_met!(""),
+    of_medium: of_medium!(),
     unread: concat!(
         with_unindexed!("AND c.claimed_seq < $3"),
         "SELECT count(*) FROM (

@@ -6,7 +6,7 @@ mod session;
 mod source;
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
 };
 
@@ -31,6 +31,8 @@ pub(super) struct World {
     numbers: Mutex<i64>,
     /// Reads that fail from now on; a large number is an outage.
     pub(super) failures: Mutex<usize>,
+    /// Conversations whose machine does not answer.
+    pub(super) away: Mutex<BTreeSet<i64>>,
     /// Sessions whose tasks run while the next socket is written.
     pub(super) concurrent: Mutex<Vec<SimSession>>,
 }
@@ -173,6 +175,13 @@ impl World {
     pub(super) fn close_empty(&self) {
         let mut rooms = self.rooms.lock();
         rooms.retain(|_, room| Arc::strong_count(room) > 1 || !room.is_empty_since(u32::MAX));
+    }
+
+    fn reaches(&self, id: ConversationId) -> Result<(), Stopped> {
+        match self.away.lock().contains(&id.get()) {
+            true => Err(Stopped::Unavailable(database::Error::Closed)),
+            false => Ok(()),
+        }
     }
 
     fn fails(&self) -> Result<(), Stopped> {

@@ -125,7 +125,7 @@ impl SimSession {
             match feed::sync(&source, &request, horizon).await {
                 Ok(more) => Some(Answer::Done { more }),
                 Err(Stopped::Ended) => None,
-                Err(Stopped::Unavailable(_)) => Some(Answer::Unavailable),
+                Err(Stopped::Unavailable(_) | Stopped::Partly) => Some(Answer::Unavailable),
             }
         }));
     }

@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeMap, sync::Arc, task::Poll};
 
-use journal::{hidden::Hidden, history::Feed, overview::Overview};
+use journal::{
+    hidden::Hidden,
+    history::Feed,
+    overview::{Overview, Page},
+};
 use proto::{ConversationId, Seq};
 
 use super::{
@@ -60,26 +64,37 @@ impl Source for SimSource {
         0
     }
 
-    async fn overviews(
-        &self,
-        before: ConversationId,
-        from: ConversationId,
-    ) -> Result<Vec<Overview>, Stopped> {
+    async fn overviews(&self, before: ConversationId, from: ConversationId) -> Result<Page, Stopped> {
         /// Conversations in a page.
         const PAGE: usize = 2;
         let user = self.user();
-        self.look(|records| {
-            let range = records.range(from.get()..before.get()).rev();
-            range
-                .filter_map(|(id, record)| record.overview(*id, user))
-                .take(PAGE)
-                .collect()
+        let found: Vec<Overview> = self
+            .look(|records| {
+                let range = records.range(from.get()..before.get()).rev();
+                range
+                    .filter_map(|(id, record)| record.overview(*id, user))
+                    .take(PAGE)
+                    .collect()
+            })
+            .await?;
+        let end = found.last().map(|overview| overview.conversation.id);
+        let away = self.world.away.lock();
+        let (missing, overviews): (Vec<Overview>, Vec<Overview>) = found
+            .into_iter()
+            .partition(|overview| away.contains(&overview.conversation.id.get()));
+        Ok(Page {
+            overviews,
+            missing: missing
+                .into_iter()
+                .map(|overview| overview.conversation.id)
+                .collect(),
+            end,
         })
-        .await
     }
 
     async fn overview(&self, id: ConversationId) -> Result<Option<Overview>, Stopped> {
         let user = self.user();
+        self.world.reaches(id)?;
         self.look(|records| records.get(&id.get())?.overview(id.get(), user))
             .await
     }
@@ -117,6 +132,7 @@ impl Source for SimSource {
 
     async fn feed(&self, id: ConversationId, after: Seq, limit: usize) -> Result<Feed, Stopped> {
         let user = self.user();
+        self.world.reaches(id)?;
         self.look(|records| records[&id.get()].feed(user, after.get(), limit, id.get()))
             .await
     }

@@ -1,0 +1,118 @@
+//! The machines that have conversations (docs/decisions/0019-distributed.md): one that is away stops what lies there, and
+//! nothing else.
+//!
+//! The map decides only what is asked together. A machine that did not answer is asked nothing for a while, since each
+//! question would wait for its whole limit.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use database::{
+    Engine, Error,
+    postgres::{
+        Postgres,
+        citus::{Shards, Worker},
+    },
+};
+use parking_lot::Mutex;
+use proto::ConversationId;
+use telemetry::events::journal::Event;
+
+/// How long a map is used. A shard that moved meanwhile costs a statement of two machines.
+const FRESH: Duration = Duration::from_secs(10);
+/// How long nothing is asked of a machine that did not answer.
+const AWAY: Duration = Duration::from_secs(3);
+
+/// The machines behind a coordinator; a clone is another handle.
+#[derive(Clone)]
+pub(crate) struct Machines {
+    postgres: Postgres,
+    known: Arc<Mutex<Known>>,
+}
+
+#[derive(Default)]
+struct Known {
+    shards: Arc<Shards>,
+    read: Option<Instant>,
+    away_until: HashMap<Worker, Instant>,
+}
+
+/// Conversations of one machine, or of the coordinator.
+type Together<T> = Vec<Vec<T>>;
+
+impl Machines {
+    /// Where conversations lie on several machines.
+    pub(crate) fn of(engine: &Engine) -> Option<Self> {
+        let Engine::Postgres(postgres) = engine else {
+            return None;
+        };
+        postgres.is_distributed().then(|| Self {
+            postgres: postgres.clone(),
+            known: Arc::default(),
+        })
+    }
+
+    /// Reads the map again when it is outdated. A coordinator that is away leaves it as it is.
+    pub(crate) async fn look(&self) {
+        let now = Instant::now();
+        {
+            let mut known = self.known.lock();
+            if known.read.is_some_and(|read| now.duration_since(read) < FRESH) {
+                return;
+            }
+            known.read = Some(now);
+        }
+        if let Ok(shards) = self.postgres.shards().await {
+            self.known.lock().shards = Arc::new(shards);
+        }
+    }
+
+    /// Whether the machine of a conversation is asked nothing at present.
+    pub(crate) fn is_away(&self, conversation: ConversationId) -> bool {
+        self.known.lock().is_away(conversation, Instant::now())
+    }
+
+    /// Notes that the machine of a conversation did not answer. False where the failure is another one, or the coordinator's.
+    pub(crate) fn failed(&self, conversation: ConversationId, error: &Error) -> bool {
+        if error.outage().is_none() {
+            return false;
+        }
+        let mut known = self.known.lock();
+        let Some(worker) = known.worker_of(conversation) else {
+            return false;
+        };
+        let (host, port) = (worker.host.as_str(), worker.port);
+        Event::MachineAway { host, port, error }.emit();
+        known.away_until.insert(worker, Instant::now() + AWAY);
+        true
+    }
+
+    /// Parts items by the machines of their conversations, and leaves out those of machines that are away.
+    pub(crate) fn part<T>(&self, items: Vec<T>, conversation: impl Fn(&T) -> ConversationId) -> Together<T> {
+        let known = self.known.lock();
+        let now = Instant::now();
+        let mut parts: HashMap<Option<Worker>, Vec<T>> = HashMap::new();
+        for item in items {
+            let id = conversation(&item);
+            if !known.is_away(id, now) {
+                parts.entry(known.worker_of(id)).or_default().push(item);
+            }
+        }
+        parts.into_values().collect()
+    }
+}
+
+impl Known {
+    fn worker_of(&self, conversation: ConversationId) -> Option<Worker> {
+        self.shards.worker_of(conversation.get()).cloned()
+    }
+
+    fn is_away(&self, conversation: ConversationId, now: Instant) -> bool {
+        let worker = self.shards.worker_of(conversation.get());
+        let until = worker.and_then(|worker| self.away_until.get(worker));
+        until.is_some_and(|until| now < *until)
+    }
+}
