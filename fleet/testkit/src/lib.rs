@@ -2,6 +2,7 @@
 //! whole fleet of plain processes, bounded waiting, and random numbers that can be repeated. Each process started here
 //! is ended here, by its id; servers that already run are never touched.
 
+pub mod citus;
 pub mod fleet;
 pub mod postgres;
 pub mod process;

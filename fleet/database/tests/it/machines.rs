@@ -122,6 +122,14 @@ async fn an_extension_without_workers_is_one_server() {
     database.close().await;
 }
 
+#[test]
+fn the_test_kit_knows_the_tables_of_conversations() {
+    assert_eq!(
+        database::postgres::citus::of_conversation(),
+        testkit::citus::OF_CONVERSATION
+    );
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_server_has_no_machines_and_is_not_distributed() {
     let scratch = Scratch::open(Store::Postgres).await;

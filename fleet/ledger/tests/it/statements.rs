@@ -89,6 +89,14 @@ const MANY: &str = "
       FROM generate_series(1, 2000) AS id, generate_series(1, 20) AS seq;
     ANALYZE";
 
+/// The entries of the journal lie on other machines than the ledger (docs/decisions/0019-distributed.md).
+#[test]
+fn no_statement_is_one_that_citus_refuses() {
+    for statement in ledger::statements(false) {
+        assert_eq!(testkit::citus::refusals(&statement, &[]), [], "{statement}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_statement_scans_a_table_of_postgresql_and_no_page_is_sorted() {
     let (place, database) = open(Store::Postgres).await;

@@ -149,6 +149,19 @@ pub(crate) fn place(table: &str) -> Option<Place> {
     group.map(|group| group.place)
 }
 
+/// The tables that are spread by a column, and the column: tests hold statements against them.
+#[doc(hidden)]
+pub fn of_conversation() -> Vec<(&'static str, &'static str)> {
+    let column = |group: &Group| match group.place {
+        Place::OfConversation(column) => Some((group.tables, column)),
+        Place::Coordinator => None,
+    };
+    let spread = LAYOUT.iter().filter_map(column);
+    spread
+        .flat_map(|(tables, column)| tables.iter().map(move |table| (*table, column)))
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;

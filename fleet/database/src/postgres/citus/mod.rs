@@ -10,6 +10,7 @@ use tokio_postgres::Client;
 use self::layout::{FIRST, LAYOUT, OF_MEDIA, OF_USERS, Place, place};
 pub(super) use self::machine::machines;
 pub use self::{
+    layout::of_conversation,
     machine::{Machine, Settings},
     shards::{Shards, Worker},
 };

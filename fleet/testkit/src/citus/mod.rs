@@ -1,0 +1,13 @@
+//! Citus without Citus (docs/decisions/0019-distributed.md): its refusals, from the text of a statement ([`rules`]), and the
+//! plans that statements on several machines must have ([`plan`]).
+
+pub mod asking;
+pub mod plan;
+pub mod rules;
+mod tables;
+
+pub use self::{
+    asking::{ASK_ALL, may_ask_all},
+    rules::{Refusal, Rule, refusal, refusals},
+    tables::OF_CONVERSATION,
+};
