@@ -4,7 +4,7 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use crate::postgres::Postgres;
+use crate::{citus::StandIn, postgres::Postgres};
 
 /// A kind of database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +24,8 @@ pub struct Place {
 
 impl Store {
     /// A new database. A server's is a copy of one that `prepare`, given its address, has filled once for this process,
-    /// leaving no connection behind; a file is made by its first opener.
+    /// leaving no connection behind; a file is made by its first opener. Where `HUIZHEN_TEST_STAND_IN` asks for it, a server's
+    /// lies behind a [`StandIn`].
     ///
     /// # Panics
     /// When there is none to be had.
@@ -38,9 +39,10 @@ impl Store {
             }
             Self::Postgres => {
                 let url = Postgres::shared().prepared_database(prepare).await;
-                Place {
-                    url: url.unwrap_or_else(|error| panic!("{error:#}")),
-                    folder: None,
+                let place = Place::on_server(url.unwrap_or_else(|error| panic!("{error:#}")));
+                match StandIn::asked_for() {
+                    Some(stand_in) => Place::on_server(stand_in.url(place.database())),
+                    None => place,
                 }
             }
         }
