@@ -12,6 +12,7 @@ mod damage;
 mod deadlines;
 mod dice;
 mod directory;
+mod distribution;
 mod durability;
 mod glimpses;
 mod hiding;

@@ -66,7 +66,7 @@ async fn no_page_of_sqlite_is_sorted() {
 }
 
 /// So many rows that no plan is good only because a table is small.
-const MANY: &str = "
+pub(crate) const MANY: &str = "
     INSERT INTO conversation (id, kind, epoch, open, title, last_seq, created_ms, updated_ms)
       SELECT id, 1, 1, true, 'a consult', 50, 0, 0 FROM generate_series(1, 4000) AS id;
     INSERT INTO participant (conversation_id, user_id, from_seq, role, changed_ms)

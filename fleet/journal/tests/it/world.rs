@@ -1,6 +1,6 @@
 //! A journal on a database of its own, and short words for what tests do with it.
 
-use std::sync::Arc;
+use std::{ops::Deref, sync::Arc};
 
 use backplane::Backplane;
 use bytes::Bytes;
@@ -17,6 +17,7 @@ use proto::{
     wire::{ConversationKind, EntryKind, Role, StatusEvent, VasEvent},
 };
 use testkit::{
+    citus::{self, StandIn},
     postgres::Postgres,
     store::{Place, Store},
 };
@@ -310,12 +311,42 @@ impl World {
 
 /// A server's database as if conversations lay on several machines: then a batch is written by a call of a function.
 pub(crate) fn distributed(url: &str) -> Place {
-    Place::on_server(as_distributed(url))
+    Place::on_server(citus::distributed(url))
 }
 
-fn as_distributed(url: &str) -> String {
-    let parameters = if url.contains('?') { '&' } else { '?' };
-    format!("{url}{parameters}options=-c%20huizhen.distributed%3Don")
+/// A journal behind a server that refuses what Citus refuses. Its end demands that nothing was.
+pub(crate) struct Spread {
+    pub(crate) world: World,
+    pub(crate) stand_in: StandIn,
+}
+
+impl Spread {
+    pub(crate) async fn new() -> Self {
+        let place = Store::Postgres.place(migrated).await;
+        let stand_in = StandIn::start(Postgres::shared().port()).unwrap();
+        let world = World::on(Place::on_server(stand_in.url(place.database()))).await;
+        Self { world, stand_in }
+    }
+}
+
+impl Deref for Spread {
+    type Target = World;
+
+    fn deref(&self) -> &World {
+        &self.world
+    }
+}
+
+impl Drop for Spread {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let (refused, copied) = (self.stand_in.take_refused(), self.stand_in.take_copied());
+            assert!(
+                refused.is_empty() && copied.is_empty(),
+                "{refused:#?} {copied:#?}"
+            );
+        }
+    }
 }
 
 /// Makes the database that those of the tests are copies of. A server's has the functions, too.
@@ -323,7 +354,7 @@ pub(crate) async fn migrated(url: String) -> anyhow::Result<()> {
     Database::open(&url).await?.close().await;
     if url.starts_with("postgres") {
         let placed =
-            database::postgres::Postgres::distribute(&as_distributed(&url), journal::citus::FUNCTIONS)
+            database::postgres::Postgres::distribute(&citus::distributed(&url), journal::citus::FUNCTIONS)
                 .await?;
         assert!(placed.is_empty(), "one machine has no places");
     }

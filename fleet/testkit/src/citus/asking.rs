@@ -12,31 +12,16 @@ pub struct Asking {
 }
 
 /// All of them. The tests of the crate `journal` show that each is still there.
-pub const ASK_ALL: [Asking; 5] = [
+pub const ASK_ALL: [Asking; 2] = [
     Asking {
         start: "SELECT conversation_id, user_id, changed_no FROM participant",
         part: "changed_no >= $1",
         reason: "a node compares every 3 s",
     },
     Asking {
-        start: "SELECT 1 FROM participant mine",
-        part: "theirs.to_seq IS NULL",
-        reason: "presence of a user who is no participant",
-    },
-    Asking {
-        start: "SELECT 1 FROM participant mine",
-        part: "COALESCE(mine.to_seq",
-        reason: "the card of a user who is in no team of the caller",
-    },
-    Asking {
         start: "SELECT updated_ms FROM conversation",
         part: "max(id)",
         reason: "the clocks, at a start",
-    },
-    Asking {
-        start: "SELECT DISTINCT m.conversation_id FROM media_entry m",
-        part: "m.media_id = $1",
-        reason: "a medium that is shown over REST",
     },
 ];
 
