@@ -5,6 +5,7 @@ use proto::{
     wire::{ConversationKind, Role},
 };
 use serde_json::json;
+use testkit::citus::OF_A_TEST;
 
 use super::{
     people::Person,
@@ -155,7 +156,7 @@ async fn requests_of_both_sides_that_race_open_one_conversation() {
     );
     let rows = service
         .database
-        .query("SELECT count(*) FROM conversation", vec![])
+        .query(format!("{OF_A_TEST}SELECT count(*) FROM conversation"), vec![])
         .await
         .unwrap();
     assert_eq!(rows[0].get::<i64>(0).unwrap(), 1);

@@ -6,7 +6,10 @@ use database::params;
 use journal::Entry;
 use proto::{ConversationId, Seq, wire::entry::Event};
 use serde_json::json;
-use testkit::store::{Place, Store};
+use testkit::{
+    citus::OF_A_TEST,
+    store::{Place, Store},
+};
 use tokio::runtime::Runtime;
 
 use super::{
@@ -110,7 +113,7 @@ async fn prepared(scene: &Scene) -> Vec<i64> {
         Store::Postgres => "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)",
     };
     let sql: &'static str = format!(
-        "UPDATE consult_deadline SET due_ms = {now} + $1 + $2 * CASE kind WHEN 'answer_reminder' THEN 0
+        "{OF_A_TEST}UPDATE consult_deadline SET due_ms = {now} + $1 + $2 * CASE kind WHEN 'answer_reminder' THEN 0
              WHEN 'first_answer' THEN 1 WHEN 'silence_warning' THEN 2 ELSE 3 END
          WHERE consult_id = $3 AND due_ms IS NOT NULL"
     )

@@ -4,9 +4,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 #![allow(clippy::duplicate_mod, reason = "each test runs on both engines")]
 
+use testkit::citus::{self, StandIn};
+
 mod captured;
 mod circles;
 mod contract;
+mod distributed;
 mod parts;
 #[path = "../../../fleet/media/src/tests/s3.rs"]
 mod s3;
@@ -227,5 +230,9 @@ mod on_postgres {
 /// Makes the database that those of the tests are copies of.
 async fn migrated(url: String) -> anyhow::Result<()> {
     database::Database::open(&url).await?.close().await;
+    if url.starts_with("postgres") && StandIn::asked_for().is_some() {
+        let url = citus::distributed(&url);
+        database::postgres::Postgres::distribute(&url, journal::citus::FUNCTIONS).await?;
+    }
     Ok(())
 }

@@ -4,6 +4,7 @@ use api_server::{PaymentProvider, Settings};
 use database::params;
 use ledger::{Account, Fen, Movement, Transfer};
 use proto::UserId;
+use testkit::citus::OF_A_TEST;
 
 use super::{
     people::{Person, Team},
@@ -90,6 +91,7 @@ impl Service {
     }
 
     pub async fn number(&self, sql: &'static str) -> i64 {
+        let sql = format!("{OF_A_TEST}{sql}");
         let row = self.database.query_first(sql, vec![]).await.unwrap();
         row.map_or(0, |row| row.get(0).unwrap())
     }
