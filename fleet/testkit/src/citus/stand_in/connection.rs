@@ -72,7 +72,11 @@ async fn carry(mut client: TcpStream, server: SocketAddr, seen: Arc<Seen>) -> io
     tokio::pin!(there, back);
     tokio::select! {
         outcome = &mut back => outcome,
-        outcome = &mut there => outcome.and(back.await),
+        outcome = &mut there => {
+            // A client that was killed leaves a transaction, which ends with the server's side.
+            outcome?;
+            back.await
+        }
     }
 }
 
