@@ -24,6 +24,9 @@ pub enum Error {
     /// There is no connection, it was lost, or there was no answer in time. A transaction may still be committed.
     #[error("the database cannot be reached: {0}")]
     Unavailable(String),
+    /// One of several machines of the database does not answer, and the others go on. A transaction may still be committed.
+    #[error("a machine of the database does not answer: {0}")]
+    Machine(String),
     /// The disk of the database has no room left: nothing was written, and reading goes on.
     #[error("the disk of the database is full: {0}")]
     Full(String),
@@ -157,7 +160,7 @@ impl Error {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Url(_) | Self::Violation(_) | Self::Copy(_) | Self::Backup(_) => Kind::Caller,
-            Self::Unavailable(_) | Self::Closed => Kind::Outage(Outage::Away),
+            Self::Unavailable(_) | Self::Machine(_) | Self::Closed => Kind::Outage(Outage::Away),
             Self::Busy(_) => Kind::Outage(Outage::Busy),
             Self::Full(_) => Kind::Outage(Outage::Full),
             Self::ReadOnly(_) => Kind::Outage(Outage::ReadOnly),

@@ -48,8 +48,8 @@ impl Health {
         let Some(outage) = error.outage() else {
             return false;
         };
-        // A lock that one transaction met does not stop others, and a closed handle is being stopped.
-        if outage == Outage::Busy || matches!(error, Error::Closed) {
+        // A lock that one transaction met, or one of several machines, does not stop others; a closed handle is being stopped.
+        if outage == Outage::Busy || matches!(error, Error::Closed | Error::Machine(_)) {
             return false;
         }
         self.state.lock().fail(error, outage)

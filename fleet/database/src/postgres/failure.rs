@@ -50,11 +50,13 @@ fn refused(refusal: &DbError) -> Error {
         return Error::ReadOnly(text);
     }
     let class = code.code().get(..2).unwrap_or_default();
+    if is_lost_machine(refusal, class) {
+        return Error::Machine(text);
+    }
     // Connection exceptions, insufficient resources, operator intervention; a session that was idle in its transaction
     // for too long.
-    let is_away = ["08", "53", "57"].contains(&class)
-        || *code == SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT
-        || is_lost_machine(refusal, class);
+    let is_away =
+        ["08", "53", "57"].contains(&class) || *code == SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT;
     if is_away {
         Error::Unavailable(text)
     } else {
@@ -62,14 +64,16 @@ fn refused(refusal: &DbError) -> Error {
     }
 }
 
-/// Whether the coordinator of several machines has lost one of them: Citus then has an internal or a system error, and no
-/// better name. Its sentence is translated, the name of its routine is not.
+/// Whether the coordinator of several machines has lost one of them. A server that answers has no other connection to lose, and a
+/// pooler's own errors are violations of the protocol. Citus also has internal and system errors for it, and no better name:
+/// its sentence is translated, the name of its routine is not.
 fn is_lost_machine(refusal: &DbError, class: &str) -> bool {
     let is_citus = matches!(
         refusal.routine(),
         Some("ReportResultError" | "ReportConnectionError")
     );
-    is_citus && ["58", "XX"].contains(&class)
+    let is_connection = class == "08" && *refusal.code() != SqlState::PROTOCOL_VIOLATION;
+    is_connection || is_citus && ["58", "XX"].contains(&class)
 }
 
 /// Whether the server refuses since it is a standby. Its sentence is translated, the name of its routine is not.

@@ -247,7 +247,11 @@ impl Postgres {
             Ok(Err(_)) => Err(Error::Closed.into()),
             Err(_) => {
                 Event::LateAnswer.emit();
-                Err(Error::Unavailable("it does not answer; what was begun goes on".into()).into())
+                let late = "it does not answer; what was begun goes on".to_owned();
+                Err(match self.inner.is_distributed {
+                    true => Error::Machine(late).into(),
+                    false => Error::Unavailable(late).into(),
+                })
             }
         }
     }

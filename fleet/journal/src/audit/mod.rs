@@ -87,7 +87,7 @@ pub async fn audit(database: &Database) -> Result<Audit, Error> {
 fn is_damage(error: &Error) -> bool {
     !matches!(
         error,
-        Error::Unavailable(_) | Error::Closed | Error::Busy(_) | Error::Panicked
+        Error::Unavailable(_) | Error::Machine(_) | Error::Closed | Error::Busy(_) | Error::Panicked
     )
 }
 

@@ -23,8 +23,10 @@ use telemetry::events::journal::Event;
 
 /// How long a map is used. A shard that moved meanwhile costs a statement of two machines.
 const FRESH: Duration = Duration::from_secs(10);
-/// How long nothing is asked of a machine that did not answer.
-const AWAY: Duration = Duration::from_secs(3);
+/// How long nothing is asked of a machine that did not answer. Then one question is let through, and the others when it is
+/// answered, or has waited for longer than an answer may take.
+const AWAY: Duration = Duration::from_secs(1);
+const ASKED: Duration = Duration::from_secs(5);
 
 /// The machines behind a coordinator; a clone is another handle.
 #[derive(Clone)]
@@ -70,14 +72,26 @@ impl Machines {
         }
     }
 
-    /// Whether the machine of a conversation is asked nothing at present.
-    pub(crate) fn is_away(&self, conversation: ConversationId) -> bool {
-        self.known.lock().is_away(conversation, Instant::now())
+    /// Whether the machine of a conversation may be asked now.
+    pub(crate) fn may_ask(&self, conversation: ConversationId) -> bool {
+        let mut known = self.known.lock();
+        let worker = known.worker_of(conversation);
+        known.may_ask(worker.as_ref(), Instant::now())
+    }
+
+    /// Notes that the machine of a conversation answered.
+    pub(crate) fn answered(&self, conversation: ConversationId) {
+        let mut known = self.known.lock();
+        if !known.away_until.is_empty()
+            && let Some(worker) = known.worker_of(conversation)
+        {
+            known.away_until.remove(&worker);
+        }
     }
 
     /// Notes that the machine of a conversation did not answer. False where the failure is another one, or the coordinator's.
     pub(crate) fn failed(&self, conversation: ConversationId, error: &Error) -> bool {
-        if error.outage().is_none() {
+        if !matches!(error, Error::Machine(_)) {
             return false;
         }
         let mut known = self.known.lock();
@@ -92,15 +106,14 @@ impl Machines {
 
     /// Parts items by the machines of their conversations, and leaves out those of machines that are away.
     pub(crate) fn part<T>(&self, items: Vec<T>, conversation: impl Fn(&T) -> ConversationId) -> Together<T> {
-        let known = self.known.lock();
+        let mut known = self.known.lock();
         let now = Instant::now();
         let mut parts: HashMap<Option<Worker>, Vec<T>> = HashMap::new();
         for item in items {
-            let id = conversation(&item);
-            if !known.is_away(id, now) {
-                parts.entry(known.worker_of(id)).or_default().push(item);
-            }
+            let worker = known.worker_of(conversation(&item));
+            parts.entry(worker).or_default().push(item);
         }
+        parts.retain(|worker, _| known.may_ask(worker.as_ref(), now));
         parts.into_values().collect()
     }
 }
@@ -110,9 +123,15 @@ impl Known {
         self.shards.worker_of(conversation.get()).cloned()
     }
 
-    fn is_away(&self, conversation: ConversationId, now: Instant) -> bool {
-        let worker = self.shards.worker_of(conversation.get());
-        let until = worker.and_then(|worker| self.away_until.get(worker));
-        until.is_some_and(|until| now < *until)
+    /// The one who may ask a machine that was away keeps the others from it until it answers.
+    fn may_ask(&mut self, worker: Option<&Worker>, now: Instant) -> bool {
+        let Some(until) = worker.and_then(|worker| self.away_until.get_mut(worker)) else {
+            return true;
+        };
+        let may_ask = *until <= now;
+        if may_ask {
+            *until = now + ASKED;
+        }
+        may_ask
     }
 }

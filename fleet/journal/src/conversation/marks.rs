@@ -54,7 +54,10 @@ impl Journal {
         for marks in machines.part(marks, |mark| mark.conversation) {
             let conversation = marks[0].conversation;
             match self.save_marks_at_once(marks).await {
-                Ok(of_machine) => saved.extend(of_machine),
+                Ok(of_machine) => {
+                    machines.answered(conversation);
+                    saved.extend(of_machine);
+                }
                 Err(error) if machines.failed(conversation, &error) => {}
                 Err(error) => return Err(error),
             }

@@ -136,7 +136,10 @@ impl Journal {
         let mut answer = Vec::with_capacity(ids.len());
         for ids in machines.part(ids.to_vec(), |id| *id) {
             match self.last_seqs_of(&ids).await {
-                Ok(seqs) => answer.extend(seqs),
+                Ok(seqs) => {
+                    machines.answered(ids[0]);
+                    answer.extend(seqs);
+                }
                 Err(error) if machines.failed(ids[0], &error) => {}
                 Err(error) => return Err(error),
             }

@@ -1,6 +1,6 @@
 //! The conversations that a user is or was in, and whether they hold news.
 
-use std::pin::pin;
+use std::{cmp::Reverse, pin::pin};
 
 use database::{Error, Row, params};
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -172,26 +172,44 @@ impl Journal {
         let ids: Vec<ConversationId> = ids.collect::<Result<_, _>>()?;
         let mut page = Page {
             end: ids.last().copied(),
-            ..Page::of(Vec::new())
+            missing: ids,
+            overviews: Vec::new(),
         };
-        let each = ids.into_iter().map(async |id| {
-            let overview = match machines.is_away(id) {
-                true => return Ok(Err(id)),
-                false => self.overview(user, id).await,
-            };
-            match overview {
-                Err(error) if machines.failed(id, &error) => Ok(Err(id)),
-                overview => overview.map(Ok),
-            }
-        });
-        let mut each = pin!(stream::iter(each).buffered(Directory::BESIDE));
-        while let Some(one) = each.try_next().await? {
-            match one {
-                Ok(overview) => page.overviews.extend(overview),
-                Err(id) => page.missing.push(id),
+        // A machine that was away is asked once, and for the rest of its conversations when it has answered.
+        for _ in 0..2 {
+            let asked = std::mem::take(&mut page.missing).into_iter();
+            let each = asked.map(|id| self.overview_or_missing(machines, user, id));
+            let mut each = pin!(stream::iter(each).buffered(Directory::BESIDE));
+            while let Some(one) = each.try_next().await? {
+                match one {
+                    Ok(overview) => page.overviews.extend(overview),
+                    Err(id) => page.missing.push(id),
+                }
             }
         }
+        page.overviews
+            .sort_by_key(|overview| Reverse(overview.conversation.id));
         Ok(page)
+    }
+
+    /// An overview, or the id where its machine does not answer.
+    async fn overview_or_missing(
+        &self,
+        machines: &Machines,
+        user: UserId,
+        id: ConversationId,
+    ) -> Result<Result<Option<Overview>, ConversationId>, Error> {
+        if !machines.may_ask(id) {
+            return Ok(Err(id));
+        }
+        match self.overview(user, id).await {
+            Ok(overview) => {
+                machines.answered(id);
+                Ok(Ok(overview))
+            }
+            Err(error) if machines.failed(id, &error) => Ok(Err(id)),
+            Err(error) => Err(error),
+        }
     }
 
     /// One of them; `None` when the user never was in it or it does not exist.

@@ -92,7 +92,8 @@ pub(crate) fn refused_field(outcome: &Result<Accepted, Error>) -> &'static str {
 }
 
 pub(crate) fn is_away(outcome: &Result<Accepted, Error>) -> bool {
-    matches!(outcome, Err(Error::Database(database::Error::Unavailable(_))))
+    use database::Error::{Machine, Unavailable};
+    matches!(outcome, Err(Error::Database(Unavailable(_) | Machine(_))))
 }
 
 pub(crate) fn participant(id: i64, role: Role) -> NewParticipant {

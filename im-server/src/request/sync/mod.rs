@@ -66,7 +66,7 @@ pub(crate) fn sync(
                 ErrorCode::Unavailable,
                 "",
                 &sentences::SYNCED_PARTLY,
-                spread_ms(3_000, 6_000),
+                spread_ms(2_000, 4_000),
             ),
             Err(Stopped::Unavailable(error)) => unavailable(&session, request_id, &error),
         }
