@@ -26,9 +26,10 @@ const STAND_IN: &str = "
       AS 'INSERT INTO pg_dist_partition VALUES ($1, ''n'', NULL, NULL)';
     CREATE FUNCTION create_distributed_function(TEXT, TEXT, colocate_with TEXT) RETURNS VOID LANGUAGE sql
       AS 'INSERT INTO distributed_function VALUES ($1, $2)';
+    CREATE TABLE machine AS SELECT 400 AS max_prepared;
     CREATE FUNCTION run_command_on_all_nodes(TEXT) RETURNS TABLE (nodeid INT, success BOOLEAN, result TEXT) LANGUAGE sql
-      AS 'SELECT n.nodeid, n.nodeid = 1, CASE n.nodeid WHEN 1 THEN ''on on 150018 13.2-1'' ELSE ''connection refused'' END
-          FROM pg_dist_node n';";
+      AS 'SELECT n.nodeid, n.nodeid = 1, CASE n.nodeid WHEN 1 THEN ''on on '' || m.max_prepared || '' 300 9 150018 13.2-1''
+            ELSE ''connection refused'' END FROM pg_dist_node n, machine m';";
 
 const FUNCTION: &[Function] = &[Function {
     text: "CREATE OR REPLACE FUNCTION of_a_conversation(id BIGINT) RETURNS BIGINT LANGUAGE sql AS 'SELECT id'",
@@ -89,6 +90,10 @@ async fn a_start_refuses_tables_that_lie_elsewhere_until_they_are_put_in_place()
     assert_eq!(machines[1].address, "worker:5432");
     assert_eq!(machines[1].settings.as_ref().unwrap_err(), "connection refused");
     database.close().await;
+    psql(&url, "UPDATE machine SET max_prepared = 0");
+    let refused = refusal(&url).await;
+    assert!(refused.contains("max_prepared_transactions = 0"), "{refused}");
+    psql(&url, "UPDATE machine SET max_prepared = 400");
 
     psql(
         &url,

@@ -66,11 +66,13 @@ fn the_function_that_appends_names_its_conversation_in_each_statement() {
     }
 }
 
-/// 30 users with hundreds of conversations each, so that no plan walks all of one; and their list, which one server does not
+/// 30 users with hundreds of conversations each, so that no plan walks all of one; and the directory, which one server does not
 /// keep.
 const OF_USERS: &str = "UPDATE participant SET user_id = user_id % 30;
     INSERT INTO user_conversation (user_id, conversation_id)
-    SELECT DISTINCT user_id, conversation_id FROM participant; ANALYZE";
+    SELECT DISTINCT user_id, conversation_id FROM participant;
+    INSERT INTO media_conversation (media_id, conversation_id)
+    SELECT DISTINCT media_id, conversation_id FROM media_entry; ANALYZE";
 
 /// A join by hash or merge says the equality apart from its scans.
 const BY_NESTED_LOOPS: &str =
