@@ -5,7 +5,6 @@ use std::{
     ops::Range,
 };
 
-use journal::overview::Page;
 use proto::{ConversationId, Seq};
 
 #[derive(Debug)]
@@ -34,6 +33,22 @@ struct Rare {
     heard: BTreeMap<ConversationId, Seq>,
 }
 
+/// A Sync under way.
+#[derive(Debug)]
+pub(crate) struct Begun {
+    /// Conversations from this id on were synced before.
+    pub(crate) synced_from: i64,
+    /// But for these.
+    missed: BTreeSet<ConversationId>,
+}
+
+impl Begun {
+    /// Whether an earlier Sync of this session has read a conversation.
+    pub(crate) fn was_synced(&self, conversation: ConversationId) -> bool {
+        conversation.get() >= self.synced_from && !self.missed.contains(&conversation)
+    }
+}
+
 /// A session's position in a conversation that it is not attached to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kept {
@@ -56,20 +71,27 @@ impl Default for Books {
 
 impl Books {
     // protocol: "Before the first Sync no entry is sent to you"
-    /// Begins a Sync of the conversations from `from` on. Notices about them count from now on, since they may be
-    /// newer than what the Sync reads. Returns the argument of [`Self::sync_failed`].
-    pub(crate) fn begin_sync(&mut self, from: ConversationId, horizon: i64) -> i64 {
-        let before = self.synced_from;
-        if before == i64::MAX {
+    /// Begins a Sync of a range of ids. Notices about its conversations count from now on, since they may be newer than what
+    /// the Sync reads.
+    pub(crate) fn begin_sync(&mut self, range: Range<i64>, horizon: i64) -> Begun {
+        let synced_from = self.synced_from;
+        if synced_from == i64::MAX {
             self.baseline = horizon;
         }
-        self.synced_from = before.min(from.get());
-        before
+        self.synced_from = synced_from.min(range.start);
+        let mut missed = BTreeSet::new();
+        if let Some(rare) = &mut self.rare {
+            let all = std::mem::take(&mut rare.missed);
+            (missed, rare.missed) = all.into_iter().partition(|id| range.contains(&id.get()));
+        }
+        self.tidy();
+        Begun { synced_from, missed }
     }
 
     /// Conversations below the last one that was `done` count as not synced: the next Sync reads them.
-    pub(crate) fn sync_failed(&mut self, before: i64, done: ConversationId) {
-        self.synced_from = before.min(done.get());
+    pub(crate) fn sync_failed(&mut self, begun: Begun, done: ConversationId) {
+        self.synced_from = begun.synced_from.min(done.get());
+        self.add_missed(begun.missed.into_iter().filter(|id| *id < done));
     }
 
     /// Upper bound of where the next part of a Sync begins; `None` before the first part.
@@ -78,41 +100,30 @@ impl Books {
     }
 
     pub(crate) fn is_synced(&self, conversation: ConversationId) -> bool {
-        conversation.get() >= self.synced_from && !self.is_missed(conversation)
+        let is_missed = |rare: &Rare| rare.missed.contains(&conversation);
+        self.is_passed(conversation) && !self.rare.as_deref().is_some_and(is_missed)
     }
 
-    /// Notes which conversations of a range of ids a Sync could not read, but for those that an earlier one of this session
-    /// has read to their ends. Whether there are any: the next Sync reads them.
-    pub(crate) fn miss(&mut self, range: Range<i64>, page: &Page, synced_from: i64) -> bool {
+    /// Whether a Sync has come past a conversation, whatever it could read of it.
+    pub(crate) fn is_passed(&self, conversation: ConversationId) -> bool {
+        conversation.get() >= self.synced_from
+    }
+
+    /// Notes which conversations a Sync could not read, but for those that an earlier one of this session has read to their ends.
+    /// Whether there are any: the next Sync reads them.
+    pub(crate) fn miss(&mut self, begun: &Begun, missing: &[ConversationId]) -> bool {
         let is_paused = |id| matches!(self.kept(id), Some(Kept::Paused(_)));
-        let was_read =
-            |id: &ConversationId| id.get() >= synced_from && !self.is_missed(*id) && !is_paused(*id);
-        let missing: Vec<_> = page.missing.iter().copied().filter(|id| !was_read(id)).collect();
-        let is_missing = !missing.is_empty();
-        if !is_missing && self.rare.as_ref().is_none_or(|rare| rare.missed.is_empty()) {
-            return false;
-        }
-        let is_there = |id: &ConversationId| page.overviews.iter().any(|there| there.conversation.id == *id);
-        let missed = &mut self.rare.get_or_insert_default().missed;
-        // One that is in neither list has no stay of the user any more.
-        missed.retain(|id| !range.contains(&id.get()) || is_there(id));
-        missed.extend(missing);
-        self.tidy();
+        let is_owed = |id: &ConversationId| !begun.was_synced(*id) || is_paused(*id);
+        let owed: Vec<ConversationId> = missing.iter().copied().filter(is_owed).collect();
+        let is_missing = !owed.is_empty();
+        self.add_missed(owed.into_iter());
         is_missing
     }
 
-    /// Whether no Sync of this session has read it yet, though others of its range were read.
-    pub(crate) fn is_missed(&self, conversation: ConversationId) -> bool {
-        let missed = self.rare.as_ref().map(|rare| &rare.missed);
-        missed.is_some_and(|missed| missed.contains(&conversation))
-    }
-
-    /// A Sync has read it.
-    pub(crate) fn found(&mut self, conversation: ConversationId) {
-        if let Some(rare) = &mut self.rare
-            && rare.missed.remove(&conversation)
-        {
-            self.tidy();
+    fn add_missed(&mut self, missed: impl Iterator<Item = ConversationId>) {
+        let mut missed = missed.peekable();
+        if missed.peek().is_some() {
+            self.rare.get_or_insert_default().missed.extend(missed);
         }
     }
 
@@ -141,7 +152,7 @@ impl Books {
 
     /// Enqueues a conversation that its user may have hidden or put back; false when a Sync is still to read it.
     pub(crate) fn tell(&mut self, conversation: ConversationId) -> bool {
-        if !self.is_synced(conversation) {
+        if !self.is_passed(conversation) {
             return false;
         }
         self.rare.get_or_insert_default().to_tell.insert(conversation);

@@ -62,6 +62,7 @@ async fn compare(shared: &Arc<Shared>) {
 /// horizon is read first, so that the next comparison reads changes that commit meanwhile.
 async fn compare_participants(shared: &Shared) -> Result<(), database::Error> {
     let next = shared.journal.horizon().await?;
+    compare_hidden(shared).await?;
     let mut from = shared.horizon.lock().number;
     loop {
         let changes = shared.journal.changes_since(from, CHANGES).await?;
@@ -76,7 +77,6 @@ async fn compare_participants(shared: &Shared) -> Result<(), database::Error> {
             _ => break,
         }
     }
-    compare_hidden(shared).await?;
     *shared.horizon.lock() = next;
     Ok(())
 }

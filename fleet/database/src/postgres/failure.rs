@@ -2,7 +2,7 @@
 
 use std::error::Error as _;
 
-use tokio_postgres::error::{DbError, SqlState};
+use tokio_postgres::error::{DbError, Severity, SqlState};
 
 use crate::{Error, Violation};
 
@@ -64,16 +64,26 @@ fn refused(refusal: &DbError) -> Error {
     }
 }
 
-/// Whether the coordinator of several machines has lost one of them. A server that answers has no other connection to lose, and a
-/// pooler's own errors are violations of the protocol. Citus also has internal and system errors for it, and no better name:
-/// its sentence is translated, the name of its routine is not.
+/// Whether the coordinator of several machines has lost one of them: it goes on, so the error is no fatal one. A server has no other
+/// connection to lose, and a pooler's own errors are fatal or violations of the protocol. Citus hands on that a machine shuts
+/// down, and has internal and system errors for the rest: its sentence is translated, the name of its routine is not.
 fn is_lost_machine(refusal: &DbError, class: &str) -> bool {
+    if refusal.parsed_severity() != Some(Severity::Error) {
+        return false;
+    }
+    let code = refusal.code();
+    let is_connection = class == "08" && *code != SqlState::PROTOCOL_VIOLATION;
     let is_citus = matches!(
         refusal.routine(),
         Some("ReportResultError" | "ReportConnectionError")
     );
-    let is_connection = class == "08" && *refusal.code() != SqlState::PROTOCOL_VIOLATION;
-    is_connection || is_citus && ["58", "XX"].contains(&class)
+    let is_shutdown = [
+        SqlState::ADMIN_SHUTDOWN,
+        SqlState::CRASH_SHUTDOWN,
+        SqlState::CANNOT_CONNECT_NOW,
+    ]
+    .contains(code);
+    is_connection || is_citus && (class == "58" || *code == SqlState::INTERNAL_ERROR || is_shutdown)
 }
 
 /// Whether the server refuses since it is a standby. Its sentence is translated, the name of its routine is not.

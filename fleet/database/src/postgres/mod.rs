@@ -19,7 +19,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use deadpool::{
@@ -42,6 +42,8 @@ use crate::{Error, Outage, Row, Sql, Value, health::Health, migrations::Schema};
 
 /// How long a caller waits: the wire promises an answer within 5 s.
 const ANSWER_LIMIT: Duration = Duration::from_millis(4500);
+/// A machine that is reported lost so soon was not waited for.
+const QUICK: Duration = Duration::from_millis(500);
 /// The part of that for a connection.
 const WAIT_LIMIT: Duration = Duration::from_millis(4000);
 /// How often a dead connection is replaced: after a restart of the server all of them are dead.
@@ -206,7 +208,10 @@ impl Postgres {
             let mut tries = 1;
             loop {
                 let connection = inner.connection().await?;
+                let asked = Instant::now();
                 match statement::query(&connection, &sql, &params).await {
+                    // The coordinator's own connection to it may have died while it was idle.
+                    Err(Error::Machine(_)) if tries == 1 && asked.elapsed() < QUICK => {}
                     // It died while it was idle, and reading twice does no harm.
                     Err(Error::Unavailable(_)) if tries < TRIES => drop(Object::take(connection)),
                     // Its transactions only read: a statement that writes belongs into a transaction.

@@ -131,7 +131,7 @@ impl Journal {
             return Ok(HashSet::new());
         }
         let ids: Vec<ConversationId> = hidden.iter().map(|hidden| hidden.conversation).collect();
-        let heads: HashMap<_, _> = self.last_seqs(&ids).await?.into_iter().collect();
+        let heads: HashMap<_, _> = self.last_seqs_of(&ids).await?.into_iter().collect();
         let is_still = |hidden: &&Hidden| {
             let head = heads.get(&hidden.conversation);
             head.is_some_and(|head| hidden.through >= *head)

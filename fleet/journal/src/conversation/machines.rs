@@ -20,13 +20,19 @@ use database::{
 use parking_lot::Mutex;
 use proto::ConversationId;
 use telemetry::events::journal::Event;
+use tokio::time::timeout;
 
 /// How long a map is used. A shard that moved meanwhile costs a statement of two machines.
 const FRESH: Duration = Duration::from_secs(10);
-/// How long nothing is asked of a machine that did not answer. Then one question is let through, and the others when it is
-/// answered, or has waited for longer than an answer may take.
+/// How long nothing is asked of a machine that did not answer; doubled each time that its silence was waited for. Then one question
+/// is let through, and the others when it is answered, or has waited for longer than an answer may take.
 const AWAY: Duration = Duration::from_secs(1);
+const LONGEST_AWAY: Duration = Duration::from_secs(16);
 const ASKED: Duration = Duration::from_secs(5);
+/// A failure that took longer was waited for.
+const WAITED: Duration = Duration::from_secs(2);
+/// How long the map may take.
+const MAP_LIMIT: Duration = Duration::from_millis(1500);
 
 /// The machines behind a coordinator; a clone is another handle.
 #[derive(Clone)]
@@ -39,7 +45,13 @@ pub(crate) struct Machines {
 struct Known {
     shards: Arc<Shards>,
     read: Option<Instant>,
-    away_until: HashMap<Worker, Instant>,
+    away: HashMap<Worker, Away>,
+}
+
+/// A machine that did not answer.
+struct Away {
+    until: Instant,
+    lasts: Duration,
 }
 
 /// Conversations of one machine, or of the coordinator.
@@ -67,7 +79,7 @@ impl Machines {
             }
             known.read = Some(now);
         }
-        if let Ok(shards) = self.postgres.shards().await {
+        if let Ok(Ok(shards)) = timeout(MAP_LIMIT, self.postgres.shards()).await {
             self.known.lock().shards = Arc::new(shards);
         }
     }
@@ -82,15 +94,16 @@ impl Machines {
     /// Notes that the machine of a conversation answered.
     pub(crate) fn answered(&self, conversation: ConversationId) {
         let mut known = self.known.lock();
-        if !known.away_until.is_empty()
+        if !known.away.is_empty()
             && let Some(worker) = known.worker_of(conversation)
         {
-            known.away_until.remove(&worker);
+            known.away.remove(&worker);
         }
     }
 
-    /// Notes that the machine of a conversation did not answer. False where the failure is another one, or the coordinator's.
-    pub(crate) fn failed(&self, conversation: ConversationId, error: &Error) -> bool {
+    /// Notes that the machine of a conversation, which was asked then, did not answer. False where the failure is another one, or
+    /// the coordinator's.
+    pub(crate) fn failed(&self, conversation: ConversationId, error: &Error, asked: Instant) -> bool {
         if !matches!(error, Error::Machine(_)) {
             return false;
         }
@@ -100,7 +113,14 @@ impl Machines {
         };
         let (host, port) = (worker.host.as_str(), worker.port);
         Event::MachineAway { host, port, error }.emit();
-        known.away_until.insert(worker, Instant::now() + AWAY);
+        let now = Instant::now();
+        let before = known.away.get(&worker).map(|away| away.lasts);
+        let lasts = match before {
+            Some(lasts) if now.duration_since(asked) > WAITED => (lasts * 2).min(LONGEST_AWAY),
+            before => before.unwrap_or(AWAY),
+        };
+        let until = now + lasts;
+        known.away.insert(worker, Away { until, lasts });
         true
     }
 
@@ -125,12 +145,12 @@ impl Known {
 
     /// The one who may ask a machine that was away keeps the others from it until it answers.
     fn may_ask(&mut self, worker: Option<&Worker>, now: Instant) -> bool {
-        let Some(until) = worker.and_then(|worker| self.away_until.get_mut(worker)) else {
+        let Some(away) = worker.and_then(|worker| self.away.get_mut(worker)) else {
             return true;
         };
-        let may_ask = *until <= now;
+        let may_ask = away.until <= now;
         if may_ask {
-            *until = now + ASKED;
+            away.until = now + ASKED;
         }
         may_ask
     }

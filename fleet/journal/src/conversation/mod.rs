@@ -10,6 +10,8 @@ pub mod order;
 pub mod overview;
 mod participant;
 
+use std::time::Instant;
+
 use database::{Error, Row, Value, params};
 use proto::{ConversationId, Seq, wire::ConversationKind};
 
@@ -135,19 +137,24 @@ impl Journal {
         machines.look().await;
         let mut answer = Vec::with_capacity(ids.len());
         for ids in machines.part(ids.to_vec(), |id| *id) {
+            let asked = Instant::now();
             match self.last_seqs_of(&ids).await {
                 Ok(seqs) => {
                     machines.answered(ids[0]);
                     answer.extend(seqs);
                 }
-                Err(error) if machines.failed(ids[0], &error) => {}
+                Err(error) if machines.failed(ids[0], &error, asked) => {}
                 Err(error) => return Err(error),
             }
         }
         Ok(answer)
     }
 
-    async fn last_seqs_of(&self, ids: &[ConversationId]) -> Result<Vec<(ConversationId, Seq)>, Error> {
+    /// The same, of all or of none.
+    pub(crate) async fn last_seqs_of(
+        &self,
+        ids: &[ConversationId],
+    ) -> Result<Vec<(ConversationId, Seq)>, Error> {
         let sql = last_seqs_sql();
         let mut answer = Vec::with_capacity(ids.len());
         for chunk in ids.chunks(IDS_AT_ONCE) {

@@ -1,6 +1,6 @@
 //! The conversations that a user is or was in, and whether they hold news.
 
-use std::{cmp::Reverse, pin::pin};
+use std::{cmp::Reverse, pin::pin, time::Instant};
 
 use database::{Error, Row, params};
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -202,12 +202,13 @@ impl Journal {
         if !machines.may_ask(id) {
             return Ok(Err(id));
         }
+        let asked = Instant::now();
         match self.overview(user, id).await {
             Ok(overview) => {
                 machines.answered(id);
                 Ok(Ok(overview))
             }
-            Err(error) if machines.failed(id, &error) => Ok(Err(id)),
+            Err(error) if machines.failed(id, &error, asked) => Ok(Err(id)),
             Err(error) => Err(error),
         }
     }

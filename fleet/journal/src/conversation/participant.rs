@@ -3,7 +3,7 @@
 use std::pin::pin;
 
 use database::{Error, Transaction, Value, params};
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, stream};
 use proto::{
     ConversationId, Seq, UserId,
     wire::{EntryKind, Role},
@@ -135,12 +135,12 @@ impl Journal {
         let Some(directory) = self.dialect.directory else {
             return self.finds(find, params![user, other]).await;
         };
-        let mut before = i64::MAX;
+        let (mut before, mut failed) = (i64::MAX, None);
         loop {
             let params = params![user, other, before, Directory::PAGE];
             let page = self.database.query(directory.of_both, params).await?;
             let Some(last) = page.last() else {
-                return Ok(false);
+                return failed.map_or(Ok(false), Err);
             };
             before = last.get(0)?;
             let ids: Vec<i64> = page.iter().map(|row| row.get(0)).collect::<Result<_, _>>()?;
@@ -148,9 +148,13 @@ impl Journal {
                 .into_iter()
                 .map(|id| self.finds(find, params![user, other, id]));
             let mut each = pin!(stream::iter(each).buffered(Directory::BESIDE));
-            while let Some(found) = each.try_next().await? {
-                if found {
-                    return Ok(true);
+            while let Some(found) = each.next().await {
+                match found {
+                    Ok(true) => return Ok(true),
+                    Ok(false) => {}
+                    // Another machine may have a conversation of both.
+                    Err(error @ Error::Machine(_)) => failed = Some(error),
+                    Err(error) => return Err(error),
                 }
             }
         }

@@ -14,13 +14,18 @@ impl Journal {
     pub async fn sees_media(&self, media: i64, user: UserId) -> Result<bool, Error> {
         let params = params![media, user.get()];
         let rows = self.database.query(self.dialect.of_medium, params).await?;
+        let mut failed = None;
         for row in rows {
             let conversation = ConversationId::from_database(row.get(0)?);
-            if self.sees_media_in(conversation, media, user).await? {
-                return Ok(true);
+            match self.sees_media_in(conversation, media, user).await {
+                Ok(true) => return Ok(true),
+                Ok(false) => {}
+                // Another machine may show it as well.
+                Err(error @ Error::Machine(_)) => failed = Some(error),
+                Err(error) => return Err(error),
             }
         }
-        Ok(false)
+        failed.map_or(Ok(false), Err)
     }
 
     async fn sees_media_in(

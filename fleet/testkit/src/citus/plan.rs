@@ -71,11 +71,8 @@ fn read(step: &Value, scans: &mut BTreeMap<String, Scan>, faults: &mut Vec<Strin
     }
 }
 
-/// The parts of a condition that are joined by AND; none of one with OR.
+/// The parts of a condition that are joined by AND, but for those with OR.
 fn terms(condition: &str) -> Vec<String> {
-    if condition.contains(" OR ") && !condition.contains(" AND ") {
-        return Vec::new();
-    }
     let mut terms = Vec::new();
     let (mut depth, mut from) = (0_usize, 0);
     let whole = condition
@@ -94,6 +91,7 @@ fn terms(condition: &str) -> Vec<String> {
         }
     }
     terms.push(whole[from..].to_owned());
+    terms.retain(|term| !term.contains(" OR "));
     terms
 }
 
@@ -181,6 +179,17 @@ mod tests {
         ] {
             let scans = [scan("c", "conversation", first), scan("e", "entry", second)];
             assert_eq!(number_of_faults(&scans), expected, "{first} {second}");
+        }
+    }
+
+    #[test]
+    fn an_equality_under_or_names_nothing() {
+        for condition in [
+            "((conversation_id = $1) OR (user_id = $2))",
+            "(((conversation_id = $1) OR (user_id = $2)) AND (seq = $3))",
+        ] {
+            let faults = number_of_faults(&[scan("e", "entry", condition)]);
+            assert_eq!(faults, 2, "{condition}");
         }
     }
 

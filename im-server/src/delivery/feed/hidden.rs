@@ -34,7 +34,7 @@ pub(super) async fn sync<S: Source>(source: &S, request: &Request, synced_from: 
 /// [`Stopped`].
 pub(crate) async fn look<S: Source>(source: &S, id: ConversationId) -> Result<(), Stopped> {
     let books = source.receiver().books();
-    if !books.lock().is_synced(id) {
+    if !books.lock().is_passed(id) {
         return Ok(());
     }
     let beyond = ConversationId::from_database(id.get() + 1);

@@ -20,7 +20,12 @@ use self::{
     pull::Pull,
     source::{Notes, Source, Stopped},
 };
-use super::{Receiver, books::Kept, member::Position, room::Room};
+use super::{
+    Receiver,
+    books::{Begun, Kept},
+    member::Position,
+    room::Room,
+};
 
 /// A Sync, or one part of it: conversations with `from <= id < before`.
 #[derive(Clone, Debug)]
@@ -43,11 +48,12 @@ pub(crate) async fn sync<S: Source>(
     horizon: Horizon,
 ) -> Result<bool, Stopped> {
     let books = source.receiver().books();
-    let before = books.lock().begin_sync(request.from, horizon.number);
+    let range = request.from.get()..request.before.get();
+    let begun = books.lock().begin_sync(range, horizon.number);
     let mut done = request.before;
-    let outcome = sync_range(source, request, before, &mut done).await;
+    let outcome = sync_range(source, request, &begun, &mut done).await;
     if outcome.is_err() {
-        books.lock().sync_failed(before, done);
+        books.lock().sync_failed(begun, done);
     }
     outcome
 }
@@ -55,10 +61,10 @@ pub(crate) async fn sync<S: Source>(
 async fn sync_range<S: Source>(
     source: &S,
     request: &Request,
-    synced_from: i64,
+    begun: &Begun,
     done: &mut ConversationId,
 ) -> Result<bool, Stopped> {
-    hidden::sync(source, request, synced_from).await?;
+    hidden::sync(source, request, begun.synced_from).await?;
     let (mut more, mut is_whole) = (false, true);
     loop {
         let page = source.overviews(*done, request.from).await?;
@@ -69,24 +75,20 @@ async fn sync_range<S: Source>(
             };
         };
         let books = source.receiver().books();
-        is_whole &= !books.lock().miss(end.get()..done.get(), &page, synced_from);
+        is_whole &= !books.lock().miss(begun, &page.missing);
         // All at once, since each new room costs a query.
         let rooms = source.open(&page.overviews).await?;
         for (overview, room) in page.overviews.iter().zip(rooms) {
             let id = overview.conversation.id;
-            let (kept, was_missed) = {
-                let books = books.lock();
-                (books.kept(id), books.is_missed(id))
-            };
+            let kept = books.lock().kept(id);
             let cause = match kept {
-                None | Some(Kept::Left(_)) if id.get() >= synced_from && !was_missed => Cause::Notice,
+                None | Some(Kept::Left(_)) if begun.was_synced(id) => Cause::Notice,
                 _ => Cause::Sync {
                     copy: request.copies.of(overview),
                     limit: request.limit,
                 },
             };
             more |= catch_up(source, overview, room, cause).await?;
-            books.lock().found(id);
             *done = id;
         }
         *done = end;

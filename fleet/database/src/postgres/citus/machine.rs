@@ -8,7 +8,7 @@ use crate::Error;
 const SETTINGS: &str =
     "SELECT concat_ws('' '', current_setting(''fsync''), current_setting(''synchronous_commit''),
     current_setting(''max_prepared_transactions''), current_setting(''max_connections''),
-    (SELECT count(*) FROM pg_stat_activity WHERE backend_type = ''client backend''),
+    (SELECT count(*) FROM pg_stat_activity WHERE datid IS NOT NULL),
     current_setting(''server_version_num''), extversion) FROM pg_extension WHERE extname = ''citus''";
 
 /// A machine of the database, the coordinator among them.

@@ -45,6 +45,13 @@ pub(super) fn verdict(sql: &str) -> Verdict {
             _ => verdict.refusal = verdict.refusal.take().or(Some(refusal)),
         }
     }
+    let is_function = sql.trim_start().to_ascii_uppercase().starts_with("CREATE");
+    if !is_function && sql.to_ascii_lowercase().contains("set_config(") {
+        verdict.refusal = Some(Refusal {
+            rule: Rule::AsksAll,
+            reason: "a setting of a session reaches no machine".to_owned(),
+        });
+    }
     if !sql.to_ascii_uppercase().contains("SET ") {
         return verdict;
     }

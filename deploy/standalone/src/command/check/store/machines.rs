@@ -10,9 +10,10 @@ use crate::settings::Settings;
 
 const ABOUT: &str = "machine";
 
-/// The most connections that a node has to a machine: its lanes, and those that the coordinator keeps there for its lanes and its
-/// pool.
-const OF_A_NODE: u32 = 44;
+/// The most connections that a node has to the coordinator, and to another machine: its lanes, and those that the coordinator keeps
+/// there for the node's own.
+const TO_COORDINATOR: u32 = 28;
+const TO_WORKER: u32 = 44;
 
 /// One line for each machine; none where the database lies on one.
 pub(in super::super) async fn machines(settings: &Settings) -> Vec<Finding> {
@@ -90,10 +91,15 @@ fn finding(machine: &Machine, all: &[Machine]) -> Finding {
         );
     }
     let (used, most) = (of.connections, of.max_connections);
-    if most.saturating_sub(used) < OF_A_NODE {
+    // The coordinator is the first.
+    let of_a_node = match all.first() {
+        Some(first) if first.address == *address => TO_COORDINATOR,
+        _ => TO_WORKER,
+    };
+    if most.saturating_sub(used) < of_a_node {
         return Finding::warn(
             ABOUT,
-            format!("{address}: {used} of {most} connections are used; another node needs {OF_A_NODE}"),
+            format!("{address}: {used} of {most} connections are used; another node needs {of_a_node}"),
             "raise max_connections and max_prepared_transactions in its postgresql.conf, and restart it",
         );
     }
