@@ -9,7 +9,6 @@ use proto::{
 };
 
 use super::Entry;
-use crate::conversation::directory::Directory;
 
 // protocol: "A message names at most 32 media"
 /// The most media that a message names.
@@ -121,10 +120,10 @@ fn read<M: Message + Default>(
     M::decode(body.clone()).map(uris).unwrap_or_default()
 }
 
-/// Writes which media an entry names, in the entry's transaction.
+/// Writes which media an entry names, in the entry's transaction; `enter` adds a conversation of a medium to a directory.
 pub(crate) async fn write(
     tx: &mut Transaction<'_>,
-    directory: Option<&Directory>,
+    enter: Option<&'static str>,
     entry: &Entry,
 ) -> Result<(), Error> {
     for Named { id, .. } in named(&entry.mime_type, &entry.body) {
@@ -133,9 +132,8 @@ pub(crate) async fn write(
         }
         let params = params![id, entry.conversation.get(), entry.seq.get()];
         tx.execute(WRITE, params).await?;
-        if let Some(directory) = directory {
-            let params = params![id, entry.conversation.get()];
-            tx.execute(directory.add_medium, params).await?;
+        if let Some(enter) = enter {
+            tx.execute(enter, params![id, entry.conversation.get()]).await?;
         }
     }
     Ok(())

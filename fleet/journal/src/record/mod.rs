@@ -339,7 +339,8 @@ impl Journal {
 
     async fn inserted(&self, tx: &mut Transaction<'_>, entry: Entry) -> Result<Published, Error> {
         if self.checks_media {
-            media::write(tx, self.dialect.directory.as_ref(), &entry).await?;
+            let enter = self.dialect.directory.map(|directory| directory.add_medium);
+            media::write(tx, enter, &entry).await?;
         }
         Ok(Published::new(entry))
     }

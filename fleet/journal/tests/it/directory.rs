@@ -67,7 +67,7 @@ async fn i5_a_medium_is_seen_by_the_conversations_that_name_it() {
     assert!(world.send(photo(later, 3, "b", "media:2")).await.is_err());
     let rows = "SELECT count(*), count(DISTINCT conversation_id) FROM media_conversation";
     assert_eq!(psql(&world, rows), "2|2");
-    // What other means have written is entered by `migrate`.
+    // `migrate` enters the media that other means have written.
     psql(
         &world,
         "DELETE FROM media_conversation; DELETE FROM user_conversation",
@@ -136,6 +136,7 @@ fn put_away(world: &World, id: i64) {
     );
 }
 
+// protocol: "Where one of several database machines is away"
 /// A machine that is away stops what lies there: overviews, newest seqs and marks of all else are as ever.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn i7_a_machine_that_is_away_hides_only_its_own_conversations() {

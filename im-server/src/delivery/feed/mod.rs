@@ -68,6 +68,7 @@ async fn sync_range<S: Source>(
     let (mut more, mut is_whole) = (false, true);
     loop {
         let page = source.overviews(*done, request.from).await?;
+        // protocol: "Where one of several database machines is away"
         let Some(end) = page.end else {
             return match is_whole {
                 true => Ok(more),

@@ -28,7 +28,7 @@ pub struct Function {
 }
 
 impl Function {
-    /// What PostgreSQL keeps of its text: the body, and the settings that hold within.
+    /// The parts of its text that PostgreSQL keeps: the body, and the settings that hold within.
     fn kept(&self) -> (&'static str, Vec<String>) {
         let (head, rest) = self.text.split_once("$$").unwrap_or((self.text, ""));
         let body = rest.split_once("$$").map_or(rest, |(body, _)| body);

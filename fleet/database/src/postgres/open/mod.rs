@@ -94,7 +94,7 @@ async fn look_at_machines(client: &Client, address: &mut Address) -> Result<(), 
     Ok(())
 }
 
-/// Without room for prepared transactions no record is written together with its entries.
+/// A machine that prepares no transaction lets no record be written together with its entries.
 fn look_at_machine(machine: &str, settings: &Settings) -> Result<(), Error> {
     if settings.max_prepared == 0 {
         return Err(Error::Open(format!(
