@@ -54,9 +54,6 @@ struct Away {
     lasts: Duration,
 }
 
-/// Conversations of one machine, or of the coordinator.
-type Together<T> = Vec<Vec<T>>;
-
 impl Machines {
     /// Where conversations lie on several machines.
     pub(crate) fn of(engine: &Engine) -> Option<Self> {
@@ -125,7 +122,7 @@ impl Machines {
     }
 
     /// Parts items by the machines of their conversations, and leaves out those of machines that are away.
-    pub(crate) fn part<T>(&self, items: Vec<T>, conversation: impl Fn(&T) -> ConversationId) -> Together<T> {
+    pub(crate) fn part<T>(&self, items: Vec<T>, conversation: impl Fn(&T) -> ConversationId) -> Vec<Vec<T>> {
         let mut known = self.known.lock();
         let now = Instant::now();
         let mut parts: HashMap<Option<Worker>, Vec<T>> = HashMap::new();
