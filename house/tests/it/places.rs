@@ -69,13 +69,25 @@ fn unsafe_code_stands_where_architecture_md_says() {
 
 #[test]
 fn the_wall_clock_is_read_where_architecture_md_says() {
-    let rooms = ["fleet/", "im-server/", "api-server/"];
     only("the wall clock, in the fleet and its servers", |source| {
-        let is_here = rooms.iter().any(|room| source.path.starts_with(room));
         let reads = ["SystemTime::now(", "Timestamp::now("];
-        (is_here && !source.path.starts_with("fleet/testkit/"))
-            .then(|| line_of(source, &reads))
-            .flatten()
+        is_of_servers(source).then(|| line_of(source, &reads)).flatten()
+    });
+}
+
+/// Decisions are pure, and each secret's origin is found here.
+#[test]
+fn random_numbers_are_drawn_where_architecture_md_says() {
+    only("random numbers, in the fleet and its servers", |source| {
+        let draws = [
+            "rand::random",
+            "rand::rng(",
+            "rand::SystemRandom",
+            "rand::{SecureRandom",
+            "OsRng",
+            "getrandom",
+        ];
+        is_of_servers(source).then(|| line_of(source, &draws)).flatten()
     });
 }
 
@@ -183,6 +195,11 @@ fn a_dropped_handle_is_seen() {
 }
 
 /// The first line of code that has one of these.
+fn is_of_servers(source: &Source) -> bool {
+    let rooms = ["fleet/", "im-server/", "api-server/"];
+    rooms.iter().any(|room| source.path.starts_with(room)) && !source.path.starts_with("fleet/testkit/")
+}
+
 fn line_of(source: &Source, texts: &[&str]) -> Option<usize> {
     let has = |line: &str| texts.iter().any(|text| line.contains(text));
     source.code.lines().position(has).map(|index| index + 1)
