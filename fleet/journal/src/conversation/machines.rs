@@ -17,10 +17,13 @@ use database::{
         citus::{Shards, Worker},
     },
 };
+use futures_util::{StreamExt, stream};
 use parking_lot::Mutex;
 use proto::ConversationId;
 use telemetry::events::journal::Event;
 use tokio::time::timeout;
+
+use super::directory::Directory;
 
 /// How long a map is used. A shard that moved meanwhile costs a statement of two machines.
 const FRESH: Duration = Duration::from_secs(10);
@@ -81,15 +84,61 @@ impl Machines {
         }
     }
 
+    /// Asks the machine of a conversation; `None` where it is away.
+    ///
+    /// # Errors
+    /// As the question's, but for a machine that does not answer.
+    pub(crate) async fn ask<T>(
+        &self,
+        conversation: ConversationId,
+        question: impl Future<Output = Result<T, Error>>,
+    ) -> Result<Option<T>, Error> {
+        if !self.may_ask(conversation) {
+            return Ok(None);
+        }
+        let asked = Instant::now();
+        match question.await {
+            Ok(answer) => {
+                self.answered(conversation);
+                Ok(Some(answer))
+            }
+            Err(error) if self.failed(conversation, &error, asked) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Asks each machine about the items of its conversations, machines beside each other. The answers lack those of machines
+    /// that are away. An error of one machine leaves no question of another half done.
+    ///
+    /// # Errors
+    /// As the questions'.
+    pub(crate) async fn ask_each<I, T, F: Future<Output = Result<Vec<T>, Error>>>(
+        &self,
+        items: Vec<I>,
+        conversation: impl Fn(&I) -> ConversationId,
+        question: impl Fn(Vec<I>) -> F,
+    ) -> Result<Vec<T>, Error> {
+        self.look().await;
+        let parts = self.part(items, &conversation).into_iter();
+        let questions = parts.map(|part| self.ask(conversation(&part[0]), question(part)));
+        let asked = stream::iter(questions.collect::<Vec<_>>()).buffer_unordered(Directory::BESIDE);
+        let answers: Vec<Result<Option<Vec<T>>, Error>> = asked.collect().await;
+        let mut all = Vec::new();
+        for answer in answers {
+            all.extend(answer?.into_iter().flatten());
+        }
+        Ok(all)
+    }
+
     /// Whether the machine of a conversation may be asked now.
-    pub(crate) fn may_ask(&self, conversation: ConversationId) -> bool {
+    fn may_ask(&self, conversation: ConversationId) -> bool {
         let mut known = self.known.lock();
         let worker = known.worker_of(conversation);
         known.may_ask(worker.as_ref(), Instant::now())
     }
 
     /// Notes that the machine of a conversation answered.
-    pub(crate) fn answered(&self, conversation: ConversationId) {
+    fn answered(&self, conversation: ConversationId) {
         let mut known = self.known.lock();
         if !known.away.is_empty()
             && let Some(worker) = known.worker_of(conversation)
@@ -100,7 +149,7 @@ impl Machines {
 
     /// Notes that the machine of a conversation, which was asked then, did not answer. False where the failure is another one, or
     /// the coordinator's.
-    pub(crate) fn failed(&self, conversation: ConversationId, error: &Error, asked: Instant) -> bool {
+    fn failed(&self, conversation: ConversationId, error: &Error, asked: Instant) -> bool {
         if !matches!(error, Error::Machine(_)) {
             return false;
         }
@@ -121,16 +170,14 @@ impl Machines {
         true
     }
 
-    /// Parts items by the machines of their conversations, and leaves out those of machines that are away.
-    pub(crate) fn part<T>(&self, items: Vec<T>, conversation: impl Fn(&T) -> ConversationId) -> Vec<Vec<T>> {
-        let mut known = self.known.lock();
-        let now = Instant::now();
-        let mut parts: HashMap<Option<Worker>, Vec<T>> = HashMap::new();
+    /// Items by the machines of their conversations; no part is empty.
+    fn part<I>(&self, items: Vec<I>, conversation: impl Fn(&I) -> ConversationId) -> Vec<Vec<I>> {
+        let known = self.known.lock();
+        let mut parts: HashMap<Option<Worker>, Vec<I>> = HashMap::new();
         for item in items {
             let worker = known.worker_of(conversation(&item));
             parts.entry(worker).or_default().push(item);
         }
-        parts.retain(|worker, _| known.may_ask(worker.as_ref(), now));
         parts.into_values().collect()
     }
 }

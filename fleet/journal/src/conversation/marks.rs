@@ -1,7 +1,5 @@
 //! Marks: the newest entry that a user has received and read, for each conversation.
 
-use std::time::Instant;
-
 use database::{Error, params};
 use proto::{ConversationId, Seq, UserId};
 
@@ -51,20 +49,13 @@ impl Journal {
         let Some(machines) = &self.machines else {
             return self.save_marks_at_once(marks).await;
         };
-        machines.look().await;
-        let mut saved = Vec::with_capacity(marks.len());
-        for marks in machines.part(marks, |mark| mark.conversation) {
-            let conversation = marks[0].conversation;
-            let asked = Instant::now();
-            match self.save_marks_at_once(marks).await {
-                Ok(of_machine) => {
-                    machines.answered(conversation);
-                    saved.extend(of_machine);
-                }
-                Err(error) if machines.failed(conversation, &error, asked) => {}
-                Err(error) => return Err(error),
-            }
-        }
+        let mut saved = machines
+            .ask_each(
+                marks,
+                |mark| mark.conversation,
+                |marks| self.save_marks_at_once(marks),
+            )
+            .await?;
         saved.sort_by_key(|mark| (mark.conversation, mark.user));
         Ok(saved)
     }

@@ -10,8 +10,6 @@ pub mod order;
 pub mod overview;
 mod participant;
 
-use std::time::Instant;
-
 use database::{Error, Row, Value, params};
 use proto::{ConversationId, Seq, wire::ConversationKind};
 
@@ -134,20 +132,10 @@ impl Journal {
         let Some(machines) = &self.machines else {
             return self.last_seqs_of(ids).await;
         };
-        machines.look().await;
-        let mut answer = Vec::with_capacity(ids.len());
-        for ids in machines.part(ids.to_vec(), |id| *id) {
-            let asked = Instant::now();
-            match self.last_seqs_of(&ids).await {
-                Ok(seqs) => {
-                    machines.answered(ids[0]);
-                    answer.extend(seqs);
-                }
-                Err(error) if machines.failed(ids[0], &error, asked) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(answer)
+        let ids = ids.to_vec();
+        machines
+            .ask_each(ids, |id| *id, async |ids| self.last_seqs_of(&ids).await)
+            .await
     }
 
     /// The same, of all or of none.

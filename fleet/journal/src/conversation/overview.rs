@@ -1,9 +1,9 @@
 //! The conversations that a user is or was in, and whether they hold news.
 
-use std::{cmp::Reverse, pin::pin, time::Instant};
+use std::{cmp::Reverse, pin::pin};
 
 use database::{Error, Row, params};
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, stream};
 use proto::{
     ConversationId, Seq, UserId,
     wire::{EntryKind, Role},
@@ -178,39 +178,18 @@ impl Journal {
         // A machine that was away is asked once, and for the rest of its conversations when it has answered.
         for _ in 0..2 {
             let asked = std::mem::take(&mut page.missing).into_iter();
-            let each = asked.map(|id| self.overview_or_missing(machines, user, id));
+            let each = asked.map(async |id| (id, machines.ask(id, self.overview(user, id)).await));
             let mut each = pin!(stream::iter(each).buffered(Directory::BESIDE));
-            while let Some(one) = each.try_next().await? {
-                match one {
-                    Ok(overview) => page.overviews.extend(overview),
-                    Err(id) => page.missing.push(id),
+            while let Some((id, answer)) = each.next().await {
+                match answer? {
+                    Some(overview) => page.overviews.extend(overview),
+                    None => page.missing.push(id),
                 }
             }
         }
         page.overviews
             .sort_by_key(|overview| Reverse(overview.conversation.id));
         Ok(page)
-    }
-
-    /// An overview, or the id where its machine does not answer.
-    async fn overview_or_missing(
-        &self,
-        machines: &Machines,
-        user: UserId,
-        id: ConversationId,
-    ) -> Result<Result<Option<Overview>, ConversationId>, Error> {
-        if !machines.may_ask(id) {
-            return Ok(Err(id));
-        }
-        let asked = Instant::now();
-        match self.overview(user, id).await {
-            Ok(overview) => {
-                machines.answered(id);
-                Ok(Ok(overview))
-            }
-            Err(error) if machines.failed(id, &error, asked) => Ok(Err(id)),
-            Err(error) => Err(error),
-        }
     }
 
     /// One of them; `None` when the user never was in it or it does not exist.
