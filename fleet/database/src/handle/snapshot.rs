@@ -1,5 +1,7 @@
 //! Reading one moment of the database by many statements.
 
+use futures_util::FutureExt;
+
 use super::traced;
 use crate::{Database, Engine, Error, Row, Sql, Value, postgres, sqlite};
 
@@ -19,8 +21,8 @@ impl Database {
     /// The engine's.
     pub async fn snapshot(&self) -> Result<Snapshot, Error> {
         Ok(Snapshot(match &self.engine {
-            Engine::Sqlite(sqlite) => Moment::Sqlite(sqlite.moment().await?),
-            Engine::Postgres(postgres) => Moment::Postgres(postgres.moment().await?),
+            Engine::Sqlite(sqlite) => Moment::Sqlite(sqlite.moment().boxed().await?),
+            Engine::Postgres(postgres) => Moment::Postgres(postgres.moment().boxed().await?),
         }))
     }
 }
@@ -38,8 +40,8 @@ impl Snapshot {
     pub async fn query(&self, sql: impl Into<Sql>, params: Vec<Value>) -> Result<Vec<Row>, Error> {
         let sql = traced(sql.into());
         match &self.0 {
-            Moment::Sqlite(moment) => moment.query(sql, params).await,
-            Moment::Postgres(moment) => moment.query(sql, params).await,
+            Moment::Sqlite(moment) => moment.query(sql, params).boxed().await,
+            Moment::Postgres(moment) => moment.query(sql, params).boxed().await,
         }
     }
 

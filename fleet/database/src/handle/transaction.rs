@@ -1,6 +1,6 @@
 //! A transaction in progress.
 
-use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, future::BoxFuture};
 
 use super::{
     erase::{Failed, Work},
@@ -72,7 +72,7 @@ impl Transaction<'_> {
             EngineTransaction::Sqlite(open) => open.query(&sql, &params),
             EngineTransaction::Postgres(open) => match open.prefetched(&sql, &params) {
                 Some(rows) => Ok(rows),
-                None => open.query(sql, params).await,
+                None => open.query(sql, params).boxed().await,
             },
         };
         self.refused = outcome.is_err();
@@ -109,7 +109,7 @@ impl Transaction<'_> {
         let sql = traced(sql.into());
         let outcome = match &mut self.engine {
             EngineTransaction::Sqlite(open) => open.execute(&sql, &params),
-            EngineTransaction::Postgres(open) => open.execute(sql, params).await,
+            EngineTransaction::Postgres(open) => open.execute(sql, params).boxed().await,
         };
         self.refused = outcome.is_err();
         outcome
@@ -135,7 +135,7 @@ impl Transaction<'_> {
                 }
                 outcomes
             }
-            EngineTransaction::Postgres(open) => open.pipeline(asked.collect()).await,
+            EngineTransaction::Postgres(open) => open.pipeline(asked.collect()).boxed().await,
         };
         self.refused = outcomes.last().is_some_and(Result::is_err);
         outcomes
@@ -185,7 +185,7 @@ impl Transaction<'_> {
     pub async fn is_taken(&mut self) -> Result<bool, Error> {
         let is_taken = match &mut self.engine {
             EngineTransaction::Sqlite(_) => Ok(self.is_taken),
-            EngineTransaction::Postgres(open) => open.is_taken().await,
+            EngineTransaction::Postgres(open) => open.is_taken().boxed().await,
         };
         self.refused |= !matches!(is_taken, Ok(false));
         is_taken
@@ -197,7 +197,7 @@ impl Transaction<'_> {
             if self.refused {
                 return Err(Error::Refused);
             }
-            let outcome = open.enqueue((traced(sql), params), rows).await;
+            let outcome = open.enqueue((traced(sql), params), rows).boxed().await;
             self.refused = outcome.is_err();
             return outcome;
         }
