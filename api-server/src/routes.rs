@@ -7,8 +7,18 @@
 pub(crate) mod health;
 mod observe;
 
-use axum::{Router, handler::Handler, middleware};
+use std::{pin::Pin, sync::Arc};
+
+use axum::{
+    Router,
+    extract::Request,
+    handler::Handler,
+    middleware,
+    response::Response,
+    routing::{MethodFilter, MethodRouter},
+};
 use serde_json::Value;
+use utoipa::openapi::{HttpMethod, Paths, RefOr, Schema, path::Operation};
 use utoipa_axum::{
     router::{OpenApiRouter, UtoipaMethodRouter},
     routes,
@@ -40,8 +50,11 @@ macro_rules! table {
         fn documented() -> OpenApiRouter<App> {
             OpenApiRouter::with_openapi(docs::frame())
                 $(.routes({
-                    asks::<table!(@ $caller), _, _>($($handler)::+);
-                    row(stringify!($method), $path, routes!($($handler)::+))
+                    let mut schemas = Vec::new();
+                    // Only what documents it: the router of `routes!` would keep the handler's type.
+                    let documented = routes!(@resolve_types $($handler)::+ : schemas);
+                    let handler = Erased::new::<table!(@ $caller), _, _>($($handler)::+);
+                    row((stringify!($method), $path), documented, schemas, handler)
                 }))*
         }
     };
@@ -322,24 +335,48 @@ asks! {
     [D] Member<D>;
 }
 
-/// Compiles for a handler that asks for such a caller.
-fn asks<C, T: Asks<C>, H: Handler<T, App>>(_: H) {}
+/// A handler without its type: each layer of axum would be compiled for each handler.
+#[derive(Clone)]
+struct Erased(Arc<dyn Fn(Request, App) -> Answering + Send + Sync>);
+
+/// As axum's handlers answer.
+type Answering = Pin<Box<dyn Future<Output = Response> + Send>>;
+
+impl Erased {
+    /// Compiles for a handler that asks for such a caller.
+    fn new<C, T: Asks<C>, H: Handler<T, App, Future = Answering>>(handler: H) -> Self {
+        Self(Arc::new(move |request, app| handler.clone().call(request, app)))
+    }
+}
+
+impl Handler<(), App> for Erased {
+    type Future = Answering;
+
+    fn call(self, request: Request, app: App) -> Answering {
+        self.0(request, app)
+    }
+}
 
 /// A row. Handlers repeat their method and path for the document.
-fn row(method: &str, path: &str, routes: UtoipaMethodRouter<App>) -> UtoipaMethodRouter<App> {
+fn row(
+    (method, path): (&str, &str),
+    (documented, operation, methods): (String, Operation, Vec<HttpMethod>),
+    schemas: Vec<(String, RefOr<Schema>)>,
+    handler: Erased,
+) -> UtoipaMethodRouter<App> {
+    let filter = match method {
+        "GET" => (HttpMethod::Get, MethodFilter::GET),
+        "POST" => (HttpMethod::Post, MethodFilter::POST),
+        "PUT" => (HttpMethod::Put, MethodFilter::PUT),
+        _ => (HttpMethod::Delete, MethodFilter::DELETE),
+    };
     debug_assert!(
-        routes.1.paths.iter().all(|(documented, item)| {
-            let operation = match method {
-                "GET" => &item.get,
-                "POST" => &item.post,
-                "PUT" => &item.put,
-                _ => &item.delete,
-            };
-            documented == path && operation.is_some()
-        }),
+        documented == path && methods == [filter.0],
         "the handler of {method} {path} names another method or path"
     );
-    routes
+    let mut paths = Paths::new();
+    paths.add_path_operation(path, methods, operation);
+    (schemas, paths, MethodRouter::new().on(filter.1, handler))
 }
 
 /// The OpenAPI document.

@@ -1,6 +1,7 @@
 //! How a write runs. It stands above the domains, as it ends what their transactions ended.
 
 use database::{Transaction, TransactionFuture};
+use futures_util::FutureExt;
 use journal::UserNotice;
 use proto::UserId;
 use telemetry::events::rest::Event;
@@ -32,10 +33,10 @@ impl App {
             + Send
             + 'static,
     {
-        self.write_erased(once, Box::new(work)).await
+        self.write_erased(once, Box::new(work)).boxed().await
     }
 
-    /// Not generic, so that it is compiled once.
+    /// Not generic, so that it is compiled once; boxed by its caller as the database's futures are.
     async fn write_erased(&self, once: Once, work: Work) -> Result<Answer, Error> {
         let app = self.clone();
         self.to_the_end(async move {
