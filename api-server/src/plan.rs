@@ -1,7 +1,11 @@
 //! Query plans: no statement may scan a table that grows.
 
 use database::{Database, Value};
-use testkit::{postgres::Postgres, store::Store};
+use testkit::{
+    postgres::Postgres,
+    store::{Place, Store},
+};
+use tokio::sync::OnceCell;
 
 /// Checks that a statement walks an index: it scans no table, and a list sorts nothing.
 pub(crate) async fn walks_an_index(sql: &str, params: Vec<Value>) {
@@ -46,9 +50,12 @@ async fn on_sqlite(sql: &str, params: Vec<Value>) -> String {
     plan.join("\n")
 }
 
+/// The database whose plans are looked at; nothing is written to it.
+static PLANNED: OnceCell<Place> = OnceCell::const_new();
+
 /// With scans and sorts disabled, the planner keeps only those for which no index exists.
 async fn on_postgres(sql: &str, params: usize) -> String {
-    let place = Store::Postgres.place(migrated).await;
+    let place = PLANNED.get_or_init(|| Store::Postgres.place(migrated)).await;
     let explain = format!(
         "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
          SET plan_cache_mode = force_generic_plan; PREPARE explained AS {sql}; EXPLAIN EXECUTE explained({})",

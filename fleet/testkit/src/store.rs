@@ -1,10 +1,15 @@
 //! Which database a test runs on: each test is written once and runs on all of them.
 
-use std::path::Path;
+use std::{fs, path::Path};
 
+use anyhow::ensure;
 use tempfile::TempDir;
+use tokio::sync::OnceCell;
 
 use crate::{citus::StandIn, postgres::Postgres};
+
+/// The name of a file.
+const FILE: &str = "test.db";
 
 /// A kind of database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,9 +28,8 @@ pub struct Place {
 }
 
 impl Store {
-    /// A new database. A server's is a copy of one that `prepare`, given its address, has filled once for this process,
-    /// leaving no connection behind; a file is made by its first opener. Where `HUIZHEN_TEST_STAND_IN` asks for it, a server's
-    /// lies behind a [`StandIn`].
+    /// A new database: a copy of one that `prepare`, given its address, has filled once for this process, leaving no connection
+    /// behind. Where `HUIZHEN_TEST_STAND_IN` asks for it, a server's lies behind a [`StandIn`].
     ///
     /// # Panics
     /// When there is none to be had.
@@ -35,7 +39,8 @@ impl Store {
     {
         match self {
             Self::Sqlite => {
-                Place::in_temporary(tempfile::tempdir().unwrap_or_else(|error| panic!("{error}")))
+                let copy = Place::prepared(prepare).await;
+                copy.unwrap_or_else(|error| panic!("{error:#}"))
             }
             Self::Postgres => {
                 let url = Postgres::shared().prepared_database(prepare).await;
@@ -49,11 +54,35 @@ impl Store {
     }
 }
 
+/// The bytes of a prepared file: its steps of the schema, each of which is synced, take longer than most tests.
+static PREPARED: OnceCell<Vec<u8>> = OnceCell::const_new();
+
 impl Place {
-    /// The file in a folder that stays.
+    /// A file like the one that `prepare` has filled once for this process.
+    async fn prepared<F>(prepare: impl FnOnce(String) -> F) -> anyhow::Result<Self>
+    where
+        F: Future<Output = anyhow::Result<()>>,
+    {
+        let make = || async {
+            let template = Self::in_temporary(tempfile::tempdir()?);
+            prepare(template.url.clone()).await?;
+            let file = template.folder().join(FILE);
+            ensure!(
+                !file.with_extension("db-wal").exists(),
+                "the prepared file is still open"
+            );
+            Ok(fs::read(file)?)
+        };
+        let bytes = PREPARED.get_or_try_init(make).await?;
+        let place = Self::in_temporary(tempfile::tempdir()?);
+        fs::write(place.folder().join(FILE), bytes)?;
+        Ok(place)
+    }
+
+    /// The file in a folder that stays; its first opener makes it.
     pub fn in_folder(folder: &Path) -> Self {
         Self {
-            url: format!("sqlite://{}/test.db", folder.display()),
+            url: format!("sqlite://{}/{FILE}", folder.display()),
             folder: None,
         }
     }
