@@ -79,8 +79,8 @@ fn soak(redis: &str, duration: &str, consults_per_s: &str, faults: &str) -> serd
 fn each_deadline_fires_once_whoever_is_killed_that_looks_at_it() {
     let report = soak(
         "single",
-        "80s",
-        "2",
+        "45s",
+        "4",
         "kill-holder,pause-holder,kill-api,end-journal-connections",
     );
     assert!(
