@@ -1,6 +1,7 @@
 """Validates /openapi.json with two tools, generates clients from it, compiles them strictly, and sends each on a tour.
 
     python3 api-server/tests/clients/run.py target/debug/huizhen
+    python3 api-server/tests/clients/run.py --install
 
 Python's tools and npm's are installed once, at the versions that `python/requirements.txt` and
 `typescript/package-lock.json` name, into `target/clients`. `./test` runs it.
@@ -125,7 +126,16 @@ class TypeScript:
         return step(["node", "out/tour.js"], cwd=self.folder, env=environment)
 
 
+def install():
+    TARGET.mkdir(parents=True, exist_ok=True)
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        for _ in pool.map(lambda language: language.install(), [Python(), TypeScript()]):
+            pass
+
+
 def main():
+    if sys.argv[1] == "--install":
+        return install()
     program = pathlib.Path(sys.argv[1]).resolve()
     TARGET.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="huizhen-") as folder:
