@@ -1,6 +1,9 @@
 //! Which database a test runs on: each test is written once and runs on all of them.
 
-use std::{fs, path::Path};
+use std::{
+    fs::{self, Permissions},
+    path::Path,
+};
 
 use anyhow::ensure;
 use tempfile::TempDir;
@@ -54,8 +57,9 @@ impl Store {
     }
 }
 
-/// The bytes of a prepared file: its steps of the schema, each of which is synced, take longer than most tests.
-static PREPARED: OnceCell<Vec<u8>> = OnceCell::const_new();
+/// The bytes of a prepared file, and who may read it: its steps of the schema, each of which is synced, take longer than most
+/// tests.
+static PREPARED: OnceCell<(Vec<u8>, Permissions)> = OnceCell::const_new();
 
 impl Place {
     /// A file like the one that `prepare` has filled once for this process.
@@ -71,11 +75,13 @@ impl Place {
                 !file.with_extension("db-wal").exists(),
                 "the prepared file is still open"
             );
-            Ok(fs::read(file)?)
+            Ok((fs::read(&file)?, fs::metadata(file)?.permissions()))
         };
-        let bytes = PREPARED.get_or_try_init(make).await?;
+        let (bytes, permissions) = PREPARED.get_or_try_init(make).await?;
         let place = Self::in_temporary(tempfile::tempdir()?);
-        fs::write(place.folder().join(FILE), bytes)?;
+        let file = place.folder().join(FILE);
+        fs::write(&file, bytes)?;
+        fs::set_permissions(file, permissions.clone())?;
         Ok(place)
     }
 

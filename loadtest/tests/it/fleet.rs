@@ -79,9 +79,9 @@ fn soak(redis: &str, duration: &str, consults_per_s: &str, faults: &str) -> serd
 fn each_deadline_fires_once_whoever_is_killed_that_looks_at_it() {
     let report = soak(
         "single",
-        "45s",
-        "4",
-        "kill-holder,pause-holder,kill-api,end-journal-connections",
+        "60s",
+        "3",
+        "kill-api,pause-holder,kill-holder,end-journal-connections",
     );
     assert!(
         report["disturbances"]["kill-holder"].as_u64() > Some(0),

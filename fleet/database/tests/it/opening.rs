@@ -70,18 +70,18 @@ async fn a_handle_that_is_just_being_dropped_is_waited_for() {
 #[tokio::test]
 async fn closing_leaves_one_file_that_nobody_else_may_read() {
     use std::os::unix::fs::PermissionsExt;
-    let scratch = Scratch::open(Store::Sqlite).await;
-    let path = scratch.place.folder().join("test.db");
+    let folder = tempfile::tempdir().unwrap();
+    let database = Database::open(&url(&folder)).await.unwrap();
     for name in ["test.db", "test.db-wal"] {
-        let mode = std::fs::metadata(scratch.place.folder().join(name))
+        let mode = std::fs::metadata(folder.path().join(name))
             .unwrap()
             .permissions()
             .mode();
         assert_eq!(mode & 0o777, 0o600, "{name}");
     }
-    scratch.database.close().await;
-    assert!(path.exists());
-    assert!(!scratch.place.folder().join("test.db-wal").exists());
+    database.close().await;
+    assert!(folder.path().join("test.db").exists());
+    assert!(!folder.path().join("test.db-wal").exists());
 }
 
 async fn the_schema_is_brought_up_to_date_once(store: Store) {
