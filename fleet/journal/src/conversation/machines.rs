@@ -23,8 +23,6 @@ use proto::ConversationId;
 use telemetry::events::journal::Event;
 use tokio::time::timeout;
 
-use super::directory::Directory;
-
 /// How long a map is used. A shard that moved meanwhile costs a statement of two machines.
 const FRESH: Duration = Duration::from_secs(10);
 /// How long nothing is asked of a machine that did not answer; doubled each time that its silence was waited for. Then one question
@@ -34,6 +32,8 @@ const LONGEST_AWAY: Duration = Duration::from_secs(16);
 const ASKED: Duration = Duration::from_secs(5);
 /// A failure that took longer was waited for.
 const WAITED: Duration = Duration::from_secs(2);
+/// Machines that are asked beside each other: a small part of the pool.
+const BESIDE: usize = 4;
 /// How long the map may take.
 const MAP_LIMIT: Duration = Duration::from_millis(1500);
 
@@ -107,8 +107,8 @@ impl Machines {
         }
     }
 
-    /// Asks each machine about the items of its conversations, machines beside each other. The answers lack those of machines
-    /// that are away. An error of one machine leaves no question of another half done.
+    /// Asks each machine about the items of its conversations, machines beside each other, and waits for the slowest one. The
+    /// answers lack those of machines that are away. An error of one machine leaves no question of another half done.
     ///
     /// # Errors
     /// As the questions'.
@@ -121,7 +121,7 @@ impl Machines {
         self.look().await;
         let parts = self.part(items, &conversation).into_iter();
         let questions = parts.map(|part| self.ask(conversation(&part[0]), question(part)));
-        let asked = stream::iter(questions.collect::<Vec<_>>()).buffer_unordered(Directory::BESIDE);
+        let asked = stream::iter(questions.collect::<Vec<_>>()).buffer_unordered(BESIDE);
         let answers: Vec<Result<Option<Vec<T>>, Error>> = asked.collect().await;
         let mut all = Vec::new();
         for answer in answers {
