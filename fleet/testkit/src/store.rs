@@ -32,7 +32,7 @@ pub struct Place {
 
 impl Store {
     /// A new database: a copy of one that `prepare`, given its address, has filled once for this process, leaving no connection
-    /// behind. Where `HUIZHEN_TEST_STAND_IN` asks for it, a server's lies behind a [`StandIn`].
+    /// behind. So all calls of a process have the same `prepare`. Where `HUIZHEN_TEST_STAND_IN` asks for it, a server's lies behind a [`StandIn`].
     ///
     /// # Panics
     /// When there is none to be had.
@@ -57,8 +57,7 @@ impl Store {
     }
 }
 
-/// The bytes of a prepared file, and who may read it: its steps of the schema, each of which is synced, take longer than most
-/// tests.
+/// The bytes of a prepared file, and who may read it. Making the schema takes longer than most tests.
 static PREPARED: OnceCell<(Vec<u8>, Permissions)> = OnceCell::const_new();
 
 impl Place {

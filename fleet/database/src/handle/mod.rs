@@ -1,7 +1,7 @@
 //! The handle: reads, transactions and readiness, each passed on to the engine.
 //!
-//! An engine's futures are boxed. The compiler proves for each function that awaits one, and for each layer around it, that all
-//! that it holds may cross threads: with the engines' own futures inside, that was a third of api-server's build time.
+//! The larger futures of the engines are boxed. Else the compiler proves again for each function around them that all of their
+//! state may cross threads. That was a third of api-server's build time.
 
 mod clock;
 mod erase;
