@@ -54,10 +54,14 @@ macro_rules! table {
                     // Only what documents it: the router of `routes!` would keep the handler's type.
                     let documented = routes!(@resolve_types $($handler)::+ : schemas);
                     let handler = Erased::new::<table!(@ $caller), _, _>($($handler)::+);
-                    row((stringify!($method), $path), documented, schemas, handler)
+                    row((table!(@@ $method), $path), documented, schemas, handler)
                 }))*
         }
     };
+    (@@ GET) => { (HttpMethod::Get, MethodFilter::GET) };
+    (@@ POST) => { (HttpMethod::Post, MethodFilter::POST) };
+    (@@ PUT) => { (HttpMethod::Put, MethodFilter::PUT) };
+    (@@ DELETE) => { (HttpMethod::Delete, MethodFilter::DELETE) };
     (@ Anyone) => { Anyone };
     (@ User) => { User };
     (@ Doctor) => { Doctor<_> };
@@ -359,24 +363,18 @@ impl Handler<(), App> for Erased {
 
 /// A row. Handlers repeat their method and path for the document.
 fn row(
-    (method, path): (&str, &str),
+    ((method, filter), path): ((HttpMethod, MethodFilter), &str),
     (documented, operation, methods): (String, Operation, Vec<HttpMethod>),
     schemas: Vec<(String, RefOr<Schema>)>,
     handler: Erased,
 ) -> UtoipaMethodRouter<App> {
-    let filter = match method {
-        "GET" => (HttpMethod::Get, MethodFilter::GET),
-        "POST" => (HttpMethod::Post, MethodFilter::POST),
-        "PUT" => (HttpMethod::Put, MethodFilter::PUT),
-        _ => (HttpMethod::Delete, MethodFilter::DELETE),
-    };
     debug_assert!(
-        documented == path && methods == [filter.0],
-        "the handler of {method} {path} names another method or path"
+        documented == path && methods == [method],
+        "the handler of {method:?} {path} names another method or path"
     );
     let mut paths = Paths::new();
     paths.add_path_operation(path, methods, operation);
-    (schemas, paths, MethodRouter::new().on(filter.1, handler))
+    (schemas, paths, MethodRouter::new().on(filter, handler))
 }
 
 /// The OpenAPI document.
