@@ -79,7 +79,7 @@ fn soak(redis: &str, duration: &str, consults_per_s: &str, faults: &str) -> serd
 fn each_deadline_fires_once_whoever_is_killed_that_looks_at_it() {
     let report = soak(
         "single",
-        "60s",
+        "70s",
         "3",
         "kill-api,pause-holder,kill-holder,end-journal-connections",
     );
