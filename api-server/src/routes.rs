@@ -370,7 +370,7 @@ fn row(
 ) -> UtoipaMethodRouter<App> {
     debug_assert!(
         documented == path && methods == [method],
-        "the handler of {method:?} {path} names another method or path"
+        "the handler of {filter:?} {path} names another method or path"
     );
     let mut paths = Paths::new();
     paths.add_path_operation(path, methods, operation);
