@@ -32,7 +32,8 @@ pub struct Place {
 
 impl Store {
     /// A new database: a copy of one that `prepare`, given its address, has filled once for this process, leaving no connection
-    /// behind. So all calls of a process have the same `prepare`. Where `HUIZHEN_TEST_STAND_IN` asks for it, a server's lies behind a [`StandIn`].
+    /// behind. So all calls of a process have the same `prepare`. Where `HUIZHEN_TEST_STAND_IN` asks for it, a server's lies
+    /// behind a [`StandIn`].
     ///
     /// # Panics
     /// When there is none to be had.
