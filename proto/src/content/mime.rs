@@ -292,9 +292,10 @@ fn check_date(field: &str, date: &str) -> Result<(), Sentence> {
     let is_day = date.len() == 10
         && date.get(4..5) == Some("-")
         && date.get(7..8) == Some("-")
-        && digits(0..4).is_some_and(|year| year > 0)
-        && digits(5..7).is_some_and(|month| (1..=12).contains(&month))
-        && digits(8..10).is_some_and(|day| (1..=31).contains(&day));
+        && match (digits(0..4), digits(5..7), digits(8..10)) {
+            (Some(year @ 1..), Some(month), Some(day)) => (1..=days_of(month, year)).contains(&day),
+            _ => false,
+        };
     if date.is_empty() || is_day {
         return Ok(());
     }
@@ -302,6 +303,18 @@ fn check_date(field: &str, date: &str) -> Result<(), Sentence> {
         format!("{field} must be a day such as 2026-12-08"),
         format!("{field} 须为日期，例如 2026-12-08"),
     ))
+}
+
+/// Days of a month; none of a month that does not exist.
+fn days_of(month: u32, year: u32) -> u32 {
+    let is_leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    match month {
+        2 if is_leap => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+        _ => 0,
+    }
 }
 
 fn check_text(body: &[u8]) -> Result<(), Sentence> {
