@@ -31,7 +31,8 @@ pub(super) fn handshake(input: &[u8]) -> Handshake {
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut request = httparse::Request::new(&mut headers);
     let head_bytes = match request.parse(input) {
-        Ok(httparse::Status::Complete(head_bytes)) => head_bytes,
+        // Reads may bring some bytes more than a head may have.
+        Ok(httparse::Status::Complete(head_bytes)) if head_bytes <= MAX_HEAD_BYTES => head_bytes,
         Ok(httparse::Status::Partial) if input.len() < MAX_HEAD_BYTES => return Handshake::Partial,
         _ => {
             let limit_kib = MAX_HEAD_BYTES / 1024;
@@ -187,6 +188,16 @@ mod tests {
             handshake(head_of(MAX_HEAD_BYTES).as_bytes()),
             Handshake::Refused(_)
         ));
+        let whole = |bytes: usize| {
+            let padding = "x".repeat(bytes - head_bytes - 5);
+            let end = format!("\r\nX: {padding}\r\n\r\n");
+            handshake(head.replace("\r\n\r\n", &end).as_bytes())
+        };
+        assert!(matches!(
+            whole(MAX_HEAD_BYTES),
+            Handshake::Upgrade { head_bytes, .. } if head_bytes == MAX_HEAD_BYTES
+        ));
+        assert!(matches!(whole(MAX_HEAD_BYTES + 1), Handshake::Refused(_)));
         assert!(matches!(
             handshake(b"GET / HTTP/1.1\r\n\r\n"),
             Handshake::Refused(_)
