@@ -371,3 +371,34 @@ async fn the_complaint_is_the_first_message() {
         (&json!(patient.id), &json!("Pat"), &json!("self"))
     );
 }
+
+#[tokio::test]
+async fn a_page_of_long_messages_is_shorter_and_the_next_one_goes_on() {
+    let service = Service::start().await;
+    let team = service.team("儿科").await;
+    let patient = service.member("Pat").await;
+    let consult = service.consult(&patient, &team).await;
+    let pen = Pen::new(&service);
+    let long = "长".repeat(20_000);
+    let mut written = Vec::new();
+    for _ in 0..60 {
+        written.push(pen.write(consult, &patient, "text/plain", long.clone()).await);
+    }
+    written.reverse();
+    let (mut seen, mut query) = (Vec::new(), "limit=200".to_owned());
+    loop {
+        let (items, next) = page(&service, &patient, consult, &query).await;
+        let bytes: usize = items
+            .iter()
+            .filter_map(|item| item["text"].as_str())
+            .map(str::len)
+            .sum();
+        assert!(bytes <= 1024 * 1024, "{bytes}");
+        assert!(next.is_none() || bytes > 512 * 1024, "{bytes}");
+        seen.extend(items.iter().map(|item| item["seq"].as_i64().unwrap()));
+        let Some(next) = next else { break };
+        query = format!("limit=200&cursor={next}");
+    }
+    assert_eq!(seen[..written.len()], written);
+    assert_eq!(*seen.last().unwrap(), 1);
+}

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use journal::{Entry, history::Direction};
+use journal::{
+    Entry,
+    history::{Bounds, Direction},
+};
 use prost::Message;
 use proto::{
     Seq, frame,
@@ -49,21 +52,22 @@ pub(crate) fn history(
         session.refuse(request_id, ErrorCode::Invalid, "limit", &message);
         return None;
     }
-    let limit = if history.limit == 0 {
+    let entries = if history.limit == 0 {
         DEFAULT_ENTRIES
     } else {
         history.limit
     } as usize;
+    let bytes = shared.settings.max_frame_bytes as usize - FRAME_OVERHEAD_BYTES;
+    let bounds = Bounds { entries, bytes };
     let (shared, session) = (shared.clone(), session.clone());
     Some(Box::pin(async move {
         match shared
             .journal
-            .history(conversation, session.user, direction, limit)
+            .history_within(conversation, session.user, direction, bounds)
             .await
         {
             Ok(page) => {
-                let room = shared.settings.max_frame_bytes as usize - FRAME_OVERHEAD_BYTES;
-                let (entries, cut) = fit(page.entries, direction, room);
+                let (entries, cut) = fit(page.entries, direction, bytes);
                 let page = HistoryPage {
                     conversation_id: conversation.get(),
                     entries,
@@ -77,9 +81,9 @@ pub(crate) fn history(
     }))
 }
 
-/// Keeps as many entries as fit into `room` bytes, at least one, nearest to where reading began; true when some did
+/// Keeps as many entries as fit into `bytes`, at least one, nearest to where reading began; true when some did
 /// not fit.
-fn fit(entries: Vec<Entry>, direction: Direction, room: usize) -> (Vec<wire::Entry>, bool) {
+fn fit(entries: Vec<Entry>, direction: Direction, bytes: usize) -> (Vec<wire::Entry>, bool) {
     let mut entries: Vec<wire::Entry> = entries.into_iter().map(Entry::into_wire).collect();
     let backwards = matches!(direction, Direction::Before(_));
     if backwards {
@@ -91,7 +95,7 @@ fn fit(entries: Vec<Entry>, direction: Direction, room: usize) -> (Vec<wire::Ent
         .take_while(|entry| {
             // A tag and a length before each.
             used += entry.encoded_len() + 5;
-            used <= room
+            used <= bytes
         })
         .count()
         .max(1)

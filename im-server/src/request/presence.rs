@@ -1,6 +1,6 @@
 //! Presence of users who share a conversation with the caller.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use backplane::{Presence, Unavailable};
 use proto::{
@@ -28,7 +28,10 @@ pub(crate) fn presence(
         return None;
     }
     // An impossible id is left out like that of a stranger.
-    let users: Vec<UserId> = query.user_ids.into_iter().filter_map(UserId::new).collect();
+    let mut users: Vec<UserId> = query.user_ids.into_iter().filter_map(UserId::new).collect();
+    // Each costs a statement, so a repeated id is asked for once.
+    let mut asked = HashSet::with_capacity(users.len());
+    users.retain(|user| asked.insert(*user));
     let (shared, session) = (shared.clone(), session.clone());
     Some(Box::pin(async move {
         let sharing = match shared.journal.sharing_a_conversation(session.user, &users).await {

@@ -1,7 +1,7 @@
 //! The journal of a consult.
 
 use axum::extract::State;
-use journal::history::{Direction, spans};
+use journal::history::{Bounds, Direction, spans};
 use proto::{ConversationId, Seq, UserId};
 
 use crate::{
@@ -62,10 +62,13 @@ pub(crate) async fn entries(
     page: &PageQuery,
 ) -> Result<Page<EntryItem>, Error> {
     let before = Seq::from_database(page.start().at);
-    let limit = usize::try_from(page.limit).unwrap_or(1);
+    let bounds = Bounds {
+        entries: usize::try_from(page.limit).unwrap_or(1),
+        bytes: MAX_PAGE_BYTES,
+    };
     let found = app
         .journal
-        .history(conversation, user, Direction::Before(before), limit)
+        .history_within(conversation, user, Direction::Before(before), bounds)
         .await;
     let found = match found {
         Ok(found) => found,

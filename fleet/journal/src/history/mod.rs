@@ -12,6 +12,9 @@ use proto::{ConversationId, Seq, UserId};
 use self::spans::{Span, disjoint};
 use crate::{Journal, entry::Entry};
 
+/// Entries of the first page where bytes are bounded. Later pages double, so that few large bodies are read in vain.
+const FIRST_PAGE: usize = 16;
+
 const SPANS: &str = "SELECT from_seq, to_seq, sees_from_seq FROM participant
     WHERE conversation_id = $1 AND user_id = $2 ORDER BY from_seq";
 
@@ -108,8 +111,9 @@ impl Journal {
             .last()
             .and_then(|span| span.to)
             .ok_or(crate::Error::NoAccess)?;
+        let bounds = Bounds::entries(limit);
         let page = self
-            .visible(conversation, &spans, Direction::After(after), limit)
+            .visible(conversation, &spans, Direction::After(after), bounds)
             .await?;
         let through = match page.entries.last() {
             Some(last) if page.has_more => last.seq,
@@ -135,11 +139,26 @@ impl Journal {
         direction: Direction,
         limit: usize,
     ) -> Result<Page, crate::Error> {
+        self.history_within(conversation, user, direction, Bounds::entries(limit))
+            .await
+    }
+
+    /// The same within bounds of entries and bytes. The last page read may exceed the bytes: the caller cuts it.
+    ///
+    /// # Errors
+    /// As [`Self::history`].
+    pub async fn history_within(
+        &self,
+        conversation: ConversationId,
+        user: UserId,
+        direction: Direction,
+        bounds: Bounds,
+    ) -> Result<Page, crate::Error> {
         let (spans, _) = self.visible_spans(conversation, user).await?;
         if spans.is_empty() {
             return Err(crate::Error::NoAccess);
         }
-        Ok(self.visible(conversation, &spans, direction, limit).await?)
+        Ok(self.visible(conversation, &spans, direction, bounds).await?)
     }
 
     async fn visible(
@@ -147,26 +166,96 @@ impl Journal {
         conversation: ConversationId,
         spans: &[Span],
         direction: Direction,
-        limit: usize,
+        bounds: Bounds,
     ) -> Result<Page, Error> {
-        let mut entries = Vec::new();
-        for (low, high) in ranges(spans, direction) {
-            let wanted = limit.saturating_add(1) - entries.len();
-            let found = match direction {
-                Direction::After(_) => self.entries(conversation, low, high, wanted).await?,
-                Direction::Before(_) => self.newest_entries(conversation, low, high, wanted).await?,
-            };
-            entries.extend(found);
-            if entries.len() > limit {
-                break;
+        let mut reading = Reading::new(bounds);
+        for range in ranges(spans, direction) {
+            let mut rest = Some(range);
+            while let Some((low, high)) = rest {
+                let Some(wanted) = reading.wanted() else {
+                    return Ok(reading.page(direction, true));
+                };
+                let found = match direction {
+                    Direction::After(_) => self.entries(conversation, low, high, wanted).await?,
+                    Direction::Before(_) => self.newest_entries(conversation, low, high, wanted).await?,
+                };
+                rest = found
+                    .last()
+                    .filter(|_| found.len() == wanted)
+                    .map(|last| match direction {
+                        Direction::After(_) => (last.seq.next(), high),
+                        Direction::Before(_) => (low, last.seq.previous()),
+                    })
+                    .filter(|(low, high)| low <= high);
+                reading.add(found);
             }
         }
-        let has_more = entries.len() > limit;
-        entries.truncate(limit);
+        Ok(reading.page(direction, false))
+    }
+}
+
+/// How much of a conversation is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Entries at most.
+    pub entries: usize,
+    /// Bytes of bodies beyond which no further page is read.
+    pub bytes: usize,
+}
+
+impl Bounds {
+    const fn entries(entries: usize) -> Self {
+        Self {
+            entries,
+            bytes: usize::MAX,
+        }
+    }
+}
+
+/// Entries as they are read, page by page.
+struct Reading {
+    bounds: Bounds,
+    entries: Vec<Entry>,
+    bytes: usize,
+    /// Entries of the next page.
+    page: usize,
+}
+
+impl Reading {
+    fn new(bounds: Bounds) -> Self {
+        Self {
+            bounds,
+            entries: Vec::new(),
+            bytes: 0,
+            page: match bounds.bytes {
+                usize::MAX => usize::MAX,
+                _ => FIRST_PAGE,
+            },
+        }
+    }
+
+    /// Entries to read next; `None` when it is enough. One beyond the bounds shows that there are more.
+    fn wanted(&self) -> Option<usize> {
+        let left = self.bounds.entries.saturating_add(1) - self.entries.len();
+        (left > 0 && self.bytes <= self.bounds.bytes).then(|| left.min(self.page))
+    }
+
+    fn add(&mut self, found: Vec<Entry>) {
+        if found.len() >= self.page {
+            self.page = self.page.saturating_mul(2);
+        }
+        self.bytes += found.iter().map(|entry| entry.body.len()).sum::<usize>();
+        self.entries.extend(found);
+    }
+
+    fn page(self, direction: Direction, is_cut: bool) -> Page {
+        let has_more = is_cut || self.entries.len() > self.bounds.entries;
+        let mut entries = self.entries;
+        entries.truncate(self.bounds.entries);
         if matches!(direction, Direction::Before(_)) {
             entries.reverse();
         }
-        Ok(Page { entries, has_more })
+        Page { entries, has_more }
     }
 }
 

@@ -1,7 +1,7 @@
 //! A participant sees all of a conversation, or from the joining on, and the names of the time (I5).
 
 use journal::{
-    history::Direction,
+    history::{Bounds, Direction},
     record::{Event, NewParticipant, Shown},
 };
 use proto::{
@@ -52,6 +52,63 @@ async fn i5_a_doctor_sees_all_or_from_now_and_after_coming_back_all(store: Store
     assert!(!overview.reveals(seq(9)));
     assert_eq!(overview.first_visible_after(seq(0)), Some(seq(1)));
     assert_eq!(overview.newest_from(2), Some(seq(8)));
+}
+
+/// Large bodies end a page early in both directions, over stays and recalls, and nothing is left out.
+async fn a_page_within_bounds_is_read_in_parts_and_the_next_one_goes_on(store: Store) {
+    const KIB: usize = 1024;
+    let world = World::new(store).await;
+    let id = world.conversation(&[(1, Role::Patient)]).await;
+    let large = "x".repeat(KIB);
+    for at in 0..60 {
+        world.send(text(id, 1, &at.to_string(), &large)).await.unwrap();
+    }
+    join(&world, id, 2, Shown::FromNow).await;
+    world.record(id, Event::Left(user(2))).await.unwrap();
+    world.send(text(id, 1, "between", &large)).await.unwrap();
+    join(&world, id, 2, Shown::FromNow).await;
+    for at in 60..80 {
+        world.send(text(id, 1, &at.to_string(), &large)).await.unwrap();
+    }
+    let read = async |person, direction, entries, bytes| {
+        let bounds = Bounds { entries, bytes };
+        let read = world.journal.history_within(id, user(person), direction, bounds);
+        let page = read.await.unwrap();
+        let seqs: Vec<i64> = page.entries.iter().map(|entry| entry.seq.get()).collect();
+        (seqs, page.has_more)
+    };
+    for person in 1..=2 {
+        let all = seen(&world, id, person).await;
+        for (entries, bytes) in [
+            (200, 4 * KIB),
+            (200, 40 * KIB),
+            (20, 40 * KIB),
+            (3, KIB),
+            (200, 0),
+        ] {
+            let (mut forwards, mut after) = (Vec::new(), seq(0));
+            let (mut backwards, mut before) = (Vec::new(), seq(i64::MAX));
+            loop {
+                let (page, has_more) = read(person, Direction::After(after), entries, bytes).await;
+                // The last page read is at most twice as long as the one before; an event has no bytes.
+                assert!(page.len() <= entries.min(3 * bytes / KIB + 2 * 16), "{page:?}");
+                after = seq(*page.last().unwrap());
+                forwards.extend(page);
+                if !has_more {
+                    break;
+                }
+            }
+            loop {
+                let (page, has_more) = read(person, Direction::Before(before), entries, bytes).await;
+                before = seq(page[0]);
+                backwards.splice(0..0, page);
+                if !has_more {
+                    break;
+                }
+            }
+            assert_eq!((&forwards, &backwards), (&all, &all), "{entries} {bytes}");
+        }
+    }
 }
 
 /// An answer to an entry of before is refused to a doctor who does not see it, and accepted from one who does.
@@ -132,6 +189,7 @@ async fn the_server_writes_messages_for_those_who_are_in(store: Store) {
 testkit::on_both!(
     i5_a_doctor_sees_all_or_from_now_and_after_coming_back_all,
     i5_an_answer_is_to_an_entry_that_the_doctor_sees,
+    a_page_within_bounds_is_read_in_parts_and_the_next_one_goes_on,
     participants_and_entries_keep_the_names_of_the_time,
     the_server_writes_messages_for_those_who_are_in,
 );
