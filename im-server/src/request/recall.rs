@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use journal::append;
 use proto::{
     Seq,
     wire::{ErrorCode, Recall, RecallOk, server_frame::Body},
 };
 
 use super::{Pending, conversation_id, refuse};
-use crate::{clock, sentences, session::Session, shared::Shared};
+use crate::{sentences, session::Session, shared::Shared};
 
 // protocol: "Recall | RecallOk"
 pub(crate) fn recall(
@@ -24,9 +25,11 @@ pub(crate) fn recall(
     };
     let (shared, session) = (shared.clone(), session.clone());
     Some(Box::pin(async move {
+        // The clock that stamped the message: a slower one would shorten or lengthen the time for a recall.
+        let now_ms = append::now_ms();
         match shared
             .journal
-            .recall(conversation, session.user, seq, clock::now_ms())
+            .recall(conversation, session.user, seq, now_ms)
             .await
         {
             Ok((recalled_seq, unpublished)) => {

@@ -371,7 +371,8 @@ fn checksum_of_message(message: &NewMessage, seq: Seq, created_ms: i64, extra: O
     ])
 }
 
-fn now_ms() -> i64 {
+/// The clock that stamps messages, epoch milliseconds. Their age is measured by it alone.
+pub fn now_ms() -> i64 {
     let since_epoch = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap_or_default();
