@@ -15,7 +15,7 @@ pub fn now_ms() -> i64 {
     machine_ms().saturating_add(AHEAD_MS.load(Ordering::Relaxed))
 }
 
-/// Now by the machine's clock, epoch milliseconds: for times that nodes compare with theirs.
+/// Now by the machine's clock, epoch milliseconds: for payment providers, which compare it with theirs.
 pub fn machine_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)

@@ -204,13 +204,13 @@ async fn create(journal: &Journal, conversation: i64) -> Result<()> {
 
 async fn log_in(node: SocketAddr, backplane: &Backplane, user: i64, number: u32) -> Result<Connection> {
     let (device, password) = (format!("device {number}"), format!("password {number}"));
-    let expires_at_ms = 4_102_444_800_000;
+    const LASTS_MS: i64 = 86_400_000;
     backplane
         .put_im_password(
             UserId::from_database(user),
             &device,
             hash_password(&password),
-            expires_at_ms,
+            LASTS_MS,
         )
         .await?;
     let mut connection = Connection::connect(&Address::tcp(node)).await?;

@@ -6,9 +6,7 @@ use std::time::Duration;
 use database::Database;
 use telemetry::{events::rest::Event, task::Stopped};
 
-use crate::{
-    account, app::App, clinic, clock::machine_ms, http::error::Error, im::ImPasswordRates, media::Media, team,
-};
+use crate::{account, app::App, clinic, http::error::Error, im::ImPasswordRates, media::Media, team};
 
 /// The interval between sweeps.
 const EVERY: Duration = Duration::from_secs(30);
@@ -33,7 +31,7 @@ pub(crate) async fn run(app: App) -> Stopped {
 async fn sweep(app: &App) {
     app.limits.forget_full();
     app.part::<ImPasswordRates>().forget_full();
-    app.backplane.forget_expired(machine_ms());
+    app.backplane.forget_expired();
     report(account::sweep_ended(app).await);
     report(account::save_last_use(app).await);
     report(fold_names(&app.database).await);

@@ -10,7 +10,6 @@ use crate::{
     account::{is_suspended, is_valid},
     app::App,
     caller::{Role, User},
-    clock::machine_ms,
     http::{
         answer::{Answer, Envelope},
         error::{Error, ErrorCode},
@@ -51,9 +50,13 @@ pub(crate) async fn get(State(app): State<App>, user: User) -> Result<Answer, Er
     }
     app.part::<ImPasswordRates>().take(user.id, &user.device_id)?;
     let password = hex::encode(rand::random::<[u8; 16]>());
-    let expires_at_ms = machine_ms() + EXPIRE_S * 1000;
     app.backplane
-        .put_im_password(user.id, &user.device_id, hash_password(&password), expires_at_ms)
+        .put_im_password(
+            user.id,
+            &user.device_id,
+            hash_password(&password),
+            EXPIRE_S * 1000,
+        )
         .await?;
     // A concurrent logout may have revoked the device's passwords before this one was stored.
     if !is_valid(&app, &user).await? {

@@ -1,5 +1,7 @@
 //! 1.1: the live IM nodes.
 
+use std::time::Instant;
+
 use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -8,7 +10,6 @@ use super::Spread;
 use crate::{
     app::App,
     caller::User,
-    clock::machine_ms,
     http::{
         answer::{Answer, Envelope},
         error::Error,
@@ -47,9 +48,8 @@ pub(crate) struct Server {
 )]
 // protocol: "lists the live nodes, the least loaded first"
 pub(crate) async fn list(State(app): State<App>, _: User) -> Result<Answer, Error> {
-    let now_ms = machine_ms();
-    let mut nodes = app.backplane.nodes(now_ms).await?;
-    app.part::<Spread>().arrange(&mut nodes, now_ms);
+    let mut nodes = app.backplane.nodes().await?;
+    app.part::<Spread>().arrange(&mut nodes, Instant::now());
     let servers: Vec<Server> = nodes
         .into_iter()
         .map(|node| Server {

@@ -1,15 +1,18 @@
 //! Spreads concurrent requests over the nodes. The load in the directory is as old as the node's last announcement: by it
 //! alone, all apps that ask between two announcements would connect to the same node.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use backplane::NodeRecord;
 use parking_lot::Mutex;
 
 use crate::app::Part;
 
-/// How long referrals count for a node whose load does not change, milliseconds: two announcements.
-const COUNTED_MS: i64 = 4_000;
+/// How long referrals count for a node whose load does not change: two announcements.
+const COUNTED: Duration = Duration::from_secs(4);
 
 /// The referrals of this process to each node since its last announcement.
 #[derive(Default)]
@@ -24,25 +27,25 @@ struct Handed {
     sessions: u64,
     /// Referrals since then.
     count: u64,
-    since_ms: i64,
+    since: Instant,
 }
 
 impl Spread {
     /// Orders `nodes` for one more app: within a version by sessions, recent referrals included.
-    pub(crate) fn arrange(&self, nodes: &mut [NodeRecord], now_ms: i64) {
+    pub(crate) fn arrange(&self, nodes: &mut [NodeRecord], now: Instant) {
         let mut handed = self.handed.lock();
         handed.retain(|node_id, _| nodes.iter().any(|node| node.node_id == *node_id));
         for node in &*nodes {
             let counted = handed.entry(node.node_id.clone()).or_insert(Handed {
                 sessions: node.sessions,
                 count: 0,
-                since_ms: now_ms,
+                since: now,
             });
-            if counted.sessions != node.sessions || now_ms - counted.since_ms >= COUNTED_MS {
+            if counted.sessions != node.sessions || now.saturating_duration_since(counted.since) >= COUNTED {
                 *counted = Handed {
                     sessions: node.sessions,
                     count: 0,
-                    since_ms: now_ms,
+                    since: now,
                 };
             }
         }
@@ -85,11 +88,11 @@ mod tests {
     }
 
     /// Referrals to each node when many apps ask at once.
-    fn sent(spread: &Spread, nodes: &[NodeRecord], times: usize, now_ms: i64) -> HashMap<String, usize> {
+    fn sent(spread: &Spread, nodes: &[NodeRecord], times: usize, now: Instant) -> HashMap<String, usize> {
         let mut sent = HashMap::new();
         for _ in 0..times {
             let mut nodes = nodes.to_vec();
-            spread.arrange(&mut nodes, now_ms);
+            spread.arrange(&mut nodes, now);
             *sent.entry(nodes[0].node_id.clone()).or_default() += 1;
         }
         sent
@@ -103,21 +106,22 @@ mod tests {
             node("b", 40, "1.0.0"),
             node("c", 40, "1.0.0"),
         ];
-        let sent = sent(&spread, &nodes, 90, 0);
+        let sent = sent(&spread, &nodes, 90, Instant::now());
         assert_eq!((sent["a"], sent["b"], sent["c"]), (50, 20, 20));
     }
 
     #[test]
     fn what_a_node_tells_takes_the_place_of_what_was_counted() {
         let spread = Spread::default();
+        let begun = Instant::now();
         let nodes = [node("a", 0, "1.0.0"), node("b", 0, "1.0.0")];
-        assert_eq!(sent(&spread, &nodes, 10, 0).len(), 2);
+        assert_eq!(sent(&spread, &nodes, 10, begun).len(), 2);
         // The referred apps connected, and some sessions of b have ended since.
         let nodes = [node("b", 2, "1.0.0"), node("a", 5, "1.0.0")];
-        let sent_now = sent(&spread, &nodes, 3, 2_000);
+        let sent_now = sent(&spread, &nodes, 3, begun + Duration::from_secs(2));
         assert_eq!(sent_now.get("a"), None);
         // No app connected: after a while the referrals expire.
-        let sent_later = sent(&spread, &nodes, 3, 6_000);
+        let sent_later = sent(&spread, &nodes, 3, begun + Duration::from_secs(6));
         assert_eq!(sent_later["b"], 3);
     }
 
@@ -125,11 +129,11 @@ mod tests {
     fn an_older_version_comes_after_a_newer_one_however_many_are_sent_there() {
         let spread = Spread::default();
         let nodes = [node("new", 90, "1.1.0"), node("old", 0, "1.0.0")];
-        assert_eq!(sent(&spread, &nodes, 50, 0)["new"], 50);
+        assert_eq!(sent(&spread, &nodes, 50, Instant::now())["new"], 50);
     }
 
     #[test]
     fn without_nodes_nothing_happens() {
-        Spread::default().arrange(&mut [], 0);
+        Spread::default().arrange(&mut [], Instant::now());
     }
 }

@@ -41,7 +41,7 @@ pub async fn is_good(service: &Service, person: &Person, password: &str) -> bool
     let user = UserId::from_database(person.id);
     let found = service
         .backplane
-        .check_im_password(user, &person.device_id, &hash_password(password), 0)
+        .check_im_password(user, &person.device_id, &hash_password(password))
         .await;
     found.unwrap().is_some()
 }

@@ -212,7 +212,7 @@ async fn announce_nodes(service: &Service) {
     full.address.domain = Some("im1.example.com".into());
     full.address.wss = Some("wss://im1.example.com/".into());
     for node in [full, node("im-2", "192.168.3.2", 9501, 7)] {
-        service.backplane.announce_node(node, 0, i64::MAX).await.unwrap();
+        service.backplane.announce_node(node, i64::MAX).await.unwrap();
     }
 }
 

@@ -57,7 +57,7 @@ impl Backplane {
         }
     }
 
-    /// The server's clock, epoch milliseconds; `None` in memory, which has no clock of its own.
+    /// The server's time of day, epoch milliseconds; `None` in memory, whose clock knows none.
     ///
     /// # Errors
     /// [`Unavailable`].
@@ -112,7 +112,7 @@ impl Backplane {
         }
     }
 
-    /// Keeps an IM password until it expires. Several passwords of one device are valid at once; past
+    /// Keeps an IM password for `lasts_ms` by the backplane's own clock. Several passwords of one device are valid at once; past
     /// [`crate::PASSWORDS_PER_DEVICE`] the oldest is dropped.
     ///
     /// # Errors
@@ -122,20 +122,16 @@ impl Backplane {
         user: UserId,
         device_id: &str,
         password: PasswordHash,
-        expires_at_ms: i64,
+        lasts_ms: i64,
     ) -> Result<(), Unavailable> {
         match self {
-            Self::Memory(memory) => memory.put_im_password(user, device_id, password, expires_at_ms),
-            Self::Redis(redis) => {
-                redis
-                    .put_im_password(user, device_id, password, expires_at_ms)
-                    .await
-            }
+            Self::Memory(memory) => memory.put_im_password(user, device_id, password, lasts_ms),
+            Self::Redis(redis) => redis.put_im_password(user, device_id, password, lasts_ms).await,
         }
     }
 
-    /// When this password of this user and device expires, epoch milliseconds; `None` when it is not theirs or has
-    /// expired at `now_ms`. It reads as many bytes whether or not it finds one.
+    /// The lifetime that this password has left, milliseconds; `None` when it is not this device's, or has expired. It
+    /// reads as many bytes whether or not it finds one.
     ///
     /// # Errors
     /// [`Unavailable`].
@@ -144,18 +140,17 @@ impl Backplane {
         user: UserId,
         device_id: &str,
         password: &PasswordHash,
-        now_ms: i64,
     ) -> Result<Option<i64>, Unavailable> {
         match self {
-            Self::Memory(memory) => memory.check_im_password(user, device_id, password, now_ms),
-            Self::Redis(redis) => redis.check_im_password(user, device_id, password, now_ms).await,
+            Self::Memory(memory) => memory.check_im_password(user, device_id, password),
+            Self::Redis(redis) => redis.check_im_password(user, device_id, password).await,
         }
     }
 
     /// Forgets expired records, where the engine does not do so by itself. To be called now and then.
-    pub fn forget_expired(&self, now_ms: i64) {
+    pub fn forget_expired(&self) {
         match self {
-            Self::Memory(memory) => memory.forget_expired(now_ms),
+            Self::Memory(memory) => memory.forget_expired(),
             Self::Redis(_) => {}
         }
     }
@@ -238,18 +233,13 @@ impl Backplane {
         }
     }
 
-    /// Announces a node to the directory at `now_ms`, or renews it, for `lasts_ms`.
+    /// Announces a node to the directory, or renews it, for `lasts_ms` by the backplane's own clock.
     ///
     /// # Errors
     /// [`Unavailable`].
-    pub async fn announce_node(
-        &self,
-        node: NodeRecord,
-        now_ms: i64,
-        lasts_ms: i64,
-    ) -> Result<(), Unavailable> {
+    pub async fn announce_node(&self, node: NodeRecord, lasts_ms: i64) -> Result<(), Unavailable> {
         match self {
-            Self::Memory(memory) => memory.announce_node(node, now_ms + lasts_ms),
+            Self::Memory(memory) => memory.announce_node(node, lasts_ms),
             Self::Redis(redis) => redis.announce_node(&node, lasts_ms).await,
         }
     }
@@ -266,9 +256,9 @@ impl Backplane {
     ///
     /// # Errors
     /// [`Unavailable`].
-    pub async fn nodes(&self, now_ms: i64) -> Result<Vec<NodeRecord>, Unavailable> {
+    pub async fn nodes(&self) -> Result<Vec<NodeRecord>, Unavailable> {
         let mut nodes = match self {
-            Self::Memory(memory) => memory.nodes(now_ms)?,
+            Self::Memory(memory) => memory.nodes()?,
             Self::Redis(redis) => redis.nodes().await?,
         };
         directory::sort(&mut nodes);

@@ -43,8 +43,8 @@ pub(super) async fn admit(shared: &Shared, address: IpAddr, login: Login) -> Res
         bye(ByeReason::AuthFailed, sentences::WRONG_PASSWORD)
     };
     let user = UserId::new(login.user_id);
-    let expires_at_ms = check_password(shared, user, &login).await?;
-    let (Some(user), Some(expires_at_ms)) = (user, expires_at_ms) else {
+    let left_ms = check_password(shared, user, &login).await?;
+    let (Some(user), Some(left_ms)) = (user, left_ms) else {
         return Err(wrong());
     };
     if has_too_many_sessions(shared, user, &login.device_id) {
@@ -66,7 +66,7 @@ pub(super) async fn admit(shared: &Shared, address: IpAddr, login: Login) -> Res
         login,
         user,
         platform,
-        expires_at_ms,
+        expires_at_ms: clock::now_ms().saturating_add(left_ms),
     })
 }
 
@@ -86,6 +86,7 @@ fn too_many_attempts() -> Refused {
     )
 }
 
+/// The lifetime that the password has left, milliseconds.
 // protocol: "Only a wrong user, device or password is AUTH_FAILED"
 async fn check_password(
     shared: &Shared,
@@ -96,7 +97,7 @@ async fn check_password(
     let user = user.unwrap_or(UserId::from_database(0));
     shared
         .backplane
-        .check_im_password(user, &login.device_id, &hash, clock::now_ms())
+        .check_im_password(user, &login.device_id, &hash)
         .await
         .map_err(|Unavailable| unavailable())
 }

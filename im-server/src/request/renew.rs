@@ -16,10 +16,11 @@ pub(crate) fn renew(shared: &Arc<Shared>, session: &Arc<Session>, request_id: u6
         let hash = hash_password(&renew.password);
         let checked = shared
             .backplane
-            .check_im_password(session.user, &session.device_id, &hash, clock::now_ms())
+            .check_im_password(session.user, &session.device_id, &hash)
             .await;
         match checked {
-            Ok(Some(expires_at_ms)) => {
+            Ok(Some(left_ms)) => {
+                let expires_at_ms = clock::now_ms().saturating_add(left_ms);
                 session.expires_at_ms.store(expires_at_ms, Ordering::Relaxed);
                 session.answer(request_id, Body::RenewOk(RenewOk { expires_at_ms }));
             }

@@ -6,7 +6,7 @@ use backplane::{NodeAddress, NodeRecord};
 use telemetry::{events::im::Event, task::Stopped};
 
 use super::twin;
-use crate::{clock, settings::advertise, shared::Shared};
+use crate::{settings::advertise, shared::Shared};
 
 /// Interval of renewals.
 const EVERY: Duration = Duration::from_secs(2);
@@ -27,10 +27,7 @@ pub(crate) async fn announce(shared: &Shared, address: &NodeAddress) {
         process: shared.process.clone(),
     };
     let lasts_ms = i64::try_from(LASTS.as_millis()).unwrap_or(i64::MAX / 2);
-    let announced = shared
-        .backplane
-        .announce_node(record, clock::now_ms(), lasts_ms)
-        .await;
+    let announced = shared.backplane.announce_node(record, lasts_ms).await;
     if let Err(error) = announced {
         // The backplane logs its outage.
         Event::AnnouncementFailed { error: &error }.emit();

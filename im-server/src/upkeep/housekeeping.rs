@@ -24,7 +24,7 @@ fn keep_once(shared: &Shared) {
     shared
         .rooms
         .close_empty(clock::uptime_s(), &shared.backplane, shared.subscriber);
-    shared.backplane.forget_expired(clock::now_ms());
+    shared.backplane.forget_expired();
     if let Some(certificate) = &shared.certificate {
         certificate.refresh();
         let ends = certificate.validity().not_after.as_second();

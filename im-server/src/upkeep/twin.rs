@@ -9,7 +9,6 @@ use telemetry::events::im::Event;
 use tokio::time::{Instant, sleep};
 
 use super::directory;
-use crate::clock;
 
 /// Interval of directory reads.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -119,7 +118,7 @@ pub(crate) async fn refuse(
 }
 
 async fn find(backplane: &Backplane, node_id: &str) -> Option<NodeRecord> {
-    let nodes = backplane.nodes(clock::now_ms()).await.ok()?;
+    let nodes = backplane.nodes().await.ok()?;
     nodes.into_iter().find(|node| node.node_id == node_id)
 }
 

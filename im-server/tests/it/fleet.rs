@@ -143,17 +143,17 @@ impl Fleet {
 
     /// An IM password of a device.
     pub async fn password(&self, user: i64, device: &str) -> String {
-        self.password_until(user, device, now_ms() + 3_600_000).await
+        self.password_for(user, device, 3_600_000).await
     }
 
-    pub async fn password_until(&self, user: i64, device: &str, expires_at_ms: i64) -> String {
-        let password = format!("{user}-{device}-{expires_at_ms}");
+    pub async fn password_for(&self, user: i64, device: &str, lasts_ms: i64) -> String {
+        let password = format!("{user}-{device}-{}", now_ms().saturating_add(lasts_ms));
         self.backplane
             .put_im_password(
                 UserId::from_database(user),
                 device,
                 hash_password(&password),
-                expires_at_ms,
+                lasts_ms,
             )
             .await
             .unwrap();

@@ -8,10 +8,7 @@ use proto::wire::{ByeReason, ClientFrame, Ping, Read, client_frame::Body as Requ
 use testkit::{PATIENCE, eventually};
 use tokio::time::timeout;
 
-use super::{
-    app::App,
-    fleet::{Fleet, now_ms},
-};
+use super::{app::App, fleet::Fleet};
 
 /// Sessions that are silent, slow or expired end while a statement hangs.
 #[tokio::test(flavor = "multi_thread")]
@@ -50,7 +47,7 @@ async fn sessions_end_while_the_database_hangs() {
     };
     let expired = async {
         let mut app = fleet.connect().await;
-        let password = fleet.password_until(2, "pad", now_ms() + 5_000).await;
+        let password = fleet.password_for(2, "pad", 5_000).await;
         app.log_in(2, "pad", &password).await;
         loop {
             match app.ask(Request::Ping(Ping {})).await {

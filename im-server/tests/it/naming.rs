@@ -5,7 +5,7 @@ use im_server::{Listeners, Node};
 use testkit::PATIENCE;
 use tokio::net::TcpListener;
 
-use super::fleet::{Fleet, now_ms, settings};
+use super::fleet::{Fleet, settings};
 
 /// Longer than any start waits.
 const FOR_LONG_MS: i64 = 3_600_000;
@@ -42,7 +42,7 @@ async fn a_node_of_the_same_machine_is_known_at_once() {
     let refusal = start(&fleet, &["--node-id=im-1"]).await.err().unwrap();
     assert!(refusal.to_string().contains("\"im-1\" is alive"), "{refusal}");
     // The first is still the one that apps are sent to.
-    let nodes = fleet.backplane.nodes(now_ms()).await.unwrap();
+    let nodes = fleet.backplane.nodes().await.unwrap();
     assert_eq!(nodes.len(), 1);
     assert_eq!(nodes[0].address.port, fleet.ports().tcp().port());
     start(&fleet, &["--node-id=im-2"]).await.unwrap();
@@ -59,7 +59,7 @@ async fn a_line_of_another_machine_must_expire_or_be_of_the_same_address() {
         let fleet = Fleet::start_with(&[], 0).await;
         let stands = |ip: &str, lasts_ms| {
             let (backplane, record) = (fleet.backplane.clone(), line(ip, process));
-            async move { backplane.announce_node(record, now_ms(), lasts_ms).await.unwrap() }
+            async move { backplane.announce_node(record, lasts_ms).await.unwrap() }
         };
         stands("192.0.2.1", FOR_LONG_MS).await;
         let refusal = start(&fleet, &["--node-id=im-1"]).await.err().unwrap();

@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use super::{
     apart::named,
     app::{App, login},
-    fleet::{Fleet, now_ms},
+    fleet::Fleet,
 };
 
 async fn redis() -> Redis {
@@ -46,7 +46,7 @@ async fn a_message_reaches_everybody_on_whatever_node_once_and_in_order() {
         let theirs: Vec<i64> = (first..=102).collect();
         assert_eq!(timeout(PATIENCE, app.seqs(theirs.len())).await.unwrap(), theirs);
     }
-    let nodes = fleet.backplane.nodes(now_ms()).await.unwrap();
+    let nodes = fleet.backplane.nodes().await.unwrap();
     assert_eq!(nodes.len(), 3);
 }
 
@@ -165,7 +165,7 @@ async fn while_redis_is_away_sessions_go_on_and_logins_are_told_to_wait() {
     // The node is in the directory again, and who is logged in is known again.
     let user = UserId::from_database(1);
     eventually("it is as it was", async || {
-        let nodes = fleet.backplane.nodes(now_ms()).await.unwrap_or_default();
+        let nodes = fleet.backplane.nodes().await.unwrap_or_default();
         let presence = fleet.backplane.presence(&[user]).await.unwrap_or_default();
         nodes.len() == 2 && presence.first().is_some_and(|person| person.devices.len() == 2)
     })

@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Output, Stdio},
     sync::mpsc,
     time::{Duration, Instant},
@@ -38,6 +38,19 @@ pub(crate) fn in_folder(command: &mut Command, folder: &Path) {
     ] {
         command.env_remove(name);
     }
+}
+
+/// A library made of a source in C, which `LD_PRELOAD` loads before libc.
+pub(crate) fn shim(folder: &Path, source: &str) -> PathBuf {
+    let (text, library) = (folder.join("shim.c"), folder.join("shim.so"));
+    std::fs::write(&text, source).unwrap();
+    let made = Command::new("cc")
+        .args(["-shared", "-fPIC", "-O1", "-o"])
+        .args([&library, &text])
+        .arg("-ldl")
+        .status();
+    assert!(made.unwrap().success());
+    library
 }
 
 /// Where a server listens that clients find again after a restart: nobody else gets these ports meanwhile.

@@ -16,13 +16,14 @@ use crate::{
 pub(super) struct Books {
     pub(super) passwords: DashMap<UserId, Vec<Password>>,
     logins: DashMap<UserId, Logins>,
-    /// Each with its end, epoch milliseconds.
+    /// Each with its end by [`super::clock`], milliseconds.
     nodes: Mutex<HashMap<String, (NodeRecord, i64)>>,
 }
 
 pub(super) struct Password {
     device_id: Box<str>,
     hash: PasswordHash,
+    /// By [`super::clock`].
     expires_at_ms: i64,
 }
 
@@ -41,7 +42,8 @@ struct Login {
 }
 
 impl Memory {
-    pub(crate) fn forget_expired(&self, now_ms: i64) {
+    pub(crate) fn forget_expired(&self) {
+        let now_ms = self.clock.now_ms();
         self.books.passwords.retain(|_, passwords| {
             passwords.retain(|password| password.expires_at_ms > now_ms);
             !passwords.is_empty()
@@ -57,7 +59,7 @@ impl Memory {
         user: UserId,
         device_id: &str,
         hash: PasswordHash,
-        expires_at_ms: i64,
+        lasts_ms: i64,
     ) -> Result<(), Unavailable> {
         self.check()?;
         let mut passwords = self
@@ -79,7 +81,7 @@ impl Memory {
         passwords.push(Password {
             device_id: device_id.into(),
             hash,
-            expires_at_ms,
+            expires_at_ms: self.clock.now_ms().saturating_add(lasts_ms),
         });
         Ok(())
     }
@@ -89,18 +91,18 @@ impl Memory {
         user: UserId,
         device_id: &str,
         hash: &PasswordHash,
-        now_ms: i64,
     ) -> Result<Option<i64>, Unavailable> {
         self.check()?;
         let Some(mut passwords) = self.books.passwords.get_mut(&user) else {
             return Ok(None);
         };
+        let now_ms = self.clock.now_ms();
         passwords.retain(|password| password.expires_at_ms > now_ms);
         // Hashes are compared, so the time a comparison takes tells nothing about a password.
         let found = passwords
             .iter()
             .find(|password| password.hash == *hash && *password.device_id == *device_id);
-        Ok(found.map(|password| password.expires_at_ms))
+        Ok(found.map(|password| password.expires_at_ms - now_ms))
     }
 
     pub(crate) fn revoke_im_passwords(
@@ -213,8 +215,9 @@ impl Memory {
         }
     }
 
-    pub(crate) fn announce_node(&self, node: NodeRecord, until_ms: i64) -> Result<(), Unavailable> {
+    pub(crate) fn announce_node(&self, node: NodeRecord, lasts_ms: i64) -> Result<(), Unavailable> {
         self.check()?;
+        let until_ms = self.clock.now_ms().saturating_add(lasts_ms);
         self.books
             .nodes
             .lock()
@@ -226,8 +229,9 @@ impl Memory {
         self.books.nodes.lock().remove(node_id);
     }
 
-    pub(crate) fn nodes(&self, now_ms: i64) -> Result<Vec<NodeRecord>, Unavailable> {
+    pub(crate) fn nodes(&self) -> Result<Vec<NodeRecord>, Unavailable> {
         self.check()?;
+        let now_ms = self.clock.now_ms();
         let nodes = self.books.nodes.lock();
         let live = nodes.values().filter(|(_, until_ms)| *until_ms > now_ms);
         Ok(live.map(|(node, _)| node.clone()).collect())

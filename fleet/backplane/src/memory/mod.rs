@@ -1,6 +1,7 @@
 //! The backplane of one process.
 
 mod books;
+mod clock;
 mod subscriptions;
 #[cfg(test)]
 mod tests;
@@ -11,7 +12,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use self::{books::Books, subscriptions::Subscriptions};
+use self::{books::Books, clock::Clock, subscriptions::Subscriptions};
 use crate::{Channel, SubscriberId, Unavailable};
 
 /// Decides, in a test, what becomes of a payload on its way to one subscriber.
@@ -22,6 +23,7 @@ pub type Fault = Box<dyn FnMut(SubscriberId, Channel, Bytes) -> Vec<(Channel, By
 pub struct Memory {
     subscriptions: Subscriptions,
     books: Books,
+    clock: Clock,
     away: AtomicBool,
     faulty: AtomicBool,
     resumed: watch::Sender<u64>,
@@ -35,6 +37,11 @@ impl Memory {
         if !away {
             self.resumed.send_modify(|times| *times += 1);
         }
+    }
+
+    /// Lets `ms` milliseconds pass for the lifetimes of passwords and nodes, for tests.
+    pub fn pass(&self, ms: i64) {
+        self.clock.pass(ms);
     }
 
     pub(crate) fn resumed(&self) -> watch::Receiver<u64> {

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use proto::{UserId, wire::Platform};
 
 use super::*;
-use crate::{Backplane, Channel, Unavailable, hash_password};
+use crate::{Backplane, Channel, NodeAddress, NodeRecord, Unavailable, hash_password};
 
 const USER: UserId = UserId::from_database(7);
 
@@ -16,7 +16,7 @@ async fn while_it_is_away_nothing_is_accepted() {
     memory.set_away(true);
     assert_eq!(
         backplane
-            .check_im_password(USER, "phone", &hash_password("x"), 1)
+            .check_im_password(USER, "phone", &hash_password("x"))
             .await,
         Err(Unavailable)
     );
@@ -34,18 +34,53 @@ async fn what_has_expired_is_forgotten_and_nothing_else() {
         panic!("not in memory")
     };
     let (old, young) = (hash_password("old"), hash_password("young"));
-    backplane.put_im_password(USER, "phone", old, 10).await.unwrap();
-    backplane.put_im_password(USER, "phone", young, 20).await.unwrap();
+    backplane
+        .put_im_password(USER, "phone", old, 1_000_000)
+        .await
+        .unwrap();
+    backplane
+        .put_im_password(USER, "phone", young, 2_000_000)
+        .await
+        .unwrap();
     let other = UserId::from_database(8);
-    backplane.put_im_password(other, "phone", old, 10).await.unwrap();
-    backplane.forget_expired(10);
+    backplane
+        .put_im_password(other, "phone", old, 1_000_000)
+        .await
+        .unwrap();
+    memory.pass(1_500_000);
+    backplane.forget_expired();
     assert_eq!(memory.books.passwords.len(), 1);
-    assert_eq!(
-        backplane.check_im_password(USER, "phone", &young, 19).await,
-        Ok(Some(20))
-    );
-    backplane.forget_expired(20);
+    let left_ms = backplane.check_im_password(USER, "phone", &young).await;
+    assert!(matches!(left_ms, Ok(Some(1..=500_000))), "{left_ms:?}");
+    memory.pass(500_000);
+    assert_eq!(backplane.check_im_password(USER, "phone", &young).await, Ok(None));
+    backplane.forget_expired();
     assert_eq!(memory.books.passwords.len(), 0);
+}
+
+#[tokio::test]
+async fn a_node_is_listed_for_the_lifetime_it_was_announced_with() {
+    let backplane = Backplane::memory();
+    let Backplane::Memory(memory) = &backplane else {
+        panic!("not in memory")
+    };
+    let node = NodeRecord {
+        node_id: "a".into(),
+        address: NodeAddress::default(),
+        sessions: 1,
+        version: "1.0.0".into(),
+        process: None,
+    };
+    backplane.announce_node(node.clone(), 800_000).await.unwrap();
+    memory.pass(400_000);
+    backplane.forget_expired();
+    assert_eq!(backplane.nodes().await, Ok(vec![node.clone()]));
+    backplane.announce_node(node.clone(), 800_000).await.unwrap();
+    memory.pass(600_000);
+    backplane.forget_expired();
+    assert_eq!(backplane.nodes().await, Ok(vec![node]), "it was renewed");
+    memory.pass(200_000);
+    assert_eq!(backplane.nodes().await, Ok(vec![]));
 }
 
 #[tokio::test]

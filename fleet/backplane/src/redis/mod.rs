@@ -170,10 +170,10 @@ impl Redis {
         user: UserId,
         device_id: &str,
         hash: PasswordHash,
-        expires_at_ms: i64,
+        lasts_ms: i64,
     ) -> Result<(), Unavailable> {
         self.books
-            .put_im_password(&self.routes, user, device_id, hash, expires_at_ms)
+            .put_im_password(&self.routes, user, device_id, hash, lasts_ms)
             .await
     }
 
@@ -182,10 +182,9 @@ impl Redis {
         user: UserId,
         device_id: &str,
         hash: &PasswordHash,
-        now_ms: i64,
     ) -> Result<Option<i64>, Unavailable> {
         self.books
-            .check_im_password(&self.routes, user, device_id, hash, now_ms)
+            .check_im_password(&self.routes, user, device_id, hash)
             .await
     }
 

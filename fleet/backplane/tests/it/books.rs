@@ -3,7 +3,7 @@
 use backplane::{HeldSession, NodeAddress, NodeRecord, Outdone, PASSWORDS_PER_DEVICE, hash_password};
 use proto::{UserId, wire::Platform};
 
-use crate::{Engine, now_ms, on_each};
+use crate::{Engine, on_each};
 
 const USER: UserId = UserId::from_database(7);
 
@@ -20,58 +20,50 @@ on_each!(
 
 async fn a_password_is_good_for_its_user_device_and_time_only(engine: Engine) {
     let backplane = engine.open().await;
-    let (hash, now) = (hash_password("secret"), now_ms());
-    let until = now + 60_000;
-    backplane
-        .put_im_password(USER, "phone", hash, until)
-        .await
-        .unwrap();
-    let other = UserId::from_database(8);
-    let check = async |user, device, hash, at| {
+    let (hash, soon_over) = (hash_password("secret"), hash_password("soon over"));
+    for (hash, lasts_ms) in [(hash, 60_000), (soon_over, 500)] {
         backplane
-            .check_im_password(user, device, &hash, at)
+            .put_im_password(USER, "phone", hash, lasts_ms)
             .await
-            .unwrap()
-    };
-    assert_eq!(check(USER, "phone", hash, until - 1).await, Some(until));
-    assert_eq!(check(USER, "pad", hash, now).await, None);
-    assert_eq!(check(USER, "phon", hash, now).await, None);
-    assert_eq!(check(other, "phone", hash, now).await, None);
-    assert_eq!(check(USER, "phone", hash_password("x"), now).await, None);
-    assert_eq!(check(USER, "phone", hash, until).await, None);
+            .unwrap();
+    }
+    let other = UserId::from_database(8);
+    let check = async |user, device, hash| backplane.check_im_password(user, device, &hash).await.unwrap();
+    let left_ms = check(USER, "phone", hash).await.unwrap();
+    assert!((1..=60_000).contains(&left_ms), "{left_ms}");
+    assert_eq!(check(USER, "pad", hash).await, None);
+    assert_eq!(check(USER, "phon", hash).await, None);
+    assert_eq!(check(other, "phone", hash).await, None);
+    assert_eq!(check(USER, "phone", hash_password("x")).await, None);
+    crate::eventually("the short one has expired", async || {
+        check(USER, "phone", soon_over).await.is_none()
+    })
+    .await;
+    assert!(check(USER, "phone", hash).await.unwrap() < left_ms);
 }
 
 async fn logging_a_device_out_leaves_the_other_devices_passwords(engine: Engine) {
     let backplane = engine.open().await;
-    let (one, two, now) = (hash_password("one"), hash_password("two"), now_ms());
+    let (one, two) = (hash_password("one"), hash_password("two"));
     backplane
-        .put_im_password(USER, "phone", one, now + 60_000)
+        .put_im_password(USER, "phone", one, 60_000)
         .await
         .unwrap();
-    backplane
-        .put_im_password(USER, "pad", two, now + 50_000)
-        .await
-        .unwrap();
+    backplane.put_im_password(USER, "pad", two, 50_000).await.unwrap();
     backplane.revoke_im_passwords(USER, "phone").await.unwrap();
     backplane.revoke_im_passwords(USER, "never seen").await.unwrap();
-    assert_eq!(
-        backplane.check_im_password(USER, "phone", &one, now).await,
-        Ok(None)
-    );
-    assert_eq!(
-        backplane.check_im_password(USER, "pad", &two, now).await,
-        Ok(Some(now + 50_000))
-    );
+    assert_eq!(backplane.check_im_password(USER, "phone", &one).await, Ok(None));
+    let left_ms = backplane.check_im_password(USER, "pad", &two).await.unwrap();
+    assert!(left_ms.is_some_and(|left_ms| left_ms <= 50_000), "{left_ms:?}");
     let presence = backplane.presence(&[USER]).await.unwrap().remove(0);
     assert_eq!(presence.devices, [], "a logout is no login");
 }
 
 async fn the_oldest_password_of_a_device_makes_room_and_no_other_device_s(engine: Engine) {
     let backplane = engine.open().await;
-    let now = now_ms();
     let kept = hash_password("pad");
     backplane
-        .put_im_password(USER, "pad", kept, now + 60_000)
+        .put_im_password(USER, "pad", kept, 60_000)
         .await
         .unwrap();
     let hashes: Vec<_> = (0..=PASSWORDS_PER_DEVICE)
@@ -79,13 +71,13 @@ async fn the_oldest_password_of_a_device_makes_room_and_no_other_device_s(engine
         .collect();
     for hash in &hashes {
         backplane
-            .put_im_password(USER, "phone", *hash, now + 60_000)
+            .put_im_password(USER, "phone", *hash, 60_000)
             .await
             .unwrap();
     }
     let good = async |device, hash| {
         backplane
-            .check_im_password(USER, device, hash, now)
+            .check_im_password(USER, device, hash)
             .await
             .unwrap()
             .is_some()
@@ -193,23 +185,23 @@ async fn live_nodes_come_least_loaded_first_and_dead_ones_not_at_all(engine: Eng
         ("e", 0, 60_000),
     ] {
         backplane
-            .announce_node(node(node_id, sessions, "1.0.0"), now_ms(), lasts_ms)
+            .announce_node(node(node_id, sessions, "1.0.0"), lasts_ms)
             .await
             .unwrap();
     }
     backplane.remove_node("e").await;
     backplane.remove_node("nobody").await;
     let live = async || {
-        let nodes = backplane.nodes(now_ms()).await.unwrap();
+        let nodes = backplane.nodes().await.unwrap();
         nodes.into_iter().map(|node| node.node_id).collect::<Vec<_>>()
     };
     crate::eventually("d has expired", async || live().await == ["c", "a", "b"]).await;
     backplane
-        .announce_node(node("b", 0, "1.0.0"), now_ms(), 60_000)
+        .announce_node(node("b", 0, "1.0.0"), 60_000)
         .await
         .unwrap();
     assert_eq!(live().await, ["b", "c", "a"]);
-    let nodes = backplane.nodes(now_ms()).await.unwrap();
+    let nodes = backplane.nodes().await.unwrap();
     assert_eq!(nodes[0], node("b", 0, "1.0.0"));
 }
 
@@ -221,11 +213,11 @@ async fn nodes_of_the_newest_version_come_first(engine: Engine) {
         ("new too", 8, "0.10.0"),
     ] {
         backplane
-            .announce_node(node(node_id, sessions, version), now_ms(), 60_000)
+            .announce_node(node(node_id, sessions, version), 60_000)
             .await
             .unwrap();
     }
-    let nodes = backplane.nodes(now_ms()).await.unwrap();
+    let nodes = backplane.nodes().await.unwrap();
     let names: Vec<&str> = nodes.iter().map(|node| &*node.node_id).collect();
     assert_eq!(names, ["new too", "new", "old"]);
 }

@@ -9,7 +9,7 @@ use testkit::redis::{Options, Redis};
 use crate::{
     PATIENCE, eventually,
     listening::{CHANNEL, Listener, say},
-    named, now_ms, open,
+    named, open,
 };
 
 const USER: UserId = UserId::from_database(7);
@@ -54,7 +54,7 @@ async fn a_restart_is_overcome_and_told() {
         speaks.claim_session(USER, "phone", Platform::Ios).await,
         Err(Unavailable)
     );
-    assert_eq!(hears.nodes(now_ms()).await, Err(Unavailable));
+    assert_eq!(hears.nodes().await, Err(Unavailable));
     // Kept in mind, and made when it is back.
     let late = Listener::join(&hears);
     assert_eq!(hears.subscribe(late.id, CHANNEL).await, Err(Unavailable));
@@ -95,10 +95,7 @@ async fn a_server_that_was_emptied_is_noticed_and_generations_go_on() {
         generation: speaks.claim_session(USER, "phone", Platform::Ios).await.unwrap(),
     };
     let hash = hash_password("secret");
-    speaks
-        .put_im_password(USER, "phone", hash, now_ms() + 60_000)
-        .await
-        .unwrap();
+    speaks.put_im_password(USER, "phone", hash, 60_000).await.unwrap();
     let mut resumed = hears.resumed();
     resumed.borrow_and_update();
     // The first look must have been taken.
@@ -113,10 +110,7 @@ async fn a_server_that_was_emptied_is_noticed_and_generations_go_on() {
     .await;
     redis.command(&["FLUSHALL"]).unwrap();
     told_to_compare(&mut resumed).await;
-    assert_eq!(
-        speaks.check_im_password(USER, "phone", &hash, now_ms()).await,
-        Ok(None)
-    );
+    assert_eq!(speaks.check_im_password(USER, "phone", &hash).await, Ok(None));
     // A renewal puts the login back; a later login is above it all the same.
     assert_eq!(
         hears.renew_sessions(std::slice::from_ref(&held)).await,
@@ -225,26 +219,15 @@ async fn a_dead_node_leaves_the_directory() {
         version: "1.0.0".into(),
         process: None,
     };
-    // A clock that goes wrong by a day on the node does not matter.
-    let wrong_ms = now_ms() - 86_400_000;
-    speaks
-        .announce_node(record.clone(), wrong_ms, 60_000)
-        .await
-        .unwrap();
-    assert_eq!(
-        hears.nodes(now_ms()).await.unwrap(),
-        std::slice::from_ref(&record)
-    );
-    speaks.announce_node(record.clone(), wrong_ms, 500).await.unwrap();
-    eventually("it is gone", async || {
-        hears.nodes(now_ms()).await.unwrap().is_empty()
-    })
-    .await;
+    speaks.announce_node(record.clone(), 60_000).await.unwrap();
+    assert_eq!(hears.nodes().await.unwrap(), std::slice::from_ref(&record));
+    speaks.announce_node(record.clone(), 500).await.unwrap();
+    eventually("it is gone", async || hears.nodes().await.unwrap().is_empty()).await;
     let other = NodeRecord {
         node_id: "b".into(),
         ..record
     };
-    speaks.announce_node(other, now_ms(), 60_000).await.unwrap();
+    speaks.announce_node(other, 60_000).await.unwrap();
     assert_eq!(
         redis.command(&["HLEN", &named("nodes")]).unwrap(),
         "1",

@@ -9,7 +9,7 @@ use std::{
 use serde_json::Value;
 use testkit::{postgres::Postgres, redis::Redis};
 
-use crate::process::{PATIENCE, Running, huizhen, run, text};
+use crate::process::{PATIENCE, Running, huizhen, run, shim, text};
 
 /// A server whose standard error goes to a file.
 fn logged(mut command: Command, log: &Path) -> Running {
@@ -116,14 +116,7 @@ fn a_start_in_1970_is_refused_with_what_to_do() {
             return status;
         }";
     let folder = tempfile::tempdir().unwrap();
-    let (source, shim) = (folder.path().join("clock.c"), folder.path().join("clock.so"));
-    std::fs::write(&source, SHIM).unwrap();
-    let made = Command::new("cc")
-        .args(["-shared", "-fPIC", "-O1", "-o"])
-        .args([&shim, &source])
-        .arg("-ldl")
-        .status();
-    assert!(made.unwrap().success());
+    let shim = shim(folder.path(), SHIM);
     let mut command = huizhen(folder.path(), &["serve"]);
     command.env("LD_PRELOAD", &shim);
     let refused = run(command, "");

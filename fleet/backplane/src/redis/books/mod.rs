@@ -7,7 +7,7 @@ mod nodes;
 mod passwords;
 mod user;
 
-use ::redis::{Cmd, Value, from_redis_value};
+use ::redis::{Cmd, FromRedisValue, Value, from_redis_value};
 
 use super::{cluster::Routes, seal::Records};
 use crate::Unavailable;
@@ -32,12 +32,21 @@ fn script(text: &str, key: &str) -> Cmd {
 async fn look(routes: &Routes, key: &str) -> Result<(u64, Fields), Unavailable> {
     let mut all = ::redis::cmd("HGETALL");
     all.arg(key);
-    let together = vec![(key.to_owned(), ::redis::cmd("TIME")), (key.to_owned(), all)];
-    let [time, fields] =
+    ask_with_time(routes, key, all).await
+}
+
+/// The answer to a command, and the clock of the server that has its key, epoch µs.
+async fn ask_with_time<T: FromRedisValue>(
+    routes: &Routes,
+    key: &str,
+    command: Cmd,
+) -> Result<(u64, T), Unavailable> {
+    let together = vec![(key.to_owned(), ::redis::cmd("TIME")), (key.to_owned(), command)];
+    let [time, answer] =
         <[Value; 2]>::try_from(routes.ask_each::<Value>(together).await?).map_err(|_| Unavailable)?;
     let (seconds, micros): (u64, u64) = from_redis_value(time).map_err(|_| Unavailable)?;
-    let fields = from_redis_value(fields).map_err(|_| Unavailable)?;
-    Ok((seconds.saturating_mul(1_000_000).saturating_add(micros), fields))
+    let answer = from_redis_value(answer).map_err(|_| Unavailable)?;
+    Ok((seconds.saturating_mul(1_000_000).saturating_add(micros), answer))
 }
 
 /// The clock of the server that has a key, epoch milliseconds.

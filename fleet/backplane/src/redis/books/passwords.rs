@@ -1,8 +1,8 @@
-//! IM passwords: for each device a list of hash (32 bytes) and expiry (8), the oldest first.
+//! IM passwords: for each device a list of hash (32 bytes) and expiry by Redis's clock (8), the oldest first.
 
 use proto::UserId;
 
-use super::{Books, script};
+use super::{Books, ask_with_time, script, time_ms};
 use crate::{
     PASSWORDS_PER_DEVICE, PasswordHash, Unavailable,
     redis::{cluster::Routes, seal::Place},
@@ -27,9 +27,10 @@ impl Books {
         user: UserId,
         device_id: &str,
         hash: PasswordHash,
-        expires_at_ms: i64,
+        lasts_ms: i64,
     ) -> Result<(), Unavailable> {
         let key = self.passwords(user, device_id);
+        let expires_at_ms = time_ms(routes, &key).await?.saturating_add(lasts_ms);
         let kept = i64::try_from(PASSWORDS_PER_DEVICE).unwrap_or(1);
         let password = [&hash[..], &expires_at_ms.to_be_bytes()].concat();
         let mut put = script(PUT, &key);
@@ -45,18 +46,18 @@ impl Books {
         user: UserId,
         device_id: &str,
         hash: &PasswordHash,
-        now_ms: i64,
     ) -> Result<Option<i64>, Unavailable> {
         let key = self.passwords(user, device_id);
         let mut ask = ::redis::cmd("LRANGE");
         ask.arg(&key).arg(0).arg(-1);
-        let lines: Vec<Vec<u8>> = routes.ask(&key, &ask).await?;
+        let (now_us, lines): (u64, Vec<Vec<u8>>) = ask_with_time(routes, &key, ask).await?;
+        let now_ms = i64::try_from(now_us / 1_000).unwrap_or(i64::MAX);
         // Hashes are compared, so the time a comparison takes tells nothing about a password.
         let found = lines.iter().find_map(|line| {
             let password = self.records.read(Place::Password, &key, b"", line)?;
             let (stored, expires_at_ms) = password.split_at_checked(hash.len())?;
             let expires_at_ms = i64::from_be_bytes(expires_at_ms.try_into().ok()?);
-            (stored == hash && expires_at_ms > now_ms).then_some(expires_at_ms)
+            (stored == hash && expires_at_ms > now_ms).then(|| expires_at_ms - now_ms)
         });
         Ok(found)
     }
