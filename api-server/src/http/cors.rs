@@ -18,11 +18,13 @@ use crate::settings::Origin;
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, DELETE");
 /// The headers that it may set.
 const ALLOWED: HeaderValue = HeaderValue::from_static(
-    "accept-language, authorization, content-type, idempotency-key, x-auth-token, x-request-id",
+    "accept-language, authorization, content-range, content-type, idempotency-key, if-none-match, if-range, range, x-auth-token, \
+     x-request-id",
 );
 /// The headers that it may read.
 const EXPOSED: HeaderValue = HeaderValue::from_static(
-    "idempotent-replayed, retry-after, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset, x-request-id",
+    "content-range, etag, idempotent-replayed, retry-after, upload-offset, x-ratelimit-limit, x-ratelimit-remaining, \
+     x-ratelimit-reset, x-request-id",
 );
 /// How long a browser caches a preflight, seconds.
 const MAX_AGE_S: HeaderValue = HeaderValue::from_static("3600");
