@@ -39,6 +39,9 @@ const FINISH_LIMIT: Duration = Duration::from_secs(2);
 // protocol: "50 a second, 250 at once"
 /// Requests a second of one session, messages excluded.
 const REQUESTS_PER_S: u32 = 50;
+// protocol: "500 a second, 2,500 at once"
+/// Pings and unknown requests a second of one session: each costs an answer.
+const PINGS_PER_S: u32 = 500;
 
 thread_local! {
     static READ_BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
@@ -79,15 +82,23 @@ pub(crate) struct Connection {
     /// Bytes behind a request that waits: at most one read.
     rest: Bytes,
     request: Option<Pending>,
-    /// A request over the rate, handled next.
-    deferred: Option<Box<ClientFrame>>,
+    /// Over the rate, handled next. Boxed: an idle connection has none.
+    deferred: Option<Box<Deferred>>,
     /// The session reads no more, and ends when its sends are answered.
     finish: Option<Finish>,
     /// Created by the first send.
     sending: Option<Arc<Sending>>,
     sends: Bucket,
     requests: Bucket,
+    pings: Bucket,
     typing: OncePerSecond,
+}
+
+/// A frame that waits until the rate admits it.
+enum Deferred {
+    Request(ClientFrame),
+    /// The answer to a ping of a WebSocket.
+    Pong(Bytes),
 }
 
 /// Why a session reads no more.
@@ -119,6 +130,7 @@ impl Connection {
             sending: None,
             sends: Bucket::full(shared.settings.sends_per_s, clock::uptime_ms()),
             requests: Bucket::full(REQUESTS_PER_S, clock::uptime_ms()),
+            pings: Bucket::full(PINGS_PER_S, clock::uptime_ms()),
             typing: OncePerSecond::default(),
             shared,
             session,
@@ -167,7 +179,10 @@ impl Connection {
                 continue;
             }
             if let Some(deferred) = self.deferred.take() {
-                self.handle(*deferred);
+                match *deferred {
+                    Deferred::Request(frame) => self.handle(frame),
+                    Deferred::Pong(pong) => self.pong(pong),
+                }
                 continue;
             }
             if !self.has_capacity_for_answer() {
@@ -255,11 +270,7 @@ impl Connection {
         {
             match self.decoder.next(&mut input, limit) {
                 Ok(Some(Decoded::Frame(frame))) => self.handle(frame),
-                Ok(Some(Decoded::Ping(pong))) => {
-                    self.session.outbox.queue_control(pong);
-                    self.session.flush();
-                    self.session.touch();
-                }
+                Ok(Some(Decoded::Ping(pong))) => self.pong(pong),
                 Ok(Some(Decoded::Close(code))) => self.finish = Some(Finish::Closed(code)),
                 Ok(None) => break,
                 Err(Malformed { detail, close }) => {
@@ -274,21 +285,44 @@ impl Connection {
     // protocol: "20 a second in the long run, 100 at once"
     /// Whether a request may be handled now. A session over its rate pauses: a refused message would have to be
     /// resent, behind later ones.
-    fn admit(&mut self, body: &client_frame::Body) -> Result<(), Duration> {
+    fn admit(&mut self, body: Option<&client_frame::Body>) -> Result<(), Duration> {
         use client_frame::Body as Request;
 
+        let now_ms = clock::uptime_ms();
         match body {
-            Request::Send(_) | Request::Recall(_) => self
-                .sends
-                .take(self.shared.settings.sends_per_s, clock::uptime_ms()),
-            Request::Ping(_) | Request::Logout(_) => Ok(()),
-            _ => self.requests.take(REQUESTS_PER_S, clock::uptime_ms()),
+            Some(Request::Send(_) | Request::Recall(_)) => {
+                self.sends.take(self.shared.settings.sends_per_s, now_ms)
+            }
+            Some(Request::Logout(_)) => Ok(()),
+            Some(Request::Ping(_)) | None => self.pings.take(PINGS_PER_S, now_ms),
+            Some(_) => self.requests.take(REQUESTS_PER_S, now_ms),
         }
+    }
+
+    /// Pauses until the rate admits what it defers.
+    fn defer(&mut self, deferred: Deferred, wait: Duration) {
+        // protocol: "Everything behind a message waits with it"
+        events::PAUSES.increment("rate");
+        self.deferred = Some(Box::new(deferred));
+        self.request = Some(Box::pin(tokio::time::sleep(wait)));
+    }
+
+    // protocol: "A ping is answered with a pong"
+    fn pong(&mut self, pong: Bytes) {
+        self.session.touch();
+        if let Err(wait) = self.pings.take(PINGS_PER_S, clock::uptime_ms()) {
+            return self.defer(Deferred::Pong(pong), wait);
+        }
+        self.session.outbox.queue_control(pong);
+        self.session.flush();
     }
 
     fn handle(&mut self, frame: ClientFrame) {
         // Only a complete frame proves that the app is alive.
         self.session.touch();
+        if let Err(wait) = self.admit(frame.body.as_ref()) {
+            return self.defer(Deferred::Request(frame), wait);
+        }
         let ClientFrame { request_id, body } = frame;
         let Some(body) = body else {
             let message = &sentences::UNKNOWN_REQUEST;
@@ -296,14 +330,6 @@ impl Connection {
                 .refuse(request_id, ErrorCode::Unsupported, "", message);
             return;
         };
-        if let Err(wait) = self.admit(&body) {
-            // protocol: "Everything behind a message waits with it"
-            events::PAUSES.increment("rate");
-            let body = Some(body);
-            self.deferred = Some(Box::new(ClientFrame { request_id, body }));
-            self.request = Some(Box::pin(tokio::time::sleep(wait)));
-            return;
-        }
         let caller = Caller {
             shared: &self.shared,
             session: &self.session,

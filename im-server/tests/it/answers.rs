@@ -6,8 +6,8 @@ use std::{
 };
 
 use proto::wire::{
-    CallSignal, ErrorCode, History, Ping, PresenceQuery, Read, Recall, Received, Renew, Role, Sync, Typing,
-    client_frame::Body as Request, server_frame::Body,
+    CallSignal, ClientFrame, ErrorCode, History, Ping, PresenceQuery, Read, Recall, Received, Renew, Role,
+    Sync, Typing, client_frame::Body as Request, server_frame::Body,
 };
 
 use super::{
@@ -180,5 +180,36 @@ async fn over_the_rate_other_requests_wait_and_are_not_refused() {
     }
     // On a slow machine it takes longer, never shorter.
     let least = Duration::from_secs((OVER - 5).into()) / 50;
+    assert!(began.elapsed() >= least, "{:?}", began.elapsed());
+}
+
+// protocol: "requests that the node does not know | 500 a second, 2,500 at once"
+// protocol: "it answers an unknown body with Error UNSUPPORTED"
+#[tokio::test(flavor = "multi_thread")]
+async fn over_their_rate_pings_and_unknown_requests_wait_and_are_not_refused() {
+    const AT_ONCE: u64 = 2_500;
+    const OVER: u64 = 500;
+    /// Fewer than the answers that may be owed.
+    const CHUNK: u64 = 50;
+    let fleet = Fleet::start().await;
+    let mut app = fleet.log_in(1, "phone").await;
+    let began = Instant::now();
+    for first in (0..AT_ONCE + OVER).step_by(CHUNK as usize) {
+        for request_id in 1_000 + first..1_000 + first + CHUNK {
+            let body = (request_id % 2 == 0).then_some(Request::Ping(Ping {}));
+            app.connection.queue(&ClientFrame { request_id, body });
+        }
+        app.connection.flush().await.unwrap();
+        for request_id in 1_000 + first..1_000 + first + CHUNK {
+            let frame = app.next().await;
+            assert_eq!(frame.request_id, request_id, "in the order of asking");
+            match frame.body {
+                Some(Body::Pong(_)) => assert_eq!(request_id % 2, 0),
+                Some(Body::Error(error)) => assert_eq!(error.code(), ErrorCode::Unsupported),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    let least = Duration::from_millis((OVER - 50) * 2);
     assert!(began.elapsed() >= least, "{:?}", began.elapsed());
 }

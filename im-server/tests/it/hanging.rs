@@ -58,7 +58,9 @@ async fn sessions_end_while_the_database_hangs() {
         }
     };
     let slow = async {
-        let reason = flood(fleet.log_in(3, "tablet").await).await;
+        let mut app = App::connect_narrow(fleet.ports().tcp()).await;
+        app.log_in(3, "tablet", &fleet.password(3, "tablet").await).await;
+        let reason = flood(app).await;
         // It may end with a reset, since the Bye found no way.
         assert!(
             reason.is_none_or(|reason| reason == ByeReason::Slow),

@@ -444,7 +444,9 @@ async fn typing_is_passed_on_once_a_second() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_asks_and_never_reads_is_closed_slow() {
     let fleet = Fleet::start_with(&["--slow-limit-s", "1"], 1).await;
-    let mut app = Pipelined::of(fleet.app(1, "phone").await);
+    let mut app = App::connect_narrow(fleet.ports().tcp()).await;
+    app.log_in(1, "phone", &fleet.password(1, "phone").await).await;
+    let mut app = Pipelined::of(app);
     let mut asked = 0;
     // Until the kernel's buffers are full in both directions, and the node has had enough.
     while fleet.nodes[0].0.sessions() == 1 {

@@ -428,3 +428,29 @@ async fn what_is_no_upgrade_is_told_so() {
     stream.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 426 "), "{answer}");
 }
+
+// protocol: "pings of a session, also of its WebSocket, and requests that the node does not know | 500 a second, 2,500 at once"
+#[tokio::test(flavor = "multi_thread")]
+async fn pings_of_a_websocket_over_their_rate_wait_and_are_answered() {
+    const AT_ONCE: u32 = 2_500;
+    const OVER: u32 = 500;
+    const CHUNK: u32 = 50;
+    let fleet = Fleet::start().await;
+    let mut socket = log_in(&fleet, 1, "web").await;
+    let began = tokio::time::Instant::now();
+    for first in (0..AT_ONCE + OVER).step_by(CHUNK as usize) {
+        let payloads = (first..first + CHUNK).map(|at| at.to_be_bytes().to_vec());
+        for payload in payloads.clone() {
+            let ping = tungstenite::Message::Ping(payload.into());
+            socket.feed(ping).await.unwrap();
+        }
+        socket.flush().await.unwrap();
+        for payload in payloads {
+            let next = tokio::time::timeout(PATIENCE, socket.next()).await.unwrap();
+            let pong = tungstenite::Message::Pong(payload.into());
+            assert_eq!(next.unwrap().unwrap(), pong, "in the order of the pings");
+        }
+    }
+    let least = std::time::Duration::from_millis(u64::from(OVER - 50) * 2);
+    assert!(began.elapsed() >= least, "{:?}", began.elapsed());
+}
