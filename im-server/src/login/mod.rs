@@ -35,6 +35,9 @@ use crate::{
 /// Longest login, handshakes included. Slow bytes do not extend it.
 const LOGIN_LIMIT: Duration = Duration::from_secs(5);
 
+/// Longest handshakes of a connection beyond the limit of its address: they lead to a Bye and to nothing else.
+const REFUSAL_LIMIT: Duration = Duration::from_secs(1);
+
 /// Serves one connection to its end.
 pub(crate) fn serve(
     shared: Arc<Shared>,
@@ -60,13 +63,18 @@ pub(crate) fn serve(
 /// Logs a connection in; `None` when it failed and its app has received the reason.
 async fn log_in(shared: Arc<Shared>, mut stream: TcpStream, peer: IpAddr, door: Door) -> Option<Established> {
     let shared = &shared;
-    let deadline = Instant::now() + LOGIN_LIMIT;
+    let mut deadline = Instant::now() + LOGIN_LIMIT;
     let origin = timeout_at(deadline, origin::read(shared, &mut stream, peer, door)).await;
     let address = origin.ok().flatten()?;
     // Behind a proxy for WebSocket the head names the client's address.
     let mut place = None;
+    let mut _refusal = None;
     if !origin::is_in_head(shared, address, door) {
         place = shared.limits.connection(address);
+        if place.is_none() {
+            _refusal = Some(shared.limits.refusal()?);
+            deadline = deadline.min(Instant::now() + REFUSAL_LIMIT);
+        }
     }
     let mut newcomer = match timeout_at(deadline, newcomer::open(shared, stream, address, door)).await {
         Ok(Ok(newcomer)) => newcomer,

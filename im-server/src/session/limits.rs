@@ -9,6 +9,7 @@ use std::{
 use dashmap::DashMap;
 use program::address::{Place, Places, Refusals, Subscriber};
 use telemetry::events::im::Event;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{Settings, clock::uptime_s};
 
@@ -22,12 +23,16 @@ const FLOOD: u32 = 50;
 /// Bitmap words of 64 users each, per failing address, that tell the first failure of a user from later ones.
 const USER_WORDS: usize = 16;
 
+/// Connections beyond the limits of their addresses that get a Bye at the same time; others are closed without one.
+const REFUSED_AT_ONCE: usize = 64;
+
 pub(crate) struct Limits {
     max_sessions: u32,
     failed_per_minute: u32,
     sessions: AtomicU32,
     connections: Places<Subscriber>,
     crowded: Refusals,
+    refusals: Semaphore,
     failures: DashMap<Subscriber, Failures>,
     guessing: Refusals,
     logins: Option<NodeLimiter>,
@@ -77,6 +82,7 @@ impl Limits {
             sessions: AtomicU32::new(0),
             connections: Places::new(settings.connections_per_address),
             crowded: Refusals::default(),
+            refusals: Semaphore::const_new(REFUSED_AT_ONCE),
             failures: DashMap::new(),
             guessing: Refusals::default(),
             logins,
@@ -96,6 +102,11 @@ impl Limits {
             .emit();
         }
         place
+    }
+
+    /// Whether a connection without a place may be opened for its Bye; it counts until this is dropped.
+    pub(crate) fn refusal(&self) -> Option<SemaphorePermit<'_>> {
+        self.refusals.try_acquire().ok()
     }
 
     /// Counts a session until [`Self::end_session`]; false when the node is full.

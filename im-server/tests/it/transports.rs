@@ -4,7 +4,7 @@ use futures_util::{SinkExt, StreamExt};
 use prost::Message;
 use proto::wire::{ClientFrame, ServerFrame, Sync, client_frame::Body as Request, server_frame::Body};
 use testkit::{PATIENCE, eventually};
-use tokio::net::TcpStream;
+use tokio::{io::AsyncReadExt, net::TcpStream};
 use tokio_tungstenite::{WebSocketStream, tungstenite};
 
 use super::{
@@ -453,4 +453,39 @@ async fn pings_of_a_websocket_over_their_rate_wait_and_are_answered() {
     }
     let least = std::time::Duration::from_millis(u64::from(OVER - 50) * 2);
     assert!(began.elapsed() >= least, "{:?}", began.elapsed());
+}
+
+/// Connections beyond the limit of their address hold little, for a moment: their handshakes lead to a Bye only.
+#[tokio::test(flavor = "multi_thread")]
+async fn handshakes_beyond_the_limit_of_their_address_end_soon_or_at_once() {
+    const REFUSED_AT_ONCE: usize = 64;
+    let fleet = Fleet::start_with(&["--connections-per-address", "1"], 1).await;
+    let connect = || TcpStream::connect(fleet.ports().0[1]);
+    let is_open = |stream: &TcpStream| {
+        let read = stream.try_read(&mut [0]);
+        read.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+    };
+    // A slow machine, or another order of accepting, may need another round.
+    eventually("a round in the time of a login", async || {
+        let holds_the_place = connect().await.unwrap();
+        let mut silent = Vec::new();
+        for _ in 0..REFUSED_AT_ONCE {
+            silent.push(connect().await.unwrap());
+        }
+        let (mut beyond, mut bytes) = (connect().await.unwrap(), Vec::new());
+        let _ = beyond.read_to_end(&mut bytes).await;
+        let is_at_once = silent.iter().all(is_open);
+        for stream in &mut silent {
+            let _ = stream.read_to_end(&mut bytes).await;
+        }
+        assert_eq!(bytes, b"", "no Bye before the handshake");
+        let is_soon = is_open(&holds_the_place);
+        let next = tokio::time::timeout(PATIENCE, websocket(&fleet).await.next()).await;
+        let bytes = next.unwrap().unwrap().unwrap().into_data();
+        let Some(Body::Bye(bye)) = ServerFrame::decode(&bytes[..]).unwrap().body else {
+            panic!("no Bye")
+        };
+        is_at_once && is_soon && bye.reason() == proto::wire::ByeReason::Overloaded
+    })
+    .await;
 }
