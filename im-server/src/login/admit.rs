@@ -135,7 +135,10 @@ pub(super) async fn establish(
     let added = shared.users.add(&session, backplane, shared.subscriber).await;
     // The device may have been logged out since the check; a notice reaches the session from now on.
     let checked = check_password(shared, Some(user), &login).await;
-    if added.is_err() || !matches!(checked, Ok(Some(_))) {
+    if shared.is_draining() {
+        // The drain may have ended all other sessions before this one was added.
+        session.end(ByeReason::Draining, spread_ms(500, 3_000), &sentences::STOPPING);
+    } else if added.is_err() || !matches!(checked, Ok(Some(_))) {
         // A new password helps only where this one is invalid.
         let reason = if added.is_err() || checked.is_err() {
             ByeReason::Unavailable

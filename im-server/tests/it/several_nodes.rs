@@ -5,7 +5,7 @@ use std::time::Duration;
 use journal::UserNotice;
 use proto::{
     UserId,
-    wire::{ByeReason, Role, client_frame::Body as Request},
+    wire::{ByeReason, Role, client_frame::Body as Request, server_frame::Body},
 };
 use testkit::{
     PATIENCE,
@@ -14,7 +14,7 @@ use testkit::{
     redis::{Options, Redis},
     sentinel::{self, SentinelSet},
 };
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::{
     apart::named,
@@ -324,4 +324,29 @@ async fn nothing_is_lost_when_slots_move_in_a_cluster() {
         },
     )
     .await;
+}
+
+// protocol: "1 | DRAINING"
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_that_is_checked_while_its_node_drains_ends_with_a_bye() {
+    let redis = redis().await;
+    let fleet = Fleet::start_apart(&redis.url(), 1).await;
+    let password = fleet.password(1, "phone").await;
+    let mut app = App::connect(fleet.ports().tcp()).await;
+    // The check waits for Redis, and is several answers behind the drain.
+    redis.command(&["CLIENT", "PAUSE", "700", "ALL"]).unwrap();
+    app.send(Request::Login(login(1, "phone", &password))).await;
+    // Nothing shows that the node has read it; a drain that comes first refuses the login with the same Bye.
+    sleep(Duration::from_millis(200)).await;
+    let ending = async {
+        loop {
+            match app.receive().await.expect("a Bye comes").body {
+                Some(Body::Bye(bye)) => break bye.reason(),
+                Some(Body::LoginOk(_)) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    };
+    let (reason, ()) = tokio::join!(ending, fleet.nodes[0].0.drain(Duration::ZERO));
+    assert_eq!(reason, ByeReason::Draining);
 }
