@@ -5,7 +5,7 @@ use std::sync::Arc;
 use backplane::Channel;
 use journal::{Error, announcement::ConversationNotice};
 use proto::{
-    frame,
+    ConversationId, frame,
     wire::{Typing, server_frame::Body},
 };
 
@@ -25,29 +25,44 @@ pub(crate) fn typing(
     typing: Typing,
 ) -> Option<Pending> {
     let conversation = conversation_id(session, request_id, typing.conversation_id)?;
-    // An app that shows the conversation has synced it, so the session is attached to its room.
-    let room = shared
-        .rooms
-        .get(conversation)
-        .filter(|room| room.has_user(session.user));
-    let Some(room) = room else {
-        refuse(session, request_id, &Error::NoAccess);
-        return None;
-    };
-    if !rate.passes(clock::uptime_ms()) {
+    let room = shared.rooms.get(conversation);
+    if room.is_some_and(|room| room.has_user(session.user)) {
+        if rate.passes(clock::uptime_ms()) {
+            pass(shared, session, conversation);
+        }
         return None;
     }
+    // A session that has not synced the conversation yet is in no room.
+    let passes = rate.passes(clock::uptime_ms());
+    let (shared, session) = (shared.clone(), session.clone());
+    Some(Box::pin(async move {
+        match shared.journal.overview(session.user, conversation).await {
+            Ok(Some(overview)) if overview.is_in() => {
+                if passes {
+                    pass(&shared, &session, conversation);
+                }
+            }
+            Ok(_) => refuse(&session, request_id, &Error::NoAccess),
+            // Typing is out of date before the database is back.
+            Err(_) => {}
+        }
+    }))
+}
+
+/// Passes it on to the room of this node and to other nodes.
+fn pass(shared: &Shared, session: &Session, conversation: ConversationId) {
     let typing = Typing {
         conversation_id: conversation.get(),
         user_id: session.user.get(),
     };
     let frame = frame::server(0, Body::Typing(typing));
-    room.pass(&frame, Some(session.user));
+    if let Some(room) = shared.rooms.get(conversation) {
+        room.pass(&frame, Some(session.user));
+    }
     let payload = ConversationNotice::passing(conversation, session.user, &frame);
     shared.backplane.publish(
         Channel::Conversation(conversation),
         payload,
         Some(shared.subscriber),
     );
-    None
 }

@@ -1,7 +1,7 @@
 //! Received, Read, Typing, Presence.
 
 use proto::wire::{
-    ErrorCode, Platform, PresenceQuery, Read, Received, Sync, SyncItem, Typing,
+    ErrorCode, Platform, PresenceQuery, Read, Received, Role, Sync, SyncItem, Typing,
     client_frame::Body as Request, server_frame::Body,
 };
 
@@ -101,6 +101,42 @@ async fn typing_goes_to_the_others_only() {
     own.nothing_came().await;
 }
 
+/// A session that has not synced is in no room; its user is in the conversation all the same.
+// protocol: "Typing | none; the others get Typing"
+#[tokio::test(flavor = "multi_thread")]
+async fn typing_before_the_first_sync_reaches_the_others_of_each_node() {
+    let fleet = Fleet::start_with(&[], 2).await;
+    let consult = fleet.consult().await;
+    let empty = fleet.conversation(&[(1, Role::Patient), (3, Role::Doctor)]).await;
+    let typing = |conversation_id| {
+        Request::Typing(Typing {
+            conversation_id,
+            user_id: 0,
+        })
+    };
+    let mut doctor = fleet.app_on(1, 2, "pad").await;
+    for node in 0..2 {
+        let mut patient = fleet.log_in_on(node, 1, &format!("phone {node}")).await;
+        patient.send(typing(consult)).await;
+        let Some(Body::Typing(typed)) = doctor.next().await.body else {
+            panic!()
+        };
+        assert_eq!((typed.conversation_id, typed.user_id), (consult, 1));
+        patient.send(typing(empty)).await;
+        patient.nothing_came().await;
+    }
+    let mut stranger = fleet.log_in(4, "phone").await;
+    for conversation in [consult, consult + 100] {
+        let refused = stranger.refused(typing(conversation)).await;
+        assert_eq!(refused, (ErrorCode::NoAccess, "conversation_id".into()));
+    }
+    fleet.leave(consult, 1).await;
+    let mut former = fleet.log_in(1, "watch").await;
+    assert_eq!(former.refused(typing(consult)).await.0, ErrorCode::NoAccess);
+    assert_eq!(doctor.seqs(2).await, [2, 3]);
+    doctor.nothing_came().await;
+}
+
 // protocol: "PresenceQuery | INVALID | user_ids"
 // protocol: "users in a PresenceQuery | 100"
 // protocol: "PresenceQuery | Presence"
@@ -111,7 +147,7 @@ async fn presence_is_told_of_people_one_shares_a_conversation_with() {
     let (mut patient, _doctor) = (fleet.app(1, "phone").await, fleet.app(2, "pad").await);
     let _stranger = fleet.app(3, "phone").await;
     let query = Request::Presence(PresenceQuery {
-        user_ids: vec![2, 3, 0, -5],
+        user_ids: vec![2, 3, 0, -5, 2, 2],
     });
     let Body::Presence(state) = patient.ask(query).await else {
         panic!()
