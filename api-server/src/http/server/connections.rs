@@ -1,6 +1,6 @@
 //! Limits of connections: in all, for an address, for a user.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use program::address::{Gate, Place, Places, Refusals, Subscriber, TrustedProxies};
@@ -8,6 +8,7 @@ use proto::UserId;
 use telemetry::events::rest::Event;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::unread::UNREAD_LIMIT;
 use crate::settings::{RestPort, Settings};
 
 /// Connections that count for one user instead of their address; those beyond count for the address.
@@ -23,6 +24,8 @@ pub(crate) struct ConnectionLimits {
     pub(super) gate: Gate,
     /// Ports whose connections begin with a PROXY header.
     pub(super) headers: Vec<RestPort>,
+    /// The longest time in which a peer reads nothing of its answer.
+    pub(super) unread: Duration,
 }
 
 /// The limit that a connection counts against.
@@ -76,6 +79,7 @@ impl ConnectionLimits {
             users: Places::new(CONNECTIONS_PER_USER),
             gate: Gate::new(TrustedProxies::new(&settings.trusted_proxies)),
             headers: settings.rest_proxy_protocol_ports.clone(),
+            unread: UNREAD_LIMIT,
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod connections;
 mod linger;
+mod unread;
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -29,6 +30,7 @@ use tower::ServiceExt;
 
 pub(crate) use connections::{Connection, ConnectionLimits};
 use linger::{Unread, Watched};
+use unread::Reading;
 
 use crate::{http::address::Peer, settings::RestPort};
 
@@ -60,7 +62,7 @@ impl From<TcpListener> for Listeners {
 }
 
 /// A connection's stream. TLS is boxed, so that plain connections do not pay for its size.
-type Stream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
+type Stream = Either<Reading<TcpStream>, Box<TlsStream<Reading<TcpStream>>>>;
 
 /// The state that all connections share.
 #[derive(Clone)]
@@ -202,6 +204,7 @@ impl Server {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY could not be set");
         }
+        unread::bound_unsent(&stream);
         let mut address = peer.ip().to_canonical();
         if self.limits.headers.contains(&door.port) {
             let origin = self.limits.gate.origin(&mut stream, address, door.flag());
@@ -218,6 +221,7 @@ impl Server {
             refused();
             return None;
         };
+        let stream = Reading::new(stream, self.limits.unread);
         let Some(tls) = door.tls else {
             return Some((Either::Left(stream), address, connection));
         };
@@ -278,6 +282,90 @@ mod tests {
 
     use super::*;
     use crate::settings::Settings;
+
+    const LONG_BYTES: usize = 32 * 1024 * 1024;
+
+    /// A service that takes one connection, and closes one that reads nothing for `unread`.
+    struct Narrow {
+        address: SocketAddr,
+        shutdown: CancellationToken,
+        running: JoinHandle<anyhow::Result<()>>,
+    }
+
+    impl Narrow {
+        async fn start(unread: Duration) -> Self {
+            let one = std::num::NonZeroU32::MIN;
+            let mut limits = ConnectionLimits::new(&Settings {
+                rest_connections: one,
+                ..Settings::default()
+            });
+            limits.unread = unread;
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let router = Router::new()
+                .route("/", get(|| async { "here" }))
+                .route("/long", get(|| async { vec![b'x'; LONG_BYTES] }));
+            let shutdown = CancellationToken::new();
+            Self {
+                address: listener.local_addr().unwrap(),
+                running: tokio::spawn(run(listener.into(), router, limits, shutdown.clone())),
+                shutdown,
+            }
+        }
+
+        /// Asks for more than the buffers of both sockets hold, from a socket with a small one.
+        async fn ask_for_much(&self) -> TcpStream {
+            let socket = tokio::net::TcpSocket::new_v4().unwrap();
+            socket.set_recv_buffer_size(256 * 1024).unwrap();
+            let mut stream = socket.connect(self.address).await.unwrap();
+            let request = b"GET /long HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+            stream.write_all(request).await.unwrap();
+            stream
+        }
+
+        async fn end(self) {
+            self.shutdown.cancel();
+            let ended = timeout(Duration::from_secs(60), self.running).await;
+            ended.unwrap().unwrap().unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_does_not_read_its_answer_frees_its_connection() {
+        let service = Narrow::start(Duration::from_millis(200)).await;
+        let mut unread = service.ask_for_much().await;
+        let next = async {
+            loop {
+                let mut next = TcpStream::connect(service.address).await.unwrap();
+                if ask(&mut next).await.ends_with("here") {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(Duration::from_secs(60), next).await.unwrap();
+        let mut part = Vec::new();
+        let _ = unread.read_to_end(&mut part).await;
+        assert!(part.len() < LONG_BYTES, "{}", part.len());
+        service.end().await;
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_reads_slowly_gets_all_of_its_answer() {
+        let unread = Duration::from_secs(1);
+        let service = Narrow::start(unread).await;
+        let mut slow = service.ask_for_much().await;
+        let begun = tokio::time::Instant::now();
+        let mut answer = vec![0; 64 * 1024];
+        let mut bytes = 0;
+        while begun.elapsed() < 3 * unread {
+            bytes += slow.read(&mut answer).await.unwrap();
+            tokio::time::sleep(unread / 10).await;
+        }
+        let mut rest = Vec::new();
+        bytes += slow.read_to_end(&mut rest).await.unwrap();
+        assert!(bytes > LONG_BYTES, "{bytes}");
+        service.end().await;
+    }
 
     async fn ask(stream: &mut TcpStream) -> String {
         let request = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
