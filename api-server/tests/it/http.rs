@@ -379,16 +379,9 @@ async fn browser_apps_of_named_origins_may_call_and_no_others() {
     assert!(allowed.header("access-control-allow-methods").contains("PUT"));
     let names = |list: &str| list.split(", ").map(str::to_owned).collect::<Vec<_>>();
     let allowed_headers = names(allowed.header("access-control-allow-headers"));
-    for header in [
-        "x-auth-token",
-        "content-type",
-        "idempotency-key",
-        "authorization",
-        "content-range",
-        "if-none-match",
-        "if-range",
-        "range",
-    ] {
+    let wanted =
+        "x-auth-token content-type idempotency-key authorization content-range if-none-match if-range range";
+    for header in wanted.split(' ') {
         assert!(
             allowed_headers.iter().any(|allowed| allowed == header),
             "{header}"
@@ -408,14 +401,8 @@ async fn browser_apps_of_named_origins_may_call_and_no_others() {
     for reply in [&good, &refused] {
         assert_eq!(reply.header("access-control-allow-origin"), APP);
         let exposed = names(reply.header("access-control-expose-headers"));
-        for header in [
-            "x-request-id",
-            "retry-after",
-            "x-ratelimit-remaining",
-            "content-range",
-            "etag",
-            "upload-offset",
-        ] {
+        let wanted = "x-request-id retry-after x-ratelimit-remaining content-range etag upload-offset";
+        for header in wanted.split(' ') {
             assert!(exposed.iter().any(|exposed| exposed == header), "{header}");
         }
     }

@@ -326,7 +326,6 @@ async fn nothing_is_lost_when_slots_move_in_a_cluster() {
     .await;
 }
 
-// protocol: "1 | DRAINING"
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_that_is_checked_while_its_node_drains_ends_with_a_bye() {
     let redis = redis().await;
