@@ -36,13 +36,6 @@ impl App {
         Self::over(Connection::connect(&Address::tcp(address)).await.unwrap())
     }
 
-    /// The kernel buffers little of what such an app does not read.
-    pub async fn connect_narrow(address: SocketAddr) -> Self {
-        let socket = tokio::net::TcpSocket::new_v4().unwrap();
-        socket.set_recv_buffer_size(4 * 1024).unwrap();
-        Self::over(Connection::over_tcp(socket.connect(address).await.unwrap()))
-    }
-
     pub fn over(connection: Connection) -> Self {
         Self {
             connection,

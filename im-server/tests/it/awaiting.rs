@@ -1,10 +1,22 @@
 //! An app that awaits entries, refusals and its end.
 
-use proto::wire::{Bye, Entry, ErrorCode, LoginOk, client_frame::Body as Request, server_frame::Body};
+use std::net::SocketAddr;
+
+use proto::{
+    client::Connection,
+    wire::{Bye, Entry, ErrorCode, LoginOk, client_frame::Body as Request, server_frame::Body},
+};
 
 use super::app::{App, login};
 
 impl App {
+    /// The kernel buffers little of what such an app does not read.
+    pub async fn connect_narrow(address: SocketAddr) -> Self {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4 * 1024).unwrap();
+        Self::over(Connection::over_tcp(socket.connect(address).await.unwrap()))
+    }
+
     pub async fn log_in(&mut self, user: i64, device: &str, password: &str) -> LoginOk {
         match self.ask(Request::Login(login(user, device, password))).await {
             Body::LoginOk(ok) => ok,
