@@ -1,4 +1,5 @@
-//! Orders that stay silent: their provider is asked for them, and they are closed at last.
+//! Orders that stay silent: their provider is asked for them, and they are closed at last. All times are those of the
+//! database's clock, so that no process whose clock is ahead closes an order early.
 
 use futures_util::{StreamExt, stream};
 use jobs::{Failure, Next, Turn};
@@ -12,7 +13,6 @@ use super::{
 };
 use crate::{
     app::App,
-    clock::now_ms,
     http::error::Error,
     wallet::{self, Applied},
 };
@@ -21,12 +21,13 @@ use crate::{
 const ASKED_AFTER_MS: [i64; 3] = [60_000, 5 * 60_000, 30 * 60_000];
 /// When the provider says that an order was paid and does not show the payment yet.
 const AGAIN_MS: i64 = 60_000;
-/// The longest wait after a provider failed.
+/// The longest wait, which is that after a provider failed.
 const LONGEST_MS: i64 = 3_600_000;
+const _: () = assert!(ASKED_AFTER_MS[ASKED_AFTER_MS.len() - 1] <= LONGEST_MS);
 
 /// Asks for the orders that are due.
 pub(super) async fn ask(app: App, provider: Outside, turn: Turn) -> Result<Next, Failure> {
-    let due = asked::orders(turn.database(), provider, now_ms(), turn.bound()).await?;
+    let due = asked::orders(&turn, provider, LONGEST_MS).await?;
     let waiting = due.len();
     let asking = stream::iter(due).map(|order| ask_one(&app, provider, &turn, order));
     let asked: Vec<_> = asking.buffer_unordered(AT_ONCE).collect().await;
@@ -37,14 +38,9 @@ pub(super) async fn ask(app: App, provider: Outside, turn: Turn) -> Result<Next,
 async fn ask_one(app: &App, provider: Outside, turn: &Turn, order: SilentOrder) -> Result<(), Failure> {
     let asked = try_one(app, provider, turn, order).await;
     if asked.is_err() {
-        let now_ms = now_ms();
-        ask_later(
-            turn,
-            order,
-            order.asked,
-            now_ms.saturating_add(wait_ms(now_ms, order)),
-        )
-        .await?;
+        let now_ms = turn.database().now_ms().await?;
+        let ask_ms = now_ms.saturating_add(wait_ms(now_ms, order));
+        ask_later(turn, order, order.asked, ask_ms).await?;
     }
     asked
 }
@@ -80,7 +76,8 @@ async fn paid(
     let transfer = app.database.allocate_id(ledger::SEQUENCE).await?;
     let applied = turn.transaction::<_, Error, _>(move |tx| {
         Box::pin(async move {
-            let applied = wallet::apply_paid(tx, transfer, provider, &payment, now_ms()).await?;
+            let now_ms = tx.now_ms().await?;
+            let applied = wallet::apply_paid(tx, transfer, provider, &payment, now_ms).await?;
             if let Applied::Refused(_) = applied {
                 // Asking again finds the same. The bill of the day shows it.
                 asked::stop(tx, order.id).await?;
@@ -101,22 +98,24 @@ async fn paid(
 }
 
 async fn silent(driver: &Driver, turn: &Turn, order: SilentOrder, number: &str) -> Result<(), Failure> {
-    if let Some(ask_ms) = next_ask_ms(order) {
+    let now_ms = turn.database().now_ms().await?;
+    if let Some(ask_ms) = next_ask_ms(order, now_ms) {
         return ask_later(turn, order, order.asked + 1, ask_ms).await;
     }
     match driver.close(number).await {
         Ok(()) => closed(turn, order).await,
         // It was paid meanwhile.
-        Err(payment::Failure::Refused(_)) => ask_later(turn, order, order.asked, now_ms() + AGAIN_MS).await,
+        Err(payment::Failure::Refused(_)) => ask_later(turn, order, order.asked, now_ms + AGAIN_MS).await,
         Err(away) => Err(Failure::work(away)),
     }
 }
 
-/// When it is asked for after this time; `None` when this was the last.
-fn next_ask_ms(order: SilentOrder) -> Option<i64> {
+/// When it is asked for after this time; `None` when this was the last. An order that a clock of an earlier release made in
+/// the future waits from now on.
+fn next_ask_ms(order: SilentOrder, now_ms: i64) -> Option<i64> {
     let asked = usize::try_from(order.asked).ok()?;
     let after_ms = ASKED_AFTER_MS.get(asked + 1)?;
-    Some(order.created_ms.saturating_add(*after_ms))
+    Some(order.created_ms.min(now_ms).saturating_add(*after_ms))
 }
 
 async fn ask_later(turn: &Turn, order: SilentOrder, asked: i64, ask_ms: i64) -> Result<(), Failure> {
@@ -138,18 +137,23 @@ mod tests {
 
     #[test]
     fn a_silent_order_is_asked_for_three_times() {
-        let next = |asked| {
-            next_ask_ms(SilentOrder {
+        let next = |asked, now_ms| {
+            let order = SilentOrder {
                 id: 1,
                 created_ms: 1000,
                 asked,
-            })
+            };
+            next_ask_ms(order, now_ms)
         };
         assert_eq!(
-            [0, 1, 2, 3].map(next),
-            [Some(301_000), Some(1_801_000), None, None]
+            [0, 1, 2, 3, -1].map(|asked| next(asked, 61_000)),
+            [Some(301_000), Some(1_801_000), None, None, None]
         );
-        assert_eq!(next(-1), None);
+        // Made in the future.
+        assert_eq!(
+            [0, 1].map(|asked| next(asked, 0)),
+            [Some(300_000), Some(1_800_000)]
+        );
     }
 
     #[test]

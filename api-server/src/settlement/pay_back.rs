@@ -1,4 +1,5 @@
-//! Balance that goes back: each refund is handed to its provider, and asked for until it has arrived or failed.
+//! Balance that goes back: each refund is handed to its provider, and asked for until it has arrived or failed. All times are
+//! those of the database's clock.
 
 use futures_util::{StreamExt, stream};
 use jobs::{Failure, Next, Turn};
@@ -12,7 +13,6 @@ use super::{
 };
 use crate::{
     app::App,
-    clock::now_ms,
     http::error::Error,
     wallet::{self, Outcome},
 };
@@ -26,7 +26,7 @@ const REASON: &str = "余额退回";
 
 /// Hands over the refunds that are due, or asks for them.
 pub(super) async fn hand_over(app: App, provider: Outside, turn: Turn) -> Result<Next, Failure> {
-    let due = asked::refunds(turn.database(), provider, now_ms(), turn.bound()).await?;
+    let due = asked::refunds(&turn, provider, LONGEST_MS).await?;
     let waiting = due.len();
     let handing = stream::iter(due).map(|refund| hand_over_one(&app, provider, &turn, refund));
     let handed: Vec<_> = handing.buffer_unordered(AT_ONCE).collect().await;
@@ -102,7 +102,10 @@ async fn end(
     let transfer = app.database.allocate_id(ledger::SEQUENCE).await?;
     let failed = matches!(outcome, Outcome::Failed(_));
     let ended = turn.transaction::<_, Error, _>(move |tx| {
-        Box::pin(async move { wallet::end_refund(tx, transfer, refund.id, outcome, now_ms()).await })
+        Box::pin(async move {
+            let now_ms = tx.now_ms().await?;
+            wallet::end_refund(tx, transfer, refund.id, outcome, now_ms).await
+        })
     });
     if ended.await? && failed {
         let (provider, refund) = (provider.as_str(), refund.id);
@@ -112,7 +115,8 @@ async fn end(
 }
 
 async fn ask_later(turn: &Turn, refund: AskedRefund) -> Result<(), Failure> {
-    let ask_ms = now_ms().saturating_add(wait_ms(refund.asked));
+    let now_ms = turn.database().now_ms().await?;
+    let ask_ms = now_ms.saturating_add(wait_ms(refund.asked));
     let later = turn.transaction::<_, Error, _>(move |tx| {
         Box::pin(async move { asked::ask_later_for_refund(tx, refund.id, refund.asked + 1, ask_ms).await })
     });

@@ -15,13 +15,19 @@ use super::{
     people::{Person, new_phone},
     scene::{Scene, eventually},
     service::Service,
+    settling::Fleet,
     uploading::{announced, png},
 };
 
 /// The clock of this process leaps ahead, further than any lifetime of these tests.
 fn leap() {
-    let later = Timestamp::now() + SignedDuration::from_hours(100 * 24);
-    set_clock(&later.to_string());
+    leap_by(100);
+}
+
+/// The same, by days, which are below zero for a leap back.
+fn leap_by(days: i64) {
+    let other = Timestamp::now() + SignedDuration::from_hours(days * 24);
+    set_clock(&other.to_string());
 }
 
 fn return_to_now() {
@@ -218,4 +224,105 @@ async fn an_end_by_silence_is_told_at_the_time_that_it_was_due_by() {
         let told_ms = scene.service.number(sql).await;
         assert!(told_ms >= before_ms - 60_000, "{sql}: {told_ms}");
     }
+}
+
+const ORDERS: &[&str] = &["orders_mockpay"];
+const PAY_BACKS: &[&str] = &["pay_backs_mockpay"];
+
+#[tokio::test]
+#[ignore = "runs apart, at another time"]
+async fn orders_of_a_process_that_is_ahead_or_behind_stay_open_as_long_as_promised() {
+    return_to_now();
+    let fleet = Fleet::start().await;
+    let (operator, _) = operator(&fleet.service, "张伟").await;
+    let before = fleet.top_up(100).await;
+    for days in [100, -100] {
+        leap_by(days);
+        let order = fleet.top_up(200).await;
+        turn(&fleet.service, &operator, ORDERS).await;
+        for (made_by, order) in [("another clock", &before), ("this clock", &order)] {
+            let asked = fleet.asked(order).await;
+            assert_eq!(
+                asked,
+                ("open".to_owned(), 0, Some(60_000)),
+                "{made_by}, {days} days"
+            );
+        }
+        let created_ms = order["created_ms"].as_i64().unwrap();
+        let now_ms = fleet.service.database.now_ms().await.unwrap();
+        assert!((now_ms - 600_000..=now_ms).contains(&created_ms), "{created_ms}");
+        fleet.service.press(&order, "pay").await;
+        assert_eq!(fleet.asked(&order).await.0, "paid");
+    }
+    // Another process, whose clock is right, asks for what such a process made.
+    leap();
+    let order = fleet.top_up(300).await;
+    fleet.service.press(&order, "never").await;
+    return_to_now();
+    fleet.make_due(&order).await;
+    fleet.asked_is(&order, "paid", 0, None).await;
+}
+
+#[tokio::test]
+#[ignore = "runs apart, at another time"]
+async fn a_pay_back_of_a_process_that_is_ahead_is_handed_over_at_once() {
+    return_to_now();
+    let fleet = Fleet::start().await;
+    let (operator, _) = operator(&fleet.service, "张伟").await;
+    let order = fleet.top_up(1000).await;
+    fleet.service.press(&order, "pay").await;
+    for (at, days) in [400, -400].into_iter().enumerate() {
+        let pause = "/operator/job/pay_backs_mockpay/pause";
+        let paused = operator.post(&fleet.service, pause, json!({})).send().await;
+        paused.result();
+        // An order can take back for a year, by the database's clock.
+        leap_by(days);
+        fleet.pay_back(&format!("back-{at}"), 100).await;
+        return_to_now();
+        turn(&fleet.service, &operator, PAY_BACKS).await;
+        let done = "SELECT count(*) FROM payment_refund WHERE state = 'done' AND ended_ms >= created_ms";
+        let all = i64::try_from(at).unwrap() + 1;
+        assert_eq!(fleet.service.number(done).await, all, "{days} days");
+    }
+    fleet.service.balances().await;
+}
+
+/// As a process of an earlier release made them.
+#[tokio::test]
+#[ignore = "runs apart, at another time"]
+async fn what_a_clock_that_was_ahead_put_off_for_years_is_asked_for_now() {
+    return_to_now();
+    let fleet = Fleet::start().await;
+    let (operator, _) = operator(&fleet.service, "张伟").await;
+    let paid = fleet.top_up(1000).await;
+    fleet.service.press(&paid, "pay").await;
+    for job in [ORDERS, PAY_BACKS].concat() {
+        let pause = format!("/operator/job/{job}/pause");
+        operator
+            .post(&fleet.service, &pause, json!({}))
+            .send()
+            .await
+            .result();
+    }
+    let order = fleet.top_up(200).await;
+    fleet.pay_back("back", 100).await;
+    for sql in [
+        "UPDATE payment_order SET ask_ms = ask_ms + $1, created_ms = created_ms + $1 WHERE state = 'open'",
+        "UPDATE payment_refund SET ask_ms = ask_ms + $1, created_ms = created_ms + $1",
+    ] {
+        let years_ms = 3 * 365 * 24 * 3_600_000_i64;
+        fleet.set(sql, params![years_ms]).await;
+    }
+    turn(&fleet.service, &operator, PAY_BACKS).await;
+    let done = "SELECT count(*) FROM payment_refund WHERE state = 'done'";
+    assert_eq!(fleet.service.number(done).await, 1);
+    // It is asked for, and not closed before its time has come by this clock.
+    for _ in 0..2 {
+        turn(&fleet.service, &operator, ORDERS).await;
+        let asked = fleet.asked(&order).await;
+        assert_eq!((asked.0.as_str(), asked.1), ("open", 1));
+    }
+    let ahead = "SELECT ask_ms FROM payment_order WHERE state = 'open'";
+    let ahead_ms = fleet.service.number(ahead).await - fleet.service.database.now_ms().await.unwrap();
+    assert!((0..=300_000).contains(&ahead_ms), "{ahead_ms}");
 }

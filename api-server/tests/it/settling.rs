@@ -51,14 +51,14 @@ impl Fleet {
     }
 
     /// Lets the provider be asked for an order now.
-    async fn make_due(&self, order: &Json) {
+    pub async fn make_due(&self, order: &Json) {
         let sql = "UPDATE payment_order SET ask_ms = 0 WHERE id = $1 AND ask_ms >= 0";
         self.set(sql, params![order["order_id"].as_i64()]).await;
         self.run("orders_mockpay").await;
     }
 
     /// State, how often it was asked for, and after how long it is asked for next.
-    async fn asked(&self, order: &Json) -> (String, i64, Option<i64>) {
+    pub async fn asked(&self, order: &Json) -> (String, i64, Option<i64>) {
         let sql = "SELECT state, asked, ask_ms - created_ms FROM payment_order WHERE id = $1";
         let id = params![order["order_id"].as_i64()];
         let row = self.service.database.query_first(sql, id).await;
@@ -66,7 +66,7 @@ impl Fleet {
         (row.get(0).unwrap(), row.get(1).unwrap(), row.get(2).unwrap())
     }
 
-    async fn asked_is(&self, order: &Json, state: &str, asked: i64, ask_ms: Option<i64>) {
+    pub async fn asked_is(&self, order: &Json, state: &str, asked: i64, ask_ms: Option<i64>) {
         let expected = (state.to_owned(), asked, ask_ms);
         eventually(&format!("{expected:?}"), async || {
             self.asked(order).await == expected

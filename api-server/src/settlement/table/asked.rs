@@ -1,6 +1,7 @@
-//! Orders and refunds that a provider is asked for.
+//! Orders and refunds that a provider is asked for, by the database's clock.
 
-use database::{Database, Transaction, params};
+use database::{Row, Transaction, params};
+use jobs::Turn;
 use ledger::Outside;
 
 use crate::http::error::Error;
@@ -28,18 +29,39 @@ pub(crate) struct AskedRefund {
     pub(crate) total_fen: i64,
 }
 
-const ORDERS: &str = "SELECT id, created_ms, asked FROM payment_order WHERE provider = $1 AND ask_ms <= $2
-     ORDER BY provider, ask_ms, id LIMIT $3";
-
-pub(crate) async fn orders(
-    database: &Database,
+/// The rows of a statement that are due. A time further ahead than the longest wait is that of a clock which was set back
+/// since: it is due, too, behind the others.
+async fn due(
+    turn: &Turn,
+    sql: &'static str,
     provider: Outside,
-    now_ms: i64,
-    limit: i64,
+    longest_wait_ms: i64,
+) -> Result<Vec<Row>, Error> {
+    let database = turn.database();
+    let now_ms = database.now_ms().await?;
+    let too_far_ms = now_ms.saturating_add(longest_wait_ms).saturating_add(1);
+    let mut rows = Vec::new();
+    for (from_ms, to_ms) in [(i64::MIN, now_ms), (too_far_ms, i64::MAX)] {
+        let rest = turn.bound() - i64::try_from(rows.len()).unwrap_or(i64::MAX);
+        if rest > 0 {
+            let params = params![provider.as_str(), from_ms, to_ms, rest];
+            rows.extend(database.query(sql, params).await?);
+        }
+    }
+    Ok(rows)
+}
+
+const ORDERS: &str =
+    "SELECT id, created_ms, asked FROM payment_order WHERE provider = $1 AND ask_ms BETWEEN $2 AND $3
+     ORDER BY provider, ask_ms, id LIMIT $4";
+
+/// Orders that are due, as many as a turn does. `longest_wait_ms`: the longest from now until one is due.
+pub(crate) async fn orders(
+    turn: &Turn,
+    provider: Outside,
+    longest_wait_ms: i64,
 ) -> Result<Vec<SilentOrder>, Error> {
-    let rows = database
-        .query(ORDERS, params![provider.as_str(), now_ms, limit])
-        .await?;
+    let rows = due(turn, ORDERS, provider, longest_wait_ms).await?;
     rows.iter()
         .map(|row| {
             Ok(SilentOrder {
@@ -53,17 +75,15 @@ pub(crate) async fn orders(
 
 const REFUNDS: &str = "SELECT r.id, r.created_ms, r.amount_fen, r.asked, o.id, o.created_ms, o.amount_fen
      FROM payment_refund r JOIN payment_order o ON o.id = r.order_id
-     WHERE r.provider = $1 AND r.ask_ms <= $2 ORDER BY r.provider, r.ask_ms, r.id LIMIT $3";
+     WHERE r.provider = $1 AND r.ask_ms BETWEEN $2 AND $3 ORDER BY r.provider, r.ask_ms, r.id LIMIT $4";
 
+/// Refunds that are due, as [`orders`].
 pub(crate) async fn refunds(
-    database: &Database,
+    turn: &Turn,
     provider: Outside,
-    now_ms: i64,
-    limit: i64,
+    longest_wait_ms: i64,
 ) -> Result<Vec<AskedRefund>, Error> {
-    let rows = database
-        .query(REFUNDS, params![provider.as_str(), now_ms, limit])
-        .await?;
+    let rows = due(turn, REFUNDS, provider, longest_wait_ms).await?;
     rows.iter()
         .map(|row| {
             Ok(AskedRefund {
@@ -137,7 +157,7 @@ mod tests {
     #[tokio::test]
     async fn statements_walk_an_index() {
         for due in [ORDERS, REFUNDS] {
-            walks_an_index(due, params!["p", 1_i64, 2_i64]).await;
+            walks_an_index(due, params!["p", 1_i64, 2_i64, 3_i64]).await;
         }
     }
 }

@@ -14,7 +14,6 @@ use super::out_trade_no;
 use crate::{
     account,
     app::{App, Written},
-    clock::now_ms,
     http::{
         address::ClientAddress,
         answer::{Answer, Envelope},
@@ -131,7 +130,7 @@ pub(crate) async fn top_up(
         .write(once, move |tx| {
             Box::pin(async move {
                 account::lock(tx, new.user).await?;
-                let now_ms = now_ms();
+                let now_ms = tx.now_ms().await?;
                 if order::count_open(tx, new.user, now_ms).await? >= ErrorCode::WalletOrderLimit.limit() {
                     return Err(ErrorCode::WalletOrderLimit.into());
                 }
@@ -167,8 +166,10 @@ struct Payer {
 /// The order as it is; the provider is asked for a ticket where it can be paid and has none.
 async fn with_ticket(app: &App, id: i64, payer: Payer) -> Result<Order, Error> {
     let order = read(app, id).await?;
-    let is_open = order.state() == OrderState::Open && now_ms() < order.expires_ms;
-    if order.ticket.is_some() || !is_open {
+    if order.ticket.is_some() || order.state() != OrderState::Open {
+        return refused(order);
+    }
+    if app.database.now_ms().await? >= order.expires_ms {
         return refused(order);
     }
     let provider = order.provider();

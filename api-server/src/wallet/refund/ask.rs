@@ -76,7 +76,7 @@ pub(crate) async fn ask(
     app.write(once, move |tx| {
         Box::pin(async move {
             account::lock(tx, user.id).await?;
-            let refunds = pay_back(tx, user.id, amount_fen, ids, now_ms()).await?;
+            let refunds = pay_back(tx, user.id, amount_fen, ids).await?;
             Ok(Written::new(Answer::one(&AskedRefunds { amount_fen, refunds })?))
         })
     })
@@ -89,10 +89,10 @@ async fn pay_back(
     user: UserId,
     amount_fen: i64,
     ids: Vec<(i64, i64)>,
-    now_ms: i64,
 ) -> Result<Vec<Refund>, Error> {
     let limit = i64::try_from(MAX_PARTS).unwrap_or(i64::MAX);
-    let orders = order::refundable(tx, user, now_ms - REFUNDABLE_MS, limit).await?;
+    let asked_ms = tx.now_ms().await?;
+    let orders = order::refundable(tx, user, asked_ms - REFUNDABLE_MS, limit).await?;
     let parts = split(amount_fen, &orders).ok_or(ErrorCode::PayBackTooMuch)?;
     let (mut refunds, mut movements) = (Vec::new(), Vec::new());
     for ((order, part_fen), (id, transfer)) in parts.into_iter().zip(ids) {
@@ -104,10 +104,11 @@ async fn pay_back(
             amount_fen: part_fen,
         };
         order::count_refund(tx, order.order, part_fen).await?;
-        refunds.push(refund::insert(tx, new, now_ms).await?);
+        refunds.push(refund::insert(tx, new, asked_ms).await?);
         let part = Fen::new(part_fen).ok_or_else(|| Error::internal("payment_order.amount_fen"))?;
         movements.push((transfer, Movement::pay_back(id, order.provider, user, part)));
     }
+    let now_ms = now_ms();
     // Accounts of the ledger are locked after all other rows.
     for (id, movement) in movements {
         let transfer = Transfer {

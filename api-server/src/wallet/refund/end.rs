@@ -19,8 +19,8 @@ pub(crate) enum Outcome {
     Failed(String),
 }
 
-/// Ends a refund: locks it, and gives the amount back to the wallet when it has failed. False when it had ended before, or is
-/// unknown.
+/// Ends a refund: locks it, and gives the amount back to the wallet when it has failed, by a transfer of `now_ms`, epoch
+/// milliseconds. False when it had ended before, or is unknown.
 ///
 /// # Errors
 /// Those of the ledger and of the database.
@@ -38,11 +38,11 @@ pub(crate) async fn end_refund(
         return Ok(false);
     };
     let Outcome::Failed(failure) = outcome else {
-        refund::end(tx, refund_id, None, now_ms).await?;
+        refund::end(tx, refund_id, None).await?;
         return Ok(true);
     };
     let failure: String = failure.chars().take(MAX_FAILURE_CHARS).collect();
-    refund::end(tx, refund_id, Some(&failure), now_ms).await?;
+    refund::end(tx, refund_id, Some(&failure)).await?;
     order::count_refund(tx, refund.order_id, -refund.amount_fen).await?;
     let amount = Fen::new(refund.amount_fen).ok_or_else(|| Error::internal("payment_refund.amount_fen"))?;
     let transfer = Transfer {

@@ -159,6 +159,7 @@ pub(in crate::wallet) struct NewOrder {
     pub(in crate::wallet) amount_fen: i64,
 }
 
+/// Background work asks for it, and closes it at last, by the database's clock: so `now_ms` is of that.
 pub(in crate::wallet) async fn insert(
     tx: &mut Transaction<'_>,
     new: &NewOrder,

@@ -93,7 +93,7 @@ pub(in crate::wallet) struct NewRefund {
     pub(in crate::wallet) amount_fen: i64,
 }
 
-/// Background work hands it to the provider at once.
+/// Background work hands it to the provider at once. `now_ms` is of the database's clock, which that work goes by.
 pub(in crate::wallet) async fn insert(
     tx: &mut Transaction<'_>,
     new: NewRefund,
@@ -127,13 +127,14 @@ pub(in crate::wallet) async fn lock(tx: &mut Transaction<'_>, refund: i64) -> Re
     rows.first().map(refund_row).transpose()
 }
 
-/// Ends a locked refund; with a failure it has failed. Nothing asks for it any more.
+/// Ends a locked refund; with a failure it has failed. Nothing asks for it any more. The time is the
+/// database's, as that of the comparison with bills.
 pub(in crate::wallet) async fn end(
     tx: &mut Transaction<'_>,
     refund: i64,
     failure: Option<&str>,
-    now_ms: i64,
 ) -> Result<(), Error> {
+    let now_ms = tx.now_ms().await?;
     let state = if failure.is_some() { FAILED } else { DONE };
     tx.execute(
         "UPDATE payment_refund SET state = $1, failure = $2, ended_ms = $3, ask_ms = NULL WHERE id = $4",
