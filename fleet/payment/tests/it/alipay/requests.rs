@@ -206,6 +206,10 @@ async fn a_refund_is_made_once_and_its_state_is_told() {
     let unfinished = ("T1".to_owned(), "0.88".to_owned(), None);
     vendor.books.lock().refunds.insert("R3".to_owned(), unfinished);
     assert_eq!(driver.query_refund("R3", "T1").await, Ok(RefundState::Running));
+    let failed = ("T1".to_owned(), "0.88".to_owned(), Some("REFUND_FAIL"));
+    vendor.books.lock().refunds.insert("R5".to_owned(), failed);
+    let ended = Ok(RefundState::Failed("REFUND_FAIL".to_owned()));
+    assert_eq!(driver.query_refund("R5", "T1").await, ended);
     vendor.mood(Mood::OtherOrder);
     assert!(matches!(
         driver.query_refund("R1", "T1").await,
