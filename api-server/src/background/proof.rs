@@ -3,14 +3,15 @@
 use jobs::{Failure, Next, Turn};
 use payment::Day;
 
-use crate::{app::App, clock::now_ms, http::error::Error, operator};
+use crate::{app::App, http::error::Error, operator};
 
 /// After midnight in Asia/Shanghai: few are awake.
 const AT_MS: i64 = 4 * 3_600_000;
 
-/// Proves the ledger once a day. The faults are the backlog of the job: they wait for an operator.
+/// Proves the ledger once a day, by the database's clock. The faults are the backlog of the job: they wait for an operator.
 pub(super) async fn prove(app: App, turn: Turn) -> Result<Next, Failure> {
-    let day = Day::at(now_ms() - AT_MS).get().to_string();
+    let now_ms = turn.database().now_ms().await?;
+    let day = Day::at(now_ms - AT_MS).get().to_string();
     if turn.cursor() == day {
         return Ok(Next::Usual);
     }

@@ -1,6 +1,7 @@
 //! The daily comparison of a provider's bill with our orders and refunds.
 
 use database::params;
+use payment::Day;
 use serde_json::{Value, json};
 
 use super::{
@@ -19,7 +20,7 @@ type Shape = (String, String, Option<i64>, Option<i64>);
 
 impl Fleet {
     /// Pauses the job, and forgets which bills were compared: the first turn of a service compares yesterday's.
-    async fn before_bills(&self, operator: &Person) {
+    pub async fn before_bills(&self, operator: &Person) {
         let path = "/operator/job/bills_mockpay/pause";
         eventually("the job is known", async || {
             let paused = operator.post(&self.service, path, json!({})).send().await;
@@ -173,4 +174,43 @@ async fn each_difference_of_a_bill_is_an_item_until_an_operator_closes_it() {
         .map(|act| (act["act"].clone(), act["reason"].clone()))
         .collect();
     assert_eq!(of_it, [(json!("bill_item_closed"), json!(word))]);
+}
+
+/// As a clock left them that was ahead once.
+#[tokio::test]
+async fn bills_of_days_that_are_not_over_hide_no_other() {
+    let fleet = Fleet::start().await;
+    let (operator, _) = operator(&fleet.service, "张伟").await;
+    fleet.before_bills(&operator).await;
+    let order = fleet.top_up(1000).await;
+    fleet.service.press(&order, "pay").await;
+    for sql in [
+        "UPDATE payment_order SET paid_ms = paid_ms - $1",
+        "UPDATE mockpay_order SET paid_ms = paid_ms - $1",
+    ] {
+        fleet.set(sql, params![2 * DAY_MS]).await;
+    }
+    let now_ms = fleet.service.database.now_ms().await.unwrap();
+    let over = Day::at(now_ms - 2 * DAY_MS);
+    for days in [0, 1, 400] {
+        let sql = "INSERT INTO bill (provider, day, orders, amount_fen, compared_ms) VALUES ('mockpay', $1, 0, 0, $2)";
+        let at_ms = now_ms + days * DAY_MS;
+        fleet
+            .set(sql, params![Day::at(at_ms).get(), at_ms + DAY_MS])
+            .await;
+    }
+    fleet.compare(&operator).await;
+    let days = fleet
+        .service
+        .database
+        .query("SELECT day FROM bill ORDER BY day LIMIT 5", vec![]);
+    let days: Vec<i64> = days
+        .await
+        .unwrap()
+        .iter()
+        .map(|row| row.get(0).unwrap())
+        .collect();
+    assert_eq!(days[0], over.get());
+    let today = Day::at(fleet.service.database.now_ms().await.unwrap());
+    assert!(days.iter().all(|day| *day < today.get()), "{days:?}");
 }

@@ -2,6 +2,7 @@
 
 use database::params;
 use jiff::{SignedDuration, Timestamp};
+use payment::Day;
 use serde_json::{Value, json};
 
 use super::{
@@ -325,4 +326,32 @@ async fn what_a_clock_that_was_ahead_put_off_for_years_is_asked_for_now() {
     let ahead = "SELECT ask_ms FROM payment_order WHERE state = 'open'";
     let ahead_ms = fleet.service.number(ahead).await - fleet.service.database.now_ms().await.unwrap();
     assert!((0..=300_000).contains(&ahead_ms), "{ahead_ms}");
+}
+
+#[tokio::test]
+#[ignore = "runs apart, at another time"]
+async fn a_process_that_is_ahead_or_behind_compares_the_bills_of_days_that_are_over() {
+    return_to_now();
+    let fleet = Fleet::start().await;
+    let (operator, _) = operator(&fleet.service, "张伟").await;
+    let day_ms = 24 * 3_600_000;
+    for days in [100, -100] {
+        fleet.before_bills(&operator).await;
+        leap_by(days);
+        turn(&fleet.service, &operator, &["bills_mockpay"]).await;
+        let now_ms = fleet.service.database.now_ms().await.unwrap();
+        let newest = fleet
+            .service
+            .number("SELECT coalesce(max(day), 0) FROM bill")
+            .await;
+        let oldest = fleet
+            .service
+            .number("SELECT coalesce(min(day), 99999999) FROM bill")
+            .await;
+        assert!(newest < Day::at(now_ms).get(), "{newest}, {days} days");
+        assert!(
+            oldest >= Day::at(now_ms - 2 * day_ms).get(),
+            "{oldest}, {days} days"
+        );
+    }
 }

@@ -1,4 +1,5 @@
-//! The bill of a provider's day, compared with our orders and refunds. A difference becomes an open item.
+//! The bill of a provider's day, compared with our orders and refunds. A difference becomes an open item. The day is over by
+//! the database's clock.
 
 mod match_up;
 mod schedule;
@@ -13,7 +14,7 @@ use super::{
     driver,
     table::bill::{self, Compared},
 };
-use crate::{app::App, clock::now_ms, http::error::Error};
+use crate::{app::App, http::error::Error};
 
 pub(super) use self::match_up::{Item, Kind};
 
@@ -25,7 +26,8 @@ const PAGE: usize = 200;
 
 /// Compares the next bill that is due.
 pub(super) async fn compare(app: App, provider: Outside, turn: Turn) -> Result<Next, Failure> {
-    let now_ms = now_ms();
+    let now_ms = turn.database().now_ms().await?;
+    forget_unended(&turn, provider, Day::at(now_ms)).await?;
     let last = bill::last_day(turn.database(), provider).await?;
     let first_paid_ms = match last {
         Some(_) => None,
@@ -37,6 +39,17 @@ pub(super) async fn compare(app: App, provider: Outside, turn: Turn) -> Result<N
     };
     turn.set_backlog(bill::open_items(turn.database(), provider).await?);
     Ok(next)
+}
+
+/// A day that is not over was compared by a clock that was ahead. It is compared when it is over, and so are those before it.
+async fn forget_unended(turn: &Turn, provider: Outside, today: Day) -> Result<(), Failure> {
+    if !bill::has_from(turn.database(), provider, today).await? {
+        return Ok(());
+    }
+    let forgotten = turn.transaction::<_, Error, _>(move |tx| {
+        Box::pin(async move { bill::forget_from(tx, provider, today).await })
+    });
+    Ok(forgotten.await?)
 }
 
 async fn compare_day(
@@ -137,8 +150,9 @@ async fn write(app: &App, turn: &Turn, provider: Outside, day: Day, items: Vec<I
         }
         let written = turn.transaction::<_, Error, _>(move |tx| {
             Box::pin(async move {
+                let now_ms = tx.now_ms().await?;
                 for (id, item) in some {
-                    bill::insert_item(tx, id, provider, day, item, now_ms()).await?;
+                    bill::insert_item(tx, id, provider, day, item, now_ms).await?;
                 }
                 Ok(())
             })
@@ -149,7 +163,10 @@ async fn write(app: &App, turn: &Turn, provider: Outside, day: Day, items: Vec<I
 
 async fn finish(turn: &Turn, provider: Outside, day: Day, compared: Compared) -> Result<(), Failure> {
     let finished = turn.transaction::<_, Error, _>(move |tx| {
-        Box::pin(async move { bill::insert_bill(tx, provider, day, compared, now_ms()).await })
+        Box::pin(async move {
+            let now_ms = tx.now_ms().await?;
+            bill::insert_bill(tx, provider, day, compared, now_ms).await
+        })
     });
     Ok(finished.await?)
 }

@@ -48,6 +48,22 @@ pub(crate) async fn last_day(database: &Database, provider: Outside) -> Result<O
     Ok(day.and_then(Day::new))
 }
 
+const FROM: &str = "SELECT day FROM bill WHERE provider = $1 AND day >= $2 LIMIT 1";
+
+/// Whether a bill of a day or of a later one was compared.
+pub(crate) async fn has_from(database: &Database, provider: Outside, day: Day) -> Result<bool, Error> {
+    let params = params![provider.as_str(), day.get()];
+    Ok(database.query_first(FROM, params).await?.is_some())
+}
+
+/// Forgets that bills of a day and of later ones were compared.
+pub(crate) async fn forget_from(tx: &mut Transaction<'_>, provider: Outside, day: Day) -> Result<(), Error> {
+    let params = params![provider.as_str(), day.get()];
+    tx.execute("DELETE FROM bill WHERE provider = $1 AND day >= $2", params)
+        .await?;
+    Ok(())
+}
+
 const FIRST_PAID: &str = "SELECT paid_ms FROM payment_order WHERE provider = $1 AND paid_ms >= 0
      ORDER BY provider, paid_ms, id LIMIT 1";
 
@@ -245,6 +261,7 @@ mod tests {
     #[tokio::test]
     async fn statements_walk_an_index() {
         walks_an_index(LAST_DAY, params!["p"]).await;
+        walks_an_index(FROM, params!["p", 1_i64]).await;
         walks_an_index(FIRST_PAID, params!["p"]).await;
         for page in [PAID_ORDERS, ENDED_REFUNDS] {
             walks_an_index(page, params!["p", 1_i64, 1_i64, 2_i64, 3_i64]).await;
