@@ -63,6 +63,7 @@ pub use crate::{
         CountryCode, DoctorVerification, MediaPlace, Origin, PaymentProvider, PublicAddress, RestPort,
         Settings, SmsProvider, exposure, media::open as open_media, payment::probe_vendors,
     },
+    settlement::unnamed::{Unnamed, unnamed_providers},
 };
 
 /// The REST service, prepared: its settings are checked and its secrets loaded.
@@ -94,6 +95,7 @@ impl Service {
             let inner = error.inner().unwrap_or_default();
             Event::NamesFoldedLater { inner }.emit();
         }
+        settlement::unnamed::report(&database, &settings.payment_providers).await?;
         let app = assembly::app(&settings, database, journal, backplane, shutdown.clone()).await?;
         let mut router = routes::router(app.clone());
         if !settings.cors_origin.is_empty() {

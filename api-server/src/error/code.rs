@@ -254,13 +254,15 @@ error_codes! {
     WalletOrderLimit(20) = CONFLICT "wallet.order_limit_reached",
         "未支付的充值订单最多 {limit} 个，请先支付，或等待它们过期", "At most {limit} orders may be open; pay them, or wait until they expire";
     ProviderOff = CONFLICT "wallet.provider_off",
-        "平台未开通这种支付方式，请换一种", "The platform does not offer this provider; choose another one";
+        "平台目前未开通这种支付方式：充值请换一种，退回请减少金额或联系平台客服", "The platform does not offer this provider now; choose another one, or get less back and contact the platform's support";
     ProviderAway = SERVICE_UNAVAILABLE "wallet.provider_away",
         "支付渠道暂时不可用，请稍后重试", "The payment provider is unavailable; try again later";
     ProviderRefused = CONFLICT "wallet.provider_refused",
         "支付渠道拒绝了这笔订单，请核对后重新下单，或换一种支付方式", "The payment provider refused this order; check it and make a new one, or choose another provider";
     PayBackTooMuch = CONFLICT "wallet.not_refundable",
         "可原路退回的金额不足，请减少金额或联系平台客服", "Less than this can go back to where it came from; lower the amount or contact the platform's support";
+    PayBackLimit(20) = CONFLICT "wallet.refund_limit_reached",
+        "一次最多退回到 {limit} 笔充值订单，请减少金额，其余可在之后再次申请", "One request pays back to at most {limit} orders; lower the amount, and ask for the rest afterwards";
     PaymentNoticeRefused = BAD_REQUEST "payment.notice_refused",
         "支付通知未通过校验", "The payment notice was refused";
     PriceChanged = CONFLICT "team.price_changed",

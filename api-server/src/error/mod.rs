@@ -6,7 +6,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use axum::response::{IntoResponse, Response};
 use database::{Kind, Outage};
-use ledger::{FIRST_DAY, LAST_DAY, Window};
+use ledger::{FIRST_DAY, Fen, LAST_DAY, Window};
 
 pub use code::ErrorCode;
 
@@ -24,6 +24,8 @@ pub struct Error {
     window: Option<Box<Window>>,
     /// The limit of a record that was reached.
     limit: Option<i64>,
+    /// The amount of the wallet that one request takes back now, fen.
+    refundable_fen: Option<i64>,
     /// A dependency is away. Its outage has a log line at its beginning and its end, and none for each request.
     is_outage: bool,
 }
@@ -48,6 +50,7 @@ impl Error {
             inner: None,
             window: None,
             limit: None,
+            refundable_fen: None,
             is_outage: false,
         }
     }
@@ -137,6 +140,13 @@ impl Error {
         }
     }
 
+    /// With the amount of the wallet that one request takes back now, fen.
+    #[must_use]
+    pub fn refundable(mut self, fen: i64) -> Self {
+        self.refundable_fen = Some(fen);
+        self
+    }
+
     /// With the seconds after which to retry.
     #[must_use]
     pub fn retry_after(mut self, seconds: u64) -> Self {
@@ -171,6 +181,11 @@ impl Error {
         self.limit
     }
 
+    /// The amount of the wallet that one request takes back now, fen.
+    pub fn refundable_fen(&self) -> Option<i64> {
+        self.refundable_fen
+    }
+
     /// The seconds after which to retry.
     pub fn retry_after_s(&self) -> Option<u64> {
         self.retry_after_s
@@ -192,9 +207,10 @@ impl Error {
         match (&self.rule, language) {
             (Some((zh, _)), Language::Chinese) => format!("字段 {field} 无效：{zh}"),
             (Some((_, en)), Language::English) => format!("Field {field} is invalid: {en}"),
-            (None, language) => match &self.window {
-                Some(window) => waits(window, language),
-                None => self.code.sentence(language).into_owned(),
+            (None, language) => match (&self.window, self.refundable_fen.and_then(Fen::new)) {
+                (Some(window), _) => waits(window, language),
+                (None, Some(fen)) => takes_back(&self.code.sentence(language), fen, language),
+                (None, None) => self.code.sentence(language).into_owned(),
             },
         }
     }
@@ -213,6 +229,15 @@ fn waits(next: &Window, language: Language) -> String {
             "Income cannot be withdrawn now; the next window is from {month}-{first:02} 00:00 to {month}-{last:02} 24:00, \
              Beijing time"
         ),
+    }
+}
+
+/// A sentence with the amount that one request takes back.
+fn takes_back(sentence: &str, fen: Fen, language: Language) -> String {
+    let yuan = fen.to_yuan();
+    match language {
+        Language::Chinese => format!("{sentence}。目前一次最多可退 {yuan} 元"),
+        Language::English => format!("{sentence}. One request takes back {yuan} yuan now"),
     }
 }
 

@@ -203,6 +203,7 @@ fn write_failure(response: &mut Response, error: &Error, language: Language, req
         field: error.at(),
         window: error.window().map(WindowShown::from),
         limit: error.limit(),
+        refundable_fen: error.refundable_fen(),
         request_id,
     };
     // Serializing strings and numbers cannot fail.

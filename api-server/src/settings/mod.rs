@@ -10,6 +10,7 @@ mod public;
 use std::{num::NonZeroU32, path::PathBuf};
 
 use clap::{Args, ValueEnum};
+use ledger::Outside;
 use proto::media::MediaHosts;
 
 use program::address::Network;
@@ -141,6 +142,17 @@ pub enum PaymentProvider {
     Wechat,
     /// Alipay.
     Alipay,
+}
+
+impl PaymentProvider {
+    /// The way of its money.
+    pub(crate) const fn outside(self) -> Outside {
+        match self {
+            Self::Mockpay => Outside::Mockpay,
+            Self::Wechat => Outside::Wechat,
+            Self::Alipay => Outside::Alipay,
+        }
+    }
 }
 
 /// Who verifies doctors.

@@ -8,6 +8,7 @@ pub(crate) mod difference;
 mod order;
 mod pay_back;
 mod table;
+pub(crate) mod unnamed;
 
 use std::time::Duration;
 

@@ -222,3 +222,65 @@ async fn a_refund_ends_by_its_notice() {
     assert_eq!(service.order_now(&member, &order).await["refunded_fen"], 60);
     service.balances().await;
 }
+
+#[tokio::test]
+async fn a_balance_from_many_orders_goes_back_in_several_requests() {
+    let service = Service::charging().await;
+    let member = service.member("Pat").await;
+    for at in 0..21 {
+        service.paid_order(&member, 100 + at, &format!("o{at}")).await;
+    }
+    let whole = 21 * 100 + (0..21).sum::<i64>();
+    assert_eq!(service.balance(wallet(&member)).await, whole);
+    // The newest 20 are all but the first one.
+    let at_once = whole - 100;
+    for (at, fen) in [whole, at_once + 1].into_iter().enumerate() {
+        let refused = service.pay_back(&member, fen, &format!("a{at}")).await;
+        refused.refused(409, "wallet.refund_limit_reached");
+        assert_eq!(refused.json["refundable_fen"], at_once);
+        let message = refused.json["message"].as_str().unwrap();
+        assert!(
+            message.contains("20 笔") && message.contains("22.10 元"),
+            "{message}"
+        );
+    }
+    let too_much = service.pay_back(&member, whole + 1, "b").await;
+    too_much.refused(409, "wallet.not_refundable");
+    assert_eq!(service.balance(wallet(&member)).await, whole);
+    assert_eq!(service.number("SELECT count(*) FROM payment_refund").await, 0);
+    let asked = service.pay_back(&member, at_once, "c").await.result();
+    assert_eq!(asked["refunds"].as_array().unwrap().len(), 20);
+    service.pay_back(&member, 100, "d").await.result();
+    assert_eq!(service.balance(wallet(&member)).await, 0);
+    service.reconciles().await;
+}
+
+/// Nothing would hand it over.
+#[tokio::test]
+async fn balance_goes_back_by_providers_that_are_offered_only() {
+    let service = Service::charging().await;
+    let member = service.member("Pat").await;
+    service.paid_order(&member, 100, "a").await;
+    let other = service.paid_order(&member, 50, "b").await;
+    let off = "UPDATE payment_order SET provider = 'wechat' WHERE id = $1";
+    service.rewrite(off, other["order_id"].as_i64().unwrap()).await;
+    for (at, fen) in [150, 101].into_iter().enumerate() {
+        let refused = service.pay_back(&member, fen, &format!("c{at}")).await;
+        refused.refused(409, "wallet.provider_off");
+        assert_eq!(refused.json["refundable_fen"], 100);
+    }
+    assert_eq!(service.balance(wallet(&member)).await, 150);
+    let asked = service.pay_back(&member, 100, "d").await.result();
+    assert_eq!(asked["refunds"][0]["provider"], "mockpay");
+    let refused = service.pay_back(&member, 1, "e").await;
+    refused.refused(409, "wallet.provider_off");
+    assert_eq!(refused.json["refundable_fen"], 0);
+    service
+        .pay_back(&member, 51, "f")
+        .await
+        .refused(409, "wallet.not_refundable");
+    assert_eq!(service.balance(wallet(&member)).await, 50);
+    let of_others = "SELECT count(*) FROM payment_refund WHERE provider <> 'mockpay'";
+    assert_eq!(service.number(of_others).await, 0);
+    service.balances().await;
+}

@@ -89,6 +89,10 @@ pub struct Failure<'a> {
     /// The limit that was reached; only of `consult.open_limit_reached`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<i64>,
+    /// The amount that one request takes back now, fen; only of `wallet.refund_limit_reached`, and of `wallet.provider_off` where balance
+    /// is asked for back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refundable_fen: Option<i64>,
     /// Equal to the X-Request-Id header.
     pub request_id: &'a str,
 }

@@ -1,6 +1,6 @@
 //! Orders and refunds that a provider is asked for, by the database's clock.
 
-use database::{Row, Transaction, params};
+use database::{Database, Row, Transaction, params};
 use jobs::Turn;
 use ledger::Outside;
 
@@ -99,6 +99,22 @@ pub(crate) async fn refunds(
         .collect()
 }
 
+/// Times are positive; what has ended has none.
+const WAITING: [&str; 2] = [
+    "SELECT count(*) FROM payment_order WHERE provider = $1 AND ask_ms >= 0",
+    "SELECT count(*) FROM payment_refund WHERE provider = $1 AND ask_ms >= 0",
+];
+
+/// Counts the orders and the refunds of a provider that are to be asked for at any time.
+pub(crate) async fn waiting(database: &Database, provider: Outside) -> Result<(i64, i64), database::Error> {
+    let mut counts = [0, 0];
+    for (count, sql) in counts.iter_mut().zip(WAITING) {
+        let row = database.query_first(sql, params![provider.as_str()]).await?;
+        *count = row.map_or(Ok(0), |row| row.get(0))?;
+    }
+    Ok(counts.into())
+}
+
 /// Of an order that is still open.
 pub(crate) async fn ask_later(
     tx: &mut Transaction<'_>,
@@ -158,6 +174,9 @@ mod tests {
     async fn statements_walk_an_index() {
         for due in [ORDERS, REFUNDS] {
             walks_an_index(due, params!["p", 1_i64, 2_i64, 3_i64]).await;
+        }
+        for waiting in WAITING {
+            walks_an_index(waiting, params!["p"]).await;
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use axum::extract::State;
 use database::Transaction;
-use ledger::{Fen, Movement, Transfer};
-use proto::UserId;
+use ledger::{Account, Fen, Movement, Outside, Transfer};
+use payment::Driver;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -20,14 +20,14 @@ use crate::{
     wallet::{
         Caller,
         table::{
-            order::{self, Refundable},
+            order::{self, Back, Refundable},
             refund::{self, NewRefund, Refund},
         },
     },
 };
 
 /// Orders that one request pays back at most.
-const MAX_PARTS: usize = 20;
+const MAX_PARTS: usize = ErrorCode::PayBackLimit.limit() as usize;
 /// How long providers pay an order back, milliseconds: a year.
 const REFUNDABLE_MS: i64 = 365 * 24 * 60 * 60 * 1000;
 
@@ -49,7 +49,9 @@ pub(crate) struct AskedRefunds {
 /// Asks for unspent balance back
 ///
 /// By the member. It leaves the wallet at once and goes back to the orders that it came from, the newest first, of the last
-/// year. What a provider refuses is in the wallet again.
+/// year. What a provider refuses is in the wallet again. One request takes back what came by 20 orders; what came by more is
+/// asked for again afterwards, with a new key. Refusals name what one request takes back now: `refundable_fen`, beside `error`
+/// of `wallet.refund_limit_reached` and `wallet.provider_off`.
 #[utoipa::path(
     operation_id = "refundWallet",
     post, path = "/wallet/refund", tag = "wallet", request_body = NewWalletRefund, params(DemandedKey),
@@ -57,7 +59,7 @@ pub(crate) struct AskedRefunds {
         (status = 200, body = Envelope<AskedRefunds>),
         (status = 402, description = "`wallet.insufficient`"),
         (status = 403, description = "`wallet.members_only`"),
-        (status = 409, description = "`wallet.not_refundable`")
+        (status = 409, description = "`wallet.not_refundable`, `wallet.refund_limit_reached`, `wallet.provider_off`")
     ),
     security(("access_token" = []), ("bearer" = []))
 )]
@@ -73,10 +75,15 @@ pub(crate) async fn ask(
         let refund = app.database.allocate_id(refund::SEQUENCE).await?;
         ids.push((refund, app.database.allocate_id(ledger::SEQUENCE).await?));
     }
+    let offered: Vec<Outside> = app.providers.iter().map(Driver::outside).collect();
     app.write(once, move |tx| {
         Box::pin(async move {
             account::lock(tx, user.id).await?;
-            let refunds = pay_back(tx, user.id, amount_fen, ids).await?;
+            let asked_ms = tx.now_ms().await?;
+            let back = Back::new(user.id, asked_ms - REFUNDABLE_MS, |provider| {
+                offered.contains(&provider)
+            });
+            let refunds = pay_back(tx, &back, amount_fen, (asked_ms, ids)).await?;
             Ok(Written::new(Answer::one(&AskedRefunds { amount_fen, refunds })?))
         })
     })
@@ -86,14 +93,15 @@ pub(crate) async fn ask(
 /// Splits an amount over orders, and takes each part out of the wallet. The account is locked.
 async fn pay_back(
     tx: &mut Transaction<'_>,
-    user: UserId,
+    back: &Back,
     amount_fen: i64,
-    ids: Vec<(i64, i64)>,
+    (asked_ms, ids): (i64, Vec<(i64, i64)>),
 ) -> Result<Vec<Refund>, Error> {
-    let limit = i64::try_from(MAX_PARTS).unwrap_or(i64::MAX);
-    let asked_ms = tx.now_ms().await?;
-    let orders = order::refundable(tx, user, asked_ms - REFUNDABLE_MS, limit).await?;
-    let parts = split(amount_fen, &orders).ok_or(ErrorCode::PayBackTooMuch)?;
+    let user = back.user;
+    let orders = order::refundable(tx, back, ErrorCode::PayBackLimit.limit()).await?;
+    let Some(parts) = split(amount_fen, &orders) else {
+        return Err(refusal(tx, back, amount_fen, &orders).await?);
+    };
     let (mut refunds, mut movements) = (Vec::new(), Vec::new());
     for ((order, part_fen), (id, transfer)) in parts.into_iter().zip(ids) {
         let new = NewRefund {
@@ -122,6 +130,29 @@ async fn pay_back(
     Ok(refunds)
 }
 
+/// The refusal of an amount that exceeds what one request takes back.
+async fn refusal(
+    tx: &mut Transaction<'_>,
+    back: &Back,
+    amount_fen: i64,
+    orders: &[Refundable],
+) -> Result<Error, Error> {
+    let (offered_fen, all_fen) = order::rests(tx, back).await?;
+    if amount_fen > all_fen {
+        return Ok(ErrorCode::PayBackTooMuch.into());
+    }
+    let balance_fen = ledger::balance_in(tx, Account::Wallet(back.user)).await?;
+    if amount_fen > balance_fen {
+        return Ok(ErrorCode::WalletInsufficient.into());
+    }
+    let at_once_fen: i64 = orders.iter().map(|order| order.rest_fen).sum();
+    let code = match amount_fen <= offered_fen {
+        true => ErrorCode::PayBackLimit,
+        false => ErrorCode::ProviderOff,
+    };
+    Ok(Error::new(code).refundable(at_once_fen.min(balance_fen)))
+}
+
 /// The part of each order, in their order; `None` when they hold less.
 fn split(amount_fen: i64, orders: &[Refundable]) -> Option<Vec<(Refundable, i64)>> {
     let mut rest = amount_fen;
@@ -138,8 +169,6 @@ fn split(amount_fen: i64, orders: &[Refundable]) -> Option<Vec<(Refundable, i64)
 
 #[cfg(test)]
 mod tests {
-    use ledger::Outside;
-
     use super::*;
 
     #[test]

@@ -1,11 +1,10 @@
 //! Orders.
 
-use database::{Database, Row, Transaction, params};
+use database::{Database, Row, Transaction, Value, params};
 use ledger::Outside;
 use payment::{Payment, Scene, Ticket};
 use proto::UserId;
 use serde::Serialize;
-use serde_json::Value;
 use utoipa::{
     ToSchema,
     openapi::{RefOr, Schema},
@@ -73,7 +72,7 @@ pub(crate) struct Order {
     /// the order.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
-    pub(in crate::wallet) ticket: Option<Value>,
+    pub(in crate::wallet) ticket: Option<serde_json::Value>,
     pub(in crate::wallet) created_ms: i64,
     /// Until when it can be paid.
     pub(in crate::wallet) expires_ms: i64,
@@ -278,18 +277,45 @@ pub(in crate::wallet) struct Refundable {
     pub(in crate::wallet) rest_fen: i64,
 }
 
+/// The orders that can take money back: those that were made since a time and paid by a provider that the service offers.
+/// Nothing hands money over to another one.
+#[derive(Clone, Copy)]
+pub(in crate::wallet) struct Back {
+    pub(in crate::wallet) user: UserId,
+    pub(in crate::wallet) since_ms: i64,
+    offered: [Option<&'static str>; PROVIDERS.len()],
+}
+
+impl Back {
+    /// `offers` says whether the service offers a provider.
+    pub(in crate::wallet) fn new(user: UserId, since_ms: i64, offers: impl Fn(Outside) -> bool) -> Self {
+        let offered = PROVIDERS.map(|provider| offers(provider).then_some(provider.as_str()));
+        Self {
+            user,
+            since_ms,
+            offered,
+        }
+    }
+
+    fn params(&self) -> Vec<Value> {
+        let [one, two, three] = self.offered.map(|provider| provider.unwrap_or(""));
+        params![self.user.get(), self.since_ms, one, two, three]
+    }
+}
+
 const REFUNDABLE: &str = "SELECT id, provider, amount_fen - refunded_fen FROM payment_order
-     WHERE user_id = $1 AND state = 'paid' AND created_ms > $2 AND refunded_fen < amount_fen
-     ORDER BY created_ms DESC, id DESC LIMIT $3";
+     WHERE user_id = $1 AND state = 'paid' AND created_ms > $2 AND refunded_fen < amount_fen AND provider IN ($3, $4, $5)
+     ORDER BY created_ms DESC, id DESC LIMIT $6";
 
 /// The paid orders of a user that can still take money back, the newest first.
 pub(in crate::wallet) async fn refundable(
     tx: &mut Transaction<'_>,
-    user: UserId,
-    since_ms: i64,
+    back: &Back,
     limit: i64,
 ) -> Result<Vec<Refundable>, Error> {
-    let rows = tx.query(REFUNDABLE, params![user.get(), since_ms, limit]).await?;
+    let mut params = back.params();
+    params.push(limit.into());
+    let rows = tx.query(REFUNDABLE, params).await?;
     rows.iter()
         .map(|row| {
             let provider = word(row, 1, PROVIDERS.map(Outside::as_str))?;
@@ -300,6 +326,17 @@ pub(in crate::wallet) async fn refundable(
             })
         })
         .collect()
+}
+
+const RESTS: &str =
+    "SELECT CAST(coalesce(sum(CASE WHEN provider IN ($3, $4, $5) THEN amount_fen - refunded_fen ELSE 0 END), 0) AS BIGINT),
+            CAST(coalesce(sum(amount_fen - refunded_fen), 0) AS BIGINT)
+     FROM payment_order WHERE user_id = $1 AND state = 'paid' AND created_ms > $2 AND refunded_fen < amount_fen";
+
+/// All that the orders of a user can still take back, fen: by the providers that are offered, and by all.
+pub(in crate::wallet) async fn rests(tx: &mut Transaction<'_>, back: &Back) -> Result<(i64, i64), Error> {
+    let row = tx.query_first(RESTS, back.params()).await?;
+    row.map_or(Ok((0, 0)), |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 /// Counts an amount as paid back of an order, or no longer so when it is below zero.
@@ -339,6 +376,12 @@ mod tests {
         list(UserId::from_database(1)).walks_an_index().await;
         walks_an_index(&one_sql(), params![1_i64]).await;
         walks_an_index(COUNT_OPEN, params![1_i64, 1_i64]).await;
-        walks_an_index(REFUNDABLE, params![1_i64, 1_i64, 1_i64]).await;
+        let back = Back::new(UserId::from_database(1), 1, |provider| {
+            provider == Outside::Wechat
+        });
+        walks_an_index(RESTS, back.params()).await;
+        let mut with_limit = back.params();
+        with_limit.push(1_i64.into());
+        walks_an_index(REFUNDABLE, with_limit).await;
     }
 }

@@ -19,6 +19,12 @@ crate::catalogue! {
         &["mockpay", "wechat", "alipay"],
         "Balance that its provider refused to pay back for good; the wallet has it again",
     );
+    UNNAMED: CounterBy(
+        "huizhen_payment_providers_unnamed_total",
+        "provider",
+        &["mockpay", "wechat", "alipay"],
+        "Starts that found open orders or asked pay-backs of a provider that --payment-providers does not name",
+    );
 }
 
 const TARGET: &str = "api_server";
@@ -40,6 +46,12 @@ pub enum Event<'a> {
     },
     /// A provider refused to pay back.
     PayBackFailed { provider: &'static str, refund: i64 },
+    /// Open orders and asked pay-backs are of a provider that the settings do not name.
+    ProviderUnnamed {
+        provider: &'static str,
+        orders: i64,
+        pay_backs: i64,
+    },
 }
 
 impl Event<'_> {
@@ -61,6 +73,20 @@ impl Event<'_> {
             Self::PayBackFailed { provider, refund } => {
                 PAY_BACKS_FAILED.increment(provider);
                 tracing::warn!(target: TARGET, provider, refund, "a provider refused to pay back: the wallet has the amount again");
+            }
+            Self::ProviderUnnamed {
+                provider,
+                orders,
+                pay_backs,
+            } => {
+                UNNAMED.increment(provider);
+                tracing::error!(
+                    target: TARGET,
+                    provider,
+                    orders,
+                    pay_backs,
+                    "nothing asks for orders and pay-backs of a provider that --payment-providers does not name"
+                );
             }
         }
     }

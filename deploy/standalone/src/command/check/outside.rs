@@ -6,7 +6,8 @@ use std::{
     time::Duration,
 };
 
-use api_server::{PaymentProvider, SmsProvider};
+use api_server::{PaymentProvider, SmsProvider, Unnamed};
+use database::Database;
 use tokio::{
     net::{TcpListener, TcpStream, lookup_host},
     time::timeout,
@@ -17,6 +18,7 @@ use crate::settings::Settings;
 
 /// The longest wait for a connection.
 const CONNECT_LIMIT: Duration = Duration::from_secs(3);
+const PAYMENT: &str = "payment";
 
 /// Checks the address of this node that apps get.
 pub(super) async fn advertised(settings: &Settings, running: Option<&Running>) -> Finding {
@@ -127,9 +129,44 @@ fn to_the_log(settings: &Settings, provider: SmsProvider) -> Finding {
     )
 }
 
-/// Checks keys and way of the payment providers, by a signed question about an order that does not exist.
+/// Checks keys and way of the payment providers, by a signed question about an order that does not exist, and that no money
+/// waits for another provider.
 pub(super) async fn payment(settings: &Settings) -> Vec<Finding> {
-    const ABOUT: &str = "payment";
+    let mut findings = probed(settings).await;
+    findings.extend(unnamed(settings).await.iter().map(waits));
+    findings
+}
+
+/// A database that does not open, or is of an earlier schema, has a line of its own.
+async fn unnamed(settings: &Settings) -> Vec<Unnamed> {
+    if settings.database_file().is_some_and(|file| !file.exists()) {
+        return Vec::new();
+    }
+    let Ok(database) = Database::look(&settings.database_url()).await else {
+        return Vec::new();
+    };
+    let named = &settings.api.payment_providers;
+    let found = api_server::unnamed_providers(&database, named).await;
+    database.close().await;
+    found.unwrap_or_default()
+}
+
+fn waits(unnamed: &Unnamed) -> Finding {
+    let Unnamed {
+        provider,
+        orders,
+        pay_backs,
+    } = unnamed;
+    Finding::fail(
+        PAYMENT,
+        format!(
+            "{orders} open orders and {pay_backs} pay-backs are {provider}'s, which is not named: nothing asks for them"
+        ),
+        format!("name {provider} in --payment-providers until they have ended"),
+    )
+}
+
+async fn probed(settings: &Settings) -> Vec<Finding> {
     let probed = api_server::probe_vendors(&settings.api).await;
     probed
         .into_iter()
@@ -141,11 +178,11 @@ pub(super) async fn payment(settings: &Settings) -> Vec<Finding> {
             };
             match outcome {
                 Ok(()) => Finding::ok(
-                    ABOUT,
+                    PAYMENT,
                     format!("{name} answers a signed question; no order was made"),
                 ),
                 Err(error) => Finding::fail(
-                    ABOUT,
+                    PAYMENT,
                     format!("{name}: {error:#}"),
                     format!(
                         "mend the file of {flag}, its keys, or the way there; members cannot top up by it"

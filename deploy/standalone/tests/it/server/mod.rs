@@ -4,4 +4,5 @@ mod beside;
 mod full_disk;
 mod on_server;
 mod starts;
+mod unnamed;
 mod vital;
