@@ -402,8 +402,10 @@ error_codes! {
     // Accounts and operators, second part.
     OperatorCodeRefused = UNAUTHORIZED "operator.code_refused",
         "两步验证码缺失、不正确或已使用，请输入验证器应用中的当前验证码", "The code of the second factor is missing, wrong or used; enter the present one of the authenticator app";
+    AccountClosed = CONFLICT "account.closed",
+        "该账号已注销，不能再向其钱包入账，请线下处理", "This account is closed and its wallet no longer changes; settle it outside of the service";
     AccountOpenWork = CONFLICT "account.open_work",
-        "账号仍有未结事项（进行中的咨询、余额、会费，或所创建的团队、诊所），请先处理", "The account still has a running consult, a balance, a fee, or a team or clinic of its own; settle them first";
+        "账号仍有未结事项（进行中的咨询、余额、会费、未完成的充值或退回，或所创建的团队、诊所），请先处理", "The account still has a running consult, a balance, a fee, an open top-up, balance on its way back, or a team or clinic of its own; settle them first";
     ChatGone = NOT_FOUND "chat.not_found",
         "没有这个私信，请刷新私信列表", "You have no such chat; reload the list";
     // Consults: the desk.

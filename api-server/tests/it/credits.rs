@@ -189,3 +189,46 @@ async fn of_racing_decisions_one_wins() {
     }
     service.balances().await;
 }
+
+#[tokio::test]
+async fn a_closed_account_gets_no_credit() {
+    let service = Service::start().await;
+    let (first, _) = operator(&service, "张伟").await;
+    let (second, _) = operator(&service, "刘洋").await;
+    let member = service.member("李女士").await;
+    let before = ask(&service, &first, &member, "a").await;
+    let to_refuse = ask(&service, &first, &member, "b").await;
+    let made = ask(&service, &first, &member, "c").await;
+    step(&service, &second, &made, "approve").await.result();
+    let transfer = service.number("SELECT max(id) FROM transfer").await;
+    let reverse = format!("/operator/transfer/{transfer}/reverse");
+    let reason = json!({"reason": "人工入账重复，工单 2026-118"});
+    let reversal = first.post(&service, &reverse, reason).send().await.result();
+    let close = "UPDATE account SET closed_ms = 1 WHERE id = $1";
+    service.rewrite(close, member.id).await;
+
+    let body = json!({"user_id": member.id, "amount_fen": 5_000, "reason": "重复扣款补偿，工单 2026-118"});
+    let refused = first
+        .post(&service, "/operator/credit", body)
+        .key("d")
+        .send()
+        .await;
+    refused.refused(409, "account.closed");
+    step(&service, &second, &before, "approve")
+        .await
+        .refused(409, "account.closed");
+    let approve = format!("/operator/reversal/{}/approve", reversal["reversal_id"]);
+    let refused = second.post(&service, &approve, json!({})).send().await;
+    refused.refused(409, "account.closed");
+    let refused = step(&service, &second, &to_refuse, "refuse").await.result();
+    assert_eq!(refused["state"], "refused");
+    assert_eq!(service.balance(wallet(&member)).await, 5_000);
+    let asked = "SELECT count(*) FROM credit WHERE state = 'asked'";
+    assert_eq!(service.number(asked).await, 1);
+
+    let open = "UPDATE account SET closed_ms = NULL WHERE id = $1";
+    service.rewrite(open, member.id).await;
+    step(&service, &second, &before, "approve").await.result();
+    assert_eq!(service.balance(wallet(&member)).await, 10_000);
+    service.reconciles().await;
+}

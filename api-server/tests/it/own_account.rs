@@ -4,9 +4,12 @@ use serde_json::json;
 
 use super::{
     accounts::{PASSWORD, another, register},
+    money::wallet,
+    operators::operator,
     people::new_phone,
     scene::eventually,
     service::Service,
+    settling::Fleet,
 };
 
 #[tokio::test]
@@ -215,4 +218,50 @@ async fn an_account_with_open_work_is_not_closed() {
             .await;
         refused.refused(409, "account.open_work");
     }
+}
+
+/// A payment that comes after the closing would fill a wallet without a user.
+#[tokio::test]
+async fn an_account_with_money_on_its_way_is_not_closed() {
+    let fleet = Fleet::start().await;
+    let service = &fleet.service;
+    let (operator, _) = operator(service, "张伟").await;
+    let member = service.register("王芳", "member", Some(PASSWORD)).await;
+    let asked = async || {
+        let body = json!({"password": PASSWORD});
+        member.post(service, "/account/closing", body).send().await
+    };
+    let order = service.order(&member, 1000, "a").await;
+    asked().await.refused(409, "account.open_work");
+    service.press(&order, "pay").await;
+    asked().await.refused(409, "account.open_work");
+    let pause = "/operator/job/pay_backs_mockpay/pause";
+    operator.post(service, pause, json!({})).send().await.result();
+    service.pay_back(&member, 1000, "b").await.result();
+    assert_eq!(service.balance(wallet(&member)).await, 0);
+    asked().await.refused(409, "account.open_work");
+    // One that was planned before stays open, too, and its user asks again.
+    let plan = "UPDATE account SET closing_ms = 1 WHERE id = $1";
+    service.rewrite(plan, member.id).await;
+    fleet.run("close_accounts").await;
+    fleet
+        .counted("SELECT count(*) FROM account WHERE closing_ms IS NOT NULL", 0)
+        .await;
+    assert_eq!(
+        service
+            .number("SELECT count(*) FROM account WHERE closed_ms > 0")
+            .await,
+        0
+    );
+    let resume = "/operator/job/pay_backs_mockpay/resume";
+    operator.post(service, resume, json!({})).send().await.result();
+    fleet
+        .counted("SELECT count(*) FROM payment_refund WHERE state = 'done'", 1)
+        .await;
+    asked().await.result();
+    service.rewrite(plan, member.id).await;
+    fleet.run("close_accounts").await;
+    fleet
+        .counted("SELECT count(*) FROM account WHERE closed_ms > 0", 1)
+        .await;
 }

@@ -52,7 +52,8 @@ const ASK: Refusals = Refusals {
 ///
 /// It is closed after 15 days; until then DELETE takes it back. A closed account cannot log in, its phone may register anew,
 /// and lists show 已注销用户 for its name. Records stay, as the law wants, with the name of their time. Refused while a consult
-/// runs, the wallet or a fee has a balance, or a team or clinic is the user's own.
+/// runs, the wallet or a fee has a balance, a top-up is open, balance is on its way back, or a team or clinic is the user's
+/// own.
 #[utoipa::path(
     operation_id = "closeAccount",
     post, path = "/account/closing", tag = "account", request_body = CloseAccount,

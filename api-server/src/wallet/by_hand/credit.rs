@@ -50,7 +50,8 @@ pub(crate) struct AskedCredit {
     responses(
         (status = 200, body = Envelope<Credit>),
         (status = 403, description = "`operator.only`"),
-        (status = 404, description = "`operator.person_not_found`")
+        (status = 404, description = "`operator.person_not_found`"),
+        (status = 409, description = "`account.closed`")
     ),
     security(("access_token" = []), ("bearer" = []))
 )]
@@ -69,6 +70,7 @@ pub(crate) async fn ask(
             if identity.is_none_or(|identity| identity.role != Role::Member) {
                 return Err(unknown().field("user_id"));
             }
+            account::lock_unclosed(tx, UserId::from_database(user)).await?;
             let reason = body.reason.into_string();
             let new = NewCredit {
                 id,
@@ -114,7 +116,7 @@ impl Decided for Credit {
         (status = 200, body = Envelope<Credit>),
         (status = 403, description = "`operator.only`, `operator.own_approval`"),
         (status = 404, description = "`credit.not_found`"),
-        (status = 409, description = "`credit.ended`, `wallet.limit_reached`")
+        (status = 409, description = "`credit.ended`, `account.closed`, `wallet.limit_reached`")
     ),
     security(("access_token" = []), ("bearer" = []))
 )]

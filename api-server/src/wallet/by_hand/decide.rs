@@ -6,6 +6,7 @@ use ledger::{Movement, Transfer};
 use proto::UserId;
 
 use crate::{
+    account,
     app::{App, Written},
     caller::Operator,
     clock::now_ms,
@@ -78,6 +79,8 @@ impl Asked {
                 let mut act = T::REFUSED;
                 if next == Step::Approved {
                     act = T::APPROVED;
+                    // Before the orders that a reversal changes, as everywhere.
+                    account::lock_unclosed(tx, UserId::from_database(ended.member())).await?;
                     let transfer = Transfer {
                         id: transfer,
                         movement: ended.movement(tx).await?,

@@ -143,7 +143,8 @@ impl Decided for Reversal {
         (status = 200, body = Envelope<Reversal>),
         (status = 403, description = "`operator.only`, `operator.own_approval`"),
         (status = 404, description = "`reversal.not_found`"),
-        (status = 409, description = "`reversal.ended`, `reversal.insufficient`, `reversal.not_reversible`, `wallet.limit_reached`")
+        (status = 409, description = "`reversal.ended`, `reversal.insufficient`, `reversal.not_reversible`, `account.closed`, \
+                                      `wallet.limit_reached`")
     ),
     security(("access_token" = []), ("bearer" = []))
 )]
