@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use super::{Refund, decide::Price, table};
 use crate::{
+    account,
     app::{App, Written},
     caller::{Role, User},
     clock::now_ms,
@@ -21,6 +22,7 @@ use crate::{
         input::{PathId, Text, Within, Write},
     },
     operator::audit,
+    team,
 };
 
 /// A refund to make.
@@ -54,7 +56,7 @@ enum Of {
         (status = 200, body = Envelope<Refund>),
         (status = 403, description = "`refund.forbidden`"),
         (status = 404, description = "`consult.not_found`"),
-        (status = 409, description = "`refund.not_charged`, `refund.too_much`, `income.insufficient`")
+        (status = 409, description = "`refund.not_charged`, `refund.too_much`, `income.insufficient`, `account.closed`")
     ),
     security(("access_token" = []), ("bearer" = []))
 )]
@@ -78,7 +80,7 @@ pub(crate) async fn of_consult(
         (status = 200, body = Envelope<Refund>),
         (status = 403, description = "`refund.forbidden`"),
         (status = 404, description = "`vas.not_found`"),
-        (status = 409, description = "`refund.not_charged`, `refund.too_much`, `income.insufficient`")
+        (status = 409, description = "`refund.not_charged`, `refund.too_much`, `income.insufficient`, `account.closed`")
     ),
     security(("access_token" = []), ("bearer" = []))
 )]
@@ -100,10 +102,11 @@ async fn refund(app: &App, user: User, of: Of, write: Write<MakeRefund>) -> Resu
     app.write(once, move |tx| {
         Box::pin(async move {
             let now_ms = now_ms();
-            let price = of.lock(tx).await?;
+            let price = of.lock(tx, &user).await?;
             check(tx, &user, of, &price).await?;
             let asked = body.amount_fen.and_then(|amount| Fen::new(amount.get()));
             let allowed = price.refund(asked)?;
+            account::lock_unclosed(tx, price.member).await?;
             let refund = Refund {
                 refund_id: refund,
                 consultation_id: price.consult,
@@ -169,8 +172,14 @@ impl Of {
         price.ok_or_else(|| self.missing().into())
     }
 
-    /// Locks the consult: refunds of one price come one after the other.
-    async fn lock(self, tx: &mut Transaction<'_>) -> Result<Price, Error> {
+    /// Locks the consult: refunds of one price come one after the other. Before it the team, whose handover ends the rights of
+    /// its owner, and the patient's account, as a further question does. A consult's team and patient never change.
+    async fn lock(self, tx: &mut Transaction<'_>, user: &User) -> Result<Price, Error> {
+        let Price { team, member, .. } = self.read(tx).await?;
+        if user.role != Role::Operator {
+            team::lock_row(tx, team).await?;
+        }
+        account::lock(tx, member).await?;
         match self {
             Self::Consult(consult) => consult::lock_row(tx, consult).await?,
             Self::Vas(vas) => consult::lock_row_of_vas(tx, vas).await?,
@@ -179,9 +188,8 @@ impl Of {
     }
 }
 
-/// Refuses others than the team's owner and operators; users outside the consult as if there were none.
+/// Refuses others than the owner of the team, which is locked, and operators; users outside the consult as if there were none.
 async fn check(tx: &mut Transaction<'_>, user: &User, of: Of, price: &Price) -> Result<(), Error> {
-    // A team's owner never changes.
     if user.role == Role::Operator || user.id == price.owner {
         return Ok(());
     }

@@ -23,7 +23,7 @@ pub(crate) use life::clock::Clock;
 pub(crate) use roster::{join::on_invitation, leave::remove_doctor};
 pub(crate) use table::{
     Leaving, clock_of, close, detach, fold_names, has_doctor, ids, lock_claims, lock_doctor, lock_member,
-    of_clinic, put_clinic, reopen, share_a_team, team_of_consult, times_of_membership,
+    lock_row, of_clinic, put_clinic, reopen, share_a_team, team_of_consult, times_of_membership,
 };
 
 use crate::{

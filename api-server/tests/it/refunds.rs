@@ -1,12 +1,16 @@
 //! Refunds and the commission.
 
+use std::{pin::pin, sync::mpsc};
+
+use database::{Engine, params};
 use ledger::{Account, Fen, Movement, Transfer};
 use serde_json::{Value, json};
+use tokio::sync::oneshot;
 
 use super::{
     operators::{acts, operator},
     people::Person,
-    scene::{Scene, story},
+    scene::{Scene, eventually, story},
     service::Reply,
 };
 
@@ -282,4 +286,80 @@ async fn a_commission_begins_in_the_future() {
         (&set[0]["reason"], &set[0]["subject"]),
         (&json!("70 ‰"), &json!(format!("commission:{far}")))
     );
+}
+
+/// The handover is written and not committed yet when the refund comes. Its transaction holds a thread meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_refund_that_races_a_handover_is_the_new_owners() {
+    let scene = Scene::charging().await;
+    let service = &scene.service;
+    service.credit(&scene.patient, 2_000).await;
+    let consult = scene.charged("a").await;
+    scene.end(&scene.doctor, consult, "finish").await.result();
+    let (team, to) = (scene.team.id, scene.doctor.id);
+    let ((moved, is_moved), (go, may_go)) = (oneshot::channel(), mpsc::sync_channel::<()>(1));
+    let database = service.database.clone();
+    let handover = tokio::spawn(async move {
+        let handed = database.transaction::<_, database::Error, _>(move |tx| {
+            Box::pin(async move {
+                let sql = "UPDATE team SET owner_id = $1 WHERE id = $2";
+                tx.execute(sql, params![to, team]).await?;
+                moved.send(()).unwrap();
+                may_go.recv().unwrap();
+                Ok(())
+            })
+        });
+        handed.await.unwrap();
+    });
+    is_moved.await.unwrap();
+    let of = format!("/consult/{consult}");
+    let mut refund = pin!(scene.refund(&scene.team.owner, &of, "1", because()));
+    // SQLite runs one transaction at a time.
+    if matches!(service.database.engine(), Engine::Postgres(_)) {
+        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        let waits = eventually("the refund waits for the team", async || {
+            service.number(waiting).await > 0
+        });
+        tokio::select! {
+            reply = &mut refund => panic!("the refund did not wait: {}", reply.text),
+            () = waits => {}
+        }
+    }
+    go.send(()).unwrap();
+    handover.await.unwrap();
+    refund.await.refused(404, "consult.not_found");
+    assert_eq!((scene.wallet().await, scene.income().await), (0, 2_000));
+    scene.refund(&scene.doctor, &of, "2", because()).await.result();
+    assert_eq!((scene.wallet().await, scene.income().await), (2_000, 0));
+}
+
+#[tokio::test]
+async fn a_price_does_not_go_back_to_a_closed_account() {
+    let scene = Scene::charging().await;
+    let service = &scene.service;
+    service.credit(&scene.patient, 2_000 + 9_900).await;
+    let consult = scene.charged("a").await;
+    let vas = scene.propose(consult).await;
+    scene.step(&scene.patient, vas, "confirm").await.result();
+    scene.end(&scene.doctor, consult, "finish").await.result();
+    let (operator, _) = operator(service, "张伟").await;
+    let income = scene.income().await;
+    let set = async |sql: &'static str| service.rewrite(sql, scene.patient.id).await;
+    set("UPDATE account SET closed_ms = 1 WHERE id = $1").await;
+    for (at, of) in [format!("/consult/{consult}"), format!("/vas/{vas}")]
+        .iter()
+        .enumerate()
+    {
+        for who in [&scene.team.owner, &operator] {
+            let refused = scene.refund(who, of, &format!("{at}"), because()).await;
+            refused.refused(409, "account.closed");
+        }
+    }
+    assert_eq!((scene.wallet().await, scene.income().await), (0, income));
+    assert_eq!(service.number("SELECT count(*) FROM refund").await, 0);
+    set("UPDATE account SET closed_ms = NULL WHERE id = $1").await;
+    let of = format!("/consult/{consult}");
+    scene.refund(&operator, &of, "open", because()).await.result();
+    assert_eq!(scene.wallet().await, 2_000);
+    service.reconciles().await;
 }

@@ -127,6 +127,13 @@ pub(super) async fn team_in(tx: &mut Transaction<'_>, id: i64) -> Result<Option<
     row.as_ref().map(team_row).transpose()
 }
 
+/// Locks a team to the end of the transaction, dissolved or not; others may hold the lock, too. Its owner stays.
+pub(crate) async fn lock_row(tx: &mut Transaction<'_>, id: i64) -> Result<(), Error> {
+    tx.lock_shared("SELECT id FROM team WHERE id = $1", params![id])
+        .await?;
+    Ok(())
+}
+
 /// A team whose row is locked to the end of the transaction, dissolved or not.
 pub(super) async fn lock_any(tx: &mut Transaction<'_>, id: i64) -> Result<Team, Error> {
     tx.enqueue_lock("SELECT id FROM team WHERE id = $1", params![id])
