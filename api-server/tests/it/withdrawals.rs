@@ -1,5 +1,6 @@
 //! Withdrawals, in their windows.
 
+use database::params;
 use ledger::{Commission, Fen, Month, Movement, Window};
 use proto::UserId;
 use serde_json::{Value, json};
@@ -7,6 +8,7 @@ use serde_json::{Value, json};
 use super::{
     apart::{self, set_clock},
     incomes::{self, PASSWORD, post},
+    people::Person,
     scene::Scene,
 };
 
@@ -441,4 +443,40 @@ async fn a_payee_needs_the_owners_password_or_code() {
         put(&[("password", json!("not the one"))]).await;
     }
     put(&[password]).await.refused(429, "account.too_many_attempts");
+}
+
+#[tokio::test]
+#[ignore = "runs apart, at another time"]
+async fn a_month_with_two_owners_shows_the_one_who_asked_last() {
+    let scene = in_december(30_000).await;
+    let service = &scene.service;
+    let (former, owner) = (&scene.doctor, &scene.team.owner);
+    assert!(former.id > owner.id);
+    let body = |fen: i64| json!({"amount_fen": fen});
+    let hand_to = async |owner: &Person| {
+        let (team, to) = (scene.team.id, owner.id);
+        let sql = "UPDATE team SET owner_id = $1 WHERE id = $2";
+        let handed = service
+            .database
+            .transaction(move |tx| Box::pin(async move { tx.execute(sql, params![to, team]).await }));
+        handed.await.unwrap();
+    };
+    let listed = async |owner: &Person| {
+        let path = format!("/team/{}/withdrawal_list", scene.team.id);
+        let list = owner.get(service, &path).send().await.result();
+        assert_eq!(list.as_array().unwrap().len(), 1, "{list}");
+        ["asked_by", "asked_by_name", "count"].map(|name| list[0][name].clone())
+    };
+    hand_to(former).await;
+    let asked = scene.ask_income_by(service, former, body(12_000), "k-1").await;
+    asked.result();
+    let of_former = [json!(former.id), json!(former.name), json!(1)];
+    assert_eq!(listed(former).await, of_former);
+    hand_to(owner).await;
+    set_clock("2026-12-03T13:00:00+08:00");
+    scene.ask_income(body(1_000), "k-2").await.result();
+    assert_eq!(
+        listed(owner).await,
+        [json!(owner.id), json!(owner.name), json!(2)]
+    );
 }

@@ -114,14 +114,17 @@ pub(in crate::income) async fn count_withdrawals(
     Ok(row.map_or(Ok(0), |row| row.get(0))?)
 }
 
+/// A team may have several owners in a month: the one who asked last is shown.
 const MONTHS: &str = "SELECT w.month, CAST(sum(w.amount_fen) AS BIGINT),
             CAST(sum(CASE WHEN w.state = 'paid' THEN w.amount_fen ELSE 0 END) AS BIGINT),
-            CAST(sum(CASE WHEN w.state = 'failed' THEN w.amount_fen ELSE 0 END) AS BIGINT),
-            count(*), max(w.asked_by), max(a.name)
-     FROM withdrawal w JOIN account a ON a.id = w.asked_by
-     WHERE w.team_id = $1 AND w.month < $2 GROUP BY w.month ORDER BY w.month DESC LIMIT $3";
+            CAST(sum(CASE WHEN w.state = 'failed' THEN w.amount_fen ELSE 0 END) AS BIGINT), count(*),
+            (SELECT n.asked_by FROM withdrawal n WHERE n.team_id = $1 AND n.month = w.month
+             ORDER BY n.asked_ms DESC, n.id DESC LIMIT 1),
+            (SELECT (SELECT a.name FROM account a WHERE a.id = n.asked_by) FROM withdrawal n
+             WHERE n.team_id = $1 AND n.month = w.month ORDER BY n.asked_ms DESC, n.id DESC LIMIT 1)
+     FROM withdrawal w WHERE w.team_id = $1 AND w.month < $2 GROUP BY w.month ORDER BY w.month DESC LIMIT $3";
 
-/// One more than the page holds, the newest month first. A team's owner, who asks, stays the same.
+/// One more than the page holds, the newest month first.
 pub(in crate::income) async fn withdrawal_months(
     database: &Database,
     team: i64,

@@ -30,7 +30,7 @@ pub(crate) struct WithdrawalMonth {
     pub(in crate::income) failed_fen: i64,
     /// The number of withdrawals.
     pub(in crate::income) count: i64,
-    /// The user who asked for them.
+    /// The user who asked for the newest of them: a former owner may have asked for others.
     pub(in crate::income) asked_by: i64,
     pub(in crate::income) asked_by_name: String,
     #[serde(skip)]
