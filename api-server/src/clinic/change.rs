@@ -35,7 +35,7 @@ pub(crate) struct ChangeClinic {
         (status = 200, body = Envelope<Clinic>),
         (status = 403, description = "`clinic.forbidden`"),
         (status = 404, description = "`clinic.not_found`"),
-        (status = 409, description = "`clinic.name_taken`")
+        (status = 409, description = "`clinic.name_taken`, `clinic.dissolved`")
     ),
     security(("access_token" = []), ("bearer" = []))
 )]

@@ -40,7 +40,7 @@ pub(crate) struct RemovedDoctor {
         (status = 200, body = Envelope<RemovedDoctor>),
         (status = 403, description = "`team.forbidden`"),
         (status = 404, description = "`team.not_found`, `team.doctor_not_found`"),
-        (status = 409, description = "`team.owner_stays`")
+        (status = 409, description = "`team.owner_stays`, `team.dissolved`")
     ),
     security(("access_token" = []), ("bearer" = []))
 )]

@@ -168,6 +168,7 @@ pub(crate) async fn show(State(app): State<App>, user: User, PathId(id): PathId)
         (status = 200, body = Envelope<PayeeShown>),
         (status = 403, description = "`team.forbidden`, `withdrawal.password_refused`"),
         (status = 404, description = "`team.not_found`"),
+        (status = 409, description = "`team.dissolved`"),
         (status = 429, description = "`account.too_many_attempts`")
     ),
     security(("access_token" = []), ("bearer" = []))

@@ -49,6 +49,7 @@ mod on_sqlite {
     mod deadlines;
     mod desk;
     mod devices;
+    mod dissolved;
     mod doctors;
     mod document;
     mod endpoints;
@@ -152,6 +153,7 @@ mod on_postgres {
     mod deadlines;
     mod desk;
     mod devices;
+    mod dissolved;
     mod doctors;
     mod document;
     mod endpoints;

@@ -91,7 +91,7 @@ pub(crate) struct AddClinicDoctor {
         (status = 200, body = Envelope<ClinicDoctor>),
         (status = 403, description = "`clinic.forbidden`"),
         (status = 404, description = "`clinic.not_found`, `clinic.doctor_not_found`"),
-        (status = 409, description = "`clinic.already_in`, `clinic.invitation_limit_reached`")
+        (status = 409, description = "`clinic.already_in`, `clinic.invitation_limit_reached`, `clinic.dissolved`")
     ),
     security(("access_token" = []), ("bearer" = []))
 )]
@@ -133,7 +133,7 @@ pub(crate) async fn by_id(
         (status = 200, body = Envelope<ClinicInvitation>),
         (status = 403, description = "`clinic.forbidden`"),
         (status = 404, description = "`clinic.not_found`"),
-        (status = 409, description = "`clinic.invitation_limit_reached`")
+        (status = 409, description = "`clinic.invitation_limit_reached`, `clinic.dissolved`")
     ),
     security(("access_token" = []), ("bearer" = []))
 )]
@@ -159,7 +159,7 @@ pub(crate) async fn by_link(
         (status = 200, body = Envelope<SentDoctorInvitation>),
         (status = 403, description = "`clinic.forbidden`"),
         (status = 404, description = "`clinic.not_found`"),
-        (status = 409, description = "`clinic.invitation_limit_reached`")
+        (status = 409, description = "`clinic.invitation_limit_reached`, `clinic.dissolved`")
     ),
     security(("access_token" = []), ("bearer" = []))
 )]
@@ -182,7 +182,8 @@ pub(crate) async fn by_phone(
     responses(
         (status = 200, body = Envelope<Empty>),
         (status = 403, description = "`clinic.forbidden`"),
-        (status = 404, description = "`clinic.not_found`, `clinic.invitation_not_found`")
+        (status = 404, description = "`clinic.not_found`, `clinic.invitation_not_found`"),
+        (status = 409, description = "`clinic.dissolved`")
     ),
     security(("access_token" = []), ("bearer" = []))
 )]

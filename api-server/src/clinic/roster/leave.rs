@@ -27,7 +27,7 @@ use crate::{
     responses(
         (status = 200, body = Envelope<Empty>),
         (status = 404, description = "`clinic.not_found`"),
-        (status = 409, description = "`clinic.not_in`, `clinic.founder_stays`")
+        (status = 409, description = "`clinic.not_in`, `clinic.founder_stays`, `clinic.dissolved`")
     ),
     security(("access_token" = []), ("bearer" = []))
 )]
@@ -64,7 +64,7 @@ pub(crate) async fn leave(
         (status = 200, body = Envelope<Empty>),
         (status = 403, description = "`clinic.forbidden`"),
         (status = 404, description = "`clinic.not_found`, `clinic.doctor_not_found`"),
-        (status = 409, description = "`clinic.founder_stays`")
+        (status = 409, description = "`clinic.founder_stays`, `clinic.dissolved`")
     ),
     security(("access_token" = []), ("bearer" = []))
 )]

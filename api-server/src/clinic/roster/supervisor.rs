@@ -39,7 +39,8 @@ pub(crate) struct Appoint {
     responses(
         (status = 200, body = Envelope<ClinicDoctor>),
         (status = 403, description = "`clinic.forbidden`"),
-        (status = 404, description = "`clinic.not_found`, `clinic.doctor_not_found`")
+        (status = 404, description = "`clinic.not_found`, `clinic.doctor_not_found`"),
+        (status = 409, description = "`clinic.dissolved`")
     ),
     security(("access_token" = []), ("bearer" = []))
 )]

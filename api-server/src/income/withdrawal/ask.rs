@@ -51,7 +51,7 @@ pub(crate) struct AskForIncome {
         (status = 403, description = "`team.forbidden`, `withdrawal.window_closed`"),
         (status = 404, description = "`team.not_found`"),
         (status = 409, description = "`withdrawal.payee_missing`, `withdrawal.payee_too_new`, `withdrawal.too_much`, \
-                                      `withdrawal.limit_reached`, `income.insufficient`")
+                                      `withdrawal.limit_reached`, `income.insufficient`, `team.dissolved`")
     ),
     security(("access_token" = []), ("bearer" = []))
 )]

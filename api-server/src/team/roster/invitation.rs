@@ -90,7 +90,7 @@ pub(crate) struct AddDoctor {
         (status = 200, body = Envelope<Team>),
         (status = 403, description = "`team.forbidden`"),
         (status = 404, description = "`team.not_found`, `team.doctor_not_found`"),
-        (status = 409, description = "`team.already_in`, `team.invitation_limit_reached`")
+        (status = 409, description = "`team.already_in`, `team.invitation_limit_reached`, `team.dissolved`")
     ),
     security(("access_token" = []), ("bearer" = []))
 )]
@@ -131,7 +131,7 @@ pub(crate) async fn by_id(
         (status = 200, body = Envelope<TeamInvitation>),
         (status = 403, description = "`team.forbidden`"),
         (status = 404, description = "`team.not_found`"),
-        (status = 409, description = "`team.invitation_limit_reached`")
+        (status = 409, description = "`team.invitation_limit_reached`, `team.dissolved`")
     ),
     security(("access_token" = []), ("bearer" = []))
 )]
@@ -157,7 +157,7 @@ pub(crate) async fn by_link(
         (status = 200, body = Envelope<SentDoctorInvitation>),
         (status = 403, description = "`team.forbidden`"),
         (status = 404, description = "`team.not_found`"),
-        (status = 409, description = "`team.invitation_limit_reached`")
+        (status = 409, description = "`team.invitation_limit_reached`, `team.dissolved`")
     ),
     security(("access_token" = []), ("bearer" = []))
 )]
@@ -180,7 +180,8 @@ pub(crate) async fn by_phone(
     responses(
         (status = 200, body = Envelope<Empty>),
         (status = 403, description = "`team.forbidden`"),
-        (status = 404, description = "`team.not_found`, `team.invitation_not_found`")
+        (status = 404, description = "`team.not_found`, `team.invitation_not_found`"),
+        (status = 409, description = "`team.dissolved`")
     ),
     security(("access_token" = []), ("bearer" = []))
 )]

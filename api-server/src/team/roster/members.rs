@@ -66,7 +66,8 @@ pub(crate) async fn list(
     responses(
         (status = 200, body = Envelope<Empty>),
         (status = 403, description = "`team.forbidden`"),
-        (status = 404, description = "`team.not_found`, `team.member_not_found`")
+        (status = 404, description = "`team.not_found`, `team.member_not_found`"),
+        (status = 409, description = "`team.dissolved`")
     ),
     security(("access_token" = []), ("bearer" = []))
 )]
