@@ -14,8 +14,10 @@ use crate::http::{
 const MAX_CHARS: usize = 120;
 /// Characters of a search, at most.
 pub(in crate::consult) const MAX_SEARCH_CHARS: usize = 64;
-/// Pieces of one INSERT. A shorter list is padded by repeating its last one, so that one text is prepared.
+/// Pieces of one INSERT, at most.
 const AT_ONCE: usize = 64;
+/// A list is padded to a multiple of this by repeating its last piece, so that few texts are prepared.
+const STEP: usize = 8;
 /// Consults of one transaction of the job: some milliseconds.
 const FOLDED_AT_ONCE: i64 = 20;
 /// Between two searched texts; no folded text contains it.
@@ -25,8 +27,8 @@ fn searched(text: &str) -> String {
     folded(text).chars().take(MAX_CHARS).collect()
 }
 
-fn put_sql() -> String {
-    let rows: Vec<String> = (4..4 + AT_ONCE)
+fn put_sql(pieces: usize) -> String {
+    let rows: Vec<String> = (4..4 + pieces)
         .map(|at| format!("($1, ${at}, $2, $3)"))
         .collect();
     format!(
@@ -95,8 +97,9 @@ pub(in crate::consult) async fn fold(
     let pieces: Vec<&str> = pieces.into_iter().collect();
     for chunk in pieces.chunks(AT_ONCE) {
         let mut params = params![found.team, found.created_ms, consult];
-        params.extend((0..AT_ONCE).map(|at| Value::from(chunk[at.min(chunk.len() - 1)])));
-        tx.execute(put_sql(), params).await?;
+        let padded = chunk.len().next_multiple_of(STEP);
+        params.extend((0..padded).map(|at| Value::from(chunk[at.min(chunk.len() - 1)])));
+        tx.execute(put_sql(padded), params).await?;
     }
     Ok(())
 }
