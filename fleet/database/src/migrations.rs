@@ -47,6 +47,10 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
         "V22__media_machines",
         include_str!("../migrations/V22__media_machines.sql"),
     ),
+    (
+        "V23__income_postings",
+        include_str!("../migrations/V23__income_postings.sql"),
+    ),
 ];
 
 /// Steps that only change how SQLite keeps the rows that both engines hold; PostgreSQL runs them as nothing.

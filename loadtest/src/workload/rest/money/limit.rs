@@ -28,7 +28,7 @@ const TABLES: &str = "
         amount_fen BIGINT NOT NULL, balance_after_fen BIGINT, place BIGINT, month BIGINT NOT NULL,
         PRIMARY KEY (transfer_id, line));
     CREATE UNIQUE INDEX posting_account_place_key ON posting (account, place);
-    CREATE INDEX posting_by_month ON posting (account, month, place);";
+    CREATE INDEX posting_by_month ON posting (account, month, place) WHERE substr(account, 1, 7) = 'income:';";
 const TRANSFER: &str = "INSERT INTO transfer (id, kind, cause, by_id, month, earned_month, created_ms)
     VALUES (?1, 'vas', ?2, ?3, 202612, 202612, ?1)";
 const MOVE: &str = "UPDATE ledger_account SET balance_fen = balance_fen + ?1, postings = postings + 1
