@@ -73,6 +73,11 @@ mod tests {
     #[tokio::test]
     async fn statements_walk_an_index() {
         walks_an_index(SUMS, params![1_i64, 202_612_i64]).await;
-        walks("posting_by_month", POSTINGS, params!["income:1", 202_612_i64, 0_i64, 51_i64]).await;
+        walks(
+            "posting_by_month",
+            POSTINGS,
+            params!["income:1", 202_612_i64, 0_i64, 51_i64],
+        )
+        .await;
     }
 }

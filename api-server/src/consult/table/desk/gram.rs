@@ -28,9 +28,7 @@ fn searched(text: &str) -> String {
 }
 
 fn put_sql(pieces: usize) -> String {
-    let rows: Vec<String> = (4..4 + pieces)
-        .map(|at| format!("($1, ${at}, $2, $3)"))
-        .collect();
+    let rows: Vec<String> = (4..4 + pieces).map(|at| format!("($1, ${at}, $2, $3)")).collect();
     format!(
         "INSERT INTO consult_gram (team_id, gram, created_ms, consult_id) VALUES {} ON CONFLICT DO NOTHING",
         rows.join(", ")
