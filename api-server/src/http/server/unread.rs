@@ -1,6 +1,7 @@
 //! A peer that reads nothing of what it is sent: its connection fails, since the answer would be held for ever.
 
 use std::{
+    error::Error as _,
     io::{self, IoSlice},
     pin::Pin,
     task::{Context, Poll, ready},
@@ -13,8 +14,9 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-/// The longest time in which a peer makes no space for further bytes.
-pub(super) const UNREAD_LIMIT: Duration = Duration::from_secs(30);
+/// The longest time in which a peer makes no space for further bytes. A phone that loses its network while a megabyte is under
+/// way first gets that again, and a proxy reads in steps of its own buffer: for both nothing new leaves for a minute.
+pub(super) const UNREAD_LIMIT: Duration = Duration::from_secs(120);
 /// Bytes that the kernel holds unsent for a peer. Without a limit it holds megabytes, and asks for more when a third of
 /// them is gone. A slow reader would look like none.
 #[cfg(target_os = "linux")]
@@ -40,7 +42,24 @@ pub(super) fn bound_unsent(stream: &TcpStream) {
 #[cfg(not(target_os = "linux"))]
 pub(super) fn bound_unsent(_: &TcpStream) {}
 
+/// Whether a connection ended by the limit.
+pub(super) fn is_cause(error: &hyper::Error) -> bool {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::TimedOut)
+}
+
+/// Closes a connection by a reset: the kernel keeps nothing for the peer, which cannot take a cut answer for a whole one.
+pub(super) fn reset(stream: &TcpStream) {
+    if let Err(error) = stream.set_zero_linger() {
+        tracing::debug!(%error, "SO_LINGER could not be set");
+    }
+}
+
 impl<S> Reading<S> {
+    pub(super) fn get_ref(&self) -> &S {
+        &self.stream
+    }
+
     pub(super) fn new(stream: S, limit: Duration) -> Self {
         Self {
             stream,
