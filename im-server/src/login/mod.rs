@@ -68,11 +68,12 @@ async fn log_in(shared: Arc<Shared>, mut stream: TcpStream, peer: IpAddr, door: 
     let address = origin.ok().flatten()?;
     // Behind a proxy for WebSocket the head names the client's address.
     let mut place = None;
-    let mut _refusal = None;
+    let mut refusal = None;
     if !origin::is_in_head(shared, address, door) {
         place = shared.limits.connection(address);
-        if place.is_none() {
-            _refusal = Some(shared.limits.refusal()?);
+        // Without a handshake there is nothing to wait for.
+        if place.is_none() && door != Door::Tcp {
+            refusal = Some(shared.limits.refusal()?);
             deadline = deadline.min(Instant::now() + REFUSAL_LIMIT);
         }
     }
@@ -80,6 +81,7 @@ async fn log_in(shared: Arc<Shared>, mut stream: TcpStream, peer: IpAddr, door: 
         Ok(Ok(newcomer)) => newcomer,
         _ => return None,
     };
+    drop(refusal);
     if origin::is_in_head(shared, address, door) {
         place = shared.limits.connection(newcomer.address);
     }

@@ -24,7 +24,7 @@ const FLOOD: u32 = 50;
 const USER_WORDS: usize = 16;
 
 /// Connections beyond the limits of their addresses that get a Bye at the same time; others are closed without one.
-const REFUSED_AT_ONCE: usize = 64;
+const REFUSED_AT_ONCE: usize = 256;
 
 pub(crate) struct Limits {
     max_sessions: u32,

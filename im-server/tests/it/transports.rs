@@ -458,7 +458,7 @@ async fn pings_of_a_websocket_over_their_rate_wait_and_are_answered() {
 /// Connections beyond the limit of their address hold little, for a moment: their handshakes lead to a Bye only.
 #[tokio::test(flavor = "multi_thread")]
 async fn handshakes_beyond_the_limit_of_their_address_end_soon_or_at_once() {
-    const REFUSED_AT_ONCE: usize = 64;
+    const REFUSED_AT_ONCE: usize = 256;
     let fleet = Fleet::start_with(&["--connections-per-address", "1"], 1).await;
     let connect = || TcpStream::connect(fleet.ports().0[1]);
     let is_open = |stream: &TcpStream| {
