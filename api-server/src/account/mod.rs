@@ -35,8 +35,8 @@ pub(crate) use own::{
     notice::{NewNotice, NoticeKind, notify},
 };
 pub(crate) use table::{
-    Identity, NewAccount, SEQUENCE, check_verified, closing::lock_unclosed, fold_some, identity,
-    is_suspended, lock, lock_device, lock_enabled, lock_password, lock_verified, new_account, phone_in,
-    phone_of, photo_uri, remove_devices, remove_opened_devices, rename, set_password,
+    Identity, NewAccount, SEQUENCE, check_verified, closing::lock_if_unclosed, closing::lock_unclosed,
+    fold_some, identity, is_suspended, lock, lock_device, lock_enabled, lock_password, lock_verified,
+    new_account, phone_in, phone_of, photo_uri, remove_devices, remove_opened_devices, rename, set_password,
 };
 pub(crate) use token::{authenticate, is_valid, save_last_use};

@@ -5,16 +5,17 @@ use proto::UserId;
 
 use crate::http::error::{Error, ErrorCode};
 
-/// Each is one row at most: a consult that runs, a balance, a top-up that its provider is asked for, balance on its way back,
-/// a team or a clinic.
+/// Each is one row at most: a consult that runs, a fee, a top-up that its provider is asked for, balance on its way back, a
+/// balance, a team or a clinic. The balance is read behind those whose end raises it: PostgreSQL reads each at another moment,
+/// and an end that one of them did not see any more has changed the balance before.
 const OPEN_WORK: &[&str] = &[
     "SELECT 1 FROM consult_person WHERE user_id = $1 AND shelf = 'in_process' LIMIT 1",
-    "SELECT 1 FROM ledger_account WHERE kind = 'wallet' AND owner_id = $1 AND balance_fen > 0 LIMIT 1",
     "SELECT 1 FROM team_member m JOIN ledger_account l
        ON l.kind = 'fee' AND l.owner_id = m.team_id AND l.part_id = m.member_id
      WHERE m.member_id = $1 AND l.balance_fen > 0 LIMIT 1",
     "SELECT 1 FROM payment_order WHERE user_id = $1 AND state = 'open' AND ask_ms IS NOT NULL LIMIT 1",
     "SELECT 1 FROM payment_refund WHERE user_id = $1 AND state = 'asked' LIMIT 1",
+    "SELECT 1 FROM ledger_account WHERE kind = 'wallet' AND owner_id = $1 AND balance_fen > 0 LIMIT 1",
     "SELECT 1 FROM team_doctor d JOIN team t ON t.id = d.team_id
      WHERE d.doctor_id = $1 AND t.owner_id = $1 AND t.dissolved_ms IS NULL LIMIT 1",
     "SELECT 1 FROM clinic WHERE founder_id = $1 AND dissolved_ms IS NULL LIMIT 1",
@@ -43,11 +44,16 @@ pub(in crate::account) async fn ask(
 
 /// Locks an account, so that it is not closed before the end of the transaction; refused when it is.
 pub(crate) async fn lock_unclosed(tx: &mut Transaction<'_>, user: UserId) -> Result<(), Error> {
-    let sql = "SELECT id FROM account WHERE id = $1 AND closed_ms IS NULL";
-    match tx.lock_row(sql, params![user.get()]).await? {
+    match lock_if_unclosed(tx, user).await? {
         true => Ok(()),
         false => Err(ErrorCode::AccountClosed.into()),
     }
+}
+
+/// The same; false when it is closed, which it stays.
+pub(crate) async fn lock_if_unclosed(tx: &mut Transaction<'_>, user: UserId) -> Result<bool, Error> {
+    let sql = "SELECT id FROM account WHERE id = $1 AND closed_ms IS NULL";
+    Ok(tx.lock_row(sql, params![user.get()]).await?)
 }
 
 /// Takes the plan back.
