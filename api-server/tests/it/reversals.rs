@@ -168,6 +168,13 @@ async fn a_reversal_takes_no_account_below_zero() {
     let refused = service.decide_reversal(&second, &asked, "approve").await;
     refused.refused(409, "reversal.insufficient");
     scene.end(member, consult, "cancel").await.result();
+    // It would go into a wallet that nobody can open any more.
+    let close = "UPDATE account SET closed_ms = 1 WHERE id = $1";
+    service.rewrite(close, member.id).await;
+    let refused = service.decide_reversal(&second, &asked, "approve").await;
+    refused.refused(409, "account.closed");
+    let open = "UPDATE account SET closed_ms = NULL WHERE id = $1";
+    service.rewrite(open, member.id).await;
     service.decide_reversal(&second, &asked, "approve").await.result();
     let rest = service.balance(fee(&scene.team, member)).await;
     assert_eq!((rest, scene.wallet().await), (0, 10_000));

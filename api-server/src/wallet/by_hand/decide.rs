@@ -2,7 +2,7 @@
 
 use axum::extract::{FromRequest, FromRequestParts, Request, State};
 use database::Transaction;
-use ledger::{Movement, Transfer};
+use ledger::{Account, Movement, Transfer};
 use proto::UserId;
 
 use crate::{
@@ -80,10 +80,15 @@ impl Asked {
                 if next == Step::Approved {
                     act = T::APPROVED;
                     // Before the orders that a reversal changes, as everywhere.
-                    account::lock_unclosed(tx, UserId::from_database(ended.member())).await?;
+                    let member = UserId::from_database(ended.member());
+                    let is_closed = !account::lock_if_unclosed(tx, member).await?;
+                    let movement = ended.movement(tx).await?;
+                    if is_closed && raises_wallet(&movement, member) {
+                        return Err(ErrorCode::AccountClosed.into());
+                    }
                     let transfer = Transfer {
                         id: transfer,
-                        movement: ended.movement(tx).await?,
+                        movement,
                         by: Some(operator),
                         now_ms,
                     };
@@ -97,6 +102,12 @@ impl Asked {
         })
         .await
     }
+}
+
+/// Whether money goes into a member's wallet. Out of that of a closed account an operator may take it.
+fn raises_wallet(movement: &Movement, member: UserId) -> bool {
+    let mut legs = movement.legs().iter();
+    legs.any(|leg| leg.account == Account::Wallet(member) && leg.amount_fen > 0)
 }
 
 /// Whether an operator ends a change; false where they have ended it so before.
