@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     app::App,
+    clock::now_ms,
     http::error::Error,
     wallet::{self, Applied},
 };
@@ -76,8 +77,7 @@ async fn paid(
     let transfer = app.database.allocate_id(ledger::SEQUENCE).await?;
     let applied = turn.transaction::<_, Error, _>(move |tx| {
         Box::pin(async move {
-            let now_ms = tx.now_ms().await?;
-            let applied = wallet::apply_paid(tx, transfer, provider, &payment, now_ms).await?;
+            let applied = wallet::apply_paid(tx, transfer, provider, &payment, now_ms()).await?;
             if let Applied::Refused(_) = applied {
                 // Asking again finds the same. The bill of the day shows it.
                 asked::stop(tx, order.id).await?;

@@ -1,5 +1,5 @@
-//! Balance that goes back: each refund is handed to its provider, and asked for until it has arrived or failed. All times are
-//! those of the database's clock.
+//! Balance that goes back: each refund is handed to its provider, and asked for until it has arrived or failed. All times but
+//! those of transfers are of the database's clock.
 
 use futures_util::{StreamExt, stream};
 use jobs::{Failure, Next, Turn};
@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     app::App,
+    clock::now_ms,
     http::error::Error,
     wallet::{self, Outcome},
 };
@@ -102,10 +103,7 @@ async fn end(
     let transfer = app.database.allocate_id(ledger::SEQUENCE).await?;
     let failed = matches!(outcome, Outcome::Failed(_));
     let ended = turn.transaction::<_, Error, _>(move |tx| {
-        Box::pin(async move {
-            let now_ms = tx.now_ms().await?;
-            wallet::end_refund(tx, transfer, refund.id, outcome, now_ms).await
-        })
+        Box::pin(async move { wallet::end_refund(tx, transfer, refund.id, outcome, now_ms()).await })
     });
     if ended.await? && failed {
         let (provider, refund) = (provider.as_str(), refund.id);
@@ -115,8 +113,11 @@ async fn end(
 }
 
 async fn ask_later(turn: &Turn, refund: AskedRefund) -> Result<(), Failure> {
-    let now_ms = turn.database().now_ms().await?;
-    let ask_ms = now_ms.saturating_add(wait_ms(refund.asked));
+    let ask_ms = turn
+        .database()
+        .now_ms()
+        .await?
+        .saturating_add(wait_ms(refund.asked));
     let later = turn.transaction::<_, Error, _>(move |tx| {
         Box::pin(async move { asked::ask_later_for_refund(tx, refund.id, refund.asked + 1, ask_ms).await })
     });

@@ -192,11 +192,11 @@ async fn bills_of_days_that_are_not_over_hide_no_other() {
     }
     let now_ms = fleet.service.database.now_ms().await.unwrap();
     let over = Day::at(now_ms - 2 * DAY_MS);
-    for days in [0, 1, 400] {
+    for days in [-1, 0, 1, 400] {
         let sql = "INSERT INTO bill (provider, day, orders, amount_fen, compared_ms) VALUES ('mockpay', $1, 0, 0, $2)";
         let at_ms = now_ms + days * DAY_MS;
         fleet
-            .set(sql, params![Day::at(at_ms).get(), at_ms + DAY_MS])
+            .set(sql, params![Day::at(at_ms).get(), at_ms + 2 * DAY_MS])
             .await;
     }
     fleet.compare(&operator).await;

@@ -27,7 +27,7 @@ const PAGE: usize = 200;
 /// Compares the next bill that is due.
 pub(super) async fn compare(app: App, provider: Outside, turn: Turn) -> Result<Next, Failure> {
     let now_ms = turn.database().now_ms().await?;
-    forget_unended(&turn, provider, Day::at(now_ms)).await?;
+    forget_early(&turn, provider, now_ms).await?;
     let last = bill::last_day(turn.database(), provider).await?;
     let first_paid_ms = match last {
         Some(_) => None,
@@ -41,13 +41,14 @@ pub(super) async fn compare(app: App, provider: Outside, turn: Turn) -> Result<N
     Ok(next)
 }
 
-/// A day that is not over was compared by a clock that was ahead. It is compared when it is over, and so are those before it.
-async fn forget_unended(turn: &Turn, provider: Outside, today: Day) -> Result<(), Failure> {
-    if !bill::has_from(turn.database(), provider, today).await? {
+/// A day that is not over, or that was compared later than now, was compared by a clock that was ahead. It is compared again
+/// when it is over, and so are those behind it.
+async fn forget_early(turn: &Turn, provider: Outside, now_ms: i64) -> Result<(), Failure> {
+    if !bill::has_early(turn.database(), provider, now_ms).await? {
         return Ok(());
     }
     let forgotten = turn.transaction::<_, Error, _>(move |tx| {
-        Box::pin(async move { bill::forget_from(tx, provider, today).await })
+        Box::pin(async move { bill::forget_early(tx, provider, now_ms).await })
     });
     Ok(forgotten.await?)
 }

@@ -1,6 +1,6 @@
 //! Bills, and the orders and refunds that they are compared with.
 
-use database::{Database, Row, Transaction, params};
+use database::{Database, Row, Transaction, Value, params};
 use ledger::Outside;
 use payment::Day;
 
@@ -48,19 +48,26 @@ pub(crate) async fn last_day(database: &Database, provider: Outside) -> Result<O
     Ok(day.and_then(Day::new))
 }
 
-const FROM: &str = "SELECT day FROM bill WHERE provider = $1 AND day >= $2 LIMIT 1";
+const EARLY: &str = "SELECT day FROM bill WHERE provider = $1 AND (day >= $2 OR compared_ms > $3) LIMIT 1";
+const FORGET_EARLY: &str = "DELETE FROM bill WHERE provider = $1 AND (day >= $2 OR compared_ms > $3)";
 
-/// Whether a bill of a day or of a later one was compared.
-pub(crate) async fn has_from(database: &Database, provider: Outside, day: Day) -> Result<bool, Error> {
-    let params = params![provider.as_str(), day.get()];
-    Ok(database.query_first(FROM, params).await?.is_some())
+fn early(provider: Outside, now_ms: i64) -> Vec<Value> {
+    params![provider.as_str(), Day::at(now_ms).get(), now_ms]
 }
 
-/// Forgets that bills of a day and of later ones were compared.
-pub(crate) async fn forget_from(tx: &mut Transaction<'_>, provider: Outside, day: Day) -> Result<(), Error> {
-    let params = params![provider.as_str(), day.get()];
-    tx.execute("DELETE FROM bill WHERE provider = $1 AND day >= $2", params)
-        .await?;
+/// Whether a bill was compared before its day was over, or later than now.
+pub(crate) async fn has_early(database: &Database, provider: Outside, now_ms: i64) -> Result<bool, Error> {
+    let found = database.query_first(EARLY, early(provider, now_ms)).await?;
+    Ok(found.is_some())
+}
+
+/// Forgets that those were compared.
+pub(crate) async fn forget_early(
+    tx: &mut Transaction<'_>,
+    provider: Outside,
+    now_ms: i64,
+) -> Result<(), Error> {
+    tx.execute(FORGET_EARLY, early(provider, now_ms)).await?;
     Ok(())
 }
 
@@ -261,7 +268,9 @@ mod tests {
     #[tokio::test]
     async fn statements_walk_an_index() {
         walks_an_index(LAST_DAY, params!["p"]).await;
-        walks_an_index(FROM, params!["p", 1_i64]).await;
+        for early in [EARLY, FORGET_EARLY] {
+            walks_an_index(early, params!["p", 1_i64, 1_i64]).await;
+        }
         walks_an_index(FIRST_PAID, params!["p"]).await;
         for page in [PAID_ORDERS, ENDED_REFUNDS] {
             walks_an_index(page, params!["p", 1_i64, 1_i64, 2_i64, 3_i64]).await;
