@@ -13,7 +13,8 @@ use crate::{Failure, NewRefund, RefundState};
 
 /// The longest reason of a refund.
 const REASON_MAX_CHARS: usize = 128;
-/// The state of a refund that moved nothing, and will not. Alipay gives no reason with it.
+/// The state of a refund that was not executed. Alipay does not say that this is its end: it asks for the same number again,
+/// by which it refunds once.
 const FAILED: &str = "REFUND_FAIL";
 
 #[derive(Deserialize)]
@@ -74,7 +75,7 @@ impl Alipay {
                 let amount = found.refund_amount.as_deref().and_then(Fen::from_yuan);
                 Ok(match (found.refund_status.as_deref(), amount) {
                     (Some("REFUND_SUCCESS"), Some(_)) => RefundState::Done,
-                    (Some(FAILED), _) => RefundState::Failed(FAILED.to_owned()),
+                    (Some(FAILED), _) => RefundState::Unknown,
                     _ => RefundState::Running,
                 })
             }
