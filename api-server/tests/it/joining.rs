@@ -1,5 +1,8 @@
 //! Joining teams, leaving them, being removed; versions of the agreement.
 
+use std::pin::pin;
+
+use database::params;
 use serde_json::json;
 
 use super::{
@@ -411,4 +414,22 @@ async fn a_removed_doctor_stays_in_running_consults_and_gets_into_no_other() {
             .await
             .refused(403, "team.forbidden");
     }
+}
+
+/// The handover is written and not committed yet when the doctor leaves.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_doctor_does_not_leave_the_team_that_becomes_theirs() {
+    let service = Service::start().await;
+    let team = service.team("儿科").await;
+    let doctor = service.doctor_of(&team, "赵医生").await;
+    let sql = "UPDATE team SET owner_id = $1 WHERE id = $2";
+    let handover = service.hold(sql, params![doctor.id, team.id]).await;
+    let path = format!("/team/{}/leave", team.id);
+    let mut leaving = pin!(doctor.post(&service, &path, json!({})).send());
+    tokio::select! {
+        reply = &mut leaving => panic!("it did not wait: {}", reply.text),
+        () = service.a_request_waits() => {}
+    }
+    handover.commit().await;
+    leaving.await.refused(409, "team.owner_stays");
 }

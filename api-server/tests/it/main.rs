@@ -59,6 +59,7 @@ mod on_sqlite {
     mod fees;
     mod handing;
     mod handover;
+    mod held;
     mod hiding;
     mod hostile;
     mod http;
@@ -163,6 +164,7 @@ mod on_postgres {
     mod fees;
     mod handing;
     mod handover;
+    mod held;
     mod hiding;
     mod hostile;
     mod http;

@@ -1,16 +1,15 @@
 //! Refunds and the commission.
 
-use std::{pin::pin, sync::mpsc};
+use std::pin::pin;
 
-use database::{Engine, params};
+use database::params;
 use ledger::{Account, Fen, Movement, Transfer};
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
 
 use super::{
     operators::{acts, operator},
     people::Person,
-    scene::{Scene, eventually, story},
+    scene::{Scene, story},
     service::Reply,
 };
 
@@ -297,36 +296,15 @@ async fn a_refund_that_races_a_handover_is_the_new_owners() {
     let consult = scene.charged("a").await;
     scene.end(&scene.doctor, consult, "finish").await.result();
     let (team, to) = (scene.team.id, scene.doctor.id);
-    let ((moved, is_moved), (go, may_go)) = (oneshot::channel(), mpsc::sync_channel::<()>(1));
-    let database = service.database.clone();
-    let handover = tokio::spawn(async move {
-        let handed = database.transaction::<_, database::Error, _>(move |tx| {
-            Box::pin(async move {
-                let sql = "UPDATE team SET owner_id = $1 WHERE id = $2";
-                tx.execute(sql, params![to, team]).await?;
-                moved.send(()).unwrap();
-                may_go.recv().unwrap();
-                Ok(())
-            })
-        });
-        handed.await.unwrap();
-    });
-    is_moved.await.unwrap();
+    let sql = "UPDATE team SET owner_id = $1 WHERE id = $2";
+    let handover = service.hold(sql, params![to, team]).await;
     let of = format!("/consult/{consult}");
     let mut refund = pin!(scene.refund(&scene.team.owner, &of, "1", because()));
-    // SQLite runs one transaction at a time.
-    if matches!(service.database.engine(), Engine::Postgres(_)) {
-        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-        let waits = eventually("the refund waits for the team", async || {
-            service.number(waiting).await > 0
-        });
-        tokio::select! {
-            reply = &mut refund => panic!("the refund did not wait: {}", reply.text),
-            () = waits => {}
-        }
+    tokio::select! {
+        reply = &mut refund => panic!("the refund did not wait: {}", reply.text),
+        () = service.a_request_waits() => {}
     }
-    go.send(()).unwrap();
-    handover.await.unwrap();
+    handover.commit().await;
     refund.await.refused(404, "consult.not_found");
     assert_eq!((scene.wallet().await, scene.income().await), (0, 2_000));
     scene.refund(&scene.doctor, &of, "2", because()).await.result();

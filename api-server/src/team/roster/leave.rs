@@ -88,11 +88,11 @@ pub(in crate::team) async fn expel(
     Ok(ended)
 }
 
-/// Locks the doctor's account first, as joining does: racing requests count their teams one after the other. None when the
-/// doctor is not in the team.
+/// Locks the team, whose owner must not become this doctor meanwhile, and then the doctor's account, as joining does: racing
+/// requests count their teams one after the other. None when the doctor is not in the team.
 async fn remove(tx: &mut Transaction<'_>, team: i64, doctor: UserId) -> Result<Option<Vec<Device>>, Error> {
+    let team = table::lock_any(tx, team).await?;
     account::lock(tx, doctor).await?;
-    let team = table::team_in(tx, team).await?.ok_or(ErrorCode::TeamNotFound)?;
     if team.owner_id == doctor.get() {
         return Err(ErrorCode::TeamOwnerStays.into());
     }
