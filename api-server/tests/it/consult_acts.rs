@@ -69,6 +69,21 @@ async fn doctors_come_in_and_go_with_the_journal_telling_of_it() {
         .delete(&scene.team.assistant, format!("{path}/{}", scene.doctor.id))
         .await;
     reply.refused(404, "consult.doctor_not_found");
+    // One who cannot log in would leave the patient alone.
+    let service = &scene.service;
+    for (sql, is_enabled) in [
+        ("UPDATE account SET disabled_ms = 1 WHERE id = $1", false),
+        ("UPDATE account SET disabled_ms = NULL WHERE id = $1", true),
+    ] {
+        service.rewrite(sql, scene.doctor.id).await;
+        if !is_enabled {
+            let to = json!({"doctor_id": scene.doctor.id});
+            let refused = scene.post(&scene.team.assistant, path.clone(), to).await;
+            refused
+                .refused(404, "consult.doctor_not_found")
+                .field("doctor_id");
+        }
+    }
     let shown = scene.service.bring_in(&scene.team, id, &scene.doctor).await;
     assert_eq!(
         (&shown["status"], &shown["doctor_ids"]),

@@ -118,7 +118,10 @@ async fn candidate(
     // The team of a consult never changes, so it may be read before the consult is locked.
     let team = table::team_of(tx, consult).await?;
     let mut joining = None;
-    if team::lock_doctor(tx, team, doctor).await? && account::lock_verified(tx, rule, doctor).await? {
+    let is_there =
+        team::lock_doctor(tx, team, doctor).await? && account::lock_verified(tx, rule, doctor).await?;
+    // One who cannot log in would leave the patient alone.
+    if is_there && account::is_enabled(tx, doctor).await? {
         let identity = account::identity(tx, doctor).await?;
         joining = identity.map(|identity| identity.joining(doctor, Role::Doctor, history));
     }
