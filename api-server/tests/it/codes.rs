@@ -169,3 +169,16 @@ async fn an_sms_that_is_not_sent_costs_no_minute() {
     service.sms.set_broken(false);
     ask().await.result();
 }
+
+/// As a clock wrote it that was ahead.
+#[tokio::test]
+async fn a_code_of_the_future_holds_up_no_other() {
+    let service = Service::start().await;
+    let phone = new_phone();
+    service.code(&phone).await;
+    let ahead = "UPDATE sms_code SET created_ms = created_ms + $1";
+    service.rewrite(ahead, 24 * 3_600_000).await;
+    let code = service.code(&phone).await;
+    let body = register(&phone, &code);
+    service.post("/account/register").json(body).send().await.result();
+}

@@ -13,7 +13,8 @@ pub(in crate::account) struct StoredCode {
     pub(in crate::account) created_ms: i64,
 }
 
-/// Stores a code. When the phone received one less than `interval_ms` ago, returns the remaining wait instead, milliseconds.
+/// Stores a code. When the phone received one less than `interval_ms` ago, returns the remaining wait instead, milliseconds. One
+/// of the future is of a clock that was ahead, and holds up nobody.
 pub(in crate::account) async fn put_code(
     tx: &mut Transaction<'_>,
     phone: &Phone,
@@ -27,7 +28,7 @@ pub(in crate::account) async fn put_code(
              ON CONFLICT (phone) DO UPDATE SET
                salt = excluded.salt, code_hash = excluded.code_hash, tries = 0,
                created_ms = excluded.created_ms, registered_hash = NULL, registered_device = NULL
-             WHERE sms_code.created_ms <= $5",
+             WHERE sms_code.created_ms <= $5 OR sms_code.created_ms > $4",
             params![phone.as_str(), code.salt, code.hash, now_ms, now_ms - interval_ms],
         )
         .await?;
