@@ -36,7 +36,8 @@ pub(crate) use own::{
 };
 pub(crate) use table::{
     Identity, NewAccount, SEQUENCE, check_verified, closing::lock_if_unclosed, closing::lock_unclosed,
-    fold_some, identity, is_suspended, lock, lock_device, lock_enabled, lock_password, lock_verified,
-    new_account, phone_in, phone_of, photo_uri, remove_devices, remove_opened_devices, rename, set_password,
+    fold_some, identity, is_enabled, is_suspended, lock, lock_device, lock_enabled, lock_password,
+    lock_verified, new_account, phone_in, phone_of, photo_uri, remove_devices, remove_opened_devices, rename,
+    set_password,
 };
 pub(crate) use token::{authenticate, is_valid, save_last_use};

@@ -13,7 +13,7 @@ async fn child(service: &Service, parent: &Person, name: &str) -> i64 {
     added["relation_user_id"].as_i64().unwrap()
 }
 
-async fn invite(service: &Service, inviter: &Person, phone: &str) -> Value {
+pub async fn invite(service: &Service, inviter: &Person, phone: &str) -> Value {
     inviter
         .post(
             service,
@@ -25,7 +25,7 @@ async fn invite(service: &Service, inviter: &Person, phone: &str) -> Value {
         .result()
 }
 
-async fn received(service: &Service, person: &Person) -> Value {
+pub async fn received(service: &Service, person: &Person) -> Value {
     person
         .get(service, "/family/invitation_list")
         .send()

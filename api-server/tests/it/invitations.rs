@@ -50,20 +50,20 @@ impl World {
             .result()
     }
 
-    async fn invite_id(&self, place: &str, doctor: &Person) -> Reply {
+    pub async fn invite_id(&self, place: &str, doctor: &Person) -> Reply {
         let path = format!("{place}/doctor");
         self.post(&self.team.owner, &path, json!({"doctor_id": doctor.id}))
             .await
     }
 
-    async fn list(&self, who: &Person, path: &str) -> Vec<Value> {
+    pub async fn list(&self, who: &Person, path: &str) -> Vec<Value> {
         let reply = who.get(&self.service, &format!("{path}?count=true")).send().await;
         let items = reply.result().as_array().unwrap().clone();
         assert_eq!(reply.json["total"], items.len());
         items
     }
 
-    async fn answer(&self, who: &Person, invitation: &Value, what: &str) -> Reply {
+    pub async fn answer(&self, who: &Person, invitation: &Value, what: &str) -> Reply {
         let path = format!("/invitation/{}/{what}", invitation["invitation_id"]);
         self.post(who, &path, json!({})).await
     }

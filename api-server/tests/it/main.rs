@@ -33,6 +33,7 @@ mod on_sqlite {
     mod beginnings;
     mod bills;
     mod budgets;
+    mod changed_phones;
     mod charging;
     mod chats;
     mod claims;
@@ -138,6 +139,7 @@ mod on_postgres {
     mod beginnings;
     mod bills;
     mod budgets;
+    mod changed_phones;
     mod charging;
     mod chats;
     mod claims;

@@ -86,7 +86,11 @@ impl Service {
     }
 
     pub async fn register(&self, name: &str, role: &str, password: Option<&str>) -> Person {
-        let phone = new_phone();
+        self.register_by(new_phone(), name, role, password).await
+    }
+
+    /// Registers by a phone.
+    pub async fn register_by(&self, phone: String, name: &str, role: &str, password: Option<&str>) -> Person {
         let code = self.code(&phone).await;
         let mut body = json!({
             "phone": phone, "code": code, "name": name, "role": role, "device_id": "phone-1", "platform": "ios",
@@ -96,6 +100,16 @@ impl Service {
         }
         let result = self.post("/account/register").json(body).send().await.result();
         person(&result, phone, name, "phone-1")
+    }
+
+    /// Gives a user another phone, proven by a code to each.
+    pub async fn change_phone(&self, who: &Person, phone: &str) {
+        self.pass_the_minute(&who.phone).await;
+        let (code, new_code) = (self.code(&who.phone).await, self.code(phone).await);
+        let body = json!({"code": code, "new_phone": phone, "new_code": new_code});
+        let change = self.put("/account/phone").token(&who.token).json(body);
+        change.send().await.result();
+        self.pass_the_minute(&who.phone).await;
     }
 
     /// Logs in by password on another device.

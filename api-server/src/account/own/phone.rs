@@ -38,7 +38,7 @@ const CHANGE: Refusals = Refusals {
 /// Changes the phone
 ///
 /// The present phone (or the password) and the new phone are proven. All other devices are logged out. Invitations that were
-/// sent to the old phone stay there.
+/// sent to the old phone stay there, but for those that the user accepted and those that name the user as a doctor.
 #[utoipa::path(
     operation_id = "changePhone",
     put, path = "/account/phone", tag = "account", request_body = ChangePhone,

@@ -95,6 +95,9 @@ pub(in crate::account) async fn close(
     name: &str,
     now_ms: i64,
 ) -> Result<(), Error> {
+    if let Some(phone) = super::phone_in(tx, user).await? {
+        super::invited::end(tx, user, &phone).await?;
+    }
     let sql = "UPDATE account SET closed_ms = $1, disabled_ms = COALESCE(disabled_ms, $1), closing_ms = NULL,
                  phone = NULL, password_hash = NULL WHERE id = $2";
     tx.execute(sql, params![now_ms, user.get()]).await?;

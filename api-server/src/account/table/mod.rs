@@ -4,6 +4,7 @@ pub(super) mod closing;
 mod code;
 mod device;
 mod gram;
+mod invited;
 mod known;
 pub(super) mod notice;
 mod verified;
@@ -210,6 +211,13 @@ pub(crate) async fn lock_password(
         .await?)
 }
 
+const ENABLED: &str = "SELECT 1 FROM account WHERE id = $1 AND disabled_ms IS NULL";
+
+/// Whether a user can log in: their account is neither disabled nor closed.
+pub(crate) async fn is_enabled(tx: &mut Transaction<'_>, user: UserId) -> Result<bool, Error> {
+    Ok(tx.query_first(ENABLED, params![user.get()]).await?.is_some())
+}
+
 /// Locks the account of a user who acts; false when it is disabled.
 pub(crate) async fn lock_enabled(tx: &mut Transaction<'_>, user: UserId) -> Result<bool, Error> {
     Ok(tx
@@ -278,11 +286,15 @@ pub(super) async fn own(database: &Database, user: UserId) -> Result<Option<Own>
 
 const SET_PHONE: &str = "UPDATE account SET phone = $1 WHERE id = $2";
 
-/// Sets the phone by which an account logs in.
+/// Sets the phone by which an account logs in. The user's own invitations follow.
 pub(super) async fn set_phone(tx: &mut Transaction<'_>, user: UserId, phone: &Phone) -> Result<(), Error> {
+    let before = phone_in(tx, user).await?;
     let outcome = tx.execute(SET_PHONE, params![phone.as_str(), user.get()]).await;
     match outcome {
-        Ok(_) => Ok(()),
+        Ok(_) => match before {
+            Some(before) => invited::follow(tx, user, &before, phone.as_str()).await,
+            None => Ok(()),
+        },
         Err(error) if error.constraint() == Some("account_phone_key") => {
             Err(Error::new(ErrorCode::AccountExists).field("new_phone"))
         }
