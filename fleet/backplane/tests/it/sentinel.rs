@@ -153,6 +153,8 @@ async fn servers_and_sentinels_have_logins_of_their_own() {
             .is_ok()
     })
     .await;
+    // A server that cannot be reached refuses nobody.
+    set.wait_until_master(1).unwrap();
 
     for (wrong, hint) in [
         (set.url().replace("=wache", "=falsch"), "sentinel_password="),
