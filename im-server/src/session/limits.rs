@@ -23,7 +23,7 @@ const FLOOD: u32 = 50;
 /// Bitmap words of 64 users each, per failing address, that tell the first failure of a user from later ones.
 const USER_WORDS: usize = 16;
 
-/// Connections beyond the limits of their addresses that get a Bye at the same time; others are closed without one.
+/// Handshakes at the same time of connections beyond the limits of their addresses. Others are closed without a Bye.
 const REFUSED_AT_ONCE: usize = 256;
 
 pub(crate) struct Limits {
@@ -104,7 +104,7 @@ impl Limits {
         place
     }
 
-    /// Whether a connection without a place may be opened for its Bye; it counts until this is dropped.
+    /// Whether a connection without a place may have its handshake, for a Bye; it counts until this is dropped.
     pub(crate) fn refusal(&self) -> Option<SemaphorePermit<'_>> {
         self.refusals.try_acquire().ok()
     }
